@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.api.errors import NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import time_of_day
-from kallyai_mcp.calls.records import CallRecord, normalized
+from kallyai_mcp.calls.records import EARLY, CallRecord, normalized
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -24,11 +24,8 @@ _PAGE = 200
 _MOST_PAGES = 50
 """The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
-_EARLY = timedelta(seconds=10)
-"""How much earlier than its request a call may be dated, when the service's clock is known."""
-
 _EARLY_UNKNOWN_CLOCK = timedelta(minutes=2)
-"""The same, when the service's clock is not known."""
+"""How much earlier than its request a call may be dated when the service's clock is not known."""
 
 _LATE = timedelta(minutes=10)
 """How much later than its request a call may be dated: the request may have waited in the service."""
@@ -85,7 +82,7 @@ class SendTime:
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
-        early = _EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
+        early = EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
         times = (self.at,) if self.or_at is None else (self.at, self.or_at)
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 

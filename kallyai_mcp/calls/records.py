@@ -6,7 +6,7 @@ import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,9 @@ from kallyai_mcp.calls.schedule import NOW, Schedule
 
 _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""
+
+EARLY = timedelta(seconds=10)
+"""How much earlier than its request a call may be dated when the service's clock is known."""
 
 
 class CallState(StrEnum):
@@ -194,9 +197,18 @@ class CallRecord:
             return outcome_of(self.call, self.calendar, reached=reached, day=day_text, time=time, zone=zone)
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
+    @property
+    def is_earlier_call(self) -> bool:
+        """Whether KallyAI answered with a call from before this request: the ledger has lost its record."""
+        created_at = self.call.created_at if self.call is not None else None
+        if created_at is None or self.sent_at is None or self.clock_offset is None:
+            return False
+        return created_at < self.sent_at + timedelta(seconds=self.clock_offset) - EARLY
+
     def elapsed(self, now: datetime) -> float:
-        """Seconds from `placed_at` to `now`; 0 when a clock was set back."""
-        return max(0.0, (now - self.placed_at).total_seconds())
+        """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
+        created_at = self.call.created_at if self.call is not None and self.is_earlier_call else None
+        return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
 
 
 @dataclass(frozen=True, repr=False)

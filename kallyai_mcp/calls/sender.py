@@ -95,7 +95,7 @@ class CallSender:
         while True:
             answer = await self._send()
             if isinstance(answer, Call):
-                if await self._settler.take_answer(self._record, answer):
+                if await self._settler.take_answer(self._record, answer, self._since_sent):
                     return
                 answer = UnreadableResponseError("KallyAI answered with an earlier call.")
             # Once a response was lost, a refusal of a later request says nothing about the first one.

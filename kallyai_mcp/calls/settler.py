@@ -125,13 +125,17 @@ class CallSettler:
             await self.finish(record, CallState.UNKNOWN, error=lost)
             return
 
-    async def take_answer(self, record: CallRecord, call: Call) -> bool:
-        """Run a record to its end, whose own request the service answered with `call`.
+    async def take_answer(self, record: CallRecord, call: Call, left: Stopwatch | None) -> bool:
+        """Run a record to its end, whose own request the service answered with `call`; `left` began when it left.
 
         Returns:
             False when `call` is the call of an earlier request: then it is not known whether a new one was placed.
         """
-        is_bound = await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
+        service_time, since_sent = self._service.service_time, left.longest if left is not None else None
+        bind = partial(
+            self._ledger().bind_call, record, call, proven=True, service_time=service_time, since_sent=since_sent
+        )
+        is_bound = await self._retries.until_written(bind)
         if not is_bound and await self._is_earlier(record, call):
             return False
         await self._take(record, call)

@@ -80,7 +80,7 @@ async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bo
         print_json(answer)
     else:
         reader = TerminalReader.of(app_context)
-        if not placed.is_new:
+        if not answer.placed_now:
             say(reader.words.say("scheduled_before" if answer.status == "scheduled" else "made_before"))
         for line in outcome_lines(answer, reader):
             say(line)

@@ -1,4 +1,4 @@
-"""Answers lines over stdio that are no JSON-RPC message: the SDK drops them, and the client would wait without end."""
+"""Answers lines over stdio that are no JSON-RPC message. The SDK drops them, and the client would wait forever."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterable

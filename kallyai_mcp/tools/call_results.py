@@ -56,6 +56,8 @@ async def to_result(
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
     """
+    if record.is_earlier_call:
+        placed_now, was_active = None if placed_now is None else False, False
     reader, view = await reader_of(app_context, record.submission.language), CallView.of_record(record)
     asks_quota = view.call is not None and not record.is_delivered
     usage, phone = await usage_of(app_context) if asks_quota else None, record.submission.respondent_phone

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -5,8 +6,9 @@ import pytest
 from mcp.client import ClientSession
 from mcp.types import CancelledNotification, CancelledNotificationParams
 
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from tests.agent import BISTRO, Agent
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.name == "busy" and entry.number.startswith("+1")]
@@ -42,3 +44,19 @@ async def test_a_delivered_outcome_may_be_followed_by_another_call(agent: Agent,
     clock.advance(seconds=61)
 
     assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["placed_now"] is True
+
+
+async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with (
+        open_agent(settings_in(tmp_path / "lost"), mode="auto", clock=clock, app=app) as before,
+        open_agent(settings_in(tmp_path / "empty"), mode="auto", clock=clock, app=app) as after,
+    ):
+        first = await before.use("make_call", BISTRO)
+        clock.advance(minutes=5)
+        again = await after.use("make_call", BISTRO)
+
+    assert (first.data["placed_now"], again.data["placed_now"]) == (True, False)
+    assert again.data["call_id"] == first.data["call_id"]
+    assert again.text.startswith("Already called 5 minutes ago; no new call was placed.")

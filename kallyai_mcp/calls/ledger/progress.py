@@ -66,26 +66,30 @@ def mark_response_lost(
     `since_sent` gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have been
     set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
     """
-    now = tx.now()
-    offset = None  # of now it says nothing of then: the clock may have been set since another process sent the request
-    if since_sent is not None and record.sent_at is not None:
-        offset = _ahead(service_time, record.sent_at.timestamp() + since_sent())
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
-        now=now,
-        offset=offset,
+        now=tx.now(),
+        offset=_offset_when_sent(record, service_time, since_sent),
         id=record.tracking_id,
         key=record.idempotency_key,
     )
     return from_row(rows[0]) if rows else record
 
 
-def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
+def bind_call(
+    tx: Tx,
+    record: CallRecord,
+    call: Call,
+    *,
+    proven: bool,
+    service_time: ServiceTime = lambda: None,
+    since_sent: Callable[[], float] | None = None,
+) -> bool:
     """Note which call of the service a record is, and how it ended if it has; False when another has that call.
 
     If it is `proven`, the service answered the record's own request with it. A record that had only found the call in
-    the service's list then gives it back, and its own outcome is unknown again.
+    the service's list then gives it back, and its own outcome is unknown again. The rest is as in `mark_response_lost`.
     """
     lock_account(tx, record.account)
     if _is_later_attempt(tx, record):
@@ -101,9 +105,10 @@ def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
     if _is_others(tx, record, call.call_id):
         return False
     tx.run(
-        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN state IN {ACTIVE} THEN :outcome ELSE outcome END "
-        "WHERE tracking_id = :id",
+        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN state IN {ACTIVE} THEN :outcome ELSE outcome END, "
+        "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
         call_id=call.call_id,
+        offset=_offset_when_sent(record, service_time, since_sent),
         id=record.tracking_id,
         outcome=Ending(call).columns["outcome"] if call.is_final else None,
     )
@@ -229,6 +234,18 @@ def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
     """Whether the record has gone on to another attempt than this one."""
     rows = tx.rows("SELECT idempotency_key FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     return any(row["idempotency_key"] != record.idempotency_key for row in rows)
+
+
+def _offset_when_sent(
+    record: CallRecord, service_time: ServiceTime, since_sent: Callable[[], float] | None
+) -> float | None:
+    """How far the service's clock was ahead of the ledger's when the request left; None when it is not known.
+
+    What is known now says nothing of then when another process sent it: the clock may have been set since.
+    """
+    if since_sent is None or record.sent_at is None:
+        return None
+    return _ahead(service_time, record.sent_at.timestamp() + since_sent())
 
 
 def _ahead(service_time: ServiceTime, now: float) -> float | None:
