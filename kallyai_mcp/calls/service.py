@@ -1,6 +1,6 @@
-"""The call service: what tools use to place calls and to find out how they ended.
+"""The call service: tools use it to place calls and to find out how they ended.
 
-What it knows of a call it reads from the ledger, so any process can be asked about any call.
+It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
@@ -29,34 +29,38 @@ from kallyai_mcp.telemetry import call_refused
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0
-"""Seconds between two looks into the ledger while a tool waits: another process may have ended the call."""
+"""Seconds between two reads of the ledger while a tool waits: another process may have run the call to its end."""
+
+_NEWEST = 10
+"""How many of the newest calls are searched for the user's language."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """The record that counts, and whether it was made just now or the same call had been asked for before."""
+    """The result of a request for a call.
+
+    Attributes:
+        record: The record of the call: a new one, or the duplicate that answers the request.
+        is_new: Whether it is a new one.
+    """
 
     record: CallRecord
     is_new: bool
 
 
-_NEWEST = 10
-"""Among how many calls the user's language is looked for."""
-
-
 class CallService:
-    """Places calls and follows them to their end.
+    """Places calls, and reports how they went.
 
-    Every method that asks for an account or a call raises `NotSignedInError` when no account is signed in, and
-    `LedgerUnavailableError` when the ledger can't be used; then no call was placed.
+    Every async method raises `NotSignedInError` when no account is signed in, and `LedgerUnavailableError` when the
+    ledger can't be used. Then no call was placed. `wait` raises neither.
 
     Args:
-        worker: Runs them; it is open as long as this is used.
+        worker: Runs the calls; it must be open as long as the service is used.
 
     Attributes:
-        schedules: Calls may be scheduled, and are placed when they are due.
-        lists: Call lists.
-        delivery: Which client was told which outcome.
+        schedules: Whether calls may be scheduled: the worker places them when they are due.
+        lists: The call lists.
+        delivery: Notes which outcomes were delivered.
     """
 
     def __init__(self, worker: CallWorker) -> None:
@@ -76,12 +80,19 @@ class CallService:
         asked_by: str | None = None,
         schedule: Schedule = NOW,
     ) -> Precheck:
-        """What the ledger says about a call before its user is asked; `place` looks again.
+        """What `place` would find in the ledger now, for the question to the user; `place` checks again.
 
-        A refusal is written into the audit trail, with the client's name and version (`asked_by`).
+        A refusal is written into the audit trail.
+
+        Args:
+            submission: As for `place`, like `timezone`, `redial`, and `schedule`.
+            timezone: See `submission`.
+            redial: See `submission`.
+            asked_by: The client's own name and version.
+            schedule: See `submission`.
         """
         since = Stopwatch(self._clock)
-        asked = await self._asked(submission, timezone, schedule=schedule)
+        asked = await self._new_record(submission, timezone, schedule=schedule)
         if (running := self._running(asked)) is not None:
             return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
         found = await self._worker.ledger.precheck(asked, redial=redial)
@@ -100,25 +111,25 @@ class CallService:
         consent: Consent | None = None,
         schedule: Schedule = NOW,
     ) -> Placed:
-        """Start or schedule a call, unless the same one may not be placed again yet (rule 6 of the design).
+        """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
 
         Args:
             submission: What KallyAI is asked to do; valid and normalized.
-            timezone: IANA name of the user's time zone.
-            session_id: The same for all calls of a session.
-            redial: Place it again although it was placed, unless that call is active or its outcome not delivered.
-            consent: What the user agreed to.
-            schedule: When it is due, as `scheduled` gives it, and how often it may be placed.
+            timezone: The IANA name of the user's time zone.
+            session_id: The session that the call belongs to ("CallCreateRequest").
+            redial: Place a duplicate too, unless the earlier call is active or its outcome was not delivered.
+            consent: The user's consent; None when no consent is checked.
+            schedule: When the call is due, and how often it may be placed; from `scheduled`.
 
         Raises:
-            PolicyError: A setting refuses it.
-            ConsentOutdatedError: What the user agreed to has changed; ask again.
+            PolicyError: A setting refuses the call.
+            ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
-        asked = await self._asked(submission, timezone, session_id, schedule)
+        asked = await self._new_record(submission, timezone, session_id, schedule)
         if (running := self._running(asked)) is not None:
             return Placed(running, is_new=False)
         try:
-            # Shielded: a record that no worker runs would have to be found and settled first.
+            # Shielded, so that a canceled request leaves no record without a worker.
             with anyio.CancelScope(shield=True):
                 record, is_new = await self._worker.reserve(asked, redial=redial, consent=consent)
         except PolicyError as error:
@@ -127,7 +138,10 @@ class CallService:
         return Placed(await self._looked_again(record), is_new)
 
     async def find(self, id_: str) -> CallRecord | None:
-        """The record with this `tracking_id` or `call_id`; KallyAI is asked once more for what it has not told yet."""
+        """The account's record with this `tracking_id` or `call_id`; None when there is none.
+
+        KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
+        """
         account = await self._worker.account()
         try:
             record = await self._worker.ledger.find(account, id_)
@@ -139,48 +153,53 @@ class CallService:
         return await self._looked_again(record) if record is not None else None
 
     async def find_ended(self, call_ids: Collection[str]) -> dict[str, CallRecord]:
-        """The records that have an outcome, by `call_id`, of those that are ours."""
+        """The account's records with these `call_id`s that have an outcome, by `call_id`."""
         return await self._worker.ledger.find_ended(await self._worker.account(), call_ids)
 
     async def findings_of(self, call: Call) -> tuple[Calendar | None, bool]:
-        """What else KallyAI knows of an ended call that is not in the ledger; see `CallSettler.findings_of`."""
+        """See `CallSettler.findings_of`; for an ended call that is not in the ledger."""
         return await self._worker.findings_of(await self._worker.account(), call)
 
     async def list_unsettled(self) -> list[CallRecord]:
-        """The calls in progress and those whose outcome is unknown, newest first."""
+        """See `Ledger.list_unsettled`."""
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
     async def account(self) -> AccountKey:
-        """The account that is signed in."""
+        """The account that is signed in, on which calls are placed."""
         return await self._worker.account()
 
     async def events(
         self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
     ) -> EventPage:
-        """What happened to an account's calls after a position; see `Ledger.events`."""
+        """See `Ledger.events`."""
         return await self._worker.ledger.events(account, after, since=since, most=most)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
-        """The schedule of a call that is due at that time, or at once, and is placed again so often at most."""
+        """The schedule of a call that is due at `not_before` (aware; None for at once), with at most `retries` retries.
+
+        It is in UTC. `place_by` is `Timing.place_within` after `not_before`.
+        """
         if not_before is None:
             return Schedule(attempts=1 + retries)
-        due = not_before.astimezone(UTC)  # in a zone whose clocks change, half an hour later is another time
+        due = not_before.astimezone(UTC)  # a sum in a zone with summer time would ignore the change of the clocks
         return Schedule(due, due + timedelta(seconds=self._timing.place_within), 1 + retries)
 
     async def last_language(self) -> str | None:
-        """The language of the summary of the newest call that names one; None when none of the newest does.
+        """The `language` of the newest call that has one, among the last few; None when none has.
 
-        It is answered within a second, since a result waits for it.
+        Raises `LedgerUnavailableError` when the ledger does not answer within a second, because a result waits for it.
         """
         read = partial(self._worker.ledger.list_newest, await self._worker.account(), _NEWEST)
         newest = await self._worker.in_time(read, 1.0)
         return next((record.submission.language for record in newest if record.submission.language), None)
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
-        """Wait until `record` has ended, at most `seconds`; returns it as it then is.
+        """Wait until a call has ended, at most `seconds` (`math.inf` for no limit).
 
-        A call that is scheduled for later is not waited for. If the ledger can't be read meanwhile, the record stays as
-        it was.
+        A call that is scheduled for later than that is not waited for.
+
+        Returns:
+            The record as it was read last.
         """
         until = None if math.isinf(seconds) else self._clock.now() + timedelta(seconds=seconds)
         with self.delivery.waiting(record), self._clock.move_on_after(seconds):
@@ -188,30 +207,32 @@ class CallService:
                 with self._clock.move_on_after(LOOK_EVERY):
                     record = await self._worker.ended(record, until)
                 if record.is_awaited(until):
-                    # Once more after the time-out, which may have struck between the news and the look.
+                    # Read once more: the time-out may have come between the end of the call and the read.
                     record = await self._newest(record)
         return record
 
     async def cancel(self, tracking_id: str) -> bool:
-        """Cancel a call whose request has not left; False when it is too late, or there is no such call.
+        """Cancel a call whose request has not left. If it has left, there will be no further attempt.
 
-        Where it is too late, there will be no further attempt.
+        Returns:
+            False when the request has left, or there is no such call.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
 
-    async def _asked(
+    async def _new_record(
         self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW
     ) -> CallRecord:
         account, now = await self._worker.account(), self._clock.now()
         return CallRecord.new(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
-        """The same call, if this process runs it now, or is just telling its outcome."""
+        """The record of the same call that this process runs now, or whose outcome it is delivering; else None."""
         known = self._worker.running(asked.account) + self.delivery.being_delivered()
         mine = (record for record in known if record.account == asked.account)
         return next((record for record in mine if record.fingerprint == asked.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
+        """`record` after KallyAI was asked once more about it, if it may change."""
         if not record.may_change:
             return record
         await self._worker.look_again(record)
@@ -225,6 +246,6 @@ class CallService:
 
 
 def _count(error: PolicyError) -> None:
-    """Log and count what a setting refuses; the number is in the audit trail alone."""
+    """Log and count a call that a setting refused. Its number is only in the audit trail."""
     _log.info("not called, because of %s", error.setting)
     call_refused(error.code)

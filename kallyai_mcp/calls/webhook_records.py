@@ -28,7 +28,7 @@ class WebhookSubscription:
         old_secret_until: See `old_secret`.
         expires_at: When it ends, unless it is refreshed.
         sign_in: The sign-in of the client, whose revocation ends the subscription; None when it is not known.
-        position: The position up to which events are in the outbox or were sent.
+        position: The events up to this position are in the outbox or were sent.
         last_delivery_at: When the receiver last accepted a message.
         last_error: Why the last delivery failed; None when it succeeded.
         failed_since: When the first of the failed deliveries since the last success was; None without failures.
@@ -57,7 +57,7 @@ class SubscriptionStart:
     """Where a new subscription begins, or where a refreshed one goes on.
 
     Attributes:
-        position: The position up to which all events were accepted or given up.
+        position: The events up to this position were accepted or given up.
         has_gap: Whether events after the requested position are missing.
         expires_at: When the subscription ends, unless it is refreshed (aware).
     """
@@ -75,7 +75,7 @@ class DueMessage:
         subscription: The subscription of its receiver.
         position: The event's position, `GAP`, or `END`.
         message_id: The id of the message, which is the same each time it is sent.
-        body: The JSON to send. Its cursor is the position up to which all is accepted or given up with this message.
+        body: The JSON to send. With this message, all events up to its cursor are accepted or given up.
         attempts: How often it was sent before.
         taken_until: When another worker may send it, in seconds since the epoch.
     """

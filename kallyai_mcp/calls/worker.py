@@ -1,4 +1,4 @@
-"""The call worker: it runs calls in the server's own task group, and takes over the calls of workers that died."""
+"""The call worker: runs calls in the task group of the server, and takes over the calls of workers that have died."""
 
 import logging
 import math
@@ -34,22 +34,22 @@ _log = logging.getLogger(__name__)
 _DAY = 86400.0
 
 _LEARN_TIME = 60.0
-"""How many seconds a call that is due waits for KallyAI to tell its time; a cold start takes up to 30."""
+"""The most seconds that a due call waits for the service's time. A cold start of the service takes up to 30."""
 
 
 class CallWorker:
-    """Runs calls to their end. Use it as an async context manager; leaving it stops its tasks.
+    """Runs calls to their end. Use it as an async context manager, whose exit stops its tasks.
 
-    The calls themselves go on at KallyAI, and the next worker settles their records.
+    After that the phone calls go on at KallyAI, and the next worker settles their records.
 
     Args:
-        connect: Gives the API client; called when it is first needed.
-        account: Says which account calls are placed on now; raises `NotSignedInError` when there is none.
-        ledger: Gives the ledger, always the same one, and opens it when it is first needed; the caller closes it.
+        connect: Returns the API client; called when it is first needed.
+        account: Returns the account on which calls are placed now; raises `NotSignedInError` when there is none.
+        ledger: Returns the ledger, always the same one, and opens it when it is first needed. The caller closes it.
         timing: Times and counts.
-        clock: The only clock of calls.
-        places_due: Place scheduled calls when they are due. Not where callers bring their own tokens: there the account
-            is known in requests only.
+        clock: The clock.
+        places_due: Whether to place scheduled calls when they are due. Not where clients send their own KallyAI tokens:
+            there the account is known only during a request.
     """
 
     def __init__(
@@ -100,9 +100,10 @@ class CallWorker:
         return self._ledger()
 
     async def account(self) -> AccountKey:
-        """Which account calls are placed on now; what a dead worker left of it is settled meanwhile.
+        """The account on which calls are placed now. Raises `NotSignedInError` when there is none.
 
-        Where callers bring their own tokens, this is the only time at which theirs is at hand.
+        In the background, its calls are taken over from workers that have died. Where clients send their own tokens,
+        that is possible only during a request, so it happens here too.
         """
         account = await self._service.account()
         now = self.clock.monotonic()
@@ -113,9 +114,10 @@ class CallWorker:
         return account
 
     async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
-        """What `read` returns within so many seconds; after them it goes on in the background.
+        """The result of `read`. If it takes longer than `seconds`, it goes on in the background.
 
-        Raises `LedgerUnavailableError` when it failed, or takes longer.
+        Raises:
+            LedgerUnavailableError: `read` failed, or takes longer.
         """
         results: list[Result] = []
         is_done = anyio.Event()
@@ -134,12 +136,12 @@ class CallWorker:
         return results[0]
 
     def running(self, account: AccountKey) -> list[CallRecord]:
-        """The account's calls that this worker runs now, also when the ledger can't be read or its file is gone."""
+        """The account's calls that this worker runs now. Known even when the ledger can't be used."""
         return [record for record, _ in self._running.values() if record.account == account]
 
     async def reserve(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
-        """Reserve a call for this worker, and run it if it is new; see `Ledger.reserve`."""
-        # Begins before the ledger is used: the machine may be suspended meanwhile.
+        """Reserve a call for this worker, and run it if it is new and due; see `Ledger.reserve`."""
+        # Started before the ledger is used, because the machine may be suspended meanwhile.
         since_reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
         asked = replace(asked, worker=await self.leased_name())
         self._reserving.add(asked.tracking_id)
@@ -148,7 +150,7 @@ class CallWorker:
             if is_new and record.is_active:
                 self.send(record, since_reserved)
         except LedgerUnavailableError:
-            # The transaction may have been committed all the same; its record must not stay behind.
+            # The transaction may have been committed without a confirmation. Its record must not stay active.
             release = partial(self.ledger.release, asked)
             self.in_background(partial(self._retries.until_written, release))
             raise
@@ -157,9 +159,12 @@ class CallWorker:
         return record, is_new
 
     async def ended(self, record: CallRecord, until: datetime | None) -> CallRecord:
-        """Wait until `record` has ended, or is scheduled for later than `until`, whichever process runs it.
+        """Wait until a call has ended, or is scheduled for later than `until` (None: for any time).
 
-        A ledger that can't be read meanwhile is asked again.
+        Any process may run it. When the ledger can't be used, it is read again later.
+
+        Returns:
+            The record as it was read last.
         """
         while record.is_awaited(until):
             running = self._running.get(record.tracking_id)
@@ -172,9 +177,9 @@ class CallWorker:
         return record
 
     async def leased_name(self) -> str:
-        """The name of this worker. Without a lease, or after it has lost it, it takes a new one under a new name.
+        """The name of this worker, which holds its lease. If it has none, it takes a new lease under a new name.
 
-        A restart of the database ends all leases.
+        A worker has no lease at first, and after the database was restarted.
         """
         async with self._leasing:
             if self._name is None or not await self.ledger.holds_lease(self._name):
@@ -182,7 +187,10 @@ class CallWorker:
             return self._name
 
     def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
-        """Place a call that this worker has reserved, and run it to its end; `since_reserved` began before that."""
+        """Start to place a call that this worker has reserved, and to run it to its end.
+
+        `since_reserved` runs since before the reservation.
+        """
         sender = CallSender(
             record,
             since_reserved,
@@ -195,9 +203,9 @@ class CallWorker:
         self._start(record, sender.place)
 
     def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` in the server's task group; an error of it is logged, and ends nothing else.
+        """Start `work` in the task group of the server. Its errors are logged and end nothing else.
 
-        When this worker has ended it does nothing: the next one finds in the ledger what is left. A request that
+        After the end of this worker nothing is started: the next worker finds the calls in the ledger. A request that
         reserves a call is not canceled, so it may come here after the end.
         """
         if not self._is_over:
@@ -213,20 +221,20 @@ class CallWorker:
         try:
             with call_in_progress():
                 await work()
-        except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
+        except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
             with suppress(LedgerUnavailableError):
                 await self.ledger.finish(record, CallState.UNKNOWN, error=problem)
         finally:
-            # The next attempt may run already, under the same tracking id: the ledger may confirm the end of one late.
+            # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
             if self._running.get(record.tracking_id) == (record, ended):
                 del self._running[record.tracking_id]
             ended.set()
 
     async def _watch(self) -> None:
-        """Settle the calls of workers that died, place those that are due, and delete what is too old to be kept."""
-        pause = 1.0  # not at once: the client that started us waits for the list of tools
+        """Settle the calls of workers that have died, place the calls that are due, and delete old records."""
+        pause = 1.0  # not at once: the client that started the server waits for the list of tools
         purged = -math.inf
         while True:
             await self.clock.sleep(pause)
@@ -255,7 +263,7 @@ class CallWorker:
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self._service.learn_time(account)
         worker = await self.leased_name()
-        async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
+        async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
             due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
             for record in due:
@@ -264,18 +272,18 @@ class CallWorker:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
     async def _take_over(self, account: AccountKey | None = None) -> None:
-        """Settle what dead workers have left of an account; None for the one that is signed in now."""
+        """Take over the account's calls and lists of workers that have died; None for the account signed in now."""
         is_left = await self.ledger.has_abandoned(self._name, self._known())
         if not is_left and not await self.lists.has_abandoned(self._name):
             return
         account = account or await self._service.account()  # only now: this may ask the system's keyring
         worker = await self.leased_name()
-        async with self._taking_over:  # two at once would both start what the ledger gives to both
+        async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
                     self._start(record, partial(self._settler.settle, record))
             await self.lists.take_over(account, worker)
 
     def _known(self) -> set[str]:
-        """The tracking ids of the calls that this worker runs, or will run in a moment."""
+        """The tracking ids of the calls that this worker runs or is about to run."""
         return self._reserving | self._running.keys()

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 ServiceTime = Callable[[], datetime | None]
-"""Gives the time by the service's clock; None when it is not known."""
+"""Returns the time by the service's clock (aware); None when it is not known."""
 
 
 class LedgerUnavailableError(KallyAIError):
@@ -24,17 +24,17 @@ class LedgerUnavailableError(KallyAIError):
 
 
 class ConsentOutdatedError(KallyAIError):
-    """What the user agreed to has changed: the number was called since, or the confirmation was used already."""
+    """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
 
     default_code = "consent_outdated"
 
 
 class ConstraintError(Exception):
-    """A constraint of the schema refused a transaction; nothing of it was written."""
+    """A constraint of the schema refused a transaction, which was rolled back."""
 
 
 def storable(values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a statement, without what no database stores in a text: NUL and half of a surrogate pair."""
+    """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't be stored."""
     return {
         name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
         for name, value in values.items()
@@ -42,36 +42,36 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def moment(seconds: float) -> datetime:
-    """A time of the ledger, in seconds since the epoch, as an aware one in UTC."""
+    """A time in the ledger (seconds since the epoch) as an aware time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def moment_or_none(seconds: float | None) -> datetime | None:
-    """The same for a column that may be empty."""
+    """`moment` for a column that may be NULL."""
     return moment(seconds) if seconds is not None else None
 
 
 def seconds_or_none(time: datetime | None) -> float | None:
-    """What the ledger stores for a time, if there is one."""
+    """The seconds since the epoch that the ledger stores for a time; None for None."""
     return time.timestamp() if time is not None else None
 
 
 class Transaction(Protocol):
-    """One open transaction. Statements use the SQL that both databases speak, with `:name` parameters.
+    """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
     Attributes:
-        SKIP_LOCKED: Ends a SELECT: its rows are for this transaction alone, and those of others are left out. Nothing
-            in SQLite, where one transaction writes at a time.
+        SKIP_LOCKED: The end of a SELECT that locks its rows, and leaves out rows that others have locked. Empty for
+            SQLite, where only one transaction writes at a time.
     """
 
     SKIP_LOCKED: ClassVar[str]
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
-        """Run a statement that gives rows: a SELECT, or one with RETURNING."""
+        """Run a statement that returns rows: a SELECT, or one with RETURNING."""
         ...
 
     def run(self, statement: str, **values: Any) -> int:
-        """Run a statement that gives no rows; returns how many rows it changed."""
+        """Run a statement that returns no rows; returns how many rows it changed."""
         ...
 
     def now(self) -> float:
@@ -83,31 +83,31 @@ class Transaction(Protocol):
         ...
 
     def is_abandoned(self, worker: str) -> bool:
-        """Whether no living process holds the lease of another worker. Stays true until the transaction ends."""
+        """Whether no living process holds the lease of another worker. True stays true until the transaction ends."""
         ...
 
 
 Tx = Transaction
-"""Its short name, in the functions that take one."""
+"""A short name for the many functions with this argument."""
 
 
 class Database(Protocol):
     """A database that holds a ledger. Every method raises `LedgerUnavailableError` when the database can't be used."""
 
     async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
-        """Run `work`, which only reads; returns `empty` where there is no database yet."""
+        """Run `work`, which only reads, in one transaction; returns `empty` when there is no database yet."""
         ...
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run `work` in one transaction. When this returns, it has happened for every process and survives a crash.
+        """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
 
         Raises:
-            ConstraintError: A constraint refused it.
+            ConstraintError: A constraint refused them.
         """
         ...
 
     async def take_lease(self) -> str:
-        """Take the lease of a new worker, and hold it until `aclose` or the end of this process; returns its name."""
+        """Take a lease until `aclose` or the end of this process; returns the name of its new worker."""
         ...
 
     async def aclose(self) -> None:
@@ -116,19 +116,19 @@ class Database(Protocol):
 
 
 class Transactions:
-    """A class whose methods are one transaction each.
+    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`.
 
     Args:
-        database: Where they run; each raises `LedgerUnavailableError` when it can't be used.
+        database: The database of the transactions.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def _write_or_raise(self, work: Callable[[Transaction], Result | KallyAIError]) -> Result:
-        """Run a transaction; an error that it returns is raised, after what it wrote was committed.
+        """Run a transaction. If it returns an error, commit it and raise the error.
 
-        One that breaks a constraint raises `LedgerUnavailableError`.
+        Raises `LedgerUnavailableError` when a constraint refuses it.
         """
         try:
             found = await self._database.write(work)
@@ -142,7 +142,7 @@ class Transactions:
 def writes(
     work: Callable[Concatenate[Transaction, Params], Result],
 ) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
-    """A method that does `work` in one transaction."""
+    """A method with the arguments of `work` that runs `work` in one transaction."""
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
@@ -154,7 +154,7 @@ def writes(
 def reads(
     work: Callable[Concatenate[Transaction, Params], Result], *, empty: Result
 ) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
-    """The same for `work` that only reads; the method returns `empty` where there is no database yet."""
+    """As `writes`, for `work` that only reads; the method returns `empty` when there is no database yet."""
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:

@@ -1,7 +1,7 @@
-"""The transactions of call lists, written once for every driver.
+"""The transactions of call lists.
 
-The next candidate's call is reserved in the transaction that reads how the last one ended. So two processes never call
-two candidates, and after a crash another process goes on only where this allows it.
+The transaction that reserves the call of the next candidate also reads how the last call ended. So two processes never
+call two candidates at once, and after a crash the next process decides by what the ledger says.
 """
 
 from collections.abc import Sequence
@@ -59,11 +59,11 @@ def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
     found = _find_newest(tx, asked)
     if found is None or found.ended_at is None:
         return found
-    stands_for = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
-    if found.ended_at.timestamp() <= tx.now() - stands_for:
+    seconds = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
+    if found.ended_at.timestamp() <= tx.now() - seconds:
         return None
-    # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
-    # would begin with the first candidate, and that one could agree, too.
+    # A canceled list answers the request only if one of its calls may have agreed to something: a new list would call
+    # the first candidate again, who could agree too.
     return None if found.stop_reason is StopReason.CANCELED and not found.may_have_reached else found
 
 
@@ -112,7 +112,7 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
 
 
 def _refused(tx: Tx, record: CallRecord, error: PolicyError) -> CallRecord:
-    """A record of a candidate that may not be called."""
+    """Write a record of a candidate who may not be called, with the error that refuses it."""
     now = moment(tx.now())
     refused = numbered(tx, replace(record, state=CallState.REFUSED, error=error, ended_at=now))
     insert(tx, "calls", to_row(refused))
@@ -126,7 +126,7 @@ def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
 
 
 def _untied(tx: Tx, found: CallList) -> CallList:
-    """The list without its last call, which was not placed: the candidate's turn is still to come."""
+    """Remove the last call from the list, because it was not placed: its candidate is called later."""
     position = len(found.records) - 1
     tx.run(
         "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position",
@@ -137,7 +137,7 @@ def _untied(tx: Tx, found: CallList) -> CallList:
 
 
 def _is_unsent(record: CallRecord) -> bool:
-    """Whether the worker of a call died before its request left."""
+    """Whether a call was refused because its worker died before the request left."""
     return record.state is CallState.REFUSED and record.error is not None and record.error.code == "not_sent"
 
 
@@ -165,7 +165,7 @@ def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:
 
 def _release(tx: Tx, asked: CallList) -> None:
     """Delete a list whose reservation was not confirmed, if it was written and has called nobody."""
-    lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+    lock_account(tx, asked.account)  # waits for the end of the reservation, if it is still in progress
     tx.run(
         "DELETE FROM call_lists WHERE list_id = :id AND worker = :worker "
         "AND NOT EXISTS (SELECT 1 FROM call_list_calls WHERE list_id = :id)",
@@ -175,9 +175,9 @@ def _release(tx: Tx, asked: CallList) -> None:
 
 
 def _stop_again(tx: Tx, stopped: CallList) -> None:
-    """Let a list stop as it had, where it was not confirmed that it goes on and it has called nobody since.
+    """Undo a `go_on` that was not confirmed, if the list has called nobody since.
 
-    Its `worker` is the one that was to run it.
+    `stopped` is the list before `go_on`, with the worker that was to run it.
     """
     lock_account(tx, stopped.account)
     tx.run(
@@ -195,7 +195,7 @@ def _stop_again(tx: Tx, stopped: CallList) -> None:
 
 
 def _cancel(tx: Tx, account: AccountKey, list_id: str) -> bool:
-    """Let a list stop for good; False when it has stopped already, other than to go on later."""
+    """Stop a list so that it can't go on; False when that has happened already, or there is no such list."""
     lock_account(tx, account)
     found = find_list(tx, account, list_id)
     if found is None or found.stop_reason in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
@@ -221,7 +221,13 @@ def _has_abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> bool:
 
 
 class ListLedger(Transactions):
-    """The call lists in a ledger; every method is one transaction and raises `LedgerUnavailableError`."""
+    """The call lists in a ledger. Every method is one transaction and raises `LedgerUnavailableError`.
+
+    Args:
+        database: The database of the ledger.
+        policy: What the operator allows.
+        timing: Times and counts.
+    """
 
     def __init__(self, database: Database, policy: CallPolicy, timing: Timing) -> None:
         super().__init__(database)
@@ -231,9 +237,9 @@ class ListLedger(Transactions):
     find = reads(find_list, empty=None)
 
     async def find_same(self, asked: CallList, *, ever: bool = False) -> CallList | None:
-        """The list that stands for `asked`: one that goes on, waits for its user, or ended a short time ago.
+        """The list that answers the request for `asked`, because it has the same fingerprint.
 
-        With `ever`, the newest that asked for the same, however long ago it stopped.
+        It goes on, waits for its user, or ended a short time ago. With `ever`, it may have stopped at any time.
         """
 
         def work(tx: Tx) -> CallList | None:
@@ -242,7 +248,10 @@ class ListLedger(Transactions):
         return await self._database.read(work, empty=None)
 
     async def list_unfinished(self, account: AccountKey) -> list[CallList]:
-        """The account's lists that go on, or wait for the user, newest first; not those that wait for days."""
+        """The account's lists that go on, or have waited for the user for at most `Timing.wait_for_user`, newest first.
+
+        A list whose last call is in progress goes on.
+        """
 
         def work(tx: Tx) -> list[CallList]:
             rows = tx.rows(
@@ -256,13 +265,17 @@ class ListLedger(Transactions):
         return await self._database.read(work, empty=[])
 
     async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
-        """When the number of each candidate who is still to come was called last."""
+        """When the number of each candidate in `asked.to_come` was called last, in that order; None for never."""
         return await self._database.read(lambda tx: _last_calls(tx, asked), empty=(None,) * len(asked.to_come))
 
     async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
-        """Write a list down, unless there is the same one; returns the one that counts, and whether it is new.
+        """Write a new list, unless another one answers the request (`find_same`).
 
-        Raises `ConsentOutdatedError` when a number was called since, or the confirmation was used already.
+        Returns:
+            The list in the ledger, and whether it is the new one.
+
+        Raises:
+            ConsentOutdatedError: A number was called since the user agreed, or the confirmation was used already.
         """
 
         def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
@@ -287,18 +300,19 @@ class ListLedger(Transactions):
     async def go_on(
         self, found: CallList, worker: str, *, after: int | None, agreed: ListConsent | None = None
     ) -> tuple[CallList, bool]:
-        """Let a list that has stopped go on; returns it as it then is, and whether it goes on by this.
-
-        A list does not go on when the same was begun anew since.
+        """Let a list go on that has stopped, unless a newer list has the same fingerprint.
 
         Args:
             found: The list.
-            worker: Runs it from now on.
-            after: So many candidates are passed; None to call the one again that was not placed.
-            agreed: What the user agreed to now; None for what they agreed to before.
+            worker: The worker that runs it from now on.
+            after: How many candidates to pass; None to call the one again whose call was refused.
+            agreed: The user's new consent; None to go on with the one before.
+
+        Returns:
+            The list as it is now, and whether this has let it go on.
 
         Raises:
-            ConsentOutdatedError: What they agreed to before was too long ago; or a number was called since.
+            ConsentOutdatedError: The consent before is too old, or a number was called since the user agreed.
         """
 
         def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
@@ -331,11 +345,14 @@ class ListLedger(Transactions):
         return await self._write_or_raise(work)
 
     async def advance(self, asked: CallList) -> tuple[CallList, CallRecord | None, bool]:
-        """Reserve the next call of a list, or let the list stop; its `worker` must be the one that runs it.
+        """Reserve the next call of a list, or stop the list.
+
+        Args:
+            asked: The list, with the worker that runs it.
 
         Returns:
-            The list as it then is; the call to wait for, None when the list has stopped or is another worker's; and
-            whether that call is new.
+            The list as it is now; the call to wait for, or None when the list has stopped or belongs to another worker;
+            and whether that call is new.
         """
         return await self._database.write(lambda tx: _advance(tx, asked, self._policy, self._timing))
 

@@ -1,4 +1,4 @@
-"""What else may have a claim to a call that is found in the service's list."""
+"""The other records that a call in the service's list may belong to."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +10,11 @@ from kallyai_mcp.calls.records import CallRecord
 
 @dataclass(frozen=True)
 class Competitors:
-    """What else may have a claim to a call of the service.
+    """The other records of an account with the number of a given record.
 
     Attributes:
-        unbound: The other records of the account, to the same number, whose call of the service is not known.
-        call_ids: The ids of the service's calls to that number that belong to other records of the account.
+        unbound: Those whose call of the service is not known.
+        call_ids: The `call_id`s of those whose call is known.
         now: The time by the ledger's clock, which also dated the records.
     """
 
@@ -24,7 +24,7 @@ class Competitors:
 
 
 def find_competitors(tx: Tx, record: CallRecord) -> Competitors:
-    """What else may have a claim to the service's call of `record`."""
+    """The other records that the service's call of `record` may belong to."""
     same_number = "number = :number AND tracking_id <> :id AND api = :api AND account = :account"
     values = {
         "number": record.submission.respondent_phone,

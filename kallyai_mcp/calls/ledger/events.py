@@ -1,7 +1,8 @@
-"""The transactions of events. An event is noted when somebody reads: what has ended since then is numbered.
+"""The transactions of events.
 
-So whatever ends a record needs to know nothing of events, and none is lost in a crash. The number is given under the
-account's lock, so in the order in which readers see them.
+An event is written when somebody reads events: `note` numbers the records that have ended since the last time. So the
+code that ends a record need not know about events, and no event is lost in a crash. The account is locked meanwhile, so
+that events are numbered in the order in which readers see them.
 """
 
 import json
@@ -14,7 +15,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord
 
 _OWN = "api = :api AND account = :account"
 UNNOTED = "ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)"
-"""A call has ended since the last `note`."""
+"""The condition for a call that has ended since the last `note`."""
 
 _UNNOTED = f"FROM calls WHERE {_OWN} AND {UNNOTED}"
 
@@ -27,7 +28,7 @@ def has_unnoted(tx: Tx, account: AccountKey) -> bool:
 
 
 def note(tx: Tx, account: AccountKey) -> None:
-    """Number what has ended since the last time; the first time, all that has ended is past."""
+    """Write the events of the calls that have ended since the last time. The first time, only remember those calls."""
     lock_account(tx, account)
     position = _last_position(tx, account)
     if position is not None:
@@ -42,10 +43,7 @@ def note(tx: Tx, account: AccountKey) -> None:
 
 
 def note_decision(tx: Tx, list_id: str, record: CallRecord) -> None:
-    """Number the event that a call list stops after the call of `record`.
-
-    Not if nobody has asked for the account's events yet.
-    """
+    """Write the event that a call list stops after the call of `record`, if somebody has read the account's events."""
     if _last_position(tx, record.account) is None:
         return
     note(tx, record.account)  # the end of the call comes first
@@ -56,11 +54,11 @@ def note_decision(tx: Tx, list_id: str, record: CallRecord) -> None:
 
 
 def read(tx: Tx, account: AccountKey, after: int | None, since: float | None, most: int) -> EventPage:
-    """At most `most` events after a position; see `Ledger.events`."""
+    """At most `most` events after a position; see `Ledger.events`. `since` is in seconds since the epoch."""
     last = _last_position(tx, account) or 0
     if after is None:
         return EventPage((), last)
-    if after > last:  # the position is of another ledger, so nothing is known of what came before
+    if after > last:  # a position of another ledger
         return EventPage((), last, has_gap=True)
     rows = tx.rows(
         f"SELECT * FROM events WHERE {_OWN} AND position > :after ORDER BY position LIMIT :most",
@@ -81,7 +79,7 @@ def _last_position(tx: Tx, account: AccountKey) -> int | None:
 
 
 def _insert(tx: Tx, account: AccountKey, position: int, id_: str, name: str, at: float, data: dict[str, Any]) -> int:
-    """Write an event, unless it was written before; returns how many were written."""
+    """Write an event unless the ledger has it; returns how many were written, 0 or 1."""
     return tx.run(
         "INSERT INTO events (api, account, position, event_id, name, at, data) "
         "VALUES (:api, :account, :position, :event_id, :name, :at, :data) "
