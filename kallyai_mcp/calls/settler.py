@@ -196,12 +196,11 @@ class CallSettler:
             The calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
             without `success`, unless it has an appointment.
         """
-        is_success = call.plain_status == "success"
-        if not is_success and call.plain_status not in NOBODY_REACHED:
-            return None, reached_somebody(call)
         calendar = await self._read(account, partial(self._calendar_of, call)) or Calendar(is_known=False)
-        if is_success or calendar.appointment is not None:
+        if call.plain_status == "success" or calendar.appointment is not None:
             return calendar, True
+        if call.plain_status not in NOBODY_REACHED:
+            return None, reached_somebody(call)
         callee_spoke = await self._read(account, partial(self._has_words, call))
         return None, reached_somebody(call, callee_spoke=callee_spoke)
 

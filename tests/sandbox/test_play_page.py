@@ -79,7 +79,7 @@ async def test_a_person_picks_up_proposes_another_time_and_saves_the_call(
     await page.get_by_role("button", name="Say it").click()
     await expect(page.get_by_role("listitem")).to_have_count(6)
     await page.get_by_role("button", name="Hang up").click()
-    await expect(page.get_by_text("The call has ended: success")).to_be_visible()
+    await expect(page.get_by_text("The call has ended: you talked")).to_be_visible()
     async with page.expect_download() as download:
         await page.get_by_role("link", name="Save as scenario").click()
     saved = tmp_path / "call.toml"
@@ -132,5 +132,7 @@ async def test_two_calls_on_the_spanish_page(chromium: Browser, caller: Caller) 
     await one.get_by_role("button", name="Colgar").click()
 
     assert ((await first)["status"], (await second)["status"]) == ("success", "busy")
+    await expect(one.get_by_role("status")).to_have_text("La llamada terminó: se habló", use_inner_text=True)
+    await expect(two.get_by_role("status")).to_have_text("La llamada terminó: línea ocupada", use_inner_text=True)
     assert {language for language, _ in await page.evaluate("heard")} == {"es-ES"}
     await page.context.close()

@@ -70,7 +70,7 @@ function show(call) {
   const entry = shown.get(call.call_id);
   if (call.said.length < entry.said) return; // an older answer than the one that is shown
   for (const node of entry.section.querySelectorAll("[data-state]")) node.hidden = node.dataset.state !== call.state;
-  entry.section.querySelector(".status").textContent = call.status ?? "";
+  for (const node of entry.section.querySelectorAll("[data-status]")) node.hidden = node.dataset.status !== call.status;
   entry.section.querySelector(".highlights").textContent = call.highlights ?? "";
   for (const { speaker, content } of call.said.slice(entry.said)) {
     const item = at("turn").content.cloneNode(true).firstElementChild;

@@ -68,14 +68,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Cancelada: la llamada a {party} se canceló{after}.",
     ),
     "no_status": (
-        "Unknown: KallyAI does not say how the call to {party} ended. Take nothing as agreed.",
-        "Resultado desconocido: KallyAI no dice cómo terminó la llamada a {party}. No des nada por acordado.",
+        "Unknown: KallyAI does not say how the call to {party} ended.",
+        "Resultado desconocido: KallyAI no dice cómo terminó la llamada a {party}.",
     ),
     "odd_status": (
-        "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know. Take "
-        "nothing as agreed.",
-        "Resultado desconocido: KallyAI da a la llamada a {party} el estado {status}, que este programa no conoce. No "
-        "des nada por acordado.",
+        "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know.",
+        "Resultado desconocido: KallyAI da a la llamada a {party} el estado {status}, que este programa no conoce.",
     ),
     "unknown_lost": (
         "Unknown: the connection broke after the request was sent, so {party} may have been called. {check}",

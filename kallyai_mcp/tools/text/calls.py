@@ -126,7 +126,8 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
             return f"{first} {say('may_be_agreed', spanish)}"
         case _:
             key = "no_status" if call.plain_status == "unknown" else "odd_status"
-            return say(key, spanish, party=party, status=quoted(call.status, 24))
+            agreed = say("nothing_agreed" if view.appointment is None else "may_be_agreed", spanish)
+            return f"{say(key, spanish, party=party, status=quoted(call.status, 24))} {agreed}"
 
 
 def thing(view: CallView, *, spanish: bool) -> str:
