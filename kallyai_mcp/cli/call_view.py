@@ -77,9 +77,9 @@ class TerminalReader:
         """What they must add to the commands of this program."""
         return " --sandbox" if self.sandbox else ""
 
-    def when(self, moment: datetime) -> str:
-        """A moment by their clock."""
-        return when(moment, zone_of(self.timezone), self.now, spanish=self.spanish)
+    def when(self, moment: datetime, number: str | None) -> str:
+        """A moment by their clock, for a text about a call to `number`."""
+        return when(moment, zone_of(self.timezone), self.now, spanish=self.spanish, number=number)
 
 
 def outcome_of(answer: OneCallAnswer) -> str:
@@ -124,7 +124,7 @@ def outcome_lines(
 ) -> list[str]:
     """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
     outcome, words = outcome_of(answer), reader.words
-    facts = [reader.when(answer.created_at)] if answer.created_at else []
+    facts = [reader.when(answer.created_at, answer.respondent_phone)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
@@ -239,8 +239,10 @@ def _next_commands(answer: OneCallAnswer) -> list[str]:
 
 def _attempts(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """Which attempt it is, and how those before it ended; "" for the first one."""
-    attempts = answer.earlier_attempts or ()
-    earlier = "; ".join(f"{reason(one.status, spanish=reader.spanish)}, {reader.when(one.at)}" for one in attempts)
+    number, attempts = answer.respondent_phone, answer.earlier_attempts or ()
+    earlier = "; ".join(
+        f"{reason(one.status, spanish=reader.spanish)}, {reader.when(one.at, number)}" for one in attempts
+    )
     if not earlier:
         return ""
     return reader.words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier)
@@ -270,7 +272,7 @@ def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: st
         due = datetime.fromisoformat(answer.scheduled_for) if answer.scheduled_for else None
         at = answer.created_at or due
         row = (
-            reader.when(at) if at is not None else "?",
+            reader.when(at, answer.respondent_phone) if at is not None else "?",
             outcome_words(answer, words),
             callee(answer, words),
             one_line(answer.call_id or answer.tracking_id or ""),

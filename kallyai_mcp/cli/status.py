@@ -98,7 +98,7 @@ def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
         )
     reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC))
     for entry in entries:
-        parts = [f"{reader.when(entry.at):<12}", f"{entry.number:<16}", _audited(one_line(entry.outcome))]
+        parts = [f"{reader.when(entry.at, entry.number):<12}", f"{entry.number:<16}", _audited(one_line(entry.outcome))]
         asked_by = one_line(entry.asked_by or "")
         why = reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], reader.spanish)
         parts += [localized(f"asked by {asked_by}", f"pedida por {asked_by}")] if asked_by else []

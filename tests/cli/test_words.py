@@ -183,7 +183,7 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert 'KallyAI informa: "' in placed
     assert again.startswith("Esta llamada ya se hizo antes. No se hizo otra.")
     assert "No se llamó. " in refused
-    assert re.search(r"\d+ [a-z]{3} \d\d:\d\d  Reservado", listed)
+    assert re.search(r"\d+ [a-z]{3} \d+:\d\d [ap]\. m\.  Reservado", listed)
     assert "Sesión iniciada como personal@sandbox.test; se guarda en " in status
     assert re.search(r"Disponibles: [\d,.]+ de \d+ \w+ \(y .*\)\. Plan personal, mensual, activo, se", status)
     assert "En curso: ninguna\nÚltimas llamadas:" in status

@@ -167,7 +167,8 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
     for found in lists:
         number, count = max(1, len(found.records)), len(found.submissions)
         state = _say(f"state_{state_of(found)}", spanish, number=number, count=count)
-        at = when(found.asked_at, zone_of(reader.timezone), reader.now, spanish=spanish)
+        phone = found.submissions[0].respondent_phone
+        at = when(found.asked_at, zone_of(reader.timezone), reader.now, spanish=spanish, number=phone)
         lines.append(f"{at}  call_around: {state}  {word(found.list_id)}")
         for position, record in enumerate(found.records, 1):
             words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id

@@ -131,7 +131,8 @@ def listing(
 def _row(view: CallView, reader: Reader, room: int) -> str:
     call, record, spanish = view.call, view.record, reader.spanish
     began = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
-    at = when(began, zone_of(reader.timezone), reader.now, spanish=spanish) if began is not None else "?"
+    phone, zone = view.submission.respondent_phone, zone_of(reader.timezone)
+    at = when(began, zone, reader.now, spanish=spanish, number=phone) if began is not None else "?"
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id

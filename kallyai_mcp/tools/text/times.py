@@ -51,13 +51,17 @@ def day(moment: date, now: datetime, *, spanish: bool = False) -> str:
     return f"{name} {moment.day}" + (f", {moment.year}" if of_another_year else "")
 
 
-def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False) -> str:
-    """`moment` in `zone`: "Jan 25 10:30 AM" or "25 ene 10:30", with the year unless it is the year of `now`."""
+def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False, number: str | None = None) -> str:
+    """`moment` in `zone`: "Jan 25 10:30 AM" or "25 ene 10:30", with the year unless it is the year of `now`.
+
+    For `number` see `hour`.
+    """
     local = moment.astimezone(zone)
+    time = hour(local.hour, local.minute, spanish=spanish, number=number)
     if spanish:
         year = f" {local.year}" if local.year != now.astimezone(zone).year else ""
-        return f"{local.day} {month(local, spanish=True)[:3]}{year} {local:%H:%M}"
-    return f"{day(local, now.astimezone(zone))} {hour(local.hour, local.minute)}"
+        return f"{local.day} {month(local, spanish=True)[:3]}{year} {time}"
+    return f"{day(local, now.astimezone(zone))} {time}"
 
 
 def weekday(moment: date, now: datetime, *, spanish: bool = False) -> str:

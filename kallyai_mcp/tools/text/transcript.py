@@ -36,7 +36,9 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
     ]
     if call is not None and call.created_at:
         at = call.created_at.astimezone(zone)
-        facts += [day(at, reader.now.astimezone(zone), spanish=spanish), hour(at.hour, at.minute, spanish=spanish)]
+        phone = call.submission.respondent_phone
+        facts.append(day(at, reader.now.astimezone(zone), spanish=spanish))
+        facts.append(hour(at.hour, at.minute, spanish=spanish, number=phone))
     if call is not None and call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
     shown = entries_shown(transcript)
