@@ -1,4 +1,4 @@
-"""The API client that the settings lead to."""
+"""Creates the API client from the settings."""
 
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,16 @@ def open_api(
     sandbox: EmbeddedSandbox | None = None,
     retry_backoff: float = 0.5,
 ) -> "KallyAI":
-    """Create an API client; httpx is imported now and not before.
+    """Create an API client. httpx is imported here, and not at the start of the program.
 
     Args:
-        settings: Where KallyAI is.
-        tokens: Signs the requests; None for a client that only signs in.
-        sandbox: Takes the place of the settings' KallyAI.
+        settings: The API's URL and the `User-Agent`.
+        tokens: The source of the access tokens; None for a client that only signs in.
+        sandbox: Use this sandbox, and not the URL of the settings.
         retry_backoff: The waits between two tries are multiples of it, in seconds.
 
     Raises:
-        KallyAIError: The environment has something that can't be used, such as a malformed proxy.
+        KallyAIError: A variable of the environment can't be used, such as a malformed proxy (code `bad_environment`).
     """
     from kallyai_mcp.api.client import KallyAI
 

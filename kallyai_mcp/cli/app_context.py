@@ -1,4 +1,4 @@
-"""Builds the app context: what the tools of a server work with."""
+"""Opens the app context: what the tools of a server work with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,11 +31,11 @@ async def open_app_context(
     """Open the app context for as long as a server runs.
 
     Args:
-        connection: Which KallyAI, which ledger, and which clock; closed at the end.
+        connection: The credentials, the API client, the ledger, and the clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
-        links: The user is at this machine: give out sign-in links for the browser here, and write in the language that
-            this machine's environment names, unless the user's calls name one.
-        webhooks: Sends events to the URLs of clients; None where that is not served.
+        links: The user is at this machine. So tools give out sign-in links for its browser, and the language of its
+            environment is the user's, unless the user's calls name one.
+        webhooks: Sends events to the URLs of clients; None if this server sends none.
     """
     settings = connection.settings
     async with connection, anyio.create_task_group() as tasks:
@@ -55,7 +55,7 @@ async def open_app_context(
                 wait_seconds=settings.wait_seconds,
                 now=connection.clock.now,
                 confirmations=Confirmations(lambda: connection.keys()),
-                # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
+                # The embedded sandbox calls nobody, and a test number should do the same at every hour.
                 confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                 embedded=connection.sandbox is not None,
                 webhooks=webhooks,

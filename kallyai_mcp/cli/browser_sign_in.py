@@ -1,4 +1,4 @@
-"""Signing in from within a server: the link for the user, and who is signed in."""
+"""The sign-in of a server on the user's machine: the sign-in link, and who is signed in."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ class BrowserSignIn:
 
     Args:
         connection: The KallyAI to sign in to.
-        tasks: A task group in which to wait for the user's browser.
-        links: Give out links. False for a server that the user's browser can't be redirected to.
+        tasks: The task group in which the listener waits for the user's browser.
+        links: Give out sign-in links. False if the user's browser is on another machine than this server.
     """
 
     def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:

@@ -1,4 +1,4 @@
-"""`kallyai-mcp call`: a person places a call, by the same call service and ledger as the tools."""
+"""`kallyai-mcp call`: a person places a call. It uses the same call service and ledger as the tools."""
 
 import os
 import signal
@@ -38,30 +38,30 @@ from kallyai_mcp.tools.text.reader import Reader
 
 _ASKED_BY = "kallyai-mcp call"
 
-_LOOK_SECONDS = 60.0
-"""A call is waited for in steps of this length, which is shorter than the pause before another attempt."""
+_STEP_SECONDS = 60.0
+"""How long one wait for a call lasts; it is shorter than the pause before another attempt, which is not waited for."""
 
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
 
 async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bool, redial: bool, as_json: bool) -> int:
-    """Place or schedule a call: show it, ask for a yes, follow it to its end, and print its outcome.
+    """Place or schedule a call: show it, ask for the user's consent, follow it to its end, and print its outcome.
 
     Args:
-        app_context: Which KallyAI, whose account, and which ledger.
+        app_context: What the command works with.
         asked_for: The arguments of `make_call`.
-        yes: Place it without a question.
-        redial: Place it although the same call was just made.
+        yes: Place the call without a question.
+        redial: Place the call although the same call was just made.
         as_json: Print the structure of make_call's result.
 
     Returns:
         The exit code: 0 if the phone conversation took place or the call is scheduled, 3 if nobody was reached or the
-        call broke off, 4 if it isn't known.
+        call broke off, 4 if the outcome is not known.
 
     Raises:
         KallyAIError: Nobody was called.
-        click.ClickException: Likewise: the arguments are wrong, or the user did not agree.
+        click.ClickException: Nobody was called, because arguments are wrong, or the user did not agree.
     """
     asked = _read(asked_for, app_context)
 
@@ -88,7 +88,7 @@ async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bo
 
 
 async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: bool) -> Consent:
-    """Show the call to the user, and ask for a yes unless it was given with the command.
+    """Show the call to the user, and ask for consent, unless the option `--yes` gave it.
 
     Raises:
         click.ClickException: The user did not agree, or can't be asked.
@@ -113,7 +113,7 @@ async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: b
         return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
     if not asks:
         raise CommandError(words.say("yes_needed"))
-    with _ctrl_c_ends_it(words):
+    with _ctrl_c_ends_process(words):
         is_agreed = await anyio.to_thread.run_sync(_confirm, words, asked.schedule)
     if not is_agreed:
         raise CommandError(words.say("not_called"))
@@ -130,11 +130,11 @@ class _Asked:
 
 
 @contextmanager
-def _ctrl_c_ends_it(words: Words) -> Iterator[None]:
-    """Let Ctrl-C end the process at once, while a thread waits for an answer that can't be interrupted.
+def _ctrl_c_ends_process(words: Words) -> Iterator[None]:
+    """In this context, Ctrl-C ends the process at once: a thread waits for the user's reply and can't be interrupted.
 
-    Nothing is lost: this call is not in the ledger yet, and each step of another call is written there before it is
-    taken.
+    Nothing is lost. This call is not in the ledger yet. Of every other call, each step is in the ledger before it is
+    done.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -155,11 +155,12 @@ def _confirm(words: Words, schedule: Schedule) -> bool:
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext) -> _Asked:
-    """What the command asks for.
+    """Read the command's arguments.
 
     Raises:
-        click.UsageError: Arguments are wrong; each is named by its option.
-        KallyAIError: Calls can't be placed later here.
+        click.UsageError: Arguments are wrong; the message names each by its option.
+        CommandError: The number is an emergency number.
+        KallyAIError: Calls can't be scheduled here (code `cannot_schedule`).
     """
     from kallyai_mcp.tools.catalog import tools
 
@@ -185,16 +186,17 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> _Asked:
 
 
 def _name(parameter: click.Parameter | None, argument: str) -> str:
-    """How the user knows an argument: as NUMBER, or as --party."""
+    """The name under which the user gives an argument: NUMBER, or --party."""
     if parameter is None:
         return argument
     return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
 
 
 async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
-    """Wait until a call has ended, and show for how long it has lasted. The next attempt, if any, is not waited for.
+    """Wait until a call has ended, and show how long it has lasted. A later attempt is not waited for.
 
-    Ctrl-C cancels a call that was not sent yet; any other goes on, and what is printed says how to follow it.
+    On Ctrl-C, a call whose request was not sent yet is canceled. Any other call goes on, and the command that follows
+    it is printed.
     """
     if not record.is_active:
         return record
@@ -206,7 +208,7 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
             live.show(calling)
             async with beside(live.keep, lambda: f"{calling}  {duration(record.elapsed(app_context.now()))}"):
                 while followed.is_active:
-                    followed = await app_context.calls.wait(followed, _LOOK_SECONDS)
+                    followed = await app_context.calls.wait(followed, _STEP_SECONDS)
     finally:
         if followed.is_active:
             with anyio.CancelScope(shield=True):
@@ -220,7 +222,7 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
 
 
 async def to_answer(record: CallRecord, app_context: AppContext, *, placed_now: bool | None) -> CallAnswer:
-    """The structure of a call, whose outcome now counts as delivered.
+    """The structure of the result for a call; its outcome counts as delivered.
 
     Raises:
         KallyAIError: The call was refused or canceled: nobody was called.

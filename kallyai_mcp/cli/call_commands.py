@@ -1,4 +1,4 @@
-"""The commands about calls. What they do is imported when it is used."""
+"""The options of the commands about calls. Their implementation is imported when a command runs."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -16,7 +16,7 @@ _NUMBER, _NAME = localized("NUMBER", "NÚMERO"), localized("NAME", "NOMBRE")
 _id = click.argument("id_", metavar="ID")
 
 Run = Callable[..., None]
-"""Runs what a command does, a function that takes the app context, with the command's other arguments.
+"""Runs the function that implements a command, with an app context and the command's other arguments.
 
 It is `terminal.run_with_app_context` with the settings and the options --sandbox and --json.
 """

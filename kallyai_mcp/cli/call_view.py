@@ -1,4 +1,4 @@
-"""How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
+"""A call on a terminal: its outcome, its row in a list, and its transcript."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,13 +35,13 @@ _STYLES: dict[str, _Style] = {
     "needs_decision": _Style(fg="yellow"),
     "needs_sign_in": _Style(fg="yellow"),
 }
-"""The color of each outcome, and of each state of a list, which is the card's."""
+"""The color of each outcome, and of each state of a list; the cards have the same colors."""
 
-_LEAST_OF_CALLEE = 17
-"""The columns of who was called that must be seen on the line with the outcome: a number fits."""
+_CALLEE_WIDTH_MIN = 17
+"""The least width of the callee's column, so that a number fits; with less room, the callee gets a line of its own."""
 
-_LEAST_TOLD = 20
-"""The columns of what was told that must be seen: a day and a time fit."""
+_SUMMARY_WIDTH_MIN = 20
+"""The least width of the summary's column, so that a day and a time fit."""
 
 _BOOKINGS = ("restaurant", "clinic", "hotel")
 
@@ -51,10 +51,10 @@ class TerminalReader:
     """The person at this terminal.
 
     Attributes:
-        words: The sentences in their language.
-        timezone: IANA name of their time zone.
-        now: The moment at which they read, with a time zone.
-        sandbox: They use the embedded sandbox, so the commands that they may type next name it.
+        words: The sentences in the person's language.
+        timezone: IANA name of the person's time zone.
+        now: The current time, with a time zone.
+        sandbox: The command uses the embedded sandbox, so the commands that it suggests must use it, too.
     """
 
     words: Words
@@ -64,28 +64,28 @@ class TerminalReader:
 
     @classmethod
     def of(cls, app_context: AppContext) -> "TerminalReader":
-        """The reader of what a command prints now."""
+        """The reader of the output of a command."""
         return cls(Words(), app_context.timezone, app_context.now(), app_context.embedded)
 
     @property
     def spanish(self) -> bool:
-        """Whether they read Spanish; else English."""
+        """Whether the output is in Spanish; otherwise in English."""
         return self.words.spanish
 
     @property
     def sandbox_option(self) -> str:
-        """What they must add to the commands of this program."""
+        """The option that the suggested commands need: " --sandbox" or ""."""
         return " --sandbox" if self.sandbox else ""
 
     def when(self, moment: datetime, number: str | None) -> str:
-        """A moment by their clock, for a text about a call to `number`."""
+        """A moment in the reader's time zone, for a text about a call to `number`."""
         return when(moment, zone_of(self.timezone), self.now, spanish=self.spanish, number=number)
 
 
 def outcome_of(answer: OneCallAnswer) -> str:
-    """The outcome of a call, or how far it is: `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`.
+    """The outcome of a call; without one, `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`.
 
-    `unknown` stands for a status of KallyAI's that this program does not know, too.
+    A status of KallyAI that this program does not know is `unknown`.
     """
     if answer.outcome is not None:
         return answer.outcome
@@ -99,21 +99,21 @@ def outcome_style(outcome: str) -> dict[str, Any]:
 
 
 def outcome_words(answer: OneCallAnswer, words: Words) -> str:
-    """The outcome in a word or two, such as "not reached: busy"; with a * if it is not known whether it booked."""
+    """The outcome in a few words: "not reached: busy". With a *, it is not known whether the call booked something."""
     detail = reason(answer.status or "", spanish=words.spanish)
     mark = "*" if answer.calendar_checked is False else ""
     return f"{words.say(outcome_of(answer))}{mark}{f': {detail}' if detail else ''}"
 
 
 def footnote(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: str) -> list[str]:
-    """What the * of `outcome_words` means, if one of the calls has it."""
+    """The line that explains the * of `outcome_words`; none if no call has it."""
     is_marked = any(answer.calendar_checked is False for answer in calls)
     text = reader.words.say("not_looked_up", more=reader.sandbox_option)
     return [wrapped(f"* {text}", indent)] if is_marked else []
 
 
 def callee(answer: OneCallAnswer, words: Words) -> str:
-    """Who is called, for example "Italian Bistro, +1 415-555-1234"."""
+    """The callee, for example "Italian Bistro, +1 415-555-1234"."""
     number = for_people(answer.respondent_phone) if answer.respondent_phone else None
     name = named(answer.business_name) if answer.business_name else None
     return ", ".join(part for part in (name, number) if part) or words.say("the_number")
@@ -122,7 +122,7 @@ def callee(answer: OneCallAnswer, words: Words) -> str:
 def outcome_lines(
     answer: OneCallAnswer, reader: TerminalReader, *, commands: bool = True, indent: str = ""
 ) -> list[str]:
-    """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
+    """A call as lines: how it ended or how far it is, what was agreed, and with `commands` the suggested commands."""
     outcome, words = outcome_of(answer), reader.words
     facts = [reader.when(answer.created_at, answer.respondent_phone)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
@@ -143,7 +143,10 @@ def outcome_lines(
 
 
 def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
-    """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
+    """The sentence about a call, the same as on the card (`callSentence` of call_view.js); "" if no sentence is needed.
+
+    No sentence is needed if KallyAI's summary says what happened.
+    """
     outcome, asked, words = outcome_of(answer), answer.submission, reader.words
     moment, wanted = appointment_time(answer, reader), _asked(answer, reader)
     is_booking = asked is not None and (asked.appointment_date is not None or asked.task_category in _BOOKINGS)
@@ -155,7 +158,7 @@ def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
-    if words.spanish and outcome in ("scheduled", "expired"):  # it is not the beginning of these sentences
+    if words.spanish and outcome in ("scheduled", "expired"):  # the moment does not begin these sentences
         moment = moment[:1].lower() + moment[1:]
     key = next(key for key in keys if words.has(key))
     is_in_summary = key == "answered_text" and answer.highlights
@@ -168,7 +171,7 @@ def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
 
 
 def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str = "") -> list[str]:
-    """A conversation as a dialog: when and who, and below it what was said."""
+    """A transcript as lines: time and speaker, and below them the words."""
     lines = []
     for entry in entries:
         speaker = one_line(entry.speaker)[:20] or "?"
@@ -183,7 +186,7 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
 def appointment_time(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """When the appointment is, or when a scheduled call is due, by the callee's clock.
 
-    With the name of their zone if the reader's clock differs.
+    The text has the name of the callee's zone if the reader's clock shows another time.
     """
     made = answer.appointment
     start = made.start if made is not None else answer.scheduled_for
@@ -198,7 +201,7 @@ def appointment_time(answer: OneCallAnswer, reader: TerminalReader) -> str:
 
 
 def _asked(answer: OneCallAnswer, reader: TerminalReader) -> str:
-    """The day and time that were asked for, either may be missing; "" without both."""
+    """The day and time of the submission, or one of them; "" if it has neither."""
     asked = answer.submission
     if asked is None:
         return ""
@@ -227,7 +230,7 @@ def _next_commands(answer: OneCallAnswer) -> list[str]:
         return [f"show {tracking_id or call_id}"]
     if outcome == "scheduled":
         return [f"cancel {tracking_id}"]
-    if not is_usable(call_id):  # KallyAI can't be asked for more
+    if not is_usable(call_id):  # the id can't be sent to KallyAI
         return []
     commands = [f"show {call_id}"] if answer.calendar_checked is False else []
     if call_id and outcome not in ("not_reached", "canceled"):
@@ -238,7 +241,7 @@ def _next_commands(answer: OneCallAnswer) -> list[str]:
 
 
 def _attempts(answer: OneCallAnswer, reader: TerminalReader) -> str:
-    """Which attempt it is, and how those before it ended; "" for the first one."""
+    """Which attempt it is, and how the earlier attempts ended; "" for the first one."""
     number, attempts = answer.respondent_phone, answer.earlier_attempts or ()
     earlier = "; ".join(
         f"{reason(one.status, spanish=reader.spanish)}, {reader.when(one.at, number)}" for one in attempts
@@ -259,12 +262,12 @@ def _so_far(answer: OneCallAnswer, words: Words) -> str:
 
 
 def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: str = "") -> list[str]:
-    """A line for each call, in aligned columns: when, outcome, who, the id, and what was told, as far as it fits.
+    """A line for each call, in aligned columns: time, outcome, callee, id, and the summary, cut to the console's width.
 
-    For a scheduled call, "when" is when it is due.
+    The time of a scheduled call is the time when it is due.
 
-    On a narrower console each call has two lines, the second with the id and what was told. On one that is too narrow
-    for that, it has three: when and the outcome; who and what was told; the id.
+    On a narrow console, each call has two lines; the second has the id and the summary. On a very narrow one, it has
+    three: time and outcome; callee and summary; id.
     """
     words = reader.words
     rows = []
@@ -281,12 +284,12 @@ def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: st
         rows.append(row)
     styles = [_STYLES[outcome_of(answer)] for answer in calls]
     columns = [max((cells(row[column]) for row in rows), default=0) for column in range(4)]
-    least = min(_LEAST_TOLD, max((cells(row[4]) for row in rows), default=0))
+    least = min(_SUMMARY_WIDTH_MIN, max((cells(row[4]) for row in rows), default=0))
     if len(indent) + sum(columns) + 2 * len(columns) + least <= row_width():
         lines = table(rows, styles=styles, indent=indent)
     else:
         below = f"{indent}  "
-        if row_width() - len(indent) - columns[0] - columns[1] - 4 >= min(columns[2], _LEAST_OF_CALLEE):
+        if row_width() - len(indent) - columns[0] - columns[1] - 4 >= min(columns[2], _CALLEE_WIDTH_MIN):
             parts = [table([row[:3] for row in rows], styles=styles, indent=indent)]
             parts += [table([row[3:] for row in rows], indent=below)]
         else:

@@ -1,4 +1,4 @@
-"""What a command works with: credentials, API client, ledger, and secret keys, each opened once."""
+"""The parts that a command works with: credentials, API client, ledger, and secret keys."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -32,19 +32,19 @@ _Result = TypeVar("_Result")
 
 
 class Connection:
-    """The parts, each opened when it is first asked for and closed by `close`.
+    """The parts that a command works with. Each is opened at its first use, once, and closed by `close`.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
-        embedded: Creates the sandbox that takes the place of the settings' KallyAI; its account is signed in.
-        callers: Each HTTP request brings the access token of its caller.
+        settings: The settings of this process.
+        embedded: Creates a sandbox to use instead of the settings' KallyAI, with an account that is signed in.
+        callers: The access token is that of the client of each HTTP request.
         now: The wall clock; None for the machine's.
 
     Attributes:
-        settings: As given.
-        sandbox: The sandbox that takes the place of the settings' KallyAI; None if there is none.
+        settings: The settings of this process.
+        sandbox: The sandbox that is used instead of the settings' KallyAI; None if there is none.
         clock: The clock of calls.
-        callers: As given.
+        callers: The access token is that of the client of each HTTP request.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Connection:
 
     @cached_property
     def credentials(self) -> Credentials:
-        """Where the access tokens come from.
+        """The source of the access tokens.
 
         Raises:
-            TokenStoreError: The store that the settings ask for can't be used.
+            TokenStoreError: The store of the setting `KALLYAI_TOKEN_STORE` can't be used.
         """
         return open_credentials(self.settings, sandbox=self.sandbox, callers=self.callers, is_revoked=self._is_revoked)
 
@@ -79,7 +79,7 @@ class Connection:
         """The API client.
 
         Raises:
-            KallyAIError: The environment has something that can't be used, such as a malformed proxy.
+            KallyAIError: A variable of the environment can't be used, such as a malformed proxy.
         """
         if self._api is None:
             self._api = open_api(self.settings, self.credentials.tokens, sandbox=self.sandbox)
@@ -96,7 +96,7 @@ class Connection:
         return self._ledger
 
     def shared_state(self) -> "SharedValues":
-        """What workers share besides calls, in the ledger's database.
+        """The store of what workers share besides calls, in the ledger's database.
 
         Raises:
             LedgerUnavailableError: See `ledger`.
@@ -106,10 +106,10 @@ class Connection:
         return SharedValues(self._open_database())
 
     def webhooks(self, post: "Post | None", may_try: "MayTry") -> "Webhooks":
-        """What sends events to the URLs of clients.
+        """The service that sends events to the URLs of clients.
 
         Args:
-            post: Sends to a URL; None for what never sends to a private address.
+            post: Sends a request to a URL; None for a function that refuses private addresses.
             may_try: Limits the challenges.
 
         Raises:
@@ -130,7 +130,7 @@ class Connection:
         return SharedKeys(self.settings.secret_keys)
 
     async def account_key(self) -> AccountKey:
-        """The account whose calls are placed now.
+        """The account that is signed in.
 
         Raises:
             NotSignedInError: Nobody is signed in.
@@ -154,7 +154,7 @@ class Connection:
             await self.close()
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the parts that were opened."""
         if self._database is not None:
             with suppress(KallyAIError):
                 await self._database.aclose()
@@ -173,7 +173,7 @@ def run_with_connection(connection: Connection, work: Callable[[Connection], Awa
     """Run `work` with a connection, which is closed afterwards.
 
     Raises:
-        click.ClickException: It raised a `KallyAIError`.
+        click.ClickException: `work` raised a `KallyAIError`; the message is its text.
     """
 
     async def run() -> _Result:

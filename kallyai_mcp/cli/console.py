@@ -1,4 +1,4 @@
-"""Prints to a console of any encoding, width, and color."""
+"""Prints lines, tables, and a changing line to a console of any encoding and width, with or without color."""
 
 import codecs
 import os
@@ -15,7 +15,7 @@ from kallyai_mcp.languages import localized
 
 _FANCY, _PLAIN = "█░✓✗\u2026\u2013\u2014\u201c\u201d\u2018\u2019\u203a", "#-+x.--\"\"''>"
 _ASCII = dict(zip(_FANCY, _PLAIN, strict=True))
-"""What is printed in place of characters that narrow encodings lack: blocks, signs, dashes, and quotation marks."""
+"""Substitutes for characters that some encodings lack: blocks, signs, dashes, and quotation marks."""
 
 _SUBSTITUTES = "kallyai_mcp_substitutes"
 """The name of the error handler of `prepare_streams`."""
@@ -41,28 +41,28 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     """Print a line.
 
     Args:
-        text: The line, or several.
+        text: One line or more.
         err: Print to stderr.
-        style: As the arguments of `click.style`; used only on a terminal, and not when NO_COLOR is set.
+        style: The arguments of `click.style`; used only on a terminal, and not when NO_COLOR is set.
     """
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "ascii"
-    # Not left to the stream: click takes ASCII for a mistake and writes UTF-8.
+    # The stream's error handler is not enough: for a stream in ASCII, click writes UTF-8 instead.
     printable = text.encode(encoding, _SUBSTITUTES).decode(encoding)
     click.echo(styled(printable, **style), err=err, color=_color())
 
 
 def say_localized(english: str, spanish: str, *, err: bool = False, **style: Any) -> None:
-    """Print a line in the language of the reader; otherwise as `say`."""
+    """Print a line in the reader's language. The other arguments are those of `say`."""
     say(localized(english, spanish), err=err, **style)
 
 
 def styled(text: str, **style: Any) -> str:
-    """`text` with a style for `say`."""
+    """`text` with the codes of a style (the arguments of `click.style`)."""
     return click.style(text, **style) if style else text
 
 
 def _color() -> bool | None:
-    """False where the user wants no color (no-color.org); None lets click look whether it prints to a terminal."""
+    """False if the user wants no color (no-color.org); None lets click decide by whether it prints to a terminal."""
     return False if os.environ.get("NO_COLOR") else None
 
 
@@ -72,7 +72,7 @@ def width() -> int:
 
 
 def has_edge() -> bool:
-    """Whether lines should end at the edge of a console: what goes into a pipe or a file stays whole."""
+    """Whether lines should be cut at the edge of a console; lines for a pipe or a file are not cut."""
     return sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
 
 
@@ -82,12 +82,12 @@ def row_width() -> int:
 
 
 def wrapped(text: str, indent: str = "", hanging: str = "") -> str:
-    """`text` in lines that fit the console; paths and links are never broken, so that they can be copied.
+    """`text` in lines that fit the console. Paths and links are not broken, so that they can be copied.
 
     Args:
         text: The text.
-        indent: Before each line.
-        hanging: Besides, before each line but the first.
+        indent: The indentation of each line.
+        hanging: The additional indentation of each line but the first.
     """
     return textwrap.fill(
         text,
@@ -118,12 +118,12 @@ def fitted(text: str, room: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (), indent: str = "") -> list[str]:
-    """Rows as lines with aligned columns; on a console the last column is cut at its edge.
+    """Rows as lines with aligned columns; on a console, the last column is cut at the edge.
 
     Args:
-        rows: All of one length.
-        styles: The style of each row's second column, as the arguments of `click.style`; none if it is empty.
-        indent: Before each line.
+        rows: The rows, which all have the same number of columns.
+        styles: The style of each row's second column (the arguments of `click.style`); empty for no styles.
+        indent: The indentation of each line.
     """
     if not rows:
         return []
@@ -140,12 +140,12 @@ def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (
 
 
 class LiveLine:
-    """A line that changes in place on a terminal; elsewhere it is printed once. Use it as a context manager.
+    """A line that changes in place on a terminal; elsewhere, it is printed once. It is a context manager.
 
-    It is gone at the end, so that what follows takes its place.
+    At the end of the context, the line is erased, and the next output takes its place.
 
     Args:
-        err: Print it to stderr.
+        err: Print the line to stderr.
     """
 
     def __init__(self, *, err: bool = True) -> None:
@@ -167,12 +167,12 @@ class LiveLine:
             say(text, err=self._err)
 
     def update(self, text: str) -> None:
-        """Change the line, on a terminal."""
+        """Change the line; without a terminal, nothing is printed."""
         if self._is_terminal:
             click.echo(f"\r{fitted(text, width() - 1)}", nl=False, err=self._err)
 
     async def keep(self, text: Callable[[], str]) -> None:
-        """Change the line to what `text` returns, each second until it is canceled."""
+        """Change the line to what `text` returns, every second, until this task is canceled."""
         from anyio import sleep  # late: few commands wait
 
         while True:

@@ -1,4 +1,4 @@
-"""Where the access tokens come from, as the settings say."""
+"""Chooses the source of the access tokens by the settings."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.tokens import Tokens
 
     class CurrentTokens(TokenSource, Protocol):
-        """A token source of the API client that can also say whose tokens they are."""
+        """A token source of the API client that also returns the tokens and their account."""
 
         async def current(self) -> Tokens | None:
-            """The tokens as they are now; None when nobody is signed in."""
+            """The current tokens; None when nobody is signed in."""
             ...
 
 
@@ -30,7 +30,7 @@ class Credentials:
     Attributes:
         tokens: The token source.
         session: The sign-in on this machine; None when the tokens come from elsewhere.
-        store: Where that sign-in is stored.
+        store: The store of that sign-in; None when the tokens come from elsewhere.
     """
 
     tokens: "CurrentTokens"
@@ -38,7 +38,7 @@ class Credentials:
     store: "TokenStore | None" = None
 
     def describe_store(self) -> str:
-        """Where the tokens are stored, for display: a path, the name of a keyring, or of a setting."""
+        """The place of the tokens, for display: a path, the name of a keyring, or the name of a setting."""
         return self.store.describe() if self.store is not None else "KALLYAI_ACCESS_TOKEN"
 
 
@@ -52,13 +52,13 @@ def open_credentials(
     """Choose the token source.
 
     Args:
-        settings: Have an access token, or say where the sign-in is stored.
-        sandbox: Use this sandbox's account.
-        callers: Use the access token that each HTTP request brings.
-        is_revoked: Whether the sign-in of such a token was revoked here.
+        settings: The access token, or the kind and the folder of the token store.
+        sandbox: Use the account of this sandbox.
+        callers: Use the access token of each HTTP request.
+        is_revoked: Returns whether the sign-in of a request's token was revoked here.
 
     Raises:
-        TokenStoreError: The store that the settings ask for can't be used.
+        TokenStoreError: The store of the setting `KALLYAI_TOKEN_STORE` can't be used.
     """
     if sandbox is not None:
         return Credentials(sandbox)

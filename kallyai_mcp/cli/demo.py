@@ -22,11 +22,14 @@ from kallyai_mcp.settings import Settings
 
 
 def run_demo(speed: float, *, verbose: bool = False) -> int:
-    """Run the demo and print each step; returns the exit code, 0 only if each answer was the expected one.
+    """Run the demo and print each step.
 
     Args:
-        speed: How many times faster than real its calls are; with 20, a call takes about three seconds.
+        speed: How many times faster than real calls the calls are; with 20, a call takes about three seconds.
         verbose: Also print each use of a tool.
+
+    Returns:
+        The exit code: 0 only if each answer was the expected one.
     """
     need_sandbox()
     demo = Demo(None, verbose, Words().spanish)
@@ -71,8 +74,7 @@ async def _run(demo: Demo, speed: float) -> None:
             "KALLYAI_API_URL": url,
             "KALLYAI_HOME": str(home),
             "KALLYAI_TOKEN_STORE": "file",
-            # By default the user is asked first when it is night where the number is. The demo must give the same
-            # answers at every hour.
+            # With the default, the user would be asked before a call at night. The demo must do the same at every hour.
             "KALLYAI_CONFIRM": "never",
         }
         demo.show("sign_in")

@@ -1,4 +1,4 @@
-"""The calls of the demo: what the agent asks for, what comes back, and that it is what it should be."""
+"""The calls of the demo: it uses the tools as an agent does, prints the answers, and checks them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _RESTAURANT = "+14155551234"
 _DO_NOT_CALL = "suppression_violation"
 
 _CANDIDATES = (("First Bistro", "busy"), ("Second Bistro", "fully_booked"), ("Third Bistro", "success"))
-"""Three restaurants, and the names of the sandbox's test numbers that they have."""
+"""Three restaurants, each with the name of the sandbox's test number that it has."""
 
 _CALLS = 1 + len(_CANDIDATES)
 """How many calls the demo places."""
@@ -42,9 +42,9 @@ class Demo:
     Attributes:
         client: The MCP client, once it is connected.
         verbose: Also print each use of a tool: its arguments, and the text that a model reads.
-        spanish: In Spanish, else in English.
+        spanish: The demo is in Spanish; otherwise in English.
         step: The number of the current step.
-        now: Returns the present moment, with a time zone.
+        now: Returns the current time, with a time zone.
     """
 
     client: Any
@@ -79,7 +79,7 @@ class Demo:
             Its structured result.
 
         Raises:
-            DemoError: `expect` is not in the text, or the result is an error and should not be, or the reverse.
+            DemoError: `expect` is not in the text, or the result is an error without `fails`, or none with `fails`.
         """
         if self.verbose:
             shown_arguments = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
@@ -101,10 +101,10 @@ class Demo:
         return structured
 
     def check(self, is_expected: bool, tool: str, answer: object) -> None:
-        """Check what `tool` has answered.
+        """Check an answer of `tool`.
 
         Raises:
-            DemoError: It is not what was expected.
+            DemoError: `is_expected` is false.
         """
         if not is_expected:
             raise DemoError(f"{tool} should not have answered {answer}", f"{tool} no debía responder {answer}")
@@ -117,7 +117,7 @@ def say_below(text: str, **style: Any) -> None:
 
 
 async def place_calls(demo: Demo) -> None:
-    """Have the agent call, and print what comes of it.
+    """Place the demo's calls, and print their outcomes.
 
     Raises:
         DemoError: An answer is not the expected one.
@@ -240,7 +240,7 @@ async def _list_ended(demo: Demo, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _shown_while(work: Awaitable[dict[str, Any]], text: str) -> dict[str, Any]:
-    """Await `work`, and show `text` meanwhile with the seconds so far."""
+    """Await `work`; meanwhile, show `text` with the seconds so far."""
     began = anyio.current_time()
     with LiveLine(err=False) as live:
         live.show(f"   {text}")

@@ -1,4 +1,4 @@
-"""What the demo says, in English and Spanish."""
+"""The sentences of the demo, in English and Spanish."""
 
 from functools import partial
 

@@ -21,19 +21,19 @@ from kallyai_mcp.settings import Settings, SettingsError
 _SIGNS = {"ok": "✓", "warning": "!", "bad": "✗", "skipped": "-"}
 _FOR_AN_ACCOUNT = {"token_store", "sign_in", "api", "clock", "account"}
 _CHECK_SECONDS = 6.0
-"""How long a check may take. The checks run at the same time, in two rounds."""
+"""How many seconds a check may take. The checks of a round run at the same time, and there are two rounds."""
 
 
 def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
     """Run every check and print what was found. Nothing is changed, and no secret is printed.
 
-    It ends within 15 seconds even if a check hangs. Then the process exits without the interpreter's own clean-up,
-    which would wait for the thread that hangs.
+    It ends within 15 seconds, even if a check hangs. In that case, the process exits without the interpreter's own
+    clean-up, which would wait for the thread of the check.
 
     Args:
         settings: The settings of this process, or why they are not valid.
-        as_json: Print one JSON object in place of lines: `ok` (no check failed), and `checks`, a list with the `check`,
-            `status` (ok, warning, bad, skipped), `message`, `fix` and details of each.
+        as_json: Print one JSON object instead of lines: `ok` (no check failed), and `checks`, a list. Each check has
+            `check`, `status` (ok, warning, bad, skipped), `message`, `fix`, and its own details.
 
     Returns:
         The exit code: 0 if no check failed, else 1.
@@ -64,7 +64,7 @@ class _CheckRunner:
         self.has_hung = False
 
     async def run(self, *checks: Callable[[], Any]) -> list[Any]:
-        """Returns the result of each check; for one that failed its exception, `TimeoutError` if it took too long."""
+        """Return the result of each check; if it failed, its exception; if it took too long, a `TimeoutError`."""
         results: list[Any] = [None] * len(checks)
 
         async def run_one(index: int, check: Callable[[], Any]) -> None:
@@ -121,7 +121,7 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
 
 
 def _findings(result: Any, *names: str) -> list[Finding]:
-    """The findings of a check; or that it took too long or failed, under each of its names."""
+    """The findings of a check. If it failed or took too long, a finding that says so for each of its `names`."""
     if isinstance(result, TimeoutError):
         message = localized(f"no answer within {_CHECK_SECONDS:g} s", f"sin respuesta en {_CHECK_SECONDS:g} s")
         fix = localized(
@@ -130,7 +130,7 @@ def _findings(result: Any, *names: str) -> list[Finding]:
         )
         return [Finding(name, "bad", message, fix) for name in names]
     if isinstance(result, Exception):
-        # The class only: the message may quote anything.
+        # Only the class of the error: its message may contain a secret.
         kind = type(result).__name__
         message = localized(f"the check itself failed ({kind})", f"falló la propia comprobación ({kind})")
         fix = localized("report this as a bug of kallyai-mcp", "informa de esto como un error de kallyai-mcp")
@@ -168,7 +168,7 @@ def _how_to_fix(finding: Finding) -> str:
 
 
 def _without_sign_in(found: list[Finding]) -> list[Finding]:
-    """`found`, in which the sandbox's users are not told to sign in: nothing that their clients start needs it."""
+    """`found`, without failed checks of the sign-in if all clients here use the embedded sandbox, which needs none."""
     rows: list[dict[str, Any]] = next(
         (each.details.get("clients", []) for each in found if each.check == "clients"), []
     )

@@ -30,11 +30,11 @@ class Finding:
 
     Attributes:
         check: The stable name of the check.
-        verdict: `ok`; `warning` when it works but may cause trouble; `bad` when something must be fixed; `skipped` when
-            the check could not or need not be made.
-        message: One line.
-        fix: What to do, if it is bad or a warning.
-        details: For programs; JSON types.
+        verdict: `ok`; `warning` if it works but may cause trouble; `bad` if something must be fixed; `skipped` if the
+            check could not be made, or was not necessary.
+        message: One line, for people.
+        fix: What to do about a `bad` or a `warning`.
+        details: Facts for programs, of JSON types.
     """
 
     check: str
@@ -45,7 +45,7 @@ class Finding:
 
 
 def skipped(check: str, english: str, spanish: str) -> Finding:
-    """A check that could not or need not be made, and why."""
+    """The finding of a check that could not be made, or was not necessary; the texts say why."""
     return Finding(check, "skipped", localized(english, spanish))
 
 
@@ -57,7 +57,7 @@ def version() -> Finding:
 
 
 def settings_and_sources(settings: Settings | SettingsError) -> Finding:
-    """Every setting and where it comes from, and variables that look like settings and are none."""
+    """Every setting and its source, and the variables that begin like settings but are none."""
     if isinstance(settings, SettingsError):
         return Finding(
             "settings", "bad", str(settings), localized("set it as it says, or remove it", "ponlo como dice, o quítalo")
@@ -111,7 +111,7 @@ def sandbox() -> Finding:
 
 
 def _is_sandbox(entry: dict[str, Any]) -> bool:
-    """Whether an entry of ours starts the server on the embedded sandbox."""
+    """Whether an entry of this program starts the server with the embedded sandbox."""
     env = entry.get("env")
     return "--sandbox" in entry.get("args", []) or (
         isinstance(env, dict) and str(env.get("KALLYAI_SANDBOX", "0")).lower() in ("1", "true", "yes", "on")
@@ -119,7 +119,7 @@ def _is_sandbox(entry: dict[str, Any]) -> bool:
 
 
 def clients(machine: Machine) -> Finding:
-    """Which clients start this program, and whether the command of their entry exists."""
+    """Which clients have an entry for this program, and whether the entry's command exists."""
     rows: list[dict[str, Any]] = []
     fixes: list[str] = []
     for client in CLIENTS.values():

@@ -21,7 +21,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.plain import duration
 
 STUCK_SECONDS = 900.0
-"""How long a call may be in progress before it counts as stuck: much longer than the API allows."""
+"""After how many seconds in progress a call counts as stuck. No call of KallyAI takes nearly as long."""
 
 _SERVER = (
     "SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync, "
@@ -30,7 +30,10 @@ _SERVER = (
 
 
 def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
-    """Whether the ledger can be written and locked; the shared database; and whether a dead worker left calls."""
+    """Whether the ledger can be written and locked, and whether it has calls of a worker that has ended.
+
+    The ledger is the user's file, or the shared database. `machine` is None for this machine.
+    """
     machine = machine or Machine.this()
     file = settings.home / "ledger.db" if settings.database_url is None else None
     details: dict[str, Any] = {"place": str(file or POSTGRES)}
@@ -95,7 +98,7 @@ def _problem(error: SetupError | KallyAIError | OSError, settings: Settings, pla
 
 
 def _state(details: dict[str, Any], *, has_ledger: bool) -> str:
-    """What is known of a ledger that can be used."""
+    """The message about a ledger that can be used."""
     place = details["place"]
     if not has_ledger:
         return localized(f"{place} can be created; it does not exist yet", f"{place} se puede crear; todavía no existe")
@@ -112,11 +115,11 @@ def _state(details: dict[str, Any], *, has_ledger: bool) -> str:
 
 
 def _try_folder(folder: Path) -> None:
-    """Try a ledger of no use in `folder`, or where it would be created.
+    """Try an empty ledger in a temporary folder within `folder`, or within the nearest parent that exists.
 
     Raises:
         OSError: The folder is not writable.
-        LedgerUnavailableError: It has no locks that work, or can't share files in memory.
+        LedgerUnavailableError: File locks or shared memory don't work in the folder.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if exists(path))
 
@@ -140,10 +143,10 @@ async def _examine(settings: Settings) -> dict[str, Any]:
 
 
 def stuck_calls(settings: Settings, tokens: Any) -> Finding:
-    """Calls with an unknown outcome, or in progress for too long.
+    """Whether there are calls with an unknown outcome, or in progress for too long.
 
     Args:
-        settings: Say where the ledger is.
+        settings: The settings of this process.
         tokens: The account's `Tokens`; None when nobody is signed in.
     """
     if tokens is None:

@@ -22,14 +22,14 @@ from kallyai_mcp.tools.text.account import quota, used_up
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 CLOCK_SECONDS = 60.0
-"""How far this machine's clock may be from KallyAI's: a token is renewed that long before it expires."""
+"""How many seconds this machine's clock may differ from KallyAI's. A token is renewed that long before it expires."""
 
 _RETRY_BACKOFF = 0.02
-"""Seconds: a check has little time."""
+"""The seconds between two tries of a request; few, because a check has little time."""
 
 
 class _WarningCollector(logging.Handler):
-    """Keeps the messages of warnings."""
+    """Collects the messages of logged warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -44,7 +44,7 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
 
     Args:
         settings: The settings of this process.
-        platform: As `sys.platform`.
+        platform: The value of `sys.platform`.
 
     Returns:
         The findings `token_store` and `sign_in`, and the tokens (`Tokens`) or None.
@@ -128,7 +128,7 @@ def _describe_tokens(tokens: Any) -> Finding:
 
 
 def service(settings: Settings) -> list[Finding]:
-    """Whether KallyAI answers with data (`api`), and how far the two clocks are apart (`clock`)."""
+    """Whether KallyAI answers with data (`api`), and how much its clock and this machine's differ (`clock`)."""
     try:
         is_data, seconds_ahead = anyio.run(_ask_without_sign_in, settings)
     except (KallyAIError, ValueError) as error:
@@ -158,7 +158,7 @@ def service(settings: Settings) -> list[Finding]:
 
 
 def _certificates(settings: Settings) -> str:
-    """Which certificates were accepted; nothing for http on this machine."""
+    """The end of a message that says which certificates are used; "" for http on this machine."""
     if not settings.api_url.startswith("https:"):
         return ""
     own = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
@@ -168,7 +168,7 @@ def _certificates(settings: Settings) -> str:
 
 
 async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
-    """Whether KallyAI answers with data, and how many seconds our clock is ahead; None if the answer has no date."""
+    """Whether KallyAI answers with data, and how many seconds this machine's clock is ahead; None without a `Date`."""
     async with open_api(settings, retry_backoff=_RETRY_BACKOFF) as api:
         before = time.time()
         is_data = await api.check_reachable()

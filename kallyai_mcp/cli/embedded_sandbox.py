@@ -20,7 +20,7 @@ class EmbeddedSandbox:
     """
 
     URL = "http://embedded-sandbox.invalid"
-    """The base of the sandbox's own links. Nothing listens for them, so the name can't be resolved (RFC 6761)."""
+    """The base URL of the sandbox's own links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
 
     def __init__(self, create: "Callable[[], SandboxApp]") -> None:
         self._create = create
@@ -61,8 +61,8 @@ def create_sandbox(settings: Settings, speed: float) -> "SandboxApp":
     """Create a sandbox that keeps its state in the folder of `settings`.
 
     Args:
-        settings: Say which folder that is.
-        speed: How many times faster than real its calls are.
+        settings: Their `home` is the folder.
+        speed: How many times faster than real calls the calls are.
     """
     from kallyai_mcp.sandbox.app import create_app
 

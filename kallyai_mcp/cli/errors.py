@@ -1,4 +1,4 @@
-"""Why a command does not start, and what the system says."""
+"""The errors of commands, and the texts of errors of the operating system."""
 
 import errno
 
@@ -18,7 +18,7 @@ _IN_SPANISH = {
     errno.EADDRINUSE: "la dirección ya está en uso",
     errno.EADDRNOTAVAIL: "la dirección no es de este equipo",
 }
-"""The usual errors of the system, whose own texts are in English."""
+"""Spanish texts of the usual errors of the operating system, whose own texts are in English."""
 
 
 class CommandError(click.ClickException):
@@ -40,6 +40,6 @@ class SetupError(CommandError):
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says about an error, in a few words."""
+    """The operating system's text about an error, in the reader's language."""
     said = error.strerror or type(error).__name__
     return localized(said, _IN_SPANISH.get(error.errno or 0, said))

@@ -1,4 +1,4 @@
-"""What the help of several commands has in common."""
+"""Options and texts that several commands have in common."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,16 +19,16 @@ def option(names: str, english: str, spanish: str, **more: Any) -> Callable[[_Co
     """Give a command an option.
 
     Args:
-        names: What `click.option` takes as names, with spaces between them.
-        english: Its help.
-        spanish: The same in Spanish.
+        names: The names for `click.option`, with spaces between them.
+        english: The help of the option.
+        spanish: The help in Spanish.
         more: The other arguments of `click.option`.
     """
     return click.option(*names.split(), help=localized(english, spanish), **more)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option --json. With it, all that the command prints is in English, as programs expect."""
+    """Give a command the option --json. With it, all output of the command is in English, because programs read it."""
 
     def speak_english(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
         del param
@@ -60,7 +60,7 @@ def address_options(*, host: str, port: str, default_port: int) -> Callable[[_Co
 
 
 def speed_option(default: float, english: str, spanish: str) -> Callable[[_Command], _Command]:
-    """The option --speed, with its default and its help."""
+    """Give a command the option --speed, with this default and help."""
     times, speeds = localized("TIMES", "VECES"), click.FloatRange(min=0, min_open=True)
     return option("--speed", english, spanish, metavar=times, type=speeds, default=default, show_default=True)
 

@@ -18,7 +18,7 @@ from kallyai_mcp.languages import localized
 
 
 def list_clients(name: str) -> None:
-    """Print which clients are found here, whether each has the entry `name`, and what to type next."""
+    """Print the clients that are found here, whether each has the entry `name`, and the command that adds it."""
     machine = Machine.this()
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
@@ -47,7 +47,7 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
     """Write the entry into the file of each client that is found here. The arguments are those of `install`.
 
     Raises:
-        click.ClickException: There is no client, or an entry could not be written; the others were.
+        click.ClickException: There is no client, or an entry could not be written; the other entries were written.
     """
     machine = Machine.this()
     keys = [client.key for client in CLIENTS.values() if client.is_on(machine)]
@@ -69,14 +69,14 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
 def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path | None = None) -> None:
     """Write the entry into a client's file, or print it.
 
-    The entry is printed to be pasted when the file has comments, which an edit would lose.
+    If the file has comments, which an edit would lose, the entry is printed, so that the user can paste it.
 
     Args:
         key: The client (`CLIENTS`).
-        name: What the entry is called.
-        sandbox: Have it serve on the embedded sandbox.
-        only_print: Write nothing: print the entry to stdout as it would stand in the file, and where to stderr.
-        path: Another file of the client's format; None for the one that it reads.
+        name: The name of the entry.
+        sandbox: The entry starts the server with the embedded sandbox.
+        only_print: Write nothing. Print the entry to stdout as the file would have it, and its place to stderr.
+        path: Another file of the client's format; None for the file that the client reads.
 
     Raises:
         click.ClickException: Nothing was changed; the message says why.
@@ -136,7 +136,7 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
 
     Args:
         key: The client (`CLIENTS`).
-        name: What the entry is called.
+        name: The name of the entry.
         path: See `install`.
 
     Raises:
@@ -172,7 +172,7 @@ def _backup(change: Change) -> str:
 
 
 def _check(name: str) -> None:
-    # What every client accepts as a name; Claude Code is the strictest.
+    # Every client accepts such names; Claude Code accepts no others.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
         raise click.BadParameter(
             localized(
@@ -184,7 +184,7 @@ def _check(name: str) -> None:
 
 
 def _name_settings(client: Client) -> None:
-    """Print which settings of this shell the client may not pass on; not their values, which may be secret."""
+    """Print the names of this shell's settings, which the client may not pass on. Their values may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
         given = ", ".join(names)
         say_localized(

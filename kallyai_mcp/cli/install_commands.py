@@ -1,4 +1,4 @@
-"""The commands install and uninstall. What they do is imported when it is used."""
+"""The options of the commands install and uninstall. Their implementation is imported when a command runs."""
 
 import textwrap
 from pathlib import Path
@@ -12,11 +12,11 @@ CLIENT_KEYS = (
     *("claude-desktop", "claude-code", "cursor", "vscode", "vscode-insiders", "vscodium", "codex"),
     *("windsurf", "windsurf-next", "gemini", "opencode", "zed", "goose", "cline"),
 )
-"""The keys of `clients.known.CLIENTS`; repeated here, so that help and completion don't import that module."""
+"""The keys of `clients.known.CLIENTS`. They are repeated here, so that help and completion don't import that module."""
 
 
 class _ClientChoice(click.Choice[str]):
-    """A client's key; for a misspelled one the error names those that are close."""
+    """A client's key. The error about a misspelled key names similar ones."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See `click.ParamType`."""
@@ -38,7 +38,7 @@ class _ClientChoice(click.Choice[str]):
 
 _client_type = _ClientChoice(CLIENT_KEYS)
 _CLIENTS_HELP = "\n".join(
-    # \b: click leaves the lines as they are; it would break names at their hyphens.
+    # \b tells click not to wrap the lines: it would break names at their hyphens.
     ["\b", localized("Clients:", "Clientes:"), *textwrap.wrap(", ".join(CLIENT_KEYS), 56, break_on_hyphens=False)]
 )
 _file_option = option(

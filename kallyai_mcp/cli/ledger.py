@@ -1,4 +1,4 @@
-"""The ledger that the settings lead to."""
+"""Opens the ledger that the settings name."""
 
 import importlib.util
 from collections.abc import Callable
@@ -23,11 +23,11 @@ POSTGRES = "PostgreSQL (KALLYAI_DATABASE_URL)"
 
 
 def open_database(settings: Settings, now: Callable[[], datetime] | None = None) -> "Database":
-    """The database that all workers share, or else this user's file; nothing is read or written yet.
+    """The database that all workers share (`KALLYAI_DATABASE_URL`), or this user's file. It is not read yet.
 
     Args:
-        settings: Say which.
-        now: The wall clock for the user's file, None for the machine's; the shared database has its own clock.
+        settings: The settings of this process.
+        now: The wall clock for the user's file; None for the machine's. The shared database has its own clock.
 
     Raises:
         LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.
@@ -57,7 +57,7 @@ def open_database(settings: Settings, now: Callable[[], datetime] | None = None)
 
 
 def create_ledger(database: "Database", settings: Settings) -> "Ledger":
-    """The ledger in a database, with the call policy and the timing of the settings."""
+    """The ledger in a database, with the settings' call policy and timing."""
     from kallyai_mcp.calls.ledger.ledger import Ledger
 
     policy = CallPolicy(
@@ -72,10 +72,10 @@ def create_ledger(database: "Database", settings: Settings) -> "Ledger":
 
 
 def check_shared_database(settings: Settings) -> None:
-    """Check the settings of the shared database, if there is one; it is not connected to.
+    """Check the settings of the shared database, if there is one, without a connection to it.
 
     Raises:
-        SetupError: They are not complete or not valid.
+        SetupError: The settings are not complete or not valid.
     """
     if settings.database_url is None:
         return
@@ -92,7 +92,7 @@ def check_shared_database(settings: Settings) -> None:
 
 
 def timing(settings: Settings) -> Timing:
-    """The times and counts of calls that the settings change."""
+    """The times and counts of calls, from the settings."""
     return Timing(
         repeat_after=settings.same_call_seconds,
         search=settings.settle_seconds,

@@ -1,4 +1,4 @@
-"""How a list of candidates looks on a terminal, in the words of the call card."""
+"""A list of candidates on a terminal, in the words of the call card."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from kallyai_mcp.tools.text.plain import one_line, quoted
 
 
 def list_lines(found: ListState, reader: TerminalReader) -> list[str]:
-    """A list in lines: how far it is, what came of each candidate, and what to type next."""
+    """A list as lines: how far it is, the outcome of each candidate, and the suggested commands."""
     words, state, tracking_id = reader.words, _state(found), one_line(found.tracking_id or "")
     sentence = words.say(_sentence(found))
     if state == "booked_other_time":
@@ -37,7 +37,7 @@ def list_lines(found: ListState, reader: TerminalReader) -> list[str]:
 
 
 def list_rows(lists: Sequence[ListState], reader: TerminalReader, indent: str = "") -> list[str]:
-    """Lists among other calls: a line for each, and below it one for each of its candidates."""
+    """Lists as rows above other calls: a line for each list, and below it one for each of its candidates."""
     lines: list[str] = []
     for found in lists:
         lines.append(f"{indent}{_heading(found, reader.words)}  {one_line(found.tracking_id or '')}")
@@ -46,7 +46,7 @@ def list_rows(lists: Sequence[ListState], reader: TerminalReader, indent: str = 
 
 
 def _state(found: ListState) -> str:
-    """The status of a list; `ending` while the last call of a canceled one goes on, or `booked_other_time`."""
+    """The status of a list; or `ending` (canceled during a call that goes on), or `booked_other_time`."""
     is_calling = bool(found.calls) and found.calls[-1].status == "in_progress"
     if found.status == "booked" and found.calls and found.calls[-1].outcome == "booked_other_time":
         return "booked_other_time"
@@ -61,7 +61,7 @@ def _heading(found: ListState, words: Words) -> str:
 
 
 def _sentence(found: ListState) -> str:
-    """The key of the card's sentence about a list (`listSentence` of call_list.js)."""
+    """The key of the sentence about a list, the same as on the card (`listSentence` of call_list.js)."""
     state = _state(found)
     if state == "booked_other_time":
         return "booked_other_time_text"

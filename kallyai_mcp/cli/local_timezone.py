@@ -2,7 +2,7 @@
 
 
 def local_timezone() -> str:
-    """The IANA name of this machine's time zone; "UTC" when the machine doesn't say."""
+    """The IANA name of this machine's time zone; "UTC" if it can't be found out."""
     import tzlocal
 
     try:

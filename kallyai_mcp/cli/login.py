@@ -27,15 +27,15 @@ from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
-"""How the names of the environment variables begin that this program and its database library read."""
+"""The prefixes of the environment variables that this program, its database library, and OpenTelemetry read."""
 
 
 def log_in(settings: Settings, *, browser: bool) -> None:
     """Sign in through the browser.
 
     Args:
-        settings: Which KallyAI.
-        browser: Open the browser; else print the link, and accept the pasted redirect address as well.
+        settings: The settings of this process.
+        browser: Open the browser. Otherwise, print the link, and also accept the pasted redirect address.
 
     Raises:
         click.ClickException: Signing in failed; the message says why and what to do.
@@ -55,11 +55,14 @@ async def sign_in(
 
     Args:
         connection: The KallyAI to sign in to.
-        open_link: Opens the link in a browser and returns whether that worked; None to let the user do it.
+        open_link: Opens the link in a browser, and returns whether that worked; None if the user opens it.
         say: Prints lines for the user.
 
+    Returns:
+        The tokens, which are stored.
+
     Raises:
-        click.ClickException: The user declined, or did not finish in time.
+        click.ClickException: The user canceled the sign-in, or did not finish it in time.
     """
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
@@ -96,7 +99,7 @@ async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None
 
 
 def _read_lines(read_line: Callable[[], str], send: MemoryObjectSendStream[str]) -> None:
-    """Send lines, from a thread that doesn't keep the process alive."""
+    """Read lines in a daemon thread, which doesn't keep the process alive, and send them to `send`."""
     token = anyio.lowlevel.current_token()
 
     def read() -> None:
@@ -115,7 +118,7 @@ def log_out(settings: Settings) -> None:
     """Delete the sign-in on this machine.
 
     Raises:
-        click.ClickException: It could not be deleted.
+        click.ClickException: The sign-in could not be deleted.
     """
     if settings.access_token is not None:
         raise click.ClickException(Words().say("token_is_sign_in"))
@@ -131,7 +134,7 @@ def log_out(settings: Settings) -> None:
 
 
 async def _open_browser(link: str) -> bool:
-    """Open the default browser; it inherits none of the settings that this program reads, because some are secrets."""
+    """Open the default browser. It does not inherit the settings of this program, because some are secrets."""
     for name in [name for name in os.environ if name.startswith(_OWN_SETTINGS)]:
-        del os.environ[name]  # they were read at start
+        del os.environ[name]  # this program has read them already
     return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)

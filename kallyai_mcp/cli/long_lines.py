@@ -1,7 +1,7 @@
-"""Reads lines from a terminal that are longer than a terminal passes on by itself.
+"""Reads lines of any length from a terminal.
 
-A terminal collects a line before a program gets it: at most 1,024 characters on macOS, 4,096 on Linux, and about 254 in
-old consoles of Windows. The address at which a sign-in ends is often longer.
+By default, a terminal collects a line before a program gets it: at most 1,024 characters on macOS, 4,096 on Linux, and
+about 254 in old consoles of Windows. The address at the end of a sign-in is often longer.
 """
 
 import os
@@ -18,12 +18,12 @@ _INTERRUPT = "\x03"
 
 @contextmanager
 def long_lines(stream: IO[bytes]) -> Iterator[Callable[[], str]]:
-    """Within the block, lines of any length can be read from `stream`.
+    """In this context, lines of any length can be read from `stream`.
 
     Yields:
-        A function that waits for a line and returns it without its end; "" at the end of the input.
+        A function that waits for a line and returns it, maybe with its line end; "" only at the end of the input.
     """
-    # The unbuffered stream: a daemon thread that blocks in the buffered one would hold its lock at exit.
+    # The unbuffered stream: at exit, a daemon thread that waits in the buffered stream would still hold its lock.
     raw = getattr(stream, "raw", stream)
     if not stream.isatty():
         yield lambda: raw.readline().decode(errors="replace")
@@ -47,13 +47,13 @@ def long_lines(stream: IO[bytes]) -> Iterator[Callable[[], str]]:
 
 
 def assembled(key: Callable[[], str]) -> str:
-    """A line from single keys.
+    """A line that is made of single keys, without its end; " " for an empty line, and "" at the end of the input.
 
     Args:
         key: Waits for a key and returns its character; "" at the end of the input.
 
     Raises:
-        KeyboardInterrupt: The key was Ctrl-C. Only a console of Windows passes it on.
+        KeyboardInterrupt: The key was Ctrl-C. Only a console of Windows sends it as a character.
     """
     line: list[str] = []
     while (character := key()) and character not in _END_OF_INPUT:

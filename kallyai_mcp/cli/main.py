@@ -1,7 +1,7 @@
 """The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs.
 
-Help is in English and Spanish: a command's docstring is its English help, and what click says itself is translated in
-`locale`.
+Help is in English and Spanish. A command's docstring is its English help. The folder `locale` has the Spanish
+translations of click's own texts.
 """
 
 import gc
@@ -31,7 +31,7 @@ from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _TEXTS_OF_CLICK = Path(__file__).with_name("locale")
-"""The Spanish catalog of what click itself says, as gettext reads it."""
+"""The folder with the Spanish translations of click's own texts, for gettext."""
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -44,7 +44,7 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; click's own texts are in the language of the reader."""
-        os.environ["LANGUAGE"] = localized("en", "es")  # what gettext looks at first
+        os.environ["LANGUAGE"] = localized("en", "es")  # for gettext, this variable decides before all others
         gettext.bindtextdomain("messages", str(_TEXTS_OF_CLICK))
         return super().main(*args, **kwargs)
 
@@ -232,7 +232,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     from kallyai_mcp.cli.doctor import examine
 
     if isinstance(settings, SettingsError):
-        settings = _read_settings()  # once more, since its message is in English with --json
+        settings = _read_settings()  # again, because with --json the error's message must be in English
     raise SystemExit(examine(settings, as_json=as_json))
 
 

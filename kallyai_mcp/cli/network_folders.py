@@ -1,4 +1,4 @@
-"""Folders on another machine: SMB, NFS, and their like, where locks may not work."""
+"""Finds out whether a folder is on another machine (SMB, NFS, and others), where file locks may not work."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 Mount = tuple[str, str]
-"""Where a file system is mounted, and its type."""
+"""The path where a file system is mounted, and the type of the file system."""
 
 _NETWORK_TYPES = frozenset(
     ("9p", "acfs", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.davfs2", "fuse.glusterfs", "fuse.rclone",
@@ -21,13 +21,13 @@ _MOUNT_LINE = re.compile(r".+? on (/.*) \(([^,)]+)")
 
 
 def network_type(path: Path, platform: str, real_path: str, mounts: Iterable[Mount]) -> str | None:
-    """How `path` is shared: "SMB" for a share of Windows, else the type of its file system; None for a local folder.
+    """The type of a network folder: "SMB" on Windows, else the type of its file system; None for a local folder.
 
     Args:
         path: The folder; it need not exist.
-        platform: As `sys.platform`.
-        real_path: Where the folder really is; on Windows that shows the share behind the letter of a drive.
-        mounts: What is mounted; not used on Windows.
+        platform: The value of `sys.platform`.
+        real_path: The real path of the folder. On Windows, it shows the share behind the letter of a drive.
+        mounts: The mounted file systems; not used on Windows.
     """
     if platform == "win32":
         names = (str(path), real_path)
@@ -41,7 +41,7 @@ def network_type(path: Path, platform: str, real_path: str, mounts: Iterable[Mou
 
 
 def mounts_here() -> list[Mount]:
-    """What is mounted on this machine, the later over the earlier; nothing on Windows, or if it can't be found out."""
+    """The mounted file systems of this machine, in the order of mounting; none on Windows, or if they can't be read."""
     try:
         if sys.platform == "darwin":
             done = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=2, check=False)
@@ -52,11 +52,11 @@ def mounts_here() -> list[Mount]:
 
 
 def mounts_of_linux(text: str) -> list[Mount]:
-    """The mounts in `/proc/self/mounts` (proc(5), fstab(5)): spaces and such in a path are octal."""
+    """The mounts in the text of `/proc/self/mounts` (proc(5), fstab(5)), in which spaces in a path are octal codes."""
     lines = (line.split(" ") for line in text.splitlines())
     return [(_OCTAL.sub(lambda found: chr(int(found[1], 8)), line[1]), line[2]) for line in lines if len(line) > 2]
 
 
 def mounts_of_macos(text: str) -> list[Mount]:
-    """The mounts that macOS's `mount` lists: "//ada@server/home on /Volumes/home (smbfs, nodev, nosuid)"."""
+    """The mounts in the output of macOS's `mount`: "//ada@server/home on /Volumes/home (smbfs, nodev, nosuid)"."""
     return [(found[1], found[2]) for line in text.splitlines() if (found := _MOUNT_LINE.match(line))]

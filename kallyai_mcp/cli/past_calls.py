@@ -1,4 +1,4 @@
-"""`kallyai-mcp calls`, `show`, `cancel`, `transcript`, and `calendar`: what became of calls."""
+"""`kallyai-mcp calls`, `show`, `cancel`, `transcript`, and `calendar`: the commands about calls that were asked for."""
 
 import math
 from pathlib import Path
@@ -27,20 +27,20 @@ from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import one_line
 
 _SETTLE_SECONDS = 3.0
-"""How long `show` waits for the end of a call that another process ran: it may just be settled."""
+"""How long `show` waits for a call to end: another process may be settling it."""
 
 
 async def calls(app_context: AppContext, *, limit: int, offset: int, as_json: bool) -> None:
     """Print a page of calls, newest first.
 
     Args:
-        app_context: Which KallyAI, whose account, and which ledger.
+        app_context: What the command works with.
         limit: How many, 1 to 200.
-        offset: How many of the newest are left out.
+        offset: How many of the newest calls to skip.
         as_json: Print the structure of list_calls.
 
     Raises:
-        KallyAIError: They can't be listed.
+        KallyAIError: The calls can't be listed.
     """
     _, page = await list_page(app_context, limit=limit, offset=offset)
     if as_json:
@@ -68,9 +68,9 @@ async def show(app_context: AppContext, *, id_: str, wait: bool, as_json: bool) 
     """Print how a call or a list of candidates ended, or how far it is.
 
     Args:
-        app_context: Which KallyAI, whose account, and which ledger.
+        app_context: What the command works with.
         id_: A `call_id` or `tracking_id`, or the `tracking_id` of a list.
-        wait: Wait until it has ended.
+        wait: Wait until the call or the list has ended.
         as_json: Print the structure of get_call.
 
     Raises:
@@ -103,7 +103,7 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
 
 
 async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
-    """Wait until a list has stopped, and show who is being called."""
+    """Wait until a list has stopped; meanwhile, show which candidate is being called."""
     spanish = Words().spanish
     with LiveLine() as live:
         live.show(calling(found, spanish=spanish))

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from kallyai_mcp.sandbox.simulator.scenario import Line, Words
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
-"""One that agrees, one that offers another time, one that is busy."""
+"""The test numbers that the command prints: one agrees, one offers another time, and one is busy."""
 
 
 def need_sandbox() -> None:
     """Check that the sandbox's dependencies are installed.
 
     Raises:
-        click.ClickException: They are not; the message says how to install them.
+        click.ClickException: They are not installed; the message says how to install them.
     """
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
         raise CommandError(
@@ -43,13 +43,13 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
     Args:
         host: The address or name to listen on.
         port: The port to listen on; 0 for any free port.
-        data: The file that keeps its state; None keeps it in memory.
-        speed: How many times faster than real its calls are.
-        scenarios: The scenario file with what happens on its lines; None for the test numbers alone.
+        data: The file that stores the sandbox's state; None stores it in memory.
+        speed: How many times faster than real calls the calls are.
+        scenarios: A scenario file, which says what happens on its lines; None for the test numbers alone.
         play: On all other lines, a person or a program plays the callee.
 
     Raises:
-        click.ClickException: It can't start; the message says why.
+        click.ClickException: The sandbox can't start; the message says why.
     """
     need_sandbox()
     from kallyai_mcp.sandbox.serve import serve
@@ -115,7 +115,7 @@ def _read_scenarios(file: Path) -> "tuple[Line, ...]":
     """The lines of a scenario file.
 
     Raises:
-        click.ClickException: It can't be read, or is not valid; the message has a line for each problem.
+        click.ClickException: The file can't be read, or is not valid; the message has a line for each problem.
     """
     from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 

@@ -1,4 +1,4 @@
-"""The commands sandbox and demo. What they do is imported when it is used."""
+"""The options of the commands sandbox and demo. Their implementation is imported when a command runs."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ from kallyai_mcp.transports.first_answers import FirstAnswers
 from kallyai_mcp.transports.stdio import exit_within, serve_stdio
 
 _CLOSE_SECONDS = 1.5
-"""How long closing may take after the client has left; a renewal of the sign-in gets that long to end."""
+"""How many seconds closing may take after the client has left. A renewal of the sign-in has this time to end."""
 
 
 def serve_over_stdio(
@@ -33,9 +33,9 @@ def serve_over_stdio(
 
     Args:
         settings: The settings of this process.
-        sandbox: Serve on the embedded sandbox.
-        speed: How many times faster than real the embedded sandbox's calls are.
-        first_answers: What has answered the client until now.
+        sandbox: Use the embedded sandbox.
+        speed: How many times faster than real calls the embedded sandbox's calls are.
+        first_answers: Has answered the client's first requests until now; None if nothing was answered yet.
 
     Raises:
         SetupError: The settings of the shared database are not complete or not valid.
@@ -62,7 +62,7 @@ def serve_over_stdio(
 
 
 def _for_a_person() -> str:
-    """What a person reads who started the server on a terminal."""
+    """The text for a person who starts the server on a terminal."""
     return localized(
         """\
 kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:

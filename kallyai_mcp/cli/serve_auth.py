@@ -1,4 +1,4 @@
-"""`--auth` of `kallyai-mcp serve`: who may use the HTTP server, and what verifies their bearer tokens."""
+"""`--auth` of `kallyai-mcp serve`: checks who may use the HTTP server, and chooses how bearer tokens are verified."""
 
 import logging
 from collections.abc import Callable
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _VERIFY_SECONDS = 10.0
-"""How long KallyAI may take to say whether a token is good."""
+"""How many seconds KallyAI may take to verify a token."""
 
 _RETRY_AFTER = 5.0
-"""The seconds after which a client should try again when its bearer can't be verified and KallyAI names no time."""
+"""After how many seconds a client should try again if its bearer token can't be verified, and KallyAI names no time."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class ServeOptions:
     """How to serve over HTTP.
 
     Attributes:
-        host: The address to listen on; None when it is not known, which counts as one that other machines can reach.
+        host: The address to listen on; None if it is not known. Then it counts as an address that others can reach.
         auth: `none`, `secret`, `caller` or `oauth`.
-        sandbox: Serve on the embedded sandbox.
-        speed: How many times faster than real the embedded sandbox's calls are.
+        sandbox: Use the embedded sandbox.
+        speed: How many times faster than real calls the embedded sandbox's calls are.
         is_shared: Other workers accept connections on the same port.
     """
 
@@ -60,10 +60,10 @@ class ServeOptions:
 
 
 def check_access(settings: Settings, options: ServeOptions) -> None:
-    """Check that the server is neither open to everyone nor closed to everyone.
+    """Check that the settings neither open the server to everyone nor make it impossible to use.
 
     Raises:
-        SetupError: It is.
+        SetupError: They do.
     """
     flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
     if options.auth == "none" and not options.is_local:
@@ -96,7 +96,7 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
 
 
 def _public_name(settings: Settings) -> str | None:
-    """The setting that lets others than this machine's programs use the server; None if there is none."""
+    """The setting that lets others use the server, and not only programs on this machine; None if there is none."""
     hosts = [host.removesuffix(":*") for host in settings.allowed_hosts]
     names = {
         "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],
@@ -119,10 +119,10 @@ def create_oauth_server(
     """Create the OAuth server of `--auth oauth`.
 
     Args:
-        settings: The client's registration at KallyAI, the secret keys, and our own URL.
+        settings: The OAuth client at KallyAI, the secret keys, and the server's public URL.
         api: Returns the API client.
-        shared_state: Remembers used codes and revocations.
-        sign_ins: The limit for each of its endpoints and addresses.
+        shared_state: Stores used codes and revocations.
+        sign_ins: The limit for each endpoint of the OAuth server and each address.
 
     Raises:
         SetupError: A setting is missing or not valid, or the extra is not installed.
@@ -167,11 +167,11 @@ def create_oauth_server(
 def choose_verifier(
     settings: Settings, options: ServeOptions, oauth_server: "OAuthServer | None"
 ) -> tuple[Verifier | None, Callable[[str], bool]]:
-    """Choose what verifies bearers.
+    """Choose how bearer tokens are verified.
 
     Returns:
-        The verifier, None when no bearer is needed; and a function that says whether a bearer was good before, without
-        a request.
+        The verifier; None if no bearer token is needed. And a function that returns, without a request to KallyAI,
+        whether a bearer token was valid before.
     """
     if oauth_server is not None:
         return _bounded(oauth_server.verifier), oauth_server.is_known
@@ -185,7 +185,7 @@ def choose_verifier(
 
 
 def _bounded(verifier: Verifier) -> Verifier:
-    """`verifier` with a time limit; it raises only `VerificationUnavailableError`."""
+    """`verifier` with a time limit; its errors are raised as `VerificationUnavailableError`."""
 
     async def verify(bearer: str) -> AccessToken | None:
         try:
@@ -201,7 +201,7 @@ def _bounded(verifier: Verifier) -> Verifier:
 
 
 async def _use(bearer: str, settings: Settings) -> object:
-    """Send the cheapest request that `bearer` permits."""
+    """Send a cheap request with `bearer`, to find out whether KallyAI accepts the token."""
     async with open_api(settings, StaticTokens(bearer), retry_backoff=0.1) as api:
         try:
             return await api.list_calls(limit=1)

@@ -1,4 +1,4 @@
-"""`kallyai-mcp serve` over HTTP, and the same app for uvicorn's own workers."""
+"""`kallyai-mcp serve` over HTTP, and the app for workers that uvicorn starts."""
 
 import asyncio
 import gc
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
 
 _WRONG_BEARERS = "20/minute"
-"""How many bad bearers may come from one address."""
+"""How many wrong bearer tokens one address may send."""
 
 _SIGN_INS = "60/minute"
-"""How often one address may use one endpoint of the OAuth server."""
+"""How many requests one address may send to one endpoint of the OAuth server."""
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
 
 _CHALLENGES, _CHALLENGES_TO_HOST = "10/minute", "60/minute"
-"""How many URLs an account may have challenged, and how many challenges one host gets for all accounts together.
+"""How many URLs one account may have challenged, and how many challenges one host gets for all accounts together.
 
-The second is more than the first, so that one account can't keep the others from a host that they all use.
+The second limit is higher. So one account can't use up the challenges of a host that other accounts use, too.
 """
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
@@ -112,7 +112,9 @@ def _start(settings: Settings, options: ServeOptions) -> Starlette:
     allow_open_files()
     app = build_app(settings, options)
     gc.freeze()
-    gc.set_threshold(20_000)  # a request leaves few cycles; looking for them each 700 objects takes 8 % of its time
+    gc.set_threshold(
+        20_000
+    )  # a request leaves few cycles; with the default of 700, the collector takes 8 % of its time
     return app
 
 
@@ -122,10 +124,10 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
     Args:
         settings: The settings of this process.
         options: How to serve.
-        post: Sends webhooks; None for what never sends to a private address.
+        post: Sends webhooks; None for a function that refuses private addresses.
 
     Raises:
-        SetupError: The options are not safe, or something that they need is missing.
+        SetupError: The options are not safe, or they need a setting or an extra that is missing.
     """
     check_access(settings, options)
     check_shared_database(settings)
@@ -192,9 +194,9 @@ def _challenge_limit() -> "MayTry":
 
 
 class _SharedAppContext:
-    """One app context for the whole life of the app: the SDK runs the server's lifespan for each `/sse` connection.
+    """One app context for the whole life of the app. The SDK runs the server's lifespan for each `/sse` connection.
 
-    It is opened outside of any request, so that its tasks see no caller's token.
+    The app context is opened outside of any request, so that its tasks never see the token of a caller.
     """
 
     def __init__(self, connection: Connection, webhooks: "Webhooks", *, links: bool) -> None:
@@ -224,7 +226,7 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
 
 def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
-        # asyncio's time-out: the ledger shields its steps from anyio's, and this one may be interrupted.
+        # Not anyio's time-out: the ledger shields its steps from it, but this step may be interrupted.
         async with asyncio.timeout(READY_TIMEOUT):
             await connection.ledger().has_abandoned(None)  # the cheapest query
 

@@ -1,4 +1,4 @@
-"""The secret keys that protect what clients carry for the server: request state and confirmations."""
+"""The secret keys that protect data that clients keep for the server: request state and confirmations."""
 
 import logging
 import secrets
@@ -19,14 +19,16 @@ _KIND = "secret key"
 _NAME = "1"
 _KEY_BYTES = 32
 _SECONDS = 100 * 365 * 86_400.0
-"""The lifetime of a stored key: longer than any installation's."""
+"""The lifetime of a stored key: practically without end."""
 
 
 class SharedKeys:
-    """The given keys; without any, a random one of this process until `load` has read the shared one.
+    """The secret keys of this process.
+
+    Without `given` keys, it is a random key, until `load` has read the key that all processes share.
 
     Args:
-        given: Keys of at least 32 bytes.
+        given: The keys of the settings, of at least 32 bytes each.
     """
 
     def __init__(self, given: Sequence[bytes] = ()) -> None:
@@ -38,10 +40,10 @@ class SharedKeys:
         return self._keys
 
     async def load(self, shared_state: "SharedValues") -> None:
-        """Use the key that all processes with this ledger share; it is created by the first one.
+        """Use the key that all processes with this ledger share. The first process creates it.
 
-        When the ledger can't be used, the key of this process stays in use: then users are asked again for what they
-        confirmed through another process.
+        If the ledger can't be used, this process keeps its own key. Then a confirmation of another process is not
+        valid here, and the user is asked again.
         """
         if self._is_given:
             return
@@ -56,7 +58,7 @@ class SharedKeys:
 
 
 class _Codec:
-    """The SDK's codec, created when it is first used: the keys are loaded after the server is built."""
+    """The SDK's codec. It is created at its first use, because the keys are loaded after the server is built."""
 
     def __init__(self, keys: SharedKeys) -> None:
         self._keys = keys
@@ -77,7 +79,7 @@ class _Codec:
 
 
 def request_state_security(keys: SharedKeys) -> "RequestStateSecurity":
-    """How the server protects the state that clients carry between the rounds of a request (MCP 2026-07-28)."""
+    """The protection of the state that clients keep between the rounds of a request (MCP 2026-07-28)."""
     from mcp.server.mcpserver import RequestStateSecurity
 
     return RequestStateSecurity(codec=_Codec(keys))

@@ -1,4 +1,4 @@
-"""Commands as the user's own shell takes them."""
+"""The user's shell, and the line that sets a variable in it."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ def shell_of(platform: str, environ: Mapping[str, str]) -> Shell:
     """The shell of a user.
 
     Args:
-        platform: As `sys.platform`.
-        environ: The environment's variables. PowerShell sets PSModulePath to a list that contains a folder of the user;
-            cmd inherits only the machine's. On other systems only PowerShell sets it.
+        platform: The value of `sys.platform`.
+        environ: The environment's variables. On Windows, PowerShell adds a folder of the user to PSModulePath, and cmd
+            has only the machine's folders there. On other systems, only PowerShell sets the variable.
     """
     shell = environ.get("SHELL", "")
     if platform != "win32" and "PSModulePath" in environ:
@@ -38,7 +38,7 @@ def set_variable(name: str, value: str, shell: Shell | None = None) -> str:
     Args:
         name: The variable.
         value: Its value; letters, digits, and `:/.-_` only, so that it needs no quoting.
-        shell: Whose line; None for the shell of this process.
+        shell: The shell; None for the shell of this process.
     """
     match shell or shell_of(sys.platform, os.environ):
         case "powershell":

@@ -38,11 +38,11 @@ AUDIT_ENTRIES = 100
 def show_status(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
     """Print who is signed in and until when, what is left of the quota, the calls in progress, and the last calls.
 
-    What this machine knows is printed even when KallyAI can't be reached.
+    If KallyAI can't be reached, the facts that are stored on this machine are printed.
 
     Args:
         settings: The settings of this process.
-        sandbox: Those of the embedded sandbox.
+        sandbox: Use the embedded sandbox.
         as_json: Print one JSON object: `api_url`, `signed_in` (`who`, `kept_in`, `expires_at`, `renews`) or null,
             `in_progress`, `lists` (of candidates: those that go on or wait for the user), `quota`, `subscription`,
             `calls`, and `error` (`code`, `message`) if something failed.
@@ -76,7 +76,7 @@ def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
 
     Args:
         settings: The settings of this process.
-        sandbox: Those of the embedded sandbox.
+        sandbox: Use the embedded sandbox.
         as_json: Print one JSON object: `audit`, a list with the fields of `AuditEntry`.
 
     Raises:
@@ -131,7 +131,7 @@ def _consent(how: str) -> str:
 
 
 class _Status:
-    """What is known, in the order in which it is printed."""
+    """The facts that `status` prints, in the order in which they are printed; None for what is not known."""
 
     def __init__(self, connection: Connection) -> None:
         self.embedded = connection.sandbox is not None
@@ -147,10 +147,10 @@ class _Status:
         self.error: KallyAIError | None = None
 
     async def gather(self, connection: Connection) -> None:
-        """Read this machine's state, then KallyAI's.
+        """Read the facts of this machine, then those of KallyAI.
 
         Raises:
-            KallyAIError: The rest is not known.
+            KallyAIError: The other facts can't be read.
         """
         self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
@@ -167,14 +167,14 @@ class _Status:
         try:
             self.subscription = await api.get_subscription()
         except KallyAIError:
-            self.subscription = None  # the statistics have nearly as much
+            self.subscription = None  # the statistics have most of its facts
         self.calls = (await api.list_calls(limit=LAST_CALLS)).calls[:LAST_CALLS]
         if ledger_error is not None:
             raise ledger_error
         self.records = await connection.ledger().find_ended(account, [call.call_id for call in self.calls])
 
     def lines(self) -> list[str]:
-        """Everything, in lines that fit the console."""
+        """The facts as lines that fit the console."""
         reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC), self.embedded)
         now, words = reader.now, reader.words
         lines = [words.say("embedded") if self.embedded else f"KallyAI: {self.api_url}"]
@@ -204,7 +204,7 @@ class _Status:
         return lines
 
     def document(self) -> dict[str, Any]:
-        """Everything, as JSON types; null for what is not known."""
+        """The facts as JSON types; null for what is not known."""
         return {
             "api_url": self.api_url,
             "signed_in": self.tokens

@@ -1,4 +1,4 @@
-"""Runs the commands about calls: with the app context of a person at a terminal, and with errors printed for them."""
+"""Runs the commands about calls for a person at a terminal: opens the app context, and prints errors."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -22,15 +22,15 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.tool_errors import consequences
 
 _SANDBOX_SPEED = 10.0
-"""How many times faster than real the embedded sandbox's calls are, as with `serve --sandbox`."""
+"""How many times faster than real calls the embedded sandbox's calls are; the same as with `serve --sandbox`."""
 
 
 def connect(settings: Settings, *, sandbox: bool) -> Connection:
-    """The connection of a command that looks at calls, or places one.
+    """The connection of a command about calls.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
-        sandbox: Use the embedded sandbox, as the setting `sandbox` does.
+        settings: The settings of this process.
+        sandbox: Use the embedded sandbox, as with `KALLYAI_SANDBOX`.
 
     Raises:
         click.ClickException: The sandbox's dependencies are not installed.
@@ -50,17 +50,17 @@ def run_with_app_context(
     places_calls: bool = False,
     **arguments: Any,
 ) -> None:
-    """Run `work` with an app context; print what goes wrong, and exit with 1.
+    """Run `work` with an app context; print its error, and exit with 1.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
-        work: What the command does. It takes the app context, `as_json`, and `arguments`, and returns the exit code;
+        settings: The settings of this process.
+        work: The command's function. It takes the app context, `as_json`, and `arguments`, and returns the exit code;
             None for 0.
-        sandbox: Use the embedded sandbox, as the setting `sandbox` does.
-        as_json: Print JSON; on an error, `error` to stdout, with `code`, `message`, `retryable`, and `placed` (no,
-            maybe).
-        places_calls: The command places calls, so the text must say whether one was placed.
-        arguments: Those of the command.
+        sandbox: Use the embedded sandbox, as with `KALLYAI_SANDBOX`.
+        as_json: Print JSON. An error is printed to stdout as `error`, with `code`, `message`, `retryable`, and `placed`
+            (no, maybe).
+        places_calls: The command places calls, so the text of an error must say whether one was placed.
+        arguments: The command's other arguments.
 
     Raises:
         click.ClickException: With one line that says what happened and what to do.

@@ -1,4 +1,4 @@
-"""What the terminal says about calls, in its reader's language: the sentences of the cards, and a few of its own."""
+"""The sentences of the terminal about calls, in the reader's language: those of the cards, and others of its own."""
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError, ServiceError
 from kallyai_mcp.cards.texts import texts
@@ -138,7 +138,7 @@ class Words:
     """The sentences in one language.
 
     Args:
-        language: The reader's, unless it is given.
+        language: The language; None for the reader's.
     """
 
     def __init__(self, language: Language | None = None) -> None:
@@ -147,26 +147,26 @@ class Words:
         self._of_cards = texts("quota", "errors", "call")[self.language]
 
     def say(self, key: str, **values: object) -> str:
-        """A sentence, with values in place of their names."""
+        """The sentence with this key, with `values` for its placeholders."""
         own = _OWN.get(key)
         sentence = own[self.spanish] if own is not None else self._of_cards[key]
-        return sentence.format(**values).replace(" m..", " m.")  # of "p. m." before a period
+        return sentence.format(**values).replace(" m..", " m.")  # after "p. m.", no second period
 
     def has(self, key: str) -> bool:
-        """Whether there is such a sentence."""
+        """Whether there is a sentence with this key."""
         return key in _OWN or key in self._of_cards
 
     def error(self, error: KallyAIError, *, places_calls: bool) -> str:
-        """What went wrong, for a person: the card's sentence for its code, or for that kind of error.
+        """The text of an error, for a person: the card's sentence about its code, or about its kind.
 
         Args:
-            error: What went wrong.
-            places_calls: It is about a call that was to be placed, so the text says whether it was.
+            error: The error.
+            places_calls: The command should place a call, so the text says whether it was placed.
         """
         if places_calls and may_have_been_placed(error):
             return self._of_cards["unknown_text"]
         if isinstance(error, NotSignedInError) and error.status is None:
-            said = self.say("nobody") if self.spanish else error.message  # which says how to sign in here
+            said = self.say("nobody") if self.spanish else error.message  # both say how to sign in
         elif isinstance(error, PolicyError):
             said = forbidden(error, spanish=self.spanish)
         else:
@@ -177,12 +177,12 @@ class Words:
         return "\n".join(filter(None, (f"{not_called}{sentence(said)}", service_says(error, spanish=self.spanish))))
 
     def means_yes(self, reply: str) -> bool:
-        """Whether a reply to `place_it` is a yes."""
+        """Whether the user's reply to the question `place_it` or `schedule_it` means yes."""
         return reply.strip().lower() in _YES[self.language]
 
 
 def error_text(error: KallyAIError) -> str:
-    """What went wrong, for a person; in Spanish with the error's own words, which are in English, as a detail."""
+    """The text of an error, for a person. In Spanish, the error's own message, which is in English, is added to it."""
     spanish = Words("es").error(error, places_calls=False)
     if not isinstance(error, NotSignedInError | PolicyError | ServiceError):
         spanish = f"{spanish} (En inglés: {error})"

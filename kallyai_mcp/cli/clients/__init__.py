@@ -1,1 +1,1 @@
-"""The MCP clients that `install` knows: where each keeps its servers, and how its file is edited."""
+"""The MCP clients that `install` supports: where the file of each client is, and how it is edited."""

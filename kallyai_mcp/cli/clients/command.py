@@ -1,4 +1,4 @@
-"""The command with which a client starts this server; an absolute path, because desktop programs have a short PATH."""
+"""The command with which a client starts this server: an absolute path, because desktop programs have a short PATH."""
 
 import os
 import re
@@ -13,9 +13,9 @@ _UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
 
 
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
-    """Returns the command that starts this server over stdio, and its arguments.
+    """Return the command that starts this server over stdio, and its arguments.
 
-    The command is `uvx` if that has started this process, else the executable `kallyai-mcp` of this installation, else
+    The command is `uvx` if `uvx` started this process; else the executable `kallyai-mcp` of this installation; else
     this Python.
 
     Args:
@@ -24,7 +24,7 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
     serve = ["serve", "--sandbox"] if sandbox else []
     is_in_uvx = any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts)
     if is_in_uvx and (uvx := _uvx()) is not None:
-        # The sandbox is an extra, so the package is named separately from the command.
+        # The sandbox is an extra of the package, which only `--from` can name.
         return uvx, ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
     for executable in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts")) / _NAME):
         for path in (executable, executable.with_name(f"{executable.name}.exe")):

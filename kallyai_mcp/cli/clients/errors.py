@@ -1,15 +1,15 @@
-"""Why a client's file was not read or changed."""
+"""Errors when a client's file is read or changed."""
 
 from kallyai_mcp.cli.errors import CommandError
 from kallyai_mcp.languages import localized
 
 
 class ClientFileError(CommandError):
-    """A client's file can't be read or changed, and was left as it is; the message is one line that names the file."""
+    """A client's file can't be read or changed, and is unchanged. The message is one line that names the file."""
 
 
 class HasCommentsError(ClientFileError):
-    """A client's file has comments or trailing commas, which an edit would lose; it was left as it is."""
+    """A client's file has comments or trailing commas, which an edit would lose; the file is unchanged."""
 
 
 class BadFormatError(ValueError):
@@ -17,7 +17,7 @@ class BadFormatError(ValueError):
 
     Attributes:
         reason: What is wrong, in a few words.
-        line: Where, counted from 1.
+        line: The number of the line, from 1.
     """
 
     def __init__(self, english: str, spanish: str, *, line: int) -> None:

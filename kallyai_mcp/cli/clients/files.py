@@ -1,4 +1,4 @@
-"""A client's file: read whole, replaced by a rename, with a backup beside it."""
+"""Reads and changes a client's file. A changed file replaces the old one by a rename; a backup is kept beside it."""
 
 import contextlib
 import os
@@ -20,10 +20,10 @@ from kallyai_mcp.cli.errors import reason_of
 _BYTE_ORDER_MARK = "\ufeff"
 
 FORMATS: dict[Format, ModuleType] = {"json": json_text, "jsonc": json_text, "toml": toml, "yaml": yaml_text}
-"""What reads and changes a file of each format."""
+"""The module that reads and changes files of each format."""
 
 _URL_KEYS = {"url", "uri", "serverUrl", "httpUrl"}
-"""The keys with which an entry names a server elsewhere, in place of a command."""
+"""Keys of an entry that has the URL of a server, and no command."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Change:
     """What was done to a file.
 
     Attributes:
-        changed: Whether it was written.
-        backup: A copy of the file as it was before; None when there was no file or it was not changed.
+        changed: Whether the file was written.
+        backup: A copy of the file as it was before; None if there was no file, or it was not changed.
     """
 
     changed: bool
@@ -40,12 +40,12 @@ class Change:
 
 
 class ClientFile:
-    """The file in which a client keeps its servers.
+    """The file that has the list of a client's servers.
 
     Args:
         client: The client.
-        machine: Where to look for its file.
-        path: Another file of its format; None for the one that it reads.
+        machine: The machine, on which the path of the client's file depends.
+        path: Another file of the client's format; None for the file that the client reads.
     """
 
     def __init__(self, client: Client, machine: Machine, path: Path | None = None) -> None:
@@ -55,10 +55,10 @@ class ClientFile:
         self._may_create_folder = client.creates_its_folder(machine)
 
     def servers(self) -> dict[str, Any]:
-        """The client's servers by name; none when there is no such file, or nothing in it.
+        """The entries of the client's servers, by name; empty if there is no file, or it is empty.
 
         Raises:
-            ClientFileError: It can't be read.
+            ClientFileError: The file can't be read.
         """
         servers = self._table()
         if (inner := self._inner_of(servers)) is None:
@@ -66,7 +66,7 @@ class ClientFile:
         return inner | {name: entry for name, entry in servers.items() if name != self.client.inner_table}
 
     def place_of(self, name: str) -> tuple[str, ...]:
-        """The keys that lead to the entry `name`, or to where it belongs if there is none.
+        """The keys that lead to the entry `name`, or to its place if there is no such entry.
 
         Raises:
             ClientFileError: The file can't be read.
@@ -77,9 +77,9 @@ class ClientFile:
         return (self.client.table, self.client.inner_table, name)
 
     def merged(self, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-        """`entry` with what the file's own entry of that name has besides, such as variables of the environment.
+        """`entry`, with the other keys of the file's present entry `name`, such as variables of the environment.
 
-        It is `entry` itself where there is none, or one that names a server by its URL.
+        If the file has no such entry, or one with a server's URL, the result is `entry` itself.
 
         Raises:
             ClientFileError: The file can't be read.
@@ -87,12 +87,12 @@ class ClientFile:
         before = self.servers().get(name)
         if not isinstance(before, dict) or not {"command", "cmd"} & set(before) or _URL_KEYS & set(before):
             return entry
-        if before.get("type", "stdio") == "stdio":  # without "type" it is a command to every client
+        if before.get("type", "stdio") == "stdio":  # every client takes an entry without "type" for a command
             entry = {key: value for key, value in entry.items() if key != "type"}
         return before | entry
 
     def install(self, name: str, entry: dict[str, Any]) -> Change:
-        """Put `entry` under `name`, merged with what is there, and leave the rest as it is.
+        """Write `entry` under `name`, merged with the present entry (`merged`); the rest of the file is unchanged.
 
         Raises:
             HasCommentsError: The file has comments or trailing commas; nothing was changed.
@@ -111,7 +111,7 @@ class ClientFile:
         return self._write(text)
 
     def uninstall(self, name: str) -> Change:
-        """Take out the entry `name`, if it is there, and leave the rest as it is.
+        """Remove the entry `name`, if there is one; the rest of the file is unchanged.
 
         Raises:
             HasCommentsError: The file has comments or trailing commas; nothing was changed.
@@ -133,7 +133,7 @@ class ClientFile:
         return servers if isinstance(servers, dict) else {}
 
     def _inner_of(self, servers: dict[str, Any]) -> dict[str, Any] | None:
-        """The servers below `inner_table`; None if there is no such table, or a server of that name."""
+        """The servers below `inner_table`; None if there is no such table, or a server has that name."""
         inner = servers.get(self.client.inner_table or "")
         return inner if isinstance(inner, dict) and not isinstance(inner.get("type"), str) else None
 
@@ -146,7 +146,11 @@ class ClientFile:
         return self.client.format == "jsonc"
 
     def _editable_text(self) -> str:
-        """The text of the file, which an edit can change without losing anything."""
+        """The text of the file.
+
+        Raises:
+            HasCommentsError: An edit would lose comments or trailing commas.
+        """
         text, _ = self._text()
         if self._allows_comments and json_text.without_comments(text) != text:
             raise HasCommentsError(
@@ -157,7 +161,7 @@ class ClientFile:
 
     @contextlib.contextmanager
     def _errors_name_the_file(self) -> Iterator[None]:
-        """Turn what goes wrong within into a `ClientFileError` that names the file."""
+        """In this context, errors are raised as a `ClientFileError` that names the file."""
         try:
             yield
         except BadFormatError as error:
@@ -173,7 +177,7 @@ class ClientFile:
             ) from None
 
     def _target(self) -> Path:
-        """The file itself, where `path` is a link to it."""
+        """The path of the file itself, if `path` is a symbolic link to it."""
         try:
             return self.path.resolve()
         except RuntimeError:  # what Python before 3.13 raises for a link that leads to itself
@@ -182,7 +186,7 @@ class ClientFile:
             ) from None
 
     def _text(self) -> tuple[str, bool]:
-        """The text of the file, without its byte order mark, and whether it has one; empty when there is no file."""
+        """The text of the file, without its byte order mark, and whether it has one; "" if there is no file."""
         with self._errors_name_the_file():
             try:
                 raw = self._target().read_bytes()
@@ -225,7 +229,7 @@ class ClientFile:
                 _copy_mode_and_owner(target, before)
             if self._machine.shows_private_copy(target):
                 for copy in filter(None, (target, backup)):
-                    copy.unlink()  # then the client's own file shows again
+                    copy.unlink()  # without the private copies, this program sees the client's own file again
                 raise ClientFileError(
                     f"This program sees a private copy of {self.path}, which {self.client.title} does not read: "
                     "Python or the shell came from the Microsoft Store. Nothing was changed. Run this from a "
@@ -255,7 +259,7 @@ def _free_name(path: Path) -> Path:
 
 
 def _copy_mode_and_owner(path: Path, like: os.stat_result) -> None:
-    """Give `path` the mode of the file that it replaces, and its owner where this user may set one."""
+    """Give `path` the mode of the file that it replaces, and its owner, if this user may set it."""
     if hasattr(os, "chown"):
         with contextlib.suppress(OSError):
             os.chown(path, like.st_uid, like.st_gid)

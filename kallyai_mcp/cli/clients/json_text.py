@@ -22,11 +22,11 @@ def read(text: str, *, comments: bool = False) -> dict[str, Any]:
     """Parse an object.
 
     Args:
-        text: The text, without a byte order mark; one with nothing in it counts as an empty object.
+        text: The text, without a byte order mark; an empty text counts as an empty object.
         comments: Allow comments and trailing commas.
 
     Raises:
-        BadFormatError: It is something else.
+        BadFormatError: It is not JSON, or not an object.
     """
     if comments:
         text = without_comments(text)
@@ -54,15 +54,15 @@ def without_comments(text: str) -> str:
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
-    """`text` with `value` at `path`, indented like the rest; missing objects on the way are added.
+    """`text` with `value` at `path`, indented as the rest is; missing objects on the path are added.
 
     Args:
-        text: Plain JSON, or nothing.
+        text: Plain JSON, or "".
         path: The names of the members that lead to the value.
-        value: JSON types.
+        value: The value, of JSON types.
 
     Raises:
-        BadFormatError: `text` is not a plain JSON object, or a value on the way is not an object.
+        BadFormatError: `text` is not a plain JSON object, or a value on the path is not an object.
     """
     read(text)
     style = _Style.of(text)
@@ -87,8 +87,8 @@ def drop(text: str, path: Sequence[str]) -> str:
     """`text` without the member at `path`, if there is one.
 
     Args:
-        text: Plain JSON, or nothing.
-        path: The names of the members that lead to it.
+        text: Plain JSON, or "".
+        path: The names of the members that lead to the value.
 
     Raises:
         BadFormatError: `text` is not a plain JSON object.
@@ -122,7 +122,7 @@ class _Member:
 
 
 def _members(text: str, start: int) -> list[_Member]:
-    """The members of what begins at `start` of a valid text; none when that is not an object."""
+    """The members of the object that begins at `start` of a valid text; none if it is no object."""
     found: list[_Member] = []
     if not text.startswith("{", start):
         return found
@@ -139,13 +139,13 @@ def _members(text: str, start: int) -> list[_Member]:
 
 
 def _find(text: str, start: int, name: str) -> _Member | None:
-    """The member of that name; the last of several, as JSON.parse has it."""
+    """The member with this name; the last one if there are several, as in JavaScript's JSON.parse."""
     return next((member for member in reversed(_members(text, start)) if member.name == name), None)
 
 
 @dataclass(frozen=True)
 class _Style:
-    """How a text is laid out; `unit` is the indentation of one level, None for a text on one line."""
+    """The layout of a text; `unit` is the indentation of one level, None for a text on one line."""
 
     newline: str
     unit: str | None
@@ -165,7 +165,7 @@ class _Style:
         )
 
     def dump(self, value: Any, indent: str) -> str:
-        """`value` as it stands on a line with this indentation."""
+        """`value` as JSON in this layout; `indent` is the indentation of the line on which it begins."""
         if self.unit is None:
             return json.dumps(value, ensure_ascii=False, separators=(self.comma, self.colon))
         return json.dumps(value, ensure_ascii=False, indent=self.unit).replace("\n", self.newline + indent)
@@ -178,7 +178,7 @@ def _nested(path: Sequence[str], value: Any) -> Any:
 
 
 def _add(text: str, start: int, end: int, name: str, value: Any, style: _Style) -> str:
-    """`text` with one more member, the last of the object from `start` to `end`."""
+    """`text` with a new member at the end of the object from `start` to `end`."""
     members = _members(text, start)
     outer = _indent(text, start)
     after = members[-1].end if members else start + 1
@@ -194,7 +194,7 @@ def _add(text: str, start: int, end: int, name: str, value: Any, style: _Style) 
 
 
 def _indent(text: str, at: int) -> str:
-    """The space at the beginning of the line of `at`."""
+    """The indentation of the line that has the position `at`."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     return line[: len(line) - len(line.lstrip(" \t"))]
 

@@ -1,4 +1,4 @@
-"""The clients, and where each keeps its list of servers on Linux, macOS, and Windows."""
+"""The supported clients, and where each has its file of servers on Linux, macOS, and Windows."""
 
 import os
 import sys
@@ -14,20 +14,20 @@ Format = Literal["json", "jsonc", "toml", "yaml"]
 """The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML; YAML."""
 
 Shape = Literal["common", "typed", "opencode", "goose"]
-"""How a client's entries look: `command` and `args`; the same with `"type": "stdio"`; OpenCode's; Goose's."""
+"""The form of a client's entries: `command` and `args`; the same with `"type": "stdio"`; OpenCode's; Goose's."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the path of a client's file depends on.
+    """The facts about a machine on which the path of a client's file depends.
 
     Attributes:
-        platform: As `sys.platform`.
+        platform: The value of `sys.platform`.
         environ: The environment's variables.
         home: The user's home folder.
-        real_path: Returns where a path really is. On Windows, a program from the Store, and every program that it
+        real_path: Returns the real path of a path. On Windows, a program from the Store, and every program that it
             starts, sees a private copy of AppData under the ordinary paths.
-        mounts: Returns where file systems are mounted, and their types.
+        mounts: Returns the mounted file systems.
     """
 
     platform: str
@@ -37,13 +37,13 @@ class Machine:
     mounts: Callable[[], Sequence[Mount]] = field(default=mounts_here, repr=False)
 
     def shows_private_copy(self, path: Path) -> bool:
-        """Whether this program sees a private copy in place of `path`, which other programs don't see."""
+        """Whether this program sees a private copy of `path`, which other programs don't see."""
         if self.platform != "win32":
             return False
         return "localcache" in self.real_path(str(path)).lower() and "localcache" not in str(path).lower()
 
     def network_type(self, path: Path) -> str | None:
-        """How `path` is shared with other machines, such as "SMB" or "nfs4"; None for a local folder."""
+        """The type of the network folder that has `path`, such as "SMB" or "nfs4"; None for a local folder."""
         mounts = self.mounts() if self.platform != "win32" else ()
         return network_type(path, self.platform, self.real_path(str(path)), mounts)
 
@@ -72,15 +72,15 @@ class Client:
     """One MCP client.
 
     Attributes:
-        key: Its name on our command line.
-        title: Its own name.
-        path: Returns the path of its file.
-        reload: What the user must do so that it reads its file again, in English and Spanish.
-        format: The format of its file.
-        table: The key in its file that has the servers.
-        shape: How its entries look.
-        inner_table: A key below `table` that has them in files of a newer layout, which the user has chosen.
-        home_variable: The variable that names its folder; the client does not create a folder that is named there.
+        key: The client's name on this program's command line.
+        title: The client's own name.
+        path: Returns the path of the client's file.
+        reload: What the user must do so that the client reads its file again, in English and Spanish.
+        format: The format of the file.
+        table: The key in the file that has the servers.
+        shape: The form of the entries.
+        inner_table: A key below `table` that has the servers in files of a newer layout.
+        home_variable: The variable that names the client's folder; the client does not create that folder.
     """
 
     key: str
@@ -94,20 +94,20 @@ class Client:
     home_variable: str | None = None
 
     def restart(self) -> str:
-        """What the user must do so that it reads its file again."""
+        """What the user must do so that the client reads its file again, in the reader's language."""
         return localized(*self.reload)
 
     def is_on(self, machine: Machine) -> bool:
-        """Whether it seems to be installed: its file exists, or the folder that only it makes."""
+        """Whether the client seems to be installed: its file exists, or the file's folder, which only it creates."""
         path = self.path(machine)
         return path.is_file() or (path.parent != machine.home and path.parent.is_dir())
 
     def creates_its_folder(self, machine: Machine) -> bool:
-        """Whether the client would create the folder of its file, so that we may do so."""
+        """Whether the client would create the folder of its file; then `install` may create it, too."""
         return self.home_variable is None or not machine.environ.get(self.home_variable)
 
     def entry(self, name: str, command: str, arguments: list[str], *, is_inner: bool = False) -> dict[str, object]:
-        """The entry `name`, with which the client starts `command`; `is_inner`: it goes into the `inner_table`."""
+        """The entry `name` that makes the client start `command`; `is_inner`: the entry is in the `inner_table`."""
         match self.shape:
             case "opencode" if is_inner:
                 return {"type": "local", "command": [command, *arguments]}
@@ -127,7 +127,7 @@ def _claude_desktop(machine: Machine) -> Path:
     default = machine.settings_folder / "Claude" / name
     if machine.platform != "win32":
         return default
-    # Since 2026 it is installed as an MSIX package, which sees this folder in place of %APPDATA%\Claude.
+    # Since 2026, Claude Desktop is an MSIX package, which sees this folder in place of %APPDATA%\Claude.
     packages = machine.folder("LOCALAPPDATA", machine.home / "AppData" / "Local") / "Packages"
     folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
     packaged = [folder / "Claude" / name for folder in folders]
@@ -154,7 +154,7 @@ def _goose(machine: Machine) -> Path:
 
 
 def _cline(machine: Machine) -> Path:
-    """The file of the extension for VS Code, if it is there; else the one of the command line."""
+    """The file of the extension for VS Code, if it is installed; else the file of Cline's command line."""
     inside = Path("settings") / "cline_mcp_settings.json"
     own = machine.folder("CLINE_MCP_SETTINGS_PATH", machine.home / ".cline" / "data" / inside)
     extension = machine.settings_folder / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
@@ -257,7 +257,7 @@ CLIENTS: dict[str, Client] = {
             path=_opencode,
             reload=("start OpenCode again", "abre OpenCode de nuevo"),
             shape="opencode",
-            # Version 2 reads the layout of version 1, too, and has this one of its own.
+            # OpenCode 2 has this layout of its own, and also reads the layout of version 1.
             inner_table="servers",
         ),
         Client(

@@ -1,6 +1,7 @@
-"""Edits that a library makes in a text, whose layout it keeps: what TOML and YAML have in common.
+"""Edits of TOML and YAML texts by a library that keeps the layout: what both formats have in common.
 
-The same edit is made in what the text means, by another parser, and the two are compared: a library may have bugs.
+Because a library may have defects, each edit is made a second time, in the parsed data. Then the edited text is parsed
+by another parser, and both results are compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +16,17 @@ Read = Callable[[str], dict[str, Any]]
 def put_into(
     tree: Any, path: Sequence[str], value: Any, *, kind: tuple[str, str], line_of: Callable[[str], int]
 ) -> None:
-    """Set what is at `path`, and add what is missing on the way.
+    """Set the value at `path`, and add missing tables on the path.
 
     Args:
-        tree: What a text means, or a library's document.
+        tree: The parsed data, or a library's document.
         path: The keys that lead to the value.
-        value: JSON types, or those of the library.
-        kind: What has keys, in English and Spanish, such as ("a table", "una tabla").
-        line_of: The line in which a key is set first.
+        value: The value, of JSON types or of the library's types.
+        kind: The word for something with keys, in English and Spanish, such as ("a table", "una tabla").
+        line_of: Returns the line in which a key is set first.
 
     Raises:
-        BadFormatError: Something on the way has no keys.
+        BadFormatError: A value on the path has no keys.
     """
     for key in path[:-1]:
         if tree.get(key) is None:
@@ -37,7 +38,7 @@ def put_into(
 
 
 def drop_from(tree: Any, path: Sequence[str]) -> None:
-    """Remove what is at `path`, if there is anything."""
+    """Remove the value at `path`, if there is one."""
     for key in path[:-1]:
         tree = tree.get(key) or {}
     tree.pop(path[-1], None)
@@ -47,7 +48,7 @@ def checked(text: str, new: str, read: Read, *wanted: dict[str, Any]) -> str:
     """`new`, with the line ends of `text`.
 
     Raises:
-        BadFormatError: It does not mean one of `wanted`.
+        BadFormatError: `new`, as `read` parses it, is none of `wanted`.
     """
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")

@@ -1,4 +1,4 @@
-"""Changes one table in a TOML text (TOML 1.0) and leaves the rest as it was; the counterpart of `json_text`."""
+"""Changes one table in a TOML text (TOML 1.0) and leaves the rest unchanged; it has the functions of `json_text`."""
 
 import re
 import tomllib
@@ -31,7 +31,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
-    """`text` with `value` at `path`; missing tables on the way are added.
+    """`text` with `value` at `path`; missing tables on the path are added.
 
     Args:
         text: TOML.
@@ -39,7 +39,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
         value: A string, a list of strings, or a dict of these.
 
     Raises:
-        BadFormatError: `text` is not TOML, or a value on the way is not a table.
+        BadFormatError: `text` is not TOML, or a value on the path is not a table.
     """
     import tomlkit  # late: one client needs it
 
@@ -50,7 +50,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     put_into(wanted, path, value, kind=_TABLE, line_of=line_of)
     if isinstance(value, dict):
         text = drop(text, path)
-        appended = _append(text, path, value)  # the text above is sure to stay as it is
+        appended = _append(text, path, value)  # appending can't change the rest of the text
         try:
             if read(appended) == wanted:
                 return appended
@@ -76,7 +76,7 @@ def drop(text: str, path: Sequence[str]) -> str:
     drop_from(wanted, path)
     if wanted == before:
         return text
-    drop_from(without_parent, path[:1])  # the table of servers may go with its last one
+    drop_from(without_parent, path[:1])  # with the last server, the library may remove the table of servers, too
     document = tomlkit.parse(text)
     drop_from(document, path)
     new = tomlkit.dumps(document)

@@ -1,4 +1,4 @@
-"""Changes one entry in a YAML text and leaves the rest as it was; the counterpart of `json_text` and `toml`."""
+"""Changes one entry in a YAML text and leaves the rest unchanged; it has the functions of `json_text`."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -27,10 +27,10 @@ def read(text: str) -> dict[str, Any]:
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
-    """`text` with `value` at `path`; missing mappings on the way are added.
+    """`text` with `value` at `path`; missing mappings on the path are added.
 
     Raises:
-        BadFormatError: `text` is not YAML, or a value on the way is not a mapping.
+        BadFormatError: `text` is not YAML, or a value on the path is not a mapping.
     """
     return _changed(text, partial(put_into, path=path, value=value, kind=("a mapping", "un mapa"), line_of=lambda _: 1))
 
