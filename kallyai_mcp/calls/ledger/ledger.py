@@ -1,4 +1,4 @@
-"""The ledger: its methods, each of them one transaction; most are written in the modules beside this one."""
+"""The ledger of calls. Its methods are transactions; most are written in the other modules of this package."""
 
 import logging
 from collections.abc import Collection
@@ -56,10 +56,18 @@ _log = logging.getLogger(__name__)
 
 
 class Ledger(Transactions):
-    """The records of calls, shared by all processes of one user, or all workers of one server.
+    """The records of calls, which all processes of one user or all workers of one server share.
 
-    Each method is one transaction: when it returns, it has happened for every process and survives a crash. Every
+    Each method is one transaction: when it returns, every process sees its changes, and they survive a crash. Every
     method raises `LedgerUnavailableError` when the database can't be used.
+
+    Args:
+        database: The database.
+        policy: What the operator allows.
+        timing: Times and counts.
+
+    Attributes:
+        lists: The call lists in the same database.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
@@ -77,7 +85,7 @@ class Ledger(Transactions):
         return await self._database.read(lambda tx: tx.holds_lease(worker), empty=True)
 
     async def check(self) -> None:
-        """Open a transaction that writes nothing, to find out whether calls could be written down."""
+        """Check that the ledger can be written; raises `LedgerUnavailableError` if it can't."""
         await self._database.write(lambda _: None)
 
     async def aclose(self) -> None:
@@ -85,7 +93,7 @@ class Ledger(Transactions):
         await self._database.aclose()
 
     async def precheck(self, asked: CallRecord, *, redial: bool) -> Precheck:
-        """What `reserve` would find at this moment; see `Precheck`. Another process may change it at once."""
+        """What `reserve` would find now. Another process may change it before `reserve` is called."""
 
         def work(tx: Tx) -> Precheck:
             duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing)
@@ -99,33 +107,33 @@ class Ledger(Transactions):
         return await self._database.read(work, empty=empty)
 
     async def note_refusal(self, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
-        """Write into the audit trail that a setting refused a call before `reserve`."""
+        """Write into the audit trail that a setting refused a call in `precheck`."""
         await self._database.write(lambda tx: write_audit(tx, asked, consent, f"refused:{error.setting}"))
 
     async def reserve(
         self, asked: CallRecord, *, redial: bool, consent: Consent | None = None
     ) -> tuple[CallRecord, bool]:
-        """Write a call down, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
+        """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
-        All of that is one transaction, so of two requests at the same instant one comes first. It chooses `day`,
-        `generation`, and `idempotency_key`.
+        All of that is one transaction, so of two requests at the same time one comes first.
 
         Args:
-            asked: The call.
-            redial: Place it although the same call was placed, unless that one is active or not yet delivered.
-            consent: What the user agreed to.
+            asked: The call, from `CallRecord.new`.
+            redial: Place a duplicate too, unless the earlier call is active or its outcome was not delivered.
+            consent: The user's consent; None when no consent is checked.
 
         Returns:
-            The record that counts, and whether it is the new one.
+            The record in the ledger, and whether it is the new one, with its `day`, `generation`, and
+            `idempotency_key`.
 
         Raises:
-            PolicyError: A setting refuses it; of several limits the error names the one that lasts longest.
+            PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
             ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         """
 
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
-            scheduling.expire(tx)  # else one could be placed beside the new call if the clock is set back
+            scheduling.expire(tx)  # else an expired call could still be placed after the clock was set back
             if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:
@@ -144,9 +152,9 @@ class Ledger(Transactions):
         return await self._write_or_raise(work)
 
     async def mark_sent(self, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
-        """Note that a request is about to leave; returns the record as it then is.
+        """Note that a request is about to leave; returns the record as it is now.
 
-        `service_time` gives the time by the service's clock, if it is known, and is called within the transaction.
+        `service_time` returns the time by the service's clock, and is called within the transaction.
 
         Raises:
             KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
@@ -171,10 +179,18 @@ class Ledger(Transactions):
         error: KallyAIError | None = None,
         reached: bool | None = None,
     ) -> None:
-        """Write down how a call ended; whether it `reached` somebody follows from its status unless it is given.
+        """Write down how a call ended.
 
-        An outcome stays as it was first written, except that KallyAI may tell more (`CallRecord.may_change`). A record
-        that is gone from the ledger, because its file was replaced, is written again with its end.
+        An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is
+        no longer in the ledger, because its file was replaced, is written again with its end.
+
+        Args:
+            record: The record.
+            state: How the call ended: `ENDED`, `REFUSED`, or `UNKNOWN`.
+            call: The call as KallyAI reports it, for `ENDED`.
+            calendar: Its calendar file, if it was read.
+            error: Why there is no outcome, for `REFUSED` and `UNKNOWN`.
+            reached: Whether the call reached somebody; None to let `reached_somebody` decide.
         """
         if reached is None and call is not None:
             reached = reached_somebody(call, calendar)
@@ -190,13 +206,13 @@ class Ledger(Transactions):
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""
-        if not id_.isprintable():  # half a surrogate pair is not text to a database, and no id has one
+        if not id_.isprintable():  # no database accepts an unpaired surrogate, and no id has one
             return None
         rows = await self._select("AND (tracking_id = :id OR call_id = :id)", account, id=id_)
         return rows[0] if rows else None
 
     async def find_ended(self, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
-        """The account's records with an outcome, by `call_id`, of those whose `call_id` is named."""
+        """The account's records with these `call_id`s that have an outcome, by `call_id`."""
         names = {f"id_{number}": id_ for number, id_ in enumerate(call_ids) if id_.isprintable()}
         if not names:
             return {}
@@ -207,7 +223,7 @@ class Ledger(Transactions):
     async def list_unsettled(self, account: AccountKey) -> list[CallRecord]:
         """The account's open records and those whose outcome is unknown, newest first.
 
-        And those of scheduled calls that were not placed when they were due, until that was delivered.
+        Also those of scheduled calls that were not placed when they were due, until a client was told.
         """
         missed = "not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL"
         states = f"state IN {ACTIVE} OR state IN ('unknown', 'scheduled') OR {missed}"
@@ -232,10 +248,10 @@ class Ledger(Transactions):
     has_due = reads(scheduling.has_due, empty=False)
 
     async def take_due(self, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
-        """Give `worker` the account's scheduled calls that are due, which are reserved from now on; returns them.
+        """Reserve the account's scheduled calls that are due for `worker`; returns them.
 
-        One that may not be placed by now ends with the reason, and one that is too late is expired. `service_time` is
-        as in `mark_sent`.
+        A call that a setting refuses now ends with that error, and a call that is too late is expired. `service_time`
+        is as in `mark_sent`.
         """
         return await self._database.write(
             lambda tx: scheduling.take_due(tx, account, worker, self._policy, service_time)
@@ -247,10 +263,13 @@ class Ledger(Transactions):
     async def events(
         self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
     ) -> EventPage:
-        """The account's events after a position, the oldest first, at most `most`.
+        """A page of the account's events, the oldest first.
 
-        The position is that of an earlier page; None to begin with what happens from now on. What happened before
-        `since` is left out.
+        Args:
+            account: The account.
+            after: The position of an earlier page; None to begin with what happens from now on.
+            since: Events before this time are left out (aware); None to leave out none.
+            most: The most events of the page.
         """
         if await self._database.read(lambda tx: events.has_unnoted(tx, account), empty=True):
             await self._database.write(lambda tx: events.note(tx, account))
@@ -264,7 +283,7 @@ class Ledger(Transactions):
 
         A record that is active, unknown, not yet delivered, or of a list that is kept is never deleted.
         """
-        # Asked first, so that mostly nothing is locked.
+        # Checked first in a read, so that usually nothing is locked.
         if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds, self._timing), empty=False):
             await self._database.write(lambda tx: maintenance.purge(tx, seconds, self._timing))
 

@@ -1,4 +1,4 @@
-"""The rows of call lists: how a list is written down, and read back with its calls."""
+"""The rows of call lists: writes a list as a row, and reads it back with its calls."""
 
 import json
 from contextlib import suppress
@@ -21,19 +21,19 @@ _RECORDS = (
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
-    """The account's list with this id."""
+    """The account's list with this id; None when there is none."""
     rows = tx.rows(_LIST, id=list_id, **account.columns)
     return list_from_row(tx, rows[0]) if rows else None
 
 
 def new_records(asked: CallList) -> list[CallRecord]:
-    """A record for the call of each candidate who is still to come, not written down yet."""
+    """A record for the call of each candidate in `asked.to_come`, not in the ledger yet."""
     count = len(asked.submissions)
     return [new_record(asked, position) for position in range(count - len(asked.to_come), count)]
 
 
 def new_record(found: CallList, position: int) -> CallRecord:
-    """The record for the call of one candidate, not written down yet."""
+    """A record for the call of the candidate at `position`, not in the ledger yet."""
     submission = found.submissions[position]
     zone = found.zone_of(submission)
     return CallRecord.new(
@@ -42,7 +42,7 @@ def new_record(found: CallList, position: int) -> CallRecord:
 
 
 def list_to_row(asked: CallList, consent: Consent, now: float) -> Row:
-    """The row of a new list; `now` is the database's time."""
+    """The row of a new list in the table `call_lists`. `now` is the ledger's time, in seconds since the epoch."""
     return {
         "list_id": asked.list_id,
         **asked.account.columns,
@@ -57,7 +57,7 @@ def list_to_row(asked: CallList, consent: Consent, now: float) -> Row:
 
 
 def request_of(asked: CallList, consent: Consent, agreed_at: float) -> str:
-    """What a row keeps of the request and the consent, which was given at `agreed_at` (seconds since the epoch)."""
+    """The column `request` as JSON: the request, and the consent of `agreed_at` (seconds since the epoch)."""
     request = {
         "submissions": [submission.as_json() for submission in asked.submissions],
         "until": asked.until,
@@ -71,7 +71,7 @@ def request_of(asked: CallList, consent: Consent, agreed_at: float) -> str:
 
 
 def list_from_row(tx: Tx, row: Row) -> CallList:
-    """What `list_to_row` wrote, with the list's calls."""
+    """The list in a row that `list_to_row` wrote, with the records of its calls."""
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
     found = CallList(
@@ -93,12 +93,12 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
         refusal=_refusal_in(row),
         records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
     )
-    if found.stop_reason is StopReason.UNKNOWN:  # the outcome may have been found since
+    if found.stop_reason is StopReason.UNKNOWN:  # the outcome may be known by now
         return replace(found, stop_reason=found.next_stop_reason() or StopReason.UNKNOWN)
     return found
 
 
 def _refusal_in(row: Row) -> KallyAIError | None:
-    with suppress(ValueError, KeyError, TypeError):  # the first versions wrote the message alone
+    with suppress(ValueError, KeyError, TypeError):  # the first versions wrote only the message
         return error_from(row["message"])
     return None

@@ -1,4 +1,4 @@
-"""The transactions that look after records which no request asks about: those of dead workers, and old ones."""
+"""The transactions for records of workers that have died, and for records that are old enough to be deleted."""
 
 from collections.abc import Collection
 
@@ -17,13 +17,16 @@ _OLD = (
     "FROM events WHERE at < :before",
     "FROM shared_values WHERE expires_at < :now",
 )
-"""What may be deleted: never a record that is active, unknown, or not yet delivered, nor one of a list that is kept."""
+"""The rows that may be deleted (rule 7): no record that is active, unknown, undelivered, or of a list that is kept."""
 
 
 def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
-    """Whether there are active records, of any account, that no living process brings to an end.
+    """Whether there are active records, of any account, that no living process runs.
 
-    `known` are those that the asking worker runs, which is None for a process that runs no calls.
+    Args:
+        tx: The transaction.
+        worker: The worker that asks; None for a process without one.
+        known: The tracking ids of the records that this worker runs.
     """
     mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
     return any(row["tracking_id"] not in known for row in mine) or any(
@@ -32,10 +35,10 @@ def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bo
 
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
-    """Give `worker` the account's active records that no living process brings to an end; returns them.
+    """Give `worker` the account's active records that no living process runs; returns them.
 
-    Those are the records of workers that died, and its own that are not `known` to it: a transaction may have been
-    committed although its confirmation was lost. A record that this version can't read is left to a newer one.
+    They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
+    transaction may be committed without a confirmation. A record that this version can't read is left to a newer one.
     """
     active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
     found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **account.columns)) if r.tracking_id not in known]
@@ -55,13 +58,13 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] =
 
 
 def is_purgeable(tx: Tx, seconds: float, timing: Timing) -> bool:
-    """Whether `purge` would delete anything."""
+    """Whether `purge` would delete anything; the arguments are the same."""
     values = _times(tx, seconds, timing)
     return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in _OLD)
 
 
 def purge(tx: Tx, seconds: float, timing: Timing) -> None:
-    """See `Ledger.purge`."""
+    """Delete what is older than `seconds`; see `Ledger.purge`."""
     values = _times(tx, seconds, timing)
     for each in _OLD:
         tx.run(f"DELETE {each}", **values)

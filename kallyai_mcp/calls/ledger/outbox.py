@@ -1,9 +1,9 @@
-"""The transactions of the outbox of webhooks: what is still to be sent, and to what subscription.
+"""The transactions of the outbox: the messages that are still to be sent to the subscriptions of webhooks.
 
-An event is in the outbox from the moment that it is noted until the receiver has taken it or it is given up, so a crash
-loses none. So are the notices of a subscription: that events for it are gone, and that it was ended. A row that a
-worker has taken is free again after a while, in case that the worker dies. Every transaction changes the row of a
-subscription before those of its outbox, so that no two of them wait for each other.
+A message is an event or a notice: that events are missing, or that the subscription was ended. It is in the outbox
+until the receiver accepts it or it is given up, so no crash loses one. A worker takes a message for a limited time, in
+case that the worker dies. Every transaction changes the row of a subscription before its messages, so that no two
+transactions wait for each other.
 """
 
 import json
@@ -24,20 +24,20 @@ _PAGE = 100
 """How many events are put into the outbox in one transaction, for each subscription."""
 
 _NOTICE_SECONDS = 3600.0
-"""For how long a subscription that was ended is kept, so that its receiver can be told."""
+"""How long a subscription that was ended is kept, so that its notice can be sent."""
 
 _EXPIRED = "s.expires_at <= :now"
 _REVOKED = (
     f"EXISTS (SELECT 1 FROM shared_values AS v WHERE v.kind = '{REVOKED_SIGN_IN}' "
     "AND v.name = s.sign_in AND v.expires_at > :now)"
 )
-"""The sign-in with which a subscription `s` was made was revoked (`TokenIssuer.revoke_family`)."""
+"""The condition for a subscription `s` whose sign-in was revoked (`TokenIssuer.revoke_family`)."""
 
 _LIVE = f"s.ended IS NULL AND NOT {_EXPIRED} AND NOT {_REVOKED}"
-"""A subscription `s` may get events."""
+"""The condition for a subscription `s` that gets events."""
 
 _FREE = "o.due_at <= :now AND (o.taken_until IS NULL OR o.taken_until <= :now)"
-"""A row `o` of the outbox is due, and no worker is sending it."""
+"""The condition for a message `o` that is due and that no worker has taken."""
 
 _IN_ORDER = "o.due_at, o.position, o.subscription"
 
@@ -49,7 +49,7 @@ _ACCESS_REVOKED: Final = {
 
 
 def live(tx: Tx, account: AccountKey) -> Sequence[WebhookSubscription]:
-    """The account's subscriptions that have not ended."""
+    """The account's subscriptions that get events."""
     rows = tx.rows(
         f"SELECT s.* FROM webhook_subscriptions AS s WHERE {_OWN} AND {_LIVE}", now=tx.now(), **account.columns
     )
@@ -57,13 +57,13 @@ def live(tx: Tx, account: AccountKey) -> Sequence[WebhookSubscription]:
 
 
 def delete(tx: Tx, id_: str) -> None:
-    """Delete a subscription and what was to be sent to it."""
+    """Delete a subscription and its messages."""
     tx.run("DELETE FROM webhook_subscriptions WHERE id = :id", id=id_)
     tx.run("DELETE FROM webhook_outbox WHERE subscription = :id", id=id_)
 
 
 def drop(tx: Tx, account: AccountKey, id_: str) -> bool:
-    """End a subscription of the account, and forget what was to be sent; False when there is none."""
+    """Delete a subscription of the account and its messages; False when there is none."""
     if not any(each.id == id_ for each in live(tx, account)):
         return False
     delete(tx, id_)
@@ -71,7 +71,7 @@ def drop(tx: Tx, account: AccountKey, id_: str) -> bool:
 
 
 def end(tx: Tx, due: DueMessage, error: dict[str, Any]) -> None:
-    """The receiver wants no more: end the subscription, and tell it so with this error, but only once."""
+    """End the subscription of a message because its receiver wants no more, with one notice that has this `error`."""
     if due.is_end:
         settle(tx, due)
     else:
@@ -79,7 +79,7 @@ def end(tx: Tx, due: DueMessage, error: dict[str, Any]) -> None:
 
 
 def terminate(tx: Tx, id_: str, error: dict[str, Any]) -> None:
-    """End a subscription: nothing is sent to it any more, except that it was ended because of `error`."""
+    """End a subscription, delete its messages, and add the notice that it was ended because of `error`."""
     now = tx.now()
     changed = tx.run(
         "UPDATE webhook_subscriptions SET ended = :ended, expires_at = :until WHERE id = :id AND ended IS NULL",
@@ -93,7 +93,7 @@ def terminate(tx: Tx, id_: str, error: dict[str, Any]) -> None:
 
 
 def accounts_to_fill(tx: Tx) -> list[AccountKey]:
-    """The accounts with something new for a subscription, or with one whose time is over."""
+    """The accounts with new events for a subscription, or with a subscription that has expired or was revoked."""
     rows = tx.rows(
         "SELECT DISTINCT s.api, s.account FROM webhook_subscriptions AS s JOIN accounts AS a "
         f"ON a.api = s.api AND a.account = s.account WHERE {_EXPIRED} OR s.ended IS NULL AND (s.position < a.events "
@@ -105,7 +105,7 @@ def accounts_to_fill(tx: Tx) -> list[AccountKey]:
 
 
 def fill(tx: Tx, account: AccountKey) -> None:
-    """Put an account's new events into the outbox, and end its subscriptions whose time is over."""
+    """Put an account's new events into the outbox, and end its subscriptions that have expired or were revoked."""
     events.note(tx, account)  # locks the account
     own = f"SELECT s.id FROM webhook_subscriptions AS s WHERE {_OWN} AND"
     for row in tx.rows(f"{own} {_EXPIRED}", now=tx.now(), **account.columns):
@@ -132,10 +132,10 @@ def is_due(tx: Tx) -> bool:
 
 
 def take(tx: Tx, seconds: float, most: int, share: int) -> tuple[list[DueMessage], list[Row]]:
-    """Take rows that are due, and that no other worker is taking at the same time; see `WebhookStore.take_due`.
+    """Take messages that are due and that no other worker has taken; see `WebhookStore.take_due`.
 
     Returns:
-        The messages, and the rows that have none any more, for `drop_lost`.
+        The messages, and the rows whose event or subscription is gone, for `drop_lost`.
     """
     now = tx.now()
     rows = tx.rows(
@@ -160,7 +160,7 @@ def take(tx: Tx, seconds: float, most: int, share: int) -> tuple[list[DueMessage
 
 
 def drop_lost(tx: Tx, rows: list[Row]) -> None:
-    """Delete rows whose subscription has ended, or whose event the ledger has forgotten, which is a gap."""
+    """Delete rows from `take` whose event or subscription is gone. A missing event is noted as a gap."""
     for row in rows:
         if row["position"] > GAP:
             _note_gap(tx, row["subscription"])
@@ -172,7 +172,7 @@ def drop_lost(tx: Tx, rows: list[Row]) -> None:
 
 
 def renewed(tx: Tx, due: DueMessage) -> DueMessage | None:
-    """`due` as it is now; None when it is not to be sent any more, or another worker has taken it."""
+    """The newest state of a message that was taken; None when it is gone, or another worker has taken it since."""
     rows = tx.rows(
         "SELECT subscription, position, attempts, message_id, taken_until FROM webhook_outbox "
         "WHERE subscription = :id AND position = :position AND taken_until = :until",
@@ -183,7 +183,7 @@ def renewed(tx: Tx, due: DueMessage) -> DueMessage | None:
 
 
 def settle(tx: Tx, due: DueMessage, *, error: str | None = None) -> None:
-    """The receiver has taken a message, or it is given up because of `error`, and then told that there is a gap."""
+    """Remove a message that was accepted, or is given up because of `error`. A given-up event is noted as a gap."""
     id_ = due.subscription.id
     if due.is_end:
         tx.run("DELETE FROM webhook_subscriptions WHERE id = :id AND ended IS NOT NULL", id=id_)
@@ -191,7 +191,8 @@ def settle(tx: Tx, due: DueMessage, *, error: str | None = None) -> None:
         _note_delivery(tx, due, error)
         if error is not None and due.position != GAP:
             _note_gap(tx, id_)
-    deleted = tx.run(  # a gap that was found meanwhile has a notice of its own
+    # A notice has another id when one more gap was found meanwhile: then it must be sent again.
+    deleted = tx.run(
         "DELETE FROM webhook_outbox WHERE subscription = :id AND position = :position "
         "AND (position > 0 OR message_id = :message_id)",
         message_id=due.message_id,
@@ -202,7 +203,7 @@ def settle(tx: Tx, due: DueMessage, *, error: str | None = None) -> None:
 
 
 def retry(tx: Tx, due: DueMessage, error: str | None, seconds: float) -> None:
-    """Send a message again after so many seconds; without an `error` it was not sent, which does not count as a try."""
+    """Let a message be sent again after `seconds`. An `error` is a failed try; None: the message was not sent."""
     if error is not None:
         _note_delivery(tx, due, error)
     tx.run(
@@ -215,7 +216,7 @@ def retry(tx: Tx, due: DueMessage, error: str | None, seconds: float) -> None:
 
 
 def due_of(tx: Tx, row: Row) -> DueMessage | None:
-    """The message of a row; None if its subscription has ended, or the ledger has forgotten its event."""
+    """The message of a row; None if its subscription has ended, or its event was deleted."""
     id_, position = row["subscription"], row["position"]
     condition = f"s.ended IS NOT NULL AND NOT {_EXPIRED}" if position == END else _LIVE
     rows = tx.rows(f"SELECT s.* FROM webhook_subscriptions AS s WHERE s.id = :id AND {condition}", id=id_, now=tx.now())
@@ -236,7 +237,10 @@ def due_of(tx: Tx, row: Row) -> DueMessage | None:
 
 
 def watermark(tx: Tx, id_: str, position: int, *, without: int = -1) -> int:
-    """The last position before the first event that is still to be sent, other than `without`; at most `position`."""
+    """The cursor of a subscription: the position before its first event that is still to be sent, at most `position`.
+
+    The event at the position `without` does not count.
+    """
     [row] = tx.rows(
         "SELECT MIN(position) AS first FROM webhook_outbox "
         "WHERE subscription = :id AND position > 0 AND position <> :without",
@@ -247,7 +251,7 @@ def watermark(tx: Tx, id_: str, position: int, *, without: int = -1) -> int:
 
 
 def _add(tx: Tx, id_: str, position: int, message_id: str) -> None:
-    """Add a row; a notice that is still to be sent gets the new id, so that it is not taken for settled."""
+    """Add a message. A notice that is there already gets the new id, so that `settle` of the old one keeps it."""
     tx.run(
         "INSERT INTO webhook_outbox (subscription, position, attempts, due_at, message_id) "
         "VALUES (:id, :position, 0, :now, :message_id) "
@@ -260,7 +264,7 @@ def _add(tx: Tx, id_: str, position: int, message_id: str) -> None:
 
 
 def _note_gap(tx: Tx, id_: str) -> None:
-    """Let the receiver be told that events are gone, unless its subscription has ended."""
+    """Add the notice that events are missing, if the subscription gets events."""
     changed = tx.run(
         f"UPDATE webhook_subscriptions AS s SET has_gap = 1 WHERE s.id = :id AND {_LIVE}", id=id_, now=tx.now()
     )
@@ -269,6 +273,7 @@ def _note_gap(tx: Tx, id_: str) -> None:
 
 
 def _note_delivery(tx: Tx, due: DueMessage, error: str | None) -> None:
+    """Note in the subscription that a delivery succeeded, or that it failed because of `error`."""
     now = tx.now()
     tx.run(
         "UPDATE webhook_subscriptions SET last_error = :error, "

@@ -18,13 +18,13 @@ from kallyai_mcp.calls.ledger.postgres_pool import Connection, PostgresPool, Use
 from kallyai_mcp.calls.ledger.schema import migrate
 
 _SECONDS = 8.0
-"""How long a transaction may take, with the wait for a connection, before the database counts as hanging."""
+"""The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
 
 _CONNECTIONS = 8
-"""How many connections one process keeps at most, besides the one that holds its lease."""
+"""The most connections of one process, besides the one that holds its lease."""
 
 _LEASES = 0x6B61_6C79
-"""The first half of our advisory locks' keys; the second is the worker's number."""
+"""The first half of the key of each lease's advisory lock. The second half is the worker's number."""
 
 _MIGRATION_LOCK = (0x6B61_6C7A, 0)
 
@@ -34,9 +34,9 @@ _SESSION = {
     "statement_timeout": "5000",
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "30000",
-    # Each statement has to see what was written before it got its lock, whatever the database has as its default.
+    # Each statement must see what was written before it got its lock, whatever the default of the database is.
     "default_transaction_isolation": r"read\ committed",
-    # The server's side too: the lease of a machine that lost its power ends within half a minute.
+    # On the server's side too, so that the lease of a machine without power ends within half a minute.
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
 }
 
@@ -54,12 +54,12 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 @dataclass(frozen=True)
 class _Lease:
-    """A worker's lock, on a connection of its own.
+    """A worker's lease: an advisory lock on a connection that is used for nothing else.
 
     Attributes:
-        worker: The worker's name.
-        connection: Holds the lock.
-        backend: The process id of the server's side of the connection.
+        worker: The worker's name: its number in hexadecimal.
+        connection: The connection that holds the lock.
+        backend: The id of the server's process for this connection.
     """
 
     worker: str
@@ -68,15 +68,15 @@ class _Lease:
 
 
 class PostgresDatabase:
-    """A database at a URL, over TLS where the URL says so (`sslmode`).
+    """A PostgreSQL database with a ledger; see `Database`. It uses TLS if the URL says so (`sslmode`).
 
-    A transaction runs in a thread, with a time-out that also ends the wait for a server that hangs. A worker's lease is
-    a session advisory lock on a connection of its own: the server drops it when the connection ends.
+    A transaction runs in a thread, and its time-out also ends the wait for a server that does not answer. A worker's
+    lease is a session advisory lock on its own connection: the server releases it when the connection ends.
 
     Args:
-        url: `postgresql://user:password@host:port/name`; the user may create tables.
+        url: `postgresql://user:password@host:port/name`. The user must be allowed to create tables.
         now: A clock in place of the server's; for tests.
-        seconds: How long a transaction may take, with all waits, before the database counts as hanging.
+        seconds: The longest time for a transaction, with all waits.
 
     Raises:
         ValueError: The URL can't be used; the message does not quote it.
@@ -113,7 +113,7 @@ class PostgresDatabase:
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
         await self._prepare()
-        if self._pool.is_closed:  # nobody would give it up
+        if self._pool.is_closed:  # nothing would release the lease
             raise LedgerUnavailableError("The ledger's database can't be used: this program is ending")
 
         def taking(use: Use) -> _Lease:
@@ -144,7 +144,7 @@ class PostgresDatabase:
 
         def releasing(use: Use) -> None:
             if lease is not None:
-                # At once; the server notices only later that a connection was closed.
+                # Released at once, because the server notices only later that a connection was closed.
                 use.take(lease.connection).execute("SELECT pg_advisory_unlock_all()")
 
         with suppress(LedgerUnavailableError):
@@ -154,7 +154,7 @@ class PostgresDatabase:
         await self._pool.aclose()
 
     async def _prepare(self) -> None:
-        """On first use, check the server's settings and bring the schema up to date."""
+        """On first use, check the server's settings and migrate the schema."""
         if self._is_prepared:
             return
 
@@ -174,7 +174,7 @@ class PostgresDatabase:
 
 
 class PostgresTransaction:
-    """One open transaction; see `Transaction`. A `clock` may take the place of the server's."""
+    """One open transaction; see `Transaction`. Its time is the server's, unless there is a `clock`."""
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
@@ -196,7 +196,7 @@ class PostgresTransaction:
         """See `Transaction.now`."""
         if self._clock is not None:
             return self._clock().timestamp()
-        if self._now is None:  # asked once, and only after the locks are held: the start may be long ago
+        if self._now is None:  # read once, when it is first needed: the locks are held, for which it may have waited
             [row] = self.rows("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now")
             self._now = row["now"]
         return float(self._now)
@@ -207,7 +207,7 @@ class PostgresTransaction:
             return False
         return bool(
             self.rows(
-                # Of that connection: another process holds the same lock for a moment when it looks whether it is free.
+                # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
                 "SELECT 1 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases "
                 "AND objid = :number AND objsubid = 2 AND pid = :backend "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
@@ -218,7 +218,7 @@ class PostgresTransaction:
         )
 
     def is_abandoned(self, worker: str) -> bool:
-        """See `Transaction.is_abandoned`; the lock that proves it is ours until the transaction ends."""
+        """See `Transaction.is_abandoned`. The lock of an abandoned worker is taken until the transaction ends."""
         try:
             number = int(worker, 16)
         except ValueError:
@@ -228,7 +228,7 @@ class PostgresTransaction:
 
 
 def _check_durability(connection: Connection) -> None:
-    """Refuse a server that may lose what it has confirmed.
+    """Refuse a server that may lose what it has confirmed, or keep the locks of workers that have died.
 
     Raises:
         LedgerUnavailableError: `fsync` or `synchronous_commit` is off, or the settings of the session have no effect.
@@ -249,12 +249,12 @@ def _check_durability(connection: Connection) -> None:
 
 @lru_cache(maxsize=256)
 def _translated(statement: str) -> bytes:
-    """A statement with psycopg's `%(name)s` in place of `:name`."""
+    """A statement with psycopg's parameters, `%(name)s`, in place of `:name`."""
     return _PARAMETER.sub(r"%(\1)s", statement).encode()
 
 
 def _check_ports(conninfo: str) -> None:
-    """Raise `ValueError` for a port that can't be one: the library finds that only when it connects."""
+    """Raise `ValueError` for an impossible port, which the library would find only when it connects."""
     for port in str(conninfo_to_dict(conninfo).get("port") or "").split(","):
         if port and int(port) not in _PORTS:
             raise ValueError(port)

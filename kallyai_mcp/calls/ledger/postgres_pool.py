@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that are used in threads, and an end to every wait for a server that hangs."""
+"""A pool of connections to PostgreSQL for use in threads, which ends every wait for a server that does not answer."""
 
 import logging
 import socket
@@ -20,18 +20,18 @@ Connection = psycopg.Connection[Row]
 
 
 class Use:
-    """One use of the database in a thread, which may be given up while the thread waits for the server."""
+    """One use of the database in a thread. It can be given up while the thread waits for the server."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
         self._is_given_up = False
 
     def take(self, connection: Connection) -> Connection:
-        """Note which connection the thread is about to use; returns it.
+        """Note the connection that the thread is about to use; returns it.
 
         Raises:
-            psycopg.OperationalError: The use was given up, and the connection is closed. What the caller was told can't
-                happen must not happen later.
+            psycopg.OperationalError: The use was given up, and the connection is closed: its caller has been told that
+                it failed.
         """
         self._connection = connection
         if self._is_given_up:
@@ -40,22 +40,22 @@ class Use:
         return connection
 
     def give_up(self) -> None:
-        """Cut the connection, so that the thread ends."""
+        """Shut the connection down, so that the thread ends."""
         self._is_given_up = True
         if self._connection is not None:
-            _cut(self._connection)
+            _shut_down(self._connection)
 
 
 class PostgresPool:
-    """At most `size` connections, each of them made when it is first needed.
+    """A pool of connections that are opened when they are first needed.
 
     Args:
-        conninfo: How to connect.
-        size: How many connections are used at once; more uses wait for one.
-        seconds: How long a use may take, with all waits, before the database counts as hanging.
+        conninfo: The connection string.
+        size: The most connections at the same time; further uses wait for one.
+        seconds: The longest time for a use, with all waits.
 
     Attributes:
-        is_closed: `aclose` was called.
+        is_closed: Whether `aclose` was called.
     """
 
     def __init__(self, conninfo: str, *, size: int, seconds: float) -> None:
@@ -73,25 +73,25 @@ class PostgresPool:
             LedgerUnavailableError: The database can't be used, or did not answer in time.
         """
         use = Use()
-        # Shielded: half of a transaction must not be taken for none. The time-out bounds the wait.
+        # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
             try:
                 return await anyio.to_thread.run_sync(work, use, abandon_on_cancel=True, limiter=self._threads)
             except psycopg.IntegrityError as error:
                 raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
             except (psycopg.Error, OSError) as error:
-                # The driver's own words can quote the URL with its password.
+                # The driver's message may quote the URL with its password.
                 why = type(error).__name__
                 _log.warning("the ledger's database can't be used: %s", why)
                 raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
         use.give_up()
-        for connection in self._take_idle():  # they lead to the same server
+        for connection in self._take_idle():  # they are connected to the same server
             connection.close()
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
     @contextmanager
     def transaction(self, use: Use) -> Iterator[Connection]:
-        """A connection with an open transaction, for a thread of `run`; it is committed at the end of the block."""
+        """A context with a connection for work in `run`. At its end, the transaction is committed or rolled back."""
         connection = self._living(use) or self.connect(use)
         try:
             yield connection
@@ -108,17 +108,17 @@ class PostgresPool:
                 self._idle.put(connection)
 
     def connect(self, use: Use, **options: Any) -> Connection:
-        """A new connection that is not of this pool, for a thread of `run`."""
+        """A new connection for work in `run`, which the pool does not keep."""
         return use.take(psycopg.connect(self._conninfo, row_factory=dict_row, **options))
 
     async def aclose(self) -> None:
-        """Close all connections that are not in use; those that are, when their use ends."""
+        """Close all connections: those in use when their use ends."""
         self.is_closed = True
         for connection in self._take_idle():
             connection.close()
 
     def _living(self, use: Use) -> Connection | None:
-        """A connection that was used before and still works: a server or a proxy may have closed it meanwhile."""
+        """An idle connection that still works; None when there is none."""
         for idle in self._take_idle():
             connection = use.take(idle)
             try:
@@ -132,13 +132,13 @@ class PostgresPool:
         return None
 
     def _take_idle(self) -> Iterator[Connection]:
-        """Those that are not in use, one after another; other threads take some meanwhile."""
+        """Take the idle connections out of the pool, one after another."""
         with suppress(Empty):
             while True:
                 yield self._idle.get_nowait()
 
 
-def _cut(connection: Connection) -> None:
-    """End a connection under a thread that waits for a server that hangs, so that the thread ends."""
+def _shut_down(connection: Connection) -> None:
+    """Shut down the socket of a connection, so that a thread that waits for the server ends."""
     with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(connection.fileno())) as copy:
         copy.shutdown(socket.SHUT_RDWR)

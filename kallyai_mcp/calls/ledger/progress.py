@@ -1,4 +1,4 @@
-"""The transactions that take one record from its reservation to its end."""
+"""The transactions of one record from its reservation to its end."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -13,13 +13,13 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending,
 from kallyai_mcp.calls.timing import Timing
 
 _SMALL_JUMP = 1.0
-"""How many seconds a clock may be set back without any notice: time servers do that."""
+"""How many seconds a clock may be set back and count as unchanged, as time servers do."""
 
 _SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
-"""A worker that was stopped for long may come with news of an attempt that another one has followed to its end."""
+"""The condition for a record in the same attempt. A worker that was suspended may write about an earlier attempt."""
 
 _OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account = :account"
-"""Other records of the account that have a call of the service."""
+"""The condition for other records of the account that the service's call is bound to."""
 
 
 def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: float) -> CallRecord:
@@ -38,7 +38,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
         newest=now + _SMALL_JUMP,
         **values,
     )
-    # After the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
+    # Checked after the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
     if sent and tx.holds_lease(record.worker):
         return from_row(sent[0])
     if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
@@ -48,7 +48,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
 
 
 def mark_not_sent(tx: Tx, record: CallRecord) -> None:
-    """Note that the request of a record that says `sent` has not left, and will not: it is only reserved."""
+    """Set a `sent` record back to `reserved`, because its request has not left and will not."""
     tx.run(
         "UPDATE calls SET state = 'reserved', sent_at = NULL, clock_offset = NULL "
         f"WHERE {_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL",
@@ -61,10 +61,17 @@ def mark_not_sent(tx: Tx, record: CallRecord) -> None:
 def mark_response_lost(
     tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None = None
 ) -> CallRecord:
-    """Note that a response to a request for this call was lost; returns the record as it then is.
+    """Note that the response to a request for a call was lost.
 
-    `since_sent` gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have been
-    set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
+    Args:
+        tx: The transaction.
+        record: The record.
+        service_time: Returns the time by the service's clock.
+        since_sent: Returns the seconds since the request left, whatever the wall clock says. None when another process
+            sent the request: then it is not known how far the clocks differed.
+
+    Returns:
+        The record as it is now.
     """
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
@@ -86,10 +93,19 @@ def bind_call(
     service_time: ServiceTime = lambda: None,
     since_sent: Callable[[], float] | None = None,
 ) -> bool:
-    """Note which call of the service a record is, and how it ended if it has; False when another has that call.
+    """Bind a call of the service to its record, and write its outcome if it has ended.
 
-    If it is `proven`, the service answered the record's own request with it. A record that had only found the call in
-    the service's list then gives it back, and its own outcome is unknown again. The rest is as in `mark_response_lost`.
+    Args:
+        tx: The transaction.
+        record: The record.
+        call: The call.
+        proven: Whether the service answered the record's own request with the call. Then a record that had only found
+            the call in the service's list loses it, and its outcome is unknown again.
+        service_time: As in `mark_response_lost`.
+        since_sent: As in `mark_response_lost`.
+
+    Returns:
+        False when the call is bound to another record, or `record` has gone on to another attempt.
     """
     lock_account(tx, record.account)
     if _is_later_attempt(tx, record):
@@ -116,22 +132,22 @@ def bind_call(
 
 
 def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Timing) -> None:
-    """See `Ledger.finish`."""
-    lock_account(tx, record.account)  # a retry gets the next generation
+    """Write down how a call ended; see `Ledger.finish`."""
+    lock_account(tx, record.account)  # because a retry needs the next generation
     rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     if not rows:
         _write_again(tx, record, state, end)
         return
     known = next(iter(readable(rows)), None)
     if end.calendar is not None and not end.calendar.is_known and known is not None and known.calendar is not None:
-        end = replace(end, calendar=known.calendar)  # else a booking that is known would be lost
+        end = replace(end, calendar=known.calendar)  # a booking that is known must not be lost
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, "
         "reached = :reached, error = :error, delivered_at = NULL "
         f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
         "AND (state <> 'ended' OR :tells_more = 1) "
-        # A call that was only found in the list may have turned out to be that of another record.
+        # The call may have been found in the list, and bound to another record since.
         f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
         state=state.value,
         now=tx.now(),
@@ -142,27 +158,28 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         **record.account.columns,
         **end.columns,
     )
-    # Not after one that was unknown, which an agent has been told.
+    # No retry after an unknown outcome, because a client may have been told that nothing is placed again.
     if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
         plan_retry(tx, from_row(changed[0]), timing)
 
 
 def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
-    """Write a record that is gone from the ledger, because its file was replaced, with its end."""
+    """Write a record with its end that is no longer in the ledger, because the file was replaced."""
     call_id = end.call.call_id if end.call is not None else record.call_id
     if _is_others(tx, record, call_id):
-        call_id = None  # the same call was asked for again meanwhile, and the service gave the same answer
+        call_id = None  # the same call was requested again, and the service answered with the same call
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
     ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id, **vars(end))
     insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
-    """Cancel a call whose request has not left; False when there is none, or it is too late.
+    """Cancel a call whose request has not left. If it has left, the attempt in progress is the last one.
 
-    Where it is too late, the attempt that is in progress is the last one.
+    Returns:
+        False when the request has left, or there is no such call.
     """
-    # Waits for the end of an attempt that is just written down: the next one is planned with it.
+    # Waits for a `finish` in progress, which may schedule the next attempt.
     lock_account(tx, account)
     changed = tx.run(
         "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
@@ -171,7 +188,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
         id=tracking_id,
         **account.columns,
     )
-    if not changed:  # its request may have left, so it goes on; then it is the last attempt
+    if not changed:  # its request may have left
         mine = "tracking_id = :id AND api = :api AND account = :account AND state = 'sent'"
         values = {"id": tracking_id, **account.columns}
         for record in readable(tx.rows(f"SELECT * FROM calls WHERE {mine}", **values)):
@@ -180,8 +197,8 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
 
 def release(tx: Tx, asked: CallRecord) -> None:
-    """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
-    lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+    """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
+    lock_account(tx, asked.account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     tx.run(
         "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
@@ -193,12 +210,12 @@ def release(tx: Tx, asked: CallRecord) -> None:
 
 
 def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
-    """Note that a client was told how these calls ended, or that it was not told after all.
+    """Note that the outcomes of these calls were delivered, or that they were not `delivered` after all.
 
-    A record that has another state by now than it was told is not changed.
+    A record is not changed if its state in the ledger differs from the one that was delivered.
     """
     if any(record.state is CallState.EXPIRED for record in records):
-        expire(tx)  # it may have been told before a worker noted it
+        expire(tx)  # `as_it_is` may have shown the state before the ledger has it
     for record in records:
         if not record.is_open:
             tx.run(
@@ -210,7 +227,7 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
 
 
 def _tells_more(end: Ending, known: CallRecord) -> bool:
-    """Whether `end` tells more of how `known` ended than the ledger has."""
+    """Whether `end` says more about how a call ended than its record `known` in the ledger."""
     call = end.call
     if call is None or known.call is None or not known.may_change:
         return False
@@ -225,13 +242,13 @@ def _tells_more(end: Ending, known: CallRecord) -> bool:
 
 
 def _is_others(tx: Tx, record: CallRecord, call_id: str | None) -> bool:
-    """Whether another record of the account has this call of the service."""
+    """Whether the service's call is bound to another record of the account."""
     values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
     return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values))
 
 
 def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
-    """Whether the record has gone on to another attempt than this one."""
+    """Whether the record in the ledger has gone on to another attempt."""
     rows = tx.rows("SELECT idempotency_key FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     return any(row["idempotency_key"] != record.idempotency_key for row in rows)
 

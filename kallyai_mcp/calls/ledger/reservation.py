@@ -1,4 +1,4 @@
-"""What `Ledger.reserve` checks in its transaction: a duplicate, the call policy, the consent, the generation."""
+"""The parts of the transaction `Ledger.reserve`: duplicate, call policy, consent, generation, and audit trail."""
 
 import logging
 from collections.abc import Iterable
@@ -25,12 +25,11 @@ SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :f
     )
 ) ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1
 """
-"""A state that this version doesn't know counts as active.
+"""Selects the record that answers a request for the same call (rule 6 of placing a call).
 
-No call ends before it is placed: where the times say so, the clock was set back meanwhile, and the later time counts.
-
-What is open comes before the earlier attempts of the same call. A scheduled call that it is too late to place is not
-open, although no worker has noted that yet.
+A state that this version does not know counts as active. If a call ended before it was placed, the clock was set back
+between, and the later time counts. Open records come before the earlier attempts of the same call. A scheduled call
+that is too late to be placed is not open, even if no worker has written that yet.
 """
 
 _JOINED_BY_REDIAL = """
@@ -41,25 +40,29 @@ SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :f
 ) ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1
 """
 
+"""Selects the record that answers a request with `redial`: it is open, or its outcome was not delivered."""
+
 _COUNTED = """
 SELECT placed_at FROM calls WHERE api = :api AND account = :account AND placed_at > :since
 AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
 """
+
+"""Selects the calls that were placed, or may have been, since a time."""
 
 _NEWEST = "ORDER BY placed_at DESC LIMIT :limit"
 
 
 @dataclass(frozen=True)
 class Precheck:
-    """What the ledger says about a call before its user is asked.
+    """What the ledger says about a call before the user is asked for consent.
 
     Attributes:
-        account: Which account it would be placed on.
-        fingerprint: Of its submission.
-        duplicate: The record that `place` would answer with, so that nothing new is placed.
-        refusal: The setting that would make `place` refuse it.
-        last_call: When the last call to this number was placed, or may have been.
-        since: Runs since it was asked for.
+        account: The account on which the call would be placed.
+        fingerprint: The fingerprint of its submission.
+        duplicate: The record that would answer the request, so that no new call is placed; None if there is none.
+        refusal: The error of the setting that would refuse the call, if one would.
+        last_call: When the last call to the number was placed, or may have been; None for never.
+        since: Runs since the request arrived.
     """
 
     account: AccountKey
@@ -71,7 +74,7 @@ class Precheck:
 
 
 def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -> CallRecord | None:
-    """The record that stands for `asked`.
+    """The record that answers the request for `asked`, because it is of the same call; None if there is none.
 
     Raises:
         LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
@@ -92,9 +95,9 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -
 
 
 def find_joined(tx: Tx, tracking_id: str) -> CallRecord | ConsentOutdatedError:
-    """The record that was the duplicate when the request arrived; an error if nothing was called for it after all.
+    """The record that was the duplicate when the user was to be asked; an error if it placed no call after all.
 
-    Its outcome may have been delivered since, but not before the client sent this request.
+    It still answers the request, even if another request has delivered its outcome since.
     """
     rows = tx.rows(
         "SELECT * FROM calls WHERE tracking_id = :id AND state NOT IN ('refused', 'canceled', 'expired')",
@@ -106,7 +109,10 @@ def find_joined(tx: Tx, tracking_id: str) -> CallRecord | ConsentOutdatedError:
 
 
 def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError | None:
-    """The setting that refuses `asked`, if there is one. A limit that opens before the call is due does not."""
+    """The error of the setting that refuses `asked`; None if none does.
+
+    A limit does not refuse a scheduled call if it allows one more call before the scheduled call is due.
+    """
     if (ban := policy.ban(asked.submission.respondent_phone)) is not None:
         return ban
     due = asked.schedule.not_before
@@ -116,7 +122,7 @@ def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError |
 
 
 def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
-    """Why the consent no longer fits, or None."""
+    """The error if the consent no longer fits, else None."""
     if consent.confirmation_id is not None and tx.rows(
         "SELECT 1 AS found FROM calls WHERE confirmation_id = :id", id=consent.confirmation_id
     ):
@@ -127,7 +133,7 @@ def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdate
 
 
 def last_call(tx: Tx, asked: CallRecord) -> datetime | None:
-    """When the last call to the same number was placed, or may have been; None when there was none."""
+    """When the last call to the number of `asked` was placed, or may have been; None for never."""
     rows = tx.rows(
         f"{_COUNTED} AND number = :number {_NEWEST}",
         number=asked.submission.respondent_phone,
@@ -139,7 +145,10 @@ def last_call(tx: Tx, asked: CallRecord) -> datetime | None:
 
 
 def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord:
-    """`asked` with its day, its generation, and its idempotency key."""
+    """`asked` with the current time, its day, its generation, and its idempotency key.
+
+    With `keep_key` only the generation is new: the record was in a ledger that was lost.
+    """
     placed_at = asked.placed_at if keep_key else moment(tx.now())
     day = asked.day if keep_key else placed_at.astimezone(UTC).date().isoformat()
     [row] = tx.rows(
@@ -156,7 +165,7 @@ def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord
 
 
 def readable(rows: Iterable[Row]) -> list[CallRecord]:
-    """The records in `rows`, without those that this version can't read."""
+    """The records in `rows`. Those that this version can't read are logged and left out."""
     records = []
     for row in rows:
         try:
@@ -172,6 +181,7 @@ def _note_unreadable(tracking_id: str, why: str) -> None:
 
 
 def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
+    """The error if `limit` allows no further call, else None."""
     now = tx.now()
     one = "AND number = :number" if limit.per_number else ""
     values = {"number": asked.submission.respondent_phone} if limit.per_number else {}
@@ -189,7 +199,7 @@ def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
 
 
 def lock_account(tx: Tx, account: AccountKey) -> None:
-    """Hold off every other transaction that reserves for this account, until this one ends."""
+    """Let every other transaction that locks this account wait until this one ends."""
     tx.run(
         "INSERT INTO accounts (api, account) VALUES (:api, :account) "
         "ON CONFLICT (api, account) DO UPDATE SET api = excluded.api",
@@ -198,12 +208,12 @@ def lock_account(tx: Tx, account: AccountKey) -> None:
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
-    """Write a line of the audit trail."""
+    """Write a line of the audit trail; see `AuditEntry`."""
     insert(tx, "audit", audit_row(record, consent, outcome, tx.now()))
 
 
 def copy_audit(tx: Tx, record: CallRecord) -> None:
-    """Write into the audit trail that a scheduled call was placed, with the consent that it was scheduled with."""
+    """Write into the audit trail that a scheduled call was placed, with the consent to schedule it."""
     names = "api, account, tracking_id, number, asked_by, how, risk_flags"
     copied = tx.run(
         f"INSERT INTO audit (at, outcome, {names}) SELECT :now, :placed, {names} FROM audit "
@@ -212,7 +222,7 @@ def copy_audit(tx: Tx, record: CallRecord) -> None:
         placed=PLACED,
         id=record.tracking_id,
     )
-    if not copied:  # it was deleted as old
+    if not copied:  # the line of the consent was deleted as too old
         write_audit(tx, record, None, PLACED)
 
 

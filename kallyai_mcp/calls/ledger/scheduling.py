@@ -1,4 +1,4 @@
-"""The transactions of scheduled calls: take one that is due, put it back, let it expire, plan the next attempt."""
+"""The transactions of scheduled calls: take a call that is due, put it back, let it expire, plan the next attempt."""
 
 from dataclasses import replace
 
@@ -20,9 +20,8 @@ from kallyai_mcp.calls.timing import Timing
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
 
-
 _CLOCKS_AGREE = 120.0
-"""By how many seconds our clock and the service's may differ and count as the same."""
+"""How many seconds the ledger's clock and the service's may differ."""
 
 _CLOCK_WRONG = KallyAIError(
     "The clock of this machine differed from KallyAI's when the call was due.", code="clock_wrong_when_due"
@@ -31,12 +30,12 @@ _OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was d
 
 
 def expired_error() -> KallyAIError:
-    """Why a call is expired when nothing else is known of it."""
+    """The error of an expired call for which no other reason was noted."""
     return KallyAIError("No program that could place the call ran when it was due.", code="expired")
 
 
 def as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
-    """`record`, expired if it is too late to place it and no worker has noted that yet."""
+    """`record`, but expired if it is too late to be placed, even if no worker has written that yet."""
     place_by = record.schedule.place_by
     if record.state is not CallState.SCHEDULED or place_by is None or place_by.timestamp() >= tx.now():
         return record
@@ -49,7 +48,7 @@ def has_due(tx: Tx) -> bool:
 
 
 def expire(tx: Tx) -> int:
-    """End the calls of all accounts that were not placed when they were due; returns how many."""
+    """End the scheduled calls of all accounts that are too late to be placed; returns how many."""
     return tx.run(
         "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
         "WHERE state = 'scheduled' AND place_by < :now",
@@ -59,9 +58,12 @@ def expire(tx: Tx) -> int:
 
 
 def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> None:
-    """Note why the calls that are due can't be placed now; they may still be until they expire.
+    """Note why calls that are due can't be placed now. They may still be placed until they expire.
 
-    Those of the account that is signed in are not hindered; None when there is none.
+    Args:
+        tx: The transaction.
+        account: The account whose calls are not concerned; None when all calls are.
+        error: The reason.
     """
     others = "AND NOT (api = :api AND account = :account)" if account is not None else ""
     tx.run(
@@ -76,17 +78,17 @@ def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> N
 def take_due(
     tx: Tx, account: AccountKey, worker: str, policy: CallPolicy, service_time: ServiceTime
 ) -> list[CallRecord]:
-    """Give `worker` the account's calls that are due, which are reserved from now on; returns them.
+    """Reserve the account's calls that are due for `worker`; returns them.
 
-    What a setting refuses now ends with that reason. A call is due only when it is due by the service's clock, too: a
-    machine whose clock is wrong by hours must not call in the night.
+    A call that a setting refuses now ends with that error. A call must be due by the service's clock too, so that a
+    machine whose clock is wrong by hours does not call at night.
     """
     lock_account(tx, account)
     note_hindrance(tx, account, _OTHER_ACCOUNT)
     now, known = tx.now(), service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
-        there = now
+        there = now  # a small difference does not let a call wait
     else:
         note_hindrance(tx, None, _CLOCK_WRONG)
     due = tx.rows(
@@ -128,7 +130,7 @@ def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy) -> CallRe
 
 
 def put_back(tx: Tx, record: CallRecord) -> None:
-    """Schedule a call again whose worker died before its request left: it is still due, or else it expires."""
+    """Schedule a reserved call again whose worker died before the request left: it is placed, or it expires."""
     tx.run(
         "UPDATE calls SET state = 'scheduled' WHERE tracking_id = :id AND worker = :worker AND state = 'reserved'",
         id=record.tracking_id,
@@ -137,10 +139,10 @@ def put_back(tx: Tx, record: CallRecord) -> None:
 
 
 def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
-    """Schedule the next attempt of a call that has just ended, in this transaction, if there is to be one.
+    """Schedule the next attempt of a call that this transaction has ended, if there is to be one.
 
-    The record is scheduled again, under a new key. What is known of the attempt goes to a record of its own: limits
-    count it, and its call of the service stays bound.
+    The record is scheduled again under a new key. The ended attempt is kept as a record with another tracking id, so
+    that limits count it, and the service's call stays bound.
     """
     now, schedule = moment(tx.now()), record.schedule
     if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
@@ -153,7 +155,8 @@ def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
     attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
     place_by = moment(due.timestamp() + timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
-    again = numbered(tx, replace(record, tracking_id=""))  # its own generation is taken: the copy below keeps it
+    # Without the tracking id, so that the generation of the record itself, which the copy below keeps, counts as used.
+    again = numbered(tx, replace(record, tracking_id=""))
     tx.run(
         "UPDATE calls SET state = 'scheduled', placed_at = :now, day = :day, generation = :generation, "
         "idempotency_key = :key, sent_at = NULL, clock_offset = NULL, response_lost_at = NULL, ended_at = NULL, "
@@ -168,5 +171,5 @@ def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
         **following.columns,
     )
     kept = replace(record, tracking_id=new_tracking_id(), delivered_at=now, schedule=replace(schedule, attempts=1))
-    noted = {"noted_at": to_row(kept)["ended_at"]}  # for clients the call has not ended
+    noted = {"noted_at": to_row(kept)["ended_at"]}  # no event: for clients the call has not ended
     insert(tx, "calls", to_row(kept) | noted)

@@ -1,4 +1,4 @@
-"""The version of the tables, and how an older database is brought up to date; the statements are in `migrations`."""
+"""Migrates a database to the newest version of the tables, whose statements are in `migrations`."""
 
 import logging
 from importlib.resources import files
@@ -8,16 +8,16 @@ from kallyai_mcp.calls.ledger.base import Transaction
 _log = logging.getLogger(__name__)
 
 ACTIVE = "('reserved', 'sent')"
-"""The states of a call that a worker must still bring to an end, as SQL."""
+"""`records.ACTIVE` as SQL: the states of a call that a worker must still run to its end."""
 
 _NEWEST = 1
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 
 def migrate(transaction: Transaction) -> None:
-    """Bring the schema up to date, in one transaction that holds off all others.
+    """Migrate the schema, in a transaction that no other migration runs beside.
 
-    A database of a newer version is used as it is: its records that this version can't read are skipped.
+    A database of a newer version is not changed. Its records that this version can't read are skipped.
     """
     transaction.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     found = transaction.rows("SELECT version FROM schema_version")

@@ -1,4 +1,4 @@
-"""What workers share besides calls, in the ledger's database: one-time codes, revocations, secret keys."""
+"""Values in the ledger's database that workers share besides calls: one-time codes, revocations, and secret keys."""
 
 from kallyai_mcp.calls.ledger.base import Transactions, Tx, reads, writes
 
@@ -7,8 +7,8 @@ _THIS = "WHERE kind = :kind AND name = :name"
 
 
 def _put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
-    """Set a value for so many seconds; returns the value that it replaced, read in the same step."""
-    # Holds off every other change of this value until the transaction ends, also where there is no row yet.
+    """Set a value that expires after `seconds`; returns the value before it, or None, in the same transaction."""
+    # Lets every other change of this value wait until the transaction ends, even when there is no row yet.
     locked = f"{_INSERT} ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind"
     tx.run(locked, kind=kind, name=name, value="", expires_at=0)
     before = _get(tx, kind, name)
@@ -18,14 +18,14 @@ def _put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None
 
 
 def _add(tx: Tx, kind: str, name: str, value: str, seconds: float) -> bool:
-    """Set a value unless there is one; False when there is."""
+    """Set a value that expires after `seconds`, unless there is one; False when there is one."""
     tx.run(f"DELETE FROM shared_values {_THIS} AND expires_at <= :now", kind=kind, name=name, now=tx.now())
     added = f"{_INSERT} ON CONFLICT (kind, name) DO NOTHING"
     return tx.run(added, kind=kind, name=name, value=value, expires_at=tx.now() + seconds) > 0
 
 
 def _get(tx: Tx, kind: str, name: str) -> str | None:
-    """The value; None when there is none, or it expired."""
+    """The value; None when there is none, or it has expired."""
     live = f"SELECT value FROM shared_values {_THIS} AND expires_at > :now"
     rows = tx.rows(live, kind=kind, name=name, now=tx.now())
     return rows[0]["value"] if rows else None
@@ -37,7 +37,7 @@ def _drop(tx: Tx, kind: str, name: str) -> None:
 
 
 class SharedValues(Transactions):
-    """Texts by kind and name, each until it expires."""
+    """Texts by kind and name, which expire. Every method is one transaction and raises `LedgerUnavailableError`."""
 
     put = writes(_put)
     add = writes(_add)

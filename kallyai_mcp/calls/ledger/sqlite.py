@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 10.0
-"""How long to wait for another process's transaction; each takes milliseconds."""
+"""How long to wait for the transactions of other processes. Each takes milliseconds."""
 
 _STALE_SECONDS = 3600.0
-"""How old the file of a lease must be before another process deletes it: not just made, and not locked yet."""
+"""How old the file of a lease must be before another process deletes it: a new file may not be locked yet."""
 
 _UNSAFE_FOLDER = "as in some network folders; KALLYAI_HOME must name a folder on a local disk"
 
@@ -39,22 +39,22 @@ _FileId = tuple[int, int]
 
 
 class SqliteDatabase:
-    """A database file that only its owner can read (mode 0600 where there are POSIX permissions).
+    """An SQLite file with a ledger, which only its owner can read (mode 0600 on POSIX systems); see `Database`.
 
-    The file is made when something is first written. `synchronous=FULL`: what was written survives a loss of power.
-    Each worker holds a lock on a file of its own in the folder `<path>.workers`; the system drops the lock when the
-    process ends, however it ends, and keeps it while the process is suspended.
+    The first write creates the file. With `synchronous=FULL`, what was written survives a loss of power. The lease of
+    a worker is a lock on a file in the folder `<path>.workers`. The system releases it when the process ends in any
+    way, and keeps it while the process is suspended.
 
     Args:
-        path: The file; its folder is made with it.
-        now: The wall clock.
+        path: The file. Its folder is created with it.
+        now: Returns the wall-clock time (aware).
         seconds: How long to wait for the transactions of other processes.
     """
 
     def __init__(
         self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), seconds: float = _BUSY_SECONDS
     ) -> None:
-        self._path = path.resolve()  # the leases are next to the file, whatever link leads there
+        self._path = path.resolve()  # so that the leases are next to the file, and not next to a link to it
         self._now = now
         self._seconds = seconds
         self._one_thread = anyio.Lock()
@@ -85,7 +85,7 @@ class SqliteDatabase:
             self._check_file()
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 result = work(SqliteTransaction(connection, self))
-            self._check_file()  # what was written must be in the file that the next process opens
+            self._check_file()  # the changes must be in the file that the next process opens
             return result
 
         return await self._in_thread(run)
@@ -94,7 +94,7 @@ class SqliteDatabase:
         """See `Database.take_lease`."""
 
         def taking() -> str:
-            if self._is_closed:  # nobody would give it up
+            if self._is_closed:  # nothing would release the lease
                 raise OSError("this program is ending")
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
@@ -137,7 +137,7 @@ class SqliteDatabase:
         )
 
     def is_abandoned(self, worker: str) -> bool:
-        """See `Transaction.is_abandoned`. Another process can't take the records meanwhile: one writes at a time."""
+        """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
         path = self._lease_path(worker)
         if not exists(path):
             return True
@@ -150,7 +150,7 @@ class SqliteDatabase:
         return True
 
     def _release(self) -> None:
-        """Give up the lease, and delete its file."""
+        """Release the lease, and delete its file."""
         if self._lease is not None:
             with suppress(OSError):
                 Path(self._lease.lock_file).unlink()
@@ -168,16 +168,16 @@ class SqliteDatabase:
         return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
 
     def _notice_replacement(self) -> None:
-        """Close the file if it is no longer the one at its path; the next use opens anew, and the next write fails.
+        """Close the file if another one is at its path by now. The next use opens that one, and the next write fails.
 
-        The same for its companions: what is written into a log that was deleted is seen by no other process.
+        The same for its log and its shared memory: other processes don't see what is written into a deleted log.
         """
         if self._connection is not None and self._file_ids() != self._opened_as:
             self._close()
             self._is_replaced = True
 
     def _check_file(self) -> None:
-        """Raise `OSError` if that was noticed now, or by a read since the last write."""
+        """Raise `OSError` if the file was replaced since the last write."""
         self._notice_replacement()
         if self._is_replaced:
             self._is_replaced = False
@@ -195,12 +195,12 @@ class SqliteDatabase:
         return self._connection
 
     def _file_ids(self) -> tuple[_FileId | None, ...]:
-        """The ids of the file, its write-ahead log, and its shared memory; SQLite keeps all three while it is open."""
+        """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
         return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
 
     def _opened(self) -> sqlite3.Connection:
         _make_private_folder(self._path.parent)
-        # SQLite gives its companion files the mode of the database, so that mode is set before SQLite sees it.
+        # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         if os.name == "posix":
             self._path.chmod(0o600)
@@ -218,10 +218,10 @@ class SqliteDatabase:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         def alone() -> Result:
-            with self._in_use:  # Ctrl-C cancels the task whatever its scope says, and the thread goes on
+            with self._in_use:  # Ctrl-C cancels the task in spite of its scope, and its thread goes on
                 return work()
 
-        # Shielded: a thread can't be canceled, and half of a transaction must not be taken for none.
+        # Shielded, because a thread can't be canceled. A canceled request must not hide whether it has written.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds) as waiting:
             async with self._one_thread:
                 waiting.deadline = math.inf
@@ -274,7 +274,7 @@ def exists(path: Path) -> bool:
 
 
 def _file_id(path: Path) -> _FileId | None:
-    """What tells a file from another one that took its place; None when there is none."""
+    """The device and the inode of a file, which differ from those of a file that replaces it; None without a file."""
     try:
         found = path.stat()
     except OSError:
@@ -289,10 +289,10 @@ def _lock(path: Path) -> "FileLock":
 
 
 def _need_locks(folder: Path) -> None:
-    """Raise `OSError` where no file can be locked.
+    """Raise `OSError` if files in this folder can't be locked.
 
-    filelock can't tell: in a folder that is not writable it may report a lock that somebody else holds, and without
-    locks of the system it uses a mere file, which a killed worker leaves behind.
+    `filelock` does not report that. In a folder that is not writable, it may report a lock of another process. Without
+    locks of the system, it uses the existence of a file as a lock, which stays after a worker was killed.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         if os.name != "posix":
@@ -314,7 +314,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _retried(work: Callable[[], object], seconds: float) -> None:
-    """Do `work` again while another process opens the file: SQLite's own time-out doesn't cover that moment."""
+    """Repeat `work` while another process opens the file, which SQLite's own time-out does not cover."""
     deadline = time.monotonic() + seconds
     while True:
         try:

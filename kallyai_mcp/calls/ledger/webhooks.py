@@ -1,4 +1,4 @@
-"""The subscriptions of webhooks: who wants which events at which URL. What is still to be sent is in `outbox.py`."""
+"""The transactions of webhooks' subscriptions. Those of the messages that are still to be sent are in `outbox.py`."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,28 +11,28 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import DueMessage, SubscriptionStart, WebhookSubscription
 
 _OVERLAP = 300.0
-"""Seconds for which the secret before signs, too."""
+"""Seconds for which the old secret of a subscription also signs."""
 
 
 class WebhookStore(Transactions):
-    """Subscriptions and the outbox."""
+    """The subscriptions and the outbox. Every method is one transaction and raises `LedgerUnavailableError`."""
 
     subscriptions = reads(outbox.live, empty=())
 
     async def put(
         self, given: WebhookSubscription, after: int | None, since: datetime | None, *, lifetime: timedelta, most: int
     ) -> SubscriptionStart | None:
-        """Add a subscription, or refresh the one with the same id, which goes on where it is.
+        """Add a subscription, or refresh the one with the same id, which keeps its position.
 
         Args:
-            given: The subscription; its `position` and `expires_at` are chosen here.
-            after: The position to begin at; None to begin with what happens from now on.
-            since: Leave out what happened before.
-            lifetime: After which time it ends, by the database's clock.
-            most: How many subscriptions the account may have.
+            given: The subscription, without its `position` and `expires_at`.
+            after: The position after which to begin; None to begin with what happens from now on.
+            since: Events before this time are left out (aware); None to leave out none.
+            lifetime: How long the subscription lasts, by the ledger's clock.
+            most: The most subscriptions of the account.
 
         Returns:
-            None when the account has `most` others.
+            Where it begins or goes on; None when the account has `most` others.
         """
 
         def work(tx: Tx) -> SubscriptionStart | None:
@@ -48,7 +48,7 @@ class WebhookStore(Transactions):
             start = page.position
             if after is not None and not (page.has_gap and not page.events):
                 start = page.events[0].position - 1 if page.has_gap else after
-            outbox.delete(tx, wanted.id)  # one that has ended, with the notice that it has
+            outbox.delete(tx, wanted.id)  # an ended subscription with the same id, and its notice
             kept = {name: getattr(wanted, name) for name in ("id", "url", "name", "call_id", "secret", "sign_in")}
             place = {"expires_at": wanted.expires_at.timestamp(), "position": start}
             insert(tx, "webhook_subscriptions", kept | wanted.account.columns | place)
@@ -59,15 +59,18 @@ class WebhookStore(Transactions):
     drop = writes(outbox.drop)
 
     async def fill(self) -> None:
-        """Put what has happened since the last time into the outbox, and end the subscriptions whose time is over."""
+        """Put new events into the outbox, and end the subscriptions that have expired or were revoked."""
         accounts: list[AccountKey] = await self._database.read(outbox.accounts_to_fill, empty=[])
         for account in accounts:
             await self._database.write(partial(outbox.fill, account=account))
 
     async def take_due(self, seconds: float, most: int, share: int) -> list[DueMessage]:
-        """Take messages that are due, the oldest first; each is free again after so many seconds, unless it is settled.
+        """Take messages that are due, the oldest first.
 
-        At most `most`, and of them `share` of one account, so that its slow receivers hold up nobody else.
+        Args:
+            seconds: How long no other worker may take them.
+            most: The most messages.
+            share: The most messages of one account, so that slow receivers of one account don't delay the others.
         """
         if not await self._database.read(outbox.is_due, empty=False):
             return []

@@ -258,8 +258,8 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 f"{_LEDGER}.progress",
-                "offset = _ahead(service_time, record.sent_at.timestamp() + since_sent())",
-                "offset = None",
+                "return _ahead(service_time, record.sent_at.timestamp() + since_sent())",
+                "return None",
             ),
             Patch(f"{_LEDGER}.progress", "offset=_ahead(service_time, now),", "offset=None,"),
         ),

@@ -1,7 +1,7 @@
 -- The tables, in the SQL that SQLite and PostgreSQL share. Times are seconds since the epoch.
 --
--- The unique indexes carry the law: a call of the service belongs to one record, a confirmation is used once, and an
--- account has at most one active or scheduled record of a fingerprint.
+-- The unique indexes guarantee that a call of the service belongs to one record, that a confirmation is used once, and
+-- that an account has at most one active or scheduled record of a fingerprint.
 
 CREATE TABLE calls (
     tracking_id TEXT PRIMARY KEY,
