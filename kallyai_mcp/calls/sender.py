@@ -130,7 +130,7 @@ class CallSender:
         """Send the request once; returns the response as a call, or the error."""
         record = self._record
         try:
-            async with self._service.api() as api:
+            with self._service.api() as api:
                 return await api.create_call(
                     record.submission,
                     timezone=record.timezone,

@@ -202,13 +202,18 @@ class CallService:
             The record as it was read last.
         """
         until = None if math.isinf(seconds) else self._clock.now() + timedelta(seconds=seconds)
-        with self.delivery.waiting(record), self._clock.move_on_after(seconds):
+        end = self._clock.monotonic() + seconds
+        with self.delivery.waiting(record):
             while record.is_awaited(until):
-                with self._clock.move_on_after(LOOK_EVERY):
+                left = end - self._clock.monotonic()
+                with self._clock.move_on_after(min(left, LOOK_EVERY)):
                     record = await self._worker.ended(record, until)
+                if left <= LOOK_EVERY:
+                    break
                 if record.is_awaited(until):
                     # Read once more: the time-out may have come between the end of the call and the read.
-                    record = await self._newest(record)
+                    with self._clock.move_on_after(left - LOOK_EVERY):
+                        record = await self._newest(record)
         return record
 
     async def cancel(self, tracking_id: str) -> bool:

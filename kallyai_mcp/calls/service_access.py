@@ -1,7 +1,7 @@
 """Gives the API client for requests about calls, checks which account is signed in, and learns the service's time."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,8 @@ class ServiceAccess:
                 "Another account is signed in now than when this call was asked for.", code="account_changed"
             )
 
-    @asynccontextmanager
-    async def api(self) -> "AsyncIterator[KallyAI]":
+    @contextmanager
+    def api(self) -> "Iterator[KallyAI]":
         """A context with the API client. At its end, the service's clock is set by the `Date` of the last response."""
         api = self._connect()
         before, began = api.server_time, Stopwatch(self._clock)
@@ -78,6 +78,6 @@ class ServiceAccess:
                 read may be of that account, and must not be used.
         """
         await self.check_account(account)
-        async with self.api() as api:
+        with self.api() as api:
             yield api
         await self.check_account(account)

@@ -1,5 +1,6 @@
 """The call worker: runs calls in the task group of the server, and takes over the calls of workers that have died."""
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -74,7 +75,7 @@ class CallWorker:
         self._name: str | None = None
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()
-        self._running: dict[str, tuple[CallRecord, anyio.Event]] = {}
+        self._running: dict[str, tuple[CallRecord, asyncio.Future[None]]] = {}
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
@@ -171,7 +172,7 @@ class CallWorker:
             if running is None:
                 await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
             else:
-                await running[1].wait()
+                await asyncio.shield(running[1])
             with suppress(LedgerUnavailableError):
                 record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
@@ -213,11 +214,11 @@ class CallWorker:
 
     def _start(self, record: CallRecord, work: Callable[[], Awaitable[None]]) -> None:
         if not self._is_over:
-            ended = anyio.Event()
+            ended = asyncio.get_running_loop().create_future()
             self._running[record.tracking_id] = (record, ended)
             self._tasks.start_soon(self._run, record, work, ended)
 
-    async def _run(self, record: CallRecord, work: Callable[[], Awaitable[None]], ended: anyio.Event) -> None:
+    async def _run(self, record: CallRecord, work: Callable[[], Awaitable[None]], ended: asyncio.Future[None]) -> None:
         try:
             with call_in_progress():
                 await work()
@@ -230,7 +231,7 @@ class CallWorker:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
             if self._running.get(record.tracking_id) == (record, ended):
                 del self._running[record.tracking_id]
-            ended.set()
+            ended.set_result(None)
 
     async def _watch(self) -> None:
         """Settle the calls of workers that have died, place the calls that are due, and delete old records."""
