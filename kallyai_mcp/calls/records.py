@@ -51,7 +51,7 @@ ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
 """The states of a call that a worker must still run to its end; `ledger.schema.ACTIVE` is the same in SQL."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AccountKey:
     """One account at one KallyAI. No account sees the records of another.
 
@@ -69,7 +69,7 @@ class AccountKey:
         return {"api": self.api, "account": self.account}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One call as the ledger has it. All times are aware.
 

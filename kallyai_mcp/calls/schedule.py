@@ -44,7 +44,7 @@ class Attempt:
     call_id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """When a call is due, and how often it may be placed.
 

@@ -48,6 +48,7 @@ from kallyai_mcp.calls.records import (
     CallState,
     Ending,
     audit_from_row,
+    from_row,
     to_row,
 )
 from kallyai_mcp.calls.timing import Timing
@@ -144,8 +145,9 @@ class Ledger(Transactions):
                 return refusal
             if consent is not None and (outdated := check_consent(tx, asked, consent)) is not None:
                 return outdated
-            record = numbered(tx, asked)
-            insert(tx, "calls", to_row(record) | {"confirmation_id": consent.confirmation_id if consent else None})
+            row = to_row(numbered(tx, asked))
+            insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
+            record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
             write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
             return record, True
 
