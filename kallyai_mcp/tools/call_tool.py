@@ -102,14 +102,7 @@ class CallTool(Tool):
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
-        model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
-        sent = without_invented_wait(arguments, self.parameters["properties"].keys())
-        given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
-        given = without_placeholders(given, model, user_now)
-        if self.ask_missing is not None:
-            given = await self.ask_missing(given, Elicitation(context), app_context)
-        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
-        validated = validate(model, self.name, given, user_now).model_dump_one_level()
+        validated = await self._validated(arguments, context, app_context)
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
@@ -117,6 +110,19 @@ class CallTool(Tool):
             if not await request_sign_in(Elicitation(context), app_context, spanish=spanish):
                 raise
             return await self.fn(**validated, ctx=context)
+
+    async def _validated(
+        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
+    ) -> dict[str, Any]:
+        """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
+        model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
+        sent = without_invented_wait(arguments, self.parameters["properties"].keys())
+        given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
+        given = without_placeholders(given, model, user_now)
+        if self.ask_missing is not None:
+            given = await self.ask_missing(given, Elicitation(context), app_context)
+        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
+        return validate(model, self.name, given, user_now).model_dump_one_level()
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:
