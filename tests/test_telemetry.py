@@ -204,8 +204,10 @@ import anyio
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from kallyai_mcp.logs import Correlation, correlation_id
+from kallyai_mcp.server.sdk_internals import skip_idle_tracing
 
 server = MCPServer("test", middleware=[Correlation()])
+skip_idle_tracing(server)
 
 @server.tool()
 def work() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
+from mcp.server._otel import OpenTelemetryMiddleware
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
@@ -29,6 +30,7 @@ from kallyai_mcp.server.sdk_internals import (
     notify_on_request,
     run_on_lines,
     skip_idle_interceptors,
+    skip_idle_tracing,
 )
 
 INITIALIZE = {
@@ -88,6 +90,20 @@ async def test_a_tool_call_is_led_through_the_extensions_that_do_something_with_
 
     assert not result.is_error
     assert counting.calls == ["work"]
+
+
+async def test_a_message_is_led_past_tracing_that_records_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object) -> HandlerResult:
+        raise AssertionError
+
+    monkeypatch.setattr(OpenTelemetryMiddleware, "__call__", never)
+    server: MCPServer[Any] = MCPServer("test")
+    server.add_tool(lambda: "done", name="work", description="Work")
+    skip_idle_tracing(server)
+    async with Client(server, mode=mode) as client:
+        result = await client.call_tool("work", {})
+
+    assert not result.is_error
 
 
 class Writer:
