@@ -1,1 +1,1 @@
-"""What a person sees: pages that a host of MCP Apps shows beside a tool's answer."""
+"""The cards: pages that a host of MCP Apps shows to a person, with a tool's result."""

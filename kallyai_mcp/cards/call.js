@@ -5,15 +5,15 @@ class CallCard {
   #consent = new CallConsent();
   #conversation = new Conversation(this.#host, (text) => this.#note(text));
   #watch = new CallWatch(this.#host, (result) => this.#receive(result), () => this.#showWatchFailure());
-  #input = null; // the arguments of make_call or call_around, if this card shows a result of it
+  #input = null; // the arguments of make_call or call_around, if this card shows a result of one of them
   #list = null; // ListAnswer
-  #call = null; // CallAnswer; of a list its last call (CandidateAnswer)
+  #call = null; // CallAnswer; for a list, its last call (CandidateAnswer)
   #error = null; // ErrorAnswer
   #receivedAt = 0;
   #entries = null; // of TranscriptAnswer
   #isExpanded = false; // the conversation is shown
   #watchFailed = false;
-  #isStopped = false; // the chat stopped waiting, so that a call may have been placed whose result is missing here
+  #isStopped = false; // the chat stopped waiting: a call may have been placed, but the card did not get its result
   #isPlacedHere = false; // the call was placed from this card
   #isRedial = false; // the call that the card asks about repeats one that was placed
   #buttons = {};
@@ -41,7 +41,7 @@ class CallCard {
     return this.#isStopped ? "unknown" : "placing";
   }
 
-  /** What was asked for, as far as the card knows it. */
+  /** The submission, as far as the card knows it. */
   get #asked() {
     return { ...this.#call?.submission, ...this.#input };
   }
@@ -276,14 +276,14 @@ class CallCard {
     this.#note(locale.text(saved.isError ? "calendar_kept" : "calendar_done", { event }));
   }
 
-  /** A resource of our server, for a host that did not get it with the result; undefined without one. */
+  /** A resource of this server, for a host that did not get it in the result; undefined if it can't be read. */
   async #read(uri) {
     if (!uri || !this.#host.can("serverResources")) return undefined;
     const { contents } = await this.#host.request("resources/read", { uri }).catch(() => ({}));
     return contents?.[0] && { type: "resource", resource: contents[0] };
   }
 
-  /** The result of a tool about this call; without one, the notice says why. */
+  /** The result of a tool about this call; null if there is none: then the notice says why. */
   async #useTool(tool) {
     const result = await this.#host.callTool(tool, { call_id: this.#call.call_id }).catch(() => null);
     if (result && !result.isError) return result;
@@ -297,14 +297,14 @@ class CallCard {
   }
 
   async #askChat() {
-    // Only our text and the number: text from outside must not reach the model as the user's words.
+    // Only the card's own text and the number: the model must not get a text from outside as the user's words.
     const text = locale.text("ask_message", { number: this.#number, id: identifier(this.#call.call_id) });
     const message = { role: "user", content: [{ type: "text", text }] };
     const sent = await this.#host.request("ui/message", message).catch(() => ({ isError: true }));
     this.#note(locale.text(sent.isError ? "not_asked" : "asked"));
   }
 
-  /** The user wants the next candidate of the list to be called. */
+  /** Lets the list go on with its next candidate, as the user wants. */
   async #goOn() {
     const { confirmation: _, continue_after: __, ...input } = this.#input;
     const decided = this.#state === "list_needs_decision" ? { continue_after: this.#call.call_id ?? this.#id } : {};
@@ -317,7 +317,7 @@ class CallCard {
     return this.#updateModel();
   }
 
-  /** The user wants nobody else to be called. */
+  /** Stops the list, as the user wants. */
   async #stop() {
     const result = await this.#host.callTool("cancel_call", { call_id: this.#id }).catch(() => null);
     if (!result || result.isError) return this.#noteFailure(result);
@@ -331,7 +331,7 @@ class CallCard {
     return locale.text(this.#isRedial || this.#input.redial ? "ask_redial" : "ask_call", { callee: this.#callee });
   }
 
-  /** The server asks for the user's consent. */
+  /** Shows the question, because the server asks for the user's consent. */
   #askForConsent(call) {
     const left = call.not_called ?? [];
     const asked = left.length ? { ...this.#input, candidates: left } : this.#input;
@@ -341,7 +341,7 @@ class CallCard {
     this.#consent.ask(call, asked, question, answers);
   }
 
-  /** The user wants to call again. */
+  /** Shows the question, because the user wants to call again. */
   #askToCallAgain() {
     this.#isRedial ||= !this.#error;
     const no = () => {
@@ -373,7 +373,7 @@ class CallCard {
     else this.#updateModel();
   }
 
-  /** Tells the model about a call placed from the card, in our words only. */
+  /** Tells the model about a call that was placed from the card, without any text from outside. */
   #updateModel() {
     if (!this.#isPlacedHere || !(this.#list ?? this.#call)) return;
     this.#tellModel(
@@ -387,7 +387,7 @@ class CallCard {
     this.#host.request("ui/update-model-context", { content: [{ type: "text", text }] }).catch(() => {});
   }
 
-  /** Says why a tool that the card called gave no result; null: the host did not call it. */
+  /** Shows why a tool that the card called gave no result; `result` is null if the host did not call the tool. */
   #noteFailure(result) {
     this.#note(result ? errorSentence(result.structuredContent ?? {}, false) : locale.text("denied"));
   }
@@ -397,7 +397,7 @@ class CallCard {
   }
 }
 
-/** The web page on which the user can remove the reason of an error; "" if there is none. */
+/** The web page on which the user can remove the cause of an error (sign in, upgrade); "" if there is none. */
 function linkOf(error) {
   const link = error?.link ?? error?.upgrade_url;
   return /^https?:\/\//.test(link ?? "") ? link : "";

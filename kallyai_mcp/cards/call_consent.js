@@ -15,7 +15,8 @@ class CallConsent {
   /**
    * Shows the question.
    *
-   * @param call The structure that asks: the reasons, the time there, and the minutes left; {} for a question of ours.
+   * @param call The structure of the result that asks for consent: the reasons, the time there, and the minutes left;
+   *   {} for a question of the card itself.
    * @param input The arguments of make_call or call_around.
    * @param title The question.
    * @param answers {yes, no}: each is called once, when the user presses that button; null for a host without tools.
@@ -50,7 +51,7 @@ function reasons(call) {
   return known.length ? locale.text("because", { reasons: known.join("; ") }) : "";
 }
 
-/** What the user has to know, and what KallyAI gets, as pairs of a key of the texts and a value. */
+/** What the user has to know before a call, and what KallyAI gets: pairs of a key of the texts and a value. */
 function consentFacts(call, input) {
   const times = (Array.isArray(call.local_times) ? call.local_times : []).map((time) => locale.clock(time));
   const time = timeOf(input.appointment_date, input.appointment_time) || input.appointment_time;

@@ -1,6 +1,6 @@
-/** What the call card says about a list of candidates (ListAnswer): its state, a sentence, and a row for each of them. */
+/** What the call card says about a list of candidates (ListAnswer): its state, a sentence, and a row for each candidate. */
 
-/** States in which the list is about one callee: who is being called, or whose call ended it. */
+/** States in which the list is about one callee: the one that is being called, or the one whose call ended the list. */
 const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "booked_other_time", "list_answered", "list_needs_decision", "list_unknown"];
 
 /** States of a list whose calls go on. */
@@ -37,18 +37,18 @@ function listSentence(state, list) {
   return state === "booked_other_time" ? `${said} ${locale.text("list_booked_text")}` : said;
 }
 
-/** Whether the card may offer to go on with the next candidate: nobody booked, as far as is known, and the user may decide. */
+/** Whether the card may offer to go on with the next candidate: no booking is known, and the user may decide. */
 function canGoOn(state, list) {
   if (["list_refused", "list_needs_sign_in"].includes(state) || wasFoundUnreached(state, list)) return true;
   return state === "list_needs_decision" && list.not_called.length > 0 && list.calls.at(-1)?.outcome === "answered";
 }
 
-/** Whether the outcome at which the list stopped was found since: nobody was reached. */
+/** Whether the list stopped at an unknown outcome that was found later: nobody was reached. */
 function wasFoundUnreached(state, list) {
   return state === "list_unknown" && ["not_reached", "failed", "canceled"].includes(list.calls.at(-1)?.outcome);
 }
 
-/** Rows of an `ol`, in turn: who was called and what came of it, then who was not called. `asked`: what was asked for. */
+/** The rows of an `ol`: first the candidates that were called, with their outcomes, then the others. `asked`: the submission. */
 function candidateRows(list, state, asked) {
   const waiting = LIST_LIVE[0] === state ? "list_waiting" : "list_not_called";
   return [
@@ -82,7 +82,7 @@ function rowSentence(call, state, asked) {
   return state === "in_progress" ? "" : callSentence(state, call, asked);
 }
 
-/** What the user has to know of the candidates before they agree, as pairs of a key of the texts and a value. */
+/** What the user has to know about the candidates before they agree: pairs of a key of the texts and a value. */
 function candidateFacts(input) {
   const facts = input.candidates
     .slice(0, 10)

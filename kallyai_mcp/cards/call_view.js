@@ -48,7 +48,7 @@ function stateOfError(error, placesCalls) {
   return placesCalls || error.status === "refused" ? "refused" : "unavailable";
 }
 
-/** The card's own sentence about a call; "" when KallyAI's report says it all. `asked`: what was asked for. */
+/** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission. */
 function callSentence(state, call, asked) {
   const values = { when: appointmentTime(call), asked: timeOf(asked.appointment_date, asked.appointment_time) };
   const isDated = values.when && (state !== "booked_other_time" || values.asked);
@@ -66,8 +66,8 @@ function callSentence(state, call, asked) {
   return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
-/** When an appointment begins, or a scheduled call is due, by the clock of the callee; with the name of their zone if
- * the reader's clock differs. */
+/** When an appointment begins, or a scheduled call is due, by the callee's clock; with the name of the callee's zone if
+ * the reader's clock shows another time. */
 function appointmentTime(call) {
   const start = call.appointment?.start ?? call.scheduled_for;
   const when = timeOf(...startOf(start));

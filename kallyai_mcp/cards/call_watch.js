@@ -19,7 +19,7 @@ class CallWatch {
   follow(id) {
     if (id === this.#id) return;
     [this.#id, this.#requests, this.#errors] = [id, 0, 0];
-    this.#schedule(1000); // soon, since a host may show an old result again, of a call that ended long ago
+    this.#schedule(1000); // soon, because a host may show the old result of a call that has ended since
   }
 
   stop() {

@@ -33,7 +33,7 @@ function byDay(calls, start, end) {
   return [...days.values()];
 }
 
-/** Whether somebody was talked to. */
+/** Whether the phone conversation took place. */
 function isAnswered(call) {
   return ["booked", "booked_other_time", "answered"].includes(call.outcome);
 }
@@ -62,7 +62,7 @@ function showChart(days) {
     ...days.map(column),
     svg("line", { class: "axis", x1: 0, x2: width, y1: height, y2: height }),
   );
-  // The labels are not in the picture, so that they are as large as other text however wide the picture is.
+  // The labels are outside of the picture, so that they have the size of other text at every width.
   const ends = days.length > 1 ? [days[0], days.at(-1)] : days;
   const labels = ends.map((day) => element("span", {}, locale.shortDate(day.date)));
   byId("chart").replaceChildren(

@@ -77,7 +77,7 @@ function turn(entry, callee) {
   );
 }
 
-/** Copies `text`; whether that worked. It is not `navigator.clipboard`, which needs a permission that few hosts give. */
+/** Copies `text`, and returns whether that worked. `navigator.clipboard` would need a permission that few hosts give. */
 function copied(text) {
   const field = element("textarea", { class: "unseen", "aria-hidden": "true" });
   field.value = text;

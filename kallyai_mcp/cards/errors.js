@@ -1,6 +1,6 @@
 /** What a card says about an error: sentences of its own for each code. */
 
-/** The card's own sentence about an error; KallyAI's and the server's words are for the agent.
+/** The card's own sentence about an error. The texts of KallyAI and of the server are for the agent.
  *
  * @param error The error's structure; {} when there is none.
  * @param placesCalls It is an error of make_call.

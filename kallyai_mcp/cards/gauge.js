@@ -1,6 +1,6 @@
 /** What is left of the allowances: an arc for what runs out first, a bar for each of the others. */
 
-/** Below this share of the allowance the card warns; the same share as in the text for the agent. */
+/** If less than this share of an allowance is left, the card warns; the text for the agent has the same limit. */
 const SHORT_SHARE = 0.1;
 
 /** The allowances that `quota` has numbers for, as {kind, left, all}, the scarcest first; `all` may be null. */
@@ -57,7 +57,7 @@ function bar(allowance) {
   );
 }
 
-/** As "27 of 35 left", or "27 left". */
+/** The text "27 of 35 left", or "27 left". */
 function leftOf({ left, all }) {
   const [rest, whole] = [locale.number(left), all === null ? "" : locale.number(all)];
   return whole ? locale.text("left_of", { left: rest, all: whole }) : locale.text("left", { left: rest });

@@ -21,7 +21,7 @@ class Host {
     this.on("ui/notifications/host-context-changed", (changed) => Object.assign(this.context, changed));
   }
 
-  /** Calls `listener` with the params of each message of that method; what it returns is the result of a request. */
+  /** Calls `listener` with the params of each message with this method; for a request, it returns the result. */
   on(method, listener) {
     this.#listeners.set(method, [...(this.#listeners.get(method) ?? []), listener]);
   }
@@ -102,7 +102,7 @@ function reportSize(host) {
   }).observe(document.documentElement);
 }
 
-/** The host's colors ("Theming") and ours; `--line` follows from them. */
+/** The host's colors ("Theming"), and the card's variables that they set; `--line` is computed from them. */
 const COLORS = {
   "--color-background-primary": "--ground",
   "--color-background-secondary": "--raised",
@@ -110,7 +110,7 @@ const COLORS = {
   "--color-text-secondary": "--soft",
 };
 
-/** Applies the host's theme, colors, and font: all colors or none, since some of them could clash. */
+/** Applies the host's theme, colors, and font. Without all of the colors, none is used, because they may not match ours. */
 function applyTheme(context) {
   const { style } = document.documentElement;
   const variables = context.styles?.variables ?? {};

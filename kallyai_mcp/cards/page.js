@@ -1,4 +1,4 @@
-/** Builds the page: every text is a text node, so that nothing in it is interpreted as markup. */
+/** Builds the page. Every text is a text node, so that no text is interpreted as markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -38,7 +38,7 @@ function factList(facts) {
   ]);
 }
 
-/** Has screen readers say `text` after what they are saying now. */
+/** Makes screen readers say `text`, after what they are saying now. */
 function announce(text) {
   byId("live").textContent = text;
 }
@@ -67,8 +67,8 @@ function icon(...names) {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" }, ...paths);
 }
 
-/** Connects to the host; applies its theme and calls `show` now, then, and whenever the host's context changes.
- * Without a host, the element `errorId` says so. */
+/** Connects to the host. Its theme is applied, and `show` is called, at once, after connecting, and whenever the host's
+ * context changes. Without a host, the element `errorId` says so. */
 async function openCard(host, name, show, errorId = "said") {
   const update = () => {
     applyTheme(host.context);

@@ -1,9 +1,9 @@
-"""The cards as MCP Apps serve them: each one self-contained HTML document (SEP-1865, "UI Resource Format").
+"""Builds the cards: each card is one self-contained HTML document (SEP-1865, "UI Resource Format").
 
-A card is built from its own page and the shared style, texts, and scripts next to this module. It loads nothing, and
-works under the policy that a host must apply when a resource declares no domains: `default-src 'none'`, with inline
-script and style allowed ("Host Behavior"). Its own policy allows only its one script and its one style sheet, by their
-hashes, so that it is as safe in a host with a weaker policy.
+A card is built from its own page and the shared style, texts, and scripts next to this module. It loads nothing. So it
+works under the policy that a host must apply if a resource declares no domains: `default-src 'none'`, with inline
+script and style allowed ("Host Behavior"). The card's own policy allows only its one script and its one style sheet, by
+their hashes. So it is also safe in a host with a weaker policy.
 """
 
 import json
@@ -32,7 +32,7 @@ def call_card(*, read_only: bool = False) -> str:
     """The HTML document of the call card.
 
     Args:
-        read_only: Its server can't place or cancel calls, so it has no buttons that would.
+        read_only: The server can't place or cancel calls, so the card has no buttons for that.
     """
     scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
     return _document("call", *scripts, constants={"READ_ONLY": read_only, "PLACES": places(called=True)})

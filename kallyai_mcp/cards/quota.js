@@ -1,4 +1,4 @@
-/** The quota card: what check_quota shows a person. */
+/** The quota card: it shows a person the result of check_quota. */
 
 class QuotaCard {
   #host = new Host();

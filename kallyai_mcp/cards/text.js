@@ -1,4 +1,4 @@
-/** Text from outside, made harmless, and the card's own texts, in the reader's language and time zone. */
+/** Cleans text from outside, and gives the card's own texts, days, and numbers in the reader's language and time zone. */
 
 /** How much of a text is shown, in characters. */
 const LIMIT = { name: 120, line: 600, turn: 3000, page: 6000 };
@@ -120,7 +120,7 @@ class Locale {
     return this.#format(`${text}T00:00:00Z`, { day: "numeric", month: "short", timeZone: "UTC" });
   }
 
-  /** Whether the reader's clock shows the time in `iso`, of the zone `zone` (IANA). A day and an unknown zone count as yes. */
+  /** Whether the reader's clock shows the same time as `iso` in `zone` (IANA). True for a day, and for an unknown zone. */
   isOwnClock(iso, zone) {
     const time = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(iso ?? "");
     if (!time || !knownTimeZone(zone)) return true;

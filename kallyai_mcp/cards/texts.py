@@ -12,7 +12,7 @@ Part = Literal["shared", "errors", "call", "quota"]
 
 @cache
 def texts(*parts: Part) -> dict[Language, dict[str, str]]:
-    """The sentences of some parts of `texts.json` by language and key; names in braces stand for values."""
+    """The sentences of these parts of `texts.json`, by language and key; names in braces are placeholders."""
     table: dict[Part, dict[Language, dict[str, str]]] = json.loads(
         (files(__package__) / "texts.json").read_text(encoding="utf-8")
     )

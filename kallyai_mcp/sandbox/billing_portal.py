@@ -1,4 +1,4 @@
-"""The billing portal: a page at a signed link, since a browser that opens it has no access token."""
+"""The billing portal: a page at a signed link, because the browser that opens the page has no access token."""
 
 from datetime import timedelta
 

@@ -37,7 +37,7 @@ _STATUS_ES = {
     "cancelled": "cancelada",
     "terminated": "terminada por el servicio",
 }
-"""The statuses of calls that have ended, for people."""
+"""Spanish words for the statuses of calls that have ended."""
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
@@ -67,7 +67,7 @@ def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
 
 
 async def _end_of(sandbox: Sandbox, call: Call) -> Call:
-    """Wait until `call` has ended, and return it as it is then. Where somebody plays the callee, its end may change."""
+    """Wait until `call` has ended, and return it with its outcome. The end of a played call may change meanwhile."""
     while True:
         await sandbox.wait_until(call.ends_at, call.call_id)
         with sandbox.store.transaction() as db:

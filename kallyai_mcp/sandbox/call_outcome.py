@@ -1,4 +1,4 @@
-"""What a simulation says about a call, as it is stored and sent."""
+"""Turns the result of a simulation into the outcome of a call, as it is stored and sent."""
 
 import sqlite3
 from datetime import datetime
@@ -34,7 +34,7 @@ def outcome_of(result: SimulatedCall, *, call_id: str, placed_at: datetime) -> d
 
 
 def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
-    """Change what the callee of a number (E.164) remembers, as was agreed in a call."""
+    """Store what the callee of a number (E.164) remembers of a call: a booking that was made, changed, or canceled."""
     if result.ends is not None:
         call_table.cancel_agreement(db, result.ends)
     if result.agreement is not None:

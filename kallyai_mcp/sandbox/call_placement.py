@@ -42,10 +42,12 @@ def place(
 ) -> Placed:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
-    A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. A
-    refused request does not use its key up. For an OAuth client's request without a key, one is generated from the
-    client and the request ("auto-generated for GPT clients" in the reference); it is valid until an hour after its call
-    has ended, so that the client can ask for the same call again later.
+    A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. After
+    a refusal, the key can be used again.
+
+    For a request of an OAuth client without a key, a key is generated from the client and the request ("auto-generated
+    for GPT clients" in the reference). It expires an hour after its call has ended, so that the client can then ask for
+    the same call again.
 
     Args:
         sandbox: The sandbox that places the call.
@@ -55,7 +57,7 @@ def place(
         client_id: The OAuth client; None for a first-party program.
 
     Returns:
-        The call, new, in progress, or ended; and what is to happen to the answer.
+        The call, which is new, in progress, or ended, and whether its client gets no answer.
 
     Raises:
         ApiError: `idempotency_key_reused` 409, or the first of `validation.CALL_RULES` that the request breaks.

@@ -1,4 +1,4 @@
-"""The table of placed calls. A call's outcome is written when the call is placed, and again only where it is played."""
+"""The table of placed calls. A call's outcome is written when it is placed; for a played call, at each step."""
 
 import json
 import sqlite3
@@ -55,7 +55,8 @@ class Call:
     Attributes:
         idempotency_key: The key that still finds this call; None if there was none or it was forgotten.
         fingerprint: Equal for request bodies that ask for the same call.
-        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed; see `played_calls` for the others.
+        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed. For played calls, see
+            `played_calls`.
         duration_seconds: The length of the conversation.
         tenths: What the call costs, in tenths of a minute.
         transcript: The reference's transcript entries; None if there is no transcript.

@@ -1,4 +1,4 @@
-"""`/_sandbox/…`: for tests, which sign in, say what happens on a line, set faults, and read which calls were placed."""
+"""`/_sandbox/…`: endpoints for tests: sign in, say what happens on a line, set faults, list the placed calls."""
 
 from datetime import datetime
 from typing import Annotated, Any

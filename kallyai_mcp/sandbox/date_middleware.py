@@ -1,4 +1,4 @@
-"""Dates every response by the sandbox's clock, which tests and scenarios can shift (RFC 9110, 6.6.1)."""
+"""Sets the `Date` of every response by the sandbox's clock, which tests can replace (RFC 9110, section 6.6.1)."""
 
 from datetime import UTC
 from email.utils import format_datetime

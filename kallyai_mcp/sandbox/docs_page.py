@@ -30,7 +30,7 @@ _BOUNDS: dict[Language, dict[str, str]] = {
     "en": {"minimum": "from {}", "maximum": "to {}", "default": "default {}", "items": "array of {}"},
     "es": {"minimum": "desde {}", "maximum": "hasta {}", "default": "por defecto {}", "items": "lista de {}"},
 }
-"""What a schema's keywords say, by language."""
+"""Texts for the keywords of a schema, by language."""
 
 
 def types(schema: dict[str, Any], language: Language) -> tuple[Type, ...]:
@@ -68,7 +68,7 @@ def groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str,
 
 @cache
 def beyond_the_reference(language: Language) -> list[str]:
-    """Return what the sandbox does where the reference says nothing."""
+    """Return the notes on what the sandbox does where the reference says nothing (`reference_notes.toml`)."""
     notes = tomllib.loads((files("kallyai_mcp.sandbox") / "reference_notes.toml").read_text(encoding="utf-8"))
     return [note[language] for note in notes["note"]]
 

@@ -150,7 +150,7 @@ class Faults:
     """The faults of one sandbox, for one event loop. None is set at first.
 
     Attributes:
-        plan: What was set last.
+        plan: The plan that was set last.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What happens on the lines of one sandbox: the test numbers, a scenario file, and what tests set."""
+"""What happens on the lines of one sandbox, by the test numbers, by a scenario file, and by tests."""
 
 import threading
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Lines:
             self._calls.pop(number, None)
 
     def reset(self, number: str) -> None:
-        """Set a line back to what it was at first."""
+        """Set a line back to what the sandbox started with."""
         with self._lock:
             self._set.pop(number, None)
             self._calls.pop(number, None)

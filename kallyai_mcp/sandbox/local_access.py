@@ -1,4 +1,4 @@
-"""Which clients may use the endpoints that need no token: those on the sandbox's machine, by a name of this machine."""
+"""Access to the endpoints that need no token: only for clients on this machine, and only by a name of this machine."""
 
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -24,17 +24,17 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _is_local_name(host: str | None) -> bool:
-    """Whether no name server can lead `host` here: an address, `localhost`, or a name that is reserved (RFC 6761)."""
+    """Whether `host` is an address of this machine or a reserved name (RFC 6761), which no name server resolves."""
     return host is not None and (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid"))
 
 
 async def only_from_this_machine(request: Request) -> None:
-    """Refuse a request of another machine, or to another name; a dependency of FastAPI.
+    """Refuse a request from another machine, or to a host name that is not this machine's; a dependency of FastAPI.
 
     Raises:
         ApiError: 403 `forbidden`.
     """
     if request.client is None or not _is_this_machine(request.client.host):
         raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
-    if not _is_local_name(request.url.hostname):  # a web page whose name was made to lead to this machine
+    if not _is_local_name(request.url.hostname):  # DNS rebinding: a web page's own name resolves to this machine
         raise ApiError(403, "forbidden", "This endpoint can be used only by a name of this machine, such as localhost")

@@ -1,6 +1,6 @@
 """Which numbers may be called: the reference's `missing_phone_number`, `emergency_number`, and `toll_number`.
 
-All rules use the data of `phonenumbers`, except for two small tables of what it lacks.
+All rules use the data of `phonenumbers`. Two small tables here have numbers that its data lacks.
 """
 
 import re

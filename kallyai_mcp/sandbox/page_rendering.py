@@ -1,4 +1,4 @@
-"""Renders the sandbox's pages in English or Spanish: no resources of other servers."""
+"""Renders the sandbox's pages in English or Spanish. They load no resources of other servers."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -70,7 +70,7 @@ def _weight(parameter: str) -> float:
 
 
 PageLanguage = Annotated[Language, Depends(preferred_language)]
-"""A FastAPI dependency: the language of the page that is asked for."""
+"""A FastAPI dependency: the language of the requested page."""
 
 
 def render(

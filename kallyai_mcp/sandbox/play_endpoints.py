@@ -28,7 +28,7 @@ _SHOWN_CALLS = 100
 
 
 class CallToPlay(BaseModel):
-    """A call as its callee knows it."""
+    """A call, with the facts that its callee would know."""
 
     call_id: str
     number: str = Field(description="The number that is called, in E.164")
@@ -80,7 +80,7 @@ def _view(played: PlayedCall, now: datetime) -> CallToPlay:
 
 
 def _step(sandbox: Sandbox, call_id: str, change: Callable[..., PlayedCall], *what: object) -> CallToPlay:
-    """Change a call with a function of `played_calls`, and let the request that placed it know."""
+    """Change a call with a function of `played_calls`, and wake the request that placed it and waits for its end."""
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
         played = change(db, call_id, *what, now)

@@ -1,4 +1,4 @@
-"""The table of the calls in which somebody plays the callee: what the callee has said so far."""
+"""The table of played calls (a person or a program plays the callee): what the callee has said so far."""
 
 import json
 import sqlite3
@@ -30,12 +30,12 @@ class PlayedCall:
     """A call in which somebody plays the callee.
 
     Attributes:
-        call: The call, with the outcome that it has if nothing more happens.
+        call: The call, with the outcome that it will have if nobody does anything more.
         number: The number that is called, in E.164.
         timezone: The time zone of the request.
         is_rejected: Somebody has hung up without picking up.
         turns: What the callee has said; empty until somebody picks up.
-        is_settled: What was agreed is among the agreements.
+        is_settled: The call has ended, and its agreement is stored.
     """
 
     call: Call
@@ -60,7 +60,7 @@ def add(db: sqlite3.Connection, call_id: str, number: str, timezone: str) -> Non
 
 
 def change(db: sqlite3.Connection, played: PlayedCall) -> None:
-    """Write what has happened in a call, and its outcome, again."""
+    """Write a changed call and its outcome."""
     call_table.change_outcome(db, played.call)
     turns = json.dumps([turn.model_dump(mode="json", exclude_defaults=True) for turn in played.turns])
     db.execute(
@@ -88,5 +88,5 @@ def not_settled(db: sqlite3.Connection) -> list[PlayedCall]:
 
 
 def clear(db: sqlite3.Connection) -> list[str]:
-    """Delete all of them, and return their ids."""
+    """Delete all played calls, and return their ids."""
     return [row["call_id"] for row in db.execute("DELETE FROM played_calls RETURNING call_id")]

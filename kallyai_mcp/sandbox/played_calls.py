@@ -1,8 +1,9 @@
-"""What happens in the calls in which a person or a program plays the callee.
+"""The steps of played calls, in which a person or a program plays the callee.
 
-There is no background task here either. The table always has the outcome that a call has if nothing more happens:
-`no_answer` until somebody picks up, then that of the conversation so far. Each step writes it again, and moves the
-call's end. So a call ends in a bounded time although the player goes away, and none is lost when the sandbox is killed.
+As for other calls, there is no background task. The table always has the outcome that a call will have if nobody does
+anything more: `no_answer` until somebody picks up, and then that of the conversation so far. Each step writes the
+outcome again, and moves the call's end. So a call ends in a bounded time, even if the player goes away. No call is lost
+if the sandbox is killed.
 """
 
 import sqlite3
@@ -25,11 +26,11 @@ SILENCE: Final = timedelta(minutes=3)
 """How long the assistant waits for the callee's next words, by the clock, before the call ends."""
 
 State = Literal["incoming", "in_progress", "ended"]
-"""Nobody has picked up yet; somebody has; the call has ended."""
+"""`incoming`: nobody has picked up yet; `in_progress`: somebody has; `ended`: the call has ended."""
 
 
 def state_of(played: PlayedCall, now: datetime) -> State:
-    """Return how a call stands at `now` (aware)."""
+    """Return the state of a call at `now` (aware)."""
     if played.call.has_ended(now):
         return "ended"
     return "in_progress" if played.turns else "incoming"
@@ -46,7 +47,9 @@ def expected_turn(played: PlayedCall) -> TurnKind:
 
 
 def pick_up(db: sqlite3.Connection, call_id: str, words: Words | None, now: datetime) -> PlayedCall:
-    """Pick up an incoming call with a greeting, None for that of the number; return it with the assistant's answer.
+    """Pick up an incoming call; return it with the assistant's answer.
+
+    `words` is the greeting; None for the greeting of the number.
 
     Raises:
         ApiError: 404: there is no such call; 409: it is not incoming.
@@ -67,7 +70,7 @@ def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> Play
 
 
 def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
-    """End a call: one in progress as it is, and an incoming one as a busy line does.
+    """End a call. A call in progress ends as it is; an incoming call ends with `busy`.
 
     Raises:
         ApiError: 404: there is no such call; 409: it has ended.
@@ -79,9 +82,9 @@ def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
 
 
 def settle(db: sqlite3.Connection, now: datetime) -> None:
-    """Add what was agreed in the calls that have ended by `now` to what the callees remember.
+    """Store what the callees remember of the played calls that have ended by `now`.
 
-    It is done before a callee is to remember something, since a call may end without anybody doing anything.
+    It is called before a callee has to remember something, because a call may end without a step.
     """
     for played in played_call_table.not_settled(db):
         if not played.call.has_ended(now):
@@ -92,7 +95,7 @@ def settle(db: sqlite3.Connection, now: datetime) -> None:
 
 
 def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
-    """Return the line on which the same happens as in a call that has ended, for a scenario file.
+    """Return a line that repeats a call that has ended, for a scenario file.
 
     Raises:
         ApiError: 404: there is no such call; 409: it has not ended.
@@ -136,7 +139,7 @@ def _simulated(db: sqlite3.Connection, played: PlayedCall) -> tuple[SimulatedCal
 
 
 def _continue(db: sqlite3.Connection, played: PlayedCall, now: datetime) -> PlayedCall:
-    """Write what has happened, and the outcome that follows from it."""
+    """Write a changed call, with its new outcome and its new end."""
     result, is_over = _simulated(db, played)
     outcome = outcome_of(result, call_id=played.call.call_id, placed_at=played.call.started_at)
     ends_at = now if is_over else now + SILENCE

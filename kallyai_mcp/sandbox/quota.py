@@ -3,7 +3,7 @@
 A call costs the length of its conversation, rounded up to a tenth of a minute, whatever its status; it counts from the
 moment it is placed. The period is the calendar month in UTC, or the calendar year on a yearly plan. A call is refused
 when the minutes or the calls of the plan are used up; the last call may exceed the minutes. The usage that an account
-starts with (`accounts.Account`) counts in every period, so that each account stays in the state that it shows.
+starts with (`accounts.Account`) counts in every period, so that each account always shows the same state.
 """
 
 import math

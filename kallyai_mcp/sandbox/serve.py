@@ -45,7 +45,7 @@ class _Server(uvicorn.Server):
         self._end = anyio.Event()
 
     def end(self) -> None:
-        """Make it shut down. uvicorn alone would notice only at its next tick, and each test waits for that."""
+        """Shut the server down at once. uvicorn alone would notice it only at its next tick, so tests would wait."""
         self.should_exit = True
         self._end.set()
 

@@ -27,7 +27,7 @@ _KEPT_REFUSALS = 1000
 
 @dataclass(eq=False)
 class _Wait:
-    """A request that waits, for the end of a call if `call_id` is not None."""
+    """A request that waits; if `call_id` is not None, it waits for the end of that call."""
 
     call_id: str | None
     scope: anyio.CancelScope
@@ -92,13 +92,13 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Answer all requests that wait for a call's end with 503. To be called on their event loop."""
+        """Answer all requests that wait with 503. Call it on their event loop."""
         self._stopped = True
         for wait in self._waits:
             wait.scope.cancel()
 
     def wake(self, call_id: str) -> None:
-        """End the waits for the end of a call, since that has changed. To be called on their event loop."""
+        """Wake the requests that wait for the end of a call, because it has changed. Call it on their event loop."""
         for wait in self._waits:
             if wait.call_id == call_id:
                 wait.is_woken = True

@@ -1,4 +1,4 @@
-"""Which calls the sandbox refuses, and with which code of the reference's "Error Code Reference".
+"""The rules for refusing calls, with the codes of the reference's "Error Code Reference".
 
 `CALL_RULES` lists the checks in their order.
 """

@@ -1,6 +1,7 @@
-"""A phone line to test agents against: the pytest fixture `kallyai_sandbox`, and what it gives.
+"""Tests of agents: the pytest fixture `kallyai_sandbox`, and the classes of its objects.
 
-pytest imports this package in every run where kallyai-mcp is installed, so nothing is imported before it is used.
+pytest imports this package in every run if kallyai-mcp is installed. So its modules are imported only when they are
+used.
 """
 
 from typing import TYPE_CHECKING, Any

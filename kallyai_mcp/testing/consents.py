@@ -1,4 +1,4 @@
-"""How the user agreed to each call: the audit trail of kallyai-mcp."""
+"""Reads from the audit trail of kallyai-mcp how the user agreed to each call."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from kallyai_mcp.settings import Settings
 _MOST_CALLS = 10_000
 
 GIVEN = frozenset({"form", "confirmation"})
-"""The values that mean the user's yes (`calls.policy.ConsentKind`)."""
+"""The kinds of consent in which the user themselves agreed (`calls.policy.ConsentKind`)."""
 
 
 def consents_of(env: Mapping[str, str]) -> dict[str, str]:
@@ -29,5 +29,5 @@ def consents_of(env: Mapping[str, str]) -> dict[str, str]:
                 found[record.idempotency_key] = entry.how or "none is recorded"
         return found
 
-    with ThreadPoolExecutor(1) as thread:  # the test may have an event loop of its own in this one
+    with ThreadPoolExecutor(1) as thread:  # in this thread, the test may have an event loop of its own
         return thread.submit(run_with_connection, Connection(Settings.from_env(env)), read).result()

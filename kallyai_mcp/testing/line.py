@@ -1,4 +1,4 @@
-"""A phone line of the sandbox: a test says what happens on it."""
+"""A phone line of the sandbox, on which a test decides what happens."""
 
 import re
 from datetime import date, time
@@ -10,17 +10,17 @@ from kallyai_mcp.sandbox.lines import Lines
 from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript, RefusalCode
 from kallyai_mcp.sandbox.simulator.scenario_file import expected
 
-__tracebackhide__ = True  # an error of a method is shown at the line of the test that calls it
+__tracebackhide__ = True  # pytest shows an error at the line of the test that calls a method here
 
 _KEPT = ("turns", "loses_the_answer", "seconds")
-"""What stays when a test says what the callee does."""
+"""The settings of a call that stay when a test sets what the callee does."""
 
 
 def check_number(number: str) -> str:
-    """Return a number as it is, if it is in E.164.
+    """Return `number`, if it is in E.164.
 
     Raises:
-        ValueError: It is not; no call would ever be to it.
+        ValueError: It is not in E.164, so no call could be placed to it.
     """
     if not re.fullmatch(E164, str(number)):
         raise ValueError(f"{number!r} is not a number in E.164, such as '+12025550142'")
@@ -28,20 +28,20 @@ def check_number(number: str) -> str:
 
 
 class Line:
-    """One number. Each method says what happens in calls to it, and returns the line, so that they can be joined.
+    """One number. Each method sets what happens in calls to it, and returns the line, so that calls can be chained.
 
         line = kallyai_sandbox.line("+12025550142")
         line.books(at="20:30")
         line.is_busy().then.books()
         line.says("One moment, please.").declines()
 
-    Until a test says something, the callee agrees to what is asked. A number, a time, a day, a refusal, or any other
-    value that is not possible raises `ValueError`, with one line that says what is.
+    Until a test sets something, the callee agrees to the request. A value that is not possible (a number, a time, a
+    day, a refusal, or any other) raises `ValueError`, with one line that says what is possible.
 
     Args:
         number: The number, in E.164.
         lines: The sandbox's lines.
-        index: Which call to the line the methods are about, from 0.
+        index: The call to the line for which the methods set something, from 0.
     """
 
     def __init__(self, number: str, lines: Lines, *, index: int = 0) -> None:
@@ -52,13 +52,13 @@ class Line:
     def books(
         self, *, at: str | time | None = None, on: str | date | None = None, ignores_instructions: bool = False
     ) -> "Line":
-        """The callee agrees to what is asked.
+        """The callee agrees to the request.
 
         Args:
-            at: The time that is free, such as "20:30"; every other time is taken, and this one is offered instead.
-            on: The day that is free, such as "2026-11-27"; in the same way.
-            ignores_instructions: KallyAI agrees to the other time although it was told not to (by `accept_other_time`),
-                to see what the agent makes of it. Otherwise nothing is booked then.
+            at: The time that is free, such as "20:30". Every other time is taken, and this one is offered instead.
+            on: The day that is free, such as "2026-11-27". Every other day is taken, and this one is offered instead.
+            ignores_instructions: KallyAI agrees to the other time even without `accept_other_time`, to test how the
+                agent reports it. By default, KallyAI does not agree then, and nothing is booked.
         """
         return self._does("agrees", at=at, on=on, ignores_instructions=ignores_instructions)
 
@@ -100,12 +100,12 @@ class Line:
 
     @property
     def then(self) -> "Line":
-        """What happens in the next call; what was said before is for one call only."""
+        """The line, for the next call to it: methods before `.then` set one call only."""
         self._set_calls([*self._calls()[: self._index + 1], {}])
         return Line(self.number, self._lines, index=self._index + 1)
 
     def _calls(self) -> list[dict[str, Any]]:
-        """What happens on the line now, call by call."""
+        """What is set for the line, call by call."""
         script = self._lines.of(self.number).model_dump(exclude_unset=True, include=set(LineScript.model_fields))
         return [script, *script.pop("then", ())]
 

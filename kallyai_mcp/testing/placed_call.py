@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PlacedCall:
-    """A call that was placed, whatever its client was told.
+    """A call that was placed, even if its client did not get the answer.
 
     Attributes:
         number: The number that was called, in E.164.
@@ -16,9 +16,9 @@ class PlacedCall:
         highlights: What was accomplished; None while it is in progress.
         transcript: Each turn of the conversation, as (speaker, words); the speaker is `AI` or `HUMAN`.
         calendar: The iCalendar file of what was booked; None if nothing was booked.
-        idempotency_key: The `Idempotency-Key` that it was placed with.
-        call_id: KallyAI's id.
-        started_at: When it was placed, aware.
+        idempotency_key: The `Idempotency-Key` of the request that placed it; None if there was none.
+        call_id: KallyAI's id of the call.
+        started_at: When it was placed, with a time zone (UTC).
     """
 
     number: str

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def kallyai_sandbox(tmp_path: Path) -> "Iterator[KallyAISandbox]":
-    """A KallyAI of the test's own, on this machine: signed in, with phone lines that the test sets.
+    """A KallyAI on this machine for one test: signed in, with phone lines that the test sets.
 
-    Nobody is called. Calls end at once unless the test says otherwise.
+    Nobody is called. Calls end at once, unless the test sets another duration.
     """
     try:
         from kallyai_mcp.testing.sandbox import running_sandbox

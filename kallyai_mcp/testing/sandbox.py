@@ -1,4 +1,4 @@
-"""The sandbox of one test: its address and account for the agent, its lines, and what was called."""
+"""The sandbox of one test: its address and account for the agent, its lines, and the calls that were placed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ from kallyai_mcp.testing.line import Line, check_number
 from kallyai_mcp.testing.placed_call import PlacedCall
 from kallyai_mcp.testing.story import tell
 
-__tracebackhide__ = True  # a failed assertion is shown at the line of the test
+__tracebackhide__ = True  # pytest shows a failed assertion at the line of the test
 
 _AT_ONCE = 1e9
-"""The speed with which a call of minutes lasts less than a microsecond."""
+"""The speed at which a call of several minutes lasts less than a microsecond."""
 
 
 class KallyAISandbox:
@@ -26,15 +26,15 @@ class KallyAISandbox:
 
     Args:
         app: The sandbox's application.
-        url: Where it is served.
-        home: The folder for what a server of kallyai-mcp keeps.
-        account_id: The account that is signed in, of the sandbox's accounts.
+        url: The URL at which it is served.
+        home: The folder for the data of a kallyai-mcp server (`KALLYAI_HOME`).
+        account_id: The sandbox's account that is signed in.
 
     Attributes:
         url: The base URL of the API, without a slash at its end.
         access_token: An access token of the account, with all scopes.
-        env: What a server's process needs, to be added to its environment: the API's URL, the access token, a folder of
-            its own, and `KALLYAI_CONFIRM=never`. Set that to `always` to test consent.
+        env: Variables to add to the environment of the server's process: the API's URL, the access token, a folder of
+            its own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM` to `always`.
     """
 
     def __init__(self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal") -> None:
@@ -66,7 +66,7 @@ class KallyAISandbox:
             The call, for more checks.
 
         Raises:
-            AssertionError: There was none, or there were several; the message tells what happened.
+            AssertionError: There was no such call, or there were several; the message tells what happened.
             ValueError: The number is not in E.164.
         """
         check_number(number)
@@ -79,7 +79,7 @@ class KallyAISandbox:
         """Check that no call was placed; with `number`, that none was placed to it.
 
         Raises:
-            AssertionError: There was one; the message tells what happened.
+            AssertionError: A call was placed; the message tells what happened.
             ValueError: The number is not in E.164.
         """
         if number is not None:
@@ -91,10 +91,12 @@ class KallyAISandbox:
     def assert_consented(self) -> None:
         """Check that the user agreed to each placed call, before it was placed.
 
-        The audit trail of kallyai-mcp says so: the server must have run with `env`, and have asked (`KALLYAI_CONFIRM`).
+        The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user
+        (`KALLYAI_CONFIRM`).
 
         Raises:
-            AssertionError: There was a call without the user's yes, or no call at all; the message tells what happened.
+            AssertionError: A call was placed without the user's consent, or no call at all; the message tells what
+                happened.
         """
         from kallyai_mcp.testing.consents import GIVEN, consents_of
 
@@ -134,7 +136,7 @@ def running_sandbox(home: Path) -> Iterator[KallyAISandbox]:
     """Serve a sandbox of its own, in a thread, while the block runs.
 
     Args:
-        home: The folder for what a server of kallyai-mcp keeps.
+        home: The folder for the data of a kallyai-mcp server (`KALLYAI_HOME`).
     """
     app = create_app(speed=_AT_ONCE)
     try:

@@ -11,7 +11,7 @@ from kallyai_mcp.testing.placed_call import PlacedCall
 def tell(
     calls: Sequence[PlacedCall], refused: Sequence[RefusedCall], consents: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Yield the lines of the story: every call that was asked for, in order, with what came of it.
+    """Yield lines that tell what happened: every call that was asked for, in order, with its outcome.
 
     Args:
         calls: The calls that were placed.
@@ -37,7 +37,7 @@ def tell(
 
 
 def _task(submission: Mapping[str, Any]) -> str:
-    """Return what a call was for, in words."""
+    """Return the callee and the task of a call, in words."""
     when = " ".join(str(submission[name]) for name in ("appointment_date", "appointment_time") if name in submission)
     people = f"for {submission['party_size']}" if "party_size" in submission else ""
     business = f" ({submission['business_name']})" if "business_name" in submission else ""

@@ -39,7 +39,16 @@ _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True)
 class Issuer:
-    """A simulated identity provider: the claims and the signature of its ID tokens."""
+    """A simulated identity provider.
+
+    Attributes:
+        name: The provider.
+        issuer: The `iss` of its ID tokens.
+        audience: The `aud` of its ID tokens.
+        algorithm: The `alg` of their signature (RFC 7518, section 3.1).
+        new_key: Creates a private key for it.
+        to_jwk: Returns a public key as a JWK (RFC 7517).
+    """
 
     name: Provider
     issuer: str

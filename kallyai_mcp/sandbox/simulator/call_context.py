@@ -54,7 +54,7 @@ class CallContext:
 
     @property
     def asked(self) -> Slot | None:
-        """The day and time that were asked for; None without a day. A change keeps what it does not name."""
+        """The day and time of the request; None without a day. A change that names only one of them keeps the other."""
         day, at = self.request.day, self.request.at
         if self.request.kind == "change" and self.known is not None and (day or at):
             return Slot(day or self.known.day, at or self.known.at)
@@ -187,7 +187,7 @@ class CallContext:
         return book.say(key, moment=self.moment(book, slot))
 
     def under(self, book: Phrasebook) -> str:
-        """Return in words what it is booked under: the user's name, else their number, else the calling number."""
+        """Return in words how the booking is found: by the user's name, else by their number, else by this number."""
         if self.request.name:
             return book.say("under.name", name=self.request.name)
         phone = self.request.shared_phone
@@ -228,7 +228,7 @@ def _party(book: Phrasebook, category: str, size: int | None) -> str:
     if size is None:
         return ""
     if size == 1:
-        # One comes alone to an appointment anyway.
+        # People usually come alone to an appointment, so nobody says "for 1".
         is_alone_anyway = category in (TaskCategory.CLINIC, TaskCategory.GENERAL)
         return "" if is_alone_anyway else book.say("party.one")
     return book.say("party", party=str(size))

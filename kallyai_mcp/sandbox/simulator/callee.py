@@ -14,7 +14,7 @@ from kallyai_mcp.sandbox.simulator.topics import is_service, parts_of, quantity_
 
 
 class Callee:
-    """The callee in one call. What it says is the same in every call to its number.
+    """The callee in one call. Its wording and its facts are the same in every call to its number.
 
     Args:
         context: The call.
@@ -53,7 +53,7 @@ class Callee:
         return Turn(does=does, says=Words(en=text, es=text), about=about, on=on, at=at)
 
     def _preliminaries(self) -> Iterator[Turn]:
-        """What the callee asks before it looks whether it can do what it is asked for."""
+        """The questions that the callee asks before it decides about the request."""
         request = self._context.request
         if request.kind == "booking":
             if request.missing:
@@ -131,7 +131,7 @@ class Callee:
         return self._taken(book, offer) if offer is not None else book.say("free")
 
     def _taken(self, book: Phrasebook, offer: Slot) -> str:
-        """Return an offer, after what was asked for and is taken; if no day was asked for, an offer alone."""
+        """Return the sentence that the requested time is taken, with the offer; without such a day, only the offer."""
         asked = self._context.asked
         if asked is None:
             return book.say("propose.dated", offer=self._context.moment(book, offer))
@@ -208,7 +208,7 @@ class Callee:
         return None
 
     def _price(self, book: Phrasebook, question: str) -> str:
-        """Return what something costs, which is the same however it is asked for, and as often as there are pieces."""
+        """Return what something costs. The price depends on the thing and the number of pieces, not on the wording."""
         asked = question if subject_of(question) else self._context.request.description
         each = 4 + number(self._context.number, subject_of(asked)) % 17
         return book.money(quantity_in(asked) * each * (10 if is_service(asked) else 1))

@@ -9,7 +9,7 @@ from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot
 
 Result = Literal["agreed", "declined", "needs_no_booking", "answered"]
-"""What the callee has said to the request."""
+"""The callee's answer to the request."""
 
 
 class Caller:
@@ -18,11 +18,11 @@ class Caller:
     Attributes:
         asked_question: The question of `additional_instructions` that the assistant has asked and the callee has not
             answered.
-        result: What the callee has said to the request; None as long as it has not.
+        result: The callee's answer to the request; None until it has answered.
         slot: The day and time that were agreed; None if none were.
         refused_offer: The last other time that the callee offered and the assistant did not accept.
-        answer: The callee's words, if it answered.
-        answers: What it said to the questions of `additional_instructions`, by question.
+        answer: The words of the callee's answer to the request.
+        answers: The callee's answers to the questions of `additional_instructions`, by question.
         was_given_orders: The callee gave orders to the assistant.
         said_more: The assistant has told the callee more than the request itself.
         told_extras: This included the `additional_instructions`.
@@ -74,7 +74,7 @@ class Caller:
             return [self._say("bye")]
         if not self._has_asked:
             self._has_asked = True
-            asks = self._context.request.kind == "question"  # nobody asks then whether there is more
+            asks = self._context.request.kind == "question"  # then the callee does not ask for notes
             return [*self._context.opening(), *(self._extras() if asks else [])]
         if self.asked_question is not None and turn.does in _ANSWERS:
             self.answers[self.asked_question] = words
@@ -140,7 +140,7 @@ class Caller:
         return [self._say("unknown")]
 
     def _notes(self) -> list[str]:
-        """What the callee should know beyond the request."""
+        """The sentences with what the callee should know in addition to the request."""
         request = self._context.request
         tells = request.kind == "booking" and not self._context.tells_wishes_early
         return [*(self._context.wishes() if tells else []), *self._extras()]

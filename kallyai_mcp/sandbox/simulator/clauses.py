@@ -1,4 +1,4 @@
-"""Splits a task into its clauses, and knows how one may begin before it says what to do."""
+"""Splits a task into its clauses, and has the patterns of words that may come before the task itself."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ POLITE: Final = (
     r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to"
     r"|(?:necesito|quiero|quisiera|me gustaria)(?: que(?: me| nos)?)?)\W+)*"
 )
-"""How a task may begin before it says what to do. Like all that is matched with `folded` text, without accents."""
+"""Words that may come before the task itself ("Please call them and …"). It matches `folded` text, without accents."""
 
 TELLS_PATTERN: Final = (
     r"(?:(?:tell|inform)(?: (?:them|him|her|the \w+))?(?: that| about)?|let (?:them|him|her|the \w+) know(?: that)?"
@@ -26,7 +26,7 @@ _SENTENCE_ENDS: Final = re.compile(
     r"(?<=[.!?])(?<!\bDr\.)(?<!\bDra\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSr\.)(?<!\bSra\.)(?<!\bSt\.)"
     r"(?<!\b[A-Z]\.)(?<!\bm\.)\s+"
 )
-"""Where a sentence ends; no abbreviation does."""
+"""The end of a sentence; the period of an abbreviation does not end one."""
 
 _NEXT_CLAUSE: Final = re.compile(
     r";\s+|(?:, (?:(?:and|but|so|y|pero|asi que) )?| (?:and|y) )(?=(?:(?:also|please|por favor|ademas),? )?"
@@ -34,13 +34,13 @@ _NEXT_CLAUSE: Final = re.compile(
     r"|have them|pregunt[ae]\w*|averigu[ae]\w*|consult[ae]\w*|pide(?:les|le)?|dime|avisame)\b)",
     re.IGNORECASE,
 )
-"""What stands between a clause and one that is said to the assistant."""
+"""The words between a clause and another one that gives the assistant a task."""
 
 _IF: Final = re.compile(r"(?:if|si)\b", re.IGNORECASE)
 
 
 def folded(text: str) -> str:
-    """Return a text of the same length without the accents of Spanish, which an ending can move ("pregúntales")."""
+    """Return `text` without the accents of Spanish, which an ending can move ("pregúntales"), at the same length."""
     return text.translate(_UNACCENTED)
 
 
@@ -50,7 +50,7 @@ def sentences(text: str) -> list[str]:
 
 
 def clauses(text: str) -> list[str]:
-    """Return the parts of a text that each are a task, or tell something: its sentences, and what they join."""
+    """Return the clauses of a text: its sentences, and the parts of a sentence that are a task each."""
     return [part for sentence in sentences(text) for part in _clauses_of(sentence)]
 
 

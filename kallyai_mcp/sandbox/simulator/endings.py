@@ -84,7 +84,7 @@ def _agreement(context: CallContext, slot: Slot, known: Agreement | None) -> Agr
 
 
 def _remark(context: CallContext, slot: Slot) -> str:
-    """Return what the highlights say about a time that was not the one asked for."""
+    """Return the sentence of the highlights about a time that differs from the requested one; "" if it does not."""
     written, asked = context.written, context.asked
     if slot == asked:
         return ""
@@ -109,7 +109,7 @@ def _declined(context: CallContext, caller: Caller) -> Ending:
 
 
 def _offered(context: CallContext, caller: Caller) -> str:
-    """Return a sentence about an offer that the assistant did not accept, with a space before it; or nothing."""
+    """Return the sentence about an offer that the assistant did not accept, after a space; "" if there is none."""
     if caller.refused_offer is None:
         return ""
     return " " + context.written.say("done.offered", offer=context.moment(context.written, caller.refused_offer))

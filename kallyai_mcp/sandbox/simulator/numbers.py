@@ -45,7 +45,7 @@ RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
 """One example for each rule about numbers. `validation` refuses them; they are not test numbers."""
 
 DOCUMENTED: Final[tuple[Line | RuleExample, ...]] = (*TEST_NUMBERS, *RULE_EXAMPLES)
-"""All of them, in the order of the documentation."""
+"""The test numbers and the examples of rules, in the order of the documentation."""
 
 _BY_NUMBER = {line.number: line for line in TEST_NUMBERS}
 

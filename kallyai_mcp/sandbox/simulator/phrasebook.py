@@ -15,7 +15,7 @@ from babel.numbers import format_currency, get_currency_name, get_territory_curr
 from kallyai_mcp.sandbox.simulator import spanish_times
 
 _SPANISH: Final = (("+1", "es_US"), ("+52", "es_MX"))
-"""The locales of Spanish by country code; all other numbers are written as in Spain."""
+"""The locales of Spanish by country code; for all other numbers, the formats are those of Spain."""
 _WORLD: Final = "001"  # the region of numbers without a country; it has no currency
 
 
@@ -47,7 +47,7 @@ class Phrasebook:
         """Return the phrase of `key` with `facts` inserted."""
         wordings = phrases()[key][self.language]
         text = wordings[number(self._seed, key) % len(wordings)].format(**facts)
-        return text.replace(" m..", " m.")  # of "p. m." before a period
+        return text.replace(" m..", " m.")  # after "p. m.", no second period
 
     def quote(self, text: str) -> str:
         """Return `text` in the language's quotation marks, without its final period."""

@@ -1,9 +1,9 @@
-"""Says a task in the words of somebody who speaks for the user, instead of reading it aloud.
+"""Puts a task into the words of an assistant that speaks for the user, so that it need not read the task aloud.
 
-The task is addressed to the assistant ("Ask them whether they are open, I want to come by bike"). On the phone the
-assistant speaks for the user, as an interpreter does ("I'd like to know whether you are open, I want to come by bike"):
-what the user says of themselves stays as it is, and what is said of the callee is said to it. In Spanish, the third
-person is right for the callee too, so only the beginning of a sentence changes.
+The task is addressed to the assistant: "Ask them whether they are open, I want to come by bike". On the phone, the
+assistant says: "I'd like to know whether you are open, I want to come by bike". "I" stays, because the assistant speaks
+for the user. "They" becomes "you", because it means the callee. In Spanish, "usted" takes the third person, so only the
+beginning of a sentence changes.
 """
 
 import re
@@ -48,7 +48,7 @@ _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("es", TELLS_PATTERN, "Llamo para decirles que"),
     ("es", rf"(?P<stem>{_STEMS_ES})ar?\b", "Quisiera {stem}ar"),
 )  # fmt: skip
-"""How a task begins, and how the sentence on the phone does, by the language of both."""
+"""The language, how a task begins, and how the assistant's sentence on the phone begins instead."""
 
 _BEGINNINGS: Final = tuple(
     (language, re.compile(POLITE + pattern, re.IGNORECASE), opening) for language, pattern, opening in _OPENINGS
@@ -62,10 +62,10 @@ _THEY: Final = re.compile(rf"\b(?:{'|'.join(_TO_THE_CALLEE)})\b", re.IGNORECASE)
 _THINGS: Final = re.compile(
     r"\b(?!(?:is|was|does|has|this|its|always|yes|hours)\b)[a-z]+[^\Wsu]s\b.*\w.* ", re.IGNORECASE
 )
-"""A plural, and a word after it: what "they" means then, as in "the shoes I bought, because they don't fit"."""
+"""A plural, with another word after it. "They" then means the things: "the shoes I bought, because they don't fit"."""
 
 _USER: Final = re.compile(r"\bthe (?:user|customer|client)\b", re.IGNORECASE)
-"""Somebody else that "they" can mean."""
+"""The user as a third person; "they" may mean the user then."""
 
 _INFINITIVE_ES: Final = re.compile(r"\w+(?:ar|er|ir)\b", re.IGNORECASE)
 
@@ -79,25 +79,25 @@ _STATEMENT: Final = {
         r"(?:mis?|nuestr\w+|el|la|los|las|una?|es|se|su|sus|hay|no|me|nos|ya|\w+(?:o|oy|é|í|mos))\b", re.IGNORECASE
     ),
 }
-"""How a sentence begins that gives the assistant no task."""
+"""The beginning of a sentence that gives the assistant no task."""
 
 _CONDITION: Final = {
     "en": re.compile(r"(?:(?:and|also|then|otherwise),? |if [^,]+, )", re.IGNORECASE),
     "es": re.compile(r"(?:(?:y|además|también|luego),? |si [^,]+, )", re.IGNORECASE),
 }
-"""What may stand before a task in a sentence that is not the first one."""
+"""Words that may come before a task in a later sentence."""
 
 _QUESTION: Final = re.compile(r"[?¿]")
 
 _CALL: Final = re.compile(r"(?:please |por favor,? )?(?:call|phone|llam[ae]\w*)\b(?! me\b)[^,;]*", re.IGNORECASE)
-"""Says only who is to be called."""
+"""A clause that says only who should be called."""
 
 _PASSED_ON: Final = re.compile(
     r"(?:please )?(?:(?:tell|inform|remind)(?: them)?|mention|say|let them know|request"
     r"|di(?:les?)?|menciona|avisa\w*|pide)\b(?: that\b| que\b)? ",
     re.IGNORECASE,
 )
-"""How an instruction begins that says what to pass on."""
+"""The beginning of an instruction that says what to pass on."""
 
 
 def rephrase(description: str, language: str) -> str | None:
@@ -122,7 +122,7 @@ def rephrase_question(description: str, language: str) -> str | None:
 
 
 def _rephrase_clause(clause: str, language: str) -> str | None:
-    """Return a clause as a sentence; empty if it only says that the callee is to be told what was said before."""
+    """Return a clause as a sentence; "" if it only says that the callee should be told what was said before."""
     if (question := rephrase_question(clause, language)) is not None:
         return question
     for spoken, pattern, opening in _BEGINNINGS:
@@ -157,7 +157,7 @@ def is_statement(text: str, language: str) -> bool:
 
 
 def is_in(language: str, text: str) -> bool:
-    """Whether nothing shows that a text is in the other one of the two languages."""
+    """Whether a text may be in this language: nothing shows that it is in the other one."""
     other = "en" if language == "es" else "es"
     begins = (pattern for spoken, pattern, _ in _BEGINNINGS if spoken == other)
     return not (is_statement(text, other) or any(pattern.match(folded(text)) for pattern in begins))

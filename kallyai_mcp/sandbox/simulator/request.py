@@ -40,7 +40,7 @@ _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
 """What a description is for, by how it begins."""
 _BOOKABLE: Final = _regex(rf"\b(?:book\w*|reserv\w*|schedul\w+|{THINGS})\b")
 _OTHER_CHANGE: Final = _regex(POLITE + r"(?:change|cambi\w*)\b[^,;]*\b(?:to|into|al?|por)\b")
-"""A change that names what else it is changed to, if it names no time."""
+"""A change of something else than the time, such as "change it to a window table"."""
 _DELIVERY: Final = _regex(r"\b(?:deliver\w*|ship\w*|send|entreg\w*|env[ií]\w*|lleven?|domicilio)\b")
 _DIRECT_QUESTION: Final = _regex(r"[?¿]")
 
@@ -76,12 +76,12 @@ class Request:
         extras: The `additional_instructions` to pass on.
         questions: The `additional_instructions` that are questions to ask, and those in the task of another kind.
         kind: What the call is for.
-        names_day: The description says the day, or the time.
-        is_delivered: What is ordered is to be delivered.
-        needs_time: A booking is to be moved, and nothing says to when.
+        names_day: The description names the day or the time.
+        is_delivered: The ordered things should be delivered.
+        needs_time: A booking should be moved, and the submission does not name the new time.
         keeps_time: An instruction says that no other day or time may be agreed to.
         leaves_no_message: An instruction says that no message may be left.
-        tells: It only tells the callee something.
+        tells: The task only tells the callee something.
         only_asks: An instruction says that nothing may be agreed to.
         keeps_name: An instruction says that the user's name may not be given.
         keeps_phone: An instruction says that the user's number may not be given.

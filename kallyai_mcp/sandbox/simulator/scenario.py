@@ -33,7 +33,7 @@ Does = Literal[
     "is_terminated",
     "is_played",
 ]
-"""What the callee does. Whatever is not a conversation ends with the status of that name in the reference.
+"""What the callee does. A value that is not a conversation, such as `is_busy`, sets the status of the call.
 
 `is_played`: a person or a program plays the callee, see `play_endpoints`; until somebody picks up, nobody answers.
 """
@@ -100,7 +100,7 @@ class _Strict(BaseModel):
 
 
 class Words(_Strict):
-    """A text in both languages of calls. Where one text is given instead, it is used in both."""
+    """A text in both languages of calls. If a single text is given, it is used for both."""
 
     en: str = Field(min_length=1, description="In English")
     es: str = Field(min_length=1, description="In Spanish")
@@ -129,7 +129,7 @@ TurnKind = Literal[
     "says_goodbye",
     "hangs_up",
 ]
-"""What a turn of the callee is, which decides what the assistant replies."""
+"""The kind of a turn of the callee; it decides the assistant's reply."""
 
 Detail = Literal["name", "phone", "party", "time", "notes"]
 """What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
@@ -217,7 +217,7 @@ class Scenario(_Strict):
 
 
 class LineScript(Scenario):
-    """What happens on a line: in the first call, and then in those after it."""
+    """What happens on a line: in the first call, and in the calls after it."""
 
     then: tuple[Scenario, ...] = Field(
         (), max_length=100, description="What happens in the calls after the first one; the last one is for all others"

@@ -1,4 +1,4 @@
-"""Simulates a call: from a submission, and what the callee says, to a transcript, an outcome, and an appointment."""
+"""Simulates a call: makes a transcript, an outcome, and an appointment from a submission and what the callee does."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from kallyai_mcp.sandbox.simulator.submission import Submission
 
 @dataclass(frozen=True)
 class CallFacts:
-    """What a simulation depends on, beside what the callee does.
+    """The facts on which a simulation depends, in addition to what the callee does.
 
     Attributes:
         submission: What to do; `validation.check` has accepted it. `language` is `en` if it is None, and
@@ -70,7 +70,7 @@ def play(facts: CallFacts, turns: Iterable[Turn]) -> tuple[SimulatedCall, bool]:
 
 
 def expected_turn(facts: CallFacts, turns: Iterable[Turn]) -> TurnKind:
-    """Return what the callee of a call that is played would likely do next."""
+    """Return what the callee of a played call would likely do next."""
     caller = Caller(_context(facts, Scenario()))
     _converse(caller, turns)
     return caller.expects

@@ -11,7 +11,7 @@ _WORDS: Final = (
 _SMALL: Final = tuple(_WORDS.split())
 _TENS: Final = {3: "treinta", 4: "cuarenta", 5: "cincuenta"}
 _PARTS_OF_DAY: Final = ((6, "de la madrugada"), (12, "de la mañana"), (13, "del mediodía"), (20, "de la tarde"))
-"""The hour at which each part of the day ends; what is left is the night."""
+"""The hour at which each part of the day ends; the rest of the day is the night."""
 
 
 def in_words(at: time) -> str:

@@ -1,4 +1,4 @@
-"""What a question asks about: its parts, the topic of each, and the thing that a price is for."""
+"""Finds out what a question is about: its parts, the topic of each part, and the thing whose price is asked for."""
 
 import re
 from math import prod
@@ -8,7 +8,7 @@ from kallyai_mcp.sandbox.simulator.clauses import clauses
 from kallyai_mcp.sandbox.simulator.wishes import THINGS
 
 Topic = Literal["booking", "hours", "duration", "price", "ready", "stock", "place", "free", "when", "unsure", "yes"]
-"""`booking` is the user's own; `unsure` is asked for in a way that yes or no does not answer."""
+"""The topic of a question. `booking`: the user's own booking; `unsure`: none of these, but not a yes-or-no question."""
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -63,7 +63,7 @@ _NO_SUBJECT: Final = re.compile(
     r"|al|compra|con|costar|cu[aá]nto|cuestan?|de|del|el|encargar?|en|es|las?|los?|mi|para|pedir|pide|por|precios?"
     r"|pregunta|qu[eé]|quisiera|saber|se|si|son|su|tienen?|un[ao]?s?|valen?)"
 )
-"""Words that do not say what a price is for."""
+"""Words of a question about a price that do not name the thing."""
 
 
 def parts_of(question: str) -> list[str]:
@@ -79,7 +79,7 @@ def topic_of(question: str) -> Topic:
 
 
 def subject_of(text: str) -> str:
-    """Return the things that a question or an order is about, however it is put; empty if it names none."""
+    """Return the things that a question or an order is about, in any wording the same; "" if it names none."""
     words = {word.removesuffix("s") for word in _WORDS.findall(text.lower()) if not _NO_SUBJECT.fullmatch(word)}
     return " ".join(sorted(words))
 
@@ -122,4 +122,4 @@ _QUANTITY: Final = _regex(
     rf"\b{_NUMBER}(?= (?!(?:[ap]\.?m|o'clock|minutes?|hours?|days?|years?|people|on|at|in|and|to|of"
     r"|minutos?|horas?|d[ií]as?|años?|personas?|de|el|y|a|en)\b)[^\W\d_])"
 )
-"""A number before what is counted; no time, no length of time, no number of people."""
+"""A number before the thing that is counted; no time, no length of time, no number of people."""

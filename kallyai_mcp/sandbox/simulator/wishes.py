@@ -1,4 +1,4 @@
-"""Understands what a task wants that books something: what is booked, and what is wanted beyond the fields."""
+"""Reads the description of a booking: what is booked, and what is wanted in addition to the fields."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox.simulator.times_in_text import DAY
 THINGS: Final = (
     r"(?:tables?|rooms?|appointments?|reservations?|bookings?|visits?|mesas?|habitaci[oó]n\w*|citas?|reservas?)"
 )
-"""What can be booked."""
+"""Words for things that can be booked."""
 
 _BOOKING: Final = {
     "en": re.compile(
@@ -46,16 +46,17 @@ _SAID: Final = {
         re.IGNORECASE,
     ),
 }
-"""Parts of a booking's description that the assistant says anyhow."""
+"""Parts of a booking's description that the assistant says in any case, from the fields."""
 
 
 class Wish(NamedTuple):
-    """What a booking's description wants beyond its fields.
+    """What a booking's description wants in addition to the fields.
 
     Attributes:
-        words: What is said of the thing that is booked, such as "by the window"; empty if nothing is.
-        kind: What these words are: what it is for, how it should be, a sentence of its own, or the thing itself.
-        besides: Sentences that are said besides; empty if there are none.
+        words: The words about the thing that is booked, such as "by the window"; "" if there are none.
+        kind: The kind of these words: `for` (what the booking is for), `how` (how the thing should be), `that` (a
+            sentence of its own), or `what` (the thing itself).
+        besides: Other sentences for the callee; "" if there are none.
     """
 
     words: str
@@ -69,12 +70,12 @@ def is_booking(clause: str) -> bool:
 
 
 def wish_of(description: str, language: str, *, said: Sequence[str], knows_party: bool, knows_day: bool) -> Wish | None:
-    """Return what a booking's description wants beyond its fields; None if it can't be put into other words.
+    """Return what a booking's description wants in addition to the fields; None if it can't be put into other words.
 
     Args:
         description: The `task_description`, on one line.
         language: The language of the call.
-        said: What the assistant says anyhow: the name of the business, the `time_preference_text`.
+        said: Texts that the assistant says in any case: the name of the business, the `time_preference_text`.
         knows_party: The submission has the number of people.
         knows_day: The submission has the day.
     """
@@ -127,11 +128,11 @@ _ARTICLE: Final = re.compile(r"(?:an?|the|el|los?|las?|una?)\b", re.IGNORECASE)
 _ADJECTIVE_ES: Final = re.compile(
     rf" (?!(?:{_PREPOSITIONS['es'].pattern}|{_ARTICLE.pattern}|(?:para|por|que|y|hoy|mañana)\b))\w", re.IGNORECASE
 )
-"""What stands after a Spanish noun that says what it is like ("mesa tranquila")."""
+"""An adjective after a Spanish noun ("mesa tranquila")."""
 
 
 def people_in(description: str) -> int | None:
-    """Return for how many people a booking's description wants something ("two seats"); None if it does not say so."""
+    """Return the number of people in a booking's description ("two seats"); None if it does not name one."""
     match = _PEOPLE.search(description)
     if match is None:
         return None
@@ -154,7 +155,7 @@ _PEOPLE: Final = re.compile(
 
 
 def names_time(text: str) -> bool:
-    """Whether a text says when something should be."""
+    """Whether a text names a time or a day, also roughly."""
     return any(pattern.search(text) for pattern in (_SAID["when"], _WHEN))
 
 
@@ -166,7 +167,7 @@ _WHEN: Final = re.compile(
 
 
 def is_time_in_other_language(text: str, language: str) -> bool:
-    """Whether a `time_preference_text` is in the language that is not spoken in the call."""
+    """Whether a `time_preference_text` is in the other language, which is not that of the call."""
     return bool(_TIME_WORDS["en" if language == "es" else "es"].search(text))
 
 
