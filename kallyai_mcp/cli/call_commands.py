@@ -41,7 +41,7 @@ def _about_calls(command: Callable[..., None]) -> Callable[..., Any]:
 
     NÚMERO empieza por + y el prefijo del país. TAREA dice qué debe conseguir la llamada; puede leerse en voz alta.
 
-    Ves la llamada antes de que se haga, y se te pide un sí. Es una llamada de verdad a otra persona. El código de
+    Ves la llamada y se te pregunta si hacerla. Es una llamada de verdad a otra persona. El código de
     salida es 0 si la conversación tuvo lugar o la llamada está programada, 1 si no se llamó a nadie, 3 si no se
     localizó a nadie o la llamada se cortó, y 4 si no se sabe el resultado.
 
@@ -136,7 +136,7 @@ def call(run: Run, /, *, yes: bool, redial: bool, **arguments: Any) -> None:
 
     NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
 
-    You see the call before it is placed, and are asked for a yes. It is a real call to another person. The exit code is
+    You see the call and are asked whether to place it. It is a real call to another person. The exit code is
     0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if nobody was reached or
     the call broke off, and 4 if the outcome is not known.
 

@@ -23,7 +23,7 @@ def list_clients(name: str) -> None:
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
         say_localized(
-            "No client was found here. These can be named all the same:",
+            "No client was found here. You can still name one of these:",
             "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
         )
     rows = []
@@ -189,7 +189,7 @@ def _name_settings(client: Client) -> None:
         given = ", ".join(names)
         say_localized(
             f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
-            "what it needs belongs into the entry's env.",
+            "put those that it needs into the entry's env.",
             f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "
-            "ellos; los que necesite deben estar en env de la entrada.",
+            "ellos; pon en el env de la entrada los que necesite.",
         )

@@ -127,8 +127,8 @@ def _read_settings() -> Settings | SettingsError:
 @serve_on_sandbox
 @speed_option(
     10,
-    "How many times faster than real calls the sandbox's calls are.",
-    "Cuántas veces más rápidas que las reales son las llamadas del entorno de pruebas.",
+    "The speed of the sandbox's calls; 1 is that of real calls.",
+    "La velocidad de las llamadas del entorno de pruebas; 1 es la de las llamadas reales.",
 )
 @click.pass_obj
 def serve(

@@ -87,7 +87,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
             say(f"  {set_variable(name, value)}")
         say("  kallyai-mcp login")
-        say_localized("A line for each call follows.", "Sigue una línea por cada llamada.")
+        say_localized("Each call is shown here in one line.", "Cada llamada se muestra aquí en una línea.")
 
     def report(line: "Words") -> None:
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")

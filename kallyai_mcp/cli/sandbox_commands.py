@@ -25,7 +25,9 @@ from kallyai_mcp.languages import localized
     type=click.Path(dir_okay=False, path_type=Path),
 )
 @speed_option(
-    1, "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
+    1,
+    "The speed of the calls; 1 is that of real calls.",
+    "La velocidad de las llamadas; 1 es la de las llamadas reales.",
 )
 @option(
     "--scenarios",
@@ -64,7 +66,9 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
     is_flag=True,
 )
 @speed_option(
-    20, "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
+    20,
+    "The speed of the calls; 1 is that of real calls.",
+    "La velocidad de las llamadas; 1 es la de las llamadas reales.",
 )
 def demo(*, verbose: bool, speed: float) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""
