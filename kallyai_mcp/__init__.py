@@ -1,3 +1,3 @@
-"""The telephone for AI agents: an MCP server in front of KallyAI's phone-call service."""
+"""An MCP server that lets AI agents make phone calls with KallyAI's service."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Work that goes on while something else is done; this module imports nothing of the package."""
+"""Runs work in the background of a block. This module imports nothing of the package."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -8,11 +8,11 @@ import anyio
 
 
 @asynccontextmanager
-async def beside(work: Callable[..., Coroutine[Any, Any, object]], *arguments: object) -> AsyncIterator[None]:
-    """Run `work` while the block runs, and cancel it at the end. An error of the block is raised as it is.
+async def background_task(work: Callable[..., Coroutine[Any, Any, object]], *arguments: object) -> AsyncIterator[None]:
+    """A context that runs `work` until the end of the block. An error of the block is raised unchanged.
 
     Args:
-        work: Must raise no error.
+        work: An async function that raises no error. It is canceled at the end.
         arguments: Its arguments.
     """
     failure: Exception | None = None

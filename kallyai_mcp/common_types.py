@@ -1,28 +1,33 @@
-"""Types, names, and one rule that packages share which may not import each other; this module imports none of them."""
+"""What packages share that may not import each other. This module imports nothing of the package."""
 
 from typing import Final, Literal, NamedTuple, Protocol
 
 Confirm = Literal["auto", "always", "never"]
-"""When to ask the user before a call: `auto` only if the call has a risk flag."""
+"""When to ask the user before a call. `auto`: only if the call has a risk flag."""
 
 LogFormat = Literal["text", "json"]
 """The format of the log on stderr: text for people, or one JSON object per line."""
 
-
 SIGN_IN_CLAIM: Final = "sign_in"
-"""The claim of a verified bearer token that names the sign-in from which it comes."""
+"""The claim of a verified bearer token that has the id of its sign-in."""
 
 REVOKED_SIGN_IN: Final = "oauth_revoked"
-"""The kind of the shared values that say which sign-ins were revoked."""
+"""The kind of the shared values (`SharedValues`) whose names are the ids of revoked sign-ins."""
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can be sent as a bearer token: printable ASCII without spaces."""
+    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 class PostAnswer(NamedTuple):
-    """The answer to a POST: its status, the beginning of its body, and the seconds of its `Retry-After`."""
+    """The answer to a POST.
+
+    Attributes:
+        status: The HTTP status.
+        body: The beginning of the body.
+        retry_after: The seconds of its `Retry-After`; None without one.
+    """
 
     status: int
     body: bytes = b""
@@ -33,9 +38,9 @@ class RateLimit(Protocol):
     """A limit on how often each caller may do something."""
 
     def acquire(self, caller: str) -> float:
-        """Count one use by `caller` if it is allowed; returns 0 if it was, else the seconds until it will be."""
+        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
         ...
 
     def peek(self, caller: str) -> float:
-        """Return what `acquire` would, but count nothing."""
+        """Return what `acquire` would return, but count nothing."""
         ...

@@ -1,4 +1,4 @@
-"""The languages that this program writes; this module imports nothing of the package."""
+"""The languages of this program's texts, English and Spanish. This module imports nothing of the package."""
 
 import os
 import re
@@ -10,22 +10,22 @@ from typing import Any, Literal
 Language = Literal["en", "es"]
 
 _chosen: list[Language] = []
-"""The languages of `speaking`, the innermost last; the same in all threads of this process."""
+"""The languages of the open `use_language` contexts, the innermost last, for all threads of this process."""
 
 
 def localized(english: str, spanish: str) -> str:
-    """The one of two texts that is in the language of the person at this terminal, or of `speaking`."""
+    """One of two texts: the one in the language of `use_language`, or else of the person at this terminal."""
     return spanish if (_chosen[-1] if _chosen else reader_language()) == "es" else english
 
 
 def invalid(english: str, spanish: str) -> ValueError:
-    """An error whose message is the one of two texts that `localized` chooses."""
+    """An error whose message is one of two texts, as `localized` chooses it."""
     return ValueError(localized(english, spanish))
 
 
 @contextmanager
-def speaking(language: Language) -> Iterator[None]:
-    """Have `localized` take this language within, such as English for JSON."""
+def use_language(language: Language) -> Iterator[None]:
+    """A context in which `localized` chooses texts in this language, such as English for JSON."""
     _chosen.append(language)
     try:
         yield
@@ -50,8 +50,8 @@ def reader_language(
 
     Args:
         platform: As `sys.platform`.
-        environ: The environment's variables; LC_ALL, LC_MESSAGES, or LANG name the language (POSIX, section 8.2).
-        of_windows: Returns the language of Windows' own texts, such as "es_ES"; asked if no variable names one.
+        environ: The environment variables. LC_ALL, LC_MESSAGES, or LANG has the language (POSIX, section 8.2).
+        of_windows: Returns the language of Windows' own texts, such as "es_ES"; called if no variable has one.
     """
     named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
     if not named and platform == "win32":
@@ -60,14 +60,14 @@ def reader_language(
 
 
 def page_language(accepted: str) -> Language:
-    """The language of a page for a browser that sends this Accept-Language header."""
-    return preferred(accepted) or "en"
+    """The language of a page for a browser with this Accept-Language header; English if it names neither."""
+    return preferred_language(accepted) or "en"
 
 
-def preferred(accepted: str) -> Language | None:
-    """The language that an Accept-Language header, or one language tag, prefers; None if it names neither.
+def preferred_language(accepted: str) -> Language | None:
+    """The preferred language in an Accept-Language header (RFC 9110, section 12.5.4), or in one language tag.
 
-    RFC 9110, section 12.5.4.
+    None if it names neither English nor Spanish.
     """
     weights = {"en": 0.0, "es": 0.0}
     for part in accepted.lower().split(","):

@@ -1,8 +1,8 @@
 """The log on stderr, as text or JSON lines, and the ids that connect its lines to a request.
 
-Nothing that is logged, by this program or a library, contains tokens, phone numbers, or the messages of exceptions,
-which may quote anything: arguments, names, a transcript. The debug logs of libraries that log whole messages are off.
-Names can't be recognized, so this program never logs them.
+No line, of this program or of a library, contains a token, a phone number, or the message of an exception, which may
+quote arguments, names, or a transcript. The debug logs of libraries that log whole messages are off. Names of people
+can't be recognized, so this program never logs them.
 """
 
 import logging
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 CORRELATION_HEADER = "X-Correlation-Id"
-"""The HTTP header whose value becomes the correlation id of a request, if it is a valid one."""
+"""The HTTP header with the correlation id of a request, if its value is a valid one."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ _LIBRARY_LEVELS = {
     "httpcore": logging.INFO,
     "hpack": logging.INFO,
 }
-"""The lowest level that is logged of a library. Below it, they log headers or whole messages with arguments and
-transcripts, and the MCP SDK logs the text of each tool error."""
+"""The lowest level that is logged, by logger of a library. Below it, these libraries log headers, whole messages with
+arguments and transcripts, or the text of each tool error."""
 
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
@@ -66,9 +66,9 @@ _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def redact(text: str) -> str:
-    """A text with `[token]` in place of secrets, and with only the last two digits of phone numbers (7 digits or more).
+    """A text with `[token]` in place of each secret, and `+1…34` or `…34` in place of each phone number.
 
-    They become `+1…34` or `…34`. To redact it again changes nothing.
+    Seven digits or more count as a phone number. Redacting the result again changes nothing.
     """
     secret, number = _patterns()
     return number.sub(_shorten_number, secret.sub(_hide_secret, text))
@@ -76,7 +76,7 @@ def redact(text: str) -> str:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Compiled with the first line that is logged, because compiling takes long enough to delay the start."""
+    """The compiled patterns. They are compiled for the first line of the log, because that would delay the start."""
     return re.compile(_CREDENTIALS, re.VERBOSE | re.IGNORECASE), re.compile(_NUMBER, re.VERBOSE)
 
 
@@ -95,7 +95,7 @@ def _shorten_number(found: re.Match[str]) -> str:
 
 @dataclass
 class _Request:
-    """A request in progress: its correlation id, and why it failed, if a tool noted that."""
+    """A request in progress: its correlation id, and the error's code and correlation id of `note_failure`."""
 
     correlation_id: str
     code: str | None = None
@@ -112,7 +112,12 @@ def correlation_id() -> str | None:
 
 
 def note_failure(code: str, api_correlation_id: str | None = None) -> None:
-    """Notes why the current request fails; `Correlation` logs it, and the service's own correlation id, afterwards."""
+    """Note why the current request fails, for the line that `Correlation` logs.
+
+    Args:
+        code: The code of the error.
+        api_correlation_id: The service's id for the request that failed, if there is one.
+    """
     request = _request.get()
     if request is not None:
         request.code, request.api_correlation_id = code, api_correlation_id
@@ -126,7 +131,7 @@ class Correlation:
     """
 
     async def __call__(self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext") -> "HandlerResult":
-        """Handles a message; all log lines until it returns have its id, also those of tasks that it starts."""
+        """Handle a message. All lines that it logs have its id, also those of tasks that it starts."""
         from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
         request = _Request(_given_id(ctx.request) or uuid.uuid4().hex[:12])
@@ -170,11 +175,11 @@ def _log_failure(ctx: "ServerRequestContext[Any, Any]", request: _Request, code:
 
 
 def _redacted(record: logging.LogRecord) -> logging.LogRecord:
-    """A new record with only what a log may hold, for a formatter that writes everything it finds.
+    """A new record with only what may be logged, because formatters write everything that a record has.
 
     Returns:
-        A record with the message on one line, redacted; with `correlation_id`, `api_correlation_id`, `code` and `tool`
-        if there are any; and with the types and tracebacks of `exception` and its causes, the last one first.
+        A record with the redacted message on one line. It has `correlation_id`, `api_correlation_id`, `code`, and
+        `tool` if they are known, and in `exception` the types and tracebacks of an exception and its causes.
     """
     ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
     fields: dict[str, Any] = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
@@ -190,7 +195,7 @@ def _redacted(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _with_causes(error: BaseException) -> list[BaseException]:
-    """An exception and its causes, the last one first."""
+    """An exception and its causes: the exception first, and then always the cause of the one before."""
     chain: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in chain:
@@ -200,7 +205,7 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 
 
 def _lines_of_code(traceback: TracebackType | None) -> list[str]:
-    """A traceback, outermost line first, without the folders of this machine."""
+    """The lines of a traceback, the outermost call first, without the folders of this machine."""
     return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(traceback)]
 
 
@@ -254,9 +259,12 @@ def configure(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Sets up the log of this process, on stderr if no `stream` is given; `level` is the lowest that is logged.
+    """Set up the log of this process. Call it before the server is built, so that the MCP SDK does not set up its own.
 
-    Call it before the server is built, so that the MCP SDK does not set up its own.
+    Args:
+        level: The lowest level that is logged.
+        format: The format of the lines.
+        stream: Where they are written; None for stderr.
     """
     root = logging.getLogger()
     for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:

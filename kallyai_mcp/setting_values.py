@@ -1,6 +1,7 @@
-"""Reads the values of settings: each function takes a text that is not empty, and returns the value.
+"""Reads the values of settings. Each function takes a text that is not empty, and returns the value.
 
-All raise `ValueError`. Its message follows the setting's name, and says what the setting takes; it repeats no secret.
+Each raises `ValueError` with a message, in the reader's language, that stands after the setting's name: what the
+setting takes. It quotes no secret.
 """
 
 import re
@@ -15,11 +16,11 @@ from kallyai_mcp.languages import invalid, localized
 
 _PYTHON = "python" if sys.platform == "win32" else "python3"
 MAKE_KEY = f'{_PYTHON} -c "import secrets; print(secrets.token_hex(32))"'
-"""The command that prints a key, in every shell of this system; many systems have no `python` but `python3`."""
+"""A command that prints a key, in every shell of this system. Many systems have no `python`, but only `python3`."""
 
 _SHORTEST_SECRET = 16
 _FEWEST_BYTES = 8
-"""How many different bytes a random key has at the least; a placeholder, such as zeros only, has fewer."""
+"""The fewest different bytes in a random key. A placeholder, such as only zeros, has fewer."""
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -29,7 +30,7 @@ _PORT = r"(?::(?:\*|[0-9]{1,5}))?"
 
 
 def one_of(choices: object) -> Callable[[str], Any]:
-    """A function that reads one of the texts of a `Literal`, in any case."""
+    """A function that reads one of the texts of the `Literal` `choices`; upper and lower case are equal."""
     by_lower_case = {choice.lower(): choice for choice in get_args(choices)}
 
     def read(text: str) -> Any:
@@ -61,14 +62,14 @@ def amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float
 
 
 def switch(text: str) -> bool:
-    """On or off."""
+    """A switch: on (1, true, yes) or off (0, false, no)."""
     if text.lower() not in _TRUE | _FALSE:
         raise invalid(f"{text!r} is neither 1 nor 0", f"{text!r} no es ni 1 ni 0")
     return text.lower() in _TRUE
 
 
 def number_of_calls(text: str) -> int:
-    """How many calls may be placed."""
+    """A number of calls."""
     if not re.fullmatch("[0-9]{1,6}", text):
         raise invalid(
             f"{text!r} is not a number of calls from 0 to 999999",
@@ -78,14 +79,14 @@ def number_of_calls(text: str) -> int:
 
 
 def rate(text: str) -> str:
-    """Requests per unit of time."""
+    """A number of requests per unit of time, such as 300/minute."""
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", text):
         raise invalid(f"{text!r} is not a rate such as 300/minute", f"{text!r} no es una frecuencia como 300/minute")
     return text
 
 
 def token(text: str) -> str:
-    """A secret or a name that is sent in a header."""
+    """A secret or a name that is sent in a header: printable ASCII without spaces."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise invalid(
             "not a token: it has spaces or characters beyond ASCII",
@@ -95,7 +96,7 @@ def token(text: str) -> str:
 
 
 def shared_secret(text: str) -> str:
-    """A token that keeps others out."""
+    """A secret that clients must send: a `token` that is long enough."""
     if len(token(text)) < _SHORTEST_SECRET:
         raise invalid(
             f"too short to keep anybody out; {_SHORTEST_SECRET} characters do",
@@ -105,7 +106,7 @@ def shared_secret(text: str) -> str:
 
 
 def secret_keys(text: str) -> tuple[bytes, ...]:
-    """Keys in hexadecimal, with commas between them."""
+    """Keys of at least 32 bytes in hexadecimal, separated by commas."""
     keys = [key.strip() for key in text.split(",")]
     if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
         raise invalid(
@@ -121,7 +122,7 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
 
 
 def header(text: str) -> str:
-    """The value of a header."""
+    """The value of a header: printable ASCII."""
     if not text.isascii() or not text.isprintable():
         raise invalid(
             "only printable ASCII can be sent in a header",
@@ -131,7 +132,7 @@ def header(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    """The whole path of a folder, which need not exist; `~` is the user's home folder."""
+    """The absolute path of a folder, which need not exist. `~` is the user's home folder."""
     try:
         path = Path(text).expanduser()
         is_file = _is_file(path)
@@ -155,7 +156,13 @@ def _is_file(path: Path) -> bool:
 
 
 def listed(pattern: str, english: str, spanish: str) -> Callable[[str], tuple[str, ...]]:
-    """A function that reads what stands between commas; the words are for an item that does not match `pattern`."""
+    """A function that reads items separated by commas.
+
+    Args:
+        pattern: What each item must match.
+        english: The message in English for an item that does not match, which stands after the item.
+        spanish: The same in Spanish.
+    """
 
     def read(text: str) -> tuple[str, ...]:
         items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
@@ -173,7 +180,7 @@ numbers = listed(
     "is no number or prefix in E.164, such as +1415",
     "no es ningún número ni prefijo en E.164, como +1415",
 )
-"""Numbers and prefixes in E.164: another entry would match no number, and protect from nothing."""
+"""Numbers and prefixes in E.164. Other entries are refused, because they would match no number."""
 
 hosts = listed(
     _NAME + _PORT,
@@ -207,7 +214,7 @@ def networks(text: str) -> tuple[str, ...]:
 
 
 def public_url(text: str) -> str:
-    """An http or https URL without a query; without slashes at the end."""
+    """An http or https URL without a user name, a query, and a fragment. Slashes at the end are removed."""
     try:
         parts = urlsplit(text)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -222,7 +229,7 @@ def public_url(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """The URL of a PostgreSQL database; `cli.ledger` checks it fully, because that needs the database's library."""
+    """The URL of a PostgreSQL database. `cli.ledger` checks the rest of it, which needs the database's library."""
     if not re.match("(?i:postgres(?:ql)?)://", text):
         raise invalid(
             "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",

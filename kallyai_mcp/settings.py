@@ -21,10 +21,11 @@ Auth = Literal["none", "secret", "caller", "oauth"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
-"""The most seconds that a tool may be told to wait: as long as the API client waits for a phone call."""
+"""The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
 PREFIX = "KALLYAI_"
 _SIMILAR = 0.8
+"""From which similarity on (0 to 1, of `difflib`) an unknown variable counts as a misspelled setting."""
 
 
 class SettingsError(ValueError):
@@ -33,10 +34,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """The settings, checked.
+    """The checked settings.
 
-    Each attribute is annotated with the function that reads it from the environment variable that `variable_of` names.
-    Such a function takes a text, and raises `ValueError` with a line that says what the setting takes.
+    Each attribute is annotated with the function that reads its value from the environment variable `variable_of`; see
+    `setting_values`.
 
     Attributes:
         api_url: The base URL of the API: https, or http on a loopback address.
@@ -44,9 +45,9 @@ class Settings:
         home_override: The folder for tokens and state; None for the platform's own.
         token_store: Where a sign-in is kept.
         wait_seconds: How long a tool waits for a phone call to end, in seconds.
-        same_call_seconds: How long a call that reached somebody is not placed again when it is asked for again, in
-            seconds.
-        settle_seconds: How long to look for a call after its answer was lost, in seconds.
+        same_call_seconds: How long after its end a call that reached somebody is the answer to a request for the same
+            call, in seconds.
+        settle_seconds: How long to search for a call after its response was lost, in seconds.
         late_seconds: How long after it was due a scheduled call may still be placed, in seconds.
         keep_days: How long the ledger keeps a call, in days.
         confirm: When to ask the user before a call. None means `auto`, but `never` on the embedded sandbox.
@@ -57,18 +58,18 @@ class Settings:
         deny_numbers: The numbers and prefixes that may not be called.
         stop_calls: Place no calls.
         read_only: Give agents no tool that places or cancels a call.
-        sandbox: Serve on the embedded sandbox.
+        sandbox: Use the embedded sandbox in place of KallyAI.
         auth: Who may use the HTTP server: `none` for any client on this machine, `secret` for clients with
             `mcp_token`, `caller` for clients with a KallyAI access token, `oauth` for users who sign in here.
         client_id: Our OAuth client at KallyAI, for `oauth`.
         client_secret: The secret of that client.
-        secret_keys: Keys that encrypt tokens and requests which clients hold for us: at least 32 random bytes each.
+        secret_keys: Keys for the encrypted tokens and requests that clients keep: at least 32 random bytes each.
             The first one encrypts, all of them decrypt.
         mcp_token: The bearer token for `secret`.
         allowed_hosts: `Host` headers that the HTTP server accepts, with `:*` for any port.
         allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
         public_url: The URL of the HTTP server for clients.
-        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` the HTTP server believes.
+        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header the HTTP server uses.
         rate_limit: How many requests one account may make over HTTP, such as 300/minute.
         database_url: The PostgreSQL database that several workers or machines share; None for an SQLite file in
             `home`.
@@ -116,8 +117,7 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Reads the settings from `environ` (default: the environment of this process).
 
-        An empty variable counts as not set. A variable that is none of the settings is ignored, unless its name looks
-        like that of a setting.
+        An empty variable counts as not set. An unknown variable is ignored, unless its name is similar to a setting's.
 
         Raises:
             SettingsError: A value is not valid, or a name is misspelled.
@@ -139,8 +139,8 @@ class Settings:
     def home(self) -> Path:
         """The folder for tokens and state: `KALLYAI_HOME`, else the platform's data folder for this program.
 
-        On Windows it is outside of AppData: a packaged program, such as Claude Desktop, sees a private copy of that for
-        itself and all that it starts, and then not all clients would share one ledger.
+        On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all programs that it starts
+        have a private copy of AppData, so not all clients would share one ledger.
         """
         if self.home_override is not None:
             return self.home_override
@@ -162,13 +162,13 @@ def variable_of(field: "dataclasses.Field[Any]") -> str:
 
 
 def reader_of(field: "dataclasses.Field[Any]") -> Callable[[str], Any]:
-    """The function that makes the value of a field of `Settings` from a text."""
+    """The function that reads the value of a field of `Settings` from a text."""
     read: Callable[[str], Any] = get_args(field.type)[1]
     return read
 
 
 def _is_set(value: str) -> bool:
-    """Whether a variable has a value; some clients pass the placeholder of an option that the user left empty."""
+    """Whether a variable has a value. For an option without a value, some clients pass its placeholder."""
     return bool(value.strip()) and not value.strip().startswith("${user_config.")
 
 

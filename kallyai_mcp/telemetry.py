@@ -1,8 +1,8 @@
-"""Metrics and traces, by the OpenTelemetry API; `configure_from_environment` sets up where they are exported to.
+"""Metrics and traces with the OpenTelemetry API. `configure_from_environment` sets up their export.
 
-The MCP SDK starts a span for each request of a client; those of `api_request` are its children. Without an SDK in the
-process, the API does nothing. `opentelemetry.metrics` is imported with the first value, because `tools/list` over stdio
-does not need it.
+The MCP SDK starts a span for each request of a client, and `api_request` starts child spans. Without OpenTelemetry's
+SDK in the process, its API does nothing. `opentelemetry.metrics` is imported with the first value, because `tools/list`
+over stdio does not need it.
 
 Metrics: `kallyai.calls.ended` {outcome}, `kallyai.calls.duration` {outcome} in seconds, `kallyai.calls.in_progress`,
 `kallyai.calls.refused` {code}, `kallyai.api.duration` {method, route, status} in seconds.
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _NAME = "kallyai-mcp"
 _CALL_SECONDS = (5, 15, 30, 45, 60, 90, 120, 180, 240, 300, 600, 1200, 1800)
 _API_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1800)
-"""Bucket boundaries: a phone call takes minutes, and `POST /v1/calls` is answered when it has ended."""
+"""The boundaries of the histograms' buckets. A call takes minutes, and `POST /v1/calls` is answered at its end."""
 
 _CODE = r"[A-Za-z][A-Za-z0-9_]{0,63}"
 _CALL_ROUTE = r"/v1/calls/[^/]+(?P<part>/transcript|/calendar\.ics)?"
@@ -46,20 +46,25 @@ _ROUTES = {
 
 
 def call_ended(outcome: str, seconds: float) -> None:
-    """Counts a call that has ended: its `status`, or `unknown`, and the seconds since it was placed."""
+    """Count a call that has ended.
+
+    Args:
+        outcome: The reference's `status`, or `unknown`.
+        seconds: The time since it was placed.
+    """
     attributes = {"outcome": _code(outcome)}
     _metrics().calls_ended.add(1, attributes)
     _metrics().call_duration.record(max(0.0, seconds), attributes)
 
 
 def call_refused(code: str) -> None:
-    """Counts a call that was not placed, by the error's `code`."""
+    """Count a call that was not placed, by the `code` of the error."""
     _metrics().calls_refused.add(1, {"code": _code(code)})
 
 
 @contextmanager
 def call_in_progress() -> Iterator[None]:
-    """Counts a call as in progress in this process, while in the context."""
+    """A context in which a call counts as in progress in this process."""
     _metrics().calls_in_progress.add(1)
     try:
         yield
@@ -68,10 +73,10 @@ def call_in_progress() -> Iterator[None]:
 
 
 class ApiRequest:
-    """A request to KallyAI that is being measured.
+    """A request to KallyAI that is measured.
 
     Attributes:
-        status: The HTTP status, or the code of the error if there was no response. The caller sets it.
+        status: The HTTP status, or the code of the error if there was no response. The user of `api_request` sets it.
     """
 
     status: int | str = "failed"
@@ -79,9 +84,14 @@ class ApiRequest:
 
 @contextmanager
 def api_request(method: str, path: str) -> Iterator[ApiRequest]:
-    """Measures a request to KallyAI, retries included: one span, and one value of `kallyai.api.duration`.
+    """A context for a request to KallyAI with its retries: one span, and one value of `kallyai.api.duration`.
 
-    The path of the URL is recorded as the reference writes it, with `{call_id}`. Yields what takes the `status`.
+    Args:
+        method: The HTTP method.
+        path: The path of the URL, which is recorded as the reference writes it, such as `/v1/calls/{call_id}`.
+
+    Yields:
+        An object whose `status` must be set before the end of the context.
     """
     from opentelemetry.trace import SpanKind, StatusCode, use_span
 
@@ -93,7 +103,7 @@ def api_request(method: str, path: str) -> Iterator[ApiRequest]:
         kind=SpanKind.CLIENT,
         attributes={"http.request.method": method, "http.route": route},
     )
-    # To make a span the current one takes longer than all the rest; without an SDK, none is recorded.
+    # Only a recorded span becomes the current one, because that takes longer than all the rest.
     with (
         use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False)  # texts may quote data
         if span.is_recording()
@@ -154,12 +164,12 @@ def _tracer() -> "Tracer":
 
 
 def _code(value: str) -> str:
-    """`value` if it looks like a code, else `other`: metrics and spans must not hold text from outside."""
+    """`value` if it looks like a code, else `other`: metrics and spans must not contain text from outside."""
     return value if re.fullmatch(_CODE, value) else "other"
 
 
 def _route(path: str) -> str:
-    """A path as the reference writes it, else `other`; call ids would make a new time series for each call."""
+    """A path as the reference writes it, or `other`. With call ids, each call would be a new time series."""
     from_v1 = path[max(0, path.find("/v1/")) :]
     if call := re.fullmatch(_CALL_ROUTE, from_v1):
         return f"/v1/calls/{{call_id}}{call['part'] or ''}"
@@ -167,11 +177,14 @@ def _route(path: str) -> str:
 
 
 def configure_from_environment() -> bool:
-    """Sets up the OpenTelemetry SDK by OpenTelemetry's environment variables; returns whether anything is exported now.
+    """Set up OpenTelemetry's SDK by its environment variables. It is imported only if they name an exporter.
 
-    It is imported only if they ask for it. `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` list exporters, separated
-    by commas: `otlp`, `console` (stderr), or any other that an installed package registers; or `none`. If not set, each
-    is `otlp` if a variable `OTEL_EXPORTER_OTLP_…` for that signal is set.
+    `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` have exporters separated by commas: `otlp`, `console` (stderr),
+    any other that an installed package registers, or `none`. Without a value, each is `otlp` if a variable
+    `OTEL_EXPORTER_OTLP_…` for this signal is set.
+
+    Returns:
+        Whether anything is exported.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
@@ -218,7 +231,7 @@ def _exporter_names(signal: str) -> list[str]:
 
 
 def _exporter(signal: str, name: str) -> Any | None:
-    """A new exporter; None if no installed package registers one by that name, which is logged."""
+    """A new exporter. None if no installed package registers one with this name; then a warning is logged."""
     from importlib.metadata import entry_points  # imported late: few servers export anything
 
     registered = name

@@ -1,6 +1,6 @@
-"""URLs: whether a host is this machine, a URL's origin, and whether secrets may be sent to it.
+"""URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL.
 
-Every package may import this module, so it imports none of them.
+This module imports nothing of the package but `languages`.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 def is_loopback(host: str | None) -> bool:
     """Whether `host` is `localhost` or a loopback address, also one of IPv4 that is mapped into IPv6.
 
-    It has no port, and no brackets around an IPv6 address. None: there is no host.
+    `host` has no port, and no brackets around an IPv6 address. None, for no host, is no loopback host.
     """
     if host is None:
         return False
@@ -29,9 +29,10 @@ def is_loopback(host: str | None) -> bool:
 
 
 def network_of(address: str) -> str:
-    """What counts as one client in a limit: an IPv4 address, the /64 network of an IPv6 address, or anything else.
+    """The name that limits use for the client at `address`.
 
-    One household has a whole /64. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
+    For IPv6 it is the /64 network, which one household has; for IPv4 it is the address, also if it is mapped into IPv6.
+    Any other text is returned unchanged.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -43,7 +44,7 @@ def network_of(address: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """The origin of an http or https URL: `scheme://host[:port]`, in lower case and without a default port.
+    """The origin of an http or https URL: `scheme://host[:port]` in lower case, without a default port (RFC 6454).
 
     Raises:
         ValueError: The URL's port or IPv6 address is not valid.
@@ -52,9 +53,9 @@ def origin_of(url: str) -> str:
 
 
 def https_host(url: str) -> str | None:
-    """The host of an https URL that somebody else has chosen; None for any other text.
+    """The host of an https URL from outside, if the URL is on port 443, without a user name, and of valid characters.
 
-    Such a URL is on port 443, has no user name, and consists of characters that stand in a URL (RFC 3986).
+    None for any other text. The valid characters are those of RFC 3986.
     """
     try:
         parts = urlsplit(url)
@@ -67,14 +68,18 @@ def https_host(url: str) -> str | None:
 
 
 def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
-    """Checks that secrets may be sent to the base URL of a service, which may have a path.
+    """Check that secrets may be sent to the base URL of a service.
+
+    Args:
+        url: The URL, which may have a path.
+        example: A valid URL, for the messages.
 
     Returns:
         The URL with its origin as `origin_of` writes it, and without slashes at the end.
 
     Raises:
-        ValueError: It is neither https nor on a loopback address, or it has a user name, a query, or a fragment. The
-            message is one line with the `example`, and does not repeat the URL, which may hold a password.
+        ValueError: The URL is neither https nor on a loopback address, or has a user name, a query, or a fragment. The
+            message is one line in the reader's language. It does not quote the URL, which may contain a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
         raise invalid(

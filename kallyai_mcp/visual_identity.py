@@ -1,6 +1,6 @@
-"""What all pages have in common: colors, type, and the mark. Cards, sign-in pages, and consent pages use these texts.
+"""The colors, the fonts, and the logo of all pages: cards, sign-in pages, and consent pages.
 
-The sandbox has copies of its own, since it shares no code with the rest; a test holds them equal.
+The sandbox has copies, because it shares no code with the rest. A test compares them.
 """
 
 import base64
@@ -25,10 +25,8 @@ TOKENS: Final = """\
   --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 }
 """
-"""The style sheet's variables: `--page` is behind the `--ground` that texts are on, `--line` is for borders.
-
-`--line` has a contrast of at least 3:1 to the ground, whatever the colors of a card's host are.
-"""
+"""The variables of the style sheets. `--page` is the background of a page, `--ground` that of texts, `--line` is for
+borders. `--line` has a contrast of at least 3:1 to `--ground`, also with the colors of a card's host."""
 
 _BUBBLE: Final = (
     "M262 86c-97 0-174 70-174 158 0 47 22 89 57 118 1 23-8 45-27 63-5 5-2 13 5 13 38-1 72-14 96-33 14 3 28 5 43 5 97 0 "
@@ -38,7 +36,7 @@ HANDSET: Final = (
     "M-124 20C-124-34-66-58 0-58S124-34 124 20v18a24 24 0 0 1-24 24H76a24 24 0 0 1-24-24V6c0-12-8-17-18-19a176 176 0 0 "
     "0-68 0c-10 2-18 7-18 19v32a24 24 0 0 1-24 24h-24a24 24 0 0 1-24-24z"
 )
-"""The path of a telephone handset, 248 wide, whose middle is at 0, 0."""
+"""The SVG path of a telephone handset, 248 units wide, with its center at 0, 0."""
 
 _PICTURE: Final = (
     '<rect width="512" height="512" rx="116" fill="#1257c9"/>'
@@ -47,17 +45,17 @@ _PICTURE: Final = (
 )
 
 MARK: Final = f'<svg class="mark" viewBox="0 0 512 512" aria-hidden="true">{_PICTURE}'
-"""The bundle's icon as an SVG element for a page: a telephone handset in a speech bubble."""
+"""The logo as an SVG element for a page: a telephone handset in a speech bubble, as in the bundle's icon."""
 
 ICON: Final = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 512 512">{_PICTURE}'
-"""The same as an SVG file."""
+"""The logo as an SVG file."""
 
 
 def as_data_uri(content: bytes, kind: str) -> str:
-    """A file of the media type `kind` as a data URI (RFC 2397)."""
+    """A file with the media type `kind` as a data URI (RFC 2397)."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def csp_hash(text: str) -> str:
-    """The source expression that allows the inline style or script `text` in a content security policy."""
+    """The source expression that allows the inline style or script `text` in a Content Security Policy (level 3)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

@@ -1,1 +1,1 @@
-"""KallyAI over HTTP: client, models, errors. Nothing is imported here, so that models and errors stay cheap."""
+"""KallyAI's API over HTTP: client, models, errors. Imports nothing, so that models and errors are imported fast."""

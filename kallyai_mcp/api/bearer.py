@@ -11,19 +11,19 @@ from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInE
 from kallyai_mcp.api.responses import ApiResponse
 from kallyai_mcp.common_types import is_token
 
-Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+SendRequest = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """Sends a request, and returns its response, whatever its status is."""
 
 
 class TokenSource(Protocol):
-    """A source of access tokens, such as a session of `kallyai_mcp.auth`."""
+    """A source of access tokens, such as a session of `kallyai_mcp.auth`. Its methods raise `NotSignedInError`."""
 
     async def access_token(self) -> str:
-        """A token that is valid for at least one more minute, if necessary a new one; raises `NotSignedInError`."""
+        """A token that is valid for at least one more minute; refreshed if necessary."""
         ...
 
     async def renew(self, rejected: str) -> str:
-        """A token other than `rejected`, which the service refused with 401; raises `NotSignedInError`."""
+        """A token other than `rejected`, which the service has refused with 401."""
         ...
 
 
@@ -35,20 +35,20 @@ class Bearer:
         send: Sends a request once.
     """
 
-    def __init__(self, tokens: TokenSource, send: Send) -> None:
+    def __init__(self, tokens: TokenSource, send: SendRequest) -> None:
         self._tokens = tokens
         self._send_once = send
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request with the token. After a 401, renew the token and send the request once more.
 
-        This is safe for a POST too, because after a 401 the service did not act on it.
+        This is safe for a POST too, because a 401 says that the service did not act on it.
 
         Raises:
             NotSignedInError: There is no valid token. After a 401 it has the code, the message (as `reason`), and the
                 correlation id of that response.
-            NotConnectedError: The renewal of the token failed, or someone signed in just before the request was sent.
-                The service did not act on this request.
+            NotConnectedError: The renewal of the token failed, or another account signed in just before the request
+                was sent. The service did not act on this request.
         """
         token = await _checked_token(self._tokens.access_token())
         response = await self._send_with(token, request)
@@ -77,7 +77,7 @@ async def _checked_token(pending: Awaitable[str]) -> str:
     except (NotSignedInError, NotConnectedError):
         raise
     except KallyAIError as error:
-        # A response lost during the renewal says nothing about the request that needs the token, which was not sent.
+        # A response may be lost during the renewal. But the request that needs the token was certainly not sent.
         raise NotConnectedError(
             f"The sign-in could not be renewed, so the request was not sent: {error.message}",
             reason=error.code,
@@ -85,6 +85,6 @@ async def _checked_token(pending: Awaitable[str]) -> str:
             retry_after=error.retry_after,
         ) from error
     if not is_token(token):
-        # The HTTP library would quote it in its error.
+        # The HTTP library would quote the token in its error.
         raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
     return token

@@ -1,20 +1,20 @@
-"""The API client: one method per endpoint of the reference. Every error it raises is a `KallyAIError`.
+"""The API client: one method for each endpoint of the reference. Every error that it raises is a `KallyAIError`.
 
-No URL contains a token, because URLs are logged.
+URLs are logged, so no URL contains a token.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from kallyai_mcp.api import sign_in_urls
-from kallyai_mcp.api.bearer import Bearer, Send, TokenSource
+from kallyai_mcp.api.bearer import Bearer, SendRequest, TokenSource
 from kallyai_mcp.api.call_ids import check_call_id
-from kallyai_mcp.api.error_responses import error_from, http_date, names_call
+from kallyai_mcp.api.error_responses import error_from, names_call
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, UnavailableError
 from kallyai_mcp.api.models import (
     BillingPortal,
@@ -27,9 +27,9 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
+from kallyai_mcp.api.response_headers import date_of
 from kallyai_mcp.api.responses import ApiResponse, Model, read_calendar, read_call, read_model
 from kallyai_mcp.api.transport import (
-    ASGIApp,
     RetryTooLongError,
     Timeouts,
     connection_error,
@@ -40,11 +40,15 @@ from kallyai_mcp.api.transport import (
 from kallyai_mcp.telemetry import api_request
 from kallyai_mcp.urls import check_base_url
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
 __all__ = ["KallyAI", "Timeouts", "TokenSource"]
 
 _log = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 3
+"""The most redirects of a GET that are followed."""
 
 _parsed = lru_cache(maxsize=64)(httpx.URL)
 
@@ -55,20 +59,21 @@ class KallyAI:
     """A client of KallyAI's API. Close it with `aclose`, or use it as an async context manager.
 
     Every method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (KallyAI may have acted on it),
-    `UnreadableResponseError`, or a subclass of `ServiceError`; those that need a token also `NotSignedInError`. A GET
-    is retried on 429, 502, 503, 504 and failed connections; a POST only once, after a 401, with a renewed token.
+    `UnreadableResponseError`, or a subclass of `ServiceError`. Methods that need a token may raise `NotSignedInError`.
+    A GET is sent again after 429, 502, 503, 504, and failed connections; a POST only after a 401, once, with a renewed
+    token.
 
     Args:
-        base_url: The API: https, or http on a loopback address (any host with an `app`).
-        tokens: Access tokens; None for a client that only signs in.
+        base_url: The base URL of the API: https, or http on a loopback address (any host with an `app`).
+        tokens: The source of access tokens; None for a client that only signs in.
         user_agent: The User-Agent header, printable ASCII.
-        app: An ASGI app in this process to use instead of the network.
-        transport: A transport to use instead of the network; it is closed with the client.
+        app: An ASGI app in this process to use in place of the network.
+        transport: A transport to use in place of the network; it is closed with the client.
         retry_backoff: See `with_retries`.
         timeouts: The time-outs.
 
     Attributes:
-        server_time: The service's clock, by the `Date` header of its latest response; None before the first one.
+        server_time: The time in the `Date` header of the latest response (aware); None before the first response.
 
     Raises:
         ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid, or both `app` and `transport`
@@ -81,7 +86,7 @@ class KallyAI:
         *,
         tokens: TokenSource | None = None,
         user_agent: str,
-        app: ASGIApp | None = None,
+        app: "ASGIApp | None" = None,
         transport: httpx.AsyncBaseTransport | None = None,
         retry_backoff: float = 0.5,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
@@ -98,14 +103,14 @@ class KallyAI:
         self._timeouts = timeouts
         if app is not None:
             transport = in_process(app)
-        # Not an `httpx.AsyncClient`, which extracts cookies that the reference does not have, and merges settings that
+        # An `httpx.AsyncClient` would also extract cookies, which the reference does not have, and merge settings that
         # are the same for each request.
         self._transport = with_retries(transport or over_network(self._origin), retry_backoff)
         self._headers = httpx.Headers(
             {
                 "User-Agent": _header("user_agent", user_agent),
                 "Accept": "application/json",
-                # Those that every installation can decode, and that can't make a body extremely large.
+                # Encodings that every installation can decode, and that can't make a body extremely large.
                 "Accept-Encoding": "gzip, deflate",
             }
         )
@@ -132,17 +137,17 @@ class KallyAI:
         before_send: Callable[[], Awaitable[None]] | None = None,
         before_write: Callable[[], None] | None = None,
     ) -> Call:
-        """Places a phone call and waits until it has ended: minutes, at most `Timeouts.call`.
+        """Place a phone call and wait until it has ended, for minutes: at most `Timeouts.call` ("Create Call").
 
         Args:
             submission: Who to call and why.
             timezone: The IANA name of the time zone of dates and times, such as America/New_York.
-            session_id: The same for all calls of a session.
-            idempotency_key: A UUID. The service places one call per key.
-            before_send: Called when the request has its token and is about to leave, each time that it does; nothing is
-                sent if it raises.
-            before_write: Called after that, when there is a connection and the next step writes the request; nothing
-                is sent if it raises. To connect may take long, and the machine may be suspended meanwhile.
+            session_id: The session that the call belongs to ("CallCreateRequest").
+            idempotency_key: A UUID. The service places one call for each key.
+            before_send: Called each time when the request has its token, before it is sent. If it raises, nothing is
+                sent.
+            before_write: Called after `before_send` and after the connection was made, just before the request is
+                written. If it raises, nothing is sent. The connection may take long, or the machine may be suspended.
 
         Returns:
             The call. `is_final` says whether it has an outcome.
@@ -150,7 +155,7 @@ class KallyAI:
         Raises:
             UnreadableResponseError: The call was placed, but the response has no `call_id`, or is about a call to
                 another number.
-            ServiceError: It was refused. After `UnavailableError` it may have been placed.
+            ServiceError: The call was refused. After `UnavailableError` it may have been placed.
         """
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
@@ -160,20 +165,37 @@ class KallyAI:
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallPage:
-        """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
+        """One page of the user's calls: `limit` (1-200) calls after the first `offset` ("List Calls")."""
         return await self._get(CallPage, "/v1/calls", params={"limit": limit, "offset": offset})
 
     async def get_call(self, call_id: str, *, number: str | None = None) -> Call:
-        """One call, which was to `number`, if that is known; `NotFoundError` if there is none with this id."""
+        """One call ("Get Call Details").
+
+        Args:
+            call_id: The service's id of the call.
+            number: The number that was called (E.164), which the response must not contradict; None if not known.
+
+        Raises:
+            NotFoundError: There is no call with this id.
+        """
         request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}")
         return read_call(await self._send_signed(request), id_=call_id, number=number)
 
     async def get_transcript(self, call_id: str) -> Transcript:
-        """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""
+        """The transcript of a call ("Get Transcript").
+
+        Raises:
+            NotFoundError: The call has no transcript.
+            ForbiddenError: The token lacks the scope `transcripts:read`.
+        """
         return await self._get(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
 
     async def get_calendar(self, call_id: str) -> str:
-        """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` if it has none."""
+        """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event").
+
+        Raises:
+            NotFoundError: The call has no appointment.
+        """
         headers = {"Accept": "text/calendar, application/json;q=0.5"}
         request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}/calendar.ics", headers=headers)
         return read_calendar(await self._send_signed(request))
@@ -181,21 +203,22 @@ class KallyAI:
     # "User Endpoints" of the reference
 
     async def get_subscription(self) -> Subscription:
-        """The user's plan and when it expires."""
+        """The user's plan, and when it expires ("Get Subscription")."""
         return await self._get(Subscription, "/v1/users/me/subscription")
 
     async def get_statistics(self) -> Statistics:
-        """The user's usage in the current period."""
+        """The user's usage in the current period ("Get Statistics")."""
         return await self._get(Statistics, "/v1/users/me/statistics")
 
     async def get_billing_portal(self) -> BillingPortal:
-        """The link to the user's billing portal. It is private to the user."""
+        """The link to the user's billing portal, which is private to the user ("Get Billing Portal")."""
         return await self._get(BillingPortal, "/v1/stripe/billing-portal")
 
     async def check_reachable(self) -> bool:
-        """Checks, without a token, that the service responds with a status below 500.
+        """Check without a token that the service responds; raises `UnavailableError` if it responds with 5xx.
 
-        Returns whether it responds with data, as it does without a token, and not with a web page.
+        Returns:
+            Whether the response is data, as it must be, and not a web page.
         """
         response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), self._send_once, ())
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
@@ -226,6 +249,7 @@ class KallyAI:
         """Tokens for an identity token of Apple ("Apple Sign-In")."""
         return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
+    # Here too, because `auth` gets a client, and may not import `sign_in_urls`.
     cli_auth_url = staticmethod(sign_in_urls.cli_auth_url)
     authorize_url = staticmethod(sign_in_urls.authorize_url)
 
@@ -240,7 +264,7 @@ class KallyAI:
         read: float | None = None,
         **content: Any,
     ) -> httpx.Request:
-        """A request; `read` is the time-out for each part of its response, if it is another one than usual."""
+        """A request. `read` is the time-out for each part of its response; None for the usual one."""
         timeouts = {"connect": self._timeouts.connect, "read": read or self._timeouts.read, "rest": self._timeouts.rest}
         request = httpx.Request(
             method,
@@ -267,18 +291,18 @@ class KallyAI:
             raise NotSignedInError("This client has no sign-in")
         return await self._send(request, self._bearer.send, ())
 
-    async def _send(self, request: httpx.Request, send: Send, secrets: tuple[str, ...]) -> ApiResponse:
+    async def _send(self, request: httpx.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
         response = await self._response_to(request, send, secrets)
         if 200 <= response.status < 300:
             return response
         raise _error_after(request, response)
 
-    async def _response_to(self, request: httpx.Request, send: Send, secrets: tuple[str, ...]) -> ApiResponse:
+    async def _response_to(self, request: httpx.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
         """The response to a request, whatever its status is."""
         with api_request(request.method, request.url.path) as measurement:
             response = await self._response_or_error(request, send)
             if isinstance(response, httpx.Response):
-                self.server_time = _date_of(response.headers) or self.server_time
+                self.server_time = date_of(response.headers) or self.server_time
             measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
         if isinstance(response, KallyAIError):
             raise response
@@ -291,8 +315,8 @@ class KallyAI:
             secrets=(token, *secrets) if token else secrets,
         )
 
-    async def _response_or_error(self, request: httpx.Request, send: Send) -> httpx.Response | KallyAIError:
-        """Returns the error, so that the caller raises it without the context of httpx's, which may quote the token."""
+    async def _response_or_error(self, request: httpx.Request, send: SendRequest) -> httpx.Response | KallyAIError:
+        """The response, or the error: raised here, its context would be httpx's error, which may quote the token."""
         try:
             return await self._follow(request, send)
         except RetryTooLongError as error:
@@ -301,8 +325,8 @@ class KallyAI:
             host = self._origin.netloc.decode("ascii")
             return connection_error(error, host, has_response="has_response" in request.extensions)
 
-    async def _follow(self, request: httpx.Request, send: Send) -> httpx.Response:
-        """Sends a request; follows the redirects of a GET, but only within the origin, which alone gets the token."""
+    async def _follow(self, request: httpx.Request, send: SendRequest) -> httpx.Response:
+        """Send a request, and follow the redirects of a GET within the origin. No other origin gets the token."""
         for _ in range(MAX_REDIRECTS):
             response = await send(request)
             if request.method != "GET" or not response.has_redirect_location:
@@ -320,13 +344,8 @@ class KallyAI:
         return response
 
 
-def _date_of(headers: Mapping[str, str]) -> datetime | None:
-    """The `Date` of a response; None for one that a cache kept (RFC 9111, section 5.1), whose `Date` is old."""
-    return http_date(headers.get("date", "")) if headers.get("age", "0").strip() in ("", "0") else None
-
-
 def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:
-    """Where a response redirects to."""
+    """The URL of a redirect."""
     try:
         return request.url.join(response.headers["Location"])
     except httpx.InvalidURL:
@@ -334,9 +353,9 @@ def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:
 
 
 def _error_after(request: httpx.Request, response: ApiResponse) -> KallyAIError:
-    """The error for a response that is not a success; `ResponseLostError` if the service has acted on a POST.
+    """The error for a response that is not a success; `ResponseLostError` if the service may have acted on a POST.
 
-    After 303 the response is elsewhere (RFC 9110, section 15.4.4). An error that names a call came after that call.
+    It has after 303, whose response is at another URL (RFC 9110, section 15.4.4), and if the body has the id of a call.
     """
     error = error_from(response)
     if request.method == "POST" and (error.status == httpx.codes.SEE_OTHER or names_call(response)):

@@ -1,20 +1,21 @@
-"""Reads error responses: bodies in the reference's format ("Error Codes"), and in every other that was seen."""
+"""Reads error responses: bodies in the reference's format ("Error Codes"), and in the others that were seen."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from kallyai_mcp.api.errors import CODES, BotCheckError, KallyAIError, QuotaExceededError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
+from kallyai_mcp.api.response_headers import retry_after
 from kallyai_mcp.api.responses import ApiResponse, parse_json
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
+"""The fewest characters of a secret that is removed from texts. A shorter one could be part of any word."""
+
 _BOT_CHECK_TEXTS = (b"captcha", b"challenge", b"just a moment", b"attention required", b"unusual traffic", b"are human")
 """Texts on the pages of bot checks, but not on those of outages."""
 
@@ -23,7 +24,7 @@ _NO_QUOTA = QuotaExceededBody()
 
 @dataclass(frozen=True)
 class _ErrorBody:
-    """The parts of an error body; None for those that it lacks. `names_call`: it has the id of a call."""
+    """The parts of an error body; None for a part that it lacks. `names_call` says whether it has the id of a call."""
 
     code: str | None = None
     message: str | None = None
@@ -34,7 +35,7 @@ class _ErrorBody:
 
 
 def error_from(response: ApiResponse) -> KallyAIError:
-    """The error of a response that is not a success; its code is that of the body, unchanged, or `http_STATUS`."""
+    """The error for a response that is not a success. Its code is that of the body, unchanged, or `http_STATUS`."""
     if 300 <= response.status < 400:
         return _redirect_error(response)
     body = _ErrorBody() if response.is_web_page else _read_body(response.body)
@@ -49,7 +50,6 @@ def error_from(response: ApiResponse) -> KallyAIError:
 
     def clean(text: str | None) -> str | None:
         for secret in response.secrets:
-            # Shorter ones are not tokens, and could be part of any word.
             if text and len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "[token]")
         return text
@@ -66,36 +66,8 @@ def error_from(response: ApiResponse) -> KallyAIError:
 
 
 def names_call(response: ApiResponse) -> bool:
-    """Whether the body of an error has the id of a call, whatever its status is."""
+    """Whether the body of a response has the id of a call where errors have it, whatever its status is."""
     return _read_body(response.body).names_call
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The `Retry-After` header (RFC 9110, section 10.2.3) as seconds from now, not negative; None if it is not valid.
-
-    A date is compared with the response's `Date`, because the clock of this machine may be wrong.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
-        return float(value)
-    until = http_date(value)
-    if until is None:
-        return None
-    return max(0.0, (until - (http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
-
-
-def http_date(value: str) -> datetime | None:
-    """The time that an HTTP date such as that of the `Date` header names, aware; None when it is not one.
-
-    None, too, at either end of the calendar, where nothing can be added to it.
-    """
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # an offset may have any number of digits
-        return None
-    if not MINYEAR < moment.year < MAXYEAR:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _status_line(response: ApiResponse) -> str:
@@ -123,7 +95,7 @@ def _redirect_error(response: ApiResponse) -> KallyAIError:
 def _is_bot_check(response: ApiResponse) -> bool:
     """Whether the response is the web page of a bot check.
 
-    A 503 is one only if it has a mark of bot checks: behind another 503, the service may have acted on the request.
+    A 503 is one only if it looks like one: behind any other 503, the service may have acted on the request.
     """
     if not response.is_web_page or response.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
         return False
@@ -144,7 +116,7 @@ def _read_body(content: bytes) -> _ErrorBody:
 
 
 def _read_object(body: Mapping[str, Any]) -> _ErrorBody:
-    """Takes each part from its place in the reference, else from the other places where it was seen."""
+    """Read each part from its place in the reference, or else from the other places where it was seen."""
     detail = body.get("detail")
     if isinstance(detail, Mapping):
         body = {**body, **detail}

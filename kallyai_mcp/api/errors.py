@@ -1,4 +1,4 @@
-"""Every error between this program and KallyAI, as one tree.
+"""The tree of all errors between this program and KallyAI.
 
 * KallyAIError
   x NotConnectedError          nothing was sent
@@ -38,10 +38,10 @@ _TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_
 
 
 def sanitize(text: str) -> str:
-    """Text from outside, such as the message of an error body, as it is safe in one line of an error.
+    """A text from outside, such as the message of an error body, made safe for one line of an error.
 
-    Without control characters, format characters, and unpaired surrogates, with `[token]` in place of tokens, and cut
-    to `TEXT_LIMIT` characters.
+    Control characters, format characters, and unpaired surrogates become spaces, tokens become `[token]`, and the text
+    is cut to `TEXT_LIMIT` characters.
     """
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
@@ -56,7 +56,7 @@ OtherError = TypeVar("OtherError", bound="KallyAIError")
 
 
 class _Fields(TypedDict, total=False):
-    """What every error may have besides its message; see `KallyAIError`."""
+    """The optional arguments of every error; see `KallyAIError`."""
 
     code: str | None
     status: int | None
@@ -70,11 +70,11 @@ class KallyAIError(Exception):
 
     Attributes:
         message: One line for the user; also `str(error)`. It never contains a token.
-        code: The service's own code ("Error Codes"), unchanged; else one of this program.
-        status: The HTTP status, or None if there was no response.
-        reason: The service's additional context (`details.reason`), or None.
-        correlation_id: The service's id for the request, which its support asks for; or None.
-        retry_after: Seconds until a retry makes sense, or None if the service does not say.
+        code: The service's own code ("Error Codes"), unchanged; without one, a code of this program.
+        status: The HTTP status; None if there was no response.
+        reason: The service's additional context (`details.reason`); None without one.
+        correlation_id: The service's id of the request, which its support asks for; None without one.
+        retry_after: The seconds until a retry makes sense; None if that is not known.
     """
 
     default_code: ClassVar[str] = "kallyai_error"
@@ -98,7 +98,13 @@ class KallyAIError(Exception):
         self.retry_after = retry_after
 
     def restated(self, kind: type[OtherError], message: str, reason: str | None) -> OtherError:
-        """What the service said with this error, as an error of another class, which says what follows from it."""
+        """An error of another class with the code, the status, and the correlation id of this one.
+
+        Args:
+            kind: The class.
+            message: The message.
+            reason: The additional context.
+        """
         return kind(message, code=self.code, status=self.status, reason=reason, correlation_id=self.correlation_id)
 
     def __repr__(self) -> str:
@@ -134,7 +140,7 @@ class PolicyError(KallyAIError):
 
     Attributes:
         setting: The name of the setting, such as `KALLYAI_CALLS_PER_HOUR`.
-        retry_after: Seconds until it allows the call, or None if that is not known.
+        retry_after: The seconds until it allows the call; None if that is not known.
     """
 
     default_code = "call_policy"
@@ -166,7 +172,7 @@ class QuotaExceededError(ServiceError):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse").
 
     Attributes:
-        plan_type: Such as `trial`. Like the others, None if the service does not say.
+        plan_type: The plan, such as `trial`. Each attribute is None if the service does not say.
         minutes_allocated: Minutes of the plan in this period.
         minutes_used: How many of them are used.
         credits_allocated: Credits of the plan in this period, if it counts in credits.
@@ -290,7 +296,7 @@ ERROR_CLASSES: dict[str, type[KallyAIError]] = {
     for name, found in dict(globals()).items()
     if isinstance(found, type) and issubclass(found, KallyAIError)
 }
-"""Every error class of this module by its name. The ledger stores that name and restores the error from it."""
+"""Every error class of this module by its name, which the ledger stores."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,
@@ -302,9 +308,9 @@ _STATUSES: dict[int, type[ServiceError]] = {
 
 
 def error_class(code: str | None, status: int) -> type[ServiceError]:
-    """The class for an error response: by its code if that is known, else by its status.
+    """The class for an error response, by its code; by its status if the code is unknown.
 
-    `ServiceError` itself if the status is neither 4xx nor 5xx.
+    `ServiceError` itself if the status is neither 4xx nor 5xx, either.
     """
     if code in CODES:
         return CODES[code]

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection of the API client: h11 says what the bytes mean."""
+"""One HTTP/1.1 connection of the API client, with h11 for the protocol."""
 
 import asyncio
 import ssl
@@ -11,21 +11,21 @@ import httpx
 from typing_extensions import override
 
 _IDLE_SECONDS = 5.0
-"""How long an idle connection is kept. The longer, the likelier that the server has just closed it."""
+"""How long an idle connection is kept. After a longer time, the server may just be closing it."""
 
 _MAX_HEAD = 64 * 1024
 """The most bytes of a response's status line and headers."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection, which sends a request and receives its response, again and again.
+    """A connection for one request after another.
 
     Args:
-        opened: The open connections; this one is among them as long as it is open.
+        opened: The set of open connections, which has this one as long as it is open.
 
     Attributes:
-        is_written: A request was written, and its response was not read to its end.
-        has_answer: Something was received since the request.
+        is_written: Whether a request was written whose response was not read to its end.
+        has_answer: Whether something was received since the request.
     """
 
     _transport: asyncio.Transport
@@ -33,7 +33,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, opened: "set[Connection]") -> None:
         self._opened = opened
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        self._news: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        """Done when something was received, or the connection was closed; None when nothing waits for that."""
         self._error: Exception | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._is_closed = asyncio.get_running_loop().create_future()
@@ -47,7 +48,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._idle_timer is not None:  # nobody has asked
+        if self._idle_timer is not None:  # there is no request
             self.abort()
             return
         self.has_answer = True
@@ -70,7 +71,7 @@ class Connection(asyncio.Protocol):
             self._is_closed.set_result(None)
 
     def take(self) -> bool:
-        """Stop to be idle; returns whether a request can be written."""
+        """Use an idle connection again; returns whether a request can be written."""
         self._stop_idle_timer()
         return not self._transport.is_closing()
 
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
         """The bytes of a request.
 
         Raises:
-            httpx.LocalProtocolError: It can't be sent.
+            httpx.LocalProtocolError: It is not valid HTTP.
         """
         try:
             head = self._http.send(h11.Request(method=method, target=target, headers=headers))
@@ -94,13 +95,23 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     async def response(self, read: float | None) -> h11.Response:
-        """The head of the response, waiting `read` seconds for each part of it; raises as `data`."""
+        """The status line and the headers of the response.
+
+        Args:
+            read: The time-out in seconds for each part of it; None for no time-out.
+
+        Raises:
+            httpx.TransportError: They are not complete.
+        """
         while not isinstance(event := await self._event(read), h11.Response):
             pass  # an interim response, such as 103
         return event
 
     async def data(self, read: float | None) -> AsyncIterator[bytes]:
         """The body of the response, part by part.
+
+        Args:
+            read: The time-out in seconds for each part of it; None for no time-out.
 
         Raises:
             httpx.TransportError: It is not complete.
@@ -109,7 +120,7 @@ class Connection(asyncio.Protocol):
             yield bytes(event.data)
 
     def next_cycle(self) -> bool:
-        """Get ready for the next request; returns False if there can't be one."""
+        """Make this connection idle, for the next request; returns False if there can't be one."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         if self._transport.is_closing() or self._http.trailing_data[0]:
@@ -120,7 +131,7 @@ class Connection(asyncio.Protocol):
         return True
 
     async def connect_through(self, url: httpx.URL, proxy: httpx.URL) -> None:
-        """Have this connection, which is to a proxy, connected to the host of `url` (RFC 9110, section 9.3.6).
+        """Let the proxy at the other end connect to the host of `url` (RFC 9110, section 9.3.6).
 
         Raises:
             httpx.TransportError: The proxy refused.
@@ -136,12 +147,12 @@ class Connection(asyncio.Protocol):
             raise httpx.ProxyError("the proxy refused")
 
     async def start_tls(self, tls: ssl.SSLContext, host: str) -> None:
-        """Go on with TLS, as a connection that is new to HTTP."""
+        """Start TLS on this connection. Its HTTP state begins anew; `host` is the host in the server's certificate."""
         loop = asyncio.get_running_loop()
         try:
             started = await loop.start_tls(self._transport, self, tls, server_hostname=host)
         except BaseException:
-            self.connection_lost(None)  # nobody else tells: the layer of TLS was to stand between
+            self.connection_lost(None)  # asyncio calls it only for the TLS layer, which was not finished
             raise
         if started is None:
             raise ConnectionResetError("the connection was closed during the handshake")
@@ -149,12 +160,12 @@ class Connection(asyncio.Protocol):
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, after what was written is sent."""
         self._stop_idle_timer()
         self._transport.close()
 
     def abort(self) -> "asyncio.Future[None]":
-        """Close the connection at once, without what has not left yet; returns what is done when it is closed."""
+        """Close the connection at once, without sending the rest; returns a future that is done when it is closed."""
         self._stop_idle_timer()
         self._transport.abort()
         return self._is_closed
@@ -177,28 +188,28 @@ class Connection(asyncio.Protocol):
         """Wait until something was received.
 
         Raises:
-            httpx.ReadTimeout: Nothing was in this time.
+            httpx.ReadTimeout: Nothing was received within `seconds`.
             httpx.ReadError: The connection was lost.
         """
         if self._error is not None:
             raise httpx.ReadError("the connection broke") from self._error
         loop = asyncio.get_running_loop()
-        self._news = loop.create_future()
+        self._waiting = loop.create_future()
         timer = loop.call_later(seconds, self._time_out) if seconds is not None else None
         try:
-            await self._news
+            await self._waiting
         finally:
-            self._news = None
+            self._waiting = None
             if timer is not None:
                 timer.cancel()
 
     def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _time_out(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_exception(httpx.ReadTimeout("no response in time"))
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(httpx.ReadTimeout("no response in time"))
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:

@@ -1,7 +1,8 @@
-"""A transport for httpx: h11 on the event loop's own connections.
+"""A transport for httpx that uses h11 on connections of the event loop.
 
-httpx's own transport takes most of the time of a request here, and its pool checks every open connection for each
-request; a call in progress keeps one for minutes. aiohttp takes a tenth of a start and 9 MB to import.
+httpx's own transport would take most of the time of a request, and checks every open connection for each request. There
+are many, because each call in progress has one for minutes. The import of aiohttp would take a tenth of the start and
+9 MB.
 """
 
 import asyncio
@@ -19,26 +20,26 @@ from kallyai_mcp.api.http11_connection import Connection
 SocketOption = tuple[int, int, int]
 
 _EYEBALLS_DELAY = 0.25
-"""Seconds until the next address of a name is tried beside the first one (RFC 8305, "Connection Attempt Delay")."""
+"""Seconds until the next address of a name is also tried (RFC 8305, "Connection Attempt Delay")."""
 
 
 class Http11Transport(httpx.AsyncBaseTransport):
-    """Sends single requests; without redirects, cookies, and decoding.
+    """Sends single requests, without redirects, cookies, and decoding.
 
-    A POST is sent only once, on a new connection: one that was used before may just have been closed by the server, or
-    bring a response that belongs to the last request. A GET whose connection closes before the first byte of a response
-    is immediately sent once more (RFC 9110, section 9.2.2).
+    A POST is sent only once, on a new connection: the server may just be closing a used one, or send a late response to
+    the request before. A GET is immediately sent once more if its connection closes before the first byte of a response
+    (RFC 9110, section 9.2.2).
 
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError`, `LocalProtocolError`, and `UnsupportedProtocol`, nothing
     was sent. After every other `httpx.TransportError`, the request may have been sent.
 
     The extension `before_write` of a request is called when there is a connection, just before the request is written.
-    What it raises is raised, and nothing is written.
+    If it raises an error, nothing is written, and the error is raised.
 
     Args:
-        tls: For https.
+        tls: The TLS context for https.
         proxy: The URL of an http or https proxy for https; None for a direct connection.
-        socket_options: For each connection.
+        socket_options: The socket options of each connection.
 
     Raises:
         ValueError: `proxy` is not the URL of an http or https proxy.
@@ -72,7 +73,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         is_closed = [connection.abort() for connection in tuple(self._open)]
         if is_closed:
             await asyncio.wait(is_closed)
-        await asyncio.sleep(0)  # one whose TLS handshake was canceled closes in the loop's next turn
+        await asyncio.sleep(0)  # a connection whose TLS handshake was canceled closes in the loop's next turn
 
     async def _exchange(self, connection: Connection, request: httpx.Request, body: bytes) -> httpx.Response:
         timeout: dict[str, float | None] = request.extensions.get("timeout", {})
@@ -80,7 +81,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         if (before_write := request.extensions.get("before_write")) is not None:
             before_write()
         connection.write(data)
-        del data  # the response to a call takes minutes
+        del data  # to free the memory: the response to a call takes minutes
         response = await connection.response(timeout.get("read"))
         stream = _Body(self, connection, request.url, timeout.get("read"))
         return httpx.Response(response.status_code, headers=response.headers.raw_items(), stream=stream)
@@ -134,7 +135,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-        # asyncio could try several addresses at once, too; uvloop tries one after the other.
+        # Not by `create_connection`: with uvloop, it tries the addresses one after another.
         opened = await start_connection(addresses, happy_eyeballs_delay=_EYEBALLS_DELAY)
         try:
             for option in self._socket_options:
@@ -169,7 +170,7 @@ class _Body(httpx.AsyncByteStream):
 
 @contextmanager
 def _as_proxy_error(request: httpx.Request) -> Iterator[None]:
-    """Whatever goes wrong on the way to the proxy's consent means that nothing was sent to the host behind it."""
+    """A context for the connection through a proxy. Its errors become `ProxyError`: nothing was sent to the host."""
     try:
         yield
     except TimeoutError:

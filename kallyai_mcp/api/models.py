@@ -1,8 +1,8 @@
 """Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of the reference).
 
-Requests are exactly those of the reference. Responses are read liberally: a field may have other names and places, and
-an optional field of a wrong type becomes None, so that the rest of the response is not lost. The functions at the top
-of this file and the `mode="before"` validators do that.
+Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place, and
+an optional field of a wrong type becomes None, so that the rest of the response is usable. The functions at the top of
+this file and the `mode="before"` validators do that.
 """
 
 import math
@@ -17,26 +17,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 from pydantic_core import PydanticCustomError
 
 _LEAST_SECONDS = 1_000_000_000
-"""Smaller numbers are no dates of calls: as seconds since the epoch they are before September 2001."""
+"""Smaller numbers are not times of calls: as seconds since the epoch they are before September 2001."""
 
 _MOST_SECONDS = 100_000_000_000
-"""Larger numbers are milliseconds: as seconds they would be beyond the year 5000."""
+"""Larger numbers are milliseconds since the epoch: as seconds they would be after the year 5000."""
 
 
 def _text(value: Any) -> str | None:
-    """A text; a list of texts, joined; a number as text. Anything else, and only white space, is None."""
+    """A text, a list of texts joined by semicolons, or a number as text. White space and anything else is None."""
     if isinstance(value, list):
         value = "; ".join(part.strip() for part in value if isinstance(part, str) and part.strip())
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         return None
-    # JSON may contain half of a surrogate pair, which can't be encoded.
+    # JSON may contain an unpaired surrogate, which can't be encoded.
     return value.encode("utf-8", "replace").decode("utf-8").strip() or None
 
 
 def _number(value: Any) -> int | float | None:
-    """A finite number that is not negative, also as text; anything else is None."""
+    """A finite number that is not negative, also from a text; anything else is None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -55,18 +55,18 @@ def _integer(value: Any) -> int | None:
 
 
 def _flag(value: Any) -> bool | None:
-    """A boolean, also as text; anything else is None."""
+    """A boolean, also from a text; anything else is None."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     return value if isinstance(value, bool) else None
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date and time, taken as UTC when it has no offset; anything else as None.
+    """A date and time (aware), which is in UTC when it has no offset; anything else is None.
 
-    ISO 8601 as in the reference, or the date of an e-mail (RFC 2822), or a number: seconds since the epoch, or
-    milliseconds where seconds would be in the far future. None, too, at either end of the calendar, where a time may
-    have no name in another time zone.
+    It is in ISO 8601, as in the reference, or in the format of e-mails (RFC 2822), or a number: seconds since the
+    epoch, or milliseconds if seconds would be in the far future. A time in the first or last year of the calendar is
+    None too, because it can't be converted into every time zone.
     """
     if isinstance(value, str):
         value = _written_moment(value.strip())
@@ -84,13 +84,13 @@ def _written_moment(text: str) -> datetime | float | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return read(text)
-        except (ValueError, OverflowError):  # an offset may have any number of digits
+        except (ValueError, OverflowError):  # OverflowError: an offset with many digits
             continue
     return None
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
-    """Several texts, or one; anything else as None."""
+    """Several texts, or one; anything else is None."""
     texts = [text for item in (value if isinstance(value, list | tuple) else [value]) if (text := _text(item))]
     return tuple(texts) or None
 
@@ -113,7 +113,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _list_in(value: Any, *names: str) -> Any:
-    """The list in a body: the body, or the value of one of `names` in it or in an object in it; null is empty."""
+    """The list in a body, which is the body itself, or under one of `names` in it or in an object under one of them.
+
+    An empty list for null; anything else is returned as it is.
+    """
     for _ in range(2):
         if isinstance(value, Mapping):
             found = next((value[name] for name in names if name in value), value)
@@ -123,7 +126,7 @@ def _list_in(value: Any, *names: str) -> Any:
 
 Text = Annotated[str | None, BeforeValidator(_text)]
 Number = Annotated[int | float | None, BeforeValidator(_number)]
-Whole = Annotated[int | None, BeforeValidator(_integer)]
+Integer = Annotated[int | None, BeforeValidator(_integer)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Texts = Annotated[tuple[str, ...] | None, BeforeValidator(_texts)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
@@ -136,12 +139,12 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
-        """It as the reference writes it, in that order, without the fields that are not set."""
+        """The model as JSON with the reference's names, in the reference's order, without fields that are None."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
 def _iso_date(value: Any) -> Any:
-    """Rejects numbers and date-times, which pydantic would accept as dates."""
+    """Accept only dates written YYYY-MM-DD. Pydantic would accept numbers and times too."""
     if isinstance(value, str):
         value = value.strip()
     if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
@@ -182,7 +185,7 @@ class CallCreateRequest(_Model):
 
     submission: Submission
     timezone: str | None = None
-    """An IANA name, such as America/New_York."""
+    """The IANA name of a time zone, such as America/New_York."""
     session_id: str | None = None
 
 
@@ -198,7 +201,7 @@ class SubmissionEcho(_Model):
     appointment_date: Text = None
     appointment_time: Text = None
     time_preference_text: Text = None
-    party_size: Whole = None
+    party_size: Integer = None
     language: Text = None
     call_language: Text = None
     is_urgent: Flag = None
@@ -231,7 +234,7 @@ class Call(_Model):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Accepts `created_at`, `to` and `business_name` on either level."""
+        """Accept `created_at`, `to`, and `business_name` at the top level or one level below."""
         if not isinstance(value, Mapping):
             return value
         call, echo = dict(value), value.get("submission")
@@ -252,9 +255,9 @@ class Call(_Model):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call has ended; with a status that is not known, whether it has a duration or highlights.
+        """Whether the call has ended. With an unknown status, whether it has highlights or a duration other than 0.
 
-        A duration of 0 is that of a call that has just begun.
+        A duration of 0 may be that of a call that has just begun.
         """
         if self.plain_status in self.FINAL | self.IN_PROGRESS:
             return self.plain_status in self.FINAL
@@ -265,12 +268,12 @@ class CallPage(_Model):
     """One page of `GET /v1/calls`, in the order of the service. `total` counts all pages; None if it is missing."""
 
     calls: tuple[Call, ...]
-    total: Whole = None
+    total: Integer = None
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Accepts `calls`, `items` or a list; omits entries without an id."""
+        """Accept the list under `calls` or `items`, or a list as the body. Leave out entries without an id."""
         listed = _list_in(value, "calls", "items")
         if isinstance(listed, list | tuple):
             listed = [call for call in listed if isinstance(call, Call) or _text(_object(call).get("call_id"))]
@@ -278,7 +281,7 @@ class CallPage(_Model):
 
 
 class TranscriptEntry(_Model):
-    """One utterance. `timestamp` is the time since the call began in the service's format, HH:MM:SS, or None."""
+    """One utterance. `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None."""
 
     speaker: Annotated[str, BeforeValidator(lambda value: _text(value) or "UNKNOWN")] = "UNKNOWN"
     content: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
@@ -287,7 +290,7 @@ class TranscriptEntry(_Model):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Accepts `role` for `speaker` and `text` for `content`; a text alone is an utterance of an unknown speaker."""
+        """Accept `role` for `speaker` and `text` for `content`. A mere text is an utterance of an unknown speaker."""
         if not isinstance(value, Mapping):
             return {"content": value}
         speaker, content = value.get("speaker", value.get("role")), value.get("content", value.get("text"))
@@ -295,19 +298,19 @@ class TranscriptEntry(_Model):
 
 
 class Transcript(_Model):
-    """The response to `GET /v1/calls/{call_id}/transcript`, in the order of speaking."""
+    """The response to `GET /v1/calls/{call_id}/transcript`: the utterances in their order."""
 
     entries: tuple[TranscriptEntry, ...]
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Accepts `entries`, `transcript` or a list."""
+        """Accept the list under `entries` or `transcript`, or a list as the body."""
         return {"entries": _list_in(value, "entries", "transcript")}
 
 
 class Plan(_Model):
-    """The plan of a subscription: its name, its billing period and its minutes per period."""
+    """The plan of a subscription: its name, its billing period, and its minutes in each period."""
 
     type: Text = None
     period: Text = None
@@ -315,7 +318,7 @@ class Plan(_Model):
 
 
 def _plan(value: Any) -> Any:
-    """A plan; a name alone is its type. Anything else is None."""
+    """A plan; a mere text is its type. Anything else is None."""
     if isinstance(value, str):
         return {"type": value}
     return value if isinstance(value, Mapping | Plan) else None
@@ -365,19 +368,19 @@ class BillingPortal(_Model):
 
 
 def _secret(value: Any) -> Any:
-    """A text that is not empty; anything else is None."""
+    """A text that is not empty; None for anything else."""
     return value if isinstance(value, str | SecretStr) and value else None
 
 
 def _scope(value: Any) -> str | None:
-    """Scopes, separated by spaces; also from a list."""
+    """Scopes separated by spaces, also from a list."""
     return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else _text(value)
 
 
 class TokenGrant(_Model):
     """The response of every endpoint that issues tokens. `expires_in` is in seconds.
 
-    Without a `refresh_token`, the old one is still valid. A repr shows neither token.
+    Without a `refresh_token`, the old one is still valid. The repr shows neither token.
     """
 
     access_token: Annotated[SecretStr, Field(min_length=1)]

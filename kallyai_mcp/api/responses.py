@@ -24,8 +24,8 @@ class ApiResponse:
         status: The HTTP status.
         headers: By lower-case names.
         body: The body, with its Content-Encoding decoded.
-        is_complete: False if the body was longer than the most that is read.
-        secrets: Tokens and codes that were sent and must not appear in an error.
+        is_complete: False if the body was cut because it is too long.
+        secrets: Tokens and codes that were sent, and must not be in an error.
     """
 
     status: int
@@ -42,7 +42,7 @@ class ApiResponse:
 
     @property
     def correlation_id(self) -> str | None:
-        """The service's id for the request, if a header has it."""
+        """The service's id of the request, if a header has it."""
         return next((self.headers[name] for name in CORRELATION_HEADERS if name in self.headers), None)
 
 
@@ -50,7 +50,7 @@ def parse_json(body: bytes) -> Any:
     """Parses a body as JSON.
 
     Raises:
-        ValueError: It is not JSON, not in a Unicode encoding, nested too deeply, or says two things under one name.
+        ValueError: It is not JSON, not in a Unicode encoding, nested too deeply, or has two values under one name.
     """
     try:
         return json.loads(body, object_pairs_hook=_unambiguous)
@@ -59,7 +59,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; which of two values a reader takes is not defined (RFC 8259, section 4)."""
+    """A JSON object. Two different values under one name are an error, because RFC 8259, section 4, prefers neither."""
     found = dict(pairs)
     if len(found) < len(pairs) and any(found[name] != value for name, value in pairs):
         raise ValueError("two values under one name")
@@ -76,7 +76,7 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
     try:
         return model.model_validate(parse_json(response.body))
     except ValidationError as error:
-        # `from None`, here and below, because these errors quote the body, which may contain a token.
+        # `from None`, here and below, because the causes quote the body, which may contain a token.
         where = {".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False, include_url=False)}
         raise _unreadable(
             response, f"without a usable {' and '.join(sorted(filter(None, where))) or 'object'}"
@@ -86,14 +86,14 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
 
 
 def read_call(response: ApiResponse, *, id_: str | None = None, number: str | None = None) -> Call:
-    """Reads a successful response as a call, and checks that it is the one that was asked for.
+    """Reads a successful response as a call, and checks that it is the requested one.
 
-    A cache or a proxy may mix up two responses.
+    A cache or a proxy may confuse two responses.
 
     Args:
         response: The response.
-        id_: The call's id, if it is known; the case of a UUID does not count (RFC 9562, section 4).
-        number: The number called (E.164), if it is known; the response may repeat none, or shorten it.
+        id_: The id of the call; None if it is not known. UUIDs are equal in any case (RFC 9562, section 4).
+        number: The number that was called (E.164); None if it is not known. The response may have none, or a part.
 
     Raises:
         UnreadableResponseError: The body is not what the reference says, or is another call.
@@ -110,7 +110,7 @@ def read_calendar(response: ApiResponse) -> str:
     """Reads a successful response as an iCalendar file (RFC 5545), which is in UTF-8.
 
     Raises:
-        UnreadableResponseError: The body is not one.
+        UnreadableResponseError: The body is not an iCalendar file.
     """
     _check_complete_data(response)
     try:

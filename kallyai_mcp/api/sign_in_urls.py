@@ -5,9 +5,12 @@ from urllib.parse import quote, urlencode
 
 
 def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
-    """The page where a user signs in for a program on their machine ("CLI Authentication").
+    """The URL of the page where a user signs in for a program on their machine ("CLI Authentication").
 
-    The `redirect_uri` is exactly `http://localhost:PORT` or `http://127.0.0.1:PORT`; the redirect repeats the `state`.
+    Args:
+        base_url: The base URL of the API.
+        redirect_uri: `http://localhost:PORT` or `http://127.0.0.1:PORT`.
+        state: A text that the redirect repeats; None for none.
     """
     return _page(base_url, "/v1/auth/cli", {"redirect_uri": redirect_uri, "state": state})
 
@@ -15,9 +18,14 @@ def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> 
 def authorize_url(
     base_url: str, client_id: str, redirect_uri: str, *, state: str | None = None, scope: str | None = None
 ) -> str:
-    """The page where a user lets a registered client act for them ("OAuth2 Authorization Code Flow", step 1).
+    """The URL of the page where a user authorizes a registered client ("OAuth2 Authorization Code Flow", step 1).
 
-    The `redirect_uri` is one of those registered for the client; the redirect repeats the `state`.
+    Args:
+        base_url: The base URL of the API.
+        client_id: The id of the client.
+        redirect_uri: A redirect URI that is registered for the client.
+        state: A text that the redirect repeats; None for none.
+        scope: Scopes separated by spaces; None for those of the client.
     """
     query = {
         "response_type": "code",
@@ -31,5 +39,5 @@ def authorize_url(
 
 def _page(base_url: str, path: str, query: Mapping[str, str | None]) -> str:
     given = {name: value for name, value in query.items() if value is not None}
-    # The reference leaves `:` and `/` as they are and writes a space as %20 (RFC 3986, section 3.4 allows it).
+    # As in the reference, `:` and `/` are not encoded and a space is %20, which RFC 3986, section 3.4, allows.
     return f"{base_url.rstrip('/')}{path}?{urlencode(given, safe=':/', quote_via=quote)}"

@@ -1,4 +1,4 @@
-"""What the system says about the network: which certificates to accept, and which proxy to use."""
+"""The system's settings for the network: which certificates to accept, and which proxy to use."""
 
 import importlib
 import os
@@ -15,19 +15,19 @@ import httpx
 from kallyai_mcp.urls import is_loopback
 
 _SCUTIL = "/usr/sbin/scutil"
-"""Prints the proxies of macOS, which Python's getproxies leaves out if they are named by a PAC file."""
+"""The command that prints the proxies of macOS. Python's `getproxies` leaves out those that a PAC file sets."""
 
 _INTERNET_SETTINGS = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 
 
 def tls_context() -> ssl.SSLContext:
-    """What certificates are accepted: those of SSL_CERT_FILE or SSL_CERT_DIR if one is set, else the system's.
+    """A TLS context with the certificates of SSL_CERT_FILE or SSL_CERT_DIR if one is set, else with the system's.
 
-    A company that inspects traffic puts its own certificate into the system's store. A Linux without any certificates,
-    as in a small container, gets those of certifi.
+    A company that inspects traffic puts its own certificate into the system's store. On a Linux without certificates,
+    such as a small container, those of certifi are used.
 
     Raises:
-        OSError: SSL_CERT_FILE or SSL_CERT_DIR names nothing that can be read.
+        OSError: SSL_CERT_FILE or SSL_CERT_DIR is not the path of anything that can be read.
     """
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or not _system_has_certificates():
         return httpx.create_ssl_context()
@@ -44,9 +44,9 @@ def _system_has_certificates(platform: str = sys.platform) -> bool:
 
 
 def unsupported_proxy(platform: str = sys.platform) -> str | None:
-    """What kind of proxy this machine names that can't be used: SOCKS, or a PAC file; None if there is none.
+    """The kind of the system's proxy, in words, if it can't be used: a SOCKS proxy, or a PAC file. Else None.
 
-    A PAC file is known only to Windows and macOS (`platform`, as `sys.platform`).
+    Only Windows and macOS have a setting for a PAC file. `platform` is as `sys.platform`.
     """
     proxies = getproxies()
     if "socks" in proxies or any(proxy.startswith("socks") for proxy in proxies.values()):
@@ -74,7 +74,7 @@ def _macos_has_pac() -> bool:
 
 
 def proxy_for(base_url: httpx.URL) -> str | None:
-    """The URL of the proxy that the environment or the system names for `base_url`; None for a direct connection."""
+    """The URL of the proxy for `base_url`, from the environment or the system; None for a direct connection."""
     if is_loopback(base_url.host) or proxy_bypass(base_url.host):
         return None
     proxies = getproxies()

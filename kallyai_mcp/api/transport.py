@@ -1,28 +1,31 @@
-"""Transports with time-outs, retries, proxies, and limits; and what a failed connection means for a request."""
+"""Transports with time-outs, retries, proxies, and limits; and the errors for failed connections."""
 
 import asyncio
 import logging
 import socket
 import ssl
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.http11_transport import Http11Transport, SocketOption
+from kallyai_mcp.api.response_headers import retry_after
 from kallyai_mcp.api.system_network import proxy_for, tls_context, unsupported_proxy
 from kallyai_mcp.urls import is_loopback
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
 
 MAX_BODY = 5_000_000
-"""The most bytes that are read of one body, to protect the memory. A page of 200 calls is far smaller."""
+"""The most bytes of a body that are read, to limit the memory. A page of 200 calls is far smaller."""
 
 RETRIES = 3
 """The most retries of a GET, after the first attempt."""
@@ -39,7 +42,9 @@ _NOTHING_SENT = (
     httpx.LocalProtocolError,
     httpx.InvalidURL,
 )
-# Not a read time-out: three more of 45 s would take minutes.
+"""The errors after which it is certain that nothing was sent."""
+
+# Without `ReadTimeout`: three more waits of 45 s would take minutes.
 _RETRIED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -48,11 +53,6 @@ _RETRIED = (
     httpx.RemoteProtocolError,
 )
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
-
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -60,9 +60,9 @@ class Timeouts:
 
     Attributes:
         connect: For name resolution, connection, and TLS together.
-        read: For each part of a response. The service scales to zero, and a cold start takes up to 30 s.
-        call: The same for `POST /v1/calls`, which is answered when the phone call has ended.
-        rest: For all other steps; a whole request takes at most as long as to connect, `read` or `call`, and this.
+        read: For each part of a response. A cold start of the service takes up to 30 s.
+        call: In place of `read` for `POST /v1/calls`, which is answered when the phone call has ended.
+        rest: For all other steps. A whole request may take the sum of `connect`, `read` or `call`, and `rest`.
     """
 
     connect: float = 10.0
@@ -72,7 +72,7 @@ class Timeouts:
 
 
 class RetryTooLongError(Exception):
-    """The `Retry-After` of `response` is longer than we wait."""
+    """The `Retry-After` of `response` exceeds `MAX_RETRY_WAIT`."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
@@ -80,10 +80,10 @@ class RetryTooLongError(Exception):
 
 
 class BoundedRetry(Retry):
-    """Waits as `Retry` does, but gives up at once if the `Retry-After` of a response is too long."""
+    """A `Retry` that gives up at once if the `Retry-After` of a response is too long."""
 
     async def asleep(self, response: httpx.Response | Exception) -> None:
-        """Waits before the next attempt; raises `RetryTooLongError` if that would exceed `MAX_RETRY_WAIT`."""
+        """Wait before the next attempt; raises `RetryTooLongError` if all waits would exceed `MAX_RETRY_WAIT`."""
         if isinstance(response, httpx.Response):
             seconds = retry_after(response.headers)
             if seconds is not None and seconds > MAX_RETRY_WAIT - self.elapsed_sleep:
@@ -94,16 +94,18 @@ class BoundedRetry(Retry):
 class BoundedTransport(httpx.AsyncBaseTransport):
     """Reads each response to its end, within limits of time and size, so that retries cover incomplete bodies too.
 
-    The limit of time is the sum of the time-outs. That for reading starts again with every byte, so a server that sends
-    slowly could keep a request for ever. A response has its decoded body in `extensions["body"]`. One longer than
-    `MAX_BODY` is cut, and the response then has `extensions["is_complete"]` False.
+    The limit of time is the sum of the request's time-outs. The time-out for reading alone starts again with every
+    byte, so a slow server could delay a response for ever.
+
+    A response has its decoded body in `extensions["body"]`. If that was cut at `MAX_BODY`, `extensions["is_complete"]`
+    is False.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends one request, once.
+        """Send a request once.
 
         Raises:
             httpx.TransportError: There is no complete response.
@@ -111,7 +113,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """
         seconds = sum(request.extensions["timeout"].values())
         try:
-            async with asyncio.timeout(seconds):  # anyio's costs 2 % of a request
+            async with asyncio.timeout(seconds):  # anyio's takes 2 % of the time of a request
                 return await self._exchange(request)
         except TimeoutError:
             raise httpx.ReadTimeout("no complete response in time", request=request) from None
@@ -125,7 +127,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         stream = cast("httpx.AsyncByteStream", response.stream)
         body, is_complete = bytearray(), True
         try:
-            # httpx declares iterators, but they are generators, and must be closed if not exhausted.
+            # httpx declares iterators, but they are generators, which must be closed when they are not exhausted.
             chunks = aiter(response.aiter_bytes() if is_encoded else stream)
             async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
                 async for chunk in chunks:
@@ -143,16 +145,16 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def in_process(app: ASGIApp) -> httpx.AsyncBaseTransport:
-    """A transport to an ASGI app in this process; the app's exceptions become those of a failed connection.
+def in_process(app: "ASGIApp") -> httpx.AsyncBaseTransport:
+    """A transport to an ASGI app in this process.
 
-    An exception after the complete response has no effect.
+    An exception of the app becomes an error of a failed connection, or is ignored after the complete response.
     """
 
-    async def app_as_server(scope: Message, receive: Receive, send: Send) -> None:
+    async def app_as_server(scope: "Scope", receive: "Receive", send: "Send") -> None:
         is_complete = False
 
-        async def watched_send(message: Message) -> None:
+        async def watched_send(message: "Message") -> None:
             nonlocal is_complete
             await send(message)
             is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -161,8 +163,8 @@ def in_process(app: ASGIApp) -> httpx.AsyncBaseTransport:
             await app(scope, receive, watched_send)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            # Not its message, which may quote a token.
-            logger.warning(
+            # Without the message of the exception, which may quote a token.
+            _log.warning(
                 "The API in this process failed: %s in %s, line %s", type(error).__name__, where.name, where.lineno
             )
             if not is_complete:
@@ -182,7 +184,7 @@ class _InProcess(httpx.ASGITransport):
 
 
 def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """A transport to `base_url`: direct to this machine, else through the proxy of the environment, if it has one.
+    """A transport to `base_url`, through the proxy of the environment or the system unless the host is this machine.
 
     Raises:
         ValueError: The environment has a proxy of an unsupported kind, or certificates that can't be read.
@@ -200,10 +202,10 @@ def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
 
 
 def _socket_options() -> Iterator[SocketOption]:
-    """TCP keep-alive every minute: many routers drop a connection that is silent for as long as a phone call takes.
+    """Options for TCP keep-alive every minute, because many routers drop a connection that is silent during a call.
 
-    And where the system can be told so, an end to a connection on which nothing is confirmed for a minute. Without it,
-    a request that a network loses is repeated for a quarter of an hour, and a call would be placed so much later.
+    On Linux, also the option that ends a connection on which nothing is confirmed for a minute. Without it, the system
+    repeats a lost request for a quarter of an hour, so a call could be placed that much later.
     """
     yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
     # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
@@ -216,9 +218,13 @@ def _socket_options() -> Iterator[SocketOption]:
 
 
 def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.AsyncBaseTransport:
-    """Adds the limits of `BoundedTransport`, and retries of GET on 429, 502, 503, 504 and failed connections.
+    """A transport with the limits of `BoundedTransport` that sends a GET again after a failure.
 
-    Without `Retry-After`, the waits are random, up to 2, 4 and 8 times the `backoff`, which is in seconds.
+    Failures are 429, 502, 503, 504, and failed connections.
+
+    Args:
+        transport: The transport that sends each request.
+        backoff: Seconds. Without `Retry-After`, the waits are random, up to 2, 4, and 8 times this.
     """
     retry = BoundedRetry(
         total=RETRIES,
@@ -233,10 +239,12 @@ def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.A
 
 
 def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, has_response: bool) -> KallyAIError:
-    """The error for a failed connection: was nothing sent, or is the response lost?
+    """The error for a failed connection: `NotConnectedError` if nothing was sent, else `ResponseLostError`.
 
-    The message of httpx's error is not used, because it may quote a header. If there was a response, the request was
-    sent, even if following its redirect sent nothing.
+    Args:
+        error: The error of httpx. Its message is not used, because it may quote a header.
+        host: The host (and port), for the message.
+        has_response: Whether there was a response, whose redirect then failed: then the request was sent.
     """
     if isinstance(error, _NOTHING_SENT) and not has_response:
         proxy = None if is_loopback(host) else unsupported_proxy()
@@ -255,7 +263,7 @@ def _reason(error: BaseException) -> str:
         return "it took too long"
     if isinstance(error, httpx.ProxyError):
         return "the proxy refused"
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
             return "its TLS certificate or handshake is not acceptable"
         if isinstance(cause, socket.gaierror):
@@ -265,12 +273,12 @@ def _reason(error: BaseException) -> str:
     return "no connection could be made"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes, with the members of exception groups."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, its causes, and the members of exception groups among them."""
     yield error
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
-            yield from _causes(member)
+            yield from causes(member)
     cause = error.__cause__ or error.__context__
     if cause is not None:
-        yield from _causes(cause)
+        yield from causes(cause)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 
 _MAX_REQUEST_BYTES = 65_536
 _REQUEST_SECONDS = 10.0
@@ -64,7 +64,8 @@ async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                 await _serve(stream, answer)
 
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, beside(listener.serve, handle):
+    listening = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listening as listener, background_task(listener.serve, handle):
         yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
 
 

@@ -13,7 +13,7 @@ import anyio
 import click
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 from kallyai_mcp.calls.place_with_consent import place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
@@ -206,7 +206,7 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
     try:
         with LiveLine() as live:
             live.show(calling)
-            async with beside(live.keep, lambda: f"{calling}  {duration(record.elapsed(app_context.now()))}"):
+            async with background_task(live.keep, lambda: f"{calling}  {duration(record.elapsed(app_context.now()))}"):
                 while followed.is_active:
                     followed = await app_context.calls.wait(followed, _STEP_SECONDS)
     finally:

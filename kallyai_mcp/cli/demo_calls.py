@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.call_view import TerminalReader, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.demo_words import sentence
@@ -244,7 +244,7 @@ async def _shown_while(work: Awaitable[dict[str, Any]], text: str) -> dict[str, 
     began = anyio.current_time()
     with LiveLine(err=False) as live:
         live.show(f"   {text}")
-        async with beside(live.keep, lambda: f"   {text}  {anyio.current_time() - began:.0f} s"):
+        async with background_task(live.keep, lambda: f"   {text}  {anyio.current_time() - began:.0f} s"):
             return await work
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kallyai_mcp.languages import localized, speaking
+from kallyai_mcp.languages import localized, use_language
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -33,7 +33,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     def speak_english(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
         del param
         if value:
-            ctx.with_resource(speaking("en"))
+            ctx.with_resource(use_language("en"))
         return value
 
     add = option("--json as_json", "Print JSON.", "Imprime JSON.", is_flag=True, callback=speak_english)

@@ -19,7 +19,7 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.long_lines import long_lines
@@ -73,7 +73,7 @@ async def sign_in(
         else:
             say(words.say("open_link", link=flow.link))
             say(words.say("other_machine", address=flow.redirect_uri))
-            await stack.enter_async_context(beside(_accept_pasted_address, flow, say, words))
+            await stack.enter_async_context(background_task(_accept_pasted_address, flow, say, words))
         try:
             grant = await flow.grant()
         except NotSignedInError as error:

@@ -14,7 +14,7 @@ import anyio
 import click
 from starlette.applications import Starlette
 
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
@@ -208,7 +208,7 @@ class _SharedAppContext:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         opening = open_app_context(self._connection, links=self._links, webhooks=self._webhooks)
-        async with opening as self._app_context, beside(self._webhooks.run):
+        async with opening as self._app_context, background_task(self._webhooks.run):
             yield
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.mcpserver import Context
 
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 
 EVERY = 3.0
 """Seconds between two messages. The shortest time-out of a known client is 5 seconds."""
@@ -42,7 +42,7 @@ async def with_progress(work: Callable[[], Awaitable[_Result]], ctx: Context[Any
     message = _Message()
     token = _message.set(message)
     try:
-        async with beside(_report, message, ctx, at_once):
+        async with background_task(_report, message, ctx, at_once):
             return await work()
     finally:
         _message.reset(token)

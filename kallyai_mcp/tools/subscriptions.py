@@ -27,7 +27,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from typing_extensions import override
 
-from kallyai_mcp.background import beside
+from kallyai_mcp.background import background_task
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
 from kallyai_mcp.tools.user_language import LocalizedError
@@ -102,7 +102,7 @@ class Subscriptions(InMemorySubscriptionBus):
 
         token = self._request_listeners.set(listeners)
         try:
-            async with beside(watch.run, notify):
+            async with background_task(watch.run, notify):
                 return await call_next(ctx)
         finally:
             self._request_listeners.reset(token)

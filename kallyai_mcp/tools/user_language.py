@@ -16,7 +16,7 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.languages import Language, preferred
+from kallyai_mcp.languages import Language, preferred_language
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.reader import Reader
 
@@ -66,7 +66,7 @@ async def with_client_language(ctx: ServerRequestContext[AppContext, Any], call_
     """Middleware: notes the language that the client sends, and raises each `LocalizedError` in the user's language."""
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     named = (ctx.meta or {}).get("openai/locale") or headers.get("accept-language")
-    token = _of_client.set(preferred(named[:_LONGEST_HEADER]) if isinstance(named, str) else None)
+    token = _of_client.set(preferred_language(named[:_LONGEST_HEADER]) if isinstance(named, str) else None)
     try:
         return await call_next(ctx)
     except LocalizedError as error:

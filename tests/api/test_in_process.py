@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
-from kallyai_mcp.api.transport import ASGIApp
 from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, reference
 
 

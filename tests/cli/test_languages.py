@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import kallyai_mcp
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.languages import localized, speaking
+from kallyai_mcp.languages import localized, use_language
 from tests.cli.machine import invoke
 from tests.processes import LIMIT, environment
 
@@ -141,7 +141,7 @@ def test_a_language_that_is_chosen_goes_before_that_of_the_terminal(monkeypatch:
     monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
 
     assert localized("here", "aquí") == "aquí"
-    with speaking("en"):
+    with use_language("en"):
         assert localized("here", "aquí") == "here"
     assert localized("here", "aquí") == "aquí"
 
