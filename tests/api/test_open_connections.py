@@ -39,7 +39,7 @@ async def test_a_get_whose_kept_connection_closes_is_sent_again_at_once() -> Non
 
 
 async def test_a_call_is_sent_on_a_connection_of_its_own() -> None:
-    """On one that is kept, the server may send a response once more, or close it at that moment."""
+    """On a kept connection, the server may send an old response again, or close the connection at that moment."""
     repeated = answer({"error": {"code": "call_not_found"}}, 404, connection="keep-alive")
     async with client_and_server(KEPT, DETAILS, repeated + DETAILS) as (client, server):
         await client.get_statistics()
@@ -117,11 +117,11 @@ async def test_a_response_that_comes_after_its_request_was_given_up_is_not_that_
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves a connection open that nobody accepts")
 async def test_another_address_is_tried_while_the_first_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As IPv6 does in a network that loses it."""
+    """For example, an IPv6 address does not answer in a network that drops IPv6."""
     async with client_and_server(KEPT) as (client, server):
         with ExitStack() as sockets:
             silent = sockets.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
-            for _ in range(4):  # then the system answers no more
+            for _ in range(4):  # as many fill the queue, and the system answers no further connection
                 waiting = sockets.enter_context(socket.socket())
                 waiting.setblocking(False)
                 waiting.connect_ex(silent.getsockname())

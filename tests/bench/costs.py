@@ -46,7 +46,7 @@ def _as_model_input(tool: Tool) -> str:
 
 
 def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
-    """Cut a transcript to `ENTRIES` entries: none of the sandbox's has exactly as many."""
+    """Cut a transcript to `ENTRIES` entries; no transcript of the sandbox has exactly that number."""
     with sandbox.store.transaction() as db:
         (stored,) = db.execute("SELECT transcript FROM calls WHERE call_id = ?", (call_id,)).fetchone()
         entries = json.loads(stored)[:ENTRIES]

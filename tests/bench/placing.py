@@ -2,9 +2,10 @@
 
     uv run python -m tests.bench.placing [--seconds SECONDS] [--rounds ROUNDS]
 
-Each call is another one, and the KallyAI behind the server answers at once that it has ended (`upstream.py`), so that
-only the server and its ledger are measured: the look for a duplicate, the record, its state before the request leaves,
-and the outcome. The servers are measured in turn in each round. PostgreSQL runs on this machine, with `fsync` on.
+Each call has a number of its own. The KallyAI behind the server (`upstream.py`) answers at once that the call has
+ended. So only the server and its ledger are measured: the search for a duplicate, the record, its state before the
+request leaves, and the outcome. The servers are measured in turn in each round. PostgreSQL runs on this machine, with
+`fsync` on.
 """
 
 import argparse

@@ -40,13 +40,13 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Time that the test turns by hand; it starts at `samples.NOW`."""
+    """A clock that only the test moves; it starts at `samples.NOW`."""
     return ManualClock(NOW)
 
 
 @pytest.fixture
 async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
-    """The ledger at `place`, by `clock`."""
+    """The ledger at `place`, with the time of `clock`."""
     ledger = ledger_at(place, clock.now)
     yield ledger
     await ledger.aclose()

@@ -1,6 +1,6 @@
 """A process that takes a lease, reserves a call, and waits: `python -m tests.calls.lease_holder <place> <send?>`.
 
-It prints the worker's name. For each line of stdin it then tries to send, and prints what came of it.
+It prints the worker's name. For each line of stdin it then tries to send the request, and prints the result.
 """
 
 import asyncio

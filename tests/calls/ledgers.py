@@ -1,4 +1,4 @@
-"""Ledgers for tests, at a place that another process can be given in one word."""
+"""Ledgers for tests. The place of a ledger is one string, which can be given to another process as an argument."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

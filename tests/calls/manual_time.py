@@ -1,4 +1,4 @@
-"""Time that a test turns by hand, so that no test of calls waits for a real pause."""
+"""A clock that moves only when a test moves it, so that no test of calls waits for a real pause."""
 
 import asyncio
 import math
@@ -76,7 +76,7 @@ class ManualClock(Clock):
         self._now += timedelta(seconds=seconds)
 
     def until_next(self) -> float:
-        """Seconds until the first sleeper wakes or the first time-out strikes."""
+        """Seconds until the first sleeper wakes or the first time-out expires."""
         ends = [end for awake, end in self._sleepers.items() if not awake.is_set()]
         ends += [end for scope, end in self._timeouts.items() if not scope.cancel_called]
         return max(0.0, min(ends, default=math.inf) - self._elapsed)

@@ -20,7 +20,7 @@ def submission(**changes: Any) -> Submission:
 
 
 def asked(number: int = 1, **changes: Any) -> CallRecord:
-    """A record of the same call each time, not written down yet; its tracking id is `t-<number>`."""
+    """A record that is not in the ledger yet, always of the same call; its tracking id is `t-<number>`."""
     wanted = changes.get("submission", submission())
     made = CallRecord(
         tracking_id=f"t-{number}",
@@ -35,7 +35,7 @@ def asked(number: int = 1, **changes: Any) -> CallRecord:
 
 
 def another(number: int, phone: str = HERE, **changes: Any) -> CallRecord:
-    """A record of a call that is like no other."""
+    """A record of a call with a task of its own, so that it is no duplicate of another one."""
     wanted = submission(task_description=f"Task {number}", respondent_phone=phone)
     return asked(number, submission=wanted, **changes)
 

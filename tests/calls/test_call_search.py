@@ -158,7 +158,7 @@ async def test_a_list_that_ignores_the_offset_is_not_read_for_ever(place: str, c
 
 
 @pytest.mark.parametrize(("pages", "ignores_offset"), [(52, False), (2, True)])
-async def test_of_a_list_that_is_not_read_to_its_end_nothing_is_taken(
+async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     place: str, clock: ManualClock, pages: int, *, ignores_offset: bool
 ) -> None:
     """The end of the list may have another call that fits as well."""
@@ -235,7 +235,7 @@ async def test_a_listed_call_whose_details_are_not_there_yet_leaves_doubt(place:
 async def test_a_list_that_changes_while_it_is_read_leaves_doubt(
     place: str, clock: ManualClock, *, with_total: bool
 ) -> None:
-    """The call moves to the first page when that was read already, and another one fits."""
+    """The call moves to the first page after that page was read, and another call fits."""
     listed = [*OTHERS[:9], shown("c-2"), *OTHERS[9:50], shown(), *OTHERS[50:]]
     moved = [shown(), *(call for call in listed if call["call_id"] != "c-1")]
     service = Service(clock, [LOST], listed, page=40, with_total=with_total)

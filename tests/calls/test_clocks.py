@@ -67,7 +67,7 @@ async def test_a_clock_that_was_set_between_two_calls_does_not_hide_the_second(
     async with world(service, place) as here:
         await here.call(OTHER)
         clock.set_wall_clock(jump)
-        service.clock_offset = None  # the response that is lost says nothing of the time, nor does the list
+        service.clock_offset = None  # neither the lost response nor the list has a `Date`
         service.replies = [LOST]
         service.calls = [shown("c-2", at=clock.now())]
         record = await here.call()
@@ -154,7 +154,7 @@ async def test_a_response_from_a_cache_does_not_tell_the_time(
     service = Service(clock, [PLACED])
     async with world(service, place) as here:
         if not headers:
-            await here.call(OTHER)  # it tells the true time
+            await here.call(OTHER)  # its response has the true time
         service.headers, service.clock_offset = headers, -1800
         service.replies = [LOST]
         service.calls = [shown("c-2", at=clock.now() - timedelta(seconds=1799))]
@@ -224,7 +224,7 @@ async def test_a_wrong_clock_that_is_set_right_after_the_response_was_lost_does_
     place: str, clock: ManualClock, wrong_by: float
 ) -> None:
     service = Service(clock, [LOST])
-    service.clock_offset = None  # no response before the first look tells the time
+    service.clock_offset = None  # no response has a `Date` until the list was read for the first time
     service.calls = [shown(at=clock.now() - timedelta(seconds=wrong_by))]
 
     def look(looks: int) -> None:
@@ -239,7 +239,7 @@ async def test_a_wrong_clock_that_is_set_right_after_the_response_was_lost_does_
     assert record.call_id == "c-1"
 
 
-async def test_a_wrong_clock_that_is_set_right_while_a_call_is_unknown_does_not_hide_it_from_who_asks_later(
+async def test_a_clock_that_is_corrected_while_a_call_is_unknown_does_not_hide_the_call_from_later_searches(
     place: str, clock: ManualClock
 ) -> None:
     """The process that sent the request knows how long ago that was, whatever the clock says."""
@@ -260,7 +260,7 @@ async def test_a_wrong_clock_that_is_set_right_while_a_call_is_unknown_does_not_
 async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
     place: str, clock: ManualClock, date: str
 ) -> None:
-    """Nor one with which nothing can be calculated."""
+    """The second date is valid, but adding time to it is an overflow."""
     service = Service(clock, [(201, shown() | {"created_at": date})], clock_offset=None, headers={"Date": date})
     async with world(service, place) as here:
         record = await here.call()

@@ -1,4 +1,4 @@
-"""What counts as told to a client, and what becomes of requests for a call that is not."""
+"""Which outcomes count as delivered to a client, and what a request for a call gets until its outcome is delivered."""
 
 import pytest
 

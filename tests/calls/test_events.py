@@ -1,4 +1,4 @@
-"""Events in the ledger: what has ended is numbered once, in order, for its account alone."""
+"""Events in the ledger: each ended call gets one number, in the order of the ends, and only its account sees it."""
 
 from dataclasses import replace
 from datetime import timedelta

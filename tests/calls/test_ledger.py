@@ -304,7 +304,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
 
 
 async def test_a_record_that_gave_its_call_back_does_not_end_with_it(ledger: Ledger) -> None:
-    """Its worker follows the call that it had found, and does not know."""
+    """Its worker still follows the call that it had found: it does not know that the record lost it."""
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.mark_response_lost(finder, service_time=lambda: None)
     await ledger.bind_call(finder, outcome("in_progress"), proven=False)

@@ -109,9 +109,9 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_is_never_l
     ("due", "is_at"),
     [
         ("2026-03-08 01:45", "2026-03-08 06:45"),
-        ("2026-03-08 02:30", "2026-03-08 07:30"),  # an hour that there is not: the clocks show 3:30 then
+        ("2026-03-08 02:30", "2026-03-08 07:30"),  # this time does not exist; the clocks show 3:30
         ("2026-11-01 00:45", "2026-11-01 04:45"),
-        ("2026-11-01 01:45", "2026-11-01 05:45"),  # an hour that there is twice: the first time
+        ("2026-11-01 01:45", "2026-11-01 05:45"),  # this time occurs twice; the first one counts
     ],
 )
 async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks_change(

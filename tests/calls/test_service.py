@@ -1,4 +1,4 @@
-"""What becomes of a call that is asked for."""
+"""What happens after a call was requested: it is placed, refused, joined to another one, or followed to its end."""
 
 import uuid
 from collections.abc import AsyncIterator

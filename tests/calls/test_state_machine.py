@@ -82,9 +82,10 @@ class ModelService(Service):
     """KallyAI that places a call for every request, unless it knows the key from less than a second ago.
 
     Attributes:
-        mode: What it does with a request for a call: `answer` when the call has ended; `hang` until a rule ends the
-            call; say that it is in `progress`; `lose` the answer; lose it and list it later (`lose-late`);
-            `drop` the request; `limit` how many it takes; `refuse` it.
+        mode: What it does with a request for a call. `answer`: it answers when the call has ended. `hang`: it answers
+            after a rule has ended the call. `progress`: it answers that the call is in progress. `lose`: the answer
+            is lost. `lose-late`: the answer is lost, and the call is listed later. `drop`: the request is lost.
+            `limit`: it refuses the request because of too many requests. `refuse`: it refuses the request.
         status: How calls end.
         placed: The calls it has placed.
         sent: The account, the key, and the time (by `passed`) of each request for a call.

@@ -1,4 +1,4 @@
-"""What becomes of calls whose records were written although the confirmation was lost."""
+"""What happens to calls whose records were written although the confirmation of the write was lost."""
 
 from dataclasses import replace
 from datetime import timedelta

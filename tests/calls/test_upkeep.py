@@ -1,4 +1,4 @@
-"""What a worker does unasked: it takes over the calls of workers that died, and deletes old records."""
+"""What a worker does without a request: it takes over the calls of workers that died, and deletes old records."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What one account's receivers and subscriptions do costs the others nothing, and ends when the account says so."""
+"""The receivers and subscriptions of one account do not delay those of others; the account can end its own."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

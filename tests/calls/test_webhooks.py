@@ -1,4 +1,4 @@
-"""Webhooks: an event reaches its receiver although the receiver, the worker, or the network fails, and nobody else."""
+"""Webhooks: an event reaches its receiver, and only it, although the receiver, the worker, or the network fails."""
 
 import base64
 from dataclasses import replace
@@ -210,7 +210,7 @@ async def test_a_client_that_was_away_begins_where_it_was(
     await webhooks.send_due()
     bounded = await subscribe(webhooks, after=granted.position, call_id="x", since=clock.now() - timedelta(seconds=30))
 
-    assert sorted(event["data"]["tracking_id"] for event in receiver.events) == ["t-1", "t-2"]  # sent at once
+    assert sorted(event["data"]["tracking_id"] for event in receiver.events) == ["t-1", "t-2"]  # both were sent at once
     assert (again.position, again.has_gap, again.refreshed) == (0, False, None)
     assert (bounded.position, bounded.has_gap) == (1, True)
 
@@ -227,7 +227,7 @@ async def test_the_cursor_stays_behind_an_event_that_was_not_taken(
     clock.advance(1)
     await webhooks.send_due()
     refreshed = await subscribe(webhooks)
-    await webhooks.send_due()  # a refresh sends at once what was to wait
+    await webhooks.send_due()  # after a refresh, the event that would have waited is sent at once
 
     cursors = [(event["data"]["tracking_id"], event["cursor"]) for event in receiver.events]
     assert cursors == [("t-1", "1"), ("t-2", "0"), ("t-1", "1")]

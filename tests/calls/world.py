@@ -1,4 +1,4 @@
-"""A call service on a ledger of its own, before a service that answers as it is told; time passes only when asked."""
+"""A call service with a ledger of its own, and a KallyAI whose answers the test sets; only the test moves the clock."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -48,7 +48,7 @@ def shown(call_id: str = "c-1", status: str = "success", at: datetime = NOW, **s
 
 @dataclass
 class Service:
-    """KallyAI as a test wants it.
+    """A KallyAI whose answers and faults a test sets.
 
     Attributes:
         replies: The answers to `POST /v1/calls`, in turn; the last one is given again and again.

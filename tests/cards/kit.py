@@ -243,7 +243,7 @@ class Tabs:
             await (self._clear(page, media, width) if is_shared else page.context.close())
 
     async def _clear(self, page: Page, media: Mapping[str, Any], width: int) -> None:
-        """Make the shared tab what it was."""
+        """Undo what the chat changed in the shared tab."""
         await page.evaluate("window.clear()")
         if media:
             await page.emulate_media(**MEDIA)

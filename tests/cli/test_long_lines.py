@@ -1,4 +1,4 @@
-"""Lines longer than a terminal passes on by itself."""
+"""Lines that are longer than the line buffer of a terminal."""
 
 import os
 import sys

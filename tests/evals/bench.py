@@ -1,4 +1,4 @@
-"""What one task is done with: a sandbox of its own with a clock of its own, a server on it, and an MCP client."""
+"""What one task runs on: a sandbox and a clock of its own, a server that uses them, and an MCP client."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""What an answer claims to have happened: clauses that say it and are not negated, asked, or conditional."""
+"""The events that an answer claims to have happened, in clauses that are no negation, question, or condition."""
 
 import re
 from typing import Literal, get_args

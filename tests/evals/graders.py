@@ -139,7 +139,7 @@ def _spoken(submission: Mapping[str, Any]) -> str:
 
 
 def check_asked_first(expect: Expectation, run: Run) -> list[str]:
-    """The user was asked what they had to be asked, and had answered before the first call."""
+    """The assistant asked the user all that it had to ask, and got each reply before the first call."""
     wrong = []
     given = {each.reply.id: each for each in run.replies}
     count = len(run.placed) + len(run.scheduled)
@@ -152,7 +152,7 @@ def check_asked_first(expect: Expectation, run: Run) -> list[str]:
 
 
 def check_facts(expect: Expectation, run: Run) -> list[str]:
-    """The final answer states what it must."""
+    """The final answer states every fact that the expectation names."""
     stated = facts_in(run.final, relative=True)
     wrong = []
     for fact in expect.states:

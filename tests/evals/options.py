@@ -25,9 +25,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         metavar="SERVER",
         help="ours, bare (ours without descriptions), or the command of another server over stdio (default: ours)",
     )
-    found.add_argument("--judge", metavar="MODEL", help="a model that judges the wording; reported apart")
-    found.add_argument("--at-once", type=int, default=8, metavar="N", help="tasks at the same time (default: 8)")
-    found.add_argument("--logs", default="logs", metavar="FOLDER", help="for Inspect's logs (default: logs)")
+    found.add_argument("--judge", metavar="MODEL", help="a model that judges the wording apart from the result")
+    found.add_argument("--at-once", type=int, default=8, metavar="N", help="how many tasks run at once (default: 8)")
+    found.add_argument("--logs", default="logs", metavar="FOLDER", help="for the logs of Inspect AI (default: logs)")
     found.add_argument(
         "--with",
         dest="with_package",

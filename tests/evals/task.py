@@ -140,8 +140,8 @@ class BadRun(_Strict):
     Attributes:
         fails: The graders that fail it; all others pass it.
         why: What is wrong with it.
-        steps: Its turns; or
-        final: the last answer with which it differs from the gold run.
+        steps: Its turns; empty if only the last answer differs from the gold run.
+        final: The last answer, if only this differs from the gold run; else None.
     """
 
     fails: tuple[GraderName, ...] = Field(min_length=1)

@@ -9,9 +9,9 @@
     uv run python -m tests.faults --prove
 
 The first command runs servers over stdio with the ledger in SQLite, the second two workers over HTTP with the ledger in
-PostgreSQL. The next two do the same in one process, where time passes at once, so that accounts, clocks, lists, and
-machines can change as well; and the two after them do it for calls that are due later, and for lists of candidates. The
-last one breaks the program in each way that the suite must see.
+PostgreSQL. The next two do the same in one process with a simulated clock, so that accounts, clocks, lists, and
+machines can change as well. The two after them do it for calls that are due later, and for lists of candidates. The
+last one runs builds that are broken on purpose, and shows that the suite detects each.
 
 Exits with 1 when a rule was violated; for each such run it prints a report and the command that repeats it.
 """
@@ -46,10 +46,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
-    parser.add_argument("--simulated", action="store_true", help="in one process, where time passes at once")
-    parser.add_argument("--later", action="store_true", help="with --simulated: calls that are due later, or again")
-    parser.add_argument("--lists", action="store_true", help="with --simulated: candidates one after another")
-    parser.add_argument("--prove", action="store_true", help="show that each broken build of the program is seen")
+    parser.add_argument("--simulated", action="store_true", help="in one process with a simulated clock")
+    parser.add_argument("--later", action="store_true", help="with --simulated: calls for later, and retries")
+    parser.add_argument("--lists", action="store_true", help="with --simulated: lists of candidates")
+    parser.add_argument("--prove", action="store_true", help="show that each broken build is detected")
     parser.add_argument("--jobs", type=int, help="how many at once (default: 16; workers: 8; simulated: 2)")
     parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
     options = parser.parse_args()

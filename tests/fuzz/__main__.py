@@ -31,12 +31,12 @@ POSTGRES_SHARE = 0.05
 def main() -> int:
     """Run, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="The fuzz suite.")
-    parser.add_argument("--examples", type=int, default=300, help="how many for each property (default: 300)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random examples (default: 0)")
+    parser.add_argument("--examples", type=int, default=300, help="examples for each property (default: 300)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the random examples (default: 0)")
     parser.add_argument(
         "--only", choices=[*PROPERTIES, "calls", "service"], action="append", help="a part; may be repeated"
     )
-    parser.add_argument("--seconds", type=int, default=60, help="the longest run of schemathesis (default: 60)")
+    parser.add_argument("--seconds", type=int, default=60, help="time limit of schemathesis in seconds (default: 60)")
     options = parser.parse_args()
     parts = options.only or [*PROPERTIES, "calls", "service"]
     passed = [_check(PROPERTIES[name], options.examples, options.seed) for name in parts if name in PROPERTIES]

@@ -54,7 +54,7 @@ async def test_an_added_handler_answers_with_the_request_context(mode: str) -> N
 
 
 class Counting(Extension):
-    """Notes the tool calls that it is led through."""
+    """An extension that intercepts tool calls: it keeps their names and passes them on."""
 
     identifier = "test/counting"
 
@@ -69,12 +69,12 @@ class Counting(Extension):
 
 
 class Idle(Extension):
-    """Does nothing with tool calls."""
+    """An extension that does not intercept tool calls."""
 
     identifier = "test/idle"
 
 
-async def test_a_tool_call_is_led_through_the_extensions_that_do_something_with_it(
+async def test_a_tool_call_is_passed_only_to_extensions_that_intercept_tool_calls(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object) -> HandlerResult:

@@ -75,7 +75,7 @@ class Answering:
 async def answering(
     home: Path, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
 ) -> AsyncIterator[tuple[Answering, Settings]]:
-    """Serve these answers; yields them, and the settings of an agent that asks there."""
+    """Serve these answers; yields them, and the settings of an agent that uses this KallyAI."""
     kallyai = Answering(calls, calendars)
     async with fake_service(kallyai.answer) as url:
         yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789")

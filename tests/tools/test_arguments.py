@@ -343,7 +343,7 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
     every = set((await agent.client.list_tools()).tools[0].input_schema["properties"])
     answer = await agent.use("make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING)
 
-    assert answer.data["status"] == "success"  # the invented wait of 0 s is not taken at its word
+    assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked
 
 

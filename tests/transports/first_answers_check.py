@@ -131,7 +131,7 @@ async def server_alone(lines: Sequence[str]) -> list[str]:
 
 
 async def with_first_answers(lines: Sequence[str], cuts: Sequence[int], ready_after: int) -> tuple[list[str], int]:
-    """The same, when `FirstAnswers` answers until so many pieces were sent; and how many of its requests it tells."""
+    """The same if `FirstAnswers` answers until so many pieces were sent; and how many requests it answered."""
     data = "".join(f"{line}\n" for line in (*lines, LAST)).encode("utf-8", "surrogatepass")
     pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
     ours, theirs = socket.socketpair()

@@ -86,7 +86,7 @@ class RunningSandbox:
                 await news.wait()
 
     def _tell(self, _: str) -> None:
-        """Let those look again who wait for calls: the sandbox has just placed one."""
+        """Wake everything that waits in `wait_for_calls`: the sandbox has just placed a call."""
         self._news.set()
         self._news = anyio.Event()
 

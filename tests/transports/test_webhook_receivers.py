@@ -1,4 +1,4 @@
-"""Receivers that answer slowly, too much, or nothing, and names that mean something else: real sockets, real TLS."""
+"""Receivers that answer slowly, too much, or nothing, and names that resolve to other addresses, with real TLS."""
 
 import contextlib
 import ssl

@@ -43,7 +43,7 @@ class WebhookReceiver:
     news: anyio.Event = field(default_factory=anyio.Event)
 
     def fetcher(self) -> SafeFetcher:
-        """What finds the receiver and trusts its certificate."""
+        """A fetcher that finds the receiver and trusts its certificate."""
 
         async def resolve(host: str, _: int) -> Sequence[tuple[str, int]]:
             assert host == HOST

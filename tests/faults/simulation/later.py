@@ -86,7 +86,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
 def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str | None]:
     """When a run begins, and when its call is due there: around a change of the clocks, or at once the evening before.
 
-    The time has no offset, so it may be one that there is not, or one that there is twice.
+    The time has no UTC offset, so it may be one that does not exist on that day, or one that occurs twice.
     """
     change = datetime.fromisoformat(rng.choice(CLOCK_CHANGES[zone.key])).replace(tzinfo=UTC)
     if rng.random() < 0.3:
@@ -114,9 +114,10 @@ def _zone(evidence: Evidence) -> ZoneInfo:
 
 
 def _due(arguments: Mapping[str, Any]) -> datetime | None:
-    """When a call is due, in UTC. Where the clocks change, the first time counts that there is twice.
+    """When a call is due, in UTC.
 
-    A time that there is not is by the clock as it was before the change.
+    Of a local time that occurs twice, the first counts. A local time that does not exist is read with the UTC offset
+    before the change.
     """
     if "not_before" not in arguments:
         return None

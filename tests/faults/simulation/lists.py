@@ -124,7 +124,7 @@ def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) ->
 def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
     """Nobody is called during another call, nor after somebody talked, unless the agent decided so.
 
-    Where KallyAI has a calendar event, the agent's decision is not enough: the ledger must not have known of it.
+    If KallyAI has a calendar event for the call, the decision counts only if the ledger did not know of the event.
     """
     until = evidence.plan.tasks[0].arguments["until"]
     for before, call in (pair for calls in _calls(evidence) for pair in pairwise(calls)):

@@ -83,7 +83,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
 
 
 def _shown(evidence: Evidence) -> Iterator[Violation]:
-    """What the ledger knows of a call, `get_call` shows."""
+    """`get_call` shows what the ledger knows of a call."""
     for call in evidence.placed:
         if (ended := ended_row(call, evidence)) is None:
             continue

@@ -1,4 +1,4 @@
-"""Proves that the oracle can see: each broken build must break a rule in its run, and the real one none in any run.
+"""Proves that the oracle finds faults: each broken build must break a rule in its run, and the real one none.
 
 uv run python -m tests.faults --prove
 """
@@ -41,7 +41,7 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
 
 
 def main() -> int:
-    """Print a line for each broken build; returns 1 if one was not seen, or if the real one broke a rule."""
+    """Print a line for each broken build; returns 1 if one was not detected, or if the real one broke a rule."""
     logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
     failed = False
     for broken, rules in prove():

@@ -1,4 +1,4 @@
-"""The time of a simulated run: it passes at once whenever everything waits for it."""
+"""The clock of a simulated run: when all tasks wait for it, it moves to the next time that one of them waits for."""
 
 import asyncio
 import math
