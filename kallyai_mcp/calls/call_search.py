@@ -24,8 +24,8 @@ _PAGE = 200
 _MOST_PAGES = 50
 """The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
-_EARLY_UNKNOWN_CLOCK = timedelta(minutes=2)
-"""How much earlier than its request a call may be dated when the service's clock is not known."""
+_EARLY_KNOWN_CLOCK = timedelta(seconds=10)
+"""`EARLY`, when the service's clock is known."""
 
 _LATE = timedelta(minutes=10)
 """How much later than its request a call may be dated: the request may have waited in the service."""
@@ -82,7 +82,7 @@ class SendTime:
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
-        early = EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
+        early = _EARLY_KNOWN_CLOCK if self.is_exact else EARLY
         times = (self.at,) if self.or_at is None else (self.at, self.or_at)
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 
@@ -167,7 +167,7 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     found: dict[str, Call] = {}
     dates: list[datetime] = []
     totals: set[int | None] = set()
-    earliest = sent.at - _EARLY_UNKNOWN_CLOCK
+    earliest = sent.at - EARLY
     read = 0
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=read)

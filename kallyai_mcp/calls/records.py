@@ -24,8 +24,8 @@ from kallyai_mcp.calls.schedule import NOW, Schedule
 _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""
 
-EARLY = timedelta(seconds=10)
-"""How much earlier than its request a call may be dated when the service's clock is known."""
+EARLY = timedelta(minutes=2)
+"""How much earlier than its request a call may be dated: the service's clocks may differ from ours and each other."""
 
 
 class CallState(StrEnum):

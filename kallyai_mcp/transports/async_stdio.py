@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator
 
 import anyio
@@ -62,9 +63,12 @@ class TextWriter:
         self._poll.register(descriptor, select.POLLOUT)
         self._gone = select.POLLHUP | select.POLLERR
         self._ioctl = fcntl.ioctl
-        self._count = termios.FIONREAD if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else termios.TIOCOUTQ
-        self._written: list[str] = []
-        """The messages that the other side may not have read."""
+        self._is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        self._count = termios.FIONREAD if self._is_pipe else termios.TIOCOUTQ
+        self._sent = 0
+        """Bytes written so far."""
+        self._written: deque[tuple[int, str]] = deque()
+        """The messages that the other side may not have read, each with the value of `_sent` at its end."""
         self._is_broken = False
 
     async def write(self, text: str) -> None:
@@ -73,16 +77,18 @@ class TextWriter:
         Raises:
             ConnectionError: The other side is closed.
         """
-        if not self._waiting() and not self._is_closed():
-            self._written.clear()
-        self._written.append(text)
+        read = self._sent - self._waiting()
+        if not self._is_closed():
+            self._forget(read)
+        data = text.encode()
+        self._written.append((self._sent + len(data), text))
         try:
-            await self.write_bytes(text.encode())
+            await self.write_bytes(data)
         except ConnectionError as error:
             self._is_broken = True
             # A pipe keeps what was not read. A socket does not; but then its error is another one.
-            if not self._waiting() and not isinstance(error, ConnectionResetError):
-                self._written = [text]
+            if not isinstance(error, ConnectionResetError):
+                self._forget(self._sent - self._waiting())
             raise
 
     async def write_bytes(self, encoded: bytes) -> None:
@@ -91,12 +97,23 @@ class TextWriter:
         while data:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
-            data = data[os.write(self._descriptor, data[: self._chunk]) :]
+            written = os.write(self._descriptor, data[: self._chunk])
+            self._sent += written
+            data = data[written:]
 
     def unread(self) -> list[str]:
         """The messages that the other side did not read before it was closed, as far as the system tells."""
-        is_lost = self._is_broken or (self._is_closed() and (self._waiting() > 0 or self._was_reset()))
-        return self._written if is_lost else []
+        if not self._is_broken:
+            if not self._is_closed():
+                return []
+            if self._is_pipe or not self._was_reset():
+                self._forget(self._sent - self._waiting())
+        return [text for _, text in self._written]
+
+    def _forget(self, read: int) -> None:
+        """Let go of the messages that end within the first `read` bytes."""
+        while self._written and self._written[0][0] <= read:
+            self._written.popleft()
 
     def _waiting(self) -> int:
         """How many bytes the other side has not read; 0 if the system does not tell."""

@@ -247,6 +247,36 @@ async def test_an_outcome_that_a_client_left_unread_is_told_to_the_next_client(
     assert len(placed) == 1
 
 
+async def test_an_outcome_that_was_read_is_not_told_again_although_a_later_answer_was_not(tmp_path: Path) -> None:
+    serve = [*FORKED_COMMAND, "serve"]
+
+    def read_to(left: Peer, id_: int) -> None:
+        """Read no byte after the answer."""
+        answer = b""
+        while not (answer.endswith(b"\n") and json.loads(answer).get("id") == id_):
+            answer = b"" if answer.endswith(b"\n") else answer
+            answer += os.read(left.reads.fileno(), 1)
+
+    async with running_sandbox(tmp_path) as sandbox:
+        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
+        with piped(tmp_path, serve, **settings) as left:
+            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
+            await anyio.to_thread.run_sync(left.answer)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
+            for id_ in (3, 4):  # the answer to the last one was written after that to the other one
+                left.send(line(id_, "ping"))
+            await anyio.to_thread.run_sync(read_to, left, 3)
+            await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
+            left.reads.close()
+            left.writes.close()
+            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
+        with piped(tmp_path, serve, **settings) as peer:
+            peer.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True}))
+            assert len(await sandbox.wait_for_calls(2)) == 2
+
+
 async def test_an_outcome_that_was_read_is_not_told_again(tmp_path: Path) -> None:
     serve = [*FORKED_COMMAND, "serve"]
     async with running_sandbox(tmp_path) as sandbox:
