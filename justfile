@@ -24,7 +24,7 @@ format:
     uv run ruff check --fix
     uv run ruff format
 
-# Write the snapshots of schemas and texts anew
+# Update the snapshots of schemas and texts
 snapshots:
     uv run pytest --snapshot-update tests/tools
 
@@ -32,7 +32,7 @@ snapshots:
 faults *ARGS:
     uv run python -m tests.faults {{ARGS}}
 
-# Draw random arguments, responses, and requests
+# Test with random arguments, responses, and requests
 fuzz *ARGS:
     uv run python -m tests.fuzz {{ARGS}}
 
@@ -48,7 +48,7 @@ frameworks:
 evals *ARGS="--check":
     uv run python -m tests.evals {{ARGS}}
 
-# Measure; the machine should have nothing else to do
+# Measure; the machine should be idle
 bench:
     uv run python -m tests.bench
 
@@ -56,11 +56,11 @@ bench:
 supply *ARGS:
     uv run python -m tests.supply {{ARGS}}
 
-# Record the demo anew, as pictures in a folder
+# Record the demo as animated pictures, into a folder
 recording FOLDER:
     uv run python -m tests.docs.recording {{FOLDER}}
 
-# Make the pictures of the cards anew, into a folder
+# Make the pictures of the cards and the consent page, into a folder
 pictures FOLDER:
     uv run python -m tests.cards.pictures {{FOLDER}}
 

@@ -25,7 +25,7 @@ def run_demo(speed: float, *, verbose: bool = False) -> int:
     """Run the demo and print each step.
 
     Args:
-        speed: How many times faster than real calls the calls are; with 20, a call takes about three seconds.
+        speed: The speed of the calls; 1 is that of real calls. With 20, a call takes about three seconds.
         verbose: Also print each use of a tool.
 
     Returns:

@@ -62,7 +62,7 @@ def create_sandbox(settings: Settings, speed: float) -> "SandboxApp":
 
     Args:
         settings: Their `home` is the folder.
-        speed: How many times faster than real calls the calls are.
+        speed: The speed of the calls; 1 is that of real calls.
     """
     from kallyai_mcp.sandbox.app import create_app
 

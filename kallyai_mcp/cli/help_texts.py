@@ -59,10 +59,17 @@ def address_options(*, host: str, port: str, default_port: int) -> Callable[[_Co
     return add
 
 
-def speed_option(default: float, english: str, spanish: str) -> Callable[[_Command], _Command]:
-    """Give a command the option --speed, with this default and help."""
-    times, speeds = localized("TIMES", "VECES"), click.FloatRange(min=0, min_open=True)
-    return option("--speed", english, spanish, metavar=times, type=speeds, default=default, show_default=True)
+def speed_option(default: float) -> Callable[[_Command], _Command]:
+    """Give a command the option --speed, with this default."""
+    return option(
+        "--speed",
+        "The speed of the sandbox's calls; 1 is that of real calls.",
+        "La velocidad de las llamadas del entorno de pruebas; 1 es la de las llamadas reales.",
+        metavar=localized("TIMES", "VECES"),
+        type=click.FloatRange(min=0, min_open=True),
+        default=default,
+        show_default=True,
+    )
 
 
 sandbox_option = option(

@@ -125,11 +125,7 @@ def _read_settings() -> Settings | SettingsError:
     show_default=localized("KALLYAI_AUTH, or none", "KALLYAI_AUTH, o none"),
 )
 @serve_on_sandbox
-@speed_option(
-    10,
-    "The speed of the sandbox's calls; 1 is that of real calls.",
-    "La velocidad de las llamadas del entorno de pruebas; 1 es la de las llamadas reales.",
-)
+@speed_option(10)
 @click.pass_obj
 def serve(
     settings: Settings,

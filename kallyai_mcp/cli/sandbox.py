@@ -44,7 +44,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         host: The address or name to listen on.
         port: The port to listen on; 0 for any free port.
         data: The file that stores the sandbox's state; None stores it in memory.
-        speed: How many times faster than real calls the calls are.
+        speed: The speed of the calls; 1 is that of real calls.
         scenarios: A scenario file, which says what happens on its lines; None for the test numbers alone.
         play: On all other lines, a person or a program plays the callee.
 

@@ -24,11 +24,7 @@ from kallyai_mcp.languages import localized
     metavar=localized("FILE", "ARCHIVO"),
     type=click.Path(dir_okay=False, path_type=Path),
 )
-@speed_option(
-    1,
-    "The speed of the calls; 1 is that of real calls.",
-    "La velocidad de las llamadas; 1 es la de las llamadas reales.",
-)
+@speed_option(1)
 @option(
     "--scenarios",
     "A TOML file that says what happens on its lines.",
@@ -65,11 +61,7 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
     "Muestra también lo que el agente envía y lee.",
     is_flag=True,
 )
-@speed_option(
-    20,
-    "The speed of the calls; 1 is that of real calls.",
-    "La velocidad de las llamadas; 1 es la de las llamadas reales.",
-)
+@speed_option(20)
 def demo(*, verbose: bool, speed: float) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""
     from kallyai_mcp.cli.demo import run_demo

@@ -34,7 +34,7 @@ def serve_over_stdio(
     Args:
         settings: The settings of this process.
         sandbox: Use the embedded sandbox.
-        speed: How many times faster than real calls the embedded sandbox's calls are.
+        speed: The speed of the embedded sandbox's calls; 1 is that of real calls.
         first_answers: Has answered the client's first requests until now; None if nothing was answered yet.
 
     Raises:

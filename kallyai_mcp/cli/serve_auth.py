@@ -43,7 +43,7 @@ class ServeOptions:
         host: The address to listen on; None if it is not known. Then it counts as an address that others can reach.
         auth: `none`, `secret`, `caller` or `oauth`.
         sandbox: Use the embedded sandbox.
-        speed: How many times faster than real calls the embedded sandbox's calls are.
+        speed: The speed of the embedded sandbox's calls; 1 is that of real calls.
         is_shared: Other workers accept connections on the same port.
     """
 

@@ -22,7 +22,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.tool_errors import consequences
 
 _SANDBOX_SPEED = 10.0
-"""How many times faster than real calls the embedded sandbox's calls are; the same as with `serve --sandbox`."""
+"""The speed of the embedded sandbox's calls, the same as with `serve --sandbox`; 1 is that of real calls."""
 
 
 def connect(settings: Settings, *, sandbox: bool) -> Connection:

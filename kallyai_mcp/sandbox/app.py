@@ -94,7 +94,7 @@ def create_app(
 
     Args:
         data: The SQLite file that stores everything; it is created if it is missing. None stores everything in memory.
-        speed: Calls run this many times faster than a real conversation; above 0.
+        speed: The speed of the calls, above 0; 1 is that of real calls.
         clock: The source of time; None for the machine's clock.
         lines: What happens on the lines of these numbers, as in a scenario file.
         plays: On all lines but these and the test numbers, somebody plays the callee; see `play_endpoints`.
