@@ -79,7 +79,7 @@ class TextWriter:
         """
         read = self._sent - self._waiting()
         if not self._is_closed():
-            self._forget(read)
+            self._remove_read(read)
         data = text.encode()
         self._written.append((self._sent + len(data), text))
         try:
@@ -88,7 +88,7 @@ class TextWriter:
             self._is_broken = True
             # A pipe keeps what was not read. A socket does not; but then its error is another one.
             if not isinstance(error, ConnectionResetError):
-                self._forget(self._sent - self._waiting())
+                self._remove_read(self._sent - self._waiting())
             raise
 
     async def write_bytes(self, encoded: bytes) -> None:
@@ -107,11 +107,11 @@ class TextWriter:
             if not self._is_closed():
                 return []
             if self._is_pipe or not self._was_reset():
-                self._forget(self._sent - self._waiting())
+                self._remove_read(self._sent - self._waiting())
         return [text for _, text in self._written]
 
-    def _forget(self, read: int) -> None:
-        """Let go of the messages that end within the first `read` bytes."""
+    def _remove_read(self, read: int) -> None:
+        """Remove the messages that end within the first `read` bytes."""
         while self._written and self._written[0][0] <= read:
             self._written.popleft()
 
