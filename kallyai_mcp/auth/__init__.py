@@ -1,4 +1,4 @@
-"""Sign-in on this machine: the reference's "CLI Authentication", where tokens are stored, and how they are renewed.
+"""Sign-in on this machine (the reference's "CLI Authentication"), and the storage and the renewal of tokens.
 
 The package `oauth_server` signs in the users of an HTTP server.
 """

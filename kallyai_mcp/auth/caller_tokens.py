@@ -1,4 +1,4 @@
-"""Access tokens that callers bring: each HTTP request has its caller's own KallyAI token, and is served with it."""
+"""Access tokens of callers: each HTTP request is served with the KallyAI token that its caller sends."""
 
 import hashlib
 import hmac
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 60.0
-"""How long a valid token counts as valid without another request to KallyAI."""
+"""How long a verified token counts as valid without another request to KallyAI."""
 
 LONGEST_TOKEN = 3600.0
-"""Seconds that an access token is valid at most (the reference's "CLI Authentication")."""
+"""The most seconds that an access token is valid (the reference's "CLI Authentication")."""
 
 _NO_ACCOUNT = "nobody"
-"""A lineage, which is the account of a token only if the token names none."""
+"""A lineage for `Tokens`, whose account equals it only if the token has no claims about the account."""
 
 
 class CallerTokens:
-    """The API client's token source where callers bring their own tokens: the token of the current request.
+    """The API client's token source for callers with their own tokens: the token of the current request.
 
-    A task that a request starts has the same token, because it inherits the request's context. It may go on after the
-    request, as a list of calls does, so a sign-in that was revoked since counts as none.
+    A task that a request starts has the same token, because it inherits the request's context. The task may go on after
+    the request, as a call list does. So `current` checks whether the sign-in was revoked since.
 
     Args:
-        is_revoked: Whether a sign-in (the claim `SIGN_IN_CLAIM`) was revoked; None where tokens are of no sign-in here.
+        is_revoked: Returns whether a sign-in (the claim `SIGN_IN_CLAIM`) was revoked; None if we issue no tokens.
     """
 
     def __init__(self, is_revoked: Callable[[str], Awaitable[bool]] | None = None) -> None:
@@ -50,16 +50,16 @@ class CallerTokens:
         return token.token
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - no token can be renewed
-        """Always raises `NotSignedInError`: only the caller can bring a new one."""
+        """Always raises `NotSignedInError`, because only the caller can get a new token."""
         raise NotSignedInError(
             "KallyAI does not accept the token of this request any more; the client must send a new one."
         )
 
     async def current(self) -> Tokens | None:
-        """The caller's token as `Tokens`; None when there is no current request, or the sign-in was revoked since.
+        """The caller's token as `Tokens`; None when there is no current request, or its sign-in was revoked.
 
         Raises:
-            KallyAIError: It can't be found out whether the sign-in was revoked.
+            KallyAIError: It is not known whether the sign-in was revoked.
         """
         token = _request_token()
         if token is None:
@@ -71,21 +71,21 @@ class CallerTokens:
 
 
 class CallerVerifier:
-    """Verifies a bearer by sending KallyAI a cheap request with it.
+    """Verifies a bearer token by a cheap request to KallyAI with it.
 
-    A valid token is cached by its hash for `CACHE_SECONDS`, an invalid one is not. A token without the permission for
-    the request counts as invalid: we take the account from the token's claims, and a service may answer a forged token
-    as one that lacks a permission.
+    A valid token is cached by its hash for `CACHE_SECONDS`; an invalid one is not. A token without the permission for
+    the request counts as invalid. The account is taken from the claims of the token, and a service may answer a forged
+    token like one that lacks a permission.
 
-    A token without claims names no account, and neither does any answer of KallyAI (reference: "User Endpoints"). Its
-    caller counts as a new one after each renewal: their calls are still in KallyAI's list, but neither a duplicate of
-    an earlier call nor an earlier `tracking_id` is found. That is logged once.
+    The account of a token without claims is not known, because no response of KallyAI has it (reference: "User
+    Endpoints"). Its caller counts as a new account after each renewal: the calls before are still in KallyAI's list,
+    but neither duplicates nor a `tracking_id` of the time before are found. That is logged once.
 
     Args:
         send: Sends KallyAI a request with a token; raises what the API client raises.
-        clock: A monotonic clock, in seconds.
-        time: Seconds since the epoch.
-        max_cached: How many valid tokens are cached; when there are more, the cache may be emptied.
+        clock: Returns the time of a monotonic clock, in seconds.
+        time: Returns the seconds since the epoch.
+        max_cached: The most valid tokens in the cache, which may be emptied when there are more.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class CallerVerifier:
         digest = _hash(bearer)
         lock = self._locks.setdefault(digest, anyio.Lock())
         try:
-            async with lock:  # of many requests with a new token, only the first is verified at KallyAI
+            async with lock:  # so that for many requests with one new token, KallyAI is asked only once
                 if self._valid_until.get(digest, -math.inf) <= self._clock() and not await self._is_valid(bearer):
                     self._valid_until.pop(digest, None)
                     return None
@@ -119,7 +119,7 @@ class CallerVerifier:
         finally:
             if not lock.statistics().tasks_waiting:
                 self._locks.pop(digest, None)
-        from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
+        from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
 
         tokens = _tokens(bearer)
         if not self._has_warned and _tokens(bearer, lineage=_NO_ACCOUNT).account == _NO_ACCOUNT:
@@ -155,14 +155,14 @@ class CallerVerifier:
 
 
 class SecretVerifier:
-    """Verifies that a bearer is the one secret of this server (the setting `MCP_TOKEN`), in constant time."""
+    """Verifies that a bearer token is the secret of this server (the setting `KALLYAI_MCP_TOKEN`), in constant time."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     async def __call__(self, bearer: str) -> "AccessToken | None":
         """A token without an account; None if `bearer` is not the secret."""
-        from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
+        from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
 
         return AccessToken(token="", client_id="secret", scopes=[]) if self.is_known(bearer) else None
 
@@ -172,7 +172,7 @@ class SecretVerifier:
 
 
 def _request_token() -> "AccessToken | None":
-    from mcp.server.auth.middleware.auth_context import get_access_token  # late: it loads a web framework
+    from mcp.server.auth.middleware.auth_context import get_access_token  # imported late: it imports a web framework
 
     return get_access_token()
 

@@ -1,6 +1,6 @@
-"""Errors of signing in that are told apart from those of the API itself.
+"""Errors of signing in that are not errors of the API.
 
-No message here holds a token or a part of one, and no error that one of these is raised from does.
+Neither their messages nor those of their causes contain a token or a part of one.
 """
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -13,4 +13,4 @@ class TokenStoreError(KallyAIError):
 
 
 class WrongAddressError(ValueError):
-    """A pasted address is not the one that the sign-in page sent the browser to; the message says how it differs."""
+    """A pasted address is not the one that the browser was sent to at the end. The message says how it differs."""

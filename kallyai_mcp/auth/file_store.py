@@ -28,10 +28,16 @@ _PAUSE = 0.025
 class FileStore:
     """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
 
-    Each origin has its own file, and the file names its origin, so that the tokens of the sandbox are never sent to
-    the live service, or the other way round. Where there are POSIX permissions, the folder has 0700 and the file 0600.
-    The first `save` creates `home` with its parents. Every method but `describe` raises `TokenStoreError` when the file
-    can't be opened, written, or deleted; it then is as before.
+    Each origin has its own file, which contains the origin, so that the tokens of the sandbox are never sent to the
+    live service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600. The first
+    `save` creates `home` with its parents.
+
+    Every method but `describe` raises `TokenStoreError` when the file can't be opened, written, or deleted. Then the
+    file is unchanged.
+
+    Args:
+        home: The folder of this program.
+        api_url: The URL of the API.
     """
 
     def __init__(self, home: Path, api_url: str) -> None:
@@ -47,20 +53,20 @@ class FileStore:
             return None
         except OSError as error:
             raise TokenStoreError(f"The sign-in in {self._path} can't be read: {error.strerror}.") from None
-        self._close_to_others()
+        self._make_private()
         try:
             document = json.loads(text)
             if not isinstance(document, dict) or document.get("api") != self._origin:
                 raise ValueError(f"not a sign-in for {self._origin}")  # noqa: TRY301 - handled like all other defects
             return Tokens.from_document(document)
         except (ValueError, RecursionError) as error:
-            # The JSON parser's error holds the whole text, and so the tokens. It is not logged.
+            # The JSON parser's error is not logged: it has the whole text, with the tokens.
             why = "it is not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
             _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self._path, why)
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens; other processes see the old file or the new one, never a part of one."""
+        """Replace the stored tokens. Other processes see the old file or the new one, never a part of one."""
         document = {"api": self._origin, **tokens.as_document()}
         try:
             make_private(self._path.parent)
@@ -79,7 +85,7 @@ class FileStore:
         """The path of the file."""
         return str(self._path)
 
-    def _close_to_others(self) -> None:
+    def _make_private(self) -> None:
         if not _POSIX:
             return
         with suppress(OSError):
@@ -120,7 +126,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _retry_if_in_use(action: Callable[[], _T]) -> _T:
-    # On Windows, a file can't be replaced or read in the moment in which another process reads or replaces it.
+    # On Windows, a file can't be replaced or read while another process reads or replaces it.
     for _ in range(_TRIES - 1):
         try:
             return action()

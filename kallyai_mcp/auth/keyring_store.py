@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 SERVICE = "kallyai-mcp"
 WINDOWS_PART = 1000
-"""Characters in one entry on Windows, where a credential has at most 2,560 bytes, or 1,280 characters of UTF-16."""
+"""The most characters of one entry on Windows, where a credential has at most 2,560 bytes (1,280 UTF-16 characters)."""
 
 _MOST_PARTS = 64
 
@@ -27,11 +27,12 @@ _MOST_PARTS = 64
 class KeyringStore:
     """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
 
-    Each backend raises exceptions of its own libraries. Any exception, as of a keyring that stays locked, becomes a
-    `TokenStoreError` with the name of its class, and without its message, which may hold a token.
+    Each backend raises exceptions of its own libraries. Every exception, such as that of a locked keyring, becomes a
+    `TokenStoreError` with the name of its class, but without its message, which may have a token.
 
-    A text that is longer than `part_size` is split into several entries; None for no limit. The default is what the
-    platform needs.
+    Args:
+        api_url: The URL of the API.
+        part_size: The most characters of one entry: a longer text is split into several. None for no limit.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class KeyringStore:
         self._part_size = part_size
 
     def recommended(self) -> bool:
-        """Whether there is a keyring that the setting `auto` should use: one that is on, and protected."""
+        """Whether there is a keyring that is protected and that its library recommends, for the setting `auto`."""
         try:
             backend = self._backend()
             return bool(backend.priority >= 1)
@@ -59,20 +60,20 @@ class KeyringStore:
                 document = json.loads(self._joined(document))
             return Tokens.from_document(document)
         except (ValueError, RecursionError) as error:
-            # The JSON parser's error holds the whole text, and so the tokens. It is not logged.
+            # The JSON parser's error is not logged: it has the whole text, with the tokens.
             why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
             _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self.describe(), why)
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens; the keyring still has the old ones when that fails."""
+        """Replace the stored tokens. If that fails, the keyring still has the old ones."""
         text = json.dumps(tokens.as_document())
         before = self._parts()
         if self._part_size is None or len(text) <= self._part_size:
             self._set(self._origin, text)
         else:
-            # The parts have new names and are written first, so that the old tokens stay complete until the entry
-            # with the names is written.
+            # The parts have new names and are written first, so that the old tokens are complete until the entry with
+            # the names of the parts is written.
             name = secrets.token_hex(4)
             pieces = [text[at : at + self._part_size] for at in range(0, len(text), self._part_size)]
             for number, piece in enumerate(pieces):
@@ -118,7 +119,7 @@ class KeyringStore:
         return f"{self._origin}#{name}.{number}"
 
     def _backend(self) -> "KeyringBackend":
-        # Late: the import takes 100 ms, and a server's first answer does not need it.
+        # Imported late: it takes 100 ms, and a server's first answer does not need it.
         import keyring
         from keyring.backends import fail, null
 
@@ -131,23 +132,24 @@ class KeyringStore:
         return backend
 
     def _get(self, name: str) -> str | None:
-        with _failing("read"):
+        with _store_errors("read"):
             found = self._backend().get_password(SERVICE, name)
         return found if found is None else str(found)  # a backend may break its contract
 
     def _set(self, name: str, text: str) -> None:
-        with _failing("written"):
+        with _store_errors("written"):
             self._backend().set_password(SERVICE, name, text)
 
     def _remove(self, name: str) -> None:
         if self._get(name) is None:
             return
-        with _failing("removed"):
+        with _store_errors("removed"):
             self._backend().delete_password(SERVICE, name)
 
 
 @contextmanager
-def _failing(what: str) -> Iterator[None]:
+def _store_errors(what: str) -> Iterator[None]:
+    """A context that turns every exception into a `TokenStoreError`, which says that the sign-in can't be `what`."""
     try:
         yield
     except TokenStoreError:

@@ -21,6 +21,8 @@ SIGN_IN_SECONDS = 300.0
 """How long a link works."""
 
 _LINGER_SECONDS = 3.0
+"""The most seconds that the end of a sign-in waits for the browser to get its last page."""
+
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -29,20 +31,20 @@ _Result = Literal["accepted", "wrong", "used", "late"]
 
 
 class LoopbackSignIn:
-    """One sign-in in the browser, from the link to the tokens; an async context manager that listens while it is open.
+    """One sign-in in the browser, from the link to the tokens: an async context manager that listens while it is open.
 
-    The tokens come in an address. It is answered with a redirect to another address, so that they stay neither in the
-    address bar nor in the history. The end of the context then waits until the browser has that page.
+    The tokens come in the URL of a request. The reply is a redirect to another URL, so that the tokens stay neither in
+    the address bar nor in the history. The end of the context waits until the browser has that page.
 
     Args:
-        auth_url: Returns the address of the sign-in page for our redirect URI and the state that must come back.
+        auth_url: Returns the URL of the sign-in page for our redirect URI and a state, which must come back.
         timeout: How long the link works, in seconds from entering the context.
         linger: The most seconds that the end of the context waits for the browser.
-        place: Where the user has come from; the page says to go back there.
+        place: Where the user started; the last page says to go back there.
 
     Attributes:
-        redirect_uri: Where the browser comes back to: exactly `http://127.0.0.1:PORT`.
-        link: The address that the user opens.
+        redirect_uri: The URL where the browser comes back: `http://127.0.0.1:PORT`.
+        link: The URL that the user opens.
     """
 
     redirect_uri: str
@@ -86,11 +88,11 @@ class LoopbackSignIn:
             await self._open.aclose()
 
     async def grant(self) -> TokenGrant:
-        """Wait for the user to come back from the sign-in page; returns the tokens that it sent.
+        """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
 
         Raises:
-            NotSignedInError: The page sent an error, as when the user cancels (code `sign_in_refused`, its error as
-                `reason`); or the browser did not come back in time (code `sign_in_timed_out`).
+            NotSignedInError: The page sent an error, for example because the user canceled (code `sign_in_refused`,
+                with the error as `reason`), or the browser did not come back in time (code `sign_in_timed_out`).
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
@@ -104,10 +106,10 @@ class LoopbackSignIn:
         return self._answer
 
     def accept(self, pasted: str) -> None:
-        """Sign in with the whole address that the browser was sent to, pasted by a user whose browser is elsewhere.
+        """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on another machine.
 
         Raises:
-            WrongAddressError: It is another address, or that of another sign-in. This one still waits.
+            WrongAddressError: It is another URL, or that of another sign-in. This sign-in still waits.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         try:
@@ -124,7 +126,7 @@ class LoopbackSignIn:
 
     def _accept_query(self, query: str) -> _Result:
         fields = _fields(query)
-        # First, so that a sender without the state learns nothing.
+        # Checked first, so that a sender without the state learns nothing.
         if fields is None or not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
         if self._answer is not None:
@@ -139,7 +141,7 @@ class LoopbackSignIn:
         return "accepted"
 
     def _who(self) -> str | None:
-        """Whose tokens they are, as far as they say."""
+        """The user of the tokens, if the tokens tell."""
         return Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
 
     def _reply(self, request: Request) -> Reply:
@@ -149,7 +151,7 @@ class LoopbackSignIn:
         def show(status: int, kind: Kind, **more: str) -> Reply:
             return Reply(status, page(kind, accepted, place=self._place), headers | more)
 
-        # DNS rebinding: a web site can resolve its own name to 127.0.0.1. The Host header then has that name.
+        # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "host")
         shown = f"/{self._page}" if self._page else None
@@ -168,7 +170,7 @@ class LoopbackSignIn:
 
 
 def _fields(query: str) -> dict[str, str] | None:
-    """The parameters of `query` by name; None if one comes twice, or if there are too many."""
+    """The parameters of `query` by name; None if one is repeated, or if there are too many."""
     try:
         values = parse_qs(query, keep_blank_values=True, max_num_fields=32, errors="strict")
     except ValueError:
@@ -177,9 +179,9 @@ def _fields(query: str) -> dict[str, str] | None:
 
 
 def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
-    """The answer in `fields`, without a check of the state; None if they are none."""
+    """The tokens or the error in `fields`, without a check of the state; None if there is neither."""
     if "error" in fields:
-        # It is shown to a user and an agent, so it must look like an error code.
+        # Users and agents see it, so it must look like an error code.
         error = fields["error"] if _ERROR.fullmatch(fields["error"]) else "no reason that could be shown"
         is_canceled = error == "access_denied"
         what = (

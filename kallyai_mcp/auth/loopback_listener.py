@@ -1,6 +1,6 @@
-"""A small HTTP server on 127.0.0.1, for the few requests of a browser that signs in.
+"""A small HTTP server on 127.0.0.1 for the few requests of a browser that signs in.
 
-It is not a web framework with its log switched off: it has no log, because the requests have tokens in their addresses.
+The URLs of the requests have tokens, so it uses no web framework, which could log them.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,10 +23,10 @@ class Request:
     """A browser's request.
 
     Attributes:
-        method: In capital letters, such as `GET`.
-        path: The address up to the question mark.
-        query: What follows the question mark, undecoded.
-        headers: By name in lower case; the last one, if there are several of one name.
+        method: The method, such as `GET`.
+        path: The request target up to the question mark.
+        query: The rest after the question mark, not decoded.
+        headers: The headers by lower-case name; of several with one name, the last one.
     """
 
     method: str
@@ -54,9 +54,13 @@ class Reply:
 
 @asynccontextmanager
 async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
-    """Listen on a free port of 127.0.0.1, until the context ends; yields the port, which already accepts connections.
+    """A context that listens on a free port of 127.0.0.1. Each connection serves one request.
 
-    Each connection has one request; `answer` returns the reply to it.
+    Args:
+        answer: Returns the reply to a request.
+
+    Yields:
+        The port, which accepts connections already.
     """
 
     async def handle(stream: SocketStream) -> None:
@@ -70,7 +74,7 @@ async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
 
 
 async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None:
-    import h11  # late: only a sign-in needs it
+    import h11  # imported late: only a sign-in needs it
 
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
     try:
@@ -94,7 +98,7 @@ async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None
     )
     body = reply.body if event.method != b"HEAD" else b""
     await stream.send((connection.send(head) or b"") + body)
-    # Closing while the browser still sends would reset the connection, and the browser would lose the reply.
+    # If it were closed while the browser still sends, the connection would be reset, and the browser lose the reply.
     with anyio.move_on_after(_CLOSE_SECONDS):
         await stream.send_eof()
         reply.sent()

@@ -1,4 +1,4 @@
-"""What the pages for signing in have in common: their language, their look, and the headers that keep them closed."""
+"""The frame, the style, and the headers of all pages for signing in."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,16 +12,16 @@ from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_has
 def document(
     lang: Language, heading: str, body: str, *, brand: str = "", above: str = "", head: str = "", footer: str = ""
 ) -> str:
-    """A whole page.
+    """The HTML of a whole page.
 
     Args:
-        lang: Its language.
-        heading: Its title and main heading: text.
-        body: HTML below the heading.
-        brand: Text next to KallyAI's name, such as a host.
-        above: HTML above the heading.
+        lang: The language.
+        heading: The title and main heading: text.
+        body: The HTML below the heading.
+        brand: The text next to KallyAI's name, such as a host.
+        above: The HTML above the heading.
         head: More HTML for the `head` element.
-        footer: HTML below all.
+        footer: The HTML at the end.
     """
     title, beside = escape(heading), f'<span class="soft">{escape(brand)}</span>' if brand else ""
     return (
@@ -35,10 +35,10 @@ def document(
 
 
 def page_headers(*, forms: bool = False) -> Mapping[str, str]:
-    """The headers of a page: it is not stored, not framed, and loads nothing; no address with tokens is a referrer.
+    """The headers of a page that is not stored, not framed, and loads nothing. Its URL is not sent as a referrer.
 
     Args:
-        forms: The page has a form, which is sent to its own server.
+        forms: Whether the page has a form, which is sent to its own server.
     """
     target = "'self'" if forms else "'none'"
     return {
@@ -48,7 +48,7 @@ def page_headers(*, forms: bool = False) -> Mapping[str, str]:
             f"form-action {target}; frame-ancestors 'none'"
         ),
         "Cross-Origin-Resource-Policy": "same-origin",
-        # With no-referrer a browser sends a form with `Origin: null`, which could come from any page.
+        # With no-referrer, a browser would send the form with `Origin: null`, as from any other page.
         "Referrer-Policy": "same-origin" if forms else "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",

@@ -1,4 +1,4 @@
-"""The page that a browser shows at the end of a sign-in on this machine, in English or Spanish."""
+"""The page at the end of a sign-in on this machine, in English or Spanish."""
 
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kallyai_mcp.languages import page_language
 
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 Origin = Literal["chat", "terminal"]
-"""Where the user has come from, and goes back to."""
+"""Where the user started the sign-in, and goes back."""
 
 HEADERS: Mapping[str, str] = {**page_headers(), "Cross-Origin-Opener-Policy": "same-origin"}
 """The headers of every reply."""
@@ -24,13 +24,13 @@ _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 
 
 def page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
-    """The page as UTF-8, in the language that the Accept-Language header prefers.
+    """The page as UTF-8, in the language that the browser prefers.
 
     Args:
-        kind: What it says.
-        accepted: The header.
-        place: Where the user has come from.
-        who: Whose sign-in was received, as far as the token says.
+        kind: What the page says.
+        accepted: The Accept-Language header.
+        place: Where the user started the sign-in.
+        who: The user who has signed in, if the token tells.
     """
     lang = page_language(accepted)
     heading, text = _texts()["pages"][kind][lang]

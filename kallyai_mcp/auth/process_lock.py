@@ -1,4 +1,4 @@
-"""A lock between processes, and a file that tells processes that something has changed."""
+"""A lock between processes, and a file that shows processes that the sign-in has changed."""
 
 import logging
 import secrets
@@ -18,26 +18,31 @@ _POLL_SECONDS = 0.05
 
 @asynccontextmanager
 async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
-    """Hold the lock file at `path`, without blocking the event loop.
+    """A context that holds the lock file at `path`. Waiting for the lock does not block the event loop.
+
+    Args:
+        path: The lock file.
+        wait: How many seconds to wait for the lock.
 
     Yields:
-        False if another process still had the lock after `wait` seconds. True if this process has it, or if no lock
-        file can be created, as in a read-only folder; that is logged.
+        False if another process still has the lock after that. True if this process has it, or if no lock file can be
+        created, as in a read-only folder; then a warning is logged.
     """
-    from filelock import FileLock, Timeout  # late: the import takes 64 ms, and a server's first answer does not need it
+    # Imported late: it takes 64 ms, and a server's first answer does not need it.
+    from filelock import FileLock, Timeout
 
     lock = FileLock(path, thread_local=False)
     is_held = can_lock = False
     try:
         make_folder(path.parent)
-        # Not by os.access, which knows nothing of Windows' access lists. There, a lock file that can't be created looks
-        # like one that is locked.
+        # On Windows, a lock file that can't be created looks like one that is locked, and `os.access` ignores the
+        # system's access lists. So create another file.
         with tempfile.TemporaryFile(dir=path.parent):
             can_lock = True
         with anyio.move_on_after(wait):
             while not is_held:
                 try:
-                    # Not in a thread, which could get the lock after a cancellation. One attempt takes microseconds.
+                    # In a thread, it could get the lock after a cancellation. One attempt takes microseconds.
                     lock.acquire(blocking=False)
                     is_held = True
                 except Timeout:
@@ -54,10 +59,10 @@ async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
 
 
 class ChangeFile:
-    """A small file that each process rewrites when it changes the sign-in, so that the others need not ask a keyring.
+    """A file that each process rewrites when it changes the sign-in, so that the others need not ask a keyring.
 
     Args:
-        path: The file. Its content is random; only whether it has changed matters.
+        path: The file. Its content is random: only its changes matter.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +76,7 @@ class ChangeFile:
             return b""
 
     def rewrite(self) -> bytes:
-        """Change the content; returns the new one."""
+        """Change the content; returns the new content."""
         try:
             self._path.write_bytes(secrets.token_hex(8).encode())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The session: the API client's token source, which renews tokens, once for all tasks and processes."""
+"""The session: the API client's token source. It renews tokens only once for all tasks and processes."""
 
 import logging
 import math
@@ -20,37 +20,37 @@ from kallyai_mcp.auth.tokens import Tokens
 _log = logging.getLogger(__name__)
 
 EARLY = 60.0
-"""Seconds before its end at which an access token is renewed, so that it does not expire on its way to KallyAI."""
+"""How many seconds before its end an access token is renewed, so that it does not expire on its way to KallyAI."""
 
 RENEWAL_SECONDS = 55.0
-"""The most seconds that one renewal may take. The service may need 30 s to start."""
+"""The most seconds of one renewal. A cold start of the service takes up to 30 s."""
 
 LOCK_SECONDS = 60.0
-"""How long to wait for the lock, in seconds: longer than another process's renewal can take."""
+"""How many seconds to wait for the lock: longer than the renewal of another process."""
 
 READ_SECONDS = 30.0
-"""How long to wait for the store, in seconds. A keyring may wait for its user, who sees a dialog or does not."""
+"""How many seconds to wait for the store. A keyring may wait for its user, who may not see its dialog."""
 
 _TRANSIENT = {408, 425, 429}
 _SIGN_IN = "Sign in with the sign_in tool or with `kallyai-mcp login`."
 
 
 class Session:
-    """One account's tokens, shared by all tasks of this process and all processes of this user.
+    """The tokens of one account, which all tasks of this process and all processes of this user share.
 
     Its rules:
 
-    * A token is renewed a minute before it expires, and when the service refuses it. There is one renewal at a time in
-      this process, and because of a lock file in all processes. Those that waited for it use its result.
-    * A new refresh token is never lost: once a renewal has been sent, its answer is waited for and stored, even if the
+    * A token is renewed a minute before it expires, and when the service refuses it. There is only one renewal at a
+      time in this process, and, by a lock file, in all processes. All that waited for it use its result.
+    * A new refresh token is never lost: after a renewal was sent, its response is awaited and stored, even if the
       caller is canceled.
-    * A refused renewal deletes nothing. If another process has renewed the tokens in between, its tokens are used;
-      otherwise the user must sign in again.
+    * A refused renewal deletes nothing. If another process has renewed the tokens meanwhile, its tokens are used.
+      Otherwise the user must sign in again.
     * If the service can't be reached, the old token is used until it expires.
 
     Args:
         store: Stores the tokens.
-        refresh: Sends a refresh token to the service ("Token Refresh") and returns its answer.
+        refresh: Sends a refresh token to the service ("Token Refresh") and returns the response.
         lock_path: The lock file of all processes with this `store`; the change file is next to it.
         clock: Returns seconds since the epoch.
         lock_wait: How long to wait for the lock, in seconds.
@@ -73,10 +73,10 @@ class Session:
         self._renewal_lock = anyio.Lock()
         self._is_reading = False  # so that a keyring that hangs takes one thread, and not one for each request
         self._store_lock = anyio.Lock()  # so that a slow read does not bring back what a write has replaced
-        # What the store had when it was last read or written. `_tokens` differs from it only if renewed tokens could
-        # not be stored: then this process has the only copy.
         self._stored: Tokens | None = None
+        """The tokens in the store when it was last read or written."""
         self._tokens: Tokens | None = None
+        """The tokens to use. If they could not be stored after a renewal, only this process has them."""
         self._seen_change: bytes | None = None
         self._renewals = 0
         self._failure: KallyAIError | None = None
@@ -120,10 +120,10 @@ class Session:
         return self._tokens
 
     async def sign_in(self, grant: TokenGrant) -> Tokens:
-        """Sign in with the tokens of the sign-in page, in place of a user who was signed in; returns the tokens.
+        """Sign a user in with the tokens of the sign-in page, and the user before out; returns the tokens.
 
         Raises:
-            TokenStoreError: They can't be stored. Nothing has changed.
+            TokenStoreError: The tokens can't be stored. Nothing has changed.
         """
         tokens = Tokens.from_grant(grant, self._clock())
         async with self._renewal_lock, self._process_lock():
@@ -131,10 +131,10 @@ class Session:
         return tokens
 
     async def sign_out(self) -> None:
-        """Delete the tokens, here and for all other processes.
+        """Delete the tokens for this process and all others.
 
         Raises:
-            TokenStoreError: They may still be in the store.
+            TokenStoreError: The tokens may still be in the store.
         """
         async with self._renewal_lock, self._process_lock():
             with anyio.CancelScope(shield=True):
@@ -157,7 +157,7 @@ class Session:
             return tokens
 
     async def _renew(self, stale: str) -> Tokens:
-        """Tokens other than `stale`. Tasks that wait for a renewal share its result, also if it is an error."""
+        """Tokens other than `stale`. Tasks that wait for a renewal get its result, even if that is an error."""
         before = self._renewals
         async with self._renewal_lock:
             if self._renewals != before and self._failure is not None:
@@ -189,7 +189,7 @@ class Session:
             return await self._exchange_shielded(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchange_shielded(self, tokens: Tokens, refresh_token: str) -> Tokens:
-        # In its own task, because a shield does not stop a cancellation by asyncio itself, as after Ctrl+C.
+        # In its own task, because a shield does not stop a cancellation by asyncio itself, such as after Ctrl+C.
         outcome: list[Tokens | Exception] = []
 
         async def exchange() -> None:
@@ -254,7 +254,7 @@ class Session:
         try:
             return self._store.load()
         finally:
-            self._is_reading = False  # only now: the thread goes on when nobody waits for it any more
+            self._is_reading = False  # in the thread, which goes on after a time-out
 
     async def _save(self, tokens: Tokens) -> None:
         with anyio.CancelScope(shield=True):
@@ -268,7 +268,7 @@ class Session:
 
 
 class StaticTokens:
-    """A token source for the setting `ACCESS_TOKEN`, which is never stored and never renewed."""
+    """A token source for the setting `KALLYAI_ACCESS_TOKEN`, whose token is never stored and never renewed."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -286,7 +286,7 @@ class StaticTokens:
         )
 
     async def current(self) -> Tokens:
-        """The token as `Tokens`; it is not known when it expires."""
+        """The token as `Tokens`, whose end is not known."""
         return self._tokens
 
     def __repr__(self) -> str:

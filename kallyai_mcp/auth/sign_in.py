@@ -1,4 +1,4 @@
-"""Sign-in from a running server: gives out a link at once, and waits in the background for the user."""
+"""Sign-in from a running server: returns a link at once, and waits in the background for the user."""
 
 import logging
 import time
@@ -20,10 +20,10 @@ class PendingSignIn:
     """A sign-in that waits for its user.
 
     Attributes:
-        link: The address that the user opens.
+        link: The URL that the user opens.
         expires_at: When the link stops working, in seconds since the epoch.
-        ended: Set at its end, with or without success.
-        is_signed_in: The user has signed in, and the tokens are stored.
+        ended: Set at the end of the sign-in, with or without success.
+        is_signed_in: Whether the user has signed in and the tokens are stored.
     """
 
     link: str
@@ -33,11 +33,11 @@ class PendingSignIn:
 
 
 class SignIn:
-    """Gives out links for signing in, and signs `session` in when the user has used one.
+    """Returns links for signing in, and signs `session` in when the user has used one.
 
     Args:
         session: The session that is signed in.
-        auth_url: Returns the address of the sign-in page for a redirect URI and a state.
+        auth_url: Returns the URL of the sign-in page for a redirect URI and a state.
         tasks: The task group that waits for the user, such as that of a server's lifespan.
         timeout: How long a link works, in seconds.
         clock: Returns seconds since the epoch, for `PendingSignIn.expires_at`.
@@ -61,14 +61,14 @@ class SignIn:
         self._pending: PendingSignIn | None = None
 
     async def begin(self) -> PendingSignIn:
-        """The sign-in that waits for its user, or a new one; raises `OSError` when there is no port to listen on."""
+        """The sign-in that waits for its user, or else a new one; raises `OSError` when there is no free port."""
         async with self._lock:
             if self._pending is None or self._pending.ended.is_set():
                 self._pending = await self._tasks.start(self._wait)
             return self._pending
 
     async def arrived(self, seconds: float) -> bool:
-        """Wait at most `seconds` for the user of the last link; returns whether they have signed in."""
+        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
         if self._pending is None:
             return False
         with anyio.move_on_after(seconds):

@@ -1,4 +1,4 @@
-"""Token stores: their protocol, and which of them is used."""
+"""Token stores: their protocol, combinations of them, and the choice of one by a setting."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class TokenStore(Protocol):
-    """Stores the tokens for one API. All methods block, for as long as a user takes to unlock a keyring."""
+    """Stores the tokens for one API. All methods block, for example until a user has unlocked a keyring."""
 
     def load(self) -> Tokens | None:
         """The stored tokens; None if there are none. Raises `TokenStoreError` if the store can't be read."""
@@ -30,14 +30,14 @@ class TokenStore(Protocol):
         ...
 
     def describe(self) -> str:
-        """Where the tokens are, in words for a user."""
+        """The place of the tokens, in words for a user."""
         ...
 
 
 class AutoStore:
-    """The system's keyring if there is a usable one, else a file. If the keyring fails, the file is used, too.
+    """The system's keyring if there is a usable one; else, or if the keyring fails, a file.
 
-    The file goes first, because saving to the keyring deletes it: if there is a file, it has the latest tokens.
+    Saving to the keyring deletes the file. So if there is a file, it has the newest tokens, and is read first.
     """
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
@@ -85,7 +85,7 @@ class VendorFallbackStore:
     """A store of our own, and while it is empty, the tokens of the vendor's own tools.
 
     Signing out does not delete the vendor's file, because it is not ours. Instead, the account is written to
-    `signed_out`, and its tokens are not taken from the vendor's file any more; those of another account are.
+    `signed_out`, and its tokens in the vendor's file are no longer used. Those of another account are.
 
     Args:
         own: Our own store.
@@ -99,7 +99,7 @@ class VendorFallbackStore:
         self._signed_out = signed_out
 
     def load(self) -> Tokens | None:
-        """Our own tokens, or else the vendor's, unless their account was signed out here."""
+        """Our own tokens; else the vendor's, unless their account was signed out here."""
         return self._own.load() or self._load_vendor()
 
     def save(self, tokens: Tokens) -> None:
@@ -108,7 +108,7 @@ class VendorFallbackStore:
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's."""
-        # In this order, so that after a crash in between, the user is not signed in with the vendor's tokens.
+        # In this order, so that a crash between the steps does not sign the user in with the vendor's tokens.
         if (vendor_tokens := self._load_vendor()) is not None:
             try:
                 make_private(self._signed_out.parent)
@@ -145,10 +145,10 @@ def open_store(
     """The token store for one API. Nothing is read and no keyring is imported before its first use.
 
     Args:
-        choice: The setting `TOKEN_STORE`. `auto` is the system's keyring if there is a usable one, else a file.
+        choice: The setting `KALLYAI_TOKEN_STORE`. `auto` is the system's keyring if there is a usable one, else a file.
         home: The folder of this program.
-        api_url: The API; each origin has its own tokens, and only for the live one are the vendor's used.
-        vendor: The token file of the vendor's own tools; None for its usual place.
+        api_url: The URL of the API. Each origin has its own tokens. Only the live service gets the vendor's tokens.
+        vendor: The token file of the vendor's own tools; None for its usual path.
     """
     own: TokenStore
     if choice == "keyring":

@@ -31,14 +31,14 @@ def _absent_when_empty(value: object) -> object:
 
 
 class Tokens(BaseModel):
-    """The tokens of one sign-in; immutable, and without a part of a token in its `repr` or `str`.
+    """The tokens of one sign-in. They are immutable, and their `repr` and `str` have no part of a token.
 
     Attributes:
-        access_token: The bearer token of each request (reference: "Authentication").
-        refresh_token: Renews the access token ("Token Refresh"); None if that is not possible.
+        access_token: The bearer token of each request (the reference's "Authentication").
+        refresh_token: The token that renews the access token ("Token Refresh"); None if there is none.
         expires_at: When the access token expires, in seconds since the epoch; infinite if that is not known.
         scope: The granted scopes, separated by spaces; None if the service did not say.
-        lineage: Identifies the sign-in through all renewals; a digest, from which no token can be computed.
+        lineage: A digest that identifies the sign-in, also after renewals. No token can be computed from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -51,9 +51,12 @@ class Tokens(BaseModel):
 
     @classmethod
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
-        """The tokens of `grant`, which came at `now` (seconds since the epoch).
+        """The tokens of a response.
 
-        What a renewal does not have, a refresh token or a scope, is taken from the `previous` tokens.
+        Args:
+            grant: The response.
+            now: When it came, in seconds since the epoch.
+            previous: The tokens before a renewal, whose refresh token and scope are kept if the response has none.
 
         Raises:
             UnreadableResponseError: The access token has characters that are not allowed in a header.
@@ -73,10 +76,10 @@ class Tokens(BaseModel):
 
     @classmethod
     def from_document(cls, document: object) -> Self:
-        """The tokens in a document of `as_document`.
+        """The tokens in a document that `as_document` returned.
 
         Raises:
-            ValueError: `document` is something else; the message quotes no part of it.
+            ValueError: `document` has no usable tokens. The message quotes no part of it.
         """
         try:
             return cls.model_validate(document)
@@ -102,7 +105,7 @@ class Tokens(BaseModel):
     def who(self) -> str | None:
         """The e-mail address in the access token, or else its subject; None if it has neither.
 
-        It is for display only, since the token's signature is not checked.
+        It is for display only, because the signature of the token is not checked.
         """
         claims = self._claims()
         for name in ("email", "sub"):
@@ -113,10 +116,10 @@ class Tokens(BaseModel):
 
     @cached_property
     def account(self) -> str:
-        """An id of the account, the same through all renewals; a digest.
+        """An id of the account: a digest that renewals do not change.
 
-        Two sign-ins to one account have the same id if their tokens are JWTs with a subject. Otherwise nothing names
-        the account, and each sign-in has its own id.
+        Two sign-ins to one account have the same id if their tokens are JWTs with a subject. Otherwise the account is
+        not known, and each sign-in has its own id.
         """
         claims = self._claims()
         if claims.get("sub"):
@@ -125,7 +128,7 @@ class Tokens(BaseModel):
 
     @property
     def claimed_end(self) -> float | None:
-        """When the access token says that it expires, in seconds since the epoch; None if it does not."""
+        """The end of the access token by its own claim `exp`, in seconds since the epoch; None without a valid one."""
         end = self._claims().get("exp")
         return float(end) if isinstance(end, int | float) and math.isfinite(end) else None
 

@@ -11,11 +11,11 @@ from kallyai_mcp.auth.tokens import Tokens
 _log = logging.getLogger(__name__)
 
 LIVE_ORIGIN = "https://api.kallyai.com"
-"""The only API that the vendor's tokens are for."""
+"""The origin of the only API that gets the vendor's tokens."""
 
 
 def vendor_path() -> Path:
-    """The file in which the vendor's own tools store their tokens."""
+    """The path of the token file of the vendor's own tools."""
     return Path.home() / ".kallyai_token.json"
 
 
@@ -23,8 +23,8 @@ class VendorStore:
     """Reads the token file of the vendor's own tools, and never writes it.
 
     Args:
-        path: The file: JSON with `access_token`, `refresh_token` (may be null or empty) and `expires_at` in seconds
-            since the epoch. The vendor's tools write a minute less than the real time, which is not corrected here.
+        path: The file: JSON with `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds
+            since the epoch. The vendor's tools write a time that is a minute early, which is not corrected here.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,11 +43,11 @@ class VendorStore:
         return tokens.model_copy(update=_lineage(document))
 
     def describe(self) -> str:
-        """The path of the file, and that it is not ours."""
+        """The path of the file, in words for a user."""
         return f"{self._path} (of KallyAI's own tools, read only)"
 
 
 def _lineage(document: dict[str, Any]) -> dict[str, str]:
-    # If the tokens name no account, the refresh token identifies the sign-in, because it lasts longer.
+    # Without an account in the tokens, the refresh token identifies the sign-in, because it lasts longer.
     named_by = document.get("refresh_token") or document["access_token"]
     return {"lineage": sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]}

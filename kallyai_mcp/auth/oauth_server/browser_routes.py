@@ -1,13 +1,16 @@
 """The endpoints that a browser opens: authorize, consent, callback, and sign-out.
 
-Nothing is sent to a redirect URI before it is known to be the client's. Anybody can register a client with any URI, so
-an error must not send a user there either: only a program on the user's own machine gets the error at once; for any
-other URI the page has a link that the user may follow (RFC 9700, section 4.11.2).
+A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
+error does not send the user there either. Only a program on the user's own machine gets the error at once. For any
+other URI, the page has a link that the user may follow (RFC 9700, section 4.11.2).
 
-That is one reason why the SDK's `AuthorizationHandler` is not used. It also takes a request without
-code_challenge_method for S256, where RFC 7636 says plain; compares the redirect URI with its port, so that a program
-can't choose one (RFC 8252, section 7.3); checks neither the form of the challenge, nor the length of the state, nor
-repeated parameters; can't set the cookie that binds a flow to a browser; and its errors lack `iss` (RFC 9207).
+The SDK's `AuthorizationHandler` is not used, because it
+
+* sends errors to any redirect URI, and without `iss` (RFC 9207);
+* takes a request without code_challenge_method for S256, where RFC 7636 says plain;
+* compares the port of a redirect URI, so that a program can't choose its port (RFC 8252, section 7.3);
+* checks neither the form of the challenge, nor the length of the state, nor repeated parameters;
+* can't set the cookie that binds a flow to a browser.
 """
 
 import secrets
@@ -40,7 +43,12 @@ class BrowserRoutes:
 
     Attributes:
         issuer: Our own base URL.
-        is_ours: Whether a resource (RFC 8707) is this server.
+        clients: Finds the clients.
+        cookies: Reads and writes the state of each sign-in.
+        tokens: Makes the codes, and revokes the tokens.
+        pages: Makes the pages.
+        upstream: Our OAuth client at KallyAI.
+        is_ours: Returns whether a resource (RFC 8707) is this server.
         default_scopes: The scopes of a client that asks for none.
         clock: Returns seconds since the epoch.
     """
@@ -84,7 +92,7 @@ class BrowserRoutes:
         return response
 
     async def consent(self, request: Request) -> Response:
-        """`POST /oauth/consent`: the user's decision; sends the browser to KallyAI, or back to the client."""
+        """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or back to the client."""
         try:
             form = await read_form(request)
         except OAuthError:
@@ -104,7 +112,7 @@ class BrowserRoutes:
         return response
 
     async def callback(self, request: Request) -> Response:
-        """`GET /oauth/callback`: KallyAI sends the browser back, and we send it to the client with our code."""
+        """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
         query = request.query_params
         flow = query.get("state", "")
         authorization = self.cookies.read(request, "state", flow)
@@ -189,12 +197,12 @@ class BrowserRoutes:
         return self.pages.problem(request, "request", details=details, back=(url, destination))
 
     def _redirect_url(self, authorization: AuthorizationRequest, **answer: str) -> str:
-        """The client's redirect URI with an answer, and with our name in it (RFC 9207)."""
+        """The client's redirect URI with an answer, the client's state, and our issuer URL (RFC 9207)."""
         return redirects.add_parameters(
             authorization.redirect_uri, **answer, state=authorization.state, iss=self.issuer
         )
 
     def _is_own_page(self, request: Request) -> bool:
-        """Whether a form was sent from one of our own pages, as far as the browser says."""
+        """Whether a form was sent from one of our own pages, by the headers of the browser."""
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         return site == "same-origin" and request.headers.get("Origin") in (None, self.issuer)

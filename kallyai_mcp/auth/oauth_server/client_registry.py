@@ -1,6 +1,7 @@
-"""MCP clients: registered dynamically, with their metadata sealed in their client_id, or known by a metadata document.
+"""MCP clients, which are registered dynamically, or have a metadata document.
 
-RFC 7591, and draft-ietf-oauth-client-id-metadata-document.
+A registered client (RFC 7591) has its metadata sealed in its client_id. The client_id of the others is the URL of their
+metadata document (draft-ietf-oauth-client-id-metadata-document).
 """
 
 import base64
@@ -23,7 +24,7 @@ from kallyai_mcp.urls import https_host
 
 AuthMethod = Literal["none", "client_secret_post", "client_secret_basic"]
 AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_post", "client_secret_basic")
-"""How a client may authenticate at the token endpoint."""
+"""The methods of authentication at the token endpoint."""
 
 CACHE_SECONDS = 300.0
 """How long a metadata document is cached."""
@@ -31,13 +32,13 @@ CACHE_SECONDS = 300.0
 _MAX_CACHED = 256
 _MAX_REDIRECT_URIS = 10
 _MAX_REDIRECT_LENGTH = 2_000
-"""The most characters of all redirect URIs together: they are in the client_id, and so in each of the client's URLs."""
+"""The most characters of all redirect URIs together. They are in the client_id, and so in URLs of the client."""
 
 _MAX_NAME_LENGTH = 64
 _MAX_URL_LENGTH = 512
 
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Fetches a metadata document, only from the public internet; raises `KallyAIError` with a message for anybody."""
+"""Fetches a metadata document from the public internet; raises `KallyAIError` with a message that anybody may see."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Client:
     """An MCP client.
 
     Attributes:
-        id: Its `client_id`.
-        name: What it calls itself, unchecked; None if it has no name.
-        redirect_uris: Where its users may be sent.
-        auth_method: How it authenticates.
-        publisher: The host of its metadata document; None if the client was registered.
+        id: The `client_id`.
+        name: The client's own name, which nobody has checked; None without one.
+        redirect_uris: The redirect URIs.
+        auth_method: The method of its authentication.
+        publisher: The host of its metadata document; None for a registered client.
     """
 
     id: str
@@ -60,13 +61,13 @@ class Client:
 
     @property
     def key(self) -> str:
-        """A short name of the client, for sealed content."""
+        """A short name of the client, for sealed content; see `key_of`."""
         return key_of(self.id)
 
     def redirect_uri_for(self, given: str | None) -> str | None:
-        """The redirect URI of an authorization request.
+        """The redirect URI of an authorization request with the `given` redirect_uri, or without one.
 
-        None if the one that was `given` is not the client's, or if none was and the client has several.
+        None if the given one is not the client's, or if none is given and the client has several.
         """
         if given is None:
             return self.redirect_uris[0] if len(self.redirect_uris) == 1 else None
@@ -74,17 +75,23 @@ class Client:
 
 
 def key_of(client_id: str) -> str:
-    """A short name for a `client_id`."""
+    """A short name for a `client_id`: a digest."""
     return hashlib.sha256(client_id.encode()).hexdigest()[:32]
 
 
 class ClientRegistry:
-    """Registers clients, finds them, and authenticates them; no client may have its users sent to us, the `issuer`.
+    """Registers clients, finds them, and authenticates them.
 
-    The SDK's `RegistrationHandler` and `ClientAuthenticator` are not used. The first changes redirect URIs when it
-    parses them (`https://App.example:443/` becomes `https://app.example/`), but they are compared character by
-    character; and it gives a secret to each client that names no method. The second refuses a client that sends its
-    client_id only in the Authorization header (RFC 6749, section 2.3.1).
+    The SDK's `RegistrationHandler` and `ClientAuthenticator` are not used. The first changes redirect URIs
+    (`https://App.example:443/` becomes `https://app.example/`), but they are compared character by character. It also
+    gives a secret to each client without an authentication method. The second refuses a client that sends its client_id
+    only in the Authorization header (RFC 6749, section 2.3.1).
+
+    Args:
+        sealed_tokens: Seals the metadata of clients.
+        fetch: Fetches metadata documents.
+        issuer: Our own base URL, which no redirect URI may lead to.
+        clock: Returns the time of a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -100,7 +107,7 @@ class ClientRegistry:
         """Register a client (RFC 7591, section 3); returns the client information response (section 3.2.1).
 
         Args:
-            metadata: The client's metadata, as it came from outside. Without an auth method the client is public.
+            metadata: The client's metadata, unchecked. Without an authentication method, the client is public.
             now: Seconds since the epoch.
 
         Raises:
@@ -125,10 +132,10 @@ class ClientRegistry:
         return answer
 
     async def find(self, client_id: str) -> Client:
-        """The client with that id; its metadata document is fetched, or taken from the cache.
+        """The client with this id. A metadata document is fetched, or taken from the cache.
 
         Raises:
-            OAuthError: There is none, or its document can't be fetched or used.
+            OAuthError: There is no such client, or its document can't be fetched or used.
         """
         if not client_id.startswith("https:"):
             client = self._unseal(client_id)
@@ -156,9 +163,16 @@ class ClientRegistry:
         return client
 
     def authenticate(self, form: Mapping[str, str], authorization: str) -> str | None:
-        """The `client_id` of a client that is authenticated at the token endpoint (RFC 6749, section 2.3), else None.
+        """Authenticate a client at the token endpoint (RFC 6749, section 2.3).
 
-        A public client is not authenticated: PKCE binds its codes to it. The Authorization header may be empty.
+        A public client has no secret: PKCE binds its codes to it.
+
+        Args:
+            form: The fields of the request.
+            authorization: The Authorization header; empty without one.
+
+        Returns:
+            The `client_id`; None if the client is not known, or its secret is wrong.
         """
         client_id, secret = form.get("client_id"), form.get("client_secret")
         scheme, _, encoded = authorization.partition(" ")
@@ -228,7 +242,7 @@ def _publisher_of(client_id: str) -> str:
 
 
 def _clean_name(name: object) -> str | None:
-    """A client's name without control and format characters, in one line, and not longer than fits on a page."""
+    """A client's name on one line, without control and format characters, at most `_MAX_NAME_LENGTH` characters."""
     if not isinstance(name, str):
         return None
     kept = "".join(char if unicodedata.category(char)[0] not in "CZ" else " " for char in name[: 4 * _MAX_NAME_LENGTH])

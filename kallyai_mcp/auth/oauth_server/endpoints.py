@@ -1,9 +1,12 @@
-"""The endpoints that MCP clients use themselves: registration, token, revocation, and the metadata of all endpoints.
+"""The endpoints that MCP clients call: registration, token, revocation, and the metadata of all endpoints.
 
-The SDK's `TokenHandler` and `RevocationHandler` are not used. They ignore `resource` (RFC 8707), so that they give out
-a token for another server; take the last of two parameters with one name; use other error codes than RFC 6749, section
-5.2, for an unknown grant type and a wrong redirect_uri; have no answer for "KallyAI can't be reached" (503 with
-Retry-After); and want a client_secret of a public client that revokes its token.
+The SDK's `TokenHandler` and `RevocationHandler` are not used, because they
+
+* ignore `resource` (RFC 8707), so that they issue a token for another server;
+* use the last of two parameters with one name;
+* have other error codes than RFC 6749, section 5.2, for an unknown grant type and a wrong redirect_uri;
+* have no answer for "KallyAI can't be reached" (503 with Retry-After);
+* require a client_secret from a public client that revokes its token.
 """
 
 import math
@@ -28,7 +31,14 @@ _METADATA_HEADERS = {"Cache-Control": "max-age=3600", "Access-Control-Allow-Orig
 
 @dataclass(frozen=True, repr=False)
 class Endpoints:
-    """The endpoints; `issuer` is our own base URL."""
+    """The endpoints.
+
+    Attributes:
+        issuer: Our own base URL.
+        clients: Registers and authenticates the clients.
+        tokens: Makes and revokes the tokens.
+        clock: Returns seconds since the epoch.
+    """
 
     issuer: str
     clients: ClientRegistry

@@ -30,26 +30,27 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
 CALLBACK_PATH = "/oauth/callback"
-"""Where KallyAI sends browsers back to. The URL that is registered there is `KALLYAI_PUBLIC_URL` with this path."""
+"""The path where KallyAI sends browsers back. `KALLYAI_PUBLIC_URL` with this path is registered at KallyAI."""
 
 MCP_PATHS = ("mcp", "sse")
-"""The paths of the MCP server, each a resource (RFC 8707) that a token can be for."""
+"""The paths of the MCP server. Each is a resource (RFC 8707) for tokens."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class OAuthServer:
-    """What the HTTP server needs to sign in its users.
+    """The parts of the OAuth server that the HTTP server needs.
 
     Attributes:
-        issuer: Our own base URL: the authorization server in the protected-resource metadata.
-        scopes: The scopes that all tools need together, for the same.
-        routes: The endpoints and the metadata; they need no bearer.
+        issuer: Our own base URL, for the protected-resource metadata (RFC 9728).
+        scopes: All scopes that the tools need, for the same metadata.
+        routes: The endpoints and the metadata, which need no bearer token.
         open_paths: The paths of the endpoints.
-        middleware: Checks the scopes of a request; it goes behind the access middleware.
-        verifier: Verifies a bearer; raises `KallyAIError` when that is not possible now.
-        is_known: Whether a bearer was made here, even if it has expired or was revoked; asks no other server.
+        middleware: Checks the scopes of a request. It must be inside of the access middleware.
+        verifier: Verifies a bearer token; raises `KallyAIError` when that is not possible now.
+        is_known: Returns whether a bearer token was issued here, even if it has expired or was revoked. It asks no
+            other server.
     """
 
     issuer: str
@@ -62,10 +63,10 @@ class OAuthServer:
 
 
 def check_public_url(url: str) -> str:
-    """The issuer (RFC 8414, section 2) at `url`: scheme, host, and port, in lower case and with nothing after them.
+    """Check a public URL; returns it as an issuer (RFC 8414, section 2): scheme, host, and port in lower case.
 
     Raises:
-        ValueError: It is neither https nor http on a loopback address, or it has a path; the message is one line.
+        ValueError: It is neither https nor http on a loopback address, or it has a path. The message is one line.
     """
     issuer = check_base_url(url, "https://phone.example.com")
     if issuer != origin_of(issuer):
@@ -87,13 +88,23 @@ def build(
     rate: RateLimit | None = None,
     clock: Callable[[], float] = time.time,
 ) -> OAuthServer:
-    """Make the OAuth server; `public_url` is where clients reach us, `api_host` KallyAI's host, as people know it.
+    """Make the OAuth server.
 
-    The client id and the secret are those of our OAuth client at KallyAI. The shared state is that of all workers, and
-    `rate` says how often one address may use one endpoint; None for no limit.
+    Args:
+        public_url: The URL of the HTTP server for clients.
+        secret_keys: The keys that seal tokens (`Settings.secret_keys`).
+        api: Returns the API client.
+        api_host: KallyAI's host, for the pages.
+        client_id: The id of our OAuth client at KallyAI.
+        client_secret: The secret of this client.
+        fetch: Fetches metadata documents.
+        tool_scopes: The scopes that each tool needs.
+        shared_state: The state that all workers share.
+        rate: How often one address may use one endpoint; None for no limit.
+        clock: Returns seconds since the epoch.
 
     Raises:
-        ValueError: `public_url` can't be used; the message is one line.
+        ValueError: `public_url` can't be used. The message is one line.
     """
     issuer = check_public_url(public_url)
     ours = frozenset({issuer, *(f"{issuer}/{path}" for path in MCP_PATHS)})

@@ -1,9 +1,9 @@
-"""The state of a sign-in between consent, KallyAI, and the client, kept by the user's own browser in sealed cookies.
+"""The state of a sign-in, which the user's browser keeps in sealed cookies.
 
-Each authorization request starts a flow with an unguessable name. A cookie named after the flow holds the request,
-sealed for the stage that comes next: `consent` until the user has allowed it, then `state`, which waits for KallyAI's
-answer (its `state` parameter is the flow's name). So only the browser that showed the consent page can allow the
-request, and only the browser that allowed it can come back from KallyAI.
+Each authorization request starts a flow with an unguessable name. A cookie with this name contains the request, sealed
+for its next stage: `consent` until the user has allowed it, then `state`, until KallyAI sends the browser back with the
+name of the flow as its `state` parameter. So only the browser with the consent page can allow the request, and only
+the browser that has allowed it can come back from KallyAI.
 """
 
 import re
@@ -19,13 +19,13 @@ from starlette.responses import Response
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 
 CONSENT_SECONDS = 600.0
-"""How long a consent page can be answered."""
+"""How long a user may take on the consent page."""
 
 SIGN_IN_SECONDS = 900.0
-"""How long a user may take at KallyAI."""
+"""How long a user may take on KallyAI's pages."""
 
 APPS_SECONDS = 90 * 24 * 3600.0
-"""How long a browser remembers the apps that were connected in it: as long as an unused refresh token is valid."""
+"""How long a browser remembers its connected apps: as long as an unused refresh token is valid."""
 
 _MAX_FLOWS = 5
 _MAX_APPS = 12
@@ -42,12 +42,12 @@ class AuthorizationRequest:
     """A valid authorization request (OAuth 2.1, section 4.1.1).
 
     Attributes:
-        family: Names all codes and tokens that come from this request.
+        family: The id of this consent, which all its codes and tokens have.
         client: The client's key.
-        name: What the client calls itself.
-        redirect_uri: Where the authorization response goes.
-        state: The client's own state, which goes back to it.
-        challenge: The code challenge, of the method S256.
+        name: The client's own name.
+        redirect_uri: The redirect URI for the authorization response.
+        state: The client's own state, which the response repeats.
+        challenge: The code challenge (S256).
         resource: The server that the token is for (RFC 8707).
         scopes: The scopes that the client asks for.
     """
@@ -67,8 +67,8 @@ class ConnectedApp:
     """A client that a user allowed in this browser.
 
     Attributes:
-        name: What the client calls itself.
-        family: Names the codes and tokens that it got.
+        name: The client's own name.
+        family: The id of the consent, which the client's tokens have.
         since: When the user allowed it, in seconds since the epoch.
     """
 
@@ -83,7 +83,12 @@ class ConnectedApp:
 
 
 class FlowCookies:
-    """Reads and writes the cookies; `secure` ones are sent over https only, and bound to this host (`__Host-`)."""
+    """Reads and writes the cookies.
+
+    Args:
+        sealed_tokens: Seals their content.
+        secure: Whether they are sent only over https and bound to this host (`__Host-`).
+    """
 
     def __init__(self, sealed_tokens: SealedTokens, *, secure: bool) -> None:
         self._sealed_tokens = sealed_tokens
@@ -91,14 +96,14 @@ class FlowCookies:
         self._prefix = "__Host-kallyai-" if secure else "kallyai-"
 
     def begin(self, request: Request, authorization: AuthorizationRequest) -> tuple[str, CookieChanges]:
-        """Start a flow, and end the oldest of many; returns its name, and the cookies for `write`."""
+        """Start a flow, and end the oldest if there are too many; returns its name, and the cookies for `write`."""
         name = secrets.token_urlsafe(16)
         changes: dict[str, str | None] = {f"flow-{old}": None for old in self._oldest_flows(request)}
         changes[f"flow-{name}"] = self._sealed_tokens.seal("consent", asdict(authorization), seconds=CONSENT_SECONDS)
         return name, changes
 
     def read(self, request: Request, stage: Stage, name: str) -> AuthorizationRequest | None:
-        """The request of the flow `name`; None if this browser does not have the flow, or not at that stage."""
+        """The request of the flow `name`; None if this browser does not have the flow at this stage."""
         if not _NAME.fullmatch(name):
             return None
         content = self._sealed_tokens.open(stage, request.cookies.get(f"{self._prefix}flow-{name}"))
@@ -108,11 +113,11 @@ class FlowCookies:
         return AuthorizationRequest(**content | {"scopes": tuple(content["scopes"])})
 
     def consented(self, name: str, authorization: AuthorizationRequest) -> CookieChanges:
-        """The cookies of a flow that the user has allowed, and that goes on to KallyAI."""
+        """The cookies for a flow that the user has allowed, and that goes on to KallyAI."""
         return {f"flow-{name}": self._sealed_tokens.seal("state", asdict(authorization), seconds=SIGN_IN_SECONDS)}
 
     def ended(self, name: str) -> CookieChanges:
-        """The cookies of a flow that has ended."""
+        """The cookies for a flow that has ended."""
         return {f"flow-{name}": None}
 
     def connected_apps(self, request: Request) -> list[ConnectedApp]:
@@ -121,14 +126,14 @@ class FlowCookies:
         return [ConnectedApp(*app) for app in content["apps"]] if content is not None else []
 
     def connect(self, request: Request, authorization: AuthorizationRequest, now: float) -> CookieChanges:
-        """The cookies that remember the app of a request that was allowed at `now` (seconds since the epoch)."""
+        """The cookies with the app of a request that was allowed at `now` (seconds since the epoch)."""
         connected = ConnectedApp(authorization.name, authorization.family, int(now))
         apps = [*self.connected_apps(request), connected][-_MAX_APPS:]
         content = {"apps": [[app.name, app.family, app.since] for app in apps]}
         return {"apps": self._sealed_tokens.seal("apps", content, seconds=APPS_SECONDS)}
 
     def sign_out_ticket(self, request: Request) -> tuple[str, CookieChanges]:
-        """A ticket for a sign-out form, and the cookie that proves it: the same one in all tabs of a browser."""
+        """A ticket for a sign-out form, and the cookie that it is valid with, which all tabs of a browser share."""
         cookie = request.cookies.get(f"{self._prefix}sign-out", "")
         name = cookie if _NAME.fullmatch(cookie) else secrets.token_urlsafe(16)
         ticket = self._sealed_tokens.seal("sign-out", {"browser": name}, seconds=CONSENT_SECONDS)
@@ -141,7 +146,7 @@ class FlowCookies:
         return content is not None and secrets.compare_digest(str(content["browser"]).encode(), cookie.encode())
 
     def write(self, response: Response, changes: CookieChanges) -> None:
-        """Set and delete cookies; SameSite is Lax, because KallyAI's site sends the browser back to us."""
+        """Set and delete cookies. SameSite is Lax, because KallyAI's site sends the browser back to us."""
         for name, value in changes.items():
             options: dict[str, Any] = {"path": "/", "secure": self._secure, "httponly": True, "samesite": "lax"}
             if value is None:
@@ -151,7 +156,7 @@ class FlowCookies:
                 response.set_cookie(self._prefix + name, value, max_age=int(seconds), **options)
 
     def _oldest_flows(self, request: Request) -> list[str]:
-        """The names of the flows that must go before one more begins."""
+        """The names of the flows that must end before one more starts."""
         prefix = f"{self._prefix}flow-"
         ends: dict[str, float] = {}
         for cookie, value in request.cookies.items():

@@ -1,4 +1,4 @@
-"""Reads the bodies that the OAuth server's endpoints get: forms and JSON, of limited length."""
+"""Reads the bodies of requests to the OAuth server: forms and JSON, of limited length."""
 
 import json
 from urllib.parse import parse_qsl
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from kallyai_mcp.auth.oauth_server.errors import OAuthError
 
 MAX_BYTES = 32 * 1024
-"""The most bytes of one body. A sealed refresh token is far shorter."""
+"""The most bytes of a body. A sealed refresh token is far shorter."""
 
 _MAX_FIELDS = 32
 
@@ -16,7 +16,7 @@ _MAX_FIELDS = 32
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of an `application/x-www-form-urlencoded` body, without the empty ones (RFC 6749, section 3.2).
 
-    Starlette's `Request.form` keeps only the last of several fields with one name; that section forbids them.
+    That section forbids several fields with one name. Starlette's `Request.form` would keep the last one.
 
     Raises:
         OAuthError: The body has another type, is too long, or has a field twice.
@@ -35,7 +35,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 async def read_json(request: Request) -> object:
-    """The body as JSON, which is a client's metadata; raises `OAuthError` when the body is not JSON, or too long."""
+    """The body of a registration as JSON; raises `OAuthError` when it is not JSON, or is too long."""
     body = await _read(request, "invalid_client_metadata")
     try:
         value: object = json.loads(body)

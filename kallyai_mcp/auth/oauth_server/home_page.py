@@ -1,4 +1,4 @@
-"""The page for a person who opens the server's address: what it is, how to connect an app, how to disconnect apps."""
+"""The page at the server's root URL: what the server is, how to connect an app, and how to disconnect apps."""
 
 import base64
 import json
@@ -12,7 +12,13 @@ _CLAUDE = "https://claude.ai/settings/connectors?modal=add-custom-connector"
 
 
 def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
-    """The heading, and the HTML below it."""
+    """The heading of the page, and the HTML below it.
+
+    Args:
+        lang: The language.
+        issuer: The server's base URL.
+        api_host: KallyAI's host.
+    """
     t, url = texts("home", lang), f"{issuer}/mcp"
     links = {"Claude": _CLAUDE, "Cursor": cursor_link(url), "VS Code": vs_code_link(url)}
     buttons = "".join(
@@ -39,12 +45,12 @@ def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
 
 
 def cursor_link(url: str) -> str:
-    """The link with which Cursor offers to add the server at `url` (Cursor's docs, "MCP Install Links")."""
+    """The link that lets Cursor offer to add the server at `url` (Cursor's docs, "MCP Install Links")."""
     config = base64.b64encode(json.dumps({"url": url}).encode()).decode()
     return f"cursor://anysphere.cursor-deeplink/mcp/install?{urlencode({'name': 'kallyai', 'config': config})}"
 
 
 def vs_code_link(url: str) -> str:
-    """The link with which VS Code offers to add the server at `url` (VS Code's docs, "MCP developer guide")."""
+    """The link that lets VS Code offer to add the server at `url` (VS Code's docs, "MCP developer guide")."""
     config = quote(json.dumps({"type": "http", "url": url}, separators=(",", ":")), safe="")
     return f"https://vscode.dev/redirect/mcp/install?name=kallyai&config={config}"

@@ -1,4 +1,4 @@
-"""The pages of the OAuth server: plain HTML without scripts, in English or Spanish, light and dark."""
+"""The pages of the OAuth server: HTML without scripts, in English or Spanish, for light and dark mode."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -16,14 +16,19 @@ from kallyai_mcp.languages import Language, page_language
 
 
 class Pages:
-    """Makes the pages, each in the language that the request's headers prefer."""
+    """Makes the pages, each in the language that the request's headers prefer.
+
+    Args:
+        issuer: Our own base URL.
+        api_host: KallyAI's host.
+    """
 
     def __init__(self, issuer: str, api_host: str) -> None:
         self._issuer = issuer
         self._api_host = api_host
 
     async def home(self, request: Request) -> HTMLResponse:
-        """`GET /`: the page for a person who opens the server's address."""
+        """`GET /`: the page for a person who opens the server's root URL."""
         lang, _ = _language(request)
         heading, body = home_page(lang, issuer=self._issuer, api_host=self._api_host)
         return self._page(lang, heading, body)
@@ -40,7 +45,13 @@ class Pages:
     ) -> HTMLResponse:
         """The page that asks the user whether a client may act for them.
 
-        The host of the client's metadata document (`publisher`) proves where it comes from; its name is not checked.
+        Args:
+            request: The request.
+            flow: The name of the flow, which the form repeats.
+            client: The client's own name, which nobody has checked.
+            publisher: The host of the client's metadata document, which proves where the client comes from.
+            redirect_uri: The redirect URI.
+            scopes: The scopes that the client asks for.
         """
         lang, t = _language(request)
         destination = destination_of(redirect_uri)
@@ -66,12 +77,12 @@ class Pages:
         return self._page(lang, heading, body, note=note, forms=True)
 
     def forward_to_kallyai(self, request: Request, url: str) -> Response:
-        """Sends the browser to KallyAI."""
+        """The response that sends the browser to KallyAI, at `url`."""
         _, t = _language(request)
         return self._forward(request, t["to_kallyai"], url)
 
     def forward_to_client(self, request: Request, url: str) -> Response:
-        """Sends the browser back to the client."""
+        """The response that sends the browser back to the client, at `url`."""
         _, t = _language(request)
         return self._forward(request, t["to_client"], url, f'<p class="soft">{t["may_close"]}</p>')
 
@@ -87,8 +98,13 @@ class Pages:
     ) -> HTMLResponse:
         """The page that says why the sign-in can't go on.
 
-        The `details` are more, in English, for the developer of the client. A link leads `back` to the client: its
-        redirect URI with the error, and where that leads.
+        Args:
+            request: The request.
+            kind: The reason.
+            details: More about it, in English, for the developer of the client.
+            back: A link to the client: its redirect URI with the error, and the destination of that.
+            status: The HTTP status.
+            headers: More headers.
         """
         lang, t = _language(request)
         text = t.get(f"{kind}_text")
@@ -104,9 +120,12 @@ class Pages:
         return self._page(lang, t[kind], body, status=status, headers=headers)
 
     def sign_out(self, request: Request, *, ticket: str, apps: Sequence[tuple[str | None, date]]) -> HTMLResponse:
-        """The page that shows the connected apps, each with its day, and a button to disconnect them.
+        """The page with the connected apps and a button to disconnect them.
 
-        The `ticket` proves that the form is of this page.
+        Args:
+            request: The request.
+            ticket: Proves that the form was sent from this page.
+            apps: The name of each app, and the day when it was connected.
         """
         lang, t = _language(request)
         if not apps:
@@ -129,11 +148,10 @@ class Pages:
         return self._page(lang, t["gone"], f"<p>{t['gone_text']}</p>")
 
     def _forward(self, request: Request, heading: str, url: str, note: str = "") -> Response:
-        """A redirect; for a browser, a page that opens `url` by itself, and has a link if that does not work.
+        """A redirect; for a browser, a page that opens `url` by itself, with a link in case that does not work.
 
-        A browser gets no redirect, because Chromium applies the form-action policy of a page to all redirects that
-        follow its form, and we can't know all that come after KallyAI's page or the client's. Every browser says how it
-        came (Fetch Metadata); another program reads no page.
+        A browser gets no redirect, because Chromium applies the form-action policy of a page to all redirects after its
+        form, and we can't know those of KallyAI or the client. Browsers are known by their Fetch Metadata headers.
         """
         lang, t = _language(request)
         if "Sec-Fetch-Mode" not in request.headers:
@@ -159,7 +177,7 @@ class Pages:
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
         page = document(lang, heading, body, brand=urlsplit(self._issuer).netloc, head=head, footer=note)
-        # No opener policy: it would separate the page from a client that opened it as a pop-up and waits for it.
+        # Without an opener policy, which would separate the page from a client that opened it as a pop-up.
         all_headers = {**page_headers(forms=forms), "Content-Language": lang, "Vary": "Accept-Language, Cookie"}
         return HTMLResponse(page, status, {**all_headers, **(headers or {})})
 

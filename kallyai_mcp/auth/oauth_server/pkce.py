@@ -15,7 +15,7 @@ def is_challenge(text: str | None) -> bool:
 
 
 def matches(verifier: str, challenge: str) -> bool:
-    """Whether `verifier` is a code verifier (section 4.1), and the one that `challenge` was made from (section 4.6)."""
+    """Whether `verifier` is a code verifier (section 4.1) and `challenge` was made from it (section 4.6)."""
     if _VERIFIER.fullmatch(verifier) is None:
         return False
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).decode("ascii")

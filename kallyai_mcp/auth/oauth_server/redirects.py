@@ -1,4 +1,4 @@
-"""Redirect URIs: which may be registered, which match, and how they are shown (RFC 8252, section 7)."""
+"""Redirect URIs: which may be registered, which are equal, and how they are shown (RFC 8252, section 7)."""
 
 import re
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ _FORBIDDEN_SCHEMES = frozenset(
         *("applescript", "hcp", "help", "itms-services", "market", "microsoft-edge", "search", "search-ms", "shell"),
     }
 )
-"""Schemes that the browser or the operating system acts on itself, so that no app can have them as its own."""
+"""Schemes that the browser or the operating system handles, so that no app can have one as its own."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a redirect URI leads, in words for a person.
+    """The destination of a redirect URI, as pages show it.
 
     Attributes:
-        kind: `web` for a web site, `here` for a program on the person's own machine, `app` for an installed app.
-        name: The host of a web site, host and port on this machine, or the app's scheme.
+        kind: `web` for a web site, `here` for a program on the user's own machine, `app` for an installed app.
+        name: The host of a web site, the host and port of a program, or the scheme of an app.
     """
 
     kind: Literal["web", "here", "app"]
@@ -37,7 +37,7 @@ class Destination:
 
 
 def find_problem(uri: str) -> str | None:
-    """Why a client may not register `uri`; None if it may.
+    """The reason why a client may not register `uri`, in words; None if it may.
 
     The URI must be https with a host, http on a loopback address (RFC 8252, section 7.3), or have a private-use scheme
     (section 7.1). It must have no fragment (RFC 6749, section 3.1.2), and no user name, which could look like a host.
@@ -69,10 +69,10 @@ def find_problem(uri: str) -> str | None:
 
 
 def matches(given: str, registered: str) -> bool:
-    """Whether `given` is the registered URI: character by character, except for the port on a loopback address.
+    """Whether `given` equals the registered URI in every character, except for the port on a loopback address.
 
-    A program learns its port only when it starts (RFC 8252, section 7.3; OAuth 2.1, section 8.4.2). The same holds for
-    `localhost`: programs register it, and it is the same machine (RFC 6761, section 6.3).
+    A program learns its port only when it starts (RFC 8252, section 7.3; OAuth 2.1, section 8.4.2). `localhost` counts
+    as a loopback address: programs register it, and it is the same machine (RFC 6761, section 6.3).
     """
     if given == registered:
         return True
@@ -84,7 +84,7 @@ def matches(given: str, registered: str) -> bool:
 
 
 def is_at(uri: str, issuer: str) -> bool:
-    """Whether `uri` leads to the server with that base URL, by whatever name and port it is written."""
+    """Whether `uri` leads to the server with the base URL `issuer`, even if its host is written in another way."""
     return _place(urlsplit(uri)) == _place(urlsplit(issuer))
 
 
@@ -95,7 +95,7 @@ def _place(parts: SplitResult) -> tuple[str, int | None]:
 
 
 def destination_of(uri: str) -> Destination:
-    """Where `uri`, in which `find_problem` found nothing, leads."""
+    """The destination of a redirect URI in which `find_problem` found nothing."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
         return Destination("app", f"{parts.scheme}:")
@@ -104,9 +104,9 @@ def destination_of(uri: str) -> Destination:
 
 
 def add_parameters(uri: str, **parameters: str | None) -> str:
-    """`uri`, unchanged, with `parameters` that are not None added to its query (RFC 6749, section 4.1.2).
+    """`uri` with `parameters` added to its query, without those that are None (RFC 6749, section 4.1.2).
 
-    The SDK's `construct_redirect_uri` encodes the existing query anew, and may so change it.
+    The rest of the URI is unchanged. The SDK's `construct_redirect_uri` may change it, because it encodes it again.
     """
     given = urlencode({name: value for name, value in parameters.items() if value is not None})
     return f"{uri}{'&' if '?' in uri else '?'}{given}"

@@ -1,4 +1,4 @@
-"""Refuses a request whose token lacks a scope: 403, with the scopes that the client can ask for.
+"""Refuses a request whose token lacks a scope: answers 403 with the scopes that the client can ask for.
 
 MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1.
 """
@@ -14,13 +14,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, in_order, needed_by_request
 
 MAX_BODY = 64 * 1024
-"""The most bytes of one request's body. A longer one is refused, because only what was read can be checked."""
+"""The most bytes of a request's body. A longer one is refused, because its scopes are not checked to the end."""
 
 
 class ScopeMiddleware:
-    """ASGI middleware; the access middleware before it puts the authenticated user into the ASGI scope.
+    """ASGI middleware that must be inside of the access middleware, which puts the user into the ASGI scope.
 
-    The SDK's `RequireAuthMiddleware` requires the same scopes of every request; here they depend on the tool.
+    The SDK's `RequireAuthMiddleware` requires the same scopes for every request. Here they depend on the tool.
+
+    Args:
+        app: The next app.
+        issuer: Our own base URL.
+        tool_scopes: The scopes that each tool needs.
     """
 
     def __init__(self, app: ASGIApp, issuer: str, tool_scopes: ToolScopes) -> None:
@@ -29,7 +34,7 @@ class ScopeMiddleware:
         self._tool_scopes = tool_scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve a request, or refuse it with 403, 413 (too long), or 400 (not JSON)."""
         user = scope.get("user")
         if scope["type"] != "http" or scope["method"] != "POST" or not isinstance(user, AuthenticatedUser):
             await self._app(scope, receive, send)
@@ -81,7 +86,7 @@ class ScopeMiddleware:
 
 
 async def _read_body(receive: Receive) -> tuple[list[Message], bytes | None]:
-    """The ASGI messages of a body, to be replayed, and the body; None when it is too long."""
+    """The ASGI messages of a body, which are to be replayed, and the body; None when it is too long."""
     messages: list[Message] = []
     body = bytearray()
     while True:
@@ -95,7 +100,7 @@ async def _read_body(receive: Receive) -> tuple[list[Message], bytes | None]:
 
 
 def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose names are all different: of two with one name, another parser might take the other one."""
+    """A JSON object whose names are all different. With two equal names, another parser could use the other value."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:

@@ -1,4 +1,4 @@
-"""The reference's "Scopes", and which of them a request to the MCP server needs."""
+"""The reference's "Scopes", and the scopes that requests to the MCP server need."""
 
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import unquote
@@ -29,19 +29,19 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "events/subscribe": ("calls:read",),
     "events/unsubscribe": ("calls:read",),
 }
-"""What other methods of MCP need. Tasks are calls and lists, and tasks/cancel does the same as cancel_call."""
+"""The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
 
 _NO_CALL = ("ui://", "skill://")
-"""The beginnings of the URIs of cards and skills, which hold nothing of an account."""
+"""The beginnings of the URIs of cards and skills, which have no data of an account."""
 
 
 def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that all tools need together: what a client gets that asks for no scope."""
+    """All scopes that the tools need: the default for a client that asks for no scope."""
     return in_order(scope for scopes in tool_scopes.values() for scope in scopes)
 
 
 def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC request needs; its method and parameters are as they came from outside.
+    """The scopes that a JSON-RPC request needs. Its method and its parameters are unchecked.
 
     A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
     """
@@ -49,7 +49,7 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
         name = params.get("name")
         return in_order(tool_scopes.get(name, ())) if isinstance(name, str) else ()
     if method == "resources/read":
-        # Every spelling that a parser could take for a transcript's URI is one, and every unknown URI is a call's.
+        # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
         uri = unquote(str(params.get("uri"))).casefold()
         if uri.startswith(_NO_CALL):
             return ()

@@ -1,7 +1,7 @@
-"""Sealing: encrypts and authenticates data that a client or a browser keeps for us, so that we need not store it.
+"""Sealing: encrypts and authenticates data that a client or a browser keeps, so that we need not store it.
 
-A sealed text is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has keys of its own,
-derived with HKDF (RFC 5869), so that a text that was sealed for one purpose never opens for another.
+A sealed text is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has its own keys,
+derived with HKDF (RFC 5869), so that a text that was sealed for one purpose can't be opened for another.
 """
 
 import base64
@@ -23,7 +23,12 @@ _EXPIRES_AT = "exp"
 
 
 class SealedTokens:
-    """Seals with the first key, and opens with any key. The keys are secret (`Settings.secret_keys`), at least one."""
+    """Seals with the first key, and opens with any key.
+
+    Args:
+        keys: At least one secret key (`Settings.secret_keys`).
+        clock: Returns seconds since the epoch.
+    """
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
         self._keys = tuple(keys)
@@ -31,9 +36,15 @@ class SealedTokens:
         self._ciphers: dict[Purpose, MultiFernet] = {}
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], *, seconds: float | None = None) -> str:
-        """Seal `content`, JSON types by name without the name `exp`, to be opened within `seconds`; None for ever.
+        """Seal `content`.
 
-        The text has letters, digits, `-` and `_`, so that it needs no quoting in a URL, a header, or a cookie.
+        Args:
+            purpose: What the text is for.
+            content: JSON types by name, without the name `exp`.
+            seconds: How long the text can be opened; None for ever.
+
+        Returns:
+            A text of letters, digits, `-`, and `_`, which needs no quoting in a URL, a header, or a cookie.
         """
         whole = dict(content)
         if seconds is not None:
@@ -50,7 +61,7 @@ class SealedTokens:
             return None
         padded = sealed + "=" * (-len(sealed) % 4)
         try:
-            # The last letter of base64 has unused bits, so that several texts decode alike. Only one of them is ours.
+            # The last character of base64 has unused bits, so several texts decode to the same bytes. One is ours.
             if base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode("ascii") != padded:
                 return None
             text = self._cipher(purpose).decrypt(padded.encode("ascii"))
@@ -60,7 +71,7 @@ class SealedTokens:
         return content if even_expired or content.get(_EXPIRES_AT, float("inf")) > self._clock() else None
 
     def __repr__(self) -> str:
-        """Shows how many keys there are, and none of them."""
+        """The number of keys, without the keys."""
         return f"SealedTokens({len(self._keys)} keys)"
 
     def _cipher(self, purpose: Purpose) -> MultiFernet:

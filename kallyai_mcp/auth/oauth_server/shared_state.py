@@ -1,16 +1,16 @@
-"""What the OAuth server must remember, because it can't be sealed: that a code or token was used, or was revoked."""
+"""The state of the OAuth server that can't be sealed: which codes and tokens were used or revoked."""
 
 from typing import Protocol
 
 
 class SharedState(Protocol):
-    """Texts by kind and name, each for a limited time, shared by all workers and kept when they restart.
+    """Texts by kind and name that expire, which all workers share and restarts keep. `SharedValues` implements it.
 
     Each method is one atomic step, also between workers. Each raises `KallyAIError` when the state can't be reached.
     """
 
     async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None:
-        """Set a value for `seconds`; returns the value that it replaced."""
+        """Set a value for `seconds`; returns the value before it, or None."""
         ...
 
     async def add(self, kind: str, name: str, value: str, seconds: float) -> bool:

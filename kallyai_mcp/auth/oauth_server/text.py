@@ -1,4 +1,4 @@
-"""The texts of the pages, in English and Spanish; they are in `texts.toml`."""
+"""The texts of the pages in English and Spanish, from `texts.toml`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Literal
 from kallyai_mcp.languages import Language
 
 Problem = Literal["client", "redirect", "request", "elsewhere", "busy", "forged"]
-"""Why a sign-in can't go on: the name of a text of the pages, whose explanation has `_text` after it."""
+"""Why a sign-in can't go on: the name of a text of the pages. The name with `_text` is that of its explanation."""
 
 
 @cache

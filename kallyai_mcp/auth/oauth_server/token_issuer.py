@@ -1,7 +1,7 @@
-"""Codes and tokens. Ours are KallyAI's, sealed, so that a client can't read them and can use them only at this server.
+"""Issues codes and tokens: sealed texts with KallyAI's, which a client can't read, and can use only at this server.
 
-A family is all that comes from one consent. A code can be used once, and a refresh token until its successor is given
-out. If either is used again, two parties have it, so its whole family is revoked (OAuth 2.1, sections 4.1.3 and 4.3.1).
+All codes and tokens of one consent are a family. A code can be used once, and a refresh token until its successor is
+issued. If one is used again, two parties have it, so its family is revoked (OAuth 2.1, sections 4.1.3 and 4.3.1).
 """
 
 import logging
@@ -33,9 +33,12 @@ CODE_SECONDS = 60.0
 REFRESH_SECONDS = 90 * 24 * 3600.0
 """How long an unused refresh token is valid, and how long a revocation is remembered."""
 
-# Kinds of shared state. The name is always the family's.
 _USED_CODE = "oauth_code"
 _GENERATION = "oauth_generation"
+"""The kinds of values in the shared state: a code that was used, and the generation of the newest refresh token.
+
+Their name is always the family.
+"""
 
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
@@ -43,14 +46,16 @@ _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_g
 
 @dataclass(frozen=True, repr=False)
 class TokenIssuer:
-    """Gives out codes and tokens, verifies them, and revokes them.
+    """Issues codes and tokens, verifies them, and revokes them.
 
     Every method but `code` raises `KallyAIError` when the shared state can't be reached.
 
     Attributes:
+        sealed_tokens: Seals codes and tokens.
         shared_state: Remembers which codes and tokens were used or revoked.
-        issuer: Our own base URL, for what `verify` returns.
-        is_ours: Whether a resource (RFC 8707) is this server.
+        upstream: Our OAuth client at KallyAI.
+        issuer: Our own base URL, for the tokens that `verify` returns.
+        is_ours: Returns whether a resource (RFC 8707) is this server.
         clock: Returns seconds since the epoch.
     """
 
@@ -62,7 +67,7 @@ class TokenIssuer:
     clock: Callable[[], float]
 
     def code(self, authorization: AuthorizationRequest, upstream_code: str) -> str:
-        """A code for a request that the user has allowed; KallyAI's own code for the user is in it."""
+        """A code for a request that the user has allowed, with KallyAI's code (`upstream_code`) inside."""
         names = ("family", "client", "redirect_uri", "challenge", "resource", "scopes")
         content = {name: getattr(authorization, name) for name in names} | {"code": upstream_code}
         return self.sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
@@ -75,8 +80,8 @@ class TokenIssuer:
             client_id: The authenticated client.
 
         Raises:
-            OAuthError: The parameters don't fit together, the code was used before, or KallyAI refuses it or
-                can't be reached. In the last case the code can be used again.
+            OAuthError: The parameters don't fit together, the code was used before, or KallyAI refuses it or can't be
+                reached. If KallyAI can't be reached, the code can be used again.
         """
         content = self.sealed_tokens.open("code", form.get("code"))
         if content is None or content["client"] != key_of(client_id):
@@ -95,7 +100,7 @@ class TokenIssuer:
             grant = await self._ask_upstream(self.upstream.exchange(content["code"]))
         except OAuthError as error:
             if error.retry_after is not None:
-                # No token was given out, and KallyAI, too, accepts its own code only once.
+                # The code may be used again: no token was issued, and KallyAI accepts its own code only once.
                 await self.shared_state.drop(_USED_CODE, family)
             raise
         account = self._read(grant).account
@@ -111,8 +116,8 @@ class TokenIssuer:
             client_id: The authenticated client.
 
         Raises:
-            OAuthError: The token is not this client's, was used before, or KallyAI refuses it or can't be
-                reached. In the last case the token can be used again.
+            OAuthError: The token is not this client's, was used before, or KallyAI refuses it or can't be reached. If
+                KallyAI can't be reached, the token can be used again.
         """
         content = self.sealed_tokens.open("refresh", form.get("refresh_token"))
         if content is None or content["client"] != key_of(client_id) or not self.is_ours(content["resource"]):
@@ -129,7 +134,7 @@ class TokenIssuer:
         if int(await self.shared_state.get(_GENERATION, family) or 0) > generation:
             await self._refuse_reuse(family, "refresh token")
         grant = await self._ask_upstream(self.upstream.refresh(content["token"]))
-        # Of several requests with one token, only the first to get here finds no later generation.
+        # Of several requests with one token, only the first that gets here finds no later generation.
         replaced = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
         if int(replaced or 0) > generation:
             await self._refuse_reuse(family, "refresh token")
@@ -141,7 +146,7 @@ class TokenIssuer:
         return self._response(token, grant, granted, allowed, content["token"])
 
     async def verify(self, bearer: str) -> AccessToken | None:
-        """What is in our token: KallyAI's (`token`), and the account (`subject`); None if `bearer` is not valid."""
+        """The content of our token: KallyAI's token, and the account as `subject`; None if `bearer` is not valid."""
         content = self.sealed_tokens.open("access", bearer)
         if content is None or not self.is_ours(content["resource"]) or await self._is_revoked(content["family"]):
             return None
@@ -236,7 +241,7 @@ class TokenIssuer:
 
 
 def _granted_scopes(consented: Iterable[str], granted: str | None) -> list[str]:
-    """The scopes that the user consented to and KallyAI granted; without its word, all (RFC 6749, section 5.1)."""
+    """The scopes that the user allowed and KallyAI granted; all if KallyAI does not say (RFC 6749, section 5.1)."""
     names = list(consented)
     return names if granted is None else [name for name in names if name in scopes.parse(granted)]
 

@@ -15,9 +15,9 @@ class Upstream:
 
     Attributes:
         api: Returns the API client.
-        client_id: The OAuth client's id at KallyAI.
-        client_secret: Its secret.
-        redirect_uri: Where KallyAI sends browsers back to.
+        client_id: The id of the client.
+        client_secret: The secret of the client.
+        redirect_uri: The URL where KallyAI sends browsers back.
     """
 
     api: "Callable[[], KallyAI]"
@@ -26,14 +26,19 @@ class Upstream:
     redirect_uri: str
 
     def authorize_url(self, state: str, scopes: Iterable[str]) -> str:
-        """The page on which a user signs in and allows this server to act for them."""
+        """The URL of the page where a user signs in and allows this server to act for them.
+
+        Args:
+            state: A text that the redirect repeats.
+            scopes: The scopes to ask for.
+        """
         api = self.api()
         return api.authorize_url(api.base_url, self.client_id, self.redirect_uri, state=state, scope=" ".join(scopes))
 
     async def exchange(self, code: str) -> "TokenGrant":
-        """The tokens for KallyAI's code; raises what the API client raises."""
+        """The tokens for KallyAI's code; raises the errors of the API client."""
         return await self.api().exchange_code(code, self.redirect_uri, self.client_id, self.client_secret)
 
     async def refresh(self, refresh_token: str) -> "TokenGrant":
-        """The new tokens for KallyAI's refresh token; raises what the API client raises."""
+        """The new tokens for KallyAI's refresh token; raises the errors of the API client."""
         return await self.api().refresh_code(refresh_token, self.client_id, self.client_secret)
