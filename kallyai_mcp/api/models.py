@@ -5,7 +5,6 @@ an optional field of a wrong type becomes None, so that the rest of the response
 this file and the `mode="before"` validators do that.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
@@ -35,15 +34,19 @@ def _text(value: Any) -> str | None:
     return value.encode("utf-8", "replace").decode("utf-8").strip() or None
 
 
+_LARGEST = 1e12
+"""Of a number in a response: seconds of thirty thousand years."""
+
+
 def _number(value: Any) -> int | float | None:
-    """A finite number that is not negative, also from a text; anything else is None."""
+    """A count or a duration, also from a text; anything else is None, such as a negative or a huge number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         size = float(value)
     except (ValueError, OverflowError):
         return None
-    if not math.isfinite(size) or size < 0:
+    if not 0 <= size <= _LARGEST:  # nor is NaN
         return None
     return size if isinstance(value, str) else value
 
