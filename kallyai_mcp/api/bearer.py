@@ -1,6 +1,7 @@
 """Bearer tokens on requests ("Authentication" of the reference)."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
@@ -66,9 +67,15 @@ class Bearer:
         request.headers["Authorization"] = f"Bearer {token}"
         if (before_send := request.extensions.get("before_send")) is not None:
             await before_send()
-            if await _checked_token(self._tokens.access_token()) != token:
-                raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+            request.extensions["before_write"] = partial(self._before_write, token, request)
         return await self._send_once(request)
+
+    async def _before_write(self, token: str, request: httpx.Request) -> None:
+        """Check that the sign-in is still the same when there is a connection, which may take seconds to make."""
+        if await _checked_token(self._tokens.access_token()) != token:
+            raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+        if (when_connected := request.extensions.get("when_connected")) is not None:
+            when_connected()
 
 
 async def _checked_token(pending: Awaitable[str]) -> str:

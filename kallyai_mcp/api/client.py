@@ -161,7 +161,7 @@ class KallyAI:
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
         read = self._timeouts.call
         request = self._request("POST", "/v1/calls", json=body.as_json(), headers=headers, read=read)
-        request.extensions |= {"before_send": before_send, "before_write": before_write}
+        request.extensions |= {"before_send": before_send, "when_connected": before_write}
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallPage:

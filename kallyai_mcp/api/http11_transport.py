@@ -33,7 +33,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError`, `LocalProtocolError`, and `UnsupportedProtocol`, nothing
     was sent. After every other `httpx.TransportError`, the request may have been sent.
 
-    The extension `before_write` of a request is called when there is a connection, just before the request is written.
+    The extension `before_write` of a request is awaited when there is a connection, just before the request is written.
     If it raises an error, nothing is written, and the error is raised.
 
     Args:
@@ -79,7 +79,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         timeout: dict[str, float | None] = request.extensions.get("timeout", {})
         data = connection.encoded(request.method.encode(), request.url.raw_path, request.headers.raw, body)
         if (before_write := request.extensions.get("before_write")) is not None:
-            before_write()
+            await before_write()
         connection.write(data)
         del data  # to free the memory: the response to a call takes minutes
         response = await connection.response(timeout.get("read"))

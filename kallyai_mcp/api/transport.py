@@ -179,7 +179,7 @@ def in_process(app: "ASGIApp") -> httpx.AsyncBaseTransport:
 class _InProcess(httpx.ASGITransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if (before_write := request.extensions.get("before_write")) is not None:
-            before_write()
+            await before_write()
         return await super().handle_async_request(request)
 
 

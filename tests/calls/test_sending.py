@@ -217,6 +217,33 @@ async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connec
     assert received == [b""]
 
 
+@pytest.mark.parametrize(
+    ("signed_in", "code"), [("account-2", "account_changed"), (None, "not_signed_in")], ids=["another", "nobody"]
+)
+async def test_no_request_leaves_after_the_sign_in_changed_while_it_connected(
+    place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: str | None, code: str
+) -> None:
+    certificate = Certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate.path, certificate.key_path)
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        here.session.name = signed_in
+        await writer.start_tls(tls)
+        received.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with world(Service(clock), place, url=url) as here:
+            record = await here.call()
+
+    assert end_of(record) == (CallState.REFUSED, code)
+    assert received == [b""]
+
+
 async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(
     place: str, clock: ManualClock
 ) -> None:
