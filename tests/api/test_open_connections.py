@@ -54,7 +54,7 @@ async def test_a_call_whose_connection_closes_is_lost_and_not_sent_again() -> No
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-async def test_what_comes_without_a_request_is_no_response_to_the_next_one() -> None:
+async def test_bytes_that_come_without_a_request_are_no_response_to_the_next_one() -> None:
     async def forged(stream: SocketStream) -> None:
         await stream.send(KEPT + answer(reference("call_details") | {"call_id": "forged"}, 201))
 
@@ -97,7 +97,7 @@ async def test_a_response_that_breaks_the_rules_is_a_lost_one(reply: bytes) -> N
     assert server.connections == 1
 
 
-async def test_a_response_that_comes_after_its_request_was_given_up_is_not_that_to_the_next_one() -> None:
+async def test_a_late_response_to_a_request_that_was_given_up_is_not_the_response_to_the_next_one() -> None:
     asked, given_up = anyio.Event(), anyio.Event()
 
     async def late(stream: SocketStream) -> None:

@@ -237,7 +237,7 @@ async def test_a_transcript_is_read_in_each_known_shape(body: Any) -> None:
     ]
 
 
-async def test_an_utterance_keeps_what_it_has() -> None:
+async def test_an_utterance_with_missing_fields_keeps_the_others() -> None:
     transcript = await ask("get_transcript", ["Hello.", {"text": "Hi."}, {"role": "AI", "content": None}, None])
     assert [(e.speaker, e.content) for e in transcript.entries] == [
         ("UNKNOWN", "Hello."),

@@ -118,7 +118,7 @@ async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_c
     assert len(service.keys) == 2
 
 
-async def test_an_older_list_does_not_go_on_once_the_same_was_begun_anew(place: str, clock: ManualClock) -> None:
+async def test_an_older_list_does_not_go_on_after_the_same_list_was_begun_again(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
     async with world(service, place) as here:
         older = await ended(here, (await start(here))[0])

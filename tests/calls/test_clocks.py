@@ -220,7 +220,7 @@ async def test_a_clock_that_is_set_before_the_response_is_lost_does_not_hide_the
 
 
 @pytest.mark.parametrize("wrong_by", [-1500, 300])
-async def test_a_wrong_clock_that_is_set_right_after_the_response_was_lost_does_not_hide_the_call(
+async def test_a_clock_that_is_corrected_after_the_response_was_lost_does_not_hide_the_call(
     place: str, clock: ManualClock, wrong_by: float
 ) -> None:
     service = Service(clock, [LOST])

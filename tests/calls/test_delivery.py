@@ -84,7 +84,7 @@ async def test_a_request_that_arrives_while_a_refusal_leaves_places_a_call(place
     assert placed.is_new
 
 
-async def test_what_was_told_to_a_client_that_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
+async def test_an_outcome_whose_client_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
     async with world(Service(clock, [BUSY]), place) as here:
         ended = await here.call()
         await here.run(here.calls.delivery.note(ended, certain=False))

@@ -22,7 +22,7 @@ def told(page: EventPage) -> list[tuple[object, object]]:
     return [(event.data["tracking_id"], event.data["outcome"]) for event in page.events]
 
 
-async def test_what_ended_before_anybody_read_is_past(ledger: Ledger) -> None:
+async def test_a_reader_gets_no_calls_that_ended_before_it_began_to_read(ledger: Ledger) -> None:
     await ended(ledger, asked())
 
     start = await ledger.events(ACCOUNT, None)

@@ -260,7 +260,7 @@ async def test_of_many_reservations_with_one_confirmation_at_one_instant_one_hol
     assert sorted(outcomes) == [False] * 19 + [True]
 
 
-async def test_consent_is_void_once_the_number_was_called_and_again_when_asked_anew(
+async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
     ledger: Ledger, clock: ManualClock
 ) -> None:
     first = await reserved(ledger, another(1), Consent("tests", "not_needed"))

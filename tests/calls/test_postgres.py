@@ -139,7 +139,7 @@ async def test_a_database_without_synchronous_commit_is_refused(
 
 
 @pytest.mark.parametrize("trouble", [killed, paused])
-async def test_without_its_server_nothing_is_placed_and_then_again_what_is_asked_for(
+async def test_while_the_database_server_is_down_no_call_is_placed_and_then_calls_are_placed_again(
     own_postgres: PostgresServer, clock: ManualClock, trouble: Trouble
 ) -> None:
     service = Service(clock)
@@ -315,7 +315,7 @@ async def test_a_server_that_hangs_does_not_keep_a_process_from_ending(
 # Connections that end
 
 
-async def test_connections_that_were_ended_while_idle_are_made_anew(
+async def test_connections_that_were_ended_while_idle_are_replaced(
     postgres: PostgresDatabases, database_url: str, clock: ManualClock
 ) -> None:
     service = Service(clock)
@@ -334,7 +334,7 @@ async def test_connections_that_were_ended_while_idle_are_made_anew(
     assert elapsed < 2
 
 
-async def test_a_worker_that_lost_its_lease_sends_nothing_more_for_what_it_reserved(
+async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_reserved(
     postgres: PostgresDatabases, database_url: str, clock: ManualClock
 ) -> None:
     async def limited() -> tuple[int, Json]:

@@ -425,7 +425,7 @@ async def test_a_call_that_may_have_reached_somebody_is_not_placed_again_for_an_
     assert later.is_new
 
 
-async def test_a_summary_that_comes_late_does_not_begin_the_hour_anew(place: str, clock: ManualClock) -> None:
+async def test_a_summary_that_comes_late_does_not_restart_the_hour(place: str, clock: ManualClock) -> None:
     ended: Reply = (201, {"call_id": "c-1", "status": "success"})
     service = Service(clock, [ended], [shown()])
     async with world(service, place) as here:
@@ -644,7 +644,7 @@ async def left_behind(place: str, clock: ManualClock) -> AsyncIterator[CallRecor
     yield placed.record
 
 
-async def test_the_next_process_settles_what_the_last_one_left(place: str, clock: ManualClock) -> None:
+async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: str, clock: ManualClock) -> None:
     async with left_behind(place, clock) as left:
         service = Service(clock, [], [shown()])
         async with world(service, place) as here:

@@ -63,7 +63,7 @@ async def test_a_value_is_added_once_until_it_expires(state: SharedValues, clock
     assert await state.get("code", "a") == "three"
 
 
-async def test_the_deletion_of_old_records_leaves_what_has_not_expired(
+async def test_the_deletion_of_old_records_keeps_shared_values_that_have_not_expired(
     state: SharedValues, place: str, clock: ManualClock
 ) -> None:
     await state.put(REVOKED_SIGN_IN, "family", "1", 3600)

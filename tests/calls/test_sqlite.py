@@ -101,7 +101,9 @@ async def test_a_ledger_that_others_could_read_is_closed_to_them(ledger: Ledger,
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # noqa: ASYNC240 - as above
 
 
-async def test_after_ctrl_c_the_next_request_waits_for_what_the_last_one_writes(path: Path, clock: ManualClock) -> None:
+async def test_after_ctrl_c_the_next_request_waits_until_the_last_one_has_written(
+    path: Path, clock: ManualClock
+) -> None:
     has_begun, goes_on = threading.Event(), threading.Event()
     database = SqliteDatabase(path, now=clock.now)
 

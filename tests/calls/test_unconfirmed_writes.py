@@ -16,7 +16,7 @@ from tests.calls.world import LOST, NOW, TABLE, Service, shown, world
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
-async def test_whatever_is_not_confirmed_nothing_is_placed_twice_and_nothing_stays_active(
+async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(
     place: str, clock: ManualClock, lost: int
 ) -> None:
     service = Service(clock)

@@ -32,7 +32,7 @@ from tests.calls.webhook_receiver import (
 )
 
 
-async def test_subscriptions_that_come_at_once_are_not_more_than_an_account_may_have(
+async def test_concurrent_requests_get_no_more_subscriptions_than_an_account_may_have(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     refused = 0
@@ -53,7 +53,7 @@ async def test_subscriptions_that_come_at_once_are_not_more_than_an_account_may_
     assert len(receiver.posts) == 1
 
 
-async def test_a_receiver_s_wish_to_wait_is_respected_up_to_an_hour(
+async def test_retry_after_of_a_receiver_is_respected_up_to_an_hour(
     webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
 ) -> None:
     await subscribe(webhooks, ttl=timedelta(hours=20))
@@ -114,7 +114,7 @@ async def eight_on_their_way(webhooks: Webhooks, receiver: Receiver) -> AsyncIte
 
 
 @pytest.mark.parametrize("how", ["ended by its client", "revoked", "expired"])
-async def test_what_was_taken_is_not_sent_after_the_end_of_its_subscription(
+async def test_an_event_that_was_taken_is_not_sent_after_the_end_of_its_subscription(
     how: str, revoke: Revoke, webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
 ) -> None:
     await nine_due(webhooks, ledger)
@@ -129,7 +129,7 @@ async def test_what_was_taken_is_not_sent_after_the_end_of_its_subscription(
     assert "t-8" not in [event["data"]["tracking_id"] for event in receiver.events]
 
 
-async def test_a_secret_that_was_changed_meanwhile_signs_what_was_taken(
+async def test_an_event_that_was_taken_is_signed_with_the_newest_secret(
     webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
 ) -> None:
     await nine_due(webhooks, ledger)
@@ -162,7 +162,7 @@ async def test_a_subscription_lasts_no_longer_than_its_bearer_token(
     assert (await subscribe(webhooks, until=NOW + left)).expires_at == NOW + granted
 
 
-async def test_a_refresh_does_not_send_what_is_on_its_way_a_second_time(
+async def test_a_refresh_does_not_send_an_event_again_that_is_being_sent(
     worker: Worker, webhooks: Webhooks, ledger: Ledger, receiver: Receiver
 ) -> None:
     await subscribe(webhooks)
@@ -214,7 +214,7 @@ async def test_slow_receivers_of_one_account_leave_places_to_another(
         (lambda: ValueError("unexpected"), 1 + len(PAUSES)),
     ],
 )
-async def test_only_what_was_tried_counts_as_a_try(
+async def test_only_an_event_that_was_sent_counts_as_a_try(
     error: Callable[[], Exception],
     tries: int,
     webhooks: Webhooks,
@@ -253,7 +253,7 @@ async def test_tries_are_counted_only_from_the_moment_when_there_is_room(
     assert (refused, len(receiver.events) - refused) == (10, 1 + len(PAUSES))
 
 
-async def test_a_worker_that_was_suspended_knows_what_another_one_has_taken_and_not_sent_yet(
+async def test_a_suspended_worker_learns_of_events_that_another_one_has_taken_and_not_sent_yet(
     place: str, webhooks: Webhooks, ledger: Ledger, clock: ManualClock
 ) -> None:
     await subscribe(webhooks)

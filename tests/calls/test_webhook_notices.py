@@ -241,7 +241,7 @@ async def test_the_end_of_one_account_s_subscription_is_told_to_it_alone(
 
 
 @pytest.mark.parametrize("place", ["postgres"], indirect=True)
-async def test_a_worker_leaves_out_what_another_one_is_taking(
+async def test_a_worker_skips_events_that_another_one_is_taking(
     webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock, database_url: str
 ) -> None:
     await subscribe(webhooks)

@@ -92,7 +92,9 @@ async def test_a_tool_call_is_passed_only_to_extensions_that_intercept_tool_call
     assert counting.calls == ["work"]
 
 
-async def test_a_message_is_led_past_tracing_that_records_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tracing_that_records_nothing_is_not_called_for_a_message(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(*_: object) -> HandlerResult:
         raise AssertionError
 

@@ -27,7 +27,7 @@ async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_go
     assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
 
 
-async def test_a_user_who_does_not_sign_in_gets_the_link_in_words(
+async def test_a_user_who_does_not_sign_in_gets_the_link_as_text(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with running(app) as url:

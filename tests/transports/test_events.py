@@ -170,7 +170,7 @@ async def test_a_cursor_that_the_ledger_does_not_know_is_replaced_and_said(url: 
     assert (polled["cursor"], polled["truncated"]) == ("0", True)
 
 
-async def test_what_a_stream_may_replay_is_bounded_and_what_happens_later_is_not(
+async def test_a_stream_replays_no_event_over_the_requested_age_and_sends_later_ones(
     sandbox: RunningSandbox, url: str
 ) -> None:
     start = await poll(url)

@@ -115,7 +115,7 @@ async def test_health_and_ready_report_only_their_status(tmp_path: Path, monkeyp
     assert still_alive.status_code == 200
 
 
-async def test_many_who_ask_whether_the_server_is_ready_share_one_check() -> None:
+async def test_concurrent_requests_to_ready_share_one_check() -> None:
     now, checks = [100.0], Counter[str]()
 
     async def api() -> None:

@@ -58,7 +58,7 @@ async def test_a_status_counts_although_the_body_never_ends(tmp_path: Path) -> N
     assert (answer.status, answer.body) == (200, b"begin")
 
 
-async def test_of_an_endless_body_only_the_beginning_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_beginning_of_an_endless_body_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safe_fetch, "_BODY_SECONDS", LIMIT)
 
     async def serve(stream: anyio.abc.ByteStream, _: bytes) -> None:
@@ -154,7 +154,7 @@ async def test_a_name_with_one_private_address_is_not_connected_to(tmp_path: Pat
             await fetcher.post(URL, b"{}", {})
 
 
-async def test_a_name_is_looked_up_once_and_what_was_checked_is_connected_to(tmp_path: Path) -> None:
+async def test_a_name_is_looked_up_once_and_the_checked_address_is_connected_to(tmp_path: Path) -> None:
     checked: list[str] = []
     lookups: list[str] = []
 
@@ -186,7 +186,7 @@ async def test_a_name_is_looked_up_once_and_what_was_checked_is_connected_to(tmp
         *("receiver.invalid", "xn--n3h.invalid", "a" * 64 + ".example", "..", ".example"),
     ],
 )
-async def test_whatever_means_no_public_address_is_refused_in_the_same_words(host: str) -> None:
+async def test_every_host_without_a_public_address_is_refused_in_the_same_words(host: str) -> None:
     with pytest.raises(FetchError, match="no public address") as refused:
         await SafeFetcher(user_agent="tests").post(f"https://{host}/hooks", b"{}", {})
 

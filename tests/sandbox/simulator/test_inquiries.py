@@ -296,7 +296,7 @@ def test_the_name_is_not_asked_for_again_after_it_was_said() -> None:
     assert "who" not in said(call(task_description="Complain about the noise", **fields), "HUMAN")
 
 
-def test_only_for_what_comes_a_callee_looks_forward() -> None:
+def test_a_callee_looks_forward_to_a_booking_but_not_to_a_cancellation() -> None:
     assert "look forward" in said(call(), "HUMAN")
     assert "look forward" not in said(call(task_description="Cancel my table"), "HUMAN")
 
