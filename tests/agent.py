@@ -22,6 +22,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from tests.sandbox.manual_clock import ManualClock
+from tests.short_pauses import ShortPauses
 
 BISTRO = {
     "task_category": "restaurant",
@@ -115,6 +116,7 @@ async def open_agent(
 ) -> AsyncIterator[Agent]:
     """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
+    connection.clock = ShortPauses(clock.now)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
         yield Agent(client)

@@ -13,7 +13,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
-from tests import forked_python
+from tests import forked_python, short_pauses
 from tests.agent import Agent, open_agent, settings_in
 from tests.chromium import chromium, chromium_address
 from tests.postgres_server import database_url, own_database, own_postgres, postgres
@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
     forked_python.install()
+    short_pauses.install()
     # Until all tests are collected: that leaves hardly any garbage, and to look for it takes a fifth of the time.
     gc.disable()
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:

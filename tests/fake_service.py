@@ -16,21 +16,6 @@ Reply = Response | tuple[int, Any]
 Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that ends at once; by itself it looks ten times a second whether it should, and each test waits."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._end = anyio.Event()
-
-    def end(self) -> None:
-        self._end.set()
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)  # sets the header `Date`
-        await self._end.wait()
-
-
 @asynccontextmanager
 async def fake_service(handler: Handler) -> AsyncIterator[str]:
     """Serve the responses of `handler` on every path; yields the base URL.
@@ -47,10 +32,10 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
     app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each response waits for an acknowledgement
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.serve, [listener])
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.end()
+            server.should_exit = True
