@@ -164,7 +164,7 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     """The end of the list may have another call that fits as well."""
     others = [shown(f"other-{n}", respondent_phone="+14155550000") for n in range(200 * pages)]
     service = Service(clock, [LOST], [shown(), *others], ignores_offset=ignores_offset)
-    async with world(service, place) as here:
+    async with world(service, place, timing=Timing(search=1)) as here:
         record = await here.call()
         again = await here.place()
 

@@ -45,7 +45,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 
 async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place, timing=Timing(watch=600, purge=600, keep_days=1)) as here:
+    async with world(service, place, timing=Timing(watch=3600, purge=3600, keep_days=1)) as here:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))
