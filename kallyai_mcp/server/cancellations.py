@@ -6,6 +6,7 @@ server keeps no sessions. So clients get a session id (`transports/session_ids.p
 
 import hashlib
 import json
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
@@ -45,10 +46,14 @@ class Cancellations:
     def __init__(self) -> None:
         self._open: dict[tuple[object, object], anyio.CancelScope] = {}
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
         """Pass a message on."""
-        if (session := _named_session(ctx)) is None:
-            return await call_next(ctx)
+        session = _named_session(ctx)
+        return call_next(ctx) if session is None else self._of_session(session, ctx, call_next)
+
+    async def _of_session(
+        self, session: tuple[object, ...], ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         if ctx.method == "notifications/cancelled":
             key = session, (ctx.params or {}).get("requestId")
             if (scope := self._open.get(key)) is not None:

@@ -1,9 +1,9 @@
 """The one stack of middleware that every MCP message passes, over every transport."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp_types import SERVER_INFO_META_KEY
@@ -24,6 +24,9 @@ from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
 from kallyai_mcp.tools.user_language import with_client_language
 
+_Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
+"""The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
+
 
 def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
     """The stack, as one middleware; the SDK's own middleware is outside of it."""
@@ -32,7 +35,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         *("resources/subscribe", "subscriptions/listen"),
         *("events/list", "events/poll", "events/stream", "events/subscribe", "events/unsubscribe"),
     }
-    stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
+    stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
         (add_icons, {"initialize", "server/discover"}),
         (declare_events, {"initialize", "server/discover"}),
@@ -49,24 +52,28 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
     return [_by_method(stack)]
 
 
-def _by_method(stack: Sequence[tuple[ServerMiddleware[Any], AbstractSet[str] | None]]) -> ServerMiddleware[Any]:
+def _by_method(stack: Sequence[tuple[_Middleware, AbstractSet[str] | None]]) -> ServerMiddleware[Any]:
     """A middleware of several: of these, a message passes only those that have something to do with its method.
 
     They are given outermost first, each with the methods that it acts on; None for all.
     """
 
-    def acting_on(method: str) -> list[ServerMiddleware[Any]]:
+    def acting_on(method: str) -> list[_Middleware]:
         return [one for one, methods in reversed(stack) if methods is None or method in methods]
 
     chosen = {method: acting_on(method) for _, methods in stack for method in methods or ()}
     others = acting_on("")
 
-    async def pass_on(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    def pass_on(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
         for one in chosen.get(ctx.method, others):
-            call_next = partial(one, call_next=call_next)
-        return await call_next(ctx)
+            call_next = partial(_through, one, call_next)
+        return call_next(ctx)
 
-    return pass_on
+    return cast("ServerMiddleware[Any]", pass_on)
+
+
+def _through(one: _Middleware, call_next: CallNext, ctx: ServerRequestContext[Any, Any]) -> Awaitable[HandlerResult]:
+    return one(ctx, call_next)
 
 
 async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
