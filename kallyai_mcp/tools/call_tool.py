@@ -87,7 +87,7 @@ class CallTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
         del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert
-        return await with_progress(lambda: self._result(arguments, context), context, at_once=self.spec.waits)
+        return await with_progress(self._result(arguments, context), context, at_once=self.spec.waits)
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context
