@@ -157,10 +157,13 @@ class KallyAI:
                 another number.
             ServiceError: The call was refused. After `UnavailableError` it may have been placed.
         """
-        body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
-        headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
-        read = self._timeouts.call
-        request = self._request("POST", "/v1/calls", json=body.as_json(), headers=headers, read=read)
+        request = self._request(
+            "POST",
+            "/v1/calls",
+            json=CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id).as_json(),
+            headers={} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)},
+            read=self._timeouts.call,
+        )
         request.extensions |= {"before_send": before_send, "when_connected": before_write}
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
