@@ -34,10 +34,6 @@ def _text(value: Any) -> str | None:
     return value.encode("utf-8", "replace").decode("utf-8").strip() or None
 
 
-_LARGEST = 1e12
-"""Of a number in a response: seconds of thirty thousand years."""
-
-
 def _number(value: Any) -> int | float | None:
     """A count or a duration, also from a text; anything else is None, such as a negative or a huge number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -46,7 +42,7 @@ def _number(value: Any) -> int | float | None:
         size = float(value)
     except (ValueError, OverflowError):
         return None
-    if not 0 <= size <= _LARGEST:  # nor is NaN
+    if not 0 <= size <= 1e12:  # seconds of thirty thousand years; NaN is not between them
         return None
     return size if isinstance(value, str) else value
 

@@ -27,7 +27,7 @@ from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import cut
@@ -122,7 +122,7 @@ class Elicitation:
                 result = await session.elicit_form(params.message, params.requested_schema, request_id)
             else:
                 result = await session.elicit_url(params.message, params.url, str(uuid.uuid4()), request_id)
-        except MCPError:  # the client refused, or nothing can be sent to it
+        except (MCPError, ValidationError):  # the client refused, nothing can be sent to it, or its reply is not valid
             return None
         return _to_reply(result, str(uuid.uuid4()))
 

@@ -165,6 +165,30 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer, message: bytes, i
     assert answers[3]["result"] == {}
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b'"result": "yes"',
+        b'"result": {"action": "maybe"}',
+        b'"result": {"action": "accept", "content": {"a": "%s"}}' % HALF,
+    ],
+    ids=["no object", "no action", "half a pair"],
+)
+def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
+    tmp_path: Path, reply: bytes
+) -> None:
+    with piped(tmp_path, FORKED_SERVE, CONFIRM="always") as peer:
+        peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
+        peer.send(line(2, "tools/call", name="make_call", arguments=CALL))
+        peer.answer()
+        asked = peer.answer()
+        peer.send(b'{"jsonrpc": "2.0", "id": %d, %s}\n' % (asked["id"], reply))
+        answer = peer.answer()
+
+    assert asked["method"] == "elicitation/create"
+    assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (2, "needs_confirmation")
+
+
 def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
     with on_sockets(tmp_path, FORKED_SERVE) as peer:
         peer.send(initialization() + line(2, "tools/list"))
