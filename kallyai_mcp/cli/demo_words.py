@@ -27,7 +27,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{url}, con llamadas {speed} veces más rápidas que las reales",
     ),
     "sign_in": (
-        "You sign in through the browser; here a program takes your part",
+        "You sign in through the browser; here, a program does this for you",
         "Inicias sesión en el navegador; aquí lo hace un programa por ti",
     ),
     "signed_in": ("signed in as {who}", "sesión iniciada como {who}"),
@@ -78,7 +78,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Se contaron {count} llamadas ({minutes} min), pero no la rechazada.",
     ),
     "new_period": (
-        "A new billing period began during the call, so the figures start anew.",
+        "A new billing period began during the call, so the figures start again.",
         "Durante la llamada comenzó otro periodo de facturación, así que las cifras empiezan de nuevo.",
     ),
     "left": (

@@ -1,5 +1,11 @@
-"""`python -m tests.reference FILE`: the lines of the reference that no statement of `statements` names."""
+"""Prints the lines of KallyAI's API reference that no statement of `statements` names.
 
+    uv run python -m tests.reference FILE
+
+Exits with 1 if there are such lines.
+"""
+
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -28,6 +34,8 @@ def lines_without_statement(reference: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    found = lines_without_statement(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(prog="python -m tests.reference", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("file", metavar="FILE", type=Path, help="KallyAI's API reference, in Markdown")
+    found = lines_without_statement(parser.parse_args().file.read_text(encoding="utf-8"))
     print("\n".join(found) or "Every line of the reference is named by a statement.")
     sys.exit(bool(found))
