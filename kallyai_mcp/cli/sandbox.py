@@ -16,7 +16,7 @@ from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
-    from kallyai_mcp.sandbox.simulator.scenario import Line, Words
+    from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 """The test numbers that the command prints: one agrees, one offers another time, and one is busy."""
@@ -89,7 +89,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         say("  kallyai-mcp login")
         say_localized("Each call is shown here in one line.", "Cada llamada se muestra aquí en una línea.")
 
-    def report(line: "Words") -> None:
+    def report(line: "BilingualText") -> None:
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")
 
     try:

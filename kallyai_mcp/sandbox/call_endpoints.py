@@ -25,7 +25,7 @@ from kallyai_mcp.sandbox.schemas import (
     Transcript,
     errors,
 )
-from kallyai_mcp.sandbox.simulator.scenario import Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 _STATUS_ES = {
@@ -105,7 +105,7 @@ async def create_call(
     try:
         placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
-        sandbox.report(Words(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
+        sandbox.report(BilingualText(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
         refused = RefusedCall(
             respondent_phone=number,
             code=error.code,
@@ -116,11 +116,13 @@ async def create_call(
         sandbox.refused.append(refused)
         raise
     call = placed.call
-    sandbox.report(Words(en=f"{number}  calling", es=f"{number}  llamando"))
+    sandbox.report(BilingualText(en=f"{number}  calling", es=f"{number}  llamando"))
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
     call = await _end_of(sandbox, call)
     ended = f"{call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": ")
-    sandbox.report(Words(en=f"{number}  {call.status}, {ended}", es=f"{number}  {_STATUS_ES[call.status]}, {ended}"))
+    sandbox.report(
+        BilingualText(en=f"{number}  {call.status}, {ended}", es=f"{number}  {_STATUS_ES[call.status]}, {ended}")
+    )
     return _response(call, call.ends_at)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kallyai_mcp.sandbox.simulator.scenario import Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText
 
 Kind = Literal[
     "cut_before_read",
@@ -24,46 +24,46 @@ Kind = Literal[
     "error_after",
 ]
 
-KINDS: dict[Kind, Words] = {
-    "cut_before_read": Words(
+KINDS: dict[Kind, BilingualText] = {
+    "cut_before_read": BilingualText(
         en="The connection is reset. The request is not processed.",
         es="La conexión se corta. La solicitud no se procesa.",
     ),
-    "cut_after_placed": Words(
+    "cut_after_placed": BilingualText(
         en="The call is placed, then the connection is reset at once. The call continues.",
         es="La llamada se hace y enseguida se corta la conexión. La llamada continúa.",
     ),
-    "cut_mid_body": Words(
+    "cut_mid_body": BilingualText(
         en="The request is processed to its end. The client gets the status line, the headers with the full "
         "`Content-Length`, and half of the body; then the connection is closed.",
         es="La solicitud se procesa hasta el final. El cliente recibe la línea de estado, las cabeceras con la "
         "`Content-Length` completa y la mitad del cuerpo; después se cierra la conexión.",
     ),
-    "unavailable_before": Words(
+    "unavailable_before": BilingualText(
         en="503 with `Retry-After`. The request is not processed.",
         es="503 con `Retry-After`. La solicitud no se procesa.",
     ),
-    "unavailable_after": Words(
+    "unavailable_after": BilingualText(
         en="The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
         es="La llamada se hace, y enseguida el mismo 503 con `Retry-After`. La llamada continúa.",
     ),
-    "rate_limited": Words(
+    "rate_limited": BilingualText(
         en="429 with `Retry-After`. The request is not processed.",
         es="429 con `Retry-After`. La solicitud no se procesa.",
     ),
-    "stall": Words(
+    "stall": BilingualText(
         en="The request is read and not processed. No answer for `seconds`, then the connection is reset.",
         es="La solicitud se lee y no se procesa. Sin respuesta durante `seconds`; después se corta la conexión.",
     ),
-    "stall_after": Words(
+    "stall_after": BilingualText(
         en="The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
         es="La llamada se hace. Sin respuesta durante `seconds`; después se corta la conexión. La llamada continúa.",
     ),
-    "html": Words(
+    "html": BilingualText(
         en="502 with an HTML page, as from a gateway. The request is not processed.",
         es="502 con una página HTML, como la de una pasarela. La solicitud no se procesa.",
     ),
-    "error_after": Words(
+    "error_after": BilingualText(
         en="The call is placed, then 500 with a body that is not JSON at once. The call continues.",
         es="La llamada se hace, y enseguida 500 con un cuerpo que no es JSON. La llamada continúa.",
     ),

@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machi
 from kallyai_mcp.sandbox.played_call_table import PlayedCall
 from kallyai_mcp.sandbox.played_calls import State
 from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
-from kallyai_mcp.sandbox.simulator.scenario import Turn, TurnKind, Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.scenario_file import write_scenario
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
@@ -59,7 +59,7 @@ class Greeting(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    says: Words | None = Field(None, description="By default the greeting of the number")
+    says: BilingualText | None = Field(None, description="By default the greeting of the number")
 
 
 def _view(played: PlayedCall, now: datetime) -> CallToPlay:

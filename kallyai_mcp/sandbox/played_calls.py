@@ -17,7 +17,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.played_call_table import PlayedCall
 from kallyai_mcp.sandbox.simulator import simulation
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
-from kallyai_mcp.sandbox.simulator.scenario import Line, Scenario, Turn, TurnKind, Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, Scenario, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts, greeting, play, simulate
 from kallyai_mcp.sandbox.simulator.submission import Submission
@@ -46,7 +46,7 @@ def expected_turn(played: PlayedCall) -> TurnKind:
     return simulation.expected_turn(_facts(played), played.turns)
 
 
-def pick_up(db: sqlite3.Connection, call_id: str, words: Words | None, now: datetime) -> PlayedCall:
+def pick_up(db: sqlite3.Connection, call_id: str, words: BilingualText | None, now: datetime) -> PlayedCall:
     """Pick up an incoming call; return it with the assistant's answer.
 
     `words` is the greeting; None for the greeting of the number.
@@ -105,7 +105,7 @@ def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
     if played.turns and played.turns[-1].does not in ("hangs_up", "says_goodbye"):
         scenario = Scenario(turns=(*played.turns, Turn(does="hangs_up")))  # nothing more was said
     at = played.call.started_at
-    description = Words(en=f"As in a call of {at:%Y-%m-%d}", es=f"Como en una llamada del {at:%Y-%m-%d}")
+    description = BilingualText(en=f"As in a call of {at:%Y-%m-%d}", es=f"Como en una llamada del {at:%Y-%m-%d}")
     return Line(number=played.number, description=description, does=scenario.does, turns=scenario.turns)
 
 

@@ -19,7 +19,7 @@ from kallyai_mcp.sandbox.faults import Faults
 from kallyai_mcp.sandbox.lines import Lines
 from kallyai_mcp.sandbox.played_call_table import PLAYED_CALLS_SCHEMA
 from kallyai_mcp.sandbox.schemas import RefusedCall
-from kallyai_mcp.sandbox.simulator.scenario import Line, LineScript, Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, LineScript
 from kallyai_mcp.sandbox.store import Store
 
 _KEPT_REFUSALS = 1000
@@ -57,7 +57,7 @@ class Sandbox:
         self.faults = Faults()
         self.lines = Lines(lines, LineScript(does="is_played") if plays else None)
         self.refused: deque[RefusedCall] = deque(maxlen=_KEPT_REFUSALS)
-        self.report: Callable[[Words], object] = lambda _: None
+        self.report: Callable[[BilingualText], object] = lambda _: None
         self._waits: set[_Wait] = set()
         self._stopped = False
 

@@ -7,7 +7,7 @@ from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
-from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Detail, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, moved, proposed
 from kallyai_mcp.sandbox.simulator.topics import is_service, parts_of, quantity_in, subject_of, topic_of
@@ -50,7 +50,7 @@ class Callee:
     def _turn(self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None) -> Turn:
         text = " ".join(sentence for sentence in sentences if sentence)
         on, at = slot if slot is not None else (None, None)
-        return Turn(does=does, says=Words(en=text, es=text), about=about, on=on, at=at)
+        return Turn(does=does, says=BilingualText(en=text, es=text), about=about, on=on, at=at)
 
     def _preliminaries(self) -> Iterator[Turn]:
         """The questions that the callee asks before it decides about the request."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from kallyai_mcp.sandbox.simulator.scenario import Line, RefusalCode, Words
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, RefusalCode
 from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
 
 TEST_NUMBERS: Final[tuple[Line, ...]] = read_scenarios(
@@ -25,20 +25,20 @@ class RuleExample:
 
     number: str
     refusal: RefusalCode
-    description: Words
+    description: BilingualText
 
 
 RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
-    RuleExample("911", "emergency_number", Words(
+    RuleExample("911", "emergency_number", BilingualText(
         en="Refused by rule: an emergency number (also +1911, 112, …)",
         es="Rechazado por norma: un número de emergencias (también +1911, 112, …)")),
-    RuleExample("+19005550100", "toll_number", Words(
+    RuleExample("+19005550100", "toll_number", BilingualText(
         en="Refused by rule: a premium rate number",
         es="Rechazado por norma: un número de tarificación especial")),
-    RuleExample("+61255500100", "unsupported_country", Words(
+    RuleExample("+61255500100", "unsupported_country", BilingualText(
         en="Refused by rule: a country that is not supported",
         es="Rechazado por norma: un país al que no se llama")),
-    RuleExample("+442079460199", "country_restriction", Words(
+    RuleExample("+442079460199", "country_restriction", BilingualText(
         en="Refused by rule for us-only@sandbox.test; others may call it",
         es="Rechazado por norma para us-only@sandbox.test; las demás cuentas pueden llamar")),
 )  # fmt: skip

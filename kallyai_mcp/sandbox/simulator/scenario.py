@@ -99,7 +99,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Words(_Strict):
+class BilingualText(_Strict):
     """A text in both languages of calls. If a single text is given, it is used for both."""
 
     en: str = Field(min_length=1, description="In English")
@@ -139,7 +139,7 @@ class Turn(_Strict):
     """One turn of the callee."""
 
     does: TurnKind = Field("speaks", description="What the turn is; the assistant replies to that")
-    says: Words | None = Field(None, description="What the callee says; only `hangs_up` needs no words")
+    says: BilingualText | None = Field(None, description="What the callee says; only `hangs_up` needs no words")
     about: Detail | None = Field(None, description="`asks`: the detail that the callee asks for; none of these if null")
     at: TimeOfDay | None = Field(None, description="`offers`, `agrees`: the time")
     on: IsoDate | None = Field(None, description="`offers`, `agrees`: the day")
@@ -151,7 +151,7 @@ class Turn(_Strict):
     @classmethod
     def _words_alone(cls, value: Any) -> Any:
         """Take a text, or a text in both languages, as a turn of words."""
-        return {"says": value} if isinstance(value, (str, Words)) or _is_words(value) else value
+        return {"says": value} if isinstance(value, (str, BilingualText)) or _is_bilingual(value) else value
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:
@@ -168,7 +168,7 @@ class Turn(_Strict):
         return self.says.in_language(language) if self.says is not None else ""
 
 
-def _is_words(value: Any) -> bool:
+def _is_bilingual(value: Any) -> bool:
     return isinstance(value, Mapping) and value.keys() == {"en", "es"}
 
 
@@ -178,7 +178,9 @@ class Scenario(_Strict):
     does: Does = Field("agrees", description="What the callee does")
     at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
     on: IsoDate | None = Field(None, description="`agrees`: the day that is free; other days are taken")
-    answer: Words | None = Field(None, description="What the callee answers to a question, or to any other request")
+    answer: BilingualText | None = Field(
+        None, description="What the callee answers to a question, or to any other request"
+    )
     turns: tuple[Turn, ...] = Field(
         (),
         description="What the callee says before it answers the request; from the beginning of the call if the first"
@@ -234,5 +236,5 @@ class Line(LineScript):
 
     number: PhoneNumber
     name: str = Field("", description="A name for programs")
-    description: Words = Field(Words(en="A line of this file", es="Una línea de este archivo"),
+    description: BilingualText = Field(BilingualText(en="A line of this file", es="Una línea de este archivo"),
                                description="What happens, for people")  # fmt: skip
