@@ -29,7 +29,7 @@ def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
             "resource": base_url(request.scope, policy) + request.url.path.removeprefix(_PATH),
             "authorization_servers": [policy.issuer],
             "bearer_methods_supported": ["header"],
-            "resource_name": "KallyAI open_agent",
+            "resource_name": "KallyAI phone",
             **scopes,
         }
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Vary": "Host"}

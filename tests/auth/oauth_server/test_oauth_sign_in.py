@@ -36,6 +36,7 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     }
     assert resources["/mcp"]["authorization_servers"] == [issuer["issuer"]] == [server.url]
     assert resources["/mcp"]["scopes_supported"] == NEEDED
+    assert {document["resource_name"] for document in resources.values()} == {"KallyAI phone"}
     assert issuer["scopes_supported"] == list(SCOPES)
     assert issuer["code_challenge_methods_supported"] == ["S256"]
     assert issuer["client_id_metadata_document_supported"]
