@@ -1,4 +1,4 @@
-"""The MCP server on the app context that `cli` has put together."""
+"""Builds the MCP server from explicit lists of tools, resources, prompts, and extensions."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,13 +31,13 @@ INSTRUCTIONS = (
     "KallyAI calls people on the phone. make_call places a real call: make sure of the number and of what the user "
     "wants first, and never place a call again because an answer is slow: get_call follows it."
 )
-"""Sent to a client when it connects; it may show them to its model."""
+"""The instructions that a client gets when it connects, and may show to its model."""
 
 READ_ONLY_INSTRUCTIONS = (
     "KallyAI calls people on the phone. Here no call can be placed or canceled: the tools show calls that were placed "
     "elsewhere."
 )
-"""The same for a server that is read-only."""
+"""The instructions of a read-only server."""
 
 CARDS = {
     "make_call": CALL_CARD_URI,
@@ -46,7 +46,7 @@ CARDS = {
     "get_transcript": CALL_CARD_URI,
     "check_quota": QUOTA_CARD_URI,
 }
-"""Tools whose results an MCP Apps host shows in a card, and the card's URI."""
+"""The URI of the card that an MCP Apps host shows for the results of a tool, by the tool's name."""
 
 
 def build_server(
@@ -60,11 +60,11 @@ def build_server(
     """Build the server.
 
     Args:
-        open_app_context: Opens what the tools work with, for as long as the server runs.
+        open_app_context: Returns a context with the app context, which is open as long as the server runs.
         log_level: The lowest level that is logged to stderr.
-        keep_days: How many days the ledger keeps a call; a task says so as its `ttlMs`.
-        read_only: Nothing that places or cancels calls is offered: no such tool, prompts, tasks, or skill.
-        request_state: Protects the state that a client returns with the user's answer (multi-round requests); None for
+        keep_days: How many days the ledger keeps a call, which is the `ttlMs` of its task.
+        read_only: Whether to leave out all that places or cancels calls: these tools, prompts, tasks, and skills.
+        request_state: Protects the state that a client returns with the user's answer (multi-round requests). None for
             a key that only this process has.
     """
 
@@ -107,14 +107,14 @@ def build_server(
 
 
 def _with_card(tool: CallTool) -> CallTool:
-    """`tool`, linked to its card, if it has one (MCP Apps, SEP-1865, "Tool Metadata")."""
+    """`tool` with the URI of its card, if it has one (MCP Apps, SEP-1865, "Tool Metadata")."""
     if tool.name in CARDS:
         tool.meta = {"ui": {"resourceUri": CARDS[tool.name]}}
     return tool
 
 
 def _cards(*, read_only: bool) -> Apps:
-    """The MCP Apps extension with the cards; a card is built when it is first read."""
+    """The MCP Apps extension with the cards. A card is built when it is first read."""
     apps = Apps()
     bordered = {"ui": {"prefersBorder": True}}
     cards = (

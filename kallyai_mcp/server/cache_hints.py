@@ -1,11 +1,11 @@
-"""For how long a client may keep an answer that is the same for everybody (SEP-2549)."""
+"""How long a client may cache an answer that is the same for everybody (SEP-2549)."""
 
 from typing import Final
 
 from mcp.server.caching import CacheableMethod, CacheHint
 
 TTL_MS: Final = 300_000
-"""Milliseconds. A server that was updated is seen by all clients after that time at the latest."""
+"""Milliseconds. After this time at the latest, all clients see an updated server."""
 
 _LISTS: tuple[CacheableMethod, ...] = (
     "server/discover",
@@ -16,4 +16,4 @@ _LISTS: tuple[CacheableMethod, ...] = (
 )
 
 CACHE_HINTS: Final = {method: CacheHint(TTL_MS, "public") for method in _LISTS}
-"""The lists change only with the program. A resource is not among them, because calls are resources, too."""
+"""The methods that list what only an update changes. Not `resources/read`, because calls are resources too."""

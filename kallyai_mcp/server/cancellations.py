@@ -1,7 +1,8 @@
-"""Cancels requests to `/mcp` of protocol versions up to 2025-11-25, where each message has a connection of its own.
+"""Cancels requests to `/mcp` of protocol versions up to 2025-11-25.
 
-There the SDK can't tell which request a `notifications/cancelled` means: ids are unique for one client only, and the
-server keeps no sessions. So clients get a session id (`transports/session_ids.py`) that names them and nothing else.
+There each message has its own connection, and the server keeps no sessions. The id in a `notifications/cancelled` is
+unique only for one client, so the SDK can't find the request. Therefore clients get a session id that only identifies
+the client (`transports/session_ids.py`).
 """
 
 import hashlib
@@ -20,34 +21,34 @@ from kallyai_mcp.server.sdk_internals import connection_of
 from kallyai_mcp.tools.context import AppContext
 
 REQUEST_CANCELLED = -32800
-"""The SDK's code, from `mcp.server.streamable_http`, which only a server over HTTP loads."""
+"""The SDK's error code. Its module `mcp.server.streamable_http` is imported only by a server over HTTP."""
 
 METHODS = frozenset({"tools/call", "tasks/get", "resources/read", "completion/complete", "notifications/cancelled"})
-"""The requests that may take long, and what cancels them."""
+"""The methods of requests that may take long, and of the notification that cancels them."""
 
 _KIND = "canceled_request"
-"""The kind of the shared values that say which requests were canceled at another worker."""
+"""The kind of the shared values for requests whose cancellation reached another worker."""
 
 _REMEMBERED = 600.0
-"""Seconds for which they are kept; no tool waits longer."""
+"""How many seconds these values are kept. No tool waits longer."""
 
 QUICK = 0.5
-"""Seconds: a request that took less is not looked up, because nobody gives up so soon."""
+"""Seconds. For a request that took less, these values are not read, because no client cancels so soon."""
 
 
 class Cancellations:
-    """Middleware that ends a request when its client cancels it in a message of its own.
+    """Middleware that ends a request when its client cancels it with a notification.
 
-    The request is answered with an error, as the SDK does in a session: a stream of these versions ends only with a
-    response. With several workers, the message may reach another one. Then the request goes on until it has its result,
-    which is dropped, and does not count as delivered.
+    The request is answered with an error, as the SDK does in a session, because a stream of these versions ends only
+    with a response. With several workers, the notification may reach another one. Then the request goes on to its
+    result, which is dropped and does not count as delivered.
     """
 
     def __init__(self) -> None:
         self._open: dict[tuple[object, object], anyio.CancelScope] = {}
 
     def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
-        """Pass a message on."""
+        """Handle a message."""
         session = _named_session(ctx)
         return call_next(ctx) if session is None else self._of_session(session, ctx, call_next)
 
@@ -78,7 +79,7 @@ class Cancellations:
 async def _tell_other_workers(ctx: ServerRequestContext[Any, Any], key: tuple[object, object]) -> None:
     app_context: AppContext = ctx.lifespan_context
     if app_context.shared_state is not None:
-        with suppress(LedgerUnavailableError):  # then the client gets a result that it ignores
+        with suppress(LedgerUnavailableError):  # without it, the client gets a result, which it ignores
             await app_context.shared_state().add(_KIND, _name(key), "1", _REMEMBERED)
 
 
@@ -90,17 +91,17 @@ async def _is_canceled_elsewhere(ctx: ServerRequestContext[Any, Any], key: tuple
 
 
 def _name(key: tuple[object, object]) -> str:
-    """The same in every worker for one request of one session, and short."""
+    """A short name for one request of one session, which is the same in every worker."""
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
 def sender_of(ctx: ServerRequestContext[Any, Any]) -> object:
-    """The same for all messages of one client: its session as the client names it, else its connection."""
+    """Identifies the client of a message: by the session id that it sends, or else by its connection."""
     return _named_session(ctx) or id(connection_of(ctx))
 
 
 def _named_session(ctx: ServerRequestContext[Any, Any]) -> tuple[object, ...] | None:
-    """The session that a message to `/mcp` names, and whose it is; None if it names none."""
+    """The session id of a message to `/mcp`, with the user of its bearer token; None without a session id."""
     if ctx.request is None or (name := ctx.request.headers.get("mcp-session-id")) is None:
         return None
     user = ctx.request.scope.get("user")

@@ -1,4 +1,4 @@
-"""Answers lines over stdio that are no JSON-RPC message. The SDK drops them, and the client would wait forever."""
+"""Answers lines over stdio that are no JSON-RPC message. The SDK would drop them, and the client wait for ever."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterable
@@ -6,14 +6,18 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from mcp.types import INVALID_REQUEST, PARSE_ERROR, JSONRPCNotification, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from kallyai_mcp.server.openings import Write
+from kallyai_mcp.server.successive_connections import Write
 
 
 async def without_invalid(lines: AsyncIterable[str], write: Write) -> AsyncGenerator[str, None]:
-    """The lines that the SDK can read. The others get an error (JSON-RPC 2.0, section 5.1), but blank ones nothing.
+    """The lines that the SDK can read. Other lines are answered with an error (JSON-RPC 2.0, section 5.1).
 
-    A response that is not valid gets none: the client could take it for that to a request of its own with the same id.
-    The SDK reads it as an error, so that what waits for the response goes on.
+    A response that is not valid is not answered: the client could take the error for the response to its own request
+    with the same id. The SDK gets an error in its place, so that the code that waits for the response goes on.
+
+    Args:
+        lines: The lines of the client. Blank ones are ignored.
+        write: Writes a message to the client.
     """
     async for line in lines:
         try:
@@ -32,14 +36,14 @@ async def without_invalid(lines: AsyncIterable[str], write: Write) -> AsyncGener
 
 
 def _has_id(line: str) -> bool:
-    """Whether the SDK takes a request for a notification: its id is null, or of a type that no id may have."""
+    """Whether a message that the SDK takes for a notification has an id: null, or of a type that no id may have."""
     return '"id"' in line and "id" in json.loads(line)
 
 
 def _error(line: str) -> tuple[str, bool]:
-    """The error for a line that is no message, with its id as far as it has a usable one; and whether it is a response.
+    """The error for a line that is no message, with the line's id if an answer can have it.
 
-    A line without a method is a response.
+    Also returns whether the line is a response: it has an id, and no method.
     """
     parsed = None
     code, words = INVALID_REQUEST, "Invalid request: not one JSON-RPC 2.0 message of MCP"

@@ -1,4 +1,4 @@
-"""The one stack of middleware that every MCP message passes, over every transport."""
+"""The stack of middleware for all MCP messages, over every transport."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -29,14 +29,19 @@ _Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[Han
 
 
 def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
-    """The stack, as one middleware; the SDK's own middleware is outside of it."""
+    """The stack as one middleware, inside of the SDK's own.
+
+    Args:
+        subscriptions: The subscriptions of clients to resources.
+        read_only: Whether the tools that place or cancel calls are left out.
+    """
     with_texts = {
         *("tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/update", "tasks/cancel"),
         *("resources/subscribe", "subscriptions/listen"),
         *("events/list", "events/poll", "events/stream", "events/subscribe", "events/unsubscribe"),
     }
     stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
-        (Correlation(), None),  # first, so that whatever the others log carries the request's id
+        (Correlation(), None),  # first, so that the log lines of the others have the request's id
         (add_icons, {"initialize", "server/discover"}),
         (declare_events, {"initialize", "server/discover"}),
         (form_titles, {"tools/call"}),
@@ -77,7 +82,7 @@ def _through(one: _Middleware, call_next: CallNext, ctx: ServerRequestContext[An
 
 
 async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Give each form that a result asks for its title: the SDK leaves that out at 2026-07-28, and not before."""
+    """Add the title to each form in a result, which the SDK leaves out in the protocol version 2026-07-28."""
     result = await call_next(ctx)
     if not isinstance(result, dict) or "inputRequests" not in result:
         return result
@@ -93,9 +98,9 @@ def _titled(request: dict[str, Any]) -> dict[str, Any]:
 
 
 async def add_icons(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Add the server's icons to the results that say who the server is.
+    """Add the server's icons to the results of `initialize` and `server/discover`.
 
-    The SDK puts all that it knows of the server into every result, where the icons would be most of its bytes.
+    If the SDK knew the icons, it would put them into every result, where they would be most of the bytes.
     """
     result = await call_next(ctx)
     if not isinstance(result, dict):

@@ -1,7 +1,7 @@
-"""Everything that this program uses of the MCP SDK's private parts (mcp 2.3), and the reason for each.
+"""All uses of private parts of the MCP SDK (mcp 2.3), with the reason for each.
 
-No other module may use any. `tests/server/test_sdk_internals.py` has a test for each function here, which fails when
-the SDK changes that part.
+No other module may use private parts. `tests/server/test_sdk_internals.py` has a test for each function here, which
+fails when the SDK changes that part.
 """
 
 import json
@@ -20,7 +20,7 @@ from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from pydantic import BaseModel
 
 from kallyai_mcp.server.invalid_messages import without_invalid
-from kallyai_mcp.server.openings import Openings, Write
+from kallyai_mcp.server.successive_connections import SuccessiveConnections, Write
 from kallyai_mcp.tools.context import AppContext
 
 _Params = TypeVar("_Params", bound=BaseModel)
@@ -34,17 +34,22 @@ def add_request_handler(
 ) -> None:
     """Let `handler` answer the requests of one method.
 
-    `MCPServer.completion` gives its handler no context, and there is no public way at all to handle the subscriptions
-    of the 2025 protocol versions. The SDK's migration guide names this one ("Registering lowlevel handlers").
+    `MCPServer.completion` gives its handler no context, and there is no public way to handle the subscriptions of the
+    2025 protocol versions. The SDK's migration guide describes this way ("Registering lowlevel handlers").
+
+    Args:
+        server: The server.
+        method: The method.
+        params_type: The model of the parameters.
+        handler: Returns the result of a request.
     """
     server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
 
 
 def skip_idle_interceptors(server: MCPServer[AppContext], extensions: Sequence[Extension]) -> None:
-    """Lead tool calls through those extensions alone that do something with them.
+    """Let only those extensions intercept tool calls that have their own `intercept_tool_call`.
 
-    `MCPServer` leads each call through two functions of every extension, as long as one of them has an own
-    `intercept_tool_call`.
+    If one extension has it, `MCPServer` calls two functions of every extension for each tool call.
 
     Args:
         server: The server.
@@ -79,19 +84,19 @@ async def run_on_lines(
     write: Write,
     unread: Callable[[], Iterable[str]] = tuple,
 ) -> None:
-    """Serve one client that sends and gets one JSON-RPC message a line, until it leaves.
+    """Serve one client with one JSON-RPC message in each line, until it disconnects.
 
-    `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and says it wants files of anyio's; it uses only
-    what `Openings` has.
+    `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and declares them as anyio's files, but uses only
+    the methods of `SuccessiveConnections`.
 
     Args:
         server: The server.
-        lines: What the client sends.
+        lines: The lines of the client.
         write: Writes a message to the client.
-        unread: Which messages a client that has left has not read; no outcome in them counts as delivered.
+        unread: Returns the messages that the client had not read when it disconnected. They deliver no outcome.
 
     Raises:
-        ExceptionGroup: Of what `lines` or `write` has raised.
+        ExceptionGroup: The errors that `lines` or `write` raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
     async with lowlevel.lifespan(lowlevel) as state:
@@ -101,10 +106,10 @@ async def run_on_lines(
             async with writing:
                 await write(text)
 
-        openings = Openings(without_invalid(lines, write_whole), write_whole)
-        stream = cast("anyio.AsyncFile[str]", openings)
+        connections = SuccessiveConnections(without_invalid(lines, write_whole), write_whole)
+        stream = cast("anyio.AsyncFile[str]", connections)
         try:
-            while not openings.are_over:
+            while not connections.are_over:
                 async with stdio_server(stream, stream) as (messages, answers):
                     await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)
         finally:
@@ -113,10 +118,10 @@ async def run_on_lines(
 
 
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
-    """The connection that a message came on: the same object for all messages of one connection.
+    """The connection of a message: the same object for all messages of one connection.
 
-    A notification that cancels a request names it by its id, which is unique on one connection only. The SDK makes a
-    session for each message, and only the session's private part is shared by all of them.
+    A notification that cancels a request has the request's id, which is unique only in one connection. The SDK makes a
+    session object for each message, and all of one connection share only this private part.
     """
     return ctx.session._connection  # noqa: SLF001
 
@@ -124,6 +129,6 @@ def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
 async def notify_on_request(ctx: ServerRequestContext[Any, Any], method: str, params: dict[str, Any]) -> None:
     """Send a notification on the response stream of a request.
 
-    `ServerSession.send_notification` takes those of the specification only, and no extension can add one.
+    `ServerSession.send_notification` accepts only notifications of the specification, and extensions can't add any.
     """
     await ctx.session._request_outbound.notify(method, params)  # noqa: SLF001

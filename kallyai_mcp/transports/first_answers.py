@@ -132,7 +132,8 @@ class FirstAnswers:
         if not is_plain or version is None or method not in self._versions[version]:
             return None
         self._version = version
-        # After a handshake, a list changes nothing; without one, no handshake may follow it (`server/openings.py`).
+        # Only what changes the state is kept: `initialize`, and without it any request, since no `initialize` may
+        # follow then (`server/successive_connections.py`).
         if method == "initialize" or not self._has_handshake():
             self.answered.append(line)
             self.requests += 1

@@ -94,7 +94,7 @@ async def test_a_request_without_a_valid_token_is_told_the_authorization_server(
         "resource": f"{url}/mcp",
         "authorization_servers": [sandbox.url],
         "bearer_methods_supported": ["header"],
-        "resource_name": "KallyAI open_agent",
+        "resource_name": "KallyAI phone",
     }
 
 

@@ -1,1 +1,1 @@
-"""Extensions of MCP that the SDK does not have yet, one file each, to be deleted when the SDK has them."""
+"""Extensions of MCP that the SDK does not have yet. A module can be deleted when the SDK has its extension."""

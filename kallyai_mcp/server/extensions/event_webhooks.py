@@ -1,6 +1,6 @@
 """The webhooks of the Events extension (SEP-3415): events/subscribe and events/unsubscribe, at `/mcp`.
 
-Without a bearer token there is nobody whose subscription it could be, so clients without one poll or stream.
+They need a bearer token, because a subscription belongs to a user. Clients without one poll or stream.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -34,17 +34,17 @@ _TOO_MANY = {
     "subscriptions": "Tienes {most} suscripciones, que es el máximo. Termina una antes.",
     "challenges": "Se probaron demasiadas URL; inténtalo otra vez en un minuto.",
 }
-"""In Spanish what the errors of `Webhooks` say in English; the texts for too many are by their code."""
+"""The Spanish texts for the errors of `Webhooks`; those of `TooManyError` by its code."""
 
 
-class Address(BaseModel, defer_build=True):
-    """Where a subscription's events are sent."""
+class WebhookAddress(BaseModel, defer_build=True):
+    """The URL that a subscription's events are sent to."""
 
     url: str = Field(max_length=2_000)
 
 
-class Delivery(Address):
-    """The same with the secret that signs them."""
+class WebhookDelivery(WebhookAddress):
+    """The URL, and the secret that signs the events."""
 
     mode: Literal["webhook"] = "webhook"
     secret: str
@@ -53,7 +53,7 @@ class Delivery(Address):
 class SubscribeParams(SubscriptionParams):
     """The parameters of events/subscribe."""
 
-    delivery: Delivery
+    delivery: WebhookDelivery
     ttl_ms: int | None = Field(None, ge=0)
 
 
@@ -62,11 +62,11 @@ class UnsubscribeParams(RequestParams, defer_build=True):
 
     name: str
     arguments: EventArguments = EventArguments.model_construct(call_id=None)
-    delivery: Address
+    delivery: WebhookAddress
 
 
 class DeliveryStatus(BaseModel, defer_build=True):
-    """How deliveries of a subscription that was refreshed have gone."""
+    """The result of the deliveries so far, for a subscription that is refreshed."""
 
     active: bool = True
     lastDeliveryAt: AwareDatetime | None  # noqa: N815 - the specification's name
@@ -99,13 +99,13 @@ def webhook_methods() -> list[MethodBinding]:
 
 
 def webhooks_of(ctx: Context) -> "Webhooks | None":
-    """The webhooks, if the client of a request may subscribe a URL."""
+    """The webhooks; None if the client of the request may not subscribe a URL."""
     may_subscribe = token_of(ctx) is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
     return ctx.lifespan_context.webhooks if may_subscribe else None
 
 
 async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
-    # Late: no client over stdio subscribes.
+    # Imported late: no client over stdio subscribes.
     from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, TooManyError, is_secret
 
     webhooks = _webhooks(ctx)
@@ -135,7 +135,7 @@ async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
                 after=params.position,
                 since=since(ctx, params),
                 ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
-                # A client that has the token may get the account's events: after its end, it must show a new one.
+                # The token allows the client to get the events. After its end, the client must send a new one.
                 until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
                 sign_in=sign_in_of(token),
             )

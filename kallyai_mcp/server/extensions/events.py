@@ -1,9 +1,9 @@
-"""The Events extension (SEP-3415): a client learns that a call has ended, by polling or on a stream it keeps open.
+"""The Events extension (SEP-3415): clients learn that a call has ended by polling, on an open stream, or by webhooks.
 
-Events come from the ledger, and a cursor is a position there. So a client that was away catches up, and whichever
-process runs the call, every process of its account can tell.
+Events come from the ledger, and a cursor is a position there. So a client that was disconnected gets the events that it
+missed, and every process of the account can report the calls of the others.
 
-Few clients use events, and building the models takes time at every start, so they are built when they are used.
+The models are built when they are first used: that takes time, and few clients use events.
 """
 
 from collections.abc import Sequence
@@ -41,16 +41,16 @@ EVENTS: Final = "io.modelcontextprotocol/events"
 """The extension's identifier."""
 
 POLL_MS: Final = 5_000
-"""How often a client should poll, in milliseconds: a phone call takes one to three minutes."""
+"""How often a client should poll, in milliseconds. A phone call takes one to three minutes."""
 
 LEDGER_INTERVAL = 1.0
-"""Seconds between two reads of the ledger, for each stream."""
+"""Seconds between two reads of the ledger for a stream."""
 
 HEARTBEAT = 15.0
-"""Seconds after which a stream says that it lives; the specification asks for 30 at most."""
+"""Seconds between the heartbeats of a stream; at most 30 by the SEP."""
 
 MOST = 200
-"""How many events one answer has at most."""
+"""The most events in one answer."""
 
 
 class PollParams(SubscriptionParams):
@@ -66,10 +66,10 @@ class Events(Extension):
 
     @override
     def methods(self) -> Sequence[MethodBinding]:
-        """events/list, events/poll, and events/stream, at every version: `declare_events` declares them at every one.
+        """events/list, events/poll, and events/stream for every protocol version, and the methods of webhooks.
 
         They raise `MCPError`: -32023 for an unknown event type, -32602 for wrong parameters, -32603 when the ledger or
-        the account can't be read.
+        the account can't be read. For the methods of webhooks see `webhook_methods`.
         """
         return [
             MethodBinding("events/list", PaginatedRequestParams, self._list),
@@ -127,8 +127,8 @@ class _Stream:
         self.meta = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
 
     async def run(self) -> None:
-        """Send events until the client ends the stream, or may not get them any more."""
-        oldest = since(self._ctx, self._params)  # bounds what happened before the stream was opened, and nothing later
+        """Send events until the client ends the stream, or may not get the account's events any more."""
+        oldest = since(self._ctx, self._params)  # only for events from before the stream was opened
         page = await self._read(oldest)
         await self._send_active(page)
         is_failing = False
@@ -146,8 +146,8 @@ class _Stream:
                 await anyio.sleep(LEDGER_INTERVAL)
             page = EventPage((), self._position)
             try:
-                if (why := await self._why_ended()) is not None:
-                    shown = await why.in_language_of_user(self._ctx.lifespan_context)
+                if (reason := await self._reason_to_end()) is not None:
+                    shown = await reason.in_language_of_user(self._ctx.lifespan_context)
                     await self._send("terminated", error=shown.error.model_dump())
                     return
                 page = await self._read(oldest)
@@ -155,17 +155,17 @@ class _Stream:
                 if page.has_gap:
                     await self._send_active(page)
             except LocalizedError as error:
-                if not is_failing:  # once, and then it is tried again each time
+                if not is_failing:  # reported once; the reads are repeated
                     shown = await error.in_language_of_user(self._ctx.lifespan_context)
                     await self._send("error", error=shown.error.model_dump(exclude_none=True))
                 is_failing = True
 
     async def _read(self, oldest: datetime | None) -> EventPage:
-        """The events after the position, without those from before `oldest`."""
+        """The events after the position, without those before `oldest`."""
         with protocol_errors():
             return await self._ctx.lifespan_context.calls.events(self._account, self._position, since=oldest, most=MOST)
 
-    async def _why_ended(self) -> LocalizedError | None:
+    async def _reason_to_end(self) -> LocalizedError | None:
         """Why the client may not get the account's events any more; None if it may."""
         app_context, token = self._ctx.lifespan_context, token_of(self._ctx)
         if token is not None and token.expires_at is not None and token.expires_at <= app_context.now().timestamp():
@@ -179,7 +179,7 @@ class _Stream:
         return None
 
     async def _send_active(self, page: EventPage) -> None:
-        """Say where the stream begins, or goes on after a gap."""
+        """Send the cursor where the stream begins, or where it goes on after a gap."""
         start = self._position if self._position is not None and not page.has_gap else page.position
         if page.has_gap and page.events:
             start = page.events[0].position - 1
@@ -190,10 +190,9 @@ class _Stream:
 
 
 async def declare_events(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: declare events as a capability of its own, too, which ChatGPT looks for.
+    """Middleware that declares events as an extension, and also as a capability, because ChatGPT reads that.
 
-    The SDK leaves capabilities that it doesn't know out of the result of server/discover, and extensions out of that of
-    initialize.
+    The SDK declares neither unknown capabilities in server/discover, nor extensions in initialize.
     """
     result = await call_next(ctx)
     if ctx.method in ("server/discover", "initialize") and isinstance(result, dict):
@@ -204,7 +203,7 @@ async def declare_events(ctx: ServerRequestContext[Any, Any], call_next: CallNex
 
 
 def can_stream(ctx: Context) -> bool:
-    """Whether notifications reach the client of a request: not at /mcp before 2026-07-28, where it has no session."""
+    """Whether the client of a request can get notifications. At `/mcp` it can't before the version 2026-07-28."""
     return not is_stateless(ctx) or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 

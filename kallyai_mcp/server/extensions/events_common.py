@@ -1,4 +1,4 @@
-"""What the parts of the Events extension have in common: event types, parameters, and errors."""
+"""What `events` and `event_webhooks` share: the event types, the parameters, and checks."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -66,11 +66,11 @@ Context = ServerRequestContext[AppContext, Any]
 class EventArguments(BaseModel, defer_build=True, extra="forbid"):
     """The arguments of a subscription."""
 
-    call_id: str | None = Field(None, pattern=f"^{CALL_ID}$")  # it is kept with a subscription
+    call_id: str | None = Field(None, pattern=f"^{CALL_ID}$")  # bounded, because the ledger keeps it
 
 
 class SubscriptionParams(RequestParams, defer_build=True):
-    """What events/poll, events/stream, and events/subscribe have in common: what a client wants to hear of."""
+    """The parameters that events/poll, events/stream, and events/subscribe share: which events a client wants."""
 
     name: str
     arguments: EventArguments = EventArguments.model_construct(call_id=None)
@@ -79,10 +79,10 @@ class SubscriptionParams(RequestParams, defer_build=True):
 
     @property
     def position(self) -> int | None:
-        """The position that the cursor stands for.
+        """The position of the cursor; None without a cursor.
 
         Raises:
-            MCPError: -32602: it is not one of this server's.
+            MCPError: The cursor is not one of this server (-32602).
         """
         if self.cursor is None:
             return None
@@ -95,15 +95,15 @@ class SubscriptionParams(RequestParams, defer_build=True):
         return int(self.cursor)
 
     def wants(self, event: Event) -> bool:
-        """Whether the client wants to hear of this event."""
+        """Whether the client wants this event."""
         return event.is_wanted(self.name, self.arguments.call_id)
 
 
 def check_type(name: str) -> None:
-    """Check that there are events of this name.
+    """Check that there is an event type with this name.
 
     Raises:
-        MCPError: -32023: there are none.
+        MCPError: There is none (-32023).
     """
     if name not in TYPES:
         known = ", ".join(TYPES)
@@ -112,18 +112,18 @@ def check_type(name: str) -> None:
 
 
 def token_of(ctx: Context) -> AccessToken | None:
-    """The bearer token of a request; None if it has none, as over stdio."""
+    """The bearer token of a request; None without one, as over stdio."""
     user = ctx.request.scope.get("user") if ctx.request is not None else None
     return user.access_token if isinstance(user, AuthenticatedUser) else None
 
 
 def sign_in_of(token: AccessToken | None) -> str | None:
-    """The sign-in from which a bearer token comes; None where it is not known."""
+    """The id of the sign-in of a bearer token; None when it is not known."""
     return (token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None
 
 
 def since(ctx: Context, params: SubscriptionParams) -> datetime | None:
-    """The time before which a client wants to hear of nothing; None if it did not say."""
+    """The time before which a client wants no events (aware); None if it has set no `max_age_ms`."""
     if params.max_age_ms is None:
         return None
     return ctx.lifespan_context.now() - timedelta(milliseconds=min(params.max_age_ms, 10**12))

@@ -1,6 +1,6 @@
-"""The Skills extension (SEP-2640): how to make a phone call well, as a skill that a host loads when it is needed.
+"""The Skills extension (SEP-2640): a skill about good phone calls, which a host loads when it needs it.
 
-The files are those in `kallyai_mcp/skills/`, a folder for each skill. The plug-in for Claude Code ships the same ones.
+The files are in `kallyai_mcp/skills/`, with a folder for each skill. The plug-in for Claude Code has the same files.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from typing_extensions import override
 from kallyai_mcp.server.cache_hints import TTL_MS
 
 FOLDER = Path(__file__).parents[2] / "skills"
-"""The folder of the skills; each has a `SKILL.md` and nothing else."""
+"""The folder of the skills. Each skill has only a `SKILL.md`."""
 
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
-"""The protocol versions of the extension; to a client of an earlier one, the files are ordinary resources."""
+"""The protocol versions with the extension. For a client of an earlier version, the files are ordinary resources."""
 
 
 class SkillParams(RequestParams, defer_build=True):  # building it takes time, and few clients use it
@@ -38,7 +38,7 @@ _Context = ServerRequestContext[Any, Any]
 
 
 class Skills(Extension):
-    """The skills in `FOLDER`. `directoryRead` is not declared: an entry names every file of its skill."""
+    """The skills in `FOLDER`. `directoryRead` is not declared, because the entry of a skill lists all its files."""
 
     identifier = "io.modelcontextprotocol/skills"
 
@@ -61,7 +61,7 @@ class Skills(Extension):
 
     @override
     def methods(self) -> Sequence[MethodBinding]:
-        """skills/list, and skills/get, which raises `MCPError` -32602 for a URI that is no skill's."""
+        """skills/list and skills/get. They raise `MCPError` -32602 for an unknown page or URI."""
         return [
             MethodBinding("skills/list", PaginatedRequestParams, self._list, _VERSIONS),
             MethodBinding("skills/get", SkillParams, self._get, _VERSIONS),
@@ -81,21 +81,21 @@ class Skills(Extension):
 
 
 def _text(path: Path) -> str:
-    """The file's text; its line ends are kept, because the digest is that of the bytes."""
+    """The text of a file. Its line ends are kept, because the digest is of the bytes."""
     return path.read_bytes().decode()
 
 
 @cache
 def _skills() -> dict[Path, dict[str, Any]]:
-    """The skills as they are sent, by the path of their `SKILL.md`."""
+    """The entries of the skills, by the path of their `SKILL.md`."""
     return {path: _skill(path) for path in sorted(FOLDER.glob("*/SKILL.md"))}
 
 
 def _skill(path: Path) -> dict[str, Any]:
-    """A skill: the URI of its `SKILL.md`, the front matter of that file, and all its files."""
+    """The entry of a skill: the URI of its `SKILL.md`, the front matter of that file, and all its files."""
     content = path.read_bytes()
     uri = f"skill://{path.parent.name}/{path.name}"
     file = {"uri": uri, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
-    # The front matter is YAML; ours has only plain texts of one line, which a test checks with a parser of YAML.
+    # The front matter is YAML of plain texts on one line. A test compares this with the result of a YAML parser.
     lines = content.decode().split("---", 2)[1].strip().splitlines()
     return {"uri": uri, "frontmatter": dict(line.split(": ", 1) for line in lines), "resources": [file]}

@@ -1,7 +1,7 @@
-"""Lets a client over stdio begin with a handshake after it asked whether the server needs none.
+"""Lets a client over stdio send `initialize` after `server/discover`.
 
-Some clients wait only a second for the answer to `server/discover`, which is less than a server may need to start, and
-then send `initialize`. The SDK refuses that on a connection that began with a message of 2026-07-28.
+Some clients wait only a second for the answer to `server/discover`, while the server may still start, and then send
+`initialize`. The SDK refuses this on a connection whose first message was of the version 2026-07-28.
 """
 
 import json
@@ -13,14 +13,18 @@ Write = Callable[[str], Awaitable[None]]
 """Writes a message to a client."""
 
 
-class Openings:
-    """One client's lines, as those of one connection after the other, and a writer to it.
+class SuccessiveConnections:
+    """The lines of one client, split into successive connections for the SDK, and a writer to the client.
 
-    The lines end before an `initialize` that follows nothing but `server/discover`, once that is answered, and go on
-    when they are read again.
+    If `initialize` follows only `server/discover`, the lines end before it, after the answers were written. Reading the
+    lines again begins with `initialize`.
+
+    Args:
+        lines: The lines of the client.
+        write: Writes a message to the client.
 
     Attributes:
-        are_over: The client has sent its last line.
+        are_over: Whether the client has sent its last line.
     """
 
     def __init__(self, lines: AsyncIterable[str], write: Write) -> None:
@@ -52,7 +56,7 @@ class Openings:
         self.are_over = True
 
     async def write(self, text: str) -> None:
-        """Write a message."""
+        """Write a message to the client."""
         await self._write(text)
         if self._open and "method" not in json.loads(text):
             self._open -= 1
