@@ -18,19 +18,23 @@ from kallyai_mcp.transports.server_card import CARD_PATH, CATALOG_PATH
 from kallyai_mcp.urls import network_of
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
-"""Load balancers ask for these; they have no bearer token, and may use an address as `Host`."""
+"""The paths for load balancers, which have no bearer token and may send an address as `Host`."""
 
 _PUBLIC_PATHS = frozenset({CARD_PATH, CATALOG_PATH})
-"""Clients read these before they connect, from any page and without a bearer token."""
+"""The paths that clients read before they connect, from any page and without a bearer token."""
 
 
 class AccessMiddleware:
     """Refuses requests that the policy does not allow.
 
-    421 for another host, 403 for another origin, 401 without a valid bearer token, 503 if the token can't be checked
-    now, 429 after too many requests, too many open streams, or too many invalid tokens from one address.
+    It answers 421 for another host, 403 for another origin, 401 without a valid bearer token, 503 if the token can't be
+    checked now, and 429 after too many requests, open streams, or invalid tokens from one address.
 
-    The app finds the user in the scope and in the SDK's context, as the SDK's transports expect.
+    It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read it.
+
+    Args:
+        app: The next app.
+        policy: The access policy.
     """
 
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
@@ -42,7 +46,7 @@ class AccessMiddleware:
             self._throttle = BearerThrottle(policy.verifier, policy.is_known, policy.wrong_bearer_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve a request, or refuse it."""
         if scope["type"] != "http" or scope["path"] in _STATUS_PATHS:
             await self._app(scope, receive, send)
             return
@@ -69,12 +73,12 @@ class AccessMiddleware:
         return None
 
     def _is_open(self, scope: Scope) -> bool:
-        """Whether clients ask for this before they have a token."""
+        """Whether clients need this before they have a token."""
         path = scope["path"]
         return scope["method"] == "OPTIONS" or path.startswith("/.well-known/") or path in self._policy.open_paths
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
-        """Put the user into the scope; returns the caller that limits count, or the refusal."""
+        """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
         caller = network_of(scope["client"][0]) if scope.get("client") else UNKNOWN
         if self._throttle is not None:
             try:
@@ -91,7 +95,7 @@ class AccessMiddleware:
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
     def _unauthorized(self, scope: Scope) -> Response:
-        """The challenge of RFC 6750, with the metadata's URL (RFC 9728, section 5.1)."""
+        """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1)."""
         text = "A bearer token is needed"
         challenge = f'Bearer error="invalid_token", error_description="{text}"'
         if self._policy.issuer is not None:

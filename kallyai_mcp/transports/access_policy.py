@@ -10,22 +10,21 @@ from kallyai_mcp.transports.bearer_throttle import Verifier
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """Who may use the HTTP server: by the host it is called, the page a request comes from, and its bearer token.
+    """Who may use the HTTP server: by the headers `Host` and `Origin`, and by the bearer token of a request.
 
     Attributes:
-        hosts: Allowed values of `Host`; `name:*` allows any port, and none. None allows all.
+        hosts: Allowed values of `Host`. `name:*` allows any port or none. None allows all values.
         origins: Allowed values of `Origin`, in the same form. Requests without `Origin` are always allowed.
-        verifier: Checks bearer tokens; None if none is needed.
-        is_known: Whether a bearer token was valid before, as far as this process knows. A known one is checked even if
-            its address has sent too many invalid ones.
+        verifier: Checks bearer tokens; None if no token is needed.
+        is_known: Returns whether this process has accepted a bearer token before. Such a token is checked even if its
+            address has sent too many invalid ones.
         wrong_bearer_limit: How many invalid bearer tokens each address may send; None for no limit.
-        issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None if there is
-            none.
-        scopes: The scopes that all tools need together, for the same; empty if there are none.
+        issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None without one.
+        scopes: All scopes that the tools need, for the same metadata; empty without any.
         public_url: The server's base URL for clients; None for the one that the request was sent to.
-        rate_limit: How many requests each account may make (each address, if no token is needed); None for no limit.
+        rate_limit: How many requests each account may send (each address, if no token is needed); None for no limit.
         open_paths: Paths that need no bearer token.
-        trusted_proxies: Addresses and networks whose `X-Forwarded-For` is believed.
+        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
     """
 
     hosts: Sequence[str] | None
@@ -45,7 +44,7 @@ class AccessPolicy:
         return self.hosts is None or _matches(host, self.hosts)
 
     def allows_origin(self, origin: str | None) -> bool:
-        """Whether a page with this `Origin` may use the server; None for a request without that header."""
+        """Whether a page with this `Origin` may use the server. A request without it (None) always may."""
         return origin is None or _matches(origin, self.origins)
 
 

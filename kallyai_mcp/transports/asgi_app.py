@@ -1,8 +1,8 @@
 """The ASGI app: `/mcp` (Streamable HTTP), the older `/sse` with `/messages/`, `/health`, and `/ready`.
 
-`/mcp` keeps no session with either protocol generation, so any worker can answer any request. A session of `/sse` is
-its connection and belongs to one worker: a load balancer must send all requests of one client to one worker. Workers
-that share a port can't be addressed one by one, so there `/sse` is not served.
+`/mcp` keeps no sessions, so any worker can answer any request. A session of `/sse` is its connection and belongs to one
+worker, so a load balancer must send all requests of a client to one worker. Workers that share a port can't be
+addressed separately, so they don't serve `/sse`.
 """
 
 import re
@@ -31,7 +31,7 @@ from kallyai_mcp.transports.status_routes import Readiness, status_routes
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
 
 MAX_BODY_BYTES = 64 * 1024
-"""The longest request body; one that places a call is far shorter."""
+"""The most bytes of a request's body. A request that places a call is far shorter."""
 
 _CORS_HEADERS = [
     "Authorization",
@@ -44,7 +44,7 @@ _CORS_HEADERS = [
     "X-Correlation-Id",
 ]
 _LEGACY = {"Deprecation": "@1742947200", "Link": '</mcp>; rel="successor-version"'}
-"""The headers of `/sse`: MCP replaced this transport by Streamable HTTP in its version of 2025-03-26."""
+"""More headers of `/sse`: MCP's version of 2025-03-26 replaced this transport by Streamable HTTP."""
 
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
@@ -65,10 +65,10 @@ def http_app(
     Args:
         server: The MCP server, the same as over stdio.
         policy: Who may use it.
-        readiness: What `/ready` reports.
-        lifespan: Entered before the first request is served, and left when the app ends.
-        sse: Whether to serve `/sse`. If not, the answer is 404 and names `/mcp`.
-        routes: More routes, such as those of a sign-in. They come first.
+        readiness: The checks of `/ready`.
+        lifespan: A context that is entered before the first request is served, and left when the app ends.
+        sse: Whether to serve `/sse`. If not, `/sse` answers 404.
+        routes: More routes, such as those of the OAuth server. They come first.
         middleware: More middleware, inside of the `AccessMiddleware`.
     """
     streamable = server.streamable_http_app(
@@ -108,7 +108,7 @@ def http_app(
 
 
 def _marked_as_legacy(app: ASGIApp) -> ASGIApp:
-    """`app`, whose responses say that the transport is deprecated (RFC 9745), and what replaces it (RFC 5829)."""
+    """`app` with headers that say that the transport is deprecated (RFC 9745), and what replaces it (RFC 5829)."""
 
     async def marked(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_marked(message: Message) -> None:

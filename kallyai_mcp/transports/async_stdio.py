@@ -1,8 +1,8 @@
-"""Standard input and output without threads, where a client has connected pipes or sockets to them.
+"""Standard input and output without threads, for pipes and sockets on POSIX systems.
 
 The SDK's own streams use a thread for each line, write, and flush, which takes a third of the time of a fast tool call.
-POSIX reports when a pipe or a socket is ready, so here the event loop itself reads and writes, and never blocks. The
-SDK's streams serve the rest: Windows, terminals, and files.
+Here the event loop reads and writes when the system reports that a pipe or a socket is ready, so it never blocks. For
+the rest, which is Windows, terminals, and files, the SDK's streams are used.
 """
 
 import errno
@@ -19,9 +19,11 @@ _CHUNK = 64 * 1024
 
 
 class LineReader:
-    """Reads UTF-8 lines from a pipe or a stream socket, after what was `received` from it before.
+    """Reads UTF-8 lines from a pipe or a stream socket. Invalid bytes become U+FFFD, as in the SDK's streams.
 
-    Invalid bytes become U+FFFD, as in the SDK's streams.
+    Args:
+        descriptor: The file descriptor.
+        received: The bytes that were read from it before.
     """
 
     def __init__(self, descriptor: int, received: bytes = b"") -> None:
@@ -49,7 +51,11 @@ class LineReader:
 
 
 class TextWriter:
-    """Writes UTF-8 text to a pipe or a stream socket, and waits while the other side does not read."""
+    """Writes UTF-8 text to a pipe or a stream socket, and waits while the other side does not read.
+
+    Args:
+        descriptor: The file descriptor.
+    """
 
     def __init__(self, descriptor: int) -> None:
         import fcntl
@@ -57,7 +63,7 @@ class TextWriter:
         import termios
 
         self._descriptor = descriptor
-        # So many bytes never block on a descriptor that poll reports as writable (POSIX, PIPE_BUF).
+        # A write of this many bytes never blocks when poll reports the descriptor as writable (POSIX, PIPE_BUF).
         self._chunk = select.PIPE_BUF
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
@@ -86,7 +92,7 @@ class TextWriter:
             await self.write_bytes(data)
         except ConnectionError as error:
             self._is_broken = True
-            # A pipe keeps what was not read. A socket does not; but then its error is another one.
+            # A pipe still tells what was not read. So does a socket, unless its error is ConnectionResetError.
             if not isinstance(error, ConnectionResetError):
                 self._remove_read(self._sent - self._waiting())
             raise
@@ -102,7 +108,10 @@ class TextWriter:
             data = data[written:]
 
     def unread(self) -> list[str]:
-        """The messages that the other side did not read before it was closed, as far as the system tells."""
+        """The messages that the other side had not read when it was closed; empty while it is open.
+
+        The system may not know all bytes that were read, so a message in this list may have been read.
+        """
         if not self._is_broken:
             if not self._is_closed():
                 return []
@@ -116,7 +125,7 @@ class TextWriter:
             self._written.popleft()
 
     def _waiting(self) -> int:
-        """How many bytes the other side has not read; 0 if the system does not tell."""
+        """How many bytes the other side has not read; 0 if the system can't tell."""
         try:
             return int.from_bytes(self._ioctl(self._descriptor, self._count, bytes(4)), sys.byteorder)
         except OSError:

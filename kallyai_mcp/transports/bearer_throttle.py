@@ -1,4 +1,4 @@
-"""A limit on how many invalid bearer tokens one address may have checked."""
+"""A limit on how many invalid bearer tokens of one address are checked."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,11 +9,11 @@ from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.urls import network_of
 
 _CONCURRENT_CHECKS = 4
-"""How many unknown tokens of one address are checked at once; so many may exceed the limit."""
+"""How many unknown tokens of one address are checked at the same time. The limit may be exceeded by this number."""
 
 
 class VerificationUnavailableError(Exception):
-    """A bearer token can't be checked now, but maybe in `retry_after` seconds."""
+    """A bearer token can't be checked now. The client may try again after `retry_after` seconds."""
 
     def __init__(self, retry_after: float = 5) -> None:
         super().__init__()
@@ -21,7 +21,10 @@ class VerificationUnavailableError(Exception):
 
 
 class TooManyAttemptsError(Exception):
-    """A bearer token was not checked: its address has sent too many invalid ones, so it waits `retry_after` seconds."""
+    """A bearer token was not checked, because its address has sent too many invalid ones.
+
+    The client may try again after `retry_after` seconds.
+    """
 
     def __init__(self, retry_after: float) -> None:
         super().__init__()
@@ -29,14 +32,19 @@ class TooManyAttemptsError(Exception):
 
 
 Verifier = Callable[[str], Awaitable[AccessToken | None]]
-"""Checks a bearer token: returns whose it is, None if it is invalid. Raises `VerificationUnavailableError`."""
+"""Checks a bearer token; returns its content, or None if it is invalid. Raises `VerificationUnavailableError`."""
 
 
 class BearerThrottle:
     """Checks bearer tokens, but not those of an address that has sent too many invalid ones.
 
-    A check may cost a request to KallyAI. A token that was valid before is always checked, so that its owner can't be
-    locked out by others at the same address. All IPv6 addresses of one /64 count as one, because one household has it.
+    A check may take a request to KallyAI. A token that was valid before is always checked, so that others at the same
+    address can't block its owner. The addresses of one /64 network of IPv6 count as one (`network_of`).
+
+    Args:
+        verifier: Checks a bearer token.
+        is_known: Returns whether a bearer token was valid before.
+        wrong_bearer_limit: How many invalid tokens each address may send; None for no limit.
     """
 
     def __init__(
@@ -48,11 +56,11 @@ class BearerThrottle:
         self._checks: dict[str, anyio.CapacityLimiter] = {}
 
     async def check(self, bearer: str, address: str) -> AccessToken | None:
-        """Whose token `bearer` is, which `address` has sent; None if it is invalid.
+        """The content of a bearer token that `address` has sent; None if it is invalid.
 
         Raises:
-            VerificationUnavailableError: It can't be checked now.
-            TooManyAttemptsError: It was not checked.
+            VerificationUnavailableError: The token can't be checked now.
+            TooManyAttemptsError: The token was not checked.
         """
         if self._limit is None or self._is_known(bearer):
             return await self._verifier(bearer)

@@ -1,4 +1,4 @@
-"""The address that a request comes from: the connection's, or the one that a trusted proxy names."""
+"""The address of a request's client: that of the connection, or the one in the headers of a trusted proxy."""
 
 import logging
 from collections.abc import Sequence
@@ -10,15 +10,19 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 _log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-"""The address of a client whose own address was replaced by a proxy that no setting names."""
+"""The address of a client whose own address is not known, because an untrusted header has replaced it."""
 
 
 class ClientAddress:
-    """ASGI middleware that believes `X-Forwarded-For` and `X-Forwarded-Proto` only from trusted proxies.
+    """ASGI middleware that uses `X-Forwarded-For` and `X-Forwarded-Proto` only from trusted proxies.
 
-    uvicorn's own command line believes them from 127.0.0.1 unless it is told not to (`--no-proxy-headers`), and so a
-    client of a tunnel on this machine could have a new address for each request. When uvicorn has replaced an address,
-    the real one is lost; all such clients count as one. `trusted` are addresses and networks of the proxies.
+    Without `--no-proxy-headers`, uvicorn's own command line uses them from 127.0.0.1, so a client of a tunnel on this
+    machine could have a new address for each request. When uvicorn has replaced an address, the real one is lost, and
+    all such clients count as one.
+
+    Args:
+        app: The next app.
+        trusted: The addresses and networks of the trusted proxies.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str] = ()) -> None:
@@ -28,7 +32,7 @@ class ClientAddress:
         self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve a request with the address of its client in the scope."""
         if scope["type"] == "http" and self._is_replaced(scope):
             if not self._has_warned:
                 self._has_warned = True
@@ -43,7 +47,7 @@ class ClientAddress:
 
     @staticmethod
     def _is_replaced(scope: Scope) -> bool:
-        """Whether the client's own header names its address, so that uvicorn may have taken it from there."""
+        """Whether the address is in the client's own header, so that uvicorn may have taken it from there."""
         header = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
         if not header or not scope.get("client"):
             return False

@@ -1,10 +1,13 @@
 """Answers a client's first requests over stdio while the server is still being imported.
 
-Nearly all of a cold start is importing the MCP SDK, and what clients ask first has always the same answers: who the
-server is, and its lists. They are in `first_answers.json`, which `python -m tests.first_answers` makes with the real
-server. A thread answers them, until the server is ready or until a message comes that this module does not know to
-the last key; then the server gets that message and everything after it, and before them the messages that were
-answered, whose answers `Replay` drops. Imports only the standard library.
+Nearly all of a cold start is the import of the MCP SDK, and the first requests of clients always have the same answers:
+the server's name and its lists. They are in `first_answers.json`, which `python -m tests.first_answers` makes with the
+real server.
+
+A thread answers until the server is ready, or until a message comes with a key that this module does not know. Then the
+server reads the messages that were answered, and after them all others. `Replay` drops its answers to the first ones.
+
+This module imports only the standard library.
 """
 
 import json
@@ -18,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 CATALOG = Path(__file__).with_name("first_answers.json")
-"""`texts`, a list of results as JSON; `versions`, for each protocol version and method the index of its text."""
+"""A JSON file: `texts` is a list of results, `versions` has the index of a text for each version and method."""
 
 _MOST_NESTED = 100
-"""The most objects and lists of a message: the SDK's parser refuses to nest deeper than about 200."""
+"""The most objects and lists in a message. The SDK's parser refuses messages that are nested deeper than about 200."""
 
 _FIRST_WAIT = 0.02
-"""Seconds in which most clients have written their first request; importing before would delay its answer."""
+"""Seconds for which `start` answers before the import begins, which would delay the answer to the first request."""
 
 _OBJECT: dict[str, Any] = {"*": None}
 _CAPABILITIES = {
@@ -47,11 +50,15 @@ _INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 class FirstAnswers:
     """Answers on a pair of descriptors, which are pipes or sockets, from `start` to `stop`.
 
+    Args:
+        stdin: The descriptor to read from.
+        stdout: The descriptor to write to.
+
     Attributes:
-        answered: The lines that were answered or need no answer, in order, without those that change nothing.
+        answered: The lines that were answered, in order, without those that don't change the state of the connection.
         requests: How many of them are requests.
-        received: What was read from stdin and was not answered.
-        unsent: The rest of an answer that the client has not taken yet.
+        received: The bytes that were read and not answered.
+        unsent: The bytes of an answer that were not written yet.
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
@@ -68,12 +75,12 @@ class FirstAnswers:
         self._thread = threading.Thread(target=self._answer, daemon=True)
 
     def start(self) -> None:
-        """Answer what comes at once, then go on in a thread."""
+        """Answer for `_FIRST_WAIT` seconds in this thread, then go on in another one."""
         if self._answer(_FIRST_WAIT):
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop; from now on the attributes do not change."""
+        """Stop answering. After that, the attributes don't change."""
         os.write(self._stop, b".")
         if self._thread.ident is not None:
             self._thread.join()
@@ -81,17 +88,17 @@ class FirstAnswers:
         os.close(self._stop)
 
     def _answer(self, seconds: float = math.inf) -> bool:
-        """Answer for so long.
+        """Answer for `seconds`.
 
         Returns:
-            Whether it can go on; false when the client has left, or the server must answer.
+            Whether to go on: False when the client has disconnected, or the server must answer.
         """
         self._until = time.monotonic() + seconds
         try:
             while self._until > time.monotonic():
                 if self.unsent:
                     if self._is_ready(self.stdout, select.POLLOUT):
-                        # So many bytes never block on a descriptor that poll reports as writable (POSIX, PIPE_BUF).
+                        # A write of this many bytes never blocks when poll reports the descriptor as writable (POSIX).
                         del self.unsent[: os.write(self.stdout, self.unsent[: select.PIPE_BUF])]
                 elif (end := self.received.find(b"\n")) >= 0:
                     line = bytes(self.received[: end + 1])
@@ -104,7 +111,7 @@ class FirstAnswers:
                         return False
                     self.received += data
         except OSError:
-            return False  # the client has left; the server will see that too
+            return False  # the client has disconnected, which the server will notice too
         return True
 
     def _is_ready(self, descriptor: int, event: int) -> bool:
@@ -141,7 +148,7 @@ class FirstAnswers:
         return f'{{"jsonrpc":"2.0","id":{json.dumps(id_)},"result":{result}}}\n'.encode()
 
     def _version_of(self, method: str | None, params: Mapping[str, Any]) -> str | None:
-        """The protocol version of a request; None if the server must say it, or what is wrong."""
+        """The protocol version of a request; None if the server must answer it."""
         if method == "initialize":
             version = params.get("protocolVersion")
             has_all = _fits(params, _INITIALIZE) and len(params) == len(_INITIALIZE) and _is_named(params["clientInfo"])
@@ -164,7 +171,7 @@ def _is_named(client: Mapping[str, Any]) -> bool:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """The message in a line; None for anything that two parsers could understand differently."""
+    """The message in a line; None for a line that another parser could read in another way."""
     if line.count(b"{") + line.count(b"[") > _MOST_NESTED or b"\\u" in line:
         return None
     try:
@@ -188,7 +195,10 @@ def _refuse(text: str) -> None:
 
 
 def _fits(value: object, shape: Mapping[str, Any] | type | None) -> bool:
-    """Whether a value has no other keys and types than a shape: keys with shapes (`*`: any key), a type, or None."""
+    """Whether a value has only keys and types of a shape.
+
+    A shape is a mapping of keys to shapes (`*` for any key), a type, or None for any value.
+    """
     if shape is None:
         return True
     if not isinstance(shape, Mapping):

@@ -1,13 +1,13 @@
-"""Writes to a connection that leave as one, because each takes the system some microseconds and wakes the client."""
+"""Joins writes to a connection, because each takes the system some microseconds and wakes the client."""
 
 import asyncio
 from typing import Any
 
 
 class JoinedWrites:
-    """A connection whose writes of one turn of the event loop leave as one.
+    """A connection that joins all writes of one turn of the event loop.
 
-    uvicorn writes the head and the body of a response one after the other, and uvloop sends each at once.
+    uvicorn writes the head and the body of a response separately, and uvloop sends each at once.
 
     Args:
         transport: The connection.

@@ -1,4 +1,4 @@
-"""Streams that stay open: how many there may be, and that each ends soon after its bearer token stops being valid."""
+"""Limits the number of streams that stay open, and ends each soon after its bearer token is no longer valid."""
 
 import asyncio
 import logging
@@ -13,19 +13,20 @@ from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError,
 _log = logging.getLogger(__name__)
 
 MOST = 2_000
-"""How many streams this process keeps open; each one takes about 80 kB."""
+"""The most open streams of this process. Each takes about 80 kB."""
 
 MOST_PER_CALLER = 200
-"""How many streams one account may have open (one address, if no token is needed)."""
+"""The most open streams of one account (of one address, if no token is needed)."""
 
 VERIFY_SECONDS = 30.0
-"""How long after a bearer token was verified it is verified again, while its stream is open."""
+"""Seconds between two checks of the bearer token of an open stream."""
 
 
 def is_stream(scope: Scope) -> bool:
-    """Whether a request is answered with a stream that ends only when the client leaves.
+    """Whether a request is answered with a stream that ends only when the client disconnects.
 
-    The SDK refuses a message whose method is not that of the header (MCP 2026-07-28, "Streamable HTTP").
+    The header `Mcp-Method` can be used, because the SDK refuses a message with another method (MCP 2026-07-28,
+    "Streamable HTTP").
     """
     if scope["method"] == "GET":
         return scope["path"] in ("/mcp", "/sse")
@@ -33,14 +34,18 @@ def is_stream(scope: Scope) -> bool:
 
 
 class OpenStreams:
-    """Counts the streams of this process, and serves them."""
+    """Counts the streams of this process, and serves them.
+
+    Args:
+        verifier: Checks bearer tokens; None if no token is needed.
+    """
 
     def __init__(self, verifier: Verifier | None) -> None:
         self._verifier = verifier
         self._open: Counter[str] = Counter()
 
     def refusal(self, caller: str) -> str | None:
-        """Why `caller` may not open one more stream; None if it may."""
+        """Why `caller` may not open one more stream, in words; None if it may."""
         if self._open[caller] >= MOST_PER_CALLER:
             return f"You have {MOST_PER_CALLER} streams open, which is the most. Close one first."
         if self._open.total() >= MOST:
@@ -50,14 +55,14 @@ class OpenStreams:
     async def serve(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, caller: str, bearer: str | None
     ) -> None:
-        """Run `app` for a stream of `caller`; when `bearer` is not valid any more, end it as if the client had left."""
+        """Run `app` for a stream of `caller`. When `bearer` is no longer valid, end it like after a disconnection."""
         is_unfinished = False
         ended = asyncio.Event()
 
         async def watched(message: Message) -> None:
             nonlocal is_unfinished
             if ended.is_set():
-                return  # uvicorn, too, drops what is sent to a client that has left
+                return  # as uvicorn drops what is sent after the client has disconnected
             is_unfinished = message["type"] == "http.response.start" or message.get("more_body", False)
             await send(message)
 
@@ -88,7 +93,7 @@ class OpenStreams:
         is_valid = True
         while is_valid:
             await asyncio.sleep(VERIFY_SECONDS)
-            with suppress(VerificationUnavailableError):  # nothing is known to have changed
+            with suppress(VerificationUnavailableError):  # as long as nothing is known, the token counts as valid
                 is_valid = await self._verifier(bearer) is not None
         _log.info("a stream ends: its bearer token is no longer valid")
         ended.set()

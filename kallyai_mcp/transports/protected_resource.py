@@ -11,11 +11,11 @@ from starlette.types import Scope
 from kallyai_mcp.transports.access_policy import AccessPolicy
 
 _PATH = "/.well-known/oauth-protected-resource"
-"""Followed by the path of the resource (section 3.1)."""
+"""The beginning of the path of the metadata. The rest is the path of the resource (section 3.1)."""
 
 
 def metadata_url(scope: Scope, policy: AccessPolicy) -> str:
-    """Where the metadata of the resource is that this request was sent to; `/messages` belongs to `/sse`."""
+    """The URL of the metadata of the resource that a request was sent to. `/messages` belongs to `/sse`."""
     resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
     return f"{base_url(scope, policy)}{_PATH}{resource}"
 
@@ -39,5 +39,5 @@ def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
 
 
 def base_url(scope: Scope, policy: AccessPolicy) -> str:
-    """The server's base URL for the client that sent a request."""
+    """The server's base URL for the client of a request."""
     return policy.public_url or str(URL(scope=scope).replace(path="", query="", fragment="")).rstrip("/")

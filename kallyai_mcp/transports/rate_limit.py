@@ -1,7 +1,7 @@
-"""How often each caller may do something, counted in this process.
+"""A limit on how often each caller may do something, counted in this process.
 
-Behind a load balancer each process counts for itself. The `limits` library hands every count to a thread and takes a
-quarter of a second to import; a moving window in one process needs neither.
+Behind a load balancer, each process counts separately. The `limits` library would use a thread for every count and take
+a quarter of a second to import, which a moving window in one process does not need.
 """
 
 import time
@@ -12,11 +12,11 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class RateLimiter:
-    """A moving window for each caller. It forgets a caller who has not been counted for the length of the window.
+    """A moving window for each caller, which is deleted when it is empty.
 
     Args:
-        rate: Uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`, or `day`.
-        clock: Seconds from any fixed moment.
+        rate: The most uses in a time, such as `300/minute`. The unit is `second`, `minute`, `hour`, or `day`.
+        clock: Returns the time of a monotonic clock, in seconds.
     """
 
     def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,11 +24,11 @@ class RateLimiter:
         self._most = int(most)
         self._window = _SECONDS[unit]
         self._clock = clock
-        # The times of each caller's newest uses, at most as many as are allowed; the callers in order of their newest.
         self._uses: OrderedDict[str, deque[float]] = OrderedDict()
+        """The times of each caller's newest uses, at most as many as are allowed. The newest caller is the last."""
 
     def acquire(self, caller: str) -> float:
-        """Count one use by `caller` if it is allowed; returns 0 if it was, else the seconds until it will be."""
+        """See `RateLimit.acquire`."""
         wait = self.peek(caller)
         if wait == 0:
             self._uses.setdefault(caller, deque(maxlen=self._most)).append(self._clock())
@@ -36,7 +36,7 @@ class RateLimiter:
         return wait
 
     def peek(self, caller: str) -> float:
-        """Return what `acquire` would, but count nothing."""
+        """See `RateLimit.peek`."""
         now = self._clock()
         self._forget_before(now - self._window)
         uses = self._uses.get(caller)

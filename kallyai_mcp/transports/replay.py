@@ -1,4 +1,4 @@
-"""Tells the server what `FirstAnswers` has answered for it, as if it had answered that itself."""
+"""Lets the server read the messages that `FirstAnswers` has answered, and drops the server's answers to them."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -10,13 +10,16 @@ from kallyai_mcp.transports.first_answers import FirstAnswers
 
 
 class Replay:
-    """The lines that the server reads, and what it writes with, as `run_on_lines` takes them.
+    """The lines of the client and a writer to it, for `run_on_lines`.
 
-    The answered lines come first. The server's answers to them are dropped, and only then it gets the lines after them,
-    so that nothing overtakes anything.
+    The answered lines come first. The next ones come only after the server has answered these, so that the answers stay
+    in order.
+
+    Args:
+        first: The first answers, which have stopped.
 
     Attributes:
-        unread: `TextWriter.unread`.
+        unread: See `TextWriter.unread`.
     """
 
     def __init__(self, first: FirstAnswers) -> None:
@@ -37,7 +40,7 @@ class Replay:
             yield line
 
     async def write(self, text: str) -> None:
-        """Write a message to the client, or drop it.
+        """Write a message to the client, unless it is the answer to a message that was answered before.
 
         Raises:
             ConnectionError: The other side is closed.
@@ -45,7 +48,7 @@ class Replay:
         if self._open_requests and "method" not in json.loads(text):
             self._open_requests -= 1
             if not self._open_requests:
-                self._is_done.set()  # before the client takes the rest: the server reads on even if it never does
+                self._is_done.set()  # set before the write, so that the server reads on even if the client does not
                 await self._writer.write_bytes(bytes(self._first.unsent))
             return
         await self._writer.write(text)

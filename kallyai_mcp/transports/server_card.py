@@ -1,6 +1,6 @@
-"""The server card (SEP-2127) and the AI catalog that names it: what a client can know of the server before it connects.
+"""The server card (SEP-2127) and the AI catalog with its URL, which clients read before they connect.
 
-Both are public, hold nothing of an account, and are made from `registry/server.json`.
+Both are public, have no data of an account, and are made from `registry/server.json`.
 """
 
 import json
@@ -30,11 +30,16 @@ _HEADERS: Final = {
     "Cache-Control": "public, max-age=3600",
     "Vary": "Host",
 }
-"""What "CORS Requirements" and "Caching" of the extension's discovery document ask for."""
+"""The headers that "CORS Requirements" and "Caching" of the extension's discovery document require."""
 
 
 def server_card_routes(policy: AccessPolicy, *, sse: bool) -> list[Route]:
-    """The routes of both documents; the policy says which token a client needs."""
+    """The routes of both documents.
+
+    Args:
+        policy: The access policy, which decides about the token that a client needs.
+        sse: Whether `/sse` is served.
+    """
 
     async def card(request: Request) -> Response:
         document = _card(base_url(request.scope, policy), _headers(policy), sse=sse)
@@ -62,7 +67,7 @@ def _card(url: str, headers: list[dict[str, Any]], *, sse: bool) -> dict[str, An
 
 
 def _headers(policy: AccessPolicy) -> list[dict[str, Any]]:
-    """The headers that a user must fill in; none where a client gets its token by itself (OAuth)."""
+    """The headers that a user must fill in; empty if clients get their token by OAuth, or need none."""
     if policy.verifier is None or policy.issuer is not None:
         return []
     about = "Bearer, a space, and the token of this server"

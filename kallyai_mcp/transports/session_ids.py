@@ -1,7 +1,7 @@
-"""The ids of sessions that `/mcp` gives to clients of protocol versions up to 2025-11-25. The server keeps no sessions.
+"""The session ids of clients at `/mcp` with protocol versions up to 2025-11-25. The server keeps no sessions.
 
-The id only names the client, so that a notification which cancels a request finds it (`server/cancellations.py`), and a
-load balancer can send both to one worker. Any worker takes any id, and an id opens nothing.
+An id only identifies a client, so that a notification can cancel its request (`server/cancellations.py`), and a load
+balancer can send both to one worker. Every worker accepts every id, and an id gives no access.
 """
 
 import secrets
@@ -12,19 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SessionIds:
-    """Names clients in the response to their first request, and answers 405 to GET: that stream would stay empty."""
+    """ASGI middleware that adds an id to the response to a client's first request.
+
+    It answers 405 to GET, because that stream would stay empty.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve a request."""
         if scope["method"] == "GET":
             text = "There is no stream to open here; results come in the response to their request."
             await PlainTextResponse(text, 405, headers={"Allow": "POST"})(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        # Only `initialize` has neither: the later requests of these versions have the version, too.
+        # Only `initialize` has neither header: later requests of these versions have the version.
         if "mcp-session-id" in headers or "mcp-protocol-version" in headers:
             await self._app(scope, receive, send)
             return

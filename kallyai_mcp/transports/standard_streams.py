@@ -1,6 +1,6 @@
 """The process's standard input and output, and its end by a signal.
 
-Imports only the standard library and `languages`.
+This module imports only the standard library and `languages`.
 """
 
 import os
@@ -16,14 +16,14 @@ from kallyai_mcp.languages import localized
 
 @contextmanager
 def take_stdio() -> Iterator[tuple[int, int] | None]:
-    """Take standard input and output for the protocol, until the end of the block.
+    """A context that takes standard input and output for the protocol.
 
-    Meanwhile descriptor 0 is at the end of its file, and descriptor 1 leads to stderr, so that whatever else the
-    process prints there is not taken for the protocol.
+    In the context, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr, so that
+    other output of the process does not reach the client.
 
     Yields:
-        The descriptors to read from and to write to; None if they are not pipes or sockets of a POSIX system, and then
-        nothing was changed.
+        The descriptors to read from and to write to; None if they are not pipes or sockets of a POSIX system. Then
+        nothing is changed.
     """
     if os.name != "posix" or not all(_is_pollable(descriptor) for descriptor in (0, 1)):
         yield None
@@ -39,8 +39,8 @@ def take_stdio() -> Iterator[tuple[int, int] | None]:
 def exit_on_signals() -> None:
     """Let SIGINT and SIGTERM end the process at once.
 
-    A thread that reads stdin can't be interrupted, so the event loop would wait until the client closes it. Nothing is
-    lost: each step of a call is in the ledger before it is taken.
+    A thread that reads stdin can't be interrupted, so the event loop would wait until the client closes stdin. No call
+    is lost, because each step of a call is written into the ledger before it is done.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_now)
@@ -71,7 +71,10 @@ def _is_open(descriptor: int) -> bool:
 
 @contextmanager
 def _redirected(descriptor: int, target: int) -> Iterator[int]:
-    """Redirect `descriptor` to `target`; yields a new descriptor for its old file, which no child process inherits."""
+    """A context in which `descriptor` is redirected to `target`.
+
+    Yields a new descriptor for the old file, which no child process inherits.
+    """
     import fcntl
 
     # 3 or higher: a client may have closed any of the three standard descriptors.

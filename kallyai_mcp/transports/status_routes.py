@@ -1,4 +1,4 @@
-"""`/health` and `/ready`, for load balancers. Anybody may ask, so a flood of requests must cost no more than one."""
+"""`/health` and `/ready` for load balancers. They are public, so many requests must cost no more than one."""
 
 import logging
 import time
@@ -12,17 +12,22 @@ from starlette.routing import Route
 _log = logging.getLogger(__name__)
 
 READY_TIMEOUT = 2.0
-"""Seconds that one readiness check may take."""
+"""The most seconds of one readiness check."""
 
 REMEMBER_SECONDS = 2.0
-"""How long a result is given to everybody who asks, before the checks run again."""
+"""How many seconds the results are kept before the checks run again."""
 
 Check = Callable[[], Awaitable[object]]
-"""A readiness check: raises an exception if what it checks is not ready."""
+"""A readiness check. It raises an exception if the part that it checks is not ready."""
 
 
 class Readiness:
-    """Runs readiness checks, given by name: one run at a time, whose result is remembered."""
+    """Runs readiness checks, one run at a time, and keeps their results for `REMEMBER_SECONDS`.
+
+    Args:
+        checks: The checks by name.
+        clock: Returns the time of a monotonic clock, in seconds.
+    """
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
@@ -32,7 +37,7 @@ class Readiness:
         self._fresh_until = 0.0
 
     async def results(self) -> Mapping[str, str]:
-        """`ok` or `unreachable` for each check."""
+        """`ok` or `unreachable` for each check, by name."""
         async with self._lock:
             if not self._results or self._clock() >= self._fresh_until:
                 self._results = await self._run_all()
@@ -58,7 +63,7 @@ class Readiness:
 
 
 def status_routes(readiness: Readiness) -> list[Route]:
-    """The routes of both paths."""
+    """The routes of `/health` and `/ready`."""
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive"})

@@ -16,8 +16,11 @@ from kallyai_mcp.transports.standard_streams import exit_on_signals, take_stdio
 async def serve_stdio(server: MCPServer[AppContext], first_answers: FirstAnswers | None = None) -> None:
     """Serve one client on stdin and stdout until it closes one of them, or until SIGINT or SIGTERM.
 
-    Only the protocol is written to stdout: until the end, whatever else the process prints there goes to stderr.
-    `first_answers` has answered the client until now.
+    Only the protocol is written to stdout. Other output of the process goes to stderr.
+
+    Args:
+        server: The MCP server.
+        first_answers: Has answered the client until now, if there is one.
     """
     exit_on_signals()
     try:

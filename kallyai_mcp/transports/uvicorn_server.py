@@ -18,16 +18,16 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from kallyai_mcp.transports.joined_writes import JoinedWrites
 
 HEADER_TIMEOUT = 10.0
-"""Seconds until a request's headers must have arrived, counted from the connection or the request's first byte."""
+"""The most seconds from the connection, or from the first byte of a request, to the end of the request's headers."""
 
 BODY_TIMEOUT = 10.0
-"""Seconds that the body of a request may take; it is 64 KiB at most."""
+"""The most seconds for the body of a request, which has at most 64 KiB."""
 
 KEEP_ALIVE_SECONDS = 75
-"""How long a connection may be idle between two requests; load balancers close theirs after 60 seconds."""
+"""How long a connection may be idle between two requests. Load balancers close theirs after 60 seconds."""
 
 WRITE_TIMEOUT = 60.0
-"""Seconds that a client may leave a response unread, once more of it waits than the system's buffers hold."""
+"""The most seconds for which a client may not read a response, after the system's buffers are full."""
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most bytes of a request's first line and headers."""
@@ -36,13 +36,13 @@ MAX_HEADERS = 100
 """The most headers of a request, trailers included."""
 
 MAX_PIPELINED = 16
-"""The most requests that a connection may have waiting for the response to an earlier one; clients hardly do that."""
+"""The most requests of a connection that wait for the response to an earlier one. Few clients send any."""
 
 SHUTDOWN_SECONDS = 1
-"""How long responses may still take when the server is told to stop."""
-
+"""How many seconds responses may still take when the server stops."""
 
 _MOST_FILES = 65_536
+"""The most open files that `allow_open_files` asks for."""
 
 
 class StartupError(Exception):
@@ -50,7 +50,7 @@ class StartupError(Exception):
 
 
 class _WatchedSend:
-    """An ASGI `send` that knows whether the response has started."""
+    """An ASGI `send` that notes whether the response has started."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -96,7 +96,7 @@ class BodyTimeout:
 
 
 class GracefulShutdown:
-    """ASGI middleware that ends a response, such as a stream, when the server stops, and answers 503 if none started.
+    """ASGI middleware for the stop of the server: it ends a response that has started, or answers 503.
 
     uvicorn cancels the task of a request only when the server stops, and would log that as an error of the app.
     """
@@ -120,12 +120,12 @@ class GracefulShutdown:
 
 
 def most_connections() -> int:
-    """How many connections clients may have open: the other half of the files is for calls, and for the ledger."""
+    """The most open connections of clients: half of the open files. The rest is for calls and for the ledger."""
     return _open_files() // 2
 
 
 def allow_open_files() -> None:
-    """Let this process open as many files as the system allows it: many systems start with 1,024 or 256."""
+    """Raise this process's limit of open files as far as the system allows. On many systems it is 1,024 or 256."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -133,7 +133,7 @@ def allow_open_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
     if wanted > _open_files():
-        with contextlib.suppress(OSError, ValueError):  # macOS allows less than it says
+        with contextlib.suppress(OSError, ValueError):  # macOS may allow less than its limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
@@ -147,11 +147,11 @@ def _open_files() -> int:
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's HTTP protocol, with limits for what one connection may take.
+    """uvicorn's HTTP protocol with limits for each connection.
 
-    It closes a connection whose headers take longer than `HEADER_TIMEOUT` or are too long, that sends many requests
-    before it has read the responses, or that does not read a response. h11 has limits for requests of its own;
-    httptools, which calls the methods `on_…`, has none.
+    It closes a connection if the headers of a request take longer than `HEADER_TIMEOUT` or are too long, if too many
+    requests wait for a response, or if the client does not read a response. The methods `on_…` are called only by
+    httptools, which has no limits for requests; h11 has its own.
 
     For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
@@ -168,12 +168,12 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             transport.abort()
             return
         with contextlib.suppress(OSError):  # a Unix socket has no such option
-            # asyncio sets it for listeners that it has made itself; uvicorn's workers share one that it has not.
+            # asyncio sets this only for its own listeners, and uvicorn's workers share another one.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`; the timeout ends when all headers are there, and starts again after the response."""
+        """Parse `data`. The timeout stops at the end of the headers, and starts again after the response."""
         self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
@@ -184,14 +184,14 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self._stop_timer()
 
     def on_message_begin(self) -> None:
-        """Begin a request; raises an error, which uvicorn answers with 400, if too many wait."""
+        """Begin a request. If too many wait, raise an error, which uvicorn answers with 400."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for an earlier response")
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Strip the blanks after a header's value (RFC 9110, section 5.5), which httptools keeps; h11 doesn't."""
+        """Strip the blanks after the value of a header (RFC 9110, section 5.5), which httptools keeps."""
         if len(self.headers) >= MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
         super().on_header(name, value.rstrip(b" \t"))
@@ -202,12 +202,12 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
-        """The system's buffers are full: wait for the client, but not for ever."""
+        """Called when the system's buffers are full: start the timeout of the response."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Called when the client reads again: stop the timeout of the response."""
         self._stop_write_timer()
         super().resume_writing()
 
@@ -233,7 +233,7 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that it reports when it serves, and that SIGINT and SIGTERM raise nothing once it has stopped."""
+    """uvicorn's server with two changes: it calls `ready`, and raises no SIGINT or SIGTERM again after its end."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -242,7 +242,7 @@ class _Server(uvicorn.Server):
         self.startup_failed = False
 
     async def serve_on(self, listeners: list[socket.socket]) -> None:
-        """Serve until `should_exit`. A canceled task does not end it, so that it always stops in order."""
+        """Serve until `should_exit` is set. Cancellation is ignored, so that the server always stops in order."""
         try:
             with anyio.CancelScope(shield=True):
                 await self.serve(listeners)
@@ -277,13 +277,13 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
 
     Args:
         app: The ASGI app.
-        host: The address or name to listen on; for a name, all of its addresses on this machine.
+        host: The address or name to listen on. For a name, all its addresses on this machine are used.
         port: The port; 0 for any free one.
         ready: Called with the base URL when the server accepts requests.
 
     Raises:
-        OSError: The server can't listen on that address.
-        StartupError: The app's startup failed; the log has the reason.
+        OSError: The server can't listen on this address.
+        StartupError: The app's startup failed. The log has the reason.
     """
     listeners = await _listen(host, port)
     config = uvicorn.Config(
@@ -310,22 +310,22 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:
-    """Listeners on every address of `host`: browsers try both addresses of "localhost", some clients only one."""
+    """Listeners on every address of `host`. Browsers try both addresses of "localhost", but some clients only one."""
     listeners: list[socket.socket] = []
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for family, address in dict.fromkeys((family, address[:2]) for family, _, _, _, address in found):
         try:
-            # The others get the port of the first one, which may have been any free one.
+            # All listeners get the port of the first one, which may be any free port.
             own_port = listeners[0].getsockname()[1] if listeners else address[1]
             listener = socket.create_server((address[0], own_port), family=family, backlog=2048)
         except OSError as error:
             if listeners and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                continue  # a machine without IPv6 has a name for its address all the same
+                continue  # "localhost" also has an IPv6 address on a machine without IPv6
             for opened in listeners:
                 opened.close()
             raise
-        # Connections inherit it. asyncio does not set it for a listener made by create_server, and without it a
-        # response in two parts waits 40 ms until the client acknowledges the first one.
+        # Connections inherit this option, which asyncio does not set for this kind of listener. Without it, the second
+        # part of a response waits 40 ms until the client has acknowledged the first one.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listeners.append(listener)
     return listeners
