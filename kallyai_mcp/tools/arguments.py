@@ -204,7 +204,7 @@ _OF_MAKE_CALL = frozenset({"not_before", "retries", "redial", "session_id"})
 
 def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have. They are not ignored, because the user may mean them."""
-    has = "unknown" if known else "unknown_takes_none"
+    without_hint = "unknown" if known else "unknown_takes_none"
     unknown = [name for name in given if name not in known]
     for name in unknown[:MAX_NAMED]:
         word = _shortened(name, 40)
@@ -215,7 +215,8 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
         elif "additional_instructions" in known and word not in _OF_MAKE_CALL:
             kind = "unknown_wish"
         else:
-            kind, has = has, "unknown_again"  # only the first of these lists the arguments that the tool takes
+            kind = without_hint
+            without_hint = "unknown_again"  # only the first problem lists the arguments that the tool takes
         context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
         yield Problem(word or '""', kind, context=context)
     # The others are only counted: looking for similar names of thousands of arguments would take seconds.

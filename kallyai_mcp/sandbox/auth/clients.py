@@ -21,7 +21,7 @@ _CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,
 
 
 @dataclass(frozen=True)
-class Client:
+class OAuthClient:
     """An OAuth client and its redirect URIs."""
 
     id: str
@@ -35,19 +35,19 @@ class Client:
         return uri in self.redirect_uris or (self.any_loopback and _matches(_LOOPBACK, uri))
 
 
-CLIENTS: dict[str, Client] = {
+CLIENTS: dict[str, OAuthClient] = {
     client.id: client
     for client in (
-        Client("sandbox-client", "sandbox-secret", "Sandbox Client",
-               frozenset({"https://client.example/oauth/callback"}), any_loopback=True),
-        Client("sandbox-partner", "partner-secret", "Sandbox Partner",
-               frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
+        OAuthClient("sandbox-client", "sandbox-secret", "Sandbox Client",
+                    frozenset({"https://client.example/oauth/callback"}), any_loopback=True),
+        OAuthClient("sandbox-partner", "partner-secret", "Sandbox Partner",
+                    frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
     )
 }  # fmt: skip
 """The clients of the table above, by id."""
 
 
-def authenticate(client_id: str, client_secret: str) -> Client | None:
+def authenticate(client_id: str, client_secret: str) -> OAuthClient | None:
     """Return the client with this id and secret, or None. Takes the same time for a wrong secret and an unknown id."""
     client = CLIENTS.get(client_id)
     expected = digest(client.secret) if client else bytes(32)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kallyai_mcp.sandbox.auth import authorization_codes, token_families
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
-from kallyai_mcp.sandbox.auth.clients import Client, authenticate
+from kallyai_mcp.sandbox.auth.clients import OAuthClient, authenticate
 from kallyai_mcp.sandbox.auth.responses import auth_error, documented_errors, no_store
 from kallyai_mcp.sandbox.auth.token_families import GrantRefusedError
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, token_response
@@ -27,7 +27,7 @@ async def _no_field_twice(request: Request) -> None:
         raise auth_error(400, "invalid_request", "A parameter is given twice")
 
 
-def _client(request: Request, client_id: FormField = None, client_secret: FormField = None) -> Client:
+def _client(request: Request, client_id: FormField = None, client_secret: FormField = None) -> OAuthClient:
     """Authenticate the client by its credentials in the form or in HTTP Basic (RFC 6749, section 2.3.1)."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -62,7 +62,7 @@ def _basic(encoded: str) -> tuple[str, str]:
 )
 def gpt_token(
     sandbox: SandboxDep,
-    client: Annotated[Client, Depends(_client)],
+    client: Annotated[OAuthClient, Depends(_client)],
     grant_type: Annotated[str | None, Form(description="`authorization_code` or `refresh_token`.")] = None,
     code: FormField = None,
     redirect_uri: FormField = None,
