@@ -1,7 +1,7 @@
 """Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of the reference).
 
-Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place, and
-an optional field of a wrong type becomes None, so that the rest of the response is usable. The functions at the top of
+Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place. An
+optional field of a wrong type becomes None, so that the rest of the response is usable. The functions at the top of
 this file and the `mode="before"` validators do that.
 """
 

@@ -28,8 +28,8 @@ _PAUSE = 0.025
 class FileStore:
     """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
 
-    Each origin has its own file, which contains the origin, so that the tokens of the sandbox are never sent to the
-    live service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600. The first
+    Each origin has its own file, which contains the origin. So the tokens of the sandbox are never sent to the live
+    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600. The first
     `save` creates `home` with its parents.
 
     Every method but `describe` raises `TokenStoreError` when the file can't be opened, written, or deleted. Then the

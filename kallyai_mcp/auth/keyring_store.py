@@ -28,7 +28,7 @@ class KeyringStore:
     """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
 
     Each backend raises exceptions of its own libraries. Every exception, such as that of a locked keyring, becomes a
-    `TokenStoreError` with the name of its class, but without its message, which may have a token.
+    `TokenStoreError` with the name of its class. Its message is left out, because it may have a token.
 
     Args:
         api_url: The URL of the API.
@@ -72,8 +72,8 @@ class KeyringStore:
         if self._part_size is None or len(text) <= self._part_size:
             self._set(self._origin, text)
         else:
-            # The parts have new names and are written first, so that the old tokens are complete until the entry with
-            # the names of the parts is written.
+            # The parts have new names and are written first. So the old tokens are complete until the entry with the
+            # names of the parts is written.
             name = secrets.token_hex(4)
             pieces = [text[at : at + self._part_size] for at in range(0, len(text), self._part_size)]
             for number, piece in enumerate(pieces):

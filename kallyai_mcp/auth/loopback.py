@@ -91,8 +91,8 @@ class LoopbackSignIn:
         """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
 
         Raises:
-            NotSignedInError: The page sent an error, for example because the user canceled (code `sign_in_refused`,
-                with the error as `reason`), or the browser did not come back in time (code `sign_in_timed_out`).
+            NotSignedInError: The page sent an error (code `sign_in_refused`, with the error as `reason`), for example
+                because the user canceled. Or the browser did not come back in time (code `sign_in_timed_out`).
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()

@@ -79,8 +79,8 @@ def read_appointment(ics: str) -> Appointment | None:
         The first event that is neither canceled nor tentative; None when there is none.
 
     Raises:
-        UnreadableResponseError: The text is not a calendar file, an event has no start that can be read, or events
-            have different starts (code `several_events`), so that any of them may be the appointment.
+        UnreadableResponseError: The text is not a calendar file, or an event has no start that can be read. The code
+            is `several_events` if events have different starts, so that any of them may be the appointment.
     """
     from icalendar import Calendar as CalendarFile  # imported late: its import takes longer than that of all tools
 

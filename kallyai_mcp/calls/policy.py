@@ -164,8 +164,8 @@ def risk_flags(
     """The reasons to ask the user before a call that is placed `now`.
 
     With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the ordinary hours in any
-    of them. It does not apply to a number whose zones differ so much that no hour is ordinary in all of them, such as
-    a toll-free number of North America, nor to one without a known zone: its zones do not show where the phone is.
+    of them. It does not apply if the zones don't show where the phone is: there is no known zone, or they differ so
+    much that no hour is ordinary in all of them. An example is a toll-free number of North America.
 
     Args:
         submission: The call.

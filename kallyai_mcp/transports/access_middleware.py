@@ -27,8 +27,13 @@ _PUBLIC_PATHS = frozenset({CARD_PATH, CATALOG_PATH})
 class AccessMiddleware:
     """Refuses requests that the policy does not allow.
 
-    It answers 421 for another host, 403 for another origin, 401 without a valid bearer token, 503 if the token can't be
-    checked now, and 429 after too many requests, open streams, or invalid tokens from one address.
+    The answers:
+
+    * 421: the `Host` is another one.
+    * 403: the `Origin` is another one.
+    * 401: there is no valid bearer token.
+    * 503: the token can't be checked now.
+    * 429: too many requests or open streams of one caller, or too many invalid tokens from one address.
 
     It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read it.
 

@@ -1,7 +1,7 @@
 """The ASGI app: `/mcp` (Streamable HTTP), the older `/sse` with `/messages/`, `/health`, and `/ready`.
 
 `/mcp` keeps no sessions, so any worker can answer any request. A session of `/sse` is its connection and belongs to one
-worker, so a load balancer must send all requests of a client to one worker. Workers that share a port can't be
+worker. So a load balancer must send all requests of a client to one worker. Workers that share a port can't be
 addressed separately, so they don't serve `/sse`.
 """
 
@@ -24,11 +24,11 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.client_address import ClientAddress
+from kallyai_mcp.transports.interruptions import BodyTimeout, GracefulShutdown
 from kallyai_mcp.transports.protected_resource import metadata_routes
 from kallyai_mcp.transports.server_card import server_card_routes
 from kallyai_mcp.transports.session_ids import SessionIds
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
-from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
 
 MAX_BODY_BYTES = 64 * 1024
 """The most bytes of a request's body. A request that places a call is far shorter."""

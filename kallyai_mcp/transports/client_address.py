@@ -16,7 +16,7 @@ UNKNOWN = "unknown"
 class ClientAddress:
     """ASGI middleware that uses `X-Forwarded-For` and `X-Forwarded-Proto` only from trusted proxies.
 
-    Without `--no-proxy-headers`, uvicorn's own command line uses them from 127.0.0.1, so a client of a tunnel on this
+    Without `--no-proxy-headers`, uvicorn's own command line uses them from 127.0.0.1. So a client of a tunnel on this
     machine could have a new address for each request. When uvicorn has replaced an address, the real one is lost, and
     all such clients count as one.
 

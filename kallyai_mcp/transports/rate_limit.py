@@ -1,7 +1,7 @@
 """A limit on how often each caller may do something, counted in this process.
 
-Behind a load balancer, each process counts separately. The `limits` library would use a thread for every count and take
-a quarter of a second to import, which a moving window in one process does not need.
+Behind a load balancer, each process counts separately. A moving window in one process does not need the `limits`
+library, which uses a thread for every count and takes a quarter of a second to import.
 """
 
 import time

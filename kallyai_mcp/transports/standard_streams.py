@@ -18,8 +18,8 @@ from kallyai_mcp.languages import localized
 def take_stdio() -> Iterator[tuple[int, int] | None]:
     """A context that takes standard input and output for the protocol.
 
-    In the context, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr, so that
-    other output of the process does not reach the client.
+    In the context, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr. So other
+    output of the process does not reach the client.
 
     Yields:
         The descriptors to read from and to write to; None if they are not pipes or sockets of a POSIX system. Then

@@ -1,4 +1,4 @@
-"""The web server, uvicorn, with timeouts for slow clients and an orderly shutdown."""
+"""The web server, uvicorn, with timeouts for slow clients, and limits for each connection."""
 
 import asyncio
 import contextlib
@@ -11,17 +11,13 @@ from typing import Any
 
 import anyio
 import uvicorn
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kallyai_mcp.transports.joined_writes import JoinedWrites
 
 HEADER_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of the request's headers."""
-
-BODY_TIMEOUT = 10.0
-"""The most seconds for the body of a request, which has at most 64 KiB."""
 
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may be idle between two requests. Load balancers close theirs after 60 seconds."""
@@ -47,76 +43,6 @@ _MOST_FILES = 65_536
 
 class StartupError(Exception):
     """The app's startup (the ASGI lifespan) failed."""
-
-
-class _WatchedSend:
-    """An ASGI `send` that notes whether the response has started."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
-
-
-class BodyTimeout:
-    """ASGI middleware that answers 408 if the body of a request takes longer than `BODY_TIMEOUT`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        complete = False
-        deadline: float | None = None
-        watched = _WatchedSend(send)
-
-        async def receive_in_time() -> Message:
-            nonlocal complete, deadline
-            if complete:
-                return await receive()
-            deadline = deadline or asyncio.get_running_loop().time() + BODY_TIMEOUT
-            async with asyncio.timeout_at(deadline):  # anyio's costs 2 % of a request
-                message = await receive()
-            complete = not message.get("more_body", False)
-            return message
-
-        try:
-            await self._app(scope, receive_in_time, watched)
-        except TimeoutError:
-            if complete or watched.started:
-                raise
-            response = PlainTextResponse("The request did not arrive in time", 408, headers={"Connection": "close"})
-            await response(scope, receive, send)
-
-
-class GracefulShutdown:
-    """ASGI middleware for the stop of the server: it ends a response that has started, or answers 503.
-
-    uvicorn cancels the task of a request only when the server stops, and would log that as an error of the app.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        watched = _WatchedSend(send)
-        try:
-            await self._app(scope, receive, watched)
-        except asyncio.CancelledError:
-            if watched.started:
-                await send({"type": "http.response.body"})
-            else:
-                await PlainTextResponse("The server stops", 503)(scope, receive, send)
 
 
 def most_connections() -> int:
@@ -149,9 +75,9 @@ def _open_files() -> int:
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
     """uvicorn's HTTP protocol with limits for each connection.
 
-    It closes a connection if the headers of a request take longer than `HEADER_TIMEOUT` or are too long, if too many
-    requests wait for a response, or if the client does not read a response. The methods `on_…` are called only by
-    httptools, which has no limits for requests; h11 has its own.
+    It closes a connection if the headers of a request take longer than `HEADER_TIMEOUT` or are too long. It also
+    closes one with too many requests that wait for a response, or whose client does not read a response. Only
+    httptools, which has no limits for requests, calls the methods `on_…`. h11 has its own limits.
 
     For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """

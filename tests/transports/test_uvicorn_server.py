@@ -21,8 +21,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.server import ServerState
 
-from kallyai_mcp.transports import uvicorn_server
-from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
+from kallyai_mcp.transports import interruptions, uvicorn_server
+from kallyai_mcp.transports.interruptions import BodyTimeout
+from kallyai_mcp.transports.uvicorn_server import StartupError
 from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, connected_agent, running_app, running_server
 
@@ -75,7 +76,7 @@ async def test_a_second_request_without_complete_headers_is_closed_too(
 async def test_an_incomplete_body_is_answered_with_408(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr(interruptions, "BODY_TIMEOUT", 0.2)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     async with (
         running_server(sandbox.settings()) as url,
@@ -90,7 +91,7 @@ async def test_an_incomplete_body_is_answered_with_408(
 async def test_an_open_stream_outlives_the_timeouts_of_requests(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(interruptions, "BODY_TIMEOUT", 0.05)
     monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.05)
     async with running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):

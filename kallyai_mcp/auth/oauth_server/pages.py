@@ -150,8 +150,8 @@ class Pages:
     def _forward(self, request: Request, heading: str, url: str, note: str = "") -> Response:
         """A redirect; for a browser, a page that opens `url` by itself, with a link in case that does not work.
 
-        A browser gets no redirect, because Chromium applies the form-action policy of a page to all redirects after its
-        form, and we can't know those of KallyAI or the client. Browsers are known by their Fetch Metadata headers.
+        A browser gets no redirect. Chromium applies the form-action policy of a page to all redirects after its form,
+        and we can't know those of KallyAI or the client. Browsers are known by their Fetch Metadata headers.
         """
         lang, t = _language(request)
         if "Sec-Fetch-Mode" not in request.headers:

@@ -1,7 +1,7 @@
 """Sealing: encrypts and authenticates data that a client or a browser keeps, so that we need not store it.
 
 A sealed text is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has its own keys,
-derived with HKDF (RFC 5869), so that a text that was sealed for one purpose can't be opened for another.
+derived with HKDF (RFC 5869). So a text that was sealed for one purpose can't be opened for another.
 """
 
 import base64

@@ -87,9 +87,14 @@ class Subscribed(Result, defer_build=True):
 def webhook_methods() -> list[MethodBinding]:
     """events/subscribe and events/unsubscribe.
 
-    They raise `MCPError`: -32602 for a URL or a secret that can't be used, -32023 for an unknown event type or
-    subscription, -32024 for a client without a bearer token, -32025 for too many subscriptions, -32027 for a URL that
-    does not answer the challenge, -32603 when the ledger can't be used.
+    They raise `MCPError` with these codes:
+
+    * -32602: the URL or the secret can't be used.
+    * -32023: there is no such event type, or no such subscription.
+    * -32024: the client has no bearer token.
+    * -32025: the account has too many subscriptions.
+    * -32027: the URL does not answer the challenge.
+    * -32603: the ledger can't be used.
     """
     versions = frozenset(MODERN_PROTOCOL_VERSIONS)
     return [
