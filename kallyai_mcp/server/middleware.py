@@ -58,9 +58,10 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
 
 
 def _by_method(stack: Sequence[tuple[_Middleware, AbstractSet[str] | None]]) -> ServerMiddleware[Any]:
-    """A middleware of several: of these, a message passes only those that have something to do with its method.
+    """One middleware for a stack: a message passes only those in the stack that act on its method.
 
-    They are given outermost first, each with the methods that it acts on; None for all.
+    Args:
+        stack: The middleware, the outermost first, each with the methods that it acts on (None for all).
     """
 
     def acting_on(method: str) -> list[_Middleware]:

@@ -256,9 +256,9 @@ def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
 def _offset_when_sent(
     record: CallRecord, service_time: ServiceTime, since_sent: Callable[[], float] | None
 ) -> float | None:
-    """How far the service's clock was ahead of the ledger's when the request left; None when it is not known.
+    """How many seconds the service's clock was ahead of the ledger's when the request left; None when unknown.
 
-    What is known now says nothing of then when another process sent it: the clock may have been set since.
+    It is unknown if another process sent the request: the ledger's clock may have been set since then.
     """
     if since_sent is None or record.sent_at is None:
         return None
