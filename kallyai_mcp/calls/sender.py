@@ -108,6 +108,10 @@ class CallSender:
             pause = answer.retry_after if answer.retry_after is not None else next(pauses)
             again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
             if not again or pause > self._timing.longest_pause:
+                # A limit may be that of a service behind KallyAI, which had placed the call by then.
+                is_limit = isinstance(answer, RateLimitedError)
+                if is_limit and await self._settler.take_listed(self._record, self._since_sent):
+                    return
                 await self._settler.finish(self._record, CallState.REFUSED, error=answer)
                 return
             await self._clock.sleep(pause)

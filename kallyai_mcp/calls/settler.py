@@ -125,6 +125,19 @@ class CallSettler:
             await self.finish(record, CallState.UNKNOWN, error=lost)
             return
 
+    async def take_listed(self, record: CallRecord, left: Stopwatch | None) -> bool:
+        """Run a refused record to its end if KallyAI lists its call all the same; `left` began when the request left.
+
+        Returns:
+            False when KallyAI lists no such call, or can't be asked within seconds.
+        """
+        record, call = await self.mark_response_lost(record, left), None
+        with suppress(KallyAIError), self._clock.move_on_after(self._timing.calendar):
+            call = await self._find(record)
+        if call is not None:
+            await self._take(record, call)
+        return call is not None
+
     async def take_answer(self, record: CallRecord, call: Call, left: Stopwatch | None) -> bool:
         """Run a record to its end, whose own request the service answered with `call`; `left` began when it left.
 

@@ -251,6 +251,23 @@ async def test_a_rate_limit_that_lasts_too_long_is_told(place: str, clock: Manua
     assert record.error.retry_after == 120
 
 
+async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(place: str, clock: ManualClock) -> None:
+    service = Service(clock, headers={"Retry-After": "120"})
+
+    async def place_and_refuse() -> tuple[int, Json]:
+        service.calls = [shown(at=clock.now())]
+        return 429, {"error": {"code": "rate_limited"}}
+
+    service.replies = [place_and_refuse]
+    async with world(service, place) as here:
+        record = await here.call()
+        again = await here.call()
+
+    assert (record.state, record.call_id) == (CallState.ENDED, "c-1")
+    assert again.tracking_id == record.tracking_id
+    assert len(service.keys) == 1
+
+
 async def test_a_lost_call_is_found_in_the_list_and_nothing_is_sent_again(place: str, clock: ManualClock) -> None:
     service = Service(clock, [LOST], [shown("c-other", respondent_phone="+12025550100"), shown()])
     async with world(service, place) as here:
