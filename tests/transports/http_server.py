@@ -68,7 +68,7 @@ class RunningSandbox:
 
     def end_calls(self) -> None:
         """Let the time pass that the calls in progress take."""
-        self.clock.advance(minutes=10)
+        self.clock.advance(seconds=100)
 
     async def calls(self) -> list[dict[str, Any]]:
         """All calls that were placed, as the sandbox has them."""
