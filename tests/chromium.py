@@ -19,9 +19,8 @@ from tests.shared_process import shared_process
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first one has no windows
-CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)
-NO_CHROMIUM = "there is no chromium on this machine (Debian: apt-get install chromium-headless-shell)"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NO_CHROMIUM = "there is no chromium on this machine (Debian: apt-get install chromium)"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
