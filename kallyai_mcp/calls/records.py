@@ -203,7 +203,8 @@ class CallRecord:
         created_at = self.call.created_at if self.call is not None else None
         if created_at is None or self.sent_at is None or self.clock_offset is None:
             return False
-        return created_at < self.sent_at + timedelta(seconds=self.clock_offset) - EARLY
+        # By both clocks: the service's may be set during the call, as a sandbox's may.
+        return created_at < self.sent_at + timedelta(seconds=min(0.0, self.clock_offset)) - EARLY
 
     def elapsed(self, now: datetime) -> float:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
