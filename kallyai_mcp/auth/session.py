@@ -1,5 +1,6 @@
 """The session: the API client's token source. It renews tokens only once for all tasks and processes."""
 
+import asyncio
 import logging
 import math
 import time
@@ -71,7 +72,9 @@ class Session:
         self._clock = clock
         self._change_file = ChangeFile(lock_path.with_suffix(".changed"))
         self._renewal_lock = anyio.Lock()
-        self._is_reading = False  # so that a keyring that hangs takes one thread, and not one for each request
+        self._last_read: asyncio.Task[Tokens | None] | None = None
+        """It goes on in its thread when it is given up: a keyring that hangs takes only one thread."""
+        self._last_read_until = -math.inf
         self._store_lock = anyio.Lock()  # so that a slow read does not bring back what a write has replaced
         self._stored: Tokens | None = None
         """The tokens in the store when it was last read or written."""
@@ -235,10 +238,11 @@ class Session:
         try:
             with anyio.fail_after(READ_SECONDS):
                 async with self._store_lock:
-                    if self._is_reading:
-                        raise TimeoutError  # noqa: TRY301 - the same error as after the wait
+                    if self._last_read is not None and not self._last_read.done():
+                        with anyio.fail_after(self._last_read_until - anyio.current_time()):
+                            await asyncio.wait([self._last_read])
                     seen = self._change_file.read()
-                    stored = await to_thread.run_sync(self._load, abandon_on_cancel=True)
+                    stored = await asyncio.shield(self._start_read())
                     if stored != self._stored:
                         self._tokens = self._stored = stored
                     self._seen_change = seen
@@ -249,12 +253,11 @@ class Session:
                 "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
             ) from None
 
-    def _load(self) -> Tokens | None:
-        self._is_reading = True
-        try:
-            return self._store.load()
-        finally:
-            self._is_reading = False  # in the thread, which goes on after a time-out
+    def _start_read(self) -> asyncio.Task[Tokens | None]:
+        self._last_read = asyncio.create_task(to_thread.run_sync(self._store.load, abandon_on_cancel=True))
+        self._last_read.add_done_callback(lambda read: read.cancelled() or read.exception())  # or asyncio would log it
+        self._last_read_until = anyio.current_time() + READ_SECONDS
+        return self._last_read
 
     async def _save(self, tokens: Tokens) -> None:
         with anyio.CancelScope(shield=True):

@@ -88,6 +88,28 @@ async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
                 await anyio.lowlevel.checkpoint()
 
 
+async def test_a_read_that_a_caller_gave_up_is_waited_for(make_session: MakeSession, store: FileStore) -> None:
+    unlocked = threading.Event()
+
+    class LockedStore:
+        def load(self) -> Tokens | None:
+            unlocked.wait()
+            return store.load()
+
+    async def ask() -> None:
+        assert await session.access_token() == "access-0"
+
+    store.save(tokens())
+    session = make_session(store=LockedStore())
+    with anyio.move_on_after(0.01):
+        await session.access_token()
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            unlocked.set()
+
+
 async def test_twenty_tasks_renew_once_and_all_get_the_new_token(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:

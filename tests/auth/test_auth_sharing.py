@@ -81,6 +81,7 @@ async def test_a_caller_can_be_cancelled_while_it_waits_for_another_process(
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()
+    assert await session.current() is not None  # then it waits only for the lock
     with FileLock(tmp_path / "home" / "renew.lock"), anyio.move_on_after(0.01) as scope:
         await session.access_token()
     assert scope.cancelled_caught
@@ -135,6 +136,7 @@ async def test_signing_out_ends_a_renewal_that_waits(
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()
+    assert await session.current() is not None  # then it waits only for the lock
 
     async def ask() -> None:
         with pytest.raises(NotSignedInError, match="Signed out"):
