@@ -148,7 +148,7 @@ CALL_OF_NOTHING = b'{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params
         (CALL_OF_NOTHING % (b"2", b'{"name": "get_call", "arguments": {"call_id": "%s"}}' % HALF), 2, -32700),
         (CALL_OF_NOTHING % (b'"%s"' % HALF, b"{}"), "caf\ud83d", -32700),
         (b'{"jsonrpc": "2.0", "id": 2,\n', None, -32700),
-        (CALL_OF_NOTHING % (b"2", b'{"name": %s1%s}' % (b"[" * 3000, b"]" * 3000)), None, -32700),
+        (CALL_OF_NOTHING % (b"2", b'{"name": %s1%s}' % (b"[" * 100_000, b"]" * 100_000)), None, -32700),
         (CALL_OF_NOTHING % (b"2", b"[1]"), 2, -32600),
         (CALL_OF_NOTHING % (b"2.5", b'{"name": "list_calls"}'), None, -32600),
         (CALL_OF_NOTHING % (b"null", b'{"name": "list_calls"}'), None, -32600),
