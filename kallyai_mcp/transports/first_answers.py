@@ -48,11 +48,7 @@ _INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
 class FirstAnswers:
-    """Answers on a pair of descriptors, which are pipes or sockets, from `start` to `stop`.
-
-    Args:
-        stdin: The descriptor to read from.
-        stdout: The descriptor to write to.
+    """Answers on two descriptors, each a pipe or a socket, from `start` to `stop`.
 
     Attributes:
         answered: The lines that were answered, in order, without those that don't change the state of the connection.
@@ -88,11 +84,7 @@ class FirstAnswers:
         os.close(self._stop)
 
     def _answer(self, seconds: float = math.inf) -> bool:
-        """Answer for `seconds`.
-
-        Returns:
-            Whether to go on: False when the client has disconnected, or the server must answer.
-        """
+        """Answer for `seconds`; returns False when the client has disconnected, or the server must answer."""
         self._until = time.monotonic() + seconds
         try:
             while self._until > time.monotonic():
@@ -195,10 +187,7 @@ def _refuse(text: str) -> None:
 
 
 def _fits(value: object, shape: Mapping[str, Any] | type | None) -> bool:
-    """Whether a value has only keys and types of a shape.
-
-    A shape is a mapping of keys to shapes (`*` for any key), a type, or None for any value.
-    """
+    """Whether a value fits a shape: a mapping of keys to shapes (`*` for any key), a type, or None for any value."""
     if shape is None:
         return True
     if not isinstance(shape, Mapping):
