@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -34,6 +35,27 @@ def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -
 
     database.after_write = after_write
     return database
+
+
+@asynccontextmanager
+async def connecting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A TLS server that calls `meanwhile` before the handshake; yields its URL, and what it received after that."""
+    certificate = Certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate.path, certificate.key_path)
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        meanwhile()
+        await writer.start_tls(tls)
+        received.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
 
 
 def end_of(record: CallRecord) -> tuple[CallState, str | None]:
@@ -196,22 +218,11 @@ async def test_a_process_that_has_ended_reserves_nothing_that_no_other_would_fin
 async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connected(
     place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate = Certificate(tmp_path, "localhost")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate.path, certificate.key_path)
-    received: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        clock.suspend(1000)
-        await writer.start_tls(tls)
-        received.append(await reader.read(100))
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with world(Service(clock), place, url=url) as here:
-            record = await here.call()
+    async with (
+        connecting(tmp_path, monkeypatch, lambda: clock.suspend(1000)) as (url, received),
+        world(Service(clock), place, url=url) as here,
+    ):
+        record = await here.call()
 
     assert end_of(record) == (CallState.REFUSED, "too_late")
     assert received == [b""]
@@ -223,22 +234,14 @@ async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connec
 async def test_no_request_leaves_after_the_sign_in_changed_while_it_connected(
     place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: str | None, code: str
 ) -> None:
-    certificate = Certificate(tmp_path, "localhost")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate.path, certificate.key_path)
-    received: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def change_sign_in() -> None:
         here.session.name = signed_in
-        await writer.start_tls(tls)
-        received.append(await reader.read(100))
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with world(Service(clock), place, url=url) as here:
-            record = await here.call()
+    async with (
+        connecting(tmp_path, monkeypatch, change_sign_in) as (url, received),
+        world(Service(clock), place, url=url) as here,
+    ):
+        record = await here.call()
 
     assert end_of(record) == (CallState.REFUSED, code)
     assert received == [b""]
