@@ -455,7 +455,7 @@ async def test_on_a_full_disk_nothing_is_reserved_and_the_outcome_is_written_whe
 
 
 READ_ONLY = """
-import asyncio, os, sys, time
+import asyncio, glob, os, sys, time
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from tests.calls.ledgers import opened
 from tests.calls.samples import another
@@ -472,16 +472,17 @@ async def main(path, number):
                 print("done")
 
 folder, folder_mode, file_mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-os.chmod(folder, 0o777)
-asyncio.run(main(folder + "/other.db", 1))  # loads all modules while they can be read
+home, path = folder + "/home", folder + "/home/ledger.db"
+asyncio.run(main(path, 1))  # reads all that the other user may not be allowed to read: modules and SQL
 if os.geteuid() == 0:  # which no mode holds off
+    for name in (folder, *glob.glob(folder + "/**", recursive=True)):
+        os.chown(name, 65534, 65534)
     os.setegid(65534)
     os.seteuid(65534)
-home, path = folder + "/home", folder + "/home/ledger.db"
-asyncio.run(main(path, 1))
+asyncio.run(main(path, 2))
 os.chmod(path, file_mode)
 os.chmod(home, folder_mode)
-asyncio.run(main(path, 2))
+asyncio.run(main(path, 3))
 """
 
 
