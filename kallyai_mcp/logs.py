@@ -5,13 +5,15 @@ message may quote arguments, names, or a transcript. The debug logs of libraries
 of people can't be recognized, so this program never logs them.
 """
 
+import json
 import logging
 import re
 import sys
-import time
 import uuid
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
@@ -174,24 +176,34 @@ def _log_failure(ctx: "ServerRequestContext[Any, Any]", request: _Request, code:
     _log.info("%s failed: %s", tool or ctx.method, code, extra=fields)
 
 
-def _redacted(record: logging.LogRecord) -> logging.LogRecord:
-    """A new record with only what may be logged, because formatters write everything that a record has.
+class _Formatter(logging.Formatter):
+    """A line of text, or one JSON object. Nothing of a record is written but what is named here.
 
-    Returns:
-        A record with the redacted message on one line. It has `correlation_id`, `api_correlation_id`, `code`, and
-        `tool` if they are known, and in `exception` the types and tracebacks of an exception and its causes.
+    The object has `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what is known of `correlation_id`,
+    `api_correlation_id`, `code`, `tool`, and `exception`.
     """
-    ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
-    fields: dict[str, Any] = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
-    fields |= {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
-    if record.exc_info and record.exc_info[1] is not None:
-        fields["exception"] = [
-            {"type": type(error).__name__, "traceback": _lines_of_code(error.__traceback__)}
-            for error in _with_causes(record.exc_info[1])
-        ]
-    message = redact(re.sub(_CONTROL, " ", record.getMessage()))
-    kept = {name: getattr(record, name) for name in ("name", "levelno", "levelname", "created", "msecs")}
-    return logging.makeLogRecord(kept | fields | {"msg": message})
+
+    def __init__(self, format_: LogFormat) -> None:
+        super().__init__()
+        self._is_json = format_ == "json"
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        message = redact(re.sub(_CONTROL, " ", record.getMessage()))
+        ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
+        fields = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
+        errors = _with_causes(record.exc_info[1]) if record.exc_info and record.exc_info[1] is not None else []
+        traces = [{"type": type(error).__name__, "traceback": _lines_of_code(error.__traceback__)} for error in errors]
+        if self._is_json:
+            ts = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03}Z"
+            entry = {"ts": ts, "level": record.levelname, "logger": record.name, "message": message}
+            more = {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
+            return json.dumps(entry | fields | more | ({"exception": traces} if traces else {}))
+        shown = ", ".join(f"{name} {id_}" for name, id_ in fields.items())
+        lines = [f"{message} ({shown})" if shown else message]
+        for trace in traces:
+            lines += [f"  {trace['type']}", *(f"    {line}" for line in trace["traceback"])]
+        return "\n".join(lines)
 
 
 def _with_causes(error: BaseException) -> list[BaseException]:
@@ -209,48 +221,14 @@ def _lines_of_code(traceback: TracebackType | None) -> list[str]:
     return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(traceback)]
 
 
-class _TextFormatter(logging.Formatter):
-    """The message with its ids, and below it the exception."""
-
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        fields = vars(record)
-        ids = ", ".join(f"{name} {fields[name]}" for name in ("correlation_id", "api_correlation_id") if name in fields)
-        lines = [f"{record.getMessage()} ({ids})" if ids else record.getMessage()]
-        for error in fields.get("exception", []):
-            lines.append(f"  {error['type']}")
-            lines += [f"    {line}" for line in error["traceback"]]
-        return "\n".join(lines)
-
-
-def _json_formatter() -> logging.Formatter:
-    """One object per line: `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and the other fields of the record."""
-    from pythonjsonlogger.json import JsonFormatter
-
-    formatter = JsonFormatter(
-        ["asctime", "levelname", "name", "message"],
-        rename_fields={"asctime": "ts", "levelname": "level", "name": "logger"},
-    )
-    formatter.converter = time.gmtime
-    formatter.default_time_format, formatter.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
-    return formatter
-
-
 class _Handler(logging.StreamHandler[TextIO]):
-    """Redacts each record before it is formatted."""
-
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(_redacted(record))
+    """Writes to stderr. A line that can't be formatted is written without its arguments, which are not redacted."""
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        # The default would write the message and its arguments without redaction.
         kind = sys.exc_info()[0]
-        try:
+        with suppress(OSError, ValueError):  # stderr is closed
             self.stream.write(f"a line of {record.name} could not be logged: {kind.__name__ if kind else 'unknown'}\n")
-        except (OSError, ValueError):
-            return  # stderr is closed
 
 
 def configure(
@@ -270,7 +248,7 @@ def configure(
     for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(former)
     handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(_json_formatter() if format == "json" else _TextFormatter())
+    handler.setFormatter(_Formatter(format))
     root.addHandler(handler)
     root.setLevel(level)
     for name, lowest in _LIBRARY_LEVELS.items():

@@ -37,7 +37,7 @@ from kallyai_mcp.api.transport import (
     over_network,
     with_retries,
 )
-from kallyai_mcp.telemetry import api_request
+from kallyai_mcp.telemetry import api_request_ended
 from kallyai_mcp.urls import check_base_url
 
 if TYPE_CHECKING:
@@ -302,13 +302,12 @@ class KallyAI:
 
     async def _response_to(self, request: httpx.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
         """The response to a request, whatever its status is."""
-        with api_request(request.method, request.url.path) as measurement:
-            response = await self._response_or_error(request, send)
-            if isinstance(response, httpx.Response):
-                self.server_time = date_of(response.headers) or self.server_time
-            measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
+        response = await self._response_or_error(request, send)
+        status = response.code if isinstance(response, KallyAIError) else response.status_code
+        api_request_ended(request.method, status)
         if isinstance(response, KallyAIError):
             raise response
+        self.server_time = date_of(response.headers) or self.server_time
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return ApiResponse(
             status=response.status_code,

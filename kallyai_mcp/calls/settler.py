@@ -189,7 +189,7 @@ class CallSettler:
             self._since_sent.pop(record.tracking_id, None)  # kept for an unknown call, which is searched for again
             call_refused(error.code)
         else:
-            call_ended("unknown", record.elapsed(self._clock.now()))
+            call_ended("unknown")
 
     async def _end(self, record: CallRecord, call: Call) -> None:
         """Write down the outcome of a call and its calendar file in one step."""
@@ -198,7 +198,7 @@ class CallSettler:
         ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
         await self._retries.until_written(ended)
         if record.is_active:  # else it was counted when its outcome became unknown
-            call_ended(call.status, record.elapsed(self._clock.now()))
+            call_ended(call.status)
 
     async def findings_of(self, account: AccountKey, call: Call) -> tuple[Calendar | None, bool]:
         """What KallyAI's calendar file and transcript say about an ended call of `account`.

@@ -25,7 +25,6 @@ from kallyai_mcp.calls.sender import CallSender
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.settler import CallSettler
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.telemetry import call_in_progress
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -220,8 +219,7 @@ class CallWorker:
 
     async def _run(self, record: CallRecord, work: Callable[[], Awaitable[None]], ended: asyncio.Future[None]) -> None:
         try:
-            with call_in_progress():
-                await work()
+            await work()
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")

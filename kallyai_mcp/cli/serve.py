@@ -17,7 +17,6 @@ from kallyai_mcp.languages import localized
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.first_answers import FirstAnswers
 from kallyai_mcp.transports.stdio import exit_within, serve_stdio
@@ -51,7 +50,6 @@ def serve_over_stdio(
     if sys.stdin is not None and sys.stdin.isatty():
         say(_for_a_person(), err=True)
     configure(settings.log_level, settings.log_format)
-    configure_from_environment()
     connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)
     server = build_server(
         app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only

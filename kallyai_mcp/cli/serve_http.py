@@ -26,7 +26,6 @@ from kallyai_mcp.languages import localized
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
-from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
@@ -108,7 +107,6 @@ def from_environment() -> Starlette:
 
 def _start(settings: Settings, options: ServeOptions) -> Starlette:
     configure(settings.log_level, settings.log_format)
-    configure_from_environment()
     allow_open_files()
     app = build_app(settings, options)
     gc.freeze()

@@ -16,7 +16,7 @@ from kallyai_mcp.server.cache_hints import CACHE_HINTS
 from kallyai_mcp.server.extensions.events import Events
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
-from kallyai_mcp.server.sdk_internals import add_request_handler, skip_idle_interceptors, skip_idle_tracing
+from kallyai_mcp.server.sdk_internals import add_request_handler
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
@@ -95,8 +95,6 @@ def build_server(
         log_level=log_level,
         request_state_security=request_state,
     )
-    skip_idle_interceptors(server, extensions)
-    skip_idle_tracing(server)
     add_templates(server)
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)

@@ -5,18 +5,14 @@ fails when the SDK changes that part.
 """
 
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import anyio
-from mcp.server._otel import OpenTelemetryMiddleware
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
-from mcp.server.extension import Extension, compose_tool_call_handler
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
-from mcp.types import CallToolRequestParams
-from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from pydantic import BaseModel
 
 from kallyai_mcp.server.invalid_messages import without_invalid
@@ -44,38 +40,6 @@ def add_request_handler(
         handler: Returns the result of a request.
     """
     server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
-
-
-def skip_idle_interceptors(server: MCPServer[AppContext], extensions: Sequence[Extension]) -> None:
-    """Let only those extensions intercept tool calls that have their own `intercept_tool_call`.
-
-    If one extension has it, `MCPServer` calls two functions of every extension for each tool call.
-
-    Args:
-        server: The server.
-        extensions: Its extensions.
-    """
-    acting = [one for one in extensions if type(one).intercept_tool_call is not Extension.intercept_tool_call]
-    handler = compose_tool_call_handler(acting, server._handle_call_tool)  # noqa: SLF001
-    add_request_handler(server, "tools/call", CallToolRequestParams, handler)
-
-
-def skip_idle_tracing(server: MCPServer[AppContext]) -> None:
-    """Lead messages past the SDK's tracing while the process has no provider of traces, which would record them.
-
-    `MCPServer` has no setting for it, and a request in progress holds 4 kB for its span.
-    """
-
-    def only_if_recorded(tracing: OpenTelemetryMiddleware) -> ServerMiddleware[Any]:
-        def pass_on(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
-            is_idle = isinstance(get_tracer_provider(), ProxyTracerProvider)
-            return call_next(ctx) if is_idle else tracing(ctx, call_next)
-
-        return cast("ServerMiddleware[Any]", pass_on)  # the SDK awaits what it returns
-
-    server.middleware[:] = [
-        only_if_recorded(one) if isinstance(one, OpenTelemetryMiddleware) else one for one in server.middleware
-    ]
 
 
 async def run_on_lines(

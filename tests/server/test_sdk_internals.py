@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import pytest
 from mcp import Client
-from mcp.server._otel import OpenTelemetryMiddleware
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
 from mcp.types import (
-    CallToolRequestParams,
     CompleteRequestParams,
     CompleteResult,
     Completion,
@@ -29,8 +25,6 @@ from kallyai_mcp.server.sdk_internals import (
     connection_of,
     notify_on_request,
     run_on_lines,
-    skip_idle_interceptors,
-    skip_idle_tracing,
 )
 
 INITIALIZE = {
@@ -51,61 +45,6 @@ async def test_an_added_handler_answers_with_the_request_context(mode: str) -> N
         result = await client.complete(PromptReference(name="prompt"), {"name": "argument", "value": "typed"})
 
     assert result.completion.values == ["completion/complete", "typed"]
-
-
-class Counting(Extension):
-    """An extension that intercepts tool calls: it keeps their names and passes them on."""
-
-    identifier = "test/counting"
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
-    ) -> HandlerResult:
-        self.calls.append(params.name)
-        return await call_next(ctx)
-
-
-class Idle(Extension):
-    """An extension that does not intercept tool calls."""
-
-    identifier = "test/idle"
-
-
-async def test_a_tool_call_is_passed_only_to_extensions_that_intercept_tool_calls(
-    mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def never(*_: object) -> HandlerResult:
-        raise AssertionError
-
-    monkeypatch.setattr(Extension, "intercept_tool_call", never)
-    extensions = [counting := Counting(), Idle()]
-    server: MCPServer[Any] = MCPServer("test", extensions=extensions)
-    server.add_tool(lambda: "done", name="work", description="Work")
-    skip_idle_interceptors(server, extensions)
-    async with Client(server, mode=mode) as client:
-        result = await client.call_tool("work", {})
-
-    assert not result.is_error
-    assert counting.calls == ["work"]
-
-
-async def test_tracing_that_records_nothing_is_not_called_for_a_message(
-    mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def never(*_: object) -> HandlerResult:
-        raise AssertionError
-
-    monkeypatch.setattr(OpenTelemetryMiddleware, "__call__", never)
-    server: MCPServer[Any] = MCPServer("test")
-    server.add_tool(lambda: "done", name="work", description="Work")
-    skip_idle_tracing(server)
-    async with Client(server, mode=mode) as client:
-        result = await client.call_tool("work", {})
-
-    assert not result.is_error
 
 
 class Writer:
