@@ -18,7 +18,7 @@ from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
-from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError, Verifier
+from kallyai_mcp.transports.limits import VerificationUnavailableError, Verifier
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.transports.limits import RateLimiter
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
 

@@ -10,9 +10,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
-from kallyai_mcp.transports.client_address import UNKNOWN
-from kallyai_mcp.transports.open_streams import VERIFY_SECONDS, OpenStreams, is_stream
+from kallyai_mcp.transports.limits import (
+    UNKNOWN,
+    VERIFY_SECONDS,
+    BearerThrottle,
+    OpenStreams,
+    TooManyAttemptsError,
+    VerificationUnavailableError,
+    is_stream,
+)
 from kallyai_mcp.transports.protected_resource import metadata_url
 from kallyai_mcp.transports.server_card import CARD_PATH, CATALOG_PATH
 from kallyai_mcp.urls import network_of
@@ -93,20 +99,24 @@ class AccessMiddleware:
             except VerificationUnavailableError as error:
                 return _retry_later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
             if token is None:
-                return self._unauthorized(scope)
+                return self._unauthorized(scope, is_wrong=bearer is not None)
             scope["user"], scope["auth"] = AuthenticatedUser(token), AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
         wait = self._policy.rate_limit.acquire(caller) if self._policy.rate_limit is not None else 0
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
-    def _unauthorized(self, scope: Scope) -> Response:
-        """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1)."""
-        text = "A bearer token is needed"
-        challenge = f'Bearer error="invalid_token", error_description="{text}"'
+    def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
+        """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).
+
+        Without a token, it names no error (RFC 6750, section 3.1).
+        """
+        text = "This bearer token is not valid" if is_wrong else "A bearer token is needed"
+        parts = [f'error="invalid_token", error_description="{text}"'] if is_wrong else []
         if self._policy.issuer is not None:
-            challenge += f', resource_metadata="{metadata_url(scope, self._policy)}"'
-        body = {"error": "invalid_token", "error_description": text}
-        return JSONResponse(body, 401, headers={"WWW-Authenticate": challenge})
+            parts.append(f'resource_metadata="{metadata_url(scope, self._policy)}"')
+        headers = {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()}
+        body = {"error": "invalid_token" if is_wrong else "unauthorized", "error_description": text}
+        return JSONResponse(body, 401, headers=headers)
 
 
 def _bearer(headers: Headers) -> str | None:

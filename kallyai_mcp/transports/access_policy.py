@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kallyai_mcp.common_types import RateLimit
-from kallyai_mcp.transports.bearer_throttle import Verifier
+from kallyai_mcp.transports.limits import Verifier
 
 
 @dataclass(frozen=True)

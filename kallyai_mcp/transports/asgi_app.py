@@ -23,8 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.client_address import ClientAddress
-from kallyai_mcp.transports.interruptions import BodyTimeout, GracefulShutdown
+from kallyai_mcp.transports.limits import ClientAddress, Interruptions
 from kallyai_mcp.transports.protected_resource import metadata_routes
 from kallyai_mcp.transports.server_card import server_card_routes
 from kallyai_mcp.transports.session_ids import SessionIds
@@ -97,11 +96,10 @@ def http_app(
             yield
 
     stack = [
-        Middleware(GracefulShutdown),
+        Middleware(Interruptions),
         Middleware(ClientAddress, trusted=policy.trusted_proxies),
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
-        Middleware(BodyTimeout),
         *middleware,
     ]
     return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)

@@ -1,4 +1,4 @@
-"""The web server, uvicorn, with timeouts for slow clients, and limits for each connection."""
+"""The web server, uvicorn, with limits for each connection that it does not have itself."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,6 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
-from kallyai_mcp.transports.joined_writes import JoinedWrites
 
 HEADER_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of the request's headers."""
@@ -82,49 +80,50 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
 
-    _timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _in_head = False
     _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """Start the timeout of the first request; close the connection if there are too many."""
-        super().connection_made(JoinedWrites(transport, self.loop))
+        super().connection_made(transport)
         if len(self.connections) > most_connections():
             transport.abort()
             return
         with contextlib.suppress(OSError):  # a Unix socket has no such option
-            # asyncio sets this only for its own listeners, and uvicorn's workers share another one.
+            # asyncio sets this only for its own listeners. Without it, the second part of a response waits 40 ms.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._start_timer()
+        self._expect_head()
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`. The timeout stops at the end of the headers, and starts again after the response."""
-        self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        self._head_bytes += len(data) if self._in_head else 0
+        if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
         elif self._in_head or self.cycle is None or self.cycle.response_complete:
-            self._start_timer()
+            self._expect_head()
         else:
-            self._stop_timer()
+            self._stop("_head_timer")
 
     def on_message_begin(self) -> None:
         """Begin a request. If too many wait, raise an error, which uvicorn answers with 400."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for an earlier response")
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._parsed_bytes = True, 0, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Strip the blanks after the value of a header (RFC 9110, section 5.5), which httptools keeps."""
-        if len(self.headers) >= MAX_HEADERS:
+        """Count a header, and strip the blanks after its value (RFC 9110, section 5.5), which httptools keeps."""
+        self._parsed_bytes += len(name) + len(value) + len(": \r\n")
+        if len(self.headers) >= MAX_HEADERS or self._parsed_bytes + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("too many headers")  # uvicorn answers with 400
         super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Serve the request."""
-        self._in_head = False
+        self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
@@ -134,28 +133,23 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def resume_writing(self) -> None:
         """Called when the client reads again: stop the timeout of the response."""
-        self._stop_write_timer()
+        self._stop("_write_timer")
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timeouts."""
-        self._stop_timer()
-        self._stop_write_timer()
+        self._stop("_head_timer")
+        self._stop("_write_timer")
         super().connection_lost(exc)
 
-    def _start_timer(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(HEADER_TIMEOUT, self.transport.abort)
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEADER_TIMEOUT, self.transport.abort)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+    def _stop(self, timer: str) -> None:
+        if (running := getattr(self, timer)) is not None:
+            running.cancel()
+        setattr(self, timer, None)
 
 
 class _Server(uvicorn.Server):
@@ -164,20 +158,6 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
         self._ready = ready
-        self.stopped = anyio.Event()
-        self.startup_failed = False
-
-    async def serve_on(self, listeners: list[socket.socket]) -> None:
-        """Serve until `should_exit` is set. Cancellation is ignored, so that the server always stops in order."""
-        try:
-            with anyio.CancelScope(shield=True):
-                await self.serve(listeners)
-        except SystemExit:  # uvicorn raises it if the app's startup fails, after it has logged the reason
-            self.startup_failed = True
-        finally:
-            for listener in listeners:
-                listener.close()
-            self.stopped.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -220,18 +200,32 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # ClientAddress reads them
+        proxy_headers=False,  # `asgi_app` reads them, from trusted proxies alone
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config, lambda: ready(_url_of(listeners[0])))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve_on, listeners)
+    failures: list[SystemExit] = []
+
+    async def serve() -> None:
+        """Serve until `should_exit` is set. Cancellation is ignored, so that the server always stops in order."""
         try:
-            await server.stopped.wait()
+            with anyio.CancelScope(shield=True):
+                await server.serve(listeners)
+        except SystemExit as error:  # uvicorn raises it if the app's startup fails, after it has logged the reason
+            failures.append(error)
+        finally:
+            for listener in listeners:
+                listener.close()
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve)
+        try:
+            await anyio.sleep_forever()
         finally:
             server.should_exit = True
-    if server.startup_failed:
+    if failures:
         raise StartupError("The server could not start; the log says why.")
 
 
@@ -243,17 +237,13 @@ async def _listen(host: str, port: int) -> list[socket.socket]:
         try:
             # All listeners get the port of the first one, which may be any free port.
             own_port = listeners[0].getsockname()[1] if listeners else address[1]
-            listener = socket.create_server((address[0], own_port), family=family, backlog=2048)
+            listeners.append(socket.create_server((address[0], own_port), family=family, backlog=2048))
         except OSError as error:
             if listeners and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 continue  # "localhost" also has an IPv6 address on a machine without IPv6
             for opened in listeners:
                 opened.close()
             raise
-        # Connections inherit this option, which asyncio does not set for this kind of listener. Without it, the second
-        # part of a response waits 40 ms until the client has acknowledged the first one.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listeners.append(listener)
     return listeners
 
 

@@ -100,8 +100,12 @@ async def test_without_the_secret_every_request_is_refused(sandbox: RunningSandb
         accepted = await post_initialize(url, {"Authorization": f"bearer {SECRET}"})
 
     assert {response.status_code for response in responses} == {401}
-    assert all(response.headers["www-authenticate"].startswith("Bearer ") for response in responses)
-    assert not any("resource_metadata" in response.headers["www-authenticate"] for response in responses)
+    challenges = [response.headers["www-authenticate"] for response in responses]
+    assert challenges[1] == 'Bearer error="invalid_token", error_description="This bearer token is not valid"'
+    assert challenges[4] == challenges[1]
+    assert {*challenges[:1], *challenges[2:4], *challenges[5:]} == {
+        "Bearer"
+    }  # no token was sent: RFC 6750, section 3.1
     assert accepted.status_code == 200
 
 

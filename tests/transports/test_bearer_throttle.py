@@ -13,8 +13,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.cli.serve_auth import ServeOptions
 from kallyai_mcp.cli.serve_http import build_app
-from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
-from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.transports.limits import (
+    BearerThrottle,
+    RateLimiter,
+    TooManyAttemptsError,
+    VerificationUnavailableError,
+)
 from tests.agent import settings_in
 from tests.fake_service import fake_service
 from tests.transports.http_server import LIMIT, post_initialize, running_app, running_server
@@ -126,6 +130,16 @@ async def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_addresses
 
     assert wrong[-1] == 429
     assert right.status_code == 200
+
+
+async def test_a_client_on_the_machine_of_a_trusted_proxy_is_counted_and_warned_of_by_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server_for_callers(tmp_path, Counter(), TRUSTED_PROXIES="127.0.0.1") as url:
+        answered = await post_initialize(url, bearer_header("good") | {"X-Forwarded-For": "127.0.0.1"})
+
+    assert answered.status_code == 200
+    assert "uvicorn has replaced" not in caplog.text
 
 
 def throttle(verify: Callable[[str], object], *, known: str = "", allowed: str = "2/hour") -> BearerThrottle:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.server.extensions import events
-from kallyai_mcp.transports import open_streams
+from kallyai_mcp.transports import limits
 from tests.transports.event_stream import (
     Json,
     Messages,
@@ -236,7 +236,7 @@ async def test_nobody_hears_of_another_accounts_calls(sandbox: RunningSandbox) -
 
     assert [event["data"]["tracking_id"] for event in heard["events"]] == [placed.data["tracking_id"]]
     assert not_heard["events"] == []
-    assert refused["error"] == "invalid_token"
+    assert refused["error"] == "unauthorized"
 
 
 async def test_a_client_at_mcp_that_can_be_sent_nothing_is_told_to_poll(url: str) -> None:
@@ -258,7 +258,7 @@ async def test_a_client_at_mcp_that_can_be_sent_nothing_is_told_to_poll(url: str
 
 
 async def test_a_stream_of_events_counts_as_an_open_stream(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_streams, "MOST_PER_CALLER", 1)
+    monkeypatch.setattr(limits, "MOST_PER_CALLER", 1)
     async with mcp_stream(url, ENDED) as messages:
         await next_of(messages, "active")
         async with httpx2.AsyncClient(timeout=LIMIT) as client:

@@ -9,7 +9,7 @@ import pytest
 from mcp import MCPError
 
 from kallyai_mcp.tools import subscriptions
-from kallyai_mcp.transports import open_streams
+from kallyai_mcp.transports import limits
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.transports.http_server import (
     ACCEPT,
@@ -33,7 +33,7 @@ def listen_request() -> dict[str, Any]:
 
 
 async def test_a_caller_may_open_so_many_streams(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_streams, "MOST_PER_CALLER", 2)
+    monkeypatch.setattr(limits, "MOST_PER_CALLER", 2)
     with anyio.fail_after(LIMIT):
         async with running_server(sandbox.settings()) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
             async with AsyncExitStack() as stack:
@@ -53,7 +53,7 @@ async def test_a_caller_may_open_so_many_streams(sandbox: RunningSandbox, monkey
 
 
 async def test_a_server_keeps_so_many_streams_open(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_streams, "MOST", 1)
+    monkeypatch.setattr(limits, "MOST_STREAMS", 1)
     with anyio.fail_after(LIMIT):
         async with (
             running_server(sandbox.settings(), auth="caller") as url,
@@ -103,8 +103,8 @@ async def test_the_sessions_of_an_account_share_one_limit_of_subscriptions(
 async def test_a_stream_ends_when_its_sign_in_is_revoked(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert open_streams.VERIFY_SECONDS <= 60
-    monkeypatch.setattr(open_streams, "VERIFY_SECONDS", 0.01)
+    assert limits.VERIFY_SECONDS <= 60
+    monkeypatch.setattr(limits, "VERIFY_SECONDS", 0.01)
     with anyio.fail_after(LIMIT):
         async with deploy(sandbox) as server, User() as user, httpx2.AsyncClient(timeout=LIMIT) as client:
             tokens = await sign_in(server, user)

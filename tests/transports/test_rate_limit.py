@@ -1,4 +1,4 @@
-from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.transports.limits import RateLimiter
 
 
 class Clock:

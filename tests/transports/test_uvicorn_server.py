@@ -1,6 +1,5 @@
 """Slow clients, startup, and shutdown of the web server."""
 
-import asyncio
 import socket
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
-import uvicorn
 from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
 from starlette.applications import Starlette
@@ -19,10 +17,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from uvicorn.server import ServerState
 
-from kallyai_mcp.transports import interruptions, uvicorn_server
-from kallyai_mcp.transports.interruptions import BodyTimeout
+from kallyai_mcp.transports import limits, uvicorn_server
+from kallyai_mcp.transports.limits import Interruptions
 from kallyai_mcp.transports.uvicorn_server import StartupError
 from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, connected_agent, running_app, running_server
@@ -76,7 +73,7 @@ async def test_a_second_request_without_complete_headers_is_closed_too(
 async def test_an_incomplete_body_is_answered_with_408(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(interruptions, "BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.2)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     async with (
         running_server(sandbox.settings()) as url,
@@ -91,7 +88,7 @@ async def test_an_incomplete_body_is_answered_with_408(
 async def test_an_open_stream_outlives_the_timeouts_of_requests(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interruptions, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.05)
     monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.05)
     async with running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
@@ -108,7 +105,7 @@ async def test_a_timeout_inside_the_app_is_not_answered_with_408() -> None:
         await request.body()
         raise TimeoutError
 
-    app = Starlette(routes=[Route("/", raise_timeout, methods=["POST"])], middleware=[Middleware(BodyTimeout)])
+    app = Starlette(routes=[Route("/", raise_timeout, methods=["POST"])], middleware=[Middleware(Interruptions)])
     async with running_app(app) as url, httpx2.AsyncClient() as client:
         response = await client.post(url, content=b"all of it")
 
@@ -127,6 +124,19 @@ async def test_a_request_with_endless_headers_is_closed(endless: bytes, monkeypa
         tasks.start_soon(_send_until_closed, stream, endless)
         received = await read_until_closed(stream)
         tasks.cancel_scope.cancel()
+
+    assert received.startswith(b"HTTP/1.1 400 ") or received == b""
+
+
+@pytest.mark.parametrize("long", [b"GET /%s HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nX-Long: %s\r\n"])
+async def test_headers_of_more_than_64_kib_are_refused_also_if_they_end_with_the_next_read(long: bytes) -> None:
+    async with (
+        running_app(Starlette(routes=[Route("/{any:path}", _hello)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        with suppress(anyio.BrokenResourceError):
+            await stream.send(long % (b"a" * 100_000) + b"Host: localhost\r\n\r\n")
+        received = await read_until_closed(stream)
 
     assert received.startswith(b"HTTP/1.1 400 ") or received == b""
 
@@ -302,42 +312,3 @@ async def _send_until_closed(stream: SocketStream, part: bytes) -> None:
 def _hello(request: Request) -> Response:
     del request
     return PlainTextResponse("hello")
-
-
-class RecordedTransport(asyncio.Transport):
-    """A connection that keeps what is written to it."""
-
-    def __init__(self, opened: socket.socket) -> None:
-        super().__init__({"socket": opened})
-        self.written: list[bytes] = []
-        self.is_answered = anyio.Event()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-        self.is_answered.set()
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Do nothing: there is no other side."""
-
-
-async def test_the_head_and_the_body_of_a_response_leave_as_one() -> None:
-    config = uvicorn.Config(
-        PlainTextResponse("done"), http=uvicorn_server.HeaderTimeoutProtocol, lifespan="off", log_config=None
-    )
-    config.load()
-    protocol = uvicorn_server.HeaderTimeoutProtocol(config, ServerState(), {})
-    with socket.socket() as opened:
-        transport = RecordedTransport(opened)
-        protocol.connection_made(transport)
-        protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        with anyio.fail_after(LIMIT):
-            await transport.is_answered.wait()
-        await anyio.lowlevel.checkpoint()
-        protocol.connection_lost(None)
-
-    (response,) = transport.written
-    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert response.endswith(b"\r\n\r\ndone")

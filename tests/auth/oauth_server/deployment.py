@@ -30,7 +30,7 @@ from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
+from kallyai_mcp.transports.limits import VerificationUnavailableError
 from kallyai_mcp.transports.status_routes import Readiness
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.processes import free_port

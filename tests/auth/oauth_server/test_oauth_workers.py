@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.auth.oauth_server.factory import check_public_url
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.setting_values import secret_keys
-from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.transports.limits import RateLimiter
 from tests.auth.oauth_server.deployment import KEY, OLD_KEY, AuthRequest, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
