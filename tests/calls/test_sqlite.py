@@ -81,7 +81,7 @@ async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(
     home = "new/home"
     leases = {name: mode for name, mode in modes.items() if name.endswith(".lock")}
     assert len(leases) == 1
-    assert modes == leases | {
+    assert modes == dict.fromkeys(leases, 0o600) | {
         home: 0o700,
         f"{home}/ledger.db": 0o600,
         f"{home}/ledger.db-wal": 0o600,

@@ -285,7 +285,7 @@ def _file_id(path: Path) -> _FileId | None:
 def _lock(path: Path) -> "FileLock":
     from filelock import FileLock  # late, as in `process_lock`
 
-    return FileLock(path, thread_local=False)
+    return FileLock(path, mode=0o600, thread_local=False)
 
 
 def _need_locks(folder: Path) -> None:
