@@ -223,8 +223,7 @@ class CallWorker:
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
-            with suppress(LedgerUnavailableError):
-                await self.ledger.finish(record, CallState.UNKNOWN, error=problem)
+            await run_logged(partial(self.ledger.finish, record, CallState.UNKNOWN, error=problem))
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
             if self._running.get(record.tracking_id) == (record, ended):

@@ -1,6 +1,5 @@
 """The tools about past calls: list_calls, get_transcript, get_calendar_event."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -49,12 +48,18 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     unsettled: list[CallRecord] = []
     lists: list[CallList] = []
     known: dict[str, CallRecord] = {}
-    with suppress(LedgerUnavailableError):  # KallyAI's list can still be shown
+    is_ledger_read = True
+    try:
         if offset == 0:
             unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.lists.list_unfinished()
+    except LedgerUnavailableError:  # KallyAI's list can still be shown
+        is_ledger_read = False
     page = await app_context.api().list_calls(limit=limit, offset=offset)
-    with suppress(LedgerUnavailableError):
-        known = await app_context.calls.find_ended([call.call_id for call in page.calls])
+    if is_ledger_read:
+        try:
+            known = await app_context.calls.find_ended([call.call_id for call in page.calls])
+        except LedgerUnavailableError:
+            is_ledger_read = False
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
     views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
@@ -70,6 +75,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         more=more,
         lists=listed(lists, reader),
         unsettled=[CallView.of_record(record) for record in unsettled if record.tracking_id not in of_lists],
+        is_ledger_read=is_ledger_read,
     )
     structure = CallPageAnswer(
         lists=[list_state(found, reader.now) for found in lists] or None,

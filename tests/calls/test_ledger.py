@@ -52,6 +52,18 @@ async def test_an_ended_call_is_found_by_its_call_id_with_its_outcome(ledger: Le
     assert found.delivered_at is None
 
 
+async def test_the_outcomes_of_many_calls_are_found_by_their_call_ids(ledger: Ledger) -> None:
+    call_ids = [f"c-t-{number}" for number in range(12)]
+    for number, call_id in enumerate(call_ids):
+        record = await ended(ledger, another(number))
+        assert await ledger.bind_call(record, outcome(call_id=call_id), proven=True)
+
+    found = await ledger.find_ended(ACCOUNT, [*call_ids, "c-other"])
+
+    assert sorted(found) == sorted(call_ids)
+    assert all(record.call_id == call_id for call_id, record in found.items())
+
+
 async def test_before_the_first_call_there_is_nothing_and_no_file_is_made(tmp_path: Path) -> None:
     async with opened(tmp_path / "ledger.db") as ledger:
         assert await ledger.find(ACCOUNT, "t-1") is None

@@ -111,7 +111,9 @@ def end_connections(server: PostgresDatabases, url: str) -> None:
 # Durability
 
 
-async def test_a_server_without_fsync_is_refused(clock: ManualClock) -> None:
+async def test_a_server_without_fsync_is_refused_and_the_log_says_why(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     skip_without_server()
     service = Service(clock)
     with PostgresServer(settings={"fsync": "off"}) as server:
@@ -120,6 +122,7 @@ async def test_a_server_without_fsync_is_refused(clock: ManualClock) -> None:
                 await here.place()
 
     assert service.keys == []
+    assert "fsync = off, so a crash could lose calls; switch it on" in caplog.text
 
 
 async def test_a_database_without_synchronous_commit_is_refused(

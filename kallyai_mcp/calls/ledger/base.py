@@ -30,7 +30,11 @@ class ConsentOutdatedError(KallyAIError):
 
 
 class ConstraintError(Exception):
-    """A constraint of the schema refused a transaction, which was rolled back."""
+    """A unique index of the schema, which is a rule, refused a transaction, which was rolled back."""
+
+
+class StatementError(Exception):
+    """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
 
 
 def storable(values: dict[str, Any]) -> dict[str, Any]:

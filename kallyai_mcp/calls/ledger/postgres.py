@@ -13,7 +13,7 @@ import anyio
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result, Row, storable
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result, Row, StatementError, storable
 from kallyai_mcp.calls.ledger.postgres_pool import Connection, PostgresPool, Use
 from kallyai_mcp.calls.ledger.schema import migrate
 
@@ -49,7 +49,7 @@ _OPTIONS: dict[str, str | int] = {
 
 _PORTS = range(1, 65536)
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class PostgresDatabase:
         self._lease: _Lease | None = None
         self._opening = anyio.Lock()
         self._is_prepared = False
+        self._is_newer = False
 
     async def read(self, work: "Callable[[PostgresTransaction], Result]", *, empty: Result) -> Result:
         """See `Database.read`; there is always a database, so `empty` is not used."""
@@ -108,7 +109,12 @@ class PostgresDatabase:
             with self._pool.transaction(use) as connection:
                 return work(PostgresTransaction(connection, self._clock, self._lease))
 
-        return await self._pool.run(writing)
+        try:
+            return await self._pool.run(writing)
+        except StatementError as error:
+            if self._is_newer:
+                raise LedgerUnavailableError(f"The ledger is of a newer version of kallyai-mcp: {error}") from error
+            raise
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
@@ -162,7 +168,7 @@ class PostgresDatabase:
             with self._pool.transaction(use) as connection:
                 _check_durability(connection)
                 connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _MIGRATION_LOCK)
-                migrate(PostgresTransaction(connection, self._clock, None))
+                self._is_newer = migrate(PostgresTransaction(connection, self._clock, None))
 
         with anyio.move_on_after(self._seconds):
             async with self._opening:

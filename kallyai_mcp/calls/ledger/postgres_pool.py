@@ -12,11 +12,15 @@ import anyio.to_thread
 import psycopg
 from psycopg.rows import dict_row
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, StatementError
 
 _log = logging.getLogger(__name__)
 
 Connection = psycopg.Connection[Row]
+
+_OWN_ERRORS = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError)
+_OF_THE_SERVER = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
+"""Those of the errors above that the operator of the database can repair."""
 
 
 class Use:
@@ -69,7 +73,8 @@ class PostgresPool:
         """Do `work` in a thread.
 
         Raises:
-            ConstraintError: A constraint refused it.
+            ConstraintError: A unique index refused it.
+            StatementError: The database refused a statement.
             LedgerUnavailableError: The database can't be used, or did not answer in time.
         """
         use = Use()
@@ -77,9 +82,16 @@ class PostgresPool:
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
             try:
                 return await anyio.to_thread.run_sync(work, use, abandon_on_cancel=True, limiter=self._threads)
-            except psycopg.IntegrityError as error:
+            except LedgerUnavailableError as error:
+                _log.error("%s", error)
+                raise
+            except psycopg.errors.UniqueViolation as error:
                 raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
             except (psycopg.Error, OSError) as error:
+                if isinstance(error, _OWN_ERRORS) and not isinstance(error, _OF_THE_SERVER):
+                    why = error.diag.message_primary or str(error)  # the rest of the message may quote a whole row
+                    _log.error("the ledger's database refused a statement: %s", why)
+                    raise StatementError(why) from None
                 # The driver's message may quote the URL with its password.
                 why = type(error).__name__
                 _log.warning("the ledger's database can't be used: %s", why)

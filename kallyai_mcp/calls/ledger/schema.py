@@ -14,10 +14,11 @@ _NEWEST = 1
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 
-def migrate(transaction: Transaction) -> None:
-    """Migrate the schema, in a transaction that no other migration runs beside.
+def migrate(transaction: Transaction) -> bool:
+    """Migrate the schema, in a transaction that no other migration runs beside; returns whether it is a newer one.
 
-    A database of a newer version is not changed. Its records that this version can't read are skipped.
+    A database of a newer version is not changed. Its records that this version can't read are skipped, and a statement
+    that it refuses is no error of this program.
     """
     transaction.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     found = transaction.rows("SELECT version FROM schema_version")
@@ -30,6 +31,7 @@ def migrate(transaction: Transaction) -> None:
     if version < _NEWEST:
         transaction.run("DELETE FROM schema_version")
         transaction.run("INSERT INTO schema_version (version) VALUES (:version)", version=_NEWEST)
+    return bool(version > _NEWEST)
 
 
 def _statements(number: int) -> list[str]:

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 import anyio.to_thread
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, storable
+from kallyai_mcp.calls.ledger.base import (
+    ConstraintError,
+    LedgerUnavailableError,
+    Result,
+    Row,
+    StatementError,
+    storable,
+)
 from kallyai_mcp.calls.ledger.schema import migrate
 
 if TYPE_CHECKING:
@@ -61,6 +68,7 @@ class SqliteDatabase:
         self._in_use = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[_FileId | None, ...] = ()
+        self._is_newer = False
         self._is_replaced = False
         self._is_closed = False
         self._lease: FileLock | None = None
@@ -210,7 +218,7 @@ class SqliteDatabase:
             _retried(partial(_use_write_ahead_log, connection), self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection, "BEGIN IMMEDIATE"):
-                migrate(SqliteTransaction(connection, self))
+                self._is_newer = migrate(SqliteTransaction(connection, self))
         except BaseException:
             connection.close()
             raise
@@ -227,9 +235,13 @@ class SqliteDatabase:
                 waiting.deadline = math.inf
                 try:
                     return await anyio.to_thread.run_sync(alone)
-                except sqlite3.IntegrityError as error:
-                    raise ConstraintError(str(error)) from error
                 except (sqlite3.Error, OSError) as error:
+                    if _is_rule(error):
+                        raise ConstraintError(str(error)) from error
+                    if _is_own(error) and not self._is_newer:
+                        _log.error("the ledger refused a statement: %s", error)
+                        raise StatementError(str(error)) from error
+                    _log.warning("the ledger can't be used: %s", error)
                     raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
         raise LedgerUnavailableError(f"The ledger {self._path} can't be used: other requests wait for it")
 
@@ -252,6 +264,22 @@ class SqliteTransaction:
     def run(self, statement: str, **values: Any) -> int:
         """See `Transaction.run`."""
         return self._connection.execute(statement, storable(values)).rowcount
+
+
+def _is_rule(error: Exception) -> bool:
+    """Whether a unique index refused a statement."""
+    return isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in (
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    )
+
+
+def _is_own(error: Exception) -> bool:
+    """Whether a statement is wrong, so that it would fail in any file."""
+    own = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError)
+    return isinstance(error, own) or (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
+    )
 
 
 def _make_private_folder(path: Path) -> None:

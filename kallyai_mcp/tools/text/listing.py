@@ -46,6 +46,11 @@ _NOT_PLACED = {
 
 _SENTENCES = {
     "none": ("No calls yet. make_call places one.", "Todavía no hay llamadas. make_call hace una."),
+    "no_ledger": (
+        "This program's record of calls can't be read now, so calls in progress and bookings may be missing here.",
+        "El registro de llamadas de este programa no se puede leer ahora, así que aquí pueden faltar llamadas en curso "
+        "y reservas.",
+    ),
     "none_after": ("No calls after the first {offset}.", "No hay llamadas después de las primeras {offset}."),
     "no_other": ("No other calls.", "No hay otras llamadas."),
     "count_1": ("1 call, newest first{page}. Times are yours.", "1 llamada{page}. Las horas son las tuyas."),
@@ -95,6 +100,7 @@ def listing(
     more: bool,
     lists: Sequence[str] = (),
     unsettled: Sequence[CallView] = (),
+    is_ledger_read: bool = True,
 ) -> str:
     """A page of calls as a text.
 
@@ -110,12 +116,14 @@ def listing(
         more: There is another page.
         lists: The lines about lists of call_around.
         unsettled: The calls without an outcome, except those of `lists`.
+        is_ledger_read: The ledger was read; if not, the text says what may be missing.
     """
     say = partial(_say, spanish=reader.spanish)
-    if not views and not unsettled and not lists:
+    if not views and not unsettled and not lists and is_ledger_read:
         return say("none_after", offset=offset) if offset else say("none")
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [*lists, *(_row(view, reader, room) for view in unsettled)]
+    lines = [] if is_ledger_read else [say("no_ledger")]
+    lines += [*lists, *(_row(view, reader, room) for view in unsettled)]
     lines += [say("unsettled")] if unsettled else []
     if views:
         is_everything = offset == 0 and seen == total
