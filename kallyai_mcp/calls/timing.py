@@ -29,6 +29,8 @@ class Timing:
         watch: The pause between two checks for calls whose worker has died; each reads one index of the ledger.
         due_pause: The pause after a check for due scheduled calls that placed none.
         purge: The pause between two deletions of old records.
+        purge_pause: The pause between two transactions of a deletion, so that others can write.
+        due_at_once: How many scheduled calls one worker has in progress at most; the others wait until one has ended.
         place_within: How long after it was due a scheduled call may still be placed.
         connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
         keep_days: How many days a record is kept.
@@ -52,6 +54,8 @@ class Timing:
     watch: float = 1.0
     due_pause: float = 10
     purge: float = 3600
+    purge_pause: float = 0.05
+    due_at_once: int = 500
     place_within: float = 1800
     connect_tries_when_due: int = 8
     keep_days: float = 90

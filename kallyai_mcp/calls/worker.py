@@ -15,7 +15,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result
+from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, Result
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.list_service import ListService
 from kallyai_mcp.calls.policy import Consent
@@ -33,8 +33,14 @@ _log = logging.getLogger(__name__)
 
 _DAY = 86400.0
 
+_FIRST_PAUSE = 1.0
+"""Seconds until the first work in the background: the client that started the server waits for the list of tools."""
+
 _LEARN_TIME = 60.0
 """The most seconds that a due call waits for the service's time. A cold start of the service takes up to 30."""
+
+_SIGNED_OUT = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
+_TOO_MANY = KallyAIError("Too many calls were due at the same time.", code="too_many_when_due")
 
 
 class CallWorker:
@@ -85,6 +91,7 @@ class CallWorker:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._watch)
+        self._tasks.start_soon(self._keep_small)
         return self
 
     async def __aexit__(
@@ -231,42 +238,55 @@ class CallWorker:
             ended.set_result(None)
 
     async def _watch(self) -> None:
-        """Settle the calls of workers that have died, place the calls that are due, and delete old records."""
-        pause = 1.0  # not at once: the client that started the server waits for the list of tools
-        purged = -math.inf
+        """Settle the calls of workers that have died, and place the calls that are due."""
+        pause = _FIRST_PAUSE
         while True:
             await self.clock.sleep(pause)
             pause = self.timing.watch
             await run_logged(self._take_over)
             if self.places_due and self.clock.monotonic() >= self._due_again:
                 await run_logged(self._place_due)
-            if self.clock.monotonic() - purged >= self.timing.purge:
-                purged = self.clock.monotonic()
-                await run_logged(self._purge)
+
+    async def _keep_small(self) -> None:
+        """Delete old records. Beside `_watch`, because hundreds of thousands of them take minutes."""
+        pause = _FIRST_PAUSE
+        while True:
+            await self.clock.sleep(pause)
+            pause = self.timing.purge
+            await run_logged(self._purge)
 
     async def _purge(self) -> None:
-        await self.ledger.purge(max(self.timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
+        seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day
+        while await self.ledger.purge(seconds):
+            await self.clock.sleep(self.timing.purge_pause)
 
     async def _place_due(self) -> None:
-        """Place the scheduled calls that are due."""
+        """Place scheduled calls that are due, and end those that are too late, up to `BATCH` of each."""
         if not await self.ledger.has_due():
             return
         try:
             account = await self._service.account()
         except NotSignedInError:
-            error = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
-            await self.ledger.note_hindrance(None, error)
-            self._due_again = self.clock.monotonic() + self.timing.due_pause
+            noted = await self.ledger.note_hindrance(None, _SIGNED_OUT)
+            if not await self.ledger.expire() and not noted:
+                self._due_again = self.clock.monotonic() + self.timing.due_pause
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self._service.learn_time(account)
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
+            in_progress = sum(record.schedule.not_before is not None for record, _ in self._running.values())
+            most = min(BATCH, self.timing.due_at_once - in_progress)
+            if most <= 0:
+                await self.ledger.note_hindrance(None, _TOO_MANY)
+            due = await self.ledger.take_due(
+                account, worker, most=max(most, 0), service_time=self._service.service_time
+            )
             for record in due:
-                self.send(record, since_reserved)
-        if not due:
+                if record.is_active:
+                    self.send(record, since_reserved)
+        if not await self.ledger.expire() and not due and most > 0:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
     async def _take_over(self, account: AccountKey | None = None) -> None:

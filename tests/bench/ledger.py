@@ -1,142 +1,196 @@
-"""How long the ledger takes to find the last call to a number among many records of one account, on both drivers.
+"""How long the ledger takes as it grows, on both drivers.
 
-    uv run python -m tests.bench.ledger [--records RECORDS] [--lookups LOOKUPS]
+    uv run python -m tests.bench.ledger [--records RECORDS ...] [--rounds ROUNDS]
 
-A thousand numbers are called in turn; half of the lookups are for another number, which was never called. The first
-figure is the query alone, in a transaction of `LOOKUPS` queries. The second is `Ledger.precheck`, all that the ledger
-is asked before a call is placed, with its own transaction. PostgreSQL runs on this machine, with `fsync` on, and has
-the statistics that its autovacuum collects within a minute.
+The records are calls of one account that are over and were told; a thousand numbers were called in turn. For each
+number of records:
+
+- last call: the query for the last call to a number, half of the times to a number that was never called;
+- place: reserve a call, note that its request leaves, write its outcome, and note that it was told;
+- list: what `list_calls` reads, for ten calls;
+- take due: one transaction for calls that are due, of which two thousand are due at one moment;
+- purge: one deletion of old records, of which there are two thousand.
+
+A figure is the median of the rounds. PostgreSQL runs on this machine, with `fsync` on, and has the statistics that its
+autovacuum collects within a minute.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack, aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 
-from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.ledger.base import BATCH, Database, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.reservation import last_call
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
 from tests.bench.table import Row, Target, command
+from tests.many_records import add_records
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 
-RECORDS = 100_000
-TARGET = Target("at most", 1, "figure")
-"""In milliseconds, for `RECORDS` records."""
+RECORDS = (1000, 100_000, 1_000_000)
+MILLISECONDS = {"last call": 1, "place": 20, "list": 10, "take due": 500, "purge": 100}
+"""The targets, for any number of records."""
 
 _ACCOUNT = AccountKey("http://127.0.0.1", "account")
-_BATCH = 10_000
-_INTERVAL = 60
-"""Seconds between two records."""
+_WITH_DUE_CALLS = AccountKey("http://127.0.0.1", "with due calls")
+_DAYS = 60
+"""All records are of so many days."""
 
-_INSERT = """
-INSERT INTO calls (tracking_id, api, account, fingerprint, day, generation, idempotency_key, number, submission,
-    timezone, worker, state, placed_at, sent_at, ended_at, delivered_at, call_id, outcome, reached, attempts)
-WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < :count)
-SELECT 't-' || (:first + i), :api, :account, 'fingerprint ' || (:first + i), '2026-01-25', 0, 'key ' || (:first + i),
-    '+1415555' || (1000 + i - i / 1000 * 1000), '{}', 'UTC', 'worker', 'ended', :start + :interval * i,
-    :start + :interval * i, :start + :interval * i, :start + :interval * i, 'call ' || (:first + i), '{}', 1, 1
-FROM numbers
-"""
+_EXTRA = 2000
+"""How many calls are due at one moment, and how many are old."""
+
+
+def _record(name: str, at: datetime, phone: str = "+14155551000") -> CallRecord:
+    """A call of its own that is asked for at a time."""
+    asked = Submission(task_category="general", task_description=f"Ask {name}", respondent_phone=phone)
+    day = at.date().isoformat()
+    return CallRecord(f"t-{name}", _ACCOUNT, fingerprint(asked), asked, "UTC", "worker", at, day, idempotency_key=name)
+
+
+def _over(name: str, at: datetime) -> CallRecord:
+    call = Call.model_validate({"call_id": name, "status": "success", "highlights": "They close at nine."})
+    over = replace(_record(name, at), state=CallState.ENDED, call=call, call_id=f"c-{name}", reached=True)
+    return replace(over, sent_at=at, ended_at=at, delivered_at=at)
 
 
 async def _fill(database: Database, records: int) -> None:
-    """Insert records of calls to a thousand numbers, the newest of them placed now."""
-    start = time.time() - records * _INTERVAL
-
-    def insert(first: int) -> Callable[[Transaction], int]:
-        return lambda tx: tx.run(
-            _INSERT,
-            count=min(_BATCH, records - first),
-            first=first,
-            api=_ACCOUNT.api,
-            account=_ACCOUNT.account,
-            start=start + first * _INTERVAL,
-            interval=_INTERVAL,
-        )
-
-    for first in range(0, records, _BATCH):
-        await database.write(insert(first))
-
-
-def _request(number: int) -> CallRecord:
-    """A call that was not asked for before, to one of the thousand numbers or (if `number` is odd) to another one."""
-    phone = f"+1415555{1000 + number % 1000}" if _is_known(number) else f"+1415556{1000 + number % 1000}"
-    submission = Submission(task_category="general", task_description="Ask", respondent_phone=phone)
     now = datetime.now(UTC)
-    return CallRecord("t-new", _ACCOUNT, fingerprint(submission), submission, "UTC", "worker", now)
+    span = timedelta(days=_DAYS)
+    await add_records(database, _over("kept", now - span), records, interval=span.total_seconds() / records)
+    await add_records(database, _over("old", now - timedelta(days=200)), _EXTRA)
+    schedule = Schedule(now, now + timedelta(hours=1))
+    due = replace(_record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule)
+    await add_records(database, due, _EXTRA, interval=0)
+    if isinstance(database, PostgresDatabase):
+        await database.write(lambda tx: (tx.run("SET LOCAL statement_timeout = 0"), tx.run("ANALYZE calls")))
 
 
-def _is_known(number: int) -> bool:
-    return number % 2 == 0
+async def _last_calls(ledger: Ledger, database: Database, rounds: int) -> list[float]:
+    """The duration of each query, in seconds; all are in one transaction."""
+    del ledger
+
+    def look_up(tx: Transaction) -> list[float]:
+        durations: list[float] = []
+        for number in range(rounds):
+            phone = f"+1415555{1000 + number}" if number % 2 == 0 else f"+1415556{1000 + number}"
+            began = time.perf_counter()
+            found = last_call(tx, _record(str(number), datetime.now(UTC), phone))
+            durations.append(time.perf_counter() - began)
+            assert (found is not None) is (number % 2 == 0)
+        return durations
+
+    return await database.read(look_up, empty=[])
 
 
-async def _measure(database: Database, records: int, lookups: int) -> tuple[float, float]:
-    """Milliseconds of the query and of `Ledger.precheck`, as medians."""
+async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> list[float]:
+    durations: list[float] = []
+    for number in range(rounds):
+        began = time.perf_counter()
+        await work(number)
+        durations.append(time.perf_counter() - began)
+    return durations
+
+
+async def _place(ledger: Ledger, database: Database, rounds: int) -> list[float]:
+    del database
+    worker = await ledger.take_lease()
+
+    async def one(number: int) -> None:
+        asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
+        record, _ = await ledger.reserve(asked, redial=False)
+        record = await ledger.mark_sent(record, service_time=lambda: None)
+        call = Call.model_validate({"call_id": f"c-new {number}", "status": "success", "highlights": "At nine."})
+        await ledger.finish(record, CallState.ENDED, call=call)
+        await ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
+
+    return await _timed(rounds, one)
+
+
+async def _list(ledger: Ledger, database: Database, rounds: int) -> list[float]:
+    del database
+
+    async def one(_: int) -> None:
+        await ledger.list_unsettled(_ACCOUNT)
+        await ledger.lists.list_unfinished(_ACCOUNT)
+        found = await ledger.find_ended(_ACCOUNT, [f"c-kept-{number}" for number in range(1, 11)])
+        assert len(found) == 10
+
+    return await _timed(rounds, one)
+
+
+async def _take_due(ledger: Ledger, database: Database, rounds: int) -> list[float]:
+    del database
+
+    async def one(_: int) -> None:
+        taken = await ledger.take_due(_WITH_DUE_CALLS, "worker", most=BATCH, service_time=lambda: None)
+        assert len(taken) == BATCH
+
+    return await _timed(min(rounds, _EXTRA // BATCH // 2), one)
+
+
+async def _purge(ledger: Ledger, database: Database, rounds: int) -> list[float]:
+    del database
+
+    async def one(_: int) -> None:
+        assert await ledger.purge(timedelta(days=90).total_seconds())
+
+    return await _timed(min(rounds, _EXTRA // BATCH), one)
+
+
+_MEASURED = {"last call": _last_calls, "place": _place, "take due": _take_due, "list": _list, "purge": _purge}
+
+
+async def _measure(database: Database, records: int, rounds: int) -> dict[str, float]:
+    """The milliseconds of each use, as medians."""
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
-    try:
+    async with aclosing(ledger):
         await ledger.check()
         await _fill(database, records)
-        if isinstance(database, PostgresDatabase):
-            await database.write(lambda tx: tx.run("ANALYZE calls"))
-        requests = [_request(number) for number in range(lookups)]
-
-        def look_up(tx: Transaction) -> list[float]:
-            durations: list[float] = []
-            for number, request in enumerate(requests):
-                began = time.perf_counter()
-                found = last_call(tx, request)
-                durations.append(time.perf_counter() - began)
-                assert (found is not None) is _is_known(number)
-            return durations
-
-        queries: list[float] = await database.read(look_up, empty=[])
-        prechecks: list[float] = []
-        for number, request in enumerate(requests):
-            began = time.perf_counter()
-            found = await ledger.precheck(request, redial=False)
-            prechecks.append(time.perf_counter() - began)
-            assert (found.last_call is not None) is _is_known(number)
-            assert found.duplicate is None
-    finally:
-        await ledger.aclose()
-    return statistics.median(queries) * 1000, statistics.median(prechecks) * 1000
+        return {
+            name: statistics.median(await measured(ledger, database, rounds)) * 1000
+            for name, measured in _MEASURED.items()
+        }
 
 
-def rows(records: int, lookups: int) -> list[Row]:
+def rows(sizes: Sequence[int], rounds: int) -> list[Row]:
     """Measure both drivers."""
     found: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        databases: dict[str, Database] = {"SQLite": SqliteDatabase(Path(folder) / "ledger.db")}
-        if has_server():
-            databases["PostgreSQL"] = PostgresDatabase(stack.enter_context(PostgresServer()).url())
-        for driver, database in databases.items():
-            query, precheck = anyio.run(_measure, database, records, lookups)
-            what = f"last call to this number, {records:,} records, {driver}"
-            found.append(Row(what, query, "ms", target=TARGET if records >= RECORDS else None))
-            found.append(Row(f"Ledger.precheck, {records:,} records, {driver}", precheck, "ms"))
-        if len(databases) == 1:
-            found.append(Row("last call to this number, PostgreSQL", None, "ms", target=TARGET, reason=NO_SERVER))
+    for driver in ("SQLite", "PostgreSQL"):
+        for records in sizes:
+            with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+                if driver == "SQLite":
+                    database: Database = SqliteDatabase(Path(folder) / "ledger.db")
+                elif has_server():
+                    database = PostgresDatabase(stack.enter_context(PostgresServer()).url(), seconds=60)
+                else:
+                    found.append(Row(f"{records:,} records, {driver}", None, "ms", reason=NO_SERVER))
+                    continue
+                for name, figure in anyio.run(_measure, database, records, rounds).items():
+                    target = Target("at most", MILLISECONDS[name], "figure")
+                    found.append(Row(f"{name}, {records:,} records, {driver}", figure, "ms", target=target))
     return found
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, default=RECORDS)
-    parser.add_argument("--lookups", type=int, default=500)
-    command("ledger", parser, lambda options: rows(options.records, options.lookups))
+    parser.add_argument("--records", type=int, nargs="+", default=RECORDS)
+    parser.add_argument("--rounds", type=int, default=100)
+    command("ledger", parser, lambda options: rows(options.records, options.rounds))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.bench.table import Row
 @pytest.mark.parametrize(
     ("measure", "first"),
     [
-        pytest.param(lambda: ledger.rows(records=1000, lookups=2), "last call to this number", id="ledger"),
+        pytest.param(lambda: ledger.rows([1000], rounds=2), "last call, 1,000 records, SQLite", id="ledger"),
         pytest.param(lambda: many_calls.rows("stdio", calls=1), "calls in progress at once", id="many_calls"),
         pytest.param(lambda: placing.rows(seconds=0.01, rounds=1), "one call placed, SQLite", id="placing"),
         pytest.param(lambda: sandbox_calls.rows(calls=1), "phone calls that the sandbox places", id="sandbox_calls"),

@@ -103,7 +103,7 @@ async def test_an_attempt_that_is_followed_by_another_is_no_event(ledger: Ledger
 
     assert (await ledger.events(ACCOUNT, start.position)).events == ()
     clock.advance(30 * 86400)  # nobody has placed it again
-    assert not await ledger.take_due(ACCOUNT, record.worker, service_time=lambda: None)
+    assert await ledger.expire() == 1
     (event,) = (await ledger.events(ACCOUNT, start.position)).events
     assert (event.data["status"], event.data["code"]) == ("expired", "expired")
 

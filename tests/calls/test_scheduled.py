@@ -16,7 +16,9 @@ from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import NOW, PLACED, TABLE, Reply, Service, World, world
+from tests.calls.test_service import never
+from tests.calls.world import NOW, PLACED, TABLE, Json, Reply, Service, World, world
+from tests.many_records import add_records
 
 DUE = NOW + timedelta(hours=14)
 WASHINGTON = "+12025550123"
@@ -279,7 +281,7 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
-    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), service_time=lambda: None)
+    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), most=1, service_time=lambda: None)
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
@@ -447,3 +449,75 @@ def test_a_number_of_several_zones_is_called_in_the_day_of_all_of_them() -> None
     eight_in_madrid = datetime(2026, 1, 26, 6, 45, tzinfo=UTC)
 
     assert next_attempt(eight_in_madrid, spanish_mobile, "UTC") == datetime(2026, 1, 26, 8, tzinfo=UTC)
+
+
+# Many calls at one time
+
+
+async def many_due(here: World, count: int) -> None:
+    """Schedule so many calls for `DUE`."""
+    placed = await schedule(here)
+    row = replace(placed.record, tracking_id="t-many", fingerprint="many", idempotency_key="many")
+    await add_records(here.database, row, count - 1, interval=0)
+
+
+async def test_of_many_calls_that_are_due_at_once_a_bounded_number_is_in_progress(
+    place: str, clock: ManualClock
+) -> None:
+    in_progress, most, ended = 0, 0, 0
+
+    async def talks() -> tuple[int, Json]:
+        nonlocal in_progress, most, ended
+        in_progress += 1
+        most = max(most, in_progress)
+        await clock.sleep(60)
+        in_progress -= 1
+        ended += 1
+        return 201, {"call_id": f"c-{ended}", "status": "success"}
+
+    service = Service(clock, [talks])
+    async with world(service, place, timing=Timing(watch=5, poll=60, due_at_once=10)) as here:
+        await many_due(here, 35)
+        await at(here, DUE)
+        meanwhile = await here.call()
+        await here.run(clock.sleep(400))
+        left = await here.run(here.calls.list_unsettled())
+
+    assert most == 11  # with the one that was asked for meanwhile
+    assert meanwhile.state is CallState.ENDED
+    assert len(service.keys) == len(set(service.keys)) == 36
+    assert left == []
+
+
+async def test_calls_that_were_too_many_expire_and_say_why(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [never])
+    async with world(service, place, timing=Timing(watch=20, poll=60, due_at_once=3)) as here:
+        await many_due(here, 10)
+        await at(here, DUE)
+        await here.run(clock.sleep(1900))
+        left = await here.run(here.calls.list_unsettled())
+
+    expired = [record for record in left if record.state is CallState.EXPIRED]
+    assert len(service.keys) == 3
+    assert [record.error.code for record in expired if record.error is not None] == ["too_many_when_due"] * 7
+
+
+async def test_hundreds_of_calls_that_are_due_at_once_are_all_placed_while_others_are(
+    place: str, clock: ManualClock
+) -> None:
+    """They end at once, so the number in progress does not matter."""
+    count = 0
+
+    async def says_no() -> tuple[int, Json]:
+        nonlocal count
+        count += 1
+        return 201, {"call_id": f"c-{count}", "status": "busy"}
+
+    service = Service(clock, [says_no])
+    async with world(service, place, timing=Timing(watch=1, poll=60)) as here:
+        await many_due(here, 450)
+        await at(here, DUE)
+        between = await here.call()
+
+    assert between.state is CallState.ENDED
+    assert len(service.keys) == len(set(service.keys)) == 451

@@ -1,16 +1,21 @@
 """What a worker does without a request: it takes over the calls of workers that died, and deletes old records."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from kallyai_mcp.calls.call_lists import ListConsent
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
 from tests.calls.test_service import left_behind, never
-from tests.calls.world import NOW, Service, shown, world
+from tests.calls.world import NOW, TABLE, Service, shown, world
+from tests.many_records import add_records
+
+OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
 
 async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:
@@ -76,3 +81,23 @@ async def test_a_call_in_progress_is_kept_whatever_the_clocks_of_others_say(plac
 
     assert not again.is_new
     assert found is not None
+
+
+async def test_while_many_old_records_are_deleted_calls_are_placed_and_due_ones_too(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    async with world(service, place, timing=Timing(poll=2, purge=30)) as here:
+        first = await here.call()
+        await here.tell(first)
+        old = replace(first, call_id="c-old", placed_at=NOW - timedelta(days=100), delivered_at=NOW)
+        await add_records(here.database, old, 2050)
+        due = here.calls.scheduled(NOW + timedelta(seconds=10), 0)
+        placed = await here.run(here.calls.place(OTHER, timezone="UTC", schedule=due))
+        await here.run(clock.sleep(60))
+        ended = await here.run(here.calls.find(placed.record.tracking_id))
+        left = await here.run(here.ledger.list_newest(first.account, 3000))
+
+    assert ended is not None
+    assert ended.state is CallState.ENDED
+    assert [record.call_id for record in left] == ["c-2", "c-1"]

@@ -10,6 +10,9 @@ from kallyai_mcp.api.errors import KallyAIError
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
+BATCH = 100
+"""How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
+
 Result = TypeVar("Result")
 Params = ParamSpec("Params")
 

@@ -39,7 +39,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     numbered,
     write_audit,
 )
-from kallyai_mcp.calls.ledger.scheduling import expire
+from kallyai_mcp.calls.ledger.scheduling import expire_same
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, error_text, to_row
 from kallyai_mcp.calls.timing import Timing
@@ -84,7 +84,6 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
         return found or asked, None, False
     if not tx.holds_lease(asked.worker):
         return found, None, False
-    expire(tx)
     while True:
         if found.records and found.records[-1].is_active:
             return found, found.records[-1], False
@@ -96,6 +95,7 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
         if moment(tx.now()) - found.asked_at > LONGEST:
             return _stop(tx, found, StopReason.REFUSED), None, False
         record = new_record(found, len(found.records))
+        expire_same(tx, record)
         if (duplicate := find_duplicate(tx, record, redial=False, timing=timing)) is not None:
             found = _tied(tx, found, duplicate)
             continue
@@ -254,12 +254,11 @@ class ListLedger(Transactions):
         """
 
         def work(tx: Tx) -> list[CallList]:
-            rows = tx.rows(
-                "SELECT * FROM call_lists WHERE api = :api AND account = :account "
-                "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC",
-                since=tx.now() - self._timing.wait_for_user,
-                **account.columns,
-            )
+            own = "SELECT * FROM call_lists WHERE api = :api AND account = :account AND"
+            since = tx.now() - self._timing.wait_for_user
+            rows = tx.rows(f"{own} ended_at IS NULL", **account.columns)  # none of these has a `why`
+            rows += tx.rows(f"{own} ended_at > :since", since=since, **account.columns)
+            rows.sort(key=lambda row: row["asked_at"], reverse=True)
             return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.waits_for_user]
 
         return await self._database.read(work, empty=[])

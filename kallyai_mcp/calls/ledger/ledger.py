@@ -36,7 +36,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     readable,
     write_audit,
 )
-from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.ledger.schema import UNSETTLED
 from kallyai_mcp.calls.outcome import reached_somebody
 from kallyai_mcp.calls.policy import CallPolicy, Consent, last_to_open
 from kallyai_mcp.calls.records import (
@@ -134,7 +134,7 @@ class Ledger(Transactions):
 
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
-            scheduling.expire(tx)  # else an expired call could still be placed after the clock was set back
+            scheduling.expire_same(tx, asked)  # else it could still be placed after the clock was set back
             if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:
@@ -227,9 +227,7 @@ class Ledger(Transactions):
 
         Also those of scheduled calls that were not placed when they were due, until a client was told.
         """
-        missed = "not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL"
-        states = f"state IN {ACTIVE} OR state IN ('unknown', 'scheduled') OR {missed}"
-        return await self._select(f"AND ({states}) ORDER BY placed_at DESC", account)
+        return await self._select(f"AND {UNSETTLED} ORDER BY placed_at DESC", account)
 
     async def list_newest(self, account: AccountKey, limit: int) -> list[CallRecord]:
         """The account's `limit` newest records, newest first."""
@@ -248,15 +246,20 @@ class Ledger(Transactions):
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
     has_due = reads(scheduling.has_due, empty=False)
+    expire = writes(scheduling.expire)
 
-    async def take_due(self, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
-        """Reserve the account's scheduled calls that are due for `worker`; returns them.
+    async def take_due(
+        self, account: AccountKey, worker: str, *, most: int, service_time: ServiceTime
+    ) -> list[CallRecord]:
+        """Reserve up to `most` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
-        A call that a setting refuses now ends with that error, and a call that is too late is expired. `service_time`
-        is as in `mark_sent`.
+        `service_time` is as in `mark_sent`.
+
+        Returns:
+            These calls; among them those that a setting refuses now, which have ended with that error.
         """
         return await self._database.write(
-            lambda tx: scheduling.take_due(tx, account, worker, self._policy, service_time)
+            lambda tx: scheduling.take_due(tx, account, worker, self._policy, most, service_time)
         )
 
     note_hindrance = writes(scheduling.note_hindrance)
@@ -280,14 +283,20 @@ class Ledger(Transactions):
             lambda tx: events.read(tx, account, after, oldest, most), empty=EventPage((), 0)
         )
 
-    async def purge(self, seconds: float) -> None:
+    async def purge(self, seconds: float) -> bool:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
-        A record that is active, unknown, not yet delivered, or of a list that is kept is never deleted.
+        It deletes the oldest `BATCH` of each. A record that is active, unknown, not yet delivered, or of a list that is
+        kept is never deleted.
+
+        Returns:
+            Whether there was anything to delete, so that there may be more.
         """
         # Checked first in a read, so that usually nothing is locked.
-        if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds, self._timing), empty=False):
-            await self._database.write(lambda tx: maintenance.purge(tx, seconds, self._timing))
+        if not await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds, self._timing), empty=False):
+            return False
+        await self._database.write(lambda tx: maintenance.purge(tx, seconds, self._timing))
+        return True
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"

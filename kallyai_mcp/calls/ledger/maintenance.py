@@ -2,22 +2,22 @@
 
 from collections.abc import Collection
 
-from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.ledger.base import BATCH, Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.timing import Timing
 
-_OLD = (
-    "FROM call_lists WHERE ended_at < :before AND ended_at < :waited",
-    "FROM call_list_calls WHERE list_id NOT IN (SELECT list_id FROM call_lists)",
-    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
-    "AND delivered_at IS NOT NULL AND tracking_id NOT IN (SELECT tracking_id FROM call_list_calls)",
-    "FROM audit WHERE at < :before",
-    "FROM events WHERE at < :before",
-    "FROM shared_values WHERE expires_at < :now",
+_OLD_CALLS = (
+    "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM call_list_calls AS kept WHERE kept.tracking_id = calls.tracking_id)"
 )
-"""The rows that may be deleted (rule 7): no record that is active, unknown, undelivered, or of a list that is kept."""
+"""The condition for calls that may be deleted (rule 7): not active, unknown, undelivered, or of a list that is kept."""
+
+_OLD_LISTS = "ended_at < :before AND ended_at < :waited"
+
+_AGED = (("audit", "at", "before"), ("events", "at", "before"), ("shared_values", "expires_at", "now"))
+"""The other tables with old rows: the table, the column with a time, and the time before which its rows are old."""
 
 
 def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
@@ -59,15 +59,29 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] =
 
 def is_purgeable(tx: Tx, seconds: float, timing: Timing) -> bool:
     """Whether `purge` would delete anything; the arguments are the same."""
+    old = [
+        ("calls", _OLD_CALLS),
+        ("call_lists", _OLD_LISTS),
+        *((table, f"{at} < :{time}") for table, at, time in _AGED),
+    ]
     values = _times(tx, seconds, timing)
-    return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in _OLD)
+    return any(tx.rows(f"SELECT 1 AS found FROM {table} WHERE {which} LIMIT 1", **values) for table, which in old)
 
 
 def purge(tx: Tx, seconds: float, timing: Timing) -> None:
-    """Delete what is older than `seconds`; see `Ledger.purge`."""
-    values = _times(tx, seconds, timing)
-    for each in _OLD:
-        tx.run(f"DELETE {each}", **values)
+    """Delete the oldest `BATCH` rows of each table that are older than `seconds`; see `Ledger.purge`."""
+    values = _times(tx, seconds, timing) | {"most": BATCH}
+    for row in tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values):
+        if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
+            tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
+    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.SKIP_LOCKED}"
+    tx.run(
+        f"WITH old AS ({oldest}) DELETE FROM calls WHERE tracking_id IN (SELECT tracking_id FROM old) AND {_OLD_CALLS}",
+        **values,
+    )
+    for table, at, time in _AGED:
+        last = f"SELECT {at} FROM {table} WHERE {at} < :{time} ORDER BY {at} LIMIT 1 OFFSET :most - 1"
+        tx.run(f"DELETE FROM {table} WHERE {at} < :{time} AND {at} <= COALESCE(({last}), :{time})", **values)
 
 
 def _times(tx: Tx, seconds: float, timing: Timing) -> dict[str, float]:

@@ -7,7 +7,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
-from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
+from kallyai_mcp.calls.ledger.scheduling import expire_shown, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, error_text, from_row, to_row
 from kallyai_mcp.calls.timing import Timing
@@ -214,9 +214,9 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
 
     A record is not changed if its state in the ledger differs from the one that was delivered.
     """
-    if any(record.state is CallState.EXPIRED for record in records):
-        expire(tx)  # `as_it_is` may have shown the state before the ledger has it
     for record in records:
+        if record.state is CallState.EXPIRED:
+            expire_shown(tx, record)
         if not record.is_open:
             tx.run(
                 "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state",

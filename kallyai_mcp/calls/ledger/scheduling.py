@@ -1,9 +1,10 @@
 """The transactions of scheduled calls: take a call that is due, put it back, let it expire, plan the next attempt."""
 
 from dataclasses import replace
+from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
+from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx, moment
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     copy_audit,
@@ -19,6 +20,7 @@ from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is
 from kallyai_mcp.calls.timing import Timing
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
+_LATE = "state = 'scheduled' AND place_by < :now"
 
 _CLOCKS_AGREE = 120.0
 """How many seconds the ledger's clock and the service's may differ."""
@@ -48,40 +50,67 @@ def has_due(tx: Tx) -> bool:
 
 
 def expire(tx: Tx) -> int:
-    """End the scheduled calls of all accounts that are too late to be placed; returns how many."""
-    return tx.run(
-        "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
-        "WHERE state = 'scheduled' AND place_by < :now",
+    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns how many."""
+    late = f"SELECT tracking_id FROM calls WHERE {_LATE} ORDER BY place_by LIMIT :most {tx.SKIP_LOCKED}"
+    return _expire(tx, "tracking_id IN (SELECT tracking_id FROM late)", f"WITH late AS ({late})", most=BATCH)
+
+
+def expire_same(tx: Tx, asked: CallRecord) -> None:
+    """End the scheduled call with the fingerprint of `asked`, if it is too late to be placed."""
+    this = "api = :api AND account = :account AND fingerprint = :fingerprint"
+    _expire(tx, this, fingerprint=asked.fingerprint, **asked.account.columns)
+
+
+def expire_shown(tx: Tx, record: CallRecord) -> None:
+    """End a scheduled call that `as_it_is` has shown as expired."""
+    _expire(tx, "tracking_id = :id", id=record.tracking_id)
+
+
+def _expire(tx: Tx, which: str, first: str = "", **values: Any) -> int:
+    expired = tx.rows(
+        f"{first} UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
+        f"WHERE {_LATE} AND {which} RETURNING tracking_id",
         now=tx.now(),
         error=error_text(expired_error()),
+        **values,
     )
+    return len(expired)
 
 
-def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> None:
-    """Note why calls that are due can't be placed now. They may still be placed until they expire.
+def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> int:
+    """Note why calls that are due can't be placed now, of up to `BATCH`. They may still be placed until they expire.
 
     Args:
         tx: The transaction.
         account: The account whose calls are not concerned; None when all calls are.
         error: The reason.
+
+    Returns:
+        Of how many calls.
     """
     others = "AND NOT (api = :api AND account = :account)" if account is not None else ""
-    tx.run(
-        f"UPDATE calls SET error = :error WHERE {_DUE} AND error IS NULL {others}",
+    hindered = (
+        f"SELECT tracking_id FROM calls WHERE {_DUE} AND error IS NULL {others} "
+        f"ORDER BY not_before LIMIT :most {tx.SKIP_LOCKED}"
+    )
+    noted = tx.rows(
+        f"WITH hindered AS ({hindered}) UPDATE calls SET error = :error "
+        "WHERE tracking_id IN (SELECT tracking_id FROM hindered) RETURNING tracking_id",
         now=tx.now(),
         error=error_text(error),
+        most=BATCH,
         **(account.columns if account is not None else {}),
     )
-    expire(tx)
+    return len(noted)
 
 
 def take_due(
-    tx: Tx, account: AccountKey, worker: str, policy: CallPolicy, service_time: ServiceTime
+    tx: Tx, account: AccountKey, worker: str, policy: CallPolicy, most: int, service_time: ServiceTime
 ) -> list[CallRecord]:
-    """Reserve the account's calls that are due for `worker`; returns them.
+    """See `Ledger.take_due`.
 
-    A call that a setting refuses now ends with that error. A call must be due by the service's clock too, so that a
-    machine whose clock is wrong by hours does not call at night.
+    A call must be due by the service's clock too, so that a machine whose clock is wrong by hours does not call at
+    night.
     """
     lock_account(tx, account)
     note_hindrance(tx, account, _OTHER_ACCOUNT)
@@ -93,9 +122,10 @@ def take_due(
         note_hindrance(tx, None, _CLOCK_WRONG)
     due = tx.rows(
         f"SELECT * FROM calls WHERE {_DUE} AND not_before <= :there AND place_by >= :there "
-        "AND api = :api AND account = :account ORDER BY not_before",
+        "AND api = :api AND account = :account ORDER BY not_before LIMIT :most",
         now=now,
         there=there,
+        most=most,
         **account.columns,
     )
     return [taken for record in readable(due) if (taken := _take(tx, record, worker, policy)) is not None]
@@ -111,7 +141,7 @@ def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy) -> CallRe
             error=error_text(refusal),
         )
         write_audit(tx, record, None, f"refused:{refusal.setting}")
-        return None
+        return replace(record, state=CallState.REFUSED, error=refusal)
     new = numbered(tx, record)
     rows = tx.rows(
         "UPDATE calls SET state = 'reserved', worker = :worker, placed_at = :now, day = :day, "

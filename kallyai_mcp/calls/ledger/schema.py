@@ -10,7 +10,16 @@ _log = logging.getLogger(__name__)
 ACTIVE = "('reserved', 'sent')"
 """`records.ACTIVE` as SQL: the states of a call that a worker must still run to its end."""
 
-_NEWEST = 1
+UNSETTLED = (
+    "(state IN ('reserved', 'sent', 'unknown', 'scheduled') "
+    "OR (not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL))"
+)
+"""The condition for calls without an outcome, and for scheduled calls that were not placed, until a client was told.
+
+The index `calls_unsettled` has the same condition; SQLite uses it only for these words.
+"""
+
+_NEWEST = 2
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 

@@ -79,6 +79,12 @@ EXPLANATIONS: dict[str, tuple[str, str, str, str]] = {
         "otra cuenta tenía la sesión iniciada cuando tocaba la llamada, y nunca se llama tarde",
         "Pregunta al usuario si se llama ahora y con qué cuenta",
     ),
+    "too_many_when_due": (
+        "too many calls were due at the same time, and a call is never placed late",
+        "Ask the user whether to call now or at another time",
+        "tocaban demasiadas llamadas a la vez, y nunca se llama tarde",
+        "Pregunta al usuario si se llama ahora o en otro momento",
+    ),
     "clock_wrong_when_due": (
         "the clock of this machine was wrong when the call was due, and a call is never placed early or late",
         "Tell the user to set the clock, and ask whether to call now",

@@ -184,7 +184,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 f"{_LEDGER}.maintenance",
-                " AND state IN ('ended', 'refused', 'canceled', 'expired') \"\n    \"AND delivered_at IS NOT NULL",
+                " AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL",
                 "",
             ),
         ),
