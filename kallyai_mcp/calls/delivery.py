@@ -1,7 +1,7 @@
 """Notes which outcomes were delivered: a client was told how the call ended.
 
 A request for the same call gets an outcome that was not delivered, and places no new call. So an outcome counts as
-delivered only when its answer goes to a client that still waits for it.
+delivered only when its answer goes to a client that still waits for it; over stdio, only when the client has read it.
 """
 
 from collections import OrderedDict
@@ -11,9 +11,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent."""
@@ -38,10 +39,6 @@ class Report:
     delivers: bool
 
 
-def _delivered(reports: list[Report]) -> list[CallRecord]:
-    return [report.record for report in reports if report.delivers]
-
-
 _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
 """The calls in the result of the current request; None outside of a request."""
 
@@ -51,20 +48,24 @@ class Delivery:
 
     Args:
         mark: Writes that into the ledger.
+
+    Attributes:
+        awaits_reading: Whether an answer delivers when it was `read`, and not already at the end of its request.
     """
 
     def __init__(self, mark: MarkDelivered) -> None:
         self._mark = mark
+        self.awaits_reading = False
         self._waiting: dict[str, object] = {}
         """The newest request that waits for the end of a call, by the call's tracking id."""
-        self._open: list[list[Report]] = []
-        """The reports of each request in progress."""
-        self._reported: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
-        """The calls that each answered request delivered, by connection and request id."""
+        self._unread: dict[tuple[object, object], list[CallRecord]] = {}
+        """The calls that the answer to a request delivers once it is read, by connection and request id."""
+        self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
+        """The calls that the answer to a request has delivered."""
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
-        """A context for one request. If the request is canceled, its result delivers nothing.
+        """A context for one request. If the request fails or is canceled, its result delivers nothing.
 
         Args:
             connection: Identifies the connection: the same object for all its requests.
@@ -75,21 +76,22 @@ class Delivery:
         """
         reports: list[Report] = []
         token = _reports.set(reports)
-        self._open.append(reports)
         try:
             yield reports
-        except anyio.get_cancelled_exc_class():
-            if delivered := _delivered(reports):
-                with anyio.CancelScope(shield=True):
-                    await self._marked(delivered, delivered=False)
-            raise
         finally:
             _reports.reset(token)
-            self._open = [other for other in self._open if other is not reports]
-        if delivered := _delivered(reports):
-            self._reported[connection, request_id] = delivered
-            if len(self._reported) > _REMEMBERED:
-                self._reported.popitem(last=False)
+        delivered = [report.record for report in reports if report.delivers]
+        if delivered and self.awaits_reading:
+            self._unread[connection, request_id] = delivered
+        elif delivered:
+            try:
+                await self._marked(delivered, delivered=True)
+                await anyio.lowlevel.checkpoint_if_cancelled()
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    await self._marked(delivered, delivered=False)
+                raise
+            self._remember((connection, request_id), delivered)
 
     @contextmanager
     def waiting(self, record: CallRecord) -> Iterator[None]:
@@ -105,14 +107,6 @@ class Delivery:
             if self._waiting.get(record.tracking_id) is request:
                 del self._waiting[record.tracking_id]
 
-    def being_delivered(self) -> list[CallRecord]:
-        """The calls whose outcome is in an answer that has not been sent yet.
-
-        The client of a request that arrives now can't have read that answer.
-        """
-        records = (record for reports in self._open for record in _delivered(reports))
-        return [record for record in records if record.state in (CallState.ENDED, CallState.UNKNOWN)]
-
     def reports(self) -> tuple[Report, ...]:
         """The calls that the result of the current request reports so far; empty outside of a request."""
         return tuple(_reports.get() or ())
@@ -125,24 +119,36 @@ class Delivery:
             placed_now: See `Report`.
             certain: Whether the client is known to wait for the result; if not, nothing counts as delivered.
         """
-        has_news = not record.is_open and not record.is_delivered
+        reports, has_news = _reports.get(), not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting
-        if (reports := _reports.get()) is not None:
+        if reports is not None:
             reports.append(Report(record, placed_now, delivers))
-        if delivers:
+        if delivers and reports is None:
             await self._marked([record], delivered=True)
 
     async def canceled(self, connection: object, request_id: object) -> None:
         """The client has canceled a request that was answered: the answer delivered nothing."""
-        if delivered := self._reported.pop((connection, request_id), None):
+        self._unread.pop((connection, request_id), None)
+        if delivered := self._delivered.pop((connection, request_id), None):
             await self._marked(delivered, delivered=False)
 
-    async def not_written(self, request_id: object) -> None:
-        """The answer to a request could not be written, because the only client has disconnected; as `canceled`."""
-        for connection, answered in tuple(self._reported):
-            if answered == request_id:
-                with anyio.CancelScope(shield=True):
-                    await self.canceled(connection, answered)
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is an answer that delivers an outcome once it is `read`."""
+        return bool(self._unread)
+
+    async def read(self, request_id: object) -> None:
+        """The only client has read the answer to a request."""
+        for key in [key for key in self._unread if key[1] == request_id]:
+            delivered = self._unread.pop(key)
+            with anyio.CancelScope(shield=True):
+                await self._marked(delivered, delivered=True)
+            self._remember(key, delivered)
+
+    def _remember(self, key: tuple[object, object], delivered: list[CallRecord]) -> None:
+        self._delivered[key] = delivered
+        if len(self._delivered) > _REMEMBERED:
+            self._delivered.popitem(last=False)
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         try:

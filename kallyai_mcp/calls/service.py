@@ -231,10 +231,9 @@ class CallService:
         return CallRecord.new(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
-        """The record of the same call that this process runs now, or whose outcome it is delivering; else None."""
-        known = self._worker.running(asked.account) + self.delivery.being_delivered()
-        mine = (record for record in known if record.account == asked.account)
-        return next((record for record in mine if record.fingerprint == asked.fingerprint), None)
+        """The record of the same call that this process runs now; else None."""
+        running = self._worker.running(asked.account)
+        return next((record for record in running if record.fingerprint == asked.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         """`record` after KallyAI was asked once more about it, if it may change."""

@@ -2,7 +2,7 @@
 
 The SDK's own streams use a thread for each line, write, and flush, which takes a third of the time of a fast tool call.
 Here the event loop reads and writes when the system reports that a pipe or a socket is ready, so it never blocks. For
-the rest, which is Windows, terminals, and files, the SDK's streams are used.
+the rest, which is Windows, terminals, and files, the SDK's streams are used (`FileWriter`).
 """
 
 import errno
@@ -10,7 +10,6 @@ import os
 import socket
 import stat
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator
 
 import anyio
@@ -55,6 +54,9 @@ class TextWriter:
 
     Args:
         descriptor: The file descriptor.
+
+    Attributes:
+        sent: Bytes written so far.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -71,11 +73,11 @@ class TextWriter:
         self._ioctl = fcntl.ioctl
         self._is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
         self._count = termios.FIONREAD if self._is_pipe else termios.TIOCOUTQ
-        self._sent = 0
-        """Bytes written so far."""
-        self._written: deque[tuple[int, str]] = deque()
-        """The messages that the other side may not have read, each with the value of `_sent` at its end."""
-        self._is_broken = False
+        self._tells = sys.platform == "linux" and (self._is_pipe or _is_local(descriptor))
+        """Whether the system tells how much the other side has read."""
+        self._is_over = False
+        self._read = 0
+        self.sent = 0
 
     async def write(self, text: str) -> None:
         """Write all of `text`.
@@ -83,19 +85,7 @@ class TextWriter:
         Raises:
             ConnectionError: The other side is closed.
         """
-        read = self._sent - self._waiting()
-        if not self._is_closed():
-            self._remove_read(read)
-        data = text.encode()
-        self._written.append((self._sent + len(data), text))
-        try:
-            await self.write_bytes(data)
-        except ConnectionError as error:
-            self._is_broken = True
-            # A pipe still tells what was not read. So does a socket, unless its error is ConnectionResetError.
-            if not isinstance(error, ConnectionResetError):
-                self._remove_read(self._sent - self._waiting())
-            raise
+        await self.write_bytes(text.encode())
 
     async def write_bytes(self, encoded: bytes) -> None:
         """Write UTF-8, as `write` does."""
@@ -104,40 +94,60 @@ class TextWriter:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
             written = os.write(self._descriptor, data[: self._chunk])
-            self._sent += written
+            self.sent += written
             data = data[written:]
 
-    def unread(self) -> list[str]:
-        """The messages that the other side had not read when it was closed; empty while it is open.
+    def read(self, *, is_followed: bool) -> int:
+        """How many bytes of `sent` the other side has read, or fewer.
 
-        The system may not know all bytes that were read, so a message in this list may have been read.
+        Where the system does not tell, it is all of them if a message of the other side has followed now.
         """
-        if not self._is_broken:
-            if not self._is_closed():
-                return []
-            if self._is_pipe or not self._was_reset():
-                self._remove_read(self._sent - self._waiting())
-        return [text for _, text in self._written]
-
-    def _remove_read(self, read: int) -> None:
-        """Remove the messages that end within the first `read` bytes."""
-        while self._written and self._written[0][0] <= read:
-            self._written.popleft()
-
-    def _waiting(self) -> int:
-        """How many bytes the other side has not read; 0 if the system can't tell."""
-        try:
-            return int.from_bytes(self._ioctl(self._descriptor, self._count, bytes(4)), sys.byteorder)
-        except OSError:
-            return 0
-
-    def _is_closed(self) -> bool:
-        return any(events & self._gone for _, events in self._poll.poll(0))
+        if not self._tells:
+            self._read = self.sent if is_followed else self._read
+        elif not self._is_over:
+            waiting = int.from_bytes(self._ioctl(self._descriptor, self._count, bytes(4)), sys.byteorder)
+            # Looked at after that: a socket that is closed forgets what was not read.
+            self._is_over = not self._is_pipe and any(events & self._gone for _, events in self._poll.poll(0))
+            if not self._is_over:
+                self._read = max(self._read, self.sent - waiting)
+            elif not self._was_reset():
+                self._read = self.sent
+        return self._read
 
     def _was_reset(self) -> bool:
-        """Whether it is a socket whose other side was closed before everything was read."""
-        try:
-            with socket.socket(fileno=os.dup(self._descriptor)) as connection:
-                return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
-        except OSError:
-            return False  # a pipe
+        """Whether the other side of the socket was closed before everything was read. The system tells it once."""
+        with socket.socket(fileno=os.dup(self._descriptor)) as connection:
+            return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+class FileWriter:
+    """Writes text to a file, a terminal, or a pipe of Windows. No system tells how much of it the client has read.
+
+    Args:
+        file: The file.
+
+    Attributes:
+        sent: Messages written so far.
+    """
+
+    def __init__(self, file: anyio.AsyncFile[str]) -> None:
+        self._file = file
+        self._read = 0
+        self.sent = 0
+
+    async def write(self, text: str) -> None:
+        """Write all of `text`."""
+        await self._file.write(text)
+        await self._file.flush()
+        self.sent += 1
+
+    def read(self, *, is_followed: bool) -> int:
+        """How many messages the client has read: all of `sent` when a message of it has followed now."""
+        self._read = self.sent if is_followed else self._read
+        return self._read
+
+
+def _is_local(descriptor: int) -> bool:
+    """Whether both ends of a socket are on this machine."""
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        return connection.family == socket.AF_UNIX

@@ -19,14 +19,13 @@ class Replay:
         first: The first answers, which have stopped.
 
     Attributes:
-        unread: See `TextWriter.unread`.
+        output: Where the messages to the client are written.
     """
 
     def __init__(self, first: FirstAnswers) -> None:
         self._first = first
         self._reader = LineReader(first.stdin, bytes(first.received))
-        self._writer = TextWriter(first.stdout)
-        self.unread = self._writer.unread
+        self.output = TextWriter(first.stdout)
         self._open_requests = first.requests
         self._is_done = anyio.Event()
 
@@ -49,6 +48,6 @@ class Replay:
             self._open_requests -= 1
             if not self._open_requests:
                 self._is_done.set()  # set before the write, so that the server reads on even if the client does not
-                await self._writer.write_bytes(bytes(self._first.unsent))
+                await self.output.write_bytes(bytes(self._first.unsent))
             return
-        await self._writer.write(text)
+        await self.output.write(text)

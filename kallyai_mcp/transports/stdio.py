@@ -5,9 +5,9 @@ import threading
 
 from mcp.server.mcpserver import MCPServer
 
-from kallyai_mcp.server.sdk_internals import run_on_lines
+from kallyai_mcp.server.sdk_internals import run_on_lines, sdk_streams
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.async_stdio import LineReader, TextWriter
+from kallyai_mcp.transports.async_stdio import FileWriter, LineReader, TextWriter
 from kallyai_mcp.transports.first_answers import FirstAnswers
 from kallyai_mcp.transports.replay import Replay
 from kallyai_mcp.transports.standard_streams import exit_on_signals, take_stdio
@@ -27,14 +27,16 @@ async def serve_stdio(server: MCPServer[AppContext], first_answers: FirstAnswers
         if first_answers is not None:
             first_answers.stop()
             replay = Replay(first_answers)
-            await run_on_lines(server, replay, replay.write, replay.unread)
+            await run_on_lines(server, replay, replay.write, replay.output)
             return
         with take_stdio() as streams:
-            if streams is None:
-                await server.run_stdio_async()
+            if streams is not None:
+                writer = TextWriter(streams[1])
+                await run_on_lines(server, LineReader(streams[0]), writer.write, writer)
                 return
-            writer = TextWriter(streams[1])
-            await run_on_lines(server, LineReader(streams[0]), writer.write, writer.unread)
+        with sdk_streams() as (stdin, stdout):
+            written = FileWriter(stdout)
+            await run_on_lines(server, stdin, written.write, written)
     except* ConnectionError:
         pass  # the client has closed its end of stdout without closing stdin: it has left
 

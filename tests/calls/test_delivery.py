@@ -73,6 +73,26 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
     assert redialed.is_new
 
 
+@pytest.mark.parametrize("canceled_first", [False, True])
+async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_cancel_was_told(
+    place: str, clock: ManualClock, canceled_first: bool
+) -> None:
+    async with world(Service(clock, [BUSY, PLACED]), place) as here:
+        delivery = here.calls.delivery
+        delivery.awaits_reading = True
+        ended = await here.call()
+        async with delivery.request("connection", 1):
+            await here.tell(ended)
+        before = await here.place(redial=True)
+        if canceled_first:
+            await here.run(delivery.canceled("connection", 1))
+        await here.run(delivery.read(1))
+        after = await here.place(redial=True)
+
+    assert not before.is_new
+    assert after.is_new is not canceled_first
+
+
 async def test_a_request_that_arrives_while_a_refusal_leaves_places_a_call(place: str, clock: ManualClock) -> None:
     async with world(Service(clock, [REFUSED, PLACED]), place) as here:
         refused = await here.call()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from kallyai_mcp.server.sdk_internals import (
     notify_on_request,
     run_on_lines,
 )
+from tests.forked_python import FORKED
+from tests.processes import LIMIT
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -102,6 +105,32 @@ async def test_a_client_that_did_not_wait_for_the_discovery_can_still_begin_with
     assert answers[1]["protocolVersion"] == "2025-11-25"
     assert answers[2]["tools"] == []
     assert opened == [None]
+
+
+ON_FILES = """
+import sys
+import anyio
+from kallyai_mcp.server.sdk_internals import sdk_streams
+
+async def main():
+    with sdk_streams() as (stdin, stdout):
+        print("printed", sys.stdin.readline(), flush=True)
+        async for line in stdin:
+            await stdout.write(line.upper())
+            await stdout.flush()
+    print("after", flush=True)
+
+anyio.run(main)
+"""
+
+
+def test_the_streams_of_the_sdk_are_those_of_the_process_and_nobody_else_uses_them(tmp_path: Path) -> None:
+    (asked := tmp_path / "asked").write_text("one\ntwo\n", encoding="utf-8")
+    with asked.open() as stdin:
+        done = subprocess.run([FORKED, "-c", ON_FILES], stdin=stdin, capture_output=True, timeout=LIMIT, check=True)
+
+    assert done.stdout.decode().split() == ["ONE", "TWO", "after"]
+    assert done.stderr.decode().split() == ["printed"]
 
 
 async def test_all_messages_of_one_connection_have_the_same_connection_object() -> None:

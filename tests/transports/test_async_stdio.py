@@ -2,13 +2,9 @@
 
 import json
 import os
-import select
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
 
 import anyio
 import anyio.to_thread
@@ -16,17 +12,23 @@ import pytest
 
 from tests.forked_python import FORKED
 from tests.processes import COMMAND, FORKED_COMMAND, LIMIT, environment
-from tests.transports.http_server import initialize, running_sandbox
-
-CALL = {"task_category": "general", "task_description": "Ask for the opening hours", "respondent_phone": "+12025550100"}
+from tests.transports.http_server import CALL, running_sandbox
+from tests.transports.stdio_peer import Peer, initialization, line, on_sockets, piped
 
 PRINTING_SERVER = """
 import subprocess, sys
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 import anyio
 from mcp.server.mcpserver import MCPServer
+from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.transports.stdio import serve_stdio
 
-server = MCPServer("printing")
+@asynccontextmanager
+async def lifespan(_):
+    yield SimpleNamespace(calls=SimpleNamespace(delivery=Delivery(None)))
+
+server = MCPServer("printing", lifespan=lifespan)
 
 @server.tool()
 def print_something() -> str:
@@ -38,64 +40,6 @@ def print_something() -> str:
 anyio.run(serve_stdio, server)
 """
 
-
-def line(number: int | str, method: str, **params: Any) -> bytes:
-    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-    return json.dumps(message, ensure_ascii=False).encode() + b"\n"
-
-
-def initialization() -> bytes:
-    request = json.dumps(initialize()).encode() + b"\n"
-    return request + b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n'
-
-
-class Peer:
-    """A client that writes raw bytes."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", writes: IO[bytes], reads: IO[bytes]) -> None:
-        self.process, self.writes, self.reads = process, writes, reads
-
-    def send(self, data: bytes) -> None:
-        self.writes.write(data)
-        self.writes.flush()
-
-    def answer(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.reads.readline())
-        return answer
-
-
-@contextmanager
-def piped(home: Path, command: list[str], *, stderr: int = subprocess.DEVNULL, **settings: str) -> Iterator[Peer]:
-    """Start a server on two pipes."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, env=environment(home, **settings), stdin=pipe, stdout=pipe, stderr=stderr
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Peer(process, process.stdin, process.stdout)
-        finally:
-            process.kill()
-
-
-@contextmanager
-def on_sockets(home: Path, command: list[str], **settings: str) -> Iterator[Peer]:
-    """Start a server on two pairs of sockets, as Node does for a child process."""
-    (writes, stdin), (reads, stdout) = socket.socketpair(), socket.socketpair()
-    with writes, reads, stdin, stdout:
-        process = subprocess.Popen(
-            command, env=environment(home, **settings), stdin=stdin.fileno(), stdout=stdout.fileno()
-        )
-        peer = Peer(process, writes.makefile("wb"), reads.makefile("rb"))
-    with process, peer.writes, peer.reads:
-        try:
-            yield peer
-        finally:
-            process.kill()
-
-
-Connected = Callable[..., AbstractContextManager[Peer]]
 
 SERVE = [*COMMAND, "serve", "--sandbox"]
 FORKED_SERVE = [*FORKED_COMMAND, "serve", "--sandbox"]
@@ -218,105 +162,6 @@ async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -
             sandbox.end_calls()
             ids = await anyio.to_thread.run_sync(lambda: [peer.answer()["id"] for _ in range(102)])
     assert sorted(ids) == list(range(1, 103))
-
-
-async def test_an_outcome_whose_answer_could_not_be_written_is_told_to_the_next_client(tmp_path: Path) -> None:
-    serve = [*FORKED_COMMAND, "serve"]
-    async with running_sandbox(tmp_path) as sandbox:
-        token = sandbox.token()
-        with piped(tmp_path, serve, API_URL=sandbox.url, ACCESS_TOKEN=token) as left:
-            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
-            await sandbox.wait_for_calls()
-            await anyio.to_thread.run_sync(left.answer)
-            left.reads.close()
-            sandbox.end_calls()
-            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
-        with piped(tmp_path, serve, API_URL=sandbox.url, ACCESS_TOKEN=token) as peer:
-            again = line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True})
-            peer.send(initialization() + again)
-            answers = await anyio.to_thread.run_sync(lambda: {one["id"]: one for one in (peer.answer(), peer.answer())})
-        placed = await sandbox.calls()
-
-    told = answers[2]["result"]["structuredContent"]
-    assert (told["outcome"], told["placed_now"]) == ("answered", False)
-    assert len(placed) == 1
-
-
-@pytest.mark.parametrize(("connected", "asks_more"), [(piped, False), (piped, True), (on_sockets, False)])
-async def test_an_outcome_that_a_client_left_unread_is_told_to_the_next_client(
-    tmp_path: Path, connected: Connected, asks_more: bool
-) -> None:
-    serve = [*FORKED_COMMAND, "serve"]
-    async with running_sandbox(tmp_path) as sandbox:
-        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
-        with connected(tmp_path, serve, **settings) as left:
-            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
-            await sandbox.wait_for_calls()
-            await anyio.to_thread.run_sync(left.answer)
-            sandbox.end_calls()
-            readable, _, _ = await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
-            left.reads.close()
-            if asks_more:
-                left.send(line(3, "ping"))
-            left.writes.close()
-            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
-        with piped(tmp_path, serve, **settings) as peer:
-            again = line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True})
-            peer.send(initialization() + again)
-            answers = await anyio.to_thread.run_sync(lambda: {one["id"]: one for one in (peer.answer(), peer.answer())})
-        placed = await sandbox.calls()
-
-    assert readable
-    assert answers[2]["result"]["structuredContent"]["placed_now"] is False
-    assert len(placed) == 1
-
-
-async def test_an_outcome_that_was_read_is_not_told_again_although_a_later_answer_was_not(tmp_path: Path) -> None:
-    serve = [*FORKED_COMMAND, "serve"]
-
-    def read_to(left: Peer, id_: int) -> None:
-        """Read no byte after the answer."""
-        answer = b""
-        while not (answer.endswith(b"\n") and json.loads(answer).get("id") == id_):
-            answer = b"" if answer.endswith(b"\n") else answer
-            answer += os.read(left.reads.fileno(), 1)
-
-    async with running_sandbox(tmp_path) as sandbox:
-        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
-        with piped(tmp_path, serve, **settings) as left:
-            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
-            await anyio.to_thread.run_sync(left.answer)
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
-            for id_ in (3, 4):  # the answer to the last one was written after that to the other one
-                left.send(line(id_, "ping"))
-            await anyio.to_thread.run_sync(read_to, left, 3)
-            await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
-            left.reads.close()
-            left.writes.close()
-            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
-        with piped(tmp_path, serve, **settings) as peer:
-            peer.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True}))
-            assert len(await sandbox.wait_for_calls(2)) == 2
-
-
-async def test_an_outcome_that_was_read_is_not_told_again(tmp_path: Path) -> None:
-    serve = [*FORKED_COMMAND, "serve"]
-    async with running_sandbox(tmp_path) as sandbox:
-        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
-        connections: list[Connected] = [piped, on_sockets]
-        for number, connected in enumerate(connections, 1):
-            with connected(tmp_path, serve, **settings) as peer:
-                peer.send(initialization())
-                peer.send(line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True}))
-                await anyio.to_thread.run_sync(peer.answer)
-                assert len(await sandbox.wait_for_calls(number)) == number
-                sandbox.end_calls()
-                await anyio.to_thread.run_sync(peer.answer)
-                peer.reads.close()
-                peer.writes.close()
-                assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) == 0
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:

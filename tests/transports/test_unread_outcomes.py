@@ -1,0 +1,259 @@
+"""Over stdio, an outcome is delivered when the client has read it; one that nobody read is told to the next client."""
+
+import json
+import os
+import select
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from tests.processes import FORKED_COMMAND, LIMIT
+from tests.transports.http_server import CALL, RunningSandbox, running_sandbox
+from tests.transports.stdio_peer import Connected, Peer, initialization, line, on_sockets, piped
+
+SERVE = [*FORKED_COMMAND, "serve"]
+MAKE_CALL = line(2, "tools/call", name="make_call", arguments=CALL)
+ANOTHER_CALL = line(3, "tools/call", name="make_call", arguments=CALL | {"respondent_phone": "+12025550199"})
+LISTS = b"".join(line(number, "tools/list") for number in range(100, 200))
+"""Requests whose answers are longer than any pipe."""
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was read of a pipe")
+
+
+def settings_of(sandbox: RunningSandbox) -> dict[str, Any]:
+    return {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
+
+
+def redial(number: int = 4) -> bytes:
+    return line(number, "tools/call", name="make_call", arguments=CALL | {"redial": True})
+
+
+async def answer_to(peer: Peer, id_: int) -> dict[str, Any]:
+    """Read until the answer to a request of a tool; returns its structure."""
+
+    def read() -> dict[str, Any]:
+        while (answer := peer.answer())["id"] != id_:
+            pass
+        structure: dict[str, Any] = answer["result"]["structuredContent"]
+        return structure
+
+    return await anyio.to_thread.run_sync(read)
+
+
+async def until(condition: str, home: Path) -> None:
+    """Wait until there is a record for which this SQL is true."""
+    with closing(sqlite3.connect(f"{(home / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
+        with anyio.fail_after(LIMIT):
+            while not ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall():  # noqa: S608 - no input
+                await anyio.lowlevel.checkpoint()
+
+
+async def readable(peer: Peer) -> None:
+    ready, _, _ = await anyio.to_thread.run_sync(select.select, [peer.reads], [], [], LIMIT)
+    assert ready
+
+
+async def ended(peer: Peer) -> None:
+    assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) is not None
+
+
+async def told_to_the_next_client(home: Path, sandbox: RunningSandbox) -> dict[str, Any]:
+    """What a client that redials on a new server is told."""
+    with piped(home, SERVE, **settings_of(sandbox)) as peer:
+        peer.send(initialization() + redial())
+        return await answer_to(peer, 4)
+
+
+def kill(left: Peer) -> None:
+    left.process.kill()
+
+
+def terminate(left: Peer) -> None:
+    left.process.terminate()
+
+
+def leave(left: Peer) -> None:
+    left.reads.close()
+    left.writes.close()
+
+
+def ask_more_and_leave(left: Peer) -> None:
+    left.reads.close()
+    left.send(line(3, "ping"))
+    left.writes.close()
+
+
+@LINUX
+@pytest.mark.parametrize("connected", [piped, on_sockets])
+@pytest.mark.parametrize("end", [kill, terminate, leave, ask_more_and_leave])
+async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
+    tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
+) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with connected(tmp_path, SERVE, **settings_of(sandbox)) as left:
+            left.send(initialization() + MAKE_CALL)
+            await sandbox.wait_for_calls()
+            await anyio.to_thread.run_sync(left.answer)
+            sandbox.end_calls()
+            await readable(left)
+            end(left)
+            await ended(left)
+        told = await told_to_the_next_client(tmp_path, sandbox)
+        placed = await sandbox.calls()
+
+    assert (told["outcome"], told["placed_now"]) == ("answered", False)
+    assert len(placed) == 1
+
+
+@pytest.mark.parametrize("end", [kill, terminate, leave])
+async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(
+    tmp_path: Path, end: Callable[[Peer], None]
+) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
+            await anyio.to_thread.run_sync(left.send, initialization() + LISTS + MAKE_CALL)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            await until("state = 'ended'", tmp_path)
+            left.send(ANOTHER_CALL)
+            await sandbox.wait_for_calls(2)  # meanwhile, the answer with the outcome waits for the pipe
+            end(left)
+            await ended(left)
+        told = await told_to_the_next_client(tmp_path, sandbox)
+        placed = await sandbox.calls()
+
+    assert (told["outcome"], told["placed_now"]) == ("answered", False)
+    assert len(placed) == 2
+
+
+@LINUX
+async def test_a_redial_of_a_client_that_has_not_read_the_outcome_places_no_call(tmp_path: Path) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
+            peer.send(initialization() + MAKE_CALL)
+            await anyio.to_thread.run_sync(peer.answer)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            await readable(peer)
+            peer.send(redial(4) + ANOTHER_CALL)
+            await sandbox.wait_for_calls(2)
+            outcome, joined = await answer_to(peer, 2), await answer_to(peer, 4)
+            peer.send(redial(5))
+            placed = await sandbox.wait_for_calls(3)
+
+    assert (outcome["placed_now"], joined["placed_now"]) == (True, False)
+    assert joined["call_id"] == outcome["call_id"]
+    assert len(placed) == 3
+
+
+async def test_a_client_that_leaves_before_the_outcome_finds_it_when_it_is_back(tmp_path: Path) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
+            left.send(initialization() + MAKE_CALL)
+            await sandbox.wait_for_calls()
+            await anyio.to_thread.run_sync(left.answer)
+            left.reads.close()
+            sandbox.end_calls()
+            await ended(left)
+        told = await told_to_the_next_client(tmp_path, sandbox)
+        placed = await sandbox.calls()
+
+    assert (told["outcome"], told["placed_now"]) == ("answered", False)
+    assert len(placed) == 1
+
+
+# What was read is delivered
+
+
+@LINUX
+@pytest.mark.parametrize("connected", [piped, on_sockets])
+@pytest.mark.parametrize("end", [kill, terminate, leave])
+async def test_an_outcome_that_was_read_is_not_told_again(
+    tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
+) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with connected(tmp_path, SERVE, **settings_of(sandbox)) as left:
+            left.send(initialization() + MAKE_CALL)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            await answer_to(left, 2)
+            if end is not leave:  # such an end leaves no time to look what was read
+                await until("delivered_at IS NOT NULL", tmp_path)
+            end(left)
+            await ended(left)
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
+            peer.send(initialization() + redial())
+            assert len(await sandbox.wait_for_calls(2)) == 2
+
+
+@LINUX
+async def test_an_outcome_that_was_read_is_not_told_again_although_a_later_answer_was_not(tmp_path: Path) -> None:
+    def read_to(left: Peer, id_: int) -> None:
+        """Read no byte after the answer."""
+        answer = b""
+        while not (answer.endswith(b"\n") and json.loads(answer).get("id") == id_):
+            answer = b"" if answer.endswith(b"\n") else answer
+            answer += os.read(left.reads.fileno(), 1)
+
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
+            left.send(initialization() + MAKE_CALL)
+            await anyio.to_thread.run_sync(left.answer)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            await readable(left)
+            for id_ in (3, 4):  # the answer to the last one was written after that to the other one
+                left.send(line(id_, "ping"))
+            await anyio.to_thread.run_sync(read_to, left, 3)
+            await readable(left)
+            leave(left)
+            await ended(left)
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
+            peer.send(initialization() + redial())
+            assert len(await sandbox.wait_for_calls(2)) == 2
+
+
+async def test_a_client_may_redial_at_once_after_it_has_read_the_outcome(tmp_path: Path) -> None:
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
+            peer.send(initialization() + MAKE_CALL)
+            for number in range(2, 5):
+                await sandbox.wait_for_calls(number - 1)
+                sandbox.end_calls()
+                await answer_to(peer, number)
+                peer.send(redial(number + 1))
+            placed = await sandbox.wait_for_calls(4)
+
+    assert len(placed) == 4
+
+
+@pytest.mark.parametrize("asks_more", [False, True])
+async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tmp_path: Path, asks_more: bool) -> None:
+    """No system tells what was read of a file, or of a pipe of Windows."""
+    answers = tmp_path / "answers"
+    async with running_sandbox(tmp_path) as sandbox:
+        with answers.open("wb") as stdout, piped(tmp_path, SERVE, stdout=stdout, **settings_of(sandbox)) as left:
+            left.send(initialization() + MAKE_CALL)
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            with anyio.fail_after(LIMIT):
+                while b'"outcome":"answered"' not in answers.read_bytes():
+                    await anyio.lowlevel.checkpoint()
+            if asks_more:
+                left.send(line(3, "ping"))
+                await until("delivered_at IS NOT NULL", tmp_path)
+            kill(left)
+            await ended(left)
+        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
+            peer.send(initialization() + redial())
+            if asks_more:
+                assert len(await sandbox.wait_for_calls(2)) == 2
+            else:
+                assert (await answer_to(peer, 4))["placed_now"] is False
