@@ -30,8 +30,9 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.limits import RateLimiter
+from kallyai_mcp.transports.standard_streams import allow_open_files
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
-from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
+from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks

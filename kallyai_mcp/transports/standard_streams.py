@@ -1,4 +1,4 @@
-"""The process's standard input and output, and its end by a signal.
+"""The process's standard input and output, its end by a signal, and its open files.
 
 This module imports only the standard library and `languages`.
 """
@@ -12,6 +12,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from kallyai_mcp.languages import localized
+
+_MOST_FILES = 65_536
+"""The most open files that `allow_open_files` asks for."""
+
+_MOST_FILES_ON_MACOS = 10_240
+"""What macOS allows at least, although it reports no limit (setrlimit(2), OPEN_MAX)."""
 
 
 @contextmanager
@@ -44,6 +50,30 @@ def exit_on_signals() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_now)
+
+
+def allow_open_files() -> None:
+    """Raise this process's limit of open files as far as the system allows. On many systems it is 1,024 or 256."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (_MOST_FILES, _MOST_FILES_ON_MACOS):
+        allowed = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
+        if allowed > open_files():
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def open_files() -> int:
+    """The most files and connections that this process may have open."""
+    try:
+        import resource
+    except ImportError:
+        return _MOST_FILES
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_FILES if now == resource.RLIM_INFINITY else now
 
 
 def _exit_now(number: int, _: FrameType | None) -> None:

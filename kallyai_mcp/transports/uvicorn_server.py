@@ -14,6 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from kallyai_mcp.transports.standard_streams import open_files
+
 HEADER_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of the request's headers."""
 
@@ -35,9 +37,6 @@ MAX_PIPELINED = 16
 SHUTDOWN_SECONDS = 1
 """How many seconds responses may still take when the server stops."""
 
-_MOST_FILES = 65_536
-"""The most open files that `allow_open_files` asks for."""
-
 
 class StartupError(Exception):
     """The app's startup (the ASGI lifespan) failed."""
@@ -45,29 +44,7 @@ class StartupError(Exception):
 
 def most_connections() -> int:
     """The most open connections of clients: half of the open files. The rest is for calls and for the ledger."""
-    return _open_files() // 2
-
-
-def allow_open_files() -> None:
-    """Raise this process's limit of open files as far as the system allows. On many systems it is 1,024 or 256."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
-    if wanted > _open_files():
-        with contextlib.suppress(OSError, ValueError):  # macOS may allow less than its limit
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def _open_files() -> int:
-    try:
-        import resource
-    except ImportError:
-        return _MOST_FILES
-    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_FILES if now == resource.RLIM_INFINITY else now
+    return open_files() // 2
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
