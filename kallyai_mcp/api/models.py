@@ -215,7 +215,7 @@ class Call(_Model):
     """
 
     FINAL: ClassVar[frozenset[str]] = frozenset(
-        {"success", "no_answer", "busy", "failed", "voicemail", "cancelled", "terminated"}
+        {"success", "no_answer", "busy", "failed", "voicemail", "cancelled", "canceled", "terminated"}
     )
     IN_PROGRESS: ClassVar[frozenset[str]] = frozenset(
         {"in_progress", "queued", "scheduled", "rescheduled", "pending", "initiated", "dialing", "ringing", "active"}

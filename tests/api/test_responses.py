@@ -66,7 +66,9 @@ async def test_tokens_of_the_reference_are_read_and_not_in_the_repr() -> None:
     assert "eyJ" not in f"{grant!r} {grant} {grant.model_dump()}"
 
 
-@pytest.mark.parametrize("status", ["success", "no_answer", "busy", "failed", "voicemail", "cancelled", "terminated"])
+@pytest.mark.parametrize(
+    "status", ["success", "no_answer", "busy", "failed", "voicemail", "cancelled", "canceled", "terminated"]
+)
 async def test_a_status_that_ends_a_call_is_final(status: str) -> None:
     call = await ask("create_call", {"call_id": "c", "status": status}, 201)
     assert (call.status, call.is_final) == (status, True)

@@ -86,6 +86,12 @@ async def test_a_result_claims_what_is_known(
             "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Somebody may have",
         ),
         (
+            {"status": "canceled"},
+            None,
+            "canceled",
+            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled. Take",
+        ),
+        (
             {"status": None, "duration_seconds": 3},
             None,
             "unknown",
