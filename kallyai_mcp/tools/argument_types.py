@@ -68,13 +68,16 @@ def not_past(day: date, info: ValidationInfo) -> date:
     everywhere.
 
     Raises:
-        PydanticCustomError: The day is past (`past_date`); its `today` is the user's own date.
+        PydanticCustomError: The day is past. Its `today` is the callee's date (`past_date_there`), or the user's own
+            (`past_date`) if the callee's is not known.
     """
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
     there = local_times(number, now) if isinstance(number, str) else ()
-    if day < min((moment.date() for moment in there), default=now.astimezone(_LAST_TIME_ZONE).date()):
-        raise PydanticCustomError("past_date", "is past", {"day": day, "today": now.date()})
+    days = [moment.date() for moment in there]
+    if day < min(days, default=now.astimezone(_LAST_TIME_ZONE).date()):
+        kind = "past_date_there" if days else "past_date"
+        raise PydanticCustomError(kind, "is past", {"day": day, "today": min(days, default=now.date())})
     return day
 
 

@@ -69,7 +69,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
         ("appointment_date", "2026-02-30", '"2026-02-30" is not a date that exists.'),
         ("appointment_date", 20260128, "20260128 must be a date written YYYY-MM-DD."),
-        ("appointment_date", "2026-01-23", "2026-01-23 is past; today is Sunday, 2026-01-25."),
+        ("appointment_date", "2026-01-23", "2026-01-23 is past; it is Sunday, 2026-01-25 there."),
         (
             "task_description",
             "x" * 1501,
@@ -131,6 +131,22 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
     assert (await agent.use("list_calls")).data["total"] == 0
 
 
+async def test_the_day_of_a_past_date_is_that_of_the_callee(agent: Agent, clock: ManualClock) -> None:
+    clock.advance(hours=15)  # 1:30 AM of the 26th for the reader; 10:30 PM of the 25th in California
+
+    past = await agent.use("make_call", BISTRO, appointment_date="2026-01-24")
+    unknown_there = await agent.use(
+        "call_around",
+        {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")},
+        candidates=[{"respondent_phone": number} for number in ("+14155551234", "+442079460123")],
+        until="booked",
+        appointment_date="2026-01-24",
+    )
+
+    assert past.text.endswith("- appointment_date: 2026-01-24 is past; it is Sunday, 2026-01-25 there.")
+    assert unknown_there.text.endswith("- appointment_date: 2026-01-24 is past; today is Monday, 2026-01-26.")
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "line"),
     [
@@ -151,7 +167,7 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
         ("respondent_phone", "", "falta o está vacío."),
         ("task_description", "x" * 1501, "tiene más de 1500 caracteres; redúcelo a lo que la llamada necesita."),
         ("appointment_date", "mañana", '"mañana" debe ser una fecha escrita AAAA-MM-DD.'),
-        ("appointment_date", "2026-01-23", "2026-01-23 ya pasó; hoy es domingo, 2026-01-25."),
+        ("appointment_date", "2026-01-23", "2026-01-23 ya pasó; allí es domingo, 2026-01-25."),
         ("appointment_time", "7pm", '"7pm" no es una hora como HH:MM (24 horas); ¿quisiste decir 19:00?'),
         ("party_size", 51, "51 supera el límite de 50."),
         ("party_size", {"a": 1}, "un objeto no es un número entero."),

@@ -51,6 +51,10 @@ _WRONG: dict[str, tuple[str, str]] = {
     ),
     "iso_date": ("{given} must be a date written YYYY-MM-DD", "{given} debe ser una fecha escrita AAAA-MM-DD"),
     "date_from_datetime_parsing": ("{given} is not a date that exists", "{given} no es una fecha que exista"),
+    "past_date_there": (
+        "{day} is past; it is {weekday}, {today} there",
+        "{day} ya pasó; allí es {weekday}, {today}",
+    ),
     "past_date": ("{day} is past; today is {weekday}, {today}", "{day} ya pasó; hoy es {weekday}, {today}"),
     "time_zone": (
         "{given} is not an IANA time zone; it looks like America/New_York",
