@@ -3,10 +3,11 @@
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.calls.numbers import local_times
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
 
@@ -137,6 +138,28 @@ def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zon
     on_that_day = day is None or local.date().isoformat() == day[:10]
     asked = time_of_day(time) if time else None
     return on_that_day and (asked is None or asked == (local.hour, local.minute))
+
+
+def lies_before(appointment: Appointment, number: str | None, *moments: datetime | None) -> bool:
+    """Whether the appointment is over before the earliest of these moments (aware); False when all of them are None.
+
+    A day, and a time without a zone, must be past by every clock that `number` (E.164) may have.
+    """
+    over, known = appointment.end or appointment.start, [moment for moment in moments if moment is not None]
+    if over is None or not known:
+        return False
+    if isinstance(over, datetime) and over.tzinfo:
+        return over < min(known)
+    there = local_times(number, min(known)) if number is not None else ()
+    local = min((moment.replace(tzinfo=None) for moment in there), default=_earliest_clock(min(known)))
+    if isinstance(over, datetime):
+        return over < local
+    return over <= local.date() if appointment.end is not None else over < local.date()
+
+
+def _earliest_clock(moment: datetime) -> datetime:
+    """`moment` by the clock of the zone that is behind all others, without a zone."""
+    return moment.astimezone(timezone(-timedelta(hours=12))).replace(tzinfo=None)
 
 
 def names_number(appointment: Appointment, number: int) -> bool:

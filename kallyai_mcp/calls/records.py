@@ -53,12 +53,7 @@ ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
-    """One account at one KallyAI. No account sees the records of another.
-
-    Attributes:
-        api: The base URL of the API.
-        account: The account's name there, from its access token.
-    """
+    """One account, named as in its access token, at one KallyAI, `api`. No account sees the records of another."""
 
     api: str
     account: str
@@ -205,6 +200,13 @@ class CallRecord:
             return False
         # By both clocks: the service's may be set during the call, as a sandbox's may.
         return created_at < self.sent_at + timedelta(seconds=min(0.0, self.clock_offset)) - EARLY
+
+    @property
+    def called_at(self) -> datetime:
+        """When it was placed at the earliest: by this machine's clock, the service's, and what KallyAI says."""
+        sent = (self.sent_at or self.placed_at) + timedelta(seconds=min(0.0, self.clock_offset or 0.0))
+        created_at = self.call.created_at if self.call is not None else None
+        return sent if created_at is None else min(sent, created_at)
 
     def elapsed(self, now: datetime) -> float:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""

@@ -1,6 +1,7 @@
 """The tools about past calls: list_calls, get_transcript, get_calendar_event."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from mcp.server.apps import client_supports_apps
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
-from kallyai_mcp.calls.appointment import Appointment, at_callee, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, at_callee, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
@@ -155,23 +156,25 @@ async def get_calendar_event(
 
 @dataclass(frozen=True)
 class Callee:
-    """The time zone and the number of the callee, and the call's language, as far as they are known."""
+    """The time zone and the number of the callee, the call's language, and when it was placed, as far as known."""
 
     zone: str | None = None
     number: str | None = None
     language: str | None = None
+    called_at: datetime | None = None
 
 
 async def _callee_of(app_context: AppContext, call_id: str) -> Callee:
     try:
         record = await app_context.calls.find(call_id)
         if record is not None:
-            return Callee(record.timezone, record.submission.respondent_phone, record.submission.language)
-        asked = (await app_context.api().get_call(call_id)).submission
+            asked = record.submission
+            return Callee(record.timezone, asked.respondent_phone, asked.language, record.called_at)
+        call = await app_context.api().get_call(call_id)
     except KallyAIError:
         return Callee()
-    zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
-    return Callee(zone, asked.respondent_phone, asked.language)
+    number = call.submission.respondent_phone
+    return Callee(zone_of_number(number) if number else None, number, call.submission.language, call.created_at)
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:
@@ -199,9 +202,9 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
     except NotFoundError:
         await app_context.api().get_call(call_id)  # raises NotFoundError if the call itself doesn't exist
         made = None
-    if made is None:
+    callee = await _callee_of(app_context, call_id) if made is not None else Callee()
+    if made is None or lies_before(made, callee.number, callee.called_at):
         raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    callee = await _callee_of(app_context, call_id)
     return at_callee(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
 
 

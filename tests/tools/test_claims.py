@@ -173,6 +173,61 @@ async def test_an_event_that_is_there_twice_is_one_booking(tmp_path: Path, clock
 
 
 @pytest.mark.parametrize(
+    ("event", "is_booking"),
+    [
+        (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
+        (["DTSTART:20260125T152900Z"], False),
+        (["DTSTART:20260125T150000Z", "DURATION:PT2H"], True),
+        (["DTSTART:20260125T072900"], False),
+        (["DTSTART:20260125T073100"], True),
+        (["DTSTART;VALUE=DATE:20260124"], False),
+        (["DTSTART;VALUE=DATE:20260124", "DURATION:P1D"], False),
+        (["DTSTART;VALUE=DATE:20260124", "DURATION:P2D"], True),
+        (["DTSTART;VALUE=DATE:20260125"], True),
+    ],
+)
+async def test_an_event_that_lies_before_the_call_is_no_booking(
+    tmp_path: Path, clock: ManualClock, event: list[str], is_booking: bool
+) -> None:
+    called_at = {"created_at": "2026-01-25T15:30:00Z"}  # 7:30 AM at the callee
+    hours = {"task_category": "general", "task_description": "Book a visit", "respondent_phone": "+14155551234"}
+    async with (
+        answering(
+            tmp_path,
+            {"+1": {"status": "success"} | called_at, "+44": {"status": "no_answer"}},
+            {"+": calendar_file(event)},
+        ) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", hours)
+        clock.advance(days=40)
+        read = await agent.use("get_call", call_id=made.data["call_id"])
+        file = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+        unanswered = await agent.use("make_call", hours | {"respondent_phone": "+442079460123"}, retries=1)
+
+    for told in (made, read):
+        assert told.data["outcome"] == ("booked" if is_booking else "answered")
+        assert ("appointment" in told.data) == is_booking
+        assert told.text.startswith("Booked: " if is_booking else "Answered: ")
+    assert file.data.get("code") == (None if is_booking else "no_calendar_event")
+    # An event is a sign that somebody talked, whenever it is.
+    assert unanswered.data["outcome"] == "unknown"
+
+
+async def test_an_event_before_a_call_whose_time_only_this_machine_knows_is_no_booking(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    old = calendar_file(["DTSTART:20200128T190000Z"])
+    async with (
+        answering(tmp_path, {"+": {"status": "success"}}, {"+": old}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO | {"appointment_date": None, "appointment_time": None})
+
+    assert made.data["outcome"] == "answered"
+
+
+@pytest.mark.parametrize(
     ("event", "start", "end"),
     [
         (["DTSTART:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
