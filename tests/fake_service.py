@@ -1,5 +1,6 @@
 """An HTTP service whose responses a test chooses."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,3 +40,20 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
+
+
+@asynccontextmanager
+async def out_of_reach(closes: int) -> AsyncIterator[tuple[str, anyio.Event]]:
+    """A server that closes so many connections, and then answers no handshake; yields its URL, and when that is."""
+    is_waiting, count = anyio.Event(), 0
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        if count > closes:
+            is_waiting.set()
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", is_waiting

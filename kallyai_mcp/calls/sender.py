@@ -73,6 +73,10 @@ class CallSender:
         """Why the first response was lost; None while none was."""
         self._lost_count = 0
         """How many requests may have arrived without a response that counts."""
+        self.was_written = False
+        """Whether a request was written, whatever its response."""
+        self.not_connected: NotConnectedError | None = None
+        """Why the newest try found no connection, if one did."""
         self._may_have_left = False
         """Whether a request was written, and no response has proven that no call was placed."""
 
@@ -107,6 +111,8 @@ class CallSender:
             tries += 1
             pause = answer.retry_after if answer.retry_after is not None else next(pauses)
             again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
+            if isinstance(answer, NotConnectedError):
+                self.not_connected = answer
             if not again or pause > self._timing.longest_pause:
                 # A limit may be that of a service behind KallyAI, which had placed the call by then.
                 is_limit = isinstance(answer, RateLimitedError)
@@ -114,6 +120,9 @@ class CallSender:
                     return
                 await self._settler.finish(self._record, CallState.REFUSED, error=answer)
                 return
+            if not self.was_written:  # another process can see it, and cancel the call
+                with suppress(LedgerUnavailableError):
+                    await self._ledger.mark_not_sent(self._record)
             await self._clock.sleep(pause)
 
     async def _settle_lost(self, error: KallyAIError) -> bool:
@@ -164,7 +173,7 @@ class CallSender:
     def _before_write(self) -> None:
         """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
         self._check_time()
-        self._may_have_left = True
+        self._may_have_left = self.was_written = True
 
     def _check_time(self) -> None:
         """Check that the request is not too late to leave.

@@ -150,7 +150,7 @@ class CallService:
             if not running:
                 raise
             return running[0]
-        return await self._looked_again(record) if record is not None else None
+        return self._worker.as_known(await self._looked_again(record)) if record is not None else None
 
     async def find_ended(self, call_ids: Collection[str]) -> dict[str, CallRecord]:
         """The account's records with these `call_id`s that have an outcome, by `call_id`."""
@@ -214,7 +214,7 @@ class CallService:
                     # Read once more: the time-out may have come between the end of the call and the read.
                     with self._clock.move_on_after(left - LOOK_EVERY):
                         record = await self._newest(record)
-        return record
+        return self._worker.as_known(record)
 
     async def cancel(self, tracking_id: str) -> bool:
         """Cancel a call whose request has not left. If it has left, there will be no further attempt.

@@ -81,6 +81,7 @@ class CallWorker:
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()
         self._running: dict[str, tuple[CallRecord, asyncio.Future[None]]] = {}
+        self._senders: dict[str, CallSender] = {}
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
@@ -144,7 +145,7 @@ class CallWorker:
 
     def running(self, account: AccountKey) -> list[CallRecord]:
         """The account's calls that this worker runs now. Known even when the ledger can't be used."""
-        return [record for record, _ in self._running.values() if record.account == account]
+        return [self.as_known(record) for record, _ in self._running.values() if record.account == account]
 
     async def reserve(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
         """Reserve a call for this worker, and run it if it is new and due; see `Ledger.reserve`."""
@@ -207,7 +208,20 @@ class CallWorker:
             timing=self.timing,
             clock=self.clock,
         )
+        self._senders[record.tracking_id] = sender
         self._start(record, sender.place)
+
+    def as_known(self, record: CallRecord) -> CallRecord:
+        """`record`, as `reserved` until this worker has written its request, with the error of the last connection.
+
+        The ledger says `sent` before there is a connection.
+        """
+        sender = self._senders.get(record.tracking_id)
+        if sender is None or not record.is_active:
+            return record
+        if sender.was_written:
+            return replace(record, state=CallState.SENT)
+        return replace(record, state=CallState.RESERVED, sent_at=None, error=sender.not_connected)
 
     def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
         """Start `work` in the task group of the server. Its errors are logged and end nothing else.
@@ -235,6 +249,7 @@ class CallWorker:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
             if self._running.get(record.tracking_id) == (record, ended):
                 del self._running[record.tracking_id]
+                self._senders.pop(record.tracking_id, None)
             ended.set_result(None)
 
     async def _watch(self) -> None:

@@ -71,7 +71,8 @@ async def to_result(
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
         text = error_text(refusal, places_calls=True, spanish=reader.spanish)
         return answer(f"{text}\n{not_again(record, reader)}", structure, is_error=True)
-    structure.placed_now, structure.submission = placed_now, _asked(view)
+    waits = view.is_not_placed_yet(reader.now)
+    structure.placed_now, structure.submission = None if placed_now and waits else placed_now, _asked(view)
     text = call_text(view, reader, is_duplicate=placed_now is False, few_left=left)
     if view.call is not None:
         before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
@@ -167,6 +168,8 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
         _add_schedule(structure, record)
     if record is not None and not record.is_active and view.outcome is None and call is None:
         structure.created_at = None if record.state is CallState.SCHEDULED else created_at
+    elif view.is_not_placed_yet(now):
+        structure.created_at = None
     elif view.outcome is None:
         if created_at is not None:
             structure.elapsed_seconds = round(max(0.0, (now - created_at).total_seconds()), 1)

@@ -10,6 +10,9 @@ from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
 
+_LEAVES_WITHIN = 0.5
+"""Seconds after which a request has left, if KallyAI can be reached."""
+
 
 @dataclass(frozen=True)
 class CallView:
@@ -84,6 +87,13 @@ class CallView:
         """KallyAI's id of the call, if it is known."""
         known = self.call.call_id if self.call is not None else None
         return known or (self.record.call_id if self.record is not None else None)
+
+    def is_not_placed_yet(self, now: datetime) -> bool:
+        """Whether the call's request has not left, and its try failed or has lasted longer than usual."""
+        record = self.record
+        if record is None or record.state is not CallState.RESERVED:
+            return False
+        return record.error is not None or record.elapsed(now) >= _LEAVES_WITHIN
 
     @property
     def day(self) -> str | None:

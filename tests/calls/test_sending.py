@@ -1,6 +1,7 @@
 """What must hold at the moment at which a request leaves, also when it is sent again."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,8 +15,9 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.service import Placed
 from tests.calls.ledgers import InterruptedDatabase, database_at
-from tests.calls.manual_time import ManualClock
+from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.world import LOST, TABLE, Service, world
+from tests.fake_service import out_of_reach
 from tests.transports.certificates import Certificate
 
 
@@ -245,6 +247,41 @@ async def test_no_request_leaves_after_the_sign_in_changed_while_it_connected(
 
     assert end_of(record) == (CallState.REFUSED, code)
     assert received == [b""]
+
+
+@pytest.mark.parametrize(("closes", "why"), [(0, None), (1, "connection_failed")])
+async def test_a_call_is_reserved_while_its_request_has_not_left(
+    place: str, clock: ManualClock, closes: int, why: str | None
+) -> None:
+    async with out_of_reach(closes) as (url, is_waiting), world(Service(clock), place, url=url) as here:
+        placed = await here.place()
+        await here.run(is_waiting.wait())
+        waited = await here.run(here.calls.wait(placed.record, 0.5))
+        found = await here.run(here.calls.find(placed.record.tracking_id))
+
+    for record in (waited, found):
+        assert record is not None
+        assert (record.state, record.sent_at) == (CallState.RESERVED, None)
+        assert (record.error.code if record.error is not None else None) == why
+
+
+async def test_a_call_that_found_no_connection_can_be_canceled_by_another_process(
+    place: str, clock: ManualClock
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    service = Service(clock)
+    async with world(service, place, url=url) as here, world(service, place) as other:
+        placed = await here.place()
+        with anyio.fail_after(LIMIT):  # no time passes meanwhile, so there is no second try
+            own = seen = placed.record
+            while own.error is None or seen.state is not CallState.RESERVED:
+                own, seen = [await one.calls.find(own.tracking_id) or own for one in (here, other)]
+        is_canceled = await other.calls.cancel(placed.record.tracking_id)
+        record = await here.outcome(placed)
+
+    assert is_canceled
+    assert record.state is CallState.CANCELED
 
 
 async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(

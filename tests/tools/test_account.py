@@ -14,7 +14,7 @@ from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
-from tests.fake_service import fake_service
+from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"
@@ -320,6 +320,50 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
         "Not called: KallyAI cannot be reached, and nothing was sent (connection_failed). "
         "It is safe to try again in a minute."
     )
+
+
+@pytest.mark.parametrize(
+    ("closes", "why"), [(0, "there is no connection to KallyAI so far"), (1, "KallyAI can't be reached")]
+)
+async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
+    tmp_path: Path, clock: ManualClock, closes: int, why: str
+) -> None:
+    async with out_of_reach(closes) as (url, is_waiting):
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO, wait_seconds=0)
+            await is_waiting.wait()
+            clock.advance(seconds=1)
+            again = await agent.use("make_call", BISTRO, wait_seconds=0)
+            found = await agent.use("get_call", call_id=made.data["tracking_id"])
+
+    assert again.text == found.text
+    assert found.text == (
+        f"Not placed yet: {why}. This program tries until 10:33 AM at the latest and then gives up; do not place the "
+        f'call again.\nNext: get_call with call_id "{made.data["tracking_id"]}" and wait_seconds 45.'
+    )
+    assert (again.data["status"], again.data["placed_now"]) == ("in_progress", False)
+    assert not {"elapsed_seconds", "created_at", "placed_now"} & found.data.keys()
+
+
+async def test_a_call_that_has_not_left_when_the_wait_is_over_does_not_count_as_placed(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    clock.hold()
+    async with out_of_reach(0) as (url, is_waiting):
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
+        async with open_agent(settings, mode="auto", clock=clock) as agent, anyio.create_task_group() as tasks:
+
+            async def pass_time() -> None:
+                await is_waiting.wait()
+                clock.advance(seconds=1)
+
+            tasks.start_soon(pass_time)
+            made = await agent.use("make_call", BISTRO, wait_seconds=1)
+
+    assert made.text.startswith("Not placed yet: there is no connection to KallyAI so far.")
+    assert made.data["status"] == "in_progress"
+    assert not {"elapsed_seconds", "created_at", "placed_now"} & made.data.keys()
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "In progress: the connection broke, and whether {party} was called is being checked ({elapsed} so far).",
         "En curso: la conexión se cortó y se está comprobando si se llamó a {party} ({elapsed} hasta ahora).",
     ),
+    "not_placed_yet": (
+        "Not placed yet: {why}. This program tries until {until} at the latest and then gives up; do not place the "
+        "call again.",
+        "Aún sin llamar: {why}. Este programa lo intenta como máximo hasta {until}; no repitas la llamada.",
+    ),
+    "not_reachable": ("KallyAI can't be reached", "no se puede contactar con KallyAI"),
+    "no_connection": ("there is no connection to KallyAI so far", "todavía no hay conexión con KallyAI"),
     "continues": ("It continues without you; do not place it again.", "Sigue sin ti; no la repitas."),
     "so_far": ("{party}: {elapsed} so far", "{party}: {elapsed} hasta ahora"),
     "next": ('Next: get_call with call_id "{id}"{waiting}.', 'Después: get_call con call_id "{id}"{waiting}.'),

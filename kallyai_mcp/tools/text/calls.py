@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from kallyai_mcp.api.call_ids import is_usable
 from kallyai_mcp.api.errors import ResponseLostError
@@ -12,9 +12,10 @@ from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
-from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence
+from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour
 
@@ -191,7 +192,10 @@ def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -
     spanish, wait = reader.spanish, reader.wait_seconds
     id_ = view.record.tracking_id if view.record is not None else one_line(view.call_id or "")
     waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
-    first = _progress(view, reader.now, spanish, is_duplicate=is_duplicate)
+    if view.record is not None and view.is_not_placed_yet(reader.now):
+        first = _not_placed_yet(view.record, reader)
+    else:
+        first = _progress(view, reader.now, spanish, is_duplicate=is_duplicate)
     return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
 
 
@@ -212,6 +216,15 @@ def _progress(view: CallView, now: datetime, spanish: bool, *, is_duplicate: boo
     return f"{say(key, spanish, party=party, elapsed=elapsed)} {say('continues', spanish)}"
 
 
+def _not_placed_yet(record: CallRecord, reader: Reader) -> str:
+    spanish, number = reader.spanish, record.submission.respondent_phone
+    limit = record.placed_at + timedelta(seconds=Timing.send_within)
+    last = min(limit, record.schedule.place_by or limit).astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+    until = hour(last.hour, last.minute, spanish=spanish, number=number)
+    why = say("no_connection" if record.error is None else "not_reachable", spanish)
+    return say("not_placed_yet", spanish, why=why, until=the_hour(until) if spanish else until)
+
+
 def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """How long the call of `record` has lasted, for a progress message."""
     return say("so_far", spanish, party=party_of(record.submission), elapsed=duration(record.elapsed(now)))
@@ -221,6 +234,8 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
     """The state of a call, for an agent that follows it as a task; the call is active, or was canceled."""
     if not record.is_active:
         return say("task_canceled", reader.spanish)
+    if CallView.of_record(record).is_not_placed_yet(reader.now):
+        return _not_placed_yet(record, reader)
     key = "task" if record.response_lost_at is None else "task_lost"
     first = say(key, reader.spanish, party=party_of(record.submission), elapsed=duration(record.elapsed(reader.now)))
     joined = f"{say('task_joined', reader.spanish)} " if is_duplicate else ""
