@@ -5,11 +5,15 @@ import re
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.calls.numbers import local_times
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
+
+_LAST_TIME_ZONE = timezone(-timedelta(hours=12))
+"""The time zone in which each day ends last."""
 
 _TEXT_LIMIT = 500
 """The most characters of a title or a location."""
@@ -21,7 +25,7 @@ class Appointment:
 
     Attributes:
         summary: Its title, as KallyAI wrote it.
-        start: When it begins. A date without a time is a whole day; a time without a zone is local to the callee.
+        start: When it begins. A date without a time is a whole day; a time without a zone is in that of the request.
         end: When it ends; None when the file has no end, or one that is not after the start.
         location: Where it is, as KallyAI wrote it.
     """
@@ -108,14 +112,14 @@ def read_appointment(ics: str) -> Appointment | None:
 
 
 def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
-    """`moment` in the callee's `zone`. A time without a zone is in that zone already; a whole day stays a date."""
+    """`moment` in `zone`. A time without a zone is in that zone already; a whole day stays a date."""
     if not isinstance(moment, datetime):
         return moment
     return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def at_callee(appointment: Appointment, zone: tzinfo) -> Appointment:
-    """The appointment with its times in the callee's `zone`."""
+def all_in_zone(appointment: Appointment, zone: tzinfo) -> Appointment:
+    """The appointment with its times `with_zone`."""
     start, end = with_zone(appointment.start, zone), with_zone(appointment.end, zone)
     return replace(appointment, start=start, end=end)
 
@@ -140,26 +144,23 @@ def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zon
     return on_that_day and (asked is None or asked == (local.hour, local.minute))
 
 
-def lies_before(appointment: Appointment, number: str | None, *moments: datetime | None) -> bool:
+def lies_before(appointment: Appointment, *moments: datetime | None, number: str | None, zone_name: str | None) -> bool:
     """Whether the appointment is over before the earliest of these moments (aware); False when all of them are None.
 
-    A day, and a time without a zone, must be past by every clock that `number` (E.164) may have.
+    A day, and a time without a zone, must be past by every clock that `number` (E.164) may have, and in the zone of the
+    request; if neither is known, everywhere.
     """
     over, known = appointment.end or appointment.start, [moment for moment in moments if moment is not None]
     if over is None or not known:
         return False
     if isinstance(over, datetime) and over.tzinfo:
         return over < min(known)
-    there = local_times(number, min(known)) if number is not None else ()
-    local = min((moment.replace(tzinfo=None) for moment in there), default=_earliest_clock(min(known)))
+    clocks = list(local_times(number, min(known))) if number is not None else []
+    clocks += [min(known).astimezone(ZoneInfo(zone_name))] if zone_name is not None else []
+    local = min(moment.replace(tzinfo=None) for moment in clocks or [min(known).astimezone(_LAST_TIME_ZONE)])
     if isinstance(over, datetime):
         return over < local
     return over <= local.date() if appointment.end is not None else over < local.date()
-
-
-def _earliest_clock(moment: datetime) -> datetime:
-    """`moment` by the clock of the zone that is behind all others, without a zone."""
-    return moment.astimezone(timezone(-timedelta(hours=12))).replace(tzinfo=None)
 
 
 def names_number(appointment: Appointment, number: int) -> bool:

@@ -8,7 +8,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -83,7 +82,7 @@ class CallSettler:
                 call = await self._find(record)
             is_news = call != record.call or record.is_calendar_unread or not record.reached
             if call is not None and call.is_final and is_news:
-                calendar, reached = await self.findings_of(record.account, call, record.called_at)
+                calendar, reached = await self.findings_of(record.account, call, record)
                 await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
     async def look(self, record: CallRecord) -> bool:
@@ -195,19 +194,19 @@ class CallSettler:
     async def _end(self, record: CallRecord, call: Call) -> None:
         """Write down the outcome of a call and its calendar file in one step."""
         self._since_sent.pop(record.tracking_id, None)
-        calendar, reached = await self.findings_of(record.account, call, record.called_at)
+        calendar, reached = await self.findings_of(record.account, call, record)
         ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
         await self._retries.until_written(ended)
         if record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)
 
     async def findings_of(
-        self, account: AccountKey, call: Call, called_at: datetime | None = None
+        self, account: AccountKey, call: Call, record: CallRecord | None = None
     ) -> tuple[Calendar | None, bool]:
         """What KallyAI's calendar file and transcript say about an ended call of `account`.
 
-        `called_at` is when it was placed, if the ledger knows that. An event that lies before the call is no booking,
-        and yet a sign that the call reached somebody.
+        `record` is its record, if the ledger has one. An event that lies before the call is no booking, and yet a sign
+        that the call reached somebody.
 
         Nothing is raised: an outcome must not be lost because nothing more can be read.
 
@@ -216,8 +215,10 @@ class CallSettler:
             without `success`, unless it has an appointment.
         """
         calendar = await self._read(account, partial(self._calendar_of, call)) or Calendar(is_known=False)
-        event, number = calendar.appointment, call.submission.respondent_phone
-        if event is not None and lies_before(event, number, call.created_at, called_at):
+        event, called_at = calendar.appointment, record.called_at if record is not None else None
+        number = (record or call).submission.respondent_phone
+        zone_name = record.timezone if record is not None else None
+        if event is not None and lies_before(event, call.created_at, called_at, number=number, zone_name=zone_name):
             calendar = Calendar()
         if call.plain_status == "success" or event is not None:
             return calendar, True

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
-from kallyai_mcp.calls.appointment import Appointment, at_callee, lies_before, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, all_in_zone, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
@@ -156,7 +156,7 @@ async def get_calendar_event(
 
 @dataclass(frozen=True)
 class Callee:
-    """The time zone and the number of the callee, the call's language, and when it was placed, as far as known."""
+    """The zone of a request, the callee's number, the call's language, and when it was placed, as far as known."""
 
     zone: str | None = None
     number: str | None = None
@@ -190,7 +190,7 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
 
 
 async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, Callee]:
-    """The appointment that a call made, in the callee's time zone, and the callee.
+    """The appointment that a call made, in the zone of the request, and the callee.
 
     `call_id` is KallyAI's id of the call.
 
@@ -203,9 +203,9 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
         await app_context.api().get_call(call_id)  # raises NotFoundError if the call itself doesn't exist
         made = None
     callee = await _callee_of(app_context, call_id) if made is not None else Callee()
-    if made is None or lies_before(made, callee.number, callee.called_at):
+    if made is None or lies_before(made, callee.called_at, number=callee.number, zone_name=callee.zone):
         raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return at_callee(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
+    return all_in_zone(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

@@ -43,14 +43,14 @@ async def test_a_call_without_a_calendar_event_may_have_made_an_appointment(tmp_
         (
             ["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"],
             {},
-            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM.\n",
+            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 4:00 PM there.\n",
             None,
             None,
         ),
         (
             ["SUMMARY:Table for 2", "DTSTART:20260129T000000Z"],
             {},
-            "Booked: table at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM.\n",
+            "Booked: table at Italian Bistro (+1 415-555-1234), Wed Jan 28, 4:00 PM there.\n",
             ["party_size"],
             "The calendar event does not confirm this: 4 people.",
         ),
@@ -71,7 +71,7 @@ async def test_a_call_without_a_calendar_event_may_have_made_an_appointment(tmp_
         (
             ["SUMMARY:Table for 4", "DTSTART:20260128T200000Z"],
             {"appointment_time": None, "time_preference_text": "after 5pm"},
-            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 3:00 PM.\n",
+            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 12:00 PM there.\n",
             ["time_preference_text"],
             'The calendar event does not confirm this: "after 5pm".',
         ),
@@ -170,6 +170,58 @@ async def test_an_event_that_is_there_twice_is_one_booking(tmp_path: Path, clock
         made = await agent.use("make_call", BISTRO)
 
     assert made.data["outcome"] == "booked"
+
+
+@pytest.mark.parametrize(
+    ("phone", "timezone", "event", "booked", "listed"),
+    [
+        (
+            "+14155551234",
+            "America/New_York",
+            "20260129T000000Z",
+            ", Wed Jan 28, 4:00 PM there.",
+            "Jan 28, 4:00 PM there",
+        ),
+        ("+14155551234", "Europe/London", "20260128T190000", ", Wed Jan 28, 11:00 AM there.", "Jan 28, 11:00 AM there"),
+        ("+447400123456", "Europe/Madrid", "20260128T180000Z", ", Wed Jan 28, 6:00 PM there.", "Jan 28, 6:00 PM there"),
+        ("+12125551234", "Europe/London", "20260128T190000Z", ", Wed Jan 28, 2:00 PM.", "Jan 28, 2:00 PM  "),
+        (
+            "+18003569377",
+            "Europe/London",
+            "20260128T190000Z",
+            ", Wed Jan 28, 7:00 PM London time.",
+            "Jan 28, 7:00 PM London time",
+        ),
+        (
+            "+14155551234",
+            "America/New_York",
+            "20260129T013000Z",
+            "Booked for another time: Wed Jan 28, 5:30 PM there; you asked for 4:00 PM.",
+            "Jan 28, 5:30 PM there",
+        ),
+        (
+            "+14155551234",
+            "Asia/Tokyo",
+            "20260129T000000Z",
+            "Booked for another time: Wed Jan 28, 4:00 PM there; you asked for 2:00 AM.",
+            "Jan 28, 4:00 PM there",
+        ),
+    ],
+)
+async def test_there_is_the_clock_of_the_callee_and_not_that_of_the_request(
+    tmp_path: Path, clock: ManualClock, phone: str, timezone: str, event: str, booked: str, listed: str
+) -> None:
+    """The reader is in New York, and asks for 7:00 PM in `timezone`."""
+    file = calendar_file(["SUMMARY:Table for 4", f"DTSTART:{event}"])
+    async with (
+        answering(tmp_path, {"+": {"status": "success"}}, {"+": file}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO, respondent_phone=phone, timezone=timezone)
+        calls = await agent.use("list_calls")
+
+    assert booked in made.text
+    assert listed in calls.text
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ async def test_each_call_is_one_line_newest_first_in_the_users_time(agent: Agent
     assert heading == "2 calls, newest first. Times are yours."
     assert newest.startswith("Jan 25 12:30 PM  not reached  Dr. Ruiz +12025550104  no answer  ")
     assert newest.endswith(second.data["call_id"])
-    assert oldest.startswith("Jan 25 10:30 AM  booked  Italian Bistro +14155551234  table for 4, Jan 28, 7:00 PM  ")
+    assert oldest.startswith(
+        "Jan 25 10:30 AM  booked  Italian Bistro +14155551234  table for 4, Jan 28, 4:00 PM there  "
+    )
     assert oldest.endswith(first.data["call_id"])
 
 

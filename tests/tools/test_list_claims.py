@@ -100,8 +100,8 @@ async def test_a_booking_for_another_time_is_told_as_one_although_it_was_allowed
 
     assert told.data["status"] == "booked"
     assert told.text.splitlines()[0] == (
-        "Booked for another time: First (+1 415-555-1201), Wed Jan 28, 9:00 PM. Tell the user now and ask if that "
-        "works. Nobody else is called."
+        "Booked for another time: First (+1 415-555-1201), Wed Jan 28, 6:00 PM there. Tell the user now and ask if "
+        "that works. Nobody else is called."
     )
 
 

@@ -40,7 +40,8 @@ async def test_every_tool_answers_in_the_language_of_the_users_calls(agent: Agen
     assert listed[1].startswith("26 ene 12:3")
     assert listed[1].endswith(f"  sin contacto  Casa Pepe +12025550104  no contestaron  {missed.data['call_id']}")
     assert listed[2] == (
-        "25 ene 10:30 a. m.  reservado  Casa Pepe +14155551234  mesa para 4 personas, 28 de enero, 7:00 p. m.  " + id_
+        "25 ene 10:30 a. m.  reservado  Casa Pepe +14155551234  mesa para 4 personas, 28 de enero, 4:00 p. m. "
+        f"(hora de allí)  {id_}"
     )
 
     checked = await agent.use("check_quota")

@@ -15,6 +15,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "room": ("room", "habitación"),
     "appointment": ("appointment", "cita"),
     "there": ("{moment} there", "{moment} (hora de allí)"),
+    "time_of": ("{moment} {place} time", "{moment} (hora de {place})"),
     "at": ("{thing} at {party}", "{thing} en {party}"),
     # Outcomes
     "booked": ("Booked: {what}{when}.", "Reservado: {what}{when}."),

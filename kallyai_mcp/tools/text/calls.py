@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from kallyai_mcp.api.call_ids import is_usable
 from kallyai_mcp.api.errors import ResponseLostError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
-from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
 from kallyai_mcp.calls.records import CallRecord
@@ -17,7 +17,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence, zone_of
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour
+from kallyai_mcp.tools.text.times import at_callee, city, day_and_hour, hour, is_own_clock, the_hour
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
@@ -159,32 +159,48 @@ def _hour_asked(time: str | None, number: str | None, spanish: bool) -> str:
 def booked_time(view: CallView, reader: Reader) -> str:
     """When the appointment begins, by the callee's clock; "" if that is not known.
 
-    It ends with "there" if the user's clock shows another time.
+    If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
+    does not show the callee's clock.
     """
-    start = view.appointment.start if view.appointment is not None else None
+    start = begins(view)
     if start is None:
         return ""
-    start = in_zone(start, view.zone_name)
     text = day_and_hour(start, reader.now, spanish=reader.spanish, number=view.submission.respondent_phone)
-    return say("there", reader.spanish, moment=text) if differs(start, view.zone_name, reader.timezone) else text
+    return with_place(text, start, view, reader)
+
+
+def begins(view: CallView) -> date | datetime | None:
+    """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
+    start = with_zone(view.appointment.start if view.appointment is not None else None, zone_of(view.zone_name))
+    return at_callee(start, view.submission.respondent_phone) if isinstance(start, datetime) else start
+
+
+def with_place(text: str, start: date | datetime, view: CallView, reader: Reader) -> str:
+    """`text` about `start`, which is from `begins`, with the place of its clock if the user's shows another time."""
+    number = view.submission.respondent_phone
+    if is_own_clock(start, reader):
+        return text
+    if number is not None and isinstance(start, datetime) and local_time(number, start) is not None:
+        return say("there", reader.spanish, moment=text)
+    return say("time_of", reader.spanish, moment=text, place=city(view.zone_name, spanish=reader.spanish))
 
 
 def _asked(view: CallView, reader: Reader) -> str:
-    """The day and time of the submission; only the time, if the appointment is on the same day."""
+    """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
     number, now, spanish = view.submission.respondent_phone, reader.now, reader.spanish
-    start = view.appointment.start if view.appointment is not None else None
+    start, zone = begins(view), zone_of(view.zone_name)
     try:
         day = date.fromisoformat(view.day) if view.day else None
-        hours, minutes = map(int, view.time.split(":")) if view.time else (None, None)
-    except ValueError:
+        if view.time is None:
+            return day_and_hour(day, now, spanish=spanish) if day else ""
+        day = day or (start.astimezone(zone) if isinstance(start, datetime) else start) or now.astimezone(zone)
+        asked = at_callee(datetime.fromisoformat(f"{day.isoformat()[:10]}T{view.time}").replace(tzinfo=zone), number)
+    except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
         return quoted(" ".join(filter(None, (view.day, view.time))))
-    if hours is None or minutes is None:
-        return day_and_hour(day, now, spanish=spanish) if day else ""
-    begins = in_zone(start, view.zone_name) if start is not None else None
-    if day is None or (begins is not None and view.day == begins.isoformat()[:10]):
-        time = hour(hours, minutes, spanish=spanish, number=number)
+    if start is not None and asked.isoformat()[:10] == start.isoformat()[:10]:
+        time = hour(asked.hour, asked.minute, spanish=spanish, number=number)
         return the_hour(time) if spanish else time
-    return day_and_hour(datetime(day.year, day.month, day.day, hours, minutes), now, spanish=spanish, number=number)  # noqa: DTZ001 - the callee's own time
+    return day_and_hour(asked, now, spanish=spanish, number=number)
 
 
 def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:

@@ -7,12 +7,11 @@ from functools import partial
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.call_words import say
-from kallyai_mcp.tools.text.calls import party_of, thing
+from kallyai_mcp.tools.text.calls import begins, party_of, thing, with_place
 from kallyai_mcp.tools.text.plain import call_id, duration, quoted, say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
-from kallyai_mcp.tools.text.times import day, differs, hour, in_zone, when
+from kallyai_mcp.tools.text.times import day, hour, when
 
 _WIDE, _NARROW = 60, 24
 """Characters of KallyAI's words in a line: of a short list, and of a long list, which must not cost many tokens."""
@@ -181,11 +180,10 @@ def _detail(view: CallView, reader: Reader, room: int) -> str:
 
 
 def _time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins: "Jan 28, 7:00 PM"; with "there" if the user's clock shows another time."""
-    start = view.appointment.start if view.appointment is not None else None
-    if start is None:
+    """When the appointment begins: "Jan 28, 7:00 PM"; as `booked_time` says it."""
+    local, number, spanish = begins(view), view.submission.respondent_phone, reader.spanish
+    if local is None:
         return ""
-    local, number, spanish = in_zone(start, view.zone_name), view.submission.respondent_phone, reader.spanish
     clock = hour(local.hour, local.minute, spanish=spanish, number=number) if isinstance(local, datetime) else ""
     text = ", ".join(filter(None, (day(local, reader.now, spanish=spanish), clock)))
-    return say("there", spanish, moment=text) if differs(local, view.zone_name, reader.timezone) else text
+    return with_place(text, local, view, reader)

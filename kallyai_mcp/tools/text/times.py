@@ -7,6 +7,7 @@ from datetime import date, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.tools.text.plain import is_north_american, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 
@@ -99,6 +100,18 @@ def city(zone_name: str, *, spanish: bool = False) -> str:
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
     """`start` in another zone (IANA name); a day, and a time without a zone, are returned unchanged."""
     return start.astimezone(zone_of(zone_name)) if isinstance(start, datetime) and start.tzinfo is not None else start
+
+
+def at_callee(moment: datetime, number: str | None) -> datetime:
+    """`moment` by the clock of the callee, whose `number` is in E.164; unchanged if the number does not show it."""
+    return (local_time(number, moment) if number is not None else None) or moment
+
+
+def is_own_clock(moment: date | datetime, reader: Reader) -> bool:
+    """Whether the reader's clock shows the same time; True for a day."""
+    if not isinstance(moment, datetime):
+        return True
+    return moment.replace(tzinfo=None) == moment.astimezone(zone_of(reader.timezone)).replace(tzinfo=None)
 
 
 def own_time(there: datetime, reader: Reader, *, number: str | None) -> str:
