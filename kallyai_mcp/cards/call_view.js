@@ -66,8 +66,8 @@ function callSentence(state, call, asked) {
   return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
-/** When an appointment begins, or a scheduled call is due, by the callee's clock; with the name of the callee's zone if
- * the reader's clock shows another time. */
+/** When an appointment begins, or a scheduled call is due, in the zone of the request; with its name if the reader's
+ * clock shows another time. */
 function appointmentTime(call) {
   const start = call.appointment?.start ?? call.scheduled_for;
   const when = timeOf(...startOf(start));

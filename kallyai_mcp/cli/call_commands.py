@@ -111,8 +111,8 @@ def _about_calls(command: Callable[..., None]) -> Callable[..., Any]:
 )
 @option(
     "--not-before",
-    "Call at this time: ISO 8601; without an offset, it is the callee's time.",
-    "Llama a esta hora: ISO 8601; sin diferencia con UTC, es la local del número llamado.",
+    "Call at this time: ISO 8601; without an offset, in the zone of --timezone.",
+    "Llama a esta hora: ISO 8601; sin diferencia con UTC, en la zona de --timezone.",
     metavar=localized("TIME", "HORA"),
 )
 @option(

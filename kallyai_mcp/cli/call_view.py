@@ -184,9 +184,9 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
 
 
 def appointment_time(answer: OneCallAnswer, reader: TerminalReader) -> str:
-    """When the appointment is, or when a scheduled call is due, by the callee's clock.
+    """When the appointment is, or when a scheduled call is due, in the zone of the request.
 
-    The text has the name of the callee's zone if the reader's clock shows another time.
+    The text has the name of that zone if the reader's clock shows another time.
     """
     made = answer.appointment
     start = made.start if made is not None else answer.scheduled_for

@@ -9,7 +9,6 @@ from kallyai_mcp.api.models import Call, SubmissionEcho
 from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
@@ -189,8 +188,7 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
 def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
     schedule = record.schedule
     if schedule.not_before is not None and record.state is not CallState.ENDED:
-        zone = zone_of_number(record.submission.respondent_phone) or record.timezone
-        structure.scheduled_for = _iso(schedule.not_before, zone)
+        structure.scheduled_for = _iso(schedule.not_before, record.timezone)
     if schedule.attempts > 1 or schedule.earlier:
         structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
         structure.earlier_attempts = [

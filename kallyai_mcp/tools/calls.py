@@ -60,11 +60,11 @@ async def make_call(
     is_urgent: bool | None = None,
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one per item")] = None,
     accept_other_time: Annotated[bool, Field(description="KallyAI may agree to another day or time")] = False,
-    timezone: Annotated[TimeZoneName | None, Field(description="IANA zone of date and time; default: callee's")] = None,
+    timezone: Annotated[TimeZoneName | None, Field(description="IANA zone of all times; default: callee's")] = None,
     session_id: Annotated[str | None, Field(description="One for all calls of a session")] = None,
     wait_seconds: WaitSeconds | None = None,
     not_before: Annotated[
-        NotBefore | None, Field(description="To call later: ISO 8601; callee's time if no offset")
+        NotBefore | None, Field(description="To call later: ISO 8601; in timezone if no offset")
     ] = None,
     retries: Annotated[Retries, Field(description="0 to 3, if busy or no answer")] = 0,
     redial: Annotated[bool, Field(description="Place it again on purpose")] = False,

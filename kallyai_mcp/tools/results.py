@@ -40,7 +40,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     """An appointment, by KallyAI's calendar event."""
 
     summary: str | None = None
-    start: str | None = Field(None, description="ISO 8601: a date for a whole day; the offset is the callee's")
+    start: str | None = Field(None, description="ISO 8601: a date for a whole day")
     end: str | None = None
     location: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
@@ -72,7 +72,7 @@ class OneCallAnswer(Answer):
     outcome: Outcome | None = Field(None, description="What may be claimed; absent while the call is in progress")
     call_id: str | None = None
     tracking_id: str | None = Field(None, description="Finds a call that has no call_id yet")
-    scheduled_for: str | None = Field(None, description="ISO 8601: when a scheduled call is due, by the callee's clock")
+    scheduled_for: str | None = Field(None, description="ISO 8601: when a scheduled call is due")
     attempt: int | None = Field(None, description="Which attempt it is, if there may be several")
     attempts: int | None = Field(None, description="How many there may be")
     earlier_attempts: list[AttemptAnswer] | None = None
@@ -86,7 +86,7 @@ class OneCallAnswer(Answer):
     created_at: datetime | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
-    timezone: str | None = Field(None, description="IANA zone of the appointment")
+    timezone: str | None = Field(None, description="IANA zone of start, end, and scheduled_for")
     submission: SubmissionEcho | None = Field(
         None, description="What was asked for, the description cut to 100 characters; not in list_calls"
     )

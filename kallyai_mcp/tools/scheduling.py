@@ -55,7 +55,7 @@ def schedule_of(
         kind = "after_appointment"
     if kind is not None:
         here = now.astimezone(due.tzinfo)
-        values = {"now": f"{here:%Y-%m-%d %H:%M}", "days": MOST_AHEAD.days}
+        values = {"now": f"{here:%Y-%m-%d %H:%M}", "zone": due.tzinfo, "days": MOST_AHEAD.days}
         raise InvalidArgumentsError([Problem("not_before", kind, f"{due:%Y-%m-%d %H:%M}", values)])
     return schedule if due > now else app_context.calls.scheduled(None, retries)
 

@@ -177,7 +177,9 @@ async def test_a_call_for_later_says_when_it_is_due_and_that_it_was_missed(
     scheduled = await agent.use("make_call", asked)
     await chat.give(scheduled, asked)
     await expect(chat.card.locator("#status")).to_have_text("Scheduled")
-    await expect(chat.card.locator("#said")).to_have_text("Due Mon, Jan 26, 9:00 AM. The program must be running then.")
+    await expect(chat.card.locator("#said")).to_have_text(
+        "Due Mon, Jan 26, 12:00 PM. The program must be running then."
+    )
     await expect(chat.card.locator("body")).to_have_attribute("data-tone", "live")
     assert await chat.violations() == []
 

@@ -138,7 +138,7 @@ async def test_a_call_for_later_names_both_times_and_what_must_be_running_and_ca
     far = await in_process("call", BISTRO, "Ask", "--not-before", "2099-01-01T09:00", "--yes")
 
     assert scheduled.exit_code == 0, scheduled.output
-    assert re.search(r"  When: .*, 9:30 AM( there \(.*your time\))?\n", scheduled.stderr), scheduled.stderr
+    assert re.search(r"  When: .*, 9:30 AM Los Angeles time( \(.*your time\))?\n", scheduled.stderr), scheduled.stderr
     assert "  Attempts: up to 3 if it is busy or nobody answers" in scheduled.stderr
     assert re.match(
         r"Scheduled {2}\+1 619-555-0100 Due .*, 9:30 AM(, Los Angeles time)?\. A kallyai-mcp server of yours must be "

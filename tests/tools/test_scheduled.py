@@ -31,14 +31,42 @@ async def test_a_call_for_later_says_when_it_is_placed_and_how_to_cancel_it(agen
 
     id_ = answer.data["tracking_id"]
     assert answer.text == (
-        "Scheduled: Dr. Ruiz (+1 415-555-1234), Mon Jan 26, 9:00 AM there (12:00 PM your time). Up to 3 attempts. "
-        f"This program must be running then.\ntracking_id {id_}; cancel_call cancels it."
+        "Scheduled: Dr. Ruiz (+1 415-555-1234), Mon Jan 26, 9:00 AM Los Angeles time (12:00 PM your time). Up to 3 "
+        f"attempts. This program must be running then.\ntracking_id {id_}; cancel_call cancels it."
     )
     assert answer.data["status"] == "scheduled"
     assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-08:00"
     assert (answer.data["attempt"], answer.data["attempts"]) == (1, 3)
     assert "outcome" not in answer.data
     assert "elapsed_seconds" not in answer.data
+
+
+@pytest.mark.parametrize(
+    ("timezone", "due", "words"),
+    [
+        (None, "2026-01-26T09:00:00-08:00", "9:00 AM Los Angeles time (12:00 PM your time)"),
+        ("America/New_York", "2026-01-26T09:00:00-05:00", "6:00 AM Los Angeles time (9:00 AM your time)"),
+        ("Europe/London", "2026-01-26T09:00:00+00:00", "1:00 AM Los Angeles time (4:00 AM your time)"),
+    ],
+)
+async def test_a_time_without_an_offset_is_in_the_zone_of_the_request(
+    agent: Agent, timezone: str | None, due: str, words: str
+) -> None:
+    zone = {"timezone": timezone} if timezone else {}
+
+    answer = await agent.use("make_call", CLINIC | zone, not_before=IN_THE_MORNING)
+
+    assert f"Mon Jan 26, {words}." in answer.text
+    assert answer.data["scheduled_for"] == due
+    assert answer.data["timezone"] == (timezone or "America/Los_Angeles")
+
+
+async def test_the_zone_of_a_scheduled_call_is_named_if_the_number_shows_none(agent: Agent) -> None:
+    answer = await agent.use(
+        "make_call", CLINIC, respondent_phone="+18003569377", timezone="America/Denver", not_before=IN_THE_MORNING
+    )
+
+    assert "Mon Jan 26, 9:00 AM Denver time (11:00 AM your time)." in answer.text
 
 
 async def test_a_call_for_later_is_shown_everywhere(agent: Agent) -> None:
@@ -50,7 +78,10 @@ async def test_a_call_for_later_is_shown_everywhere(agent: Agent) -> None:
     resource = await agent.client.read_resource(f"kallyai://calls/{id_}")
     transcript = await agent.use("get_transcript", call_id=id_)
 
-    assert "  scheduled  Dr. Ruiz +14155551234  due Mon Jan 26, 9:00 AM there (12:00 PM your time)" in listed.text
+    assert (
+        "  scheduled  Dr. Ruiz +14155551234  due Mon Jan 26, 9:00 AM Los Angeles time (12:00 PM your time)"
+        in listed.text
+    )
     assert listed.data["calls"][0]["status"] == "scheduled"
     assert shown.text == scheduled.text
     # A text, not a blob; the comparison fails otherwise.
@@ -118,10 +149,10 @@ async def test_a_call_that_is_over_is_not_canceled_and_one_that_is_not_known_is_
 @pytest.mark.parametrize(
     ("not_before", "wrong"),
     [
-        ("2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 07:30 there'),
+        ("2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 07:30 in America/Los_Angeles'),
         ("2026-03-24T09:00", '"2026-03-24 09:00" is more than 30 days away; call or schedule later'),
         ("9999-12-31T23:59:59Z", '"9999-12-31 23:59" is more than 30 days away; call or schedule later'),
-        ("0001-01-01T00:00:00Z", '"1-01-01 00:00" is past; it is 2026-01-25 15:30 there'),
+        ("0001-01-01T00:00:00Z", '"1-01-01 00:00" is past; it is 2026-01-25 15:30 in UTC'),
         ("2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for'),
         ("tomorrow", '"tomorrow" is not a date and time; it looks like 2026-11-27T09:00'),
         ("2026-01-27", '"2026-01-27" is not a date and time; it looks like 2026-11-27T09:00'),
@@ -152,7 +183,8 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
 
     assert first.data["status"] == "scheduled"
     assert first.text.startswith(
-        "Not reached yet: Dr. Ruiz (+1 202-555-0103) (busy Sun Jan 25, 10:30 AM). Attempt 2 of 2: Sun Jan 25, 10:45 AM."
+        "Not reached yet: Dr. Ruiz (+1 202-555-0103) (busy Sun Jan 25, 10:30 AM). Attempt 2 of 2: Sun Jan 25, 10:45 AM "
+        "New York time."
     )
     assert last.data["status"] == "busy"
     assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
@@ -180,8 +212,8 @@ async def test_texts_about_a_spanish_call_are_in_spanish(agent: Agent) -> None:
     canceled = await agent.use("cancel_call", call_id=scheduled.data["tracking_id"])
 
     assert scheduled.text.startswith(
-        "Programada: Dr. Ruiz (+1 415-555-1234), el lunes 26 de enero a las 9:00 a. m. (hora de allí; 12:00 p. m. en "
-        "la tuya). Hasta 2 intentos. Este programa debe estar en marcha entonces."
+        "Programada: Dr. Ruiz (+1 415-555-1234), el lunes 26 de enero a las 9:00 a. m. (hora de Los Ángeles; 12:00 "
+        "p. m. en la tuya). Hasta 2 intentos. Este programa debe estar en marcha entonces."
     )
     assert canceled.text.startswith("Cancelada: no se llamará a Dr. Ruiz")
 
@@ -214,7 +246,7 @@ async def test_consent_names_the_time_and_the_attempts(
         scheduled = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=2)
 
     (preview,) = user.messages
-    assert "When: Mon Jan 26, 9:00 AM there (12:00 PM your time)" in preview.splitlines()
+    assert "When: Mon Jan 26, 9:00 AM Los Angeles time (12:00 PM your time)" in preview.splitlines()
     assert (
         "Attempts: up to 3 if it is busy or nobody answers, at least 15 minutes apart, 8 AM to 9 PM there"
         in preview.splitlines()

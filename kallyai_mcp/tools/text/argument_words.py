@@ -69,7 +69,7 @@ _WRONG: dict[str, tuple[str, str]] = {
         "{given} is not a date and time; it looks like 2026-11-27T09:00",
         "{given} no es una fecha con hora; tiene una forma como 2026-11-27T09:00",
     ),
-    "past_time": ("{given} is past; it is {now} there", "{given} ya pasó; allí es {now}"),
+    "past_time": ("{given} is past; it is {now} in {zone}", "{given} ya pasó; en {zone} es {now}"),
     "far_time": (
         "{given} is more than {days} days away; call or schedule later",
         "{given} está a más de {days} días; llama o prográmala más adelante",

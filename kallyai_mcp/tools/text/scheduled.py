@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.numbers import local_time, zone_of_number
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import day_and_hour, differs, own_time
+from kallyai_mcp.tools.text.times import city, day_and_hour, is_own_clock, own_time
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "scheduled": ("Scheduled: {party}, {when}.", "Programada: {party}, {when}."),
@@ -24,7 +24,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "running": ("This program must be running then.", "Este programa debe estar en marcha entonces."),
     "task_cancel": ("{first} tasks/cancel cancels it.", "{first} tasks/cancel la cancela."),
     "cancel": ("tracking_id {id}; cancel_call cancels it.", "tracking_id {id}; cancel_call la cancela."),
-    "there": ("{there} there ({yours} your time)", "{there} (hora de allí; {yours} en la tuya)"),
+    "due": ("{due} {where}", "{due} (hora {where})"),
+    "due_for_both": ("{due} {where} ({yours} your time)", "{due} (hora {where}; {yours} en la tuya)"),
+    "there": ("there", "de allí"),
+    "of_zone": ("{place} time", "de {place}"),
     "busy": ("busy", "ocupado"),
     "no_answer": ("no answer", "sin respuesta"),
     "made": ("Attempt {number} of {count}. Before: {attempts}.", "Intento {number} de {count}. Antes: {attempts}."),
@@ -59,19 +62,20 @@ def scheduled_task(record: CallRecord, reader: Reader, *, is_duplicate: bool = F
 
 
 def due(schedule: Schedule, number: str, timezone: str, reader: Reader) -> str:
-    """When a call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (12:00 PM your time)".
+    """When a call is due, by the callee's clock and the user's: "Mon Jan 26, 9:00 AM Denver time (11:00 AM your time)".
 
-    It is "" if the call is due at once. `timezone` is the IANA name of the callee's zone if the number (E.164) does not
-    have exactly one.
+    It is "" if the call is due at once. If the `number` (E.164) does not show the callee's clock, the time is in the
+    zone with the IANA name `timezone`.
     """
     if schedule.not_before is None:
         return ""
-    spanish, place_zone = reader.spanish, zone_of_number(number) or timezone
-    there = schedule.not_before.astimezone(zone_of(place_zone))
+    spanish, there = reader.spanish, local_time(number, schedule.not_before)
+    zone = zone_of_number(number) or (timezone if there is None else None)
+    there = there or schedule.not_before.astimezone(zone_of(timezone))
+    where = _say("of_zone", spanish, place=city(zone, spanish=spanish)) if zone else _say("there", spanish)
     text = day_and_hour(there, reader.now.astimezone(there.tzinfo), spanish=spanish, number=number)
-    if not differs(there, place_zone, reader.timezone):
-        return text
-    return _say("there", spanish, there=text, yours=own_time(there, reader, number=number))
+    yours = own_time(there, reader, number=number)
+    return _say("due" if is_own_clock(there, reader) else "due_for_both", spanish, due=text, where=where, yours=yours)
 
 
 def attempts(record: CallRecord, reader: Reader) -> str:
