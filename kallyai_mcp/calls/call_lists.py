@@ -92,7 +92,6 @@ class CallList:
         session_id: The `session_id` of all its calls.
         consent: The user's consent, which covers all its calls.
         agreed_at: When the user agreed last; None while the list is not in the ledger.
-        worker: The worker that runs it, or ran it last.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
         ended_at: When it stopped.
@@ -111,7 +110,6 @@ class CallList:
     session_id: str | None = None
     consent: Consent | None = None
     agreed_at: datetime | None = None
-    worker: str = ""
     passed: int = 0
     stop_reason: StopReason | None = None
     ended_at: datetime | None = None
@@ -137,8 +135,12 @@ class CallList:
     @property
     def was_refused(self) -> bool:
         """Whether its last call was refused for a reason that also holds for the next ones."""
-        error = self.records[-1].error if self.records and self.records[-1].state is CallState.REFUSED else None
-        return error is not None and stop_reason_of_refusal(error) is not None
+        last = self.records[-1] if self.records else None
+        if last is None or last.state not in (CallState.REFUSED, CallState.EXPIRED, CallState.SCHEDULED):
+            return False
+        return last.state is not CallState.REFUSED or (
+            last.error is not None and stop_reason_of_refusal(last.error) is not None
+        )
 
     def may_go_on(self, after: int | None) -> bool:
         """Whether it has stopped and may go on.
@@ -198,6 +200,8 @@ class CallList:
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
         if record.state is CallState.CANCELED:
             return StopReason.CANCELED
+        if record.state is CallState.EXPIRED:
+            return StopReason.REFUSED
         if record.state is CallState.REFUSED and record.error is not None:
             return stop_reason_of_refusal(record.error)
         if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:

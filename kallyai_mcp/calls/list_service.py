@@ -1,8 +1,7 @@
-"""Runs call lists: starts a list, places its calls one after another, and reports how far it has come."""
+"""Call lists: starts a list, and reports how far it has come."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +12,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason, Until, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import AccountKey, is_tracking_id, new_tracking_id
-from kallyai_mcp.calls.retries import Retries
+from kallyai_mcp.calls.records import AccountKey, CallRecord, is_tracking_id, new_tracking_id
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.call_lists import ListLedger
@@ -22,17 +20,14 @@ if TYPE_CHECKING:
 
 
 class ListService:
-    """The call lists of one worker, which also places their calls.
+    """Starts the lists of candidates, and reads how far they have come. What follows a call, the ledger decides.
 
     Every method raises the errors that the documentation of `CallService` names.
     """
 
-    def __init__(self, worker: "CallWorker", clock: Clock, retries: Retries) -> None:
+    def __init__(self, worker: "CallWorker", clock: Clock) -> None:
         self._worker = worker
         self._clock = clock
-        self._retries = retries
-        self._known: set[str] = set()
-        """The ids of the lists that this worker runs, or is about to run or to undo."""
 
     def new(
         self,
@@ -125,87 +120,30 @@ class ListService:
         Raises:
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
-        asked = replace(asked, worker=await self._worker.leased_name())
-        with self._starting(asked.list_id, undo=partial(self._ledger.release, asked)):
-            found, is_new = await self._ledger.reserve(asked, agreed)
-        if is_new:
-            self._start(found)
-        else:
-            self._known.discard(asked.list_id)
-        return found, is_new
+        return await self._advanced(asked, partial(self._ledger.reserve, asked, agreed))
 
     async def go_on(
         self, found: CallList, *, after: int | None, agreed: ListConsent | None = None
     ) -> tuple[CallList, bool]:
-        """Let a list go on that has stopped, and run it; arguments, results, and errors as in `ListLedger.go_on`."""
-        worker = await self._worker.leased_name()
-        if found.list_id in self._known:  # this worker still runs it
-            return await self._ledger.find(found.account, found.list_id) or found, False
-        stopped = replace(found, worker=worker)
-        with self._starting(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
-            found, goes_on = await self._ledger.go_on(found, worker, after=after, agreed=agreed)
-        if goes_on:
-            self._start(found)
-        else:
-            self._known.discard(found.list_id)
+        """Let a list go on that has stopped; arguments, results, and errors as in `ListLedger.go_on`."""
+        return await self._advanced(found, partial(self._ledger.go_on, found, after=after, agreed=agreed))
+
+    async def _advanced(
+        self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, CallRecord | None, bool]]]
+    ) -> tuple[CallList, bool]:
+        """Send the call that a transaction of a list has reserved.
+
+        A canceled request waits for the end of the transaction, so that its call is sent. If the ledger does not
+        confirm the transaction, the list is stopped, because the client is told that nobody is called.
+        """
+        worker, id_, since_reserved = await self._worker.leased_name(), new_tracking_id(), Stopwatch(self._clock)
+        with self._worker.reserving(id_, undo=partial(self._ledger.release, found, id_)):
+            with anyio.CancelScope(shield=True):
+                found, record, goes_on = await write(worker, id_)
+            if record is not None:
+                self._worker.send(record, since_reserved)
         return found, goes_on
-
-    async def has_abandoned(self, worker: str | None) -> bool:
-        """Whether a list goes on that no living process runs; `worker` is the name of this worker, if it has one."""
-        return await self._ledger.has_abandoned(worker, tuple(self._known))
-
-    async def take_over(self, account: AccountKey, worker: str) -> None:
-        """Run the account's lists that no living process runs."""
-        for found in await self._ledger.take_over(account, worker, tuple(self._known)):
-            self._start(found)
 
     @property
     def _ledger(self) -> "ListLedger":
         return self._worker.ledger.lists
-
-    @contextmanager
-    def _starting(self, list_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """A context for the transaction that starts a list.
-
-        `take_over` leaves the list alone meanwhile. A canceled request waits for the end of the transaction, so that
-        its list is run. If the ledger does not confirm the transaction, `undo` is repeated until it succeeds, because
-        the client is told that nobody is called.
-        """
-
-        async def undone() -> None:
-            try:
-                await self._retries.until_written(undo)
-            finally:
-                self._known.discard(list_id)
-
-        self._known.add(list_id)
-        try:
-            with anyio.CancelScope(shield=True):
-                yield
-        except LedgerUnavailableError:
-            self._worker.in_background(undone)
-            raise
-        except BaseException:
-            self._known.discard(list_id)
-            raise
-
-    def _start(self, found: CallList) -> None:
-        self._known.add(found.list_id)
-        self._worker.in_background(partial(self._run, found))
-
-    async def _run(self, found: CallList) -> None:
-        """Place the calls of a list, one after another, until it stops or belongs to another worker.
-
-        After an error, the next worker that looks for abandoned lists goes on with it.
-        """
-        try:
-            while True:
-                since_reserved = Stopwatch(self._clock)
-                found, record, is_new = await self._retries.until_written(partial(self._ledger.advance, found))
-                if record is None:
-                    return
-                if is_new:
-                    self._worker.send(record, since_reserved)
-                await self._worker.ended(record, self._clock.now())
-        finally:
-            self._known.discard(found.list_id)

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,7 @@ from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, Result
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.list_service import ListService
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.retries import Retries, run_logged
 from kallyai_mcp.calls.sender import CallSender
 from kallyai_mcp.calls.service_access import ServiceAccess
@@ -87,7 +87,7 @@ class CallWorker:
         self._due_again = -math.inf
         self._is_over = False
         self._tasks = anyio.create_task_group()
-        self.lists = ListService(self, clock, self._retries)
+        self.lists = ListService(self, clock)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -119,6 +119,8 @@ class CallWorker:
             recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
             self._checked = recent | {account: now}
             self.in_background(partial(self._take_over, account))
+            if not self.places_due:
+                self.in_background(self._place_due)
         return account
 
     async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
@@ -152,19 +154,36 @@ class CallWorker:
         # Started before the ledger is used, because the machine may be suspended meanwhile.
         since_reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
         asked = replace(asked, worker=await self.leased_name())
-        self._reserving.add(asked.tracking_id)
-        try:
+        with self.reserving(asked.tracking_id, undo=partial(self.ledger.release, asked.account, asked.tracking_id)):
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
             if is_new and record.is_active:
                 self.send(record, since_reserved)
-        except LedgerUnavailableError:
-            # The transaction may have been committed without a confirmation. Its record must not stay active.
-            release = partial(self.ledger.release, asked)
-            self.in_background(partial(self._retries.until_written, release))
-            raise
-        finally:
-            self._reserving.discard(asked.tracking_id)
         return record, is_new
+
+    @contextmanager
+    def reserving(self, tracking_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """A context for a transaction that reserves a call under this id; `take_over` leaves the call alone meanwhile.
+
+        If the ledger does not confirm the transaction, it may have been committed all the same. Then `undo` is repeated
+        until it succeeds, because the client is told of an error.
+        """
+
+        async def undone() -> None:
+            try:
+                await self._retries.until_written(undo)
+            finally:
+                self._reserving.discard(tracking_id)
+
+        self._reserving.add(tracking_id)
+        try:
+            yield
+        except LedgerUnavailableError:
+            self.in_background(undone)
+            raise
+        except BaseException:
+            self._reserving.discard(tracking_id)
+            raise
+        self._reserving.discard(tracking_id)
 
     async def ended(self, record: CallRecord, until: datetime | None) -> CallRecord:
         """Wait until a call has ended, or is scheduled for later than `until` (None: for any time).
@@ -251,6 +270,16 @@ class CallWorker:
                 del self._running[record.tracking_id]
                 self._senders.pop(record.tracking_id, None)
             ended.set_result(None)
+        if record.session_id is not None and is_tracking_id(record.session_id):  # a call of a list
+            await run_logged(partial(self._send_following, record))
+
+    async def _send_following(self, record: CallRecord) -> None:
+        """Send the calls of lists that come after `record`, which has ended, with the token of its request."""
+        worker = await self.leased_name()
+        async with self._taking_over:
+            since_reserved = Stopwatch(self.clock)
+            for following in await self.ledger.take_following(record, worker):
+                self.send(following, since_reserved)
 
     async def _watch(self) -> None:
         """Settle the calls of workers that have died, and place the calls that are due."""
@@ -296,7 +325,11 @@ class CallWorker:
             if most <= 0:
                 await self.ledger.note_hindrance(None, _TOO_MANY)
             due = await self.ledger.take_due(
-                account, worker, most=max(most, 0), service_time=self._service.service_time
+                account,
+                worker,
+                most=max(most, 0),
+                service_time=self._service.service_time,
+                is_only_account=self.places_due,
             )
             for record in due:
                 if record.is_active:
@@ -305,9 +338,8 @@ class CallWorker:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
     async def _take_over(self, account: AccountKey | None = None) -> None:
-        """Take over the account's calls and lists of workers that have died; None for the account signed in now."""
-        is_left = await self.ledger.has_abandoned(self._name, self._known())
-        if not is_left and not await self.lists.has_abandoned(self._name):
+        """Take over the account's calls of workers that have died; None for the account signed in now."""
+        if not await self.ledger.has_abandoned(self._name, self._known()):
             return
         account = account or await self._service.account()  # only now: this may ask the system's keyring
         worker = await self.leased_name()
@@ -315,7 +347,6 @@ class CallWorker:
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
                     self._start(record, partial(self._settler.settle, record))
-            await self.lists.take_over(account, worker)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

@@ -1,17 +1,22 @@
 """Lists of candidates that are called one after another, on both drivers of the ledger."""
 
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import date
 from functools import partial
 
 import pytest
 
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason, Until
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Transaction
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallState, new_tracking_id
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.reader import Reader
+from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
 
@@ -331,3 +336,57 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
     assert last.stop_reason is StopReason.BOOKED
     assert found.was_found_unreached is (status == "busy")
     assert len(service.keys) - keys == (1 if status == "busy" else 0)
+
+
+async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_with_a_message(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2")])
+    async with world(service, place) as here:
+        begun, _ = await start(here, "all")
+        await ended(here, begun)
+    async with aclosing(database_at(place, clock.now)) as database:  # as the older version would have left it
+
+        def unfinished(tx: Transaction) -> None:
+            tx.run("UPDATE call_lists SET why = NULL, ended_at = NULL")
+            tx.run("DELETE FROM call_list_calls WHERE position > 0")
+            tx.run("UPDATE schema_version SET version = 2")
+
+        await database.write(unfinished)
+    async with world(service, place) as here:
+        found = await here.run(here.calls.lists.find(begun.list_id))
+        await here.run(clock.sleep(60))
+
+    assert found is not None
+    assert found.stop_reason is StopReason.CANCELED
+    assert found.refusal is not None
+    assert "older version" in found.refusal.message
+    assert len(service.keys) == 3
+
+
+@pytest.mark.parametrize("schedules", [True, False], ids=["one account", "an account for each request"])
+async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_another(
+    place: str, clock: ManualClock, *, schedules: bool
+) -> None:
+    service = Service(clock, [reply("busy", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
+    async with aclosing(database_at(place, clock.now)) as database:
+        ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
+        worker = await ledger.take_lease()
+        async with world(service, place, schedules=schedules) as here:
+            account = await here.session.account()
+            asked = here.calls.lists.new(account, THREE, "booked", accept_other_time=False, timezone="UTC")
+        consent = ListConsent(ANY, (None,) * 3)
+        _, first, _ = await ledger.lists.reserve(asked, consent, worker, new_tracking_id())
+        assert first is not None
+        sent = await ledger.mark_sent(first, service_time=lambda: None)
+        busy = Call.model_validate({"call_id": "c-1", "status": "busy"})
+        await ledger.finish(sent, CallState.ENDED, call=busy)
+    async with world(service, place, schedules=schedules) as here:
+        service.replies.pop(0)
+        await here.run(here.calls.account())
+        begun = await here.run(here.calls.lists.find(asked.list_id))
+        assert begun is not None
+        found = await ended(here, begun)
+
+    assert [record.call_id for record in found.records[1:]] == ["c-2", "c-3"]
+    assert len(service.keys) == 2

@@ -164,7 +164,7 @@ async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledg
 async def test_a_reservation_that_was_not_confirmed_is_ended_unless_its_request_left(ledger: Ledger) -> None:
     waiting, left = await leased(ledger, another(1)), await sent(ledger, another(2))
     for record in (waiting, left, asked(3)):
-        await ledger.release(record)
+        await ledger.release(record.account, record.tracking_id)
 
     assert await state_of(ledger, waiting) is CallState.REFUSED
     assert await state_of(ledger, left) is CallState.SENT

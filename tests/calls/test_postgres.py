@@ -413,7 +413,7 @@ async def test_a_cancellation_while_an_attempt_ends_leaves_no_further_attempt(
         database = PostgresDatabase(database_url, now=clock.now)
 
         def end(tx: Transaction) -> None:
-            progress.finish(tx, record, CallState.ENDED, Ending(outcome("busy")), Timing())
+            progress.finish(tx, record, CallState.ENDED, Ending(outcome("busy")), CallPolicy(), Timing())
             is_ended.set()
             goes_on.wait(LIMIT)
 

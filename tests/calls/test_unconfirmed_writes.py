@@ -90,7 +90,7 @@ async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place:
         last = await ended(here, (await here.run(here.calls.lists.go_on(decided, after=1)))[0])
 
     assert found is not None
-    assert replace(found, worker=decided.worker) == decided
+    assert replace(found, ended_at=decided.ended_at) == decided
     assert found.stop_reason is StopReason.NEEDS_DECISION
     assert calls == 1
     assert last.records[-1].call_id == "c-2"

@@ -200,8 +200,12 @@ async def world(
     clock: ManualClock | None = None,
     database: Database | None = None,
     url: str | None = None,
+    schedules: bool = True,
 ) -> AsyncIterator[World]:
-    """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`, if there is one."""
+    """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`, if there is one.
+
+    Without `schedules`, it places calls only during a request, as a server for callers with their own tokens does.
+    """
     clock = clock or service.clock
     session = Session(account)
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
@@ -215,6 +219,8 @@ async def world(
             app=None if url else service,
             retry_backoff=0,
         ) as api,
-        CallWorker(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as worker,
+        CallWorker(
+            lambda: api, session.account, lambda: ledger, timing=timing, clock=clock, places_due=schedules
+        ) as worker,
     ):
         yield World(CallService(worker), clock, database, session, ledger)

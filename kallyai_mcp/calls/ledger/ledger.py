@@ -134,7 +134,7 @@ class Ledger(Transactions):
 
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
-            scheduling.expire_same(tx, asked)  # else it could still be placed after the clock was set back
+            maintenance.expire_same(tx, asked)  # else it could still be placed after the clock was set back
             if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:
@@ -198,11 +198,20 @@ class Ledger(Transactions):
             reached = reached_somebody(call, calendar)
         end = Ending(call, calendar, error, reached)
         try:
-            await self._database.write(lambda tx: progress.finish(tx, record, state, end, self._timing))
+            await self._database.write(lambda tx: progress.finish(tx, record, state, end, self._policy, self._timing))
         except ConstraintError:
             _log.warning("The outcome of a call was not written: another record of the ledger has that call")
 
-    cancel = writes(progress.cancel)
+    async def cancel(self, account: AccountKey, tracking_id: str) -> bool:
+        """Cancel a call whose request has not left. If it has left, the attempt in progress is the last one.
+
+        Returns:
+            False when the request has left, or there is no such call.
+        """
+        return await self._database.write(
+            lambda tx: progress.cancel(tx, account, tracking_id, self._policy, self._timing)
+        )
+
     release = writes(progress.release)
     mark_delivered = writes(progress.mark_delivered)
 
@@ -246,10 +255,16 @@ class Ledger(Transactions):
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
     has_due = reads(scheduling.has_due, empty=False)
-    expire = writes(scheduling.expire)
+    expire = writes(maintenance.expire)
 
     async def take_due(
-        self, account: AccountKey, worker: str, *, most: int, service_time: ServiceTime
+        self,
+        account: AccountKey,
+        worker: str,
+        *,
+        most: int,
+        service_time: ServiceTime,
+        is_only_account: bool = True,
     ) -> list[CallRecord]:
         """Reserve up to `most` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
@@ -259,7 +274,15 @@ class Ledger(Transactions):
             These calls; among them those that a setting refuses now, which have ended with that error.
         """
         return await self._database.write(
-            lambda tx: scheduling.take_due(tx, account, worker, self._policy, most, service_time)
+            lambda tx: scheduling.take_due(
+                tx, account, worker, self._policy, self._timing, most, service_time, is_only_account=is_only_account
+            )
+        )
+
+    async def take_following(self, record: CallRecord, worker: str) -> list[CallRecord]:
+        """Reserve the calls of lists that come after `record`, which has ended, for `worker`; returns them."""
+        return await self._database.write(
+            lambda tx: scheduling.take_following(tx, record, worker, self._policy, self._timing)
         )
 
     note_hindrance = writes(scheduling.note_hindrance)
@@ -303,6 +326,6 @@ class Ledger(Transactions):
 
         def work(tx: Tx) -> list[CallRecord]:
             found = readable(tx.rows(query, **account.columns, **values))
-            return [scheduling.as_it_is(tx, record) for record in found]
+            return [maintenance.as_it_is(tx, record) for record in found]
 
         return await self._database.read(work, empty=[])

@@ -1,11 +1,14 @@
-"""The transactions for records of workers that have died, and for records that are old enough to be deleted."""
+"""The transactions for records of workers that have died, for calls that come too late, and for what is old."""
 
 from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.base import BATCH, Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_text
 from kallyai_mcp.calls.timing import Timing
 
 _OLD_CALLS = (
@@ -95,3 +98,47 @@ def _other_workers(tx: Tx, worker: str | None) -> list[str]:
         worker=worker or "",
     )
     return [row["worker"] for row in rows]
+
+
+_LATE = "state = 'scheduled' AND place_by < :now"
+
+
+def expired_error() -> KallyAIError:
+    """The error of an expired call for which no other reason was noted."""
+    return KallyAIError("No program that could place the call ran when it was due.", code="expired")
+
+
+def as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
+    """`record`, but expired if it is too late to be placed, even if no worker has written that yet."""
+    place_by = record.schedule.place_by
+    if record.state is not CallState.SCHEDULED or place_by is None or place_by.timestamp() >= tx.now():
+        return record
+    return replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or expired_error())
+
+
+def expire(tx: Tx) -> int:
+    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns how many."""
+    late = f"SELECT tracking_id FROM calls WHERE {_LATE} ORDER BY place_by LIMIT :most {tx.SKIP_LOCKED}"
+    return _expire(tx, "tracking_id IN (SELECT tracking_id FROM late)", f"WITH late AS ({late})", most=BATCH)
+
+
+def expire_same(tx: Tx, asked: CallRecord) -> None:
+    """End the scheduled call with the fingerprint of `asked`, if it is too late to be placed."""
+    this = "api = :api AND account = :account AND fingerprint = :fingerprint"
+    _expire(tx, this, fingerprint=asked.fingerprint, **asked.account.columns)
+
+
+def expire_shown(tx: Tx, record: CallRecord) -> None:
+    """End a scheduled call that `as_it_is` has shown as expired."""
+    _expire(tx, "tracking_id = :id", id=record.tracking_id)
+
+
+def _expire(tx: Tx, which: str, first: str = "", **values: Any) -> int:
+    expired = tx.rows(
+        f"{first} UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
+        f"WHERE {_LATE} AND {which} RETURNING tracking_id",
+        now=tx.now(),
+        error=error_text(expired_error()),
+        **values,
+    )
+    return len(expired)

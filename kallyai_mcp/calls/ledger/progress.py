@@ -6,9 +6,11 @@ from dataclasses import replace
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
+from kallyai_mcp.calls.ledger.follow_up import follow_up
+from kallyai_mcp.calls.ledger.maintenance import expire_shown
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
-from kallyai_mcp.calls.ledger.scheduling import expire_shown, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, error_text, from_row, to_row
 from kallyai_mcp.calls.timing import Timing
 
@@ -131,9 +133,9 @@ def bind_call(
     return True
 
 
-def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Timing) -> None:
-    """Write down how a call ended; see `Ledger.finish`."""
-    lock_account(tx, record.account)  # because a retry needs the next generation
+def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, policy: CallPolicy, timing: Timing) -> None:
+    """Write down how a call ended, and plan what comes after it; see `Ledger.finish`."""
+    lock_account(tx, record.account)  # because the next call needs the next generation
     rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     if not rows:
         _write_again(tx, record, state, end)
@@ -158,9 +160,9 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         **record.account.columns,
         **end.columns,
     )
-    # No retry after an unknown outcome, because a client may have been told that nothing is placed again.
+    # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
-        plan_retry(tx, from_row(changed[0]), timing)
+        follow_up(tx, from_row(changed[0]), policy, timing)
 
 
 def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
@@ -173,7 +175,7 @@ def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> N
     insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
 
-def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
+def cancel(tx: Tx, account: AccountKey, tracking_id: str, policy: CallPolicy, timing: Timing) -> bool:
     """Cancel a call whose request has not left. If it has left, the attempt in progress is the last one.
 
     Returns:
@@ -181,30 +183,33 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     """
     # Waits for a `finish` in progress, which may schedule the next attempt.
     lock_account(tx, account)
-    changed = tx.run(
+    changed = tx.rows(
         "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
-        "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled')",
+        "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled') "
+        "RETURNING *",
         now=tx.now(),
         id=tracking_id,
         **account.columns,
     )
-    if not changed:  # its request may have left
+    if changed:
+        follow_up(tx, from_row(changed[0]), policy, timing)  # a list ends with it
+    else:  # its request may have left
         mine = "tracking_id = :id AND api = :api AND account = :account AND state = 'sent'"
         values = {"id": tracking_id, **account.columns}
         for record in readable(tx.rows(f"SELECT * FROM calls WHERE {mine}", **values)):
             tx.run(f"UPDATE calls SET attempts = :attempt WHERE {mine}", **values, attempt=record.schedule.attempt)
-    return changed > 0
+    return bool(changed)
 
 
-def release(tx: Tx, asked: CallRecord) -> None:
+def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
-    lock_account(tx, asked.account)  # waits for the end of the reservation, if it is still in progress
+    lock_account(tx, account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     tx.run(
         "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
         "WHERE tracking_id = :id AND state IN ('reserved', 'scheduled')",
         now=tx.now(),
-        id=asked.tracking_id,
+        id=tracking_id,
         error=error_text(error),
     )
 

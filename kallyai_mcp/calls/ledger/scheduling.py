@@ -1,26 +1,23 @@
-"""The transactions of scheduled calls: take a call that is due, put it back, let it expire, plan the next attempt."""
+"""The transactions of scheduled calls: take a call that is due, put it back, let it expire."""
 
 from dataclasses import replace
-from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx, moment
+from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.follow_up import follow_up, following
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     copy_audit,
-    insert,
     lock_account,
     numbered,
     readable,
     write_audit,
 )
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_text, from_row, new_tracking_id, to_row
-from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_text, from_row
 from kallyai_mcp.calls.timing import Timing
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
-_LATE = "state = 'scheduled' AND place_by < :now"
 
 _CLOCKS_AGREE = 120.0
 """How many seconds the ledger's clock and the service's may differ."""
@@ -31,50 +28,9 @@ _CLOCK_WRONG = KallyAIError(
 _OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
 
 
-def expired_error() -> KallyAIError:
-    """The error of an expired call for which no other reason was noted."""
-    return KallyAIError("No program that could place the call ran when it was due.", code="expired")
-
-
-def as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
-    """`record`, but expired if it is too late to be placed, even if no worker has written that yet."""
-    place_by = record.schedule.place_by
-    if record.state is not CallState.SCHEDULED or place_by is None or place_by.timestamp() >= tx.now():
-        return record
-    return replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or expired_error())
-
-
 def has_due(tx: Tx) -> bool:
     """Whether a scheduled call of any account is due."""
     return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_DUE} LIMIT 1", now=tx.now()))
-
-
-def expire(tx: Tx) -> int:
-    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns how many."""
-    late = f"SELECT tracking_id FROM calls WHERE {_LATE} ORDER BY place_by LIMIT :most {tx.SKIP_LOCKED}"
-    return _expire(tx, "tracking_id IN (SELECT tracking_id FROM late)", f"WITH late AS ({late})", most=BATCH)
-
-
-def expire_same(tx: Tx, asked: CallRecord) -> None:
-    """End the scheduled call with the fingerprint of `asked`, if it is too late to be placed."""
-    this = "api = :api AND account = :account AND fingerprint = :fingerprint"
-    _expire(tx, this, fingerprint=asked.fingerprint, **asked.account.columns)
-
-
-def expire_shown(tx: Tx, record: CallRecord) -> None:
-    """End a scheduled call that `as_it_is` has shown as expired."""
-    _expire(tx, "tracking_id = :id", id=record.tracking_id)
-
-
-def _expire(tx: Tx, which: str, first: str = "", **values: Any) -> int:
-    expired = tx.rows(
-        f"{first} UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
-        f"WHERE {_LATE} AND {which} RETURNING tracking_id",
-        now=tx.now(),
-        error=error_text(expired_error()),
-        **values,
-    )
-    return len(expired)
 
 
 def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> int:
@@ -105,15 +61,24 @@ def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> i
 
 
 def take_due(
-    tx: Tx, account: AccountKey, worker: str, policy: CallPolicy, most: int, service_time: ServiceTime
+    tx: Tx,
+    account: AccountKey,
+    worker: str,
+    policy: CallPolicy,
+    timing: Timing,
+    most: int,
+    service_time: ServiceTime,
+    *,
+    is_only_account: bool,
 ) -> list[CallRecord]:
     """See `Ledger.take_due`.
 
     A call must be due by the service's clock too, so that a machine whose clock is wrong by hours does not call at
-    night.
+    night. With `is_only_account`, the calls of other accounts that are due wait for a sign-in, and that is noted.
     """
     lock_account(tx, account)
-    note_hindrance(tx, account, _OTHER_ACCOUNT)
+    if is_only_account:
+        note_hindrance(tx, account, _OTHER_ACCOUNT)
     now, known = tx.now(), service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
@@ -128,19 +93,33 @@ def take_due(
         most=most,
         **account.columns,
     )
-    return [taken for record in readable(due) if (taken := _take(tx, record, worker, policy)) is not None]
+    return [taken for record in readable(due) if (taken := _take(tx, record, worker, policy, timing)) is not None]
 
 
-def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy) -> CallRecord | None:
+def take_following(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy, timing: Timing) -> list[CallRecord]:
+    """Reserve the calls of lists that come after `record` for `worker`; returns them."""
+    lock_account(tx, record.account)
+    while found := following(tx, record):
+        taken = [_take(tx, each, worker, policy, timing) for each in found]
+        if sent := [one for one in taken if one is not None and one.is_active]:
+            return sent
+        record = found[0]  # a setting refused it, so the list may have gone on
+    return []
+
+
+def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy, timing: Timing) -> CallRecord | None:
+    """Reserve a scheduled call for `worker`; None if a setting refuses it now, or somebody else was faster."""
     scheduled = "WHERE tracking_id = :id AND state = 'scheduled'"
     if (refusal := check_policy(tx, record, policy)) is not None:
-        tx.run(
-            f"UPDATE calls SET state = 'refused', ended_at = :now, error = :error {scheduled}",
+        refused = tx.rows(
+            f"UPDATE calls SET state = 'refused', ended_at = :now, error = :error {scheduled} RETURNING *",
             id=record.tracking_id,
             now=tx.now(),
             error=error_text(refusal),
         )
-        write_audit(tx, record, None, f"refused:{refusal.setting}")
+        if refused:
+            write_audit(tx, record, None, f"refused:{refusal.setting}")
+            follow_up(tx, from_row(refused[0]), policy, timing)
         return replace(record, state=CallState.REFUSED, error=refusal)
     new = numbered(tx, record)
     rows = tx.rows(
@@ -166,40 +145,3 @@ def put_back(tx: Tx, record: CallRecord) -> None:
         id=record.tracking_id,
         worker=record.worker,
     )
-
-
-def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
-    """Schedule the next attempt of a call that this transaction has ended, if there is to be one.
-
-    The record is scheduled again under a new key. The ended attempt is kept as a record with another tracking id, so
-    that limits count it, and the service's call stays bound.
-    """
-    now, schedule = moment(tx.now()), record.schedule
-    if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
-        return
-    if record.call.plain_status not in TRIED_AGAIN or record.reached or now - record.placed_at > STALE:
-        return
-    due = next_attempt(now, record.submission.respondent_phone, record.timezone)
-    if is_past_appointment(record.submission, due, record.timezone):
-        return
-    attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
-    place_by = moment(due.timestamp() + timing.place_within)
-    following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
-    # Without the tracking id, so that the generation of the record itself, which the copy below keeps, counts as used.
-    again = numbered(tx, replace(record, tracking_id=""))
-    tx.run(
-        "UPDATE calls SET state = 'scheduled', placed_at = :now, day = :day, generation = :generation, "
-        "idempotency_key = :key, sent_at = NULL, clock_offset = NULL, response_lost_at = NULL, ended_at = NULL, "
-        "delivered_at = NULL, call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, error = NULL, "
-        "not_before = :not_before, place_by = :place_by, attempts = :attempts, earlier = :earlier "
-        "WHERE tracking_id = :id",
-        id=record.tracking_id,
-        now=again.placed_at.timestamp(),
-        day=again.day,
-        generation=again.generation,
-        key=again.idempotency_key,
-        **following.columns,
-    )
-    kept = replace(record, tracking_id=new_tracking_id(), delivered_at=now, schedule=replace(schedule, attempts=1))
-    noted = {"noted_at": to_row(kept)["ended_at"]}  # no event: for clients the call has not ended
-    insert(tx, "calls", to_row(kept) | noted)

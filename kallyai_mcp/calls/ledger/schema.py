@@ -19,7 +19,7 @@ UNSETTLED = (
 The index `calls_unsettled` has the same condition; SQLite uses it only for these words.
 """
 
-_NEWEST = 2
+_NEWEST = 3
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 

@@ -50,7 +50,7 @@ LATER = tuple(
                 starts=(Start(), Start(at=3600)),
             ),
             (
-                Patch(f"{_LEDGER}.scheduling", "AND place_by < :now", "AND place_by < :now - 86400"),
+                Patch(f"{_LEDGER}.maintenance", "AND place_by < :now", "AND place_by < :now - 86400"),
                 *_SENT_AT_ANY_TIME,
             ),
         ),
@@ -107,9 +107,9 @@ LATER = tuple(
             Plan("the first attempt reaches somebody", (_later(retries=2),), (Ask(0, waits=False),)),
             (
                 Patch(f"{_CALLS}.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
-                Patch(f"{_LEDGER}.scheduling", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
+                Patch(f"{_LEDGER}.follow_up", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
                 Patch(
-                    f"{_LEDGER}.scheduling",
+                    f"{_LEDGER}.follow_up",
                     "Attempt(record.placed_at, record.call.plain_status,",
                     'Attempt(record.placed_at, "busy",',
                 ),
@@ -120,7 +120,7 @@ LATER = tuple(
             Plan("no attempt reaches anybody", (_later("busy", retries=1),), (Ask(0, waits=False),)),
             (
                 Patch(
-                    f"{_LEDGER}.scheduling",
+                    f"{_LEDGER}.follow_up",
                     "schedule.attempt >= schedule.attempts",
                     "schedule.attempt > schedule.attempts",
                 ),
@@ -205,36 +205,13 @@ LISTS = tuple(
             ),
         ),
         Broken(
-            "a list goes on before its last call has ended",
-            Plan(
-                "a process is killed during a call",
-                (_candidates(BOOKED, BOOKED),),
-                (Ask(0, waits=False),),
-                (Event(20, "is killed"),),
-                starts=(Start(), Start()),
-            ),
-            (
-                Patch(
-                    f"{_LEDGER}.call_lists",
-                    "if found.records and found.records[-1].is_active:",
-                    "if found.records and found.records[-1].is_active and found.records[-1].state != 'sent':",
-                ),
-            ),
-        ),
-        Broken(
             "a canceled list goes on",
             Plan(
                 "a list is canceled during its first call",
                 (_candidates("no_answer", BOOKED),),
                 (Ask(0, waits=False, cancels_at=10),),
             ),
-            (
-                Patch(
-                    f"{_LEDGER}.call_lists",
-                    "if found is None or found.stop_reason is not None or found",
-                    "if found is None or found.stop_reason not in (None, StopReason.CANCELED) or found",
-                ),
-            ),
+            (Patch(f"{_LEDGER}.follow_up", "call_list_calls.tracking_id = :id AND why IS NULL", "tracking_id = :id"),),
         ),
         Broken(
             "limits don't count in a list",
@@ -246,9 +223,14 @@ LISTS = tuple(
             ),
             (
                 Patch(
-                    f"{_LEDGER}.call_lists",
+                    f"{_LEDGER}.follow_up",
                     "if (refusal := check_policy(tx, record, policy)) is not None:",
                     "if (refusal := check_policy(tx, record, policy)) is not None and not found.records:",
+                ),
+                Patch(
+                    f"{_LEDGER}.scheduling",
+                    "if (refusal := check_policy(tx, record, policy)) is not None:",
+                    "if (refusal := check_policy(tx, record, policy)) is not None and False:",
                 ),
             ),
         ),
