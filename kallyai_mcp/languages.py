@@ -1,67 +1,41 @@
-"""The languages of this program's texts, English and Spanish. This module imports nothing of the package."""
+"""The texts that people read, in English and Spanish, from `texts.json`; and which of the two a client prefers.
 
-import os
-import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+These are the texts of cards and forms. What a model or a terminal shows is in English. This module imports nothing of
+the package.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
 Language = Literal["en", "es"]
-
-_chosen: list[Language] = []
-"""The languages of the open `use_language` contexts, the innermost last, for all threads of this process."""
-
-
-def localized(english: str, spanish: str) -> str:
-    """One of two texts: the one in the language of `use_language`, or else of the person at this terminal."""
-    return spanish if (_chosen[-1] if _chosen else reader_language()) == "es" else english
+LANGUAGES: tuple[Language, Language] = ("en", "es")
+Part = Literal["shared", "errors", "call", "quota", "forms"]
 
 
-def invalid(english: str, spanish: str) -> ValueError:
-    """An error whose message is one of two texts, as `localized` chooses it."""
-    return ValueError(localized(english, spanish))
+@cache
+def _catalog() -> dict[str, dict[str, Any]]:
+    table: dict[str, dict[str, Any]] = json.loads((files("kallyai_mcp") / "texts.json").read_text(encoding="utf-8"))
+    return table
 
 
-@contextmanager
-def use_language(language: Language) -> Iterator[None]:
-    """A context in which `localized` chooses texts in this language, such as English for JSON."""
-    _chosen.append(language)
-    try:
-        yield
-    finally:
-        _chosen.pop()
+def texts(language: Language, *parts: Part) -> dict[str, str]:
+    """The texts of these parts by their keys; names in braces are placeholders."""
+    return {key: text for part in parts for key, text in _catalog()[part][language].items()}
 
 
-def _language_of_windows() -> str:
-    import ctypes
-    import locale
-
-    windll: Any = getattr(ctypes, "windll")  # noqa: B009 - only Windows has it, which mypy knows
-    return locale.windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")
+def explained(code: str) -> tuple[str, str] | None:
+    """What an error with this code means, and what an agent should do, without periods; None if it is not explained."""
+    found = _catalog()["codes"].get(code, {})
+    return (found["happened"], found["todo"]) if "happened" in found else None
 
 
-def reader_language(
-    platform: str = sys.platform,
-    environ: Mapping[str, str] = os.environ,
-    of_windows: Callable[[], str] = _language_of_windows,
-) -> Language:
-    """The language of the person at this terminal: Spanish if the environment says so, else English.
-
-    Args:
-        platform: As `sys.platform`.
-        environ: The environment variables. LC_ALL, LC_MESSAGES, or LANG has the language (POSIX, section 8.2).
-        of_windows: Returns the language of Windows' own texts, such as "es_ES"; called if no variable has one.
-    """
-    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
-    if not named and platform == "win32":
-        named = of_windows()
-    return "es" if re.match(r"es([_.@-]|$)|spanish", named, re.IGNORECASE) else "en"
-
-
-def page_language(accepted: str) -> Language:
-    """The language of a page for a browser with this Accept-Language header; English if it names neither."""
-    return preferred_language(accepted) or "en"
+def error_sentences() -> dict[str, tuple[str, str]]:
+    """What a person reads about an error, in English and in Spanish, by the error's code."""
+    codes = _catalog()["codes"]
+    shown = {code: codes[entry.get("like", code)] for code, entry in codes.items()}
+    return {code: (entry["en"], entry["es"]) for code, entry in shown.items()}
 
 
 def preferred_language(accepted: str) -> Language | None:
@@ -82,3 +56,8 @@ def preferred_language(accepted: str) -> Language | None:
     if weights["es"] > weights["en"]:
         return "es"
     return "en" if weights["en"] else None
+
+
+def page_language(accepted: str) -> Language:
+    """The language of a page for a browser with this Accept-Language header; English if it names neither."""
+    return preferred_language(accepted) or "en"

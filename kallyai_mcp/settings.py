@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, get_args
 from kallyai_mcp import __version__
 from kallyai_mcp import setting_values as values
 from kallyai_mcp.common_types import Confirm, LogFormat
-from kallyai_mcp.languages import localized
 from kallyai_mcp.urls import check_base_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
@@ -178,9 +177,4 @@ def _check_spelling(name: str, known: Iterable[str]) -> None:
     names = [other.removeprefix(PREFIX) for other in known]
     if similar := get_close_matches(name.removeprefix(PREFIX), names, 1, _SIMILAR):
         near = f"{PREFIX}{similar[0]}"
-        raise SettingsError(
-            localized(
-                f"{name}: there is no such setting; did you mean {near}?",
-                f"{name}: no existe ese ajuste; ¿querías decir {near}?",
-            )
-        )
+        raise SettingsError(f"{name}: there is no such setting; did you mean {near}?")

@@ -1,12 +1,10 @@
 """URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL.
 
-This module imports nothing of the package but `languages`.
+This module imports nothing of the package.
 """
 
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
-
-from kallyai_mcp.languages import invalid
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -79,33 +77,21 @@ def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
 
     Raises:
         ValueError: The URL is neither https nor on a loopback address, or has a user name, a query, or a fragment. The
-            message is one line in the reader's language. It does not quote the URL, which may contain a password.
+            message is one line. It does not quote the URL, which may contain a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
-        raise invalid(
-            "white space, control characters and backslashes have no place in it",
-            "no puede tener espacios, caracteres de control ni barras invertidas",
-        )
+        raise ValueError("white space, control characters and backslashes have no place in it")
     try:
         parts = urlsplit(url)
         origin = _origin(parts)
     except ValueError:
-        raise invalid(f"not a URL; it should look like {example}", f"no es una URL; debe ser como {example}") from None
+        raise ValueError(f"not a URL; it should look like {example}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise invalid(
-            f"not a web address; it should look like {example}",
-            f"no es una dirección web; debe ser como {example}",
-        )
+        raise ValueError(f"not a web address; it should look like {example}")
     if "@" in parts.netloc or "?" in url or "#" in url:
-        raise invalid(
-            f"a user name, a query or a fragment has no place in it; it should look like {example}",
-            f"no puede tener un nombre de usuario, una consulta ni un fragmento; debe ser como {example}",
-        )
+        raise ValueError(f"a user name, a query or a fragment has no place in it; it should look like {example}")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise invalid(
-            "http would send the sign-in in the clear; use https (http only for this machine)",
-            "con http, la sesión se enviaría sin cifrar; usa https (http solo para este equipo)",
-        )
+        raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
     return f"{origin}{parts.path}".rstrip("/")
 
 

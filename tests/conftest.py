@@ -38,15 +38,12 @@ FAILED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes that the tests start keep their bytecode, and speak English; keep temporary files in memory.
+    """Let the processes that the tests start keep their bytecode; keep temporary files in memory.
 
     Compiling is half of the time that they take. The ledgers wait for the disk at each write, a fifth of a test's time.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and a command takes it for the width of a console
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):  # the terminal speaks the language that they name
-        if os.environ.get(name, "").startswith("es"):
-            os.environ[name] = "C.UTF-8"
     # Every client reads all certificates that the system trusts, which takes 7 to 18 ms; this folder has none.
     os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)

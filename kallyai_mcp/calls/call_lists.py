@@ -179,7 +179,7 @@ class CallList:
         return self.stop_reason in (StopReason.NEEDS_DECISION, StopReason.UNKNOWN) and bool(self.not_called)
 
     @property
-    def language(self) -> str | None:
+    def language(self) -> Literal["en", "es"] | None:
         """The language of its summaries, `en` or `es`; None when the request names none."""
         return self.submissions[0].language
 

@@ -152,10 +152,10 @@ def may_cost_more(number: str) -> bool:
 
 
 def place_of(number: str, language: str = "en") -> str | None:
-    """The name of the country of `number` (E.164), such as "Spain".
+    """The name of the country of `number` (E.164), in `language` (`en` or `es`).
 
-    In Spanish when `language` is `es`, else in English. None when it may be in several countries, or the country is not
-    in `country_names`. The town is left out, because the geocoder of `phonenumbers` takes seconds and 190 MB to load.
+    None when it may be in several countries, or the country is not in `country_names`. The town is left out, because
+    the geocoder of `phonenumbers` takes seconds and 190 MB to load.
     """
     import phonenumbers
 
@@ -167,11 +167,11 @@ def place_of(number: str, language: str = "en") -> str | None:
     return _name_of(regions, language)
 
 
-def country_name(code: int, language: str = "en") -> str:
+def country_name(code: int) -> str:
     """The name of the country with this country code; `+` and the code when several have it, or the name is unknown."""
     import phonenumbers
 
-    return _name_of(phonenumbers.region_codes_for_country_code(code), language) or f"+{code}"
+    return _name_of(phonenumbers.region_codes_for_country_code(code), "en") or f"+{code}"
 
 
 def _name_of(regions: Sequence[str], language: str) -> str | None:
@@ -182,7 +182,7 @@ def _name_of(regions: Sequence[str], language: str) -> str | None:
 
 @cache
 def country_names() -> dict[str, list[str]]:
-    """The English and the Spanish name of each country that KallyAI calls, and of its neighbors, by ISO 3166-1 code."""
+    """The names of each country that KallyAI calls (`en`, `es`), and of its neighbors, by ISO 3166-1 code."""
     names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
     return names
 

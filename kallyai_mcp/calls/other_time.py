@@ -40,7 +40,7 @@ def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def instructions_for_reader(submission: Submission, *, spanish: bool) -> tuple[str, ...]:
-    """The additional instructions, with that of `with_other_time` in the reader's language, not in the call's."""
-    own = {text: _INSTRUCTIONS["es" if spanish else "en", accept] for (_, accept), text in _INSTRUCTIONS.items()}
+def instructions_in(language: Language, submission: Submission) -> tuple[str, ...]:
+    """The additional instructions, with that of `with_other_time` in this language, not in the call's."""
+    own = {text: _INSTRUCTIONS[language, accept] for (_, accept), text in _INSTRUCTIONS.items()}
     return tuple(own.get(text, text) for text in submission.additional_instructions or ())

@@ -8,7 +8,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import anyio
 
@@ -30,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0
 """Seconds between two reads of the ledger while a tool waits: another process may have run the call to its end."""
-
-_NEWEST = 10
-"""How many of the newest calls are searched for the user's language."""
 
 
 @dataclass(frozen=True)
@@ -183,15 +179,6 @@ class CallService:
             return Schedule(attempts=1 + retries)
         due = not_before.astimezone(UTC)  # a sum in a zone with summer time would ignore the change of the clocks
         return Schedule(due, due + timedelta(seconds=self._timing.place_within), 1 + retries)
-
-    async def last_language(self) -> str | None:
-        """The `language` of the newest call that has one, among the last few; None when none has.
-
-        Raises `LedgerUnavailableError` when the ledger does not answer within a second, because a result waits for it.
-        """
-        read = partial(self._worker.ledger.list_newest, await self._worker.account(), _NEWEST)
-        newest = await self._worker.in_time(read, 1.0)
-        return next((record.submission.language for record in newest if record.submission.language), None)
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until a call has ended, at most `seconds` (`math.inf` for no limit).

@@ -72,13 +72,7 @@ function appointmentTime(call) {
   const start = call.appointment?.start ?? call.scheduled_for;
   const when = timeOf(...startOf(start));
   const differs = when && !locale.isOwnClock(start, call.timezone);
-  return differs ? locale.text("time_of", { when, place: placeOf(call.timezone) }) : when;
-}
-
-/** The place in the name of a time zone, in the reader's language: "New York". */
-function placeOf(zone) {
-  const name = oneLine(String(zone).split("/").at(-1), 40).replaceAll("_", " ");
-  return locale.language === "es" && Object.hasOwn(PLACES, name) ? PLACES[name] : name;
+  return differs ? locale.text("time_of", { when, place: locale.placeOf(call.timezone) }) : when;
 }
 
 /** The date and the time in an ISO 8601 moment, by the clock there. */

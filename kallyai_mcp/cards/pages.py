@@ -14,8 +14,7 @@ from importlib.resources import files
 from typing import Final, Literal
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cards.texts import texts
-from kallyai_mcp.places_es import places
+from kallyai_mcp.languages import LANGUAGES, error_sentences, texts
 from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
@@ -35,7 +34,7 @@ def call_card(*, read_only: bool = False) -> str:
         read_only: The server can't place or cancel calls, so the card has no buttons for that.
     """
     scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
-    return _document("call", *scripts, constants={"READ_ONLY": read_only, "PLACES": places(called=True)})
+    return _document("call", *scripts, constants={"READ_ONLY": read_only})
 
 
 @cache
@@ -46,8 +45,12 @@ def quota_card() -> str:
 
 def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[str, object] | None = None) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
-    table = texts("shared", "errors", name)
-    pairs = {key: (text, table["es"][key]) for key, text in table["en"].items()}
+    first, second = (texts(language, "shared", "errors", name) for language in LANGUAGES)
+    pairs = {key: (text, second[key]) for key, text in first.items()}
+    errors: dict[tuple[str, str], list[str]] = {}
+    for code, sentences in error_sentences().items():
+        errors.setdefault(sentences, ["error"]).append(code)
+    pairs |= {" ".join(codes): sentences for sentences, codes in errors.items()}
     values = {"VERSION": __version__, "TEXTS": pairs, **(constants or {})}
     dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())

@@ -129,6 +129,13 @@ class Locale {
     return clock(zone) === clock(this.timeZone);
   }
 
+  /** The name of a time zone (IANA) for `time_of`: "New York" in English, the browser's "hora oriental" in Spanish. */
+  placeOf(zone) {
+    if (this.language === "en") return oneLine(String(zone).split("/").at(-1), 40).replaceAll("_", " ");
+    const format = new Intl.DateTimeFormat(this.tag, { timeZone: zone, timeZoneName: "longGeneric" });
+    return format.formatToParts().find((part) => part.type === "timeZoneName").value;
+  }
+
   #year(iso) {
     return new Date(iso).getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
   }

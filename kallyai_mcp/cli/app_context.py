@@ -12,7 +12,6 @@ from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
 from kallyai_mcp.cli.local_timezone import local_timezone
-from kallyai_mcp.languages import reader_language
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 
@@ -22,19 +21,14 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_app_context(
-    connection: Connection,
-    *,
-    timezone: str | None = None,
-    links: bool = True,
-    webhooks: "Webhooks | None" = None,
+    connection: Connection, *, timezone: str | None = None, links: bool = True, webhooks: "Webhooks | None" = None
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs.
 
     Args:
         connection: The credentials, the API client, the ledger, and the clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
-        links: The user is at this machine. So tools give out sign-in links for its browser, and the language of its
-            environment is the user's, unless the user's calls name one.
+        links: The user is at this machine, so tools give out sign-in links for its browser.
         webhooks: Sends events to the URLs of clients; None if this server sends none.
     """
     settings = connection.settings
@@ -60,6 +54,5 @@ async def open_app_context(
                 embedded=connection.sandbox is not None,
                 webhooks=webhooks,
                 shared_state=connection.shared_state,
-                language=reader_language() if links else "en",
             )
         tasks.cancel_scope.cancel()

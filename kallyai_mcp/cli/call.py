@@ -34,7 +34,7 @@ from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.text.consent import preview
 from kallyai_mcp.tools.text.plain import duration
-from kallyai_mcp.tools.text.reader import Reader
+from kallyai_mcp.tools.text.words import Words as FormWords
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -103,9 +103,10 @@ async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: b
     if found.refusal is not None:
         raise found.refusal
     flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
-    reader = Reader(words.spanish, app_context.timezone, app_context.now())
+    reader = app_context.reader()
     asks = not yes and sys.stdin.isatty()
-    heading, *details = preview(asked.submission, flags, usage, asked.schedule, reader, asks=asks).splitlines()
+    shown = preview(asked.submission, flags, usage, asked.schedule, reader, FormWords(), asks=asks)
+    heading, *details = shown.splitlines()
     say(wrapped(heading), err=True, bold=True)
     for line in details:
         say(wrapped(line, "  "), err=True)
@@ -178,8 +179,7 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> _Asked:
             raise CommandError(words.say("emergency", number=dial)) from None
         options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
         lines = [
-            f"{_name(options.get(problem.argument), problem.argument)}: {problem.text(spanish=words.spanish)}"
-            for problem in error.problems
+            f"{_name(options.get(problem.argument), problem.argument)}: {problem.text}" for problem in error.problems
         ]
         raise click.UsageError("\n".join([words.say("not_called"), *lines])) from None
     return _Asked(submission, zone, schedule)

@@ -14,8 +14,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import OneCallAnswer, SpokenLine
 from kallyai_mcp.tools.text.calls import unconfirmed
 from kallyai_mcp.tools.text.listing import reason
-from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour_in_text, the_hour, when
+from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted
+from kallyai_mcp.tools.text.times import Reader, city, day_and_hour, differs, hour_in_text, when
 
 _Style = dict[str, Any]
 
@@ -51,7 +51,7 @@ class TerminalReader:
     """The person at this terminal.
 
     Attributes:
-        words: The sentences in the person's language.
+        words: The sentences.
         timezone: IANA name of the person's time zone.
         now: The current time, with a time zone.
         sandbox: The command uses the embedded sandbox, so the commands that it suggests must use it, too.
@@ -68,18 +68,13 @@ class TerminalReader:
         return cls(Words(), app_context.timezone, app_context.now(), app_context.embedded)
 
     @property
-    def spanish(self) -> bool:
-        """Whether the output is in Spanish; otherwise in English."""
-        return self.words.spanish
-
-    @property
     def sandbox_option(self) -> str:
         """The option that the suggested commands need: " --sandbox" or ""."""
         return " --sandbox" if self.sandbox else ""
 
-    def when(self, moment: datetime, number: str | None) -> str:
-        """A moment in the reader's time zone, for a text about a call to `number`."""
-        return when(moment, zone_of(self.timezone), self.now, spanish=self.spanish, number=number)
+    def when(self, moment: datetime) -> str:
+        """A moment in the reader's time zone."""
+        return when(moment, Reader(self.timezone, self.now))
 
 
 def outcome_of(answer: OneCallAnswer) -> str:
@@ -100,7 +95,7 @@ def outcome_style(outcome: str) -> dict[str, Any]:
 
 def outcome_words(answer: OneCallAnswer, words: Words) -> str:
     """The outcome in a few words: "not reached: busy". With a *, it is not known whether the call booked something."""
-    detail = reason(answer.status or "", spanish=words.spanish)
+    detail = reason(answer.status or "")
     mark = "*" if answer.calendar_checked is False else ""
     return f"{words.say(outcome_of(answer))}{mark}{f': {detail}' if detail else ''}"
 
@@ -124,7 +119,7 @@ def outcome_lines(
 ) -> list[str]:
     """A call as lines: how it ended or how far it is, what was agreed, and with `commands` the suggested commands."""
     outcome, words = outcome_of(answer), reader.words
-    facts = [reader.when(answer.created_at, answer.respondent_phone)] if answer.created_at else []
+    facts = [reader.when(answer.created_at)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
@@ -158,15 +153,13 @@ def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
-    if words.spanish and outcome in ("scheduled", "expired"):  # the moment does not begin these sentences
-        moment = moment[:1].lower() + moment[1:]
     key = next(key for key in keys if words.has(key))
     is_in_summary = key == "answered_text" and answer.highlights
     said = "" if is_in_summary else words.say(key, when=moment, asked=wanted, more=reader.sandbox_option)
     if key == "booked_other_time_text" and moment:
         said = f"{words.say('booked_text_dated', when=moment)} {said}"
     names = answer.appointment.unconfirmed if answer.appointment is not None else None
-    what = unconfirmed(asked, names or (), spanish=reader.spanish) if asked is not None else ""
+    what = unconfirmed(asked, names or ()) if asked is not None else ""
     return " ".join(filter(None, (said, words.say("unconfirmed", what=what) if what else "")))
 
 
@@ -193,10 +186,9 @@ def appointment_time(answer: OneCallAnswer, reader: TerminalReader) -> str:
     if start is None:
         return ""
     moment = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
-    text = day_and_hour(moment, reader.now, spanish=reader.spanish, number=answer.respondent_phone)
-    text = f"{text[0].upper()}{text[1:]}"
+    text = day_and_hour(moment, reader.now)
     zone = answer.timezone or reader.timezone
-    place = city(zone, spanish=reader.spanish)
+    place = city(zone)
     return reader.words.say("time_of", when=text, place=place) if differs(moment, zone, reader.timezone) else text
 
 
@@ -206,16 +198,14 @@ def _asked(answer: OneCallAnswer, reader: TerminalReader) -> str:
     if asked is None:
         return ""
     if asked.appointment_date is None:
-        hour = hour_in_text(asked.appointment_time, spanish=reader.spanish, number=answer.respondent_phone)
-        time = one_line(hour or "")
-        return the_hour(time) if time and reader.spanish else time
+        return one_line(hour_in_text(asked.appointment_time) or "")
     try:
         day = date.fromisoformat(asked.appointment_date)
         hours = time_of_day(asked.appointment_time) if asked.appointment_time else None
     except ValueError:
         return one_line(asked.appointment_date)
     moment = datetime(day.year, day.month, day.day, *hours) if hours else day  # noqa: DTZ001 - the callee's own time
-    return day_and_hour(moment, reader.now, spanish=reader.spanish, number=answer.respondent_phone)
+    return day_and_hour(moment, reader.now)
 
 
 def _next_commands(answer: OneCallAnswer) -> list[str]:
@@ -242,10 +232,8 @@ def _next_commands(answer: OneCallAnswer) -> list[str]:
 
 def _attempts(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """Which attempt it is, and how the earlier attempts ended; "" for the first one."""
-    number, attempts = answer.respondent_phone, answer.earlier_attempts or ()
-    earlier = "; ".join(
-        f"{reason(one.status, spanish=reader.spanish)}, {reader.when(one.at, number)}" for one in attempts
-    )
+    attempts = answer.earlier_attempts or ()
+    earlier = "; ".join(f"{reason(one.status)}, {reader.when(one.at)}" for one in attempts)
     if not earlier:
         return ""
     return reader.words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier)
@@ -275,7 +263,7 @@ def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: st
         due = datetime.fromisoformat(answer.scheduled_for) if answer.scheduled_for else None
         at = answer.created_at or due
         row = (
-            reader.when(at, answer.respondent_phone) if at is not None else "?",
+            reader.when(at) if at is not None else "?",
             outcome_words(answer, words),
             callee(answer, words),
             one_line(answer.call_id or answer.tracking_id or ""),

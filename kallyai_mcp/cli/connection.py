@@ -183,6 +183,4 @@ def run_with_connection(connection: Connection, work: Callable[[Connection], Awa
     try:
         return anyio.run(run)
     except KallyAIError as error:
-        from kallyai_mcp.cli.words import error_text  # late: a server prints no errors
-
-        raise click.ClickException(error_text(error)) from None
+        raise click.ClickException(str(error)) from None

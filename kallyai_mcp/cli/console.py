@@ -11,8 +11,6 @@ from typing import Any, Self
 
 import click
 
-from kallyai_mcp.languages import localized
-
 _FANCY, _PLAIN = "█░✓✗\u2026\u2013\u2014\u201c\u201d\u2018\u2019\u203a", "#-+x.--\"\"''>"
 _ASCII = dict(zip(_FANCY, _PLAIN, strict=True))
 """Substitutes for characters that some encodings lack: blocks, signs, dashes, and quotation marks."""
@@ -49,11 +47,6 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     # The stream's error handler is not enough: for a stream in ASCII, click writes UTF-8 instead.
     printable = text.encode(encoding, _SUBSTITUTES).decode(encoding)
     click.echo(styled(printable, **style), err=err, color=_color())
-
-
-def say_localized(english: str, spanish: str, *, err: bool = False, **style: Any) -> None:
-    """Print a line in the reader's language. The other arguments are those of `say`."""
-    say(localized(english, spanish), err=err, **style)
 
 
 def styled(text: str, **style: Any) -> str:

@@ -17,7 +17,6 @@ from kallyai_mcp.cli.console import say, wrapped
 from kallyai_mcp.cli.demo_calls import Demo, DemoError, place_calls, say_below
 from kallyai_mcp.cli.login import sign_in
 from kallyai_mcp.cli.sandbox import need_sandbox
-from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 
 
@@ -32,7 +31,7 @@ def run_demo(speed: float, *, verbose: bool = False) -> int:
         The exit code: 0 only if each answer was the expected one.
     """
     need_sandbox()
-    demo = Demo(None, verbose, Words().spanish)
+    demo = Demo(None, verbose)
     say(wrapped(demo.text("beginning")))
     from kallyai_mcp.sandbox.browser_client import BrowserClientError
 

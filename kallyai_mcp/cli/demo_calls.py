@@ -10,10 +10,9 @@ import anyio
 from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.call_view import TerminalReader, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
-from kallyai_mcp.cli.demo_words import sentence
+from kallyai_mcp.cli.demo_words import SAY
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.words import Words
-from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.plain import number
 from kallyai_mcp.tools.text.times import day_and_hour
@@ -29,10 +28,7 @@ _CALLS = 1 + len(_CANDIDATES)
 
 
 class DemoError(Exception):
-    """An answer in the demo was not the expected one; the message is in the language of the reader."""
-
-    def __init__(self, english: str, spanish: str) -> None:
-        super().__init__(localized(english, spanish))
+    """An answer in the demo was not the expected one."""
 
 
 @dataclass
@@ -42,20 +38,18 @@ class Demo:
     Attributes:
         client: The MCP client, once it is connected.
         verbose: Also print each use of a tool: its arguments, and the text that a model reads.
-        spanish: The demo is in Spanish; otherwise in English.
         step: The number of the current step.
         now: Returns the current time, with a time zone.
     """
 
     client: Any
     verbose: bool = False
-    spanish: bool = False
     step: int = 0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def text(self, key: str, **values: object) -> str:
         """A sentence of the demo."""
-        return sentence(key, self.spanish, **values)
+        return SAY[key].format(**values)
 
     def show(self, key: str) -> None:
         """Begin the next step."""
@@ -66,11 +60,6 @@ class Demo:
     def tell(self, key: str, **values: object) -> None:
         """Print a sentence below the title of the step."""
         say_below(self.text(key, **values))
-
-    @property
-    def languages(self) -> dict[str, Any]:
-        """The arguments for calls in the reader's language."""
-        return {"language": "es", "call_language": "es"} if self.spanish else {}
 
     async def use(self, tool: str, /, *, expect: str, fails: bool = False, **arguments: Any) -> dict[str, Any]:
         """Call `tool`.
@@ -90,13 +79,11 @@ class Demo:
             for line in text.splitlines():
                 say_below(f"| {line}", dim=True)
         if fails and not result.is_error:
-            raise DemoError(f"{tool} should have been refused: {text}", f"{tool} debía rechazarse: {text}")
+            raise DemoError(f"{tool} should have been refused: {text}")
         if result.is_error and not fails:
-            raise DemoError(f"{tool} failed: {text}", f"{tool} falló: {text}")
+            raise DemoError(f"{tool} failed: {text}")
         if expect not in text:
-            raise DemoError(
-                f"{tool} should have answered with {expect!r}: {text}", f"{tool} debía responder con {expect!r}: {text}"
-            )
+            raise DemoError(f"{tool} should have answered with {expect!r}: {text}")
         structured: dict[str, Any] = result.structured_content or {}
         return structured
 
@@ -107,7 +94,7 @@ class Demo:
             DemoError: `is_expected` is false.
         """
         if not is_expected:
-            raise DemoError(f"{tool} should not have answered {answer}", f"{tool} no debía responder {answer}")
+            raise DemoError(f"{tool} should not have answered {answer}")
 
 
 def say_below(text: str, **style: Any) -> None:
@@ -134,12 +121,11 @@ async def place_calls(demo: Demo) -> None:
     after = await demo.use("check_quota", expect="35")
     if after["period_start"] == before["period_start"]:
         demo.check(after["calls_used"] == before["calls_used"] + _CALLS, "check_quota", after)
-        minutes = f"{after['minutes_used'] - before['minutes_used']:.1f}"
-        demo.tell("counted", count=_CALLS, minutes=minutes.replace(".", ",") if demo.spanish else minutes)
+        demo.tell("counted", count=_CALLS, minutes=f"{after['minutes_used'] - before['minutes_used']:.1f}")
     else:
         demo.tell("new_period")
     left = {
-        name: number(after[key], spanish=demo.spanish)
+        name: number(after[key])
         for name, key in (
             ("calls", "calls_remaining"),
             ("all_calls", "calls_allocated"),
@@ -163,20 +149,18 @@ async def _book(demo: Demo, friday: date) -> str:
         appointment_date=friday.isoformat(),
         appointment_time="19:00",
         party_size=4,
-        **demo.languages,
     )
     booked = await _shown_while(work, demo.text("calling"))
     demo.check(booked["outcome"] == "booked", "make_call", booked)
     call_id: str = booked["call_id"]
-    reader = TerminalReader(Words("es" if demo.spanish else "en"), local_timezone(), demo.now())
+    reader = TerminalReader(Words(), local_timezone(), demo.now())
     for line in outcome_lines(CallAnswer.model_validate(booked), reader, commands=False, indent="   "):
         say(line)
 
     demo.show("said")
     transcript = await demo.use("get_transcript", expect="Italian Bistro", call_id=call_id)
     entries = TranscriptAnswer.model_validate(transcript).entries
-    table = "mesa para 4" if demo.spanish else "table for 4"
-    demo.check(any(table in entry.content for entry in entries), "get_transcript", entries)
+    demo.check(any("table for 4" in entry.content for entry in entries), "get_transcript", entries)
     for line in transcript_lines(entries, "Italian Bistro", indent="   "):
         say(line)
 
@@ -184,7 +168,7 @@ async def _book(demo: Demo, friday: date) -> str:
     event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call_id)
     demo.check(event["start"].startswith(f"{friday.isoformat()}T19:00"), "get_calendar_event", event)
     at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
-    when = day_and_hour(at_seven, demo.now().astimezone(), spanish=demo.spanish, number=_RESTAURANT)
+    when = day_and_hour(at_seven, demo.now().astimezone())
     demo.tell("event_is", what=event["summary"], when=when)
     return call_id
 
@@ -202,7 +186,6 @@ async def _call_around(demo: Demo, friday: date) -> None:
         "appointment_date": friday.isoformat(),
         "appointment_time": "20:00",
         "party_size": 2,
-        **demo.languages,
     }
     first = await _list_ended(demo, asked)
     demo.check(first["status"] == "needs_decision", "call_around", first)
@@ -227,7 +210,6 @@ async def _be_refused(demo: Demo) -> None:
         task_category="general",
         task_description=demo.text("hours_task"),
         respondent_phone=_test_number(_DO_NOT_CALL),
-        **demo.languages,
     )
     demo.check(refused["placed"] == "no", "make_call", refused)
     demo.tell("is_listed", not_called=styled(demo.text("not_called"), bold=True, fg="red"), code=refused["code"])

@@ -15,7 +15,6 @@ from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.console import say, wrapped
 from kallyai_mcp.cli.doctor_checks import Finding, skipped
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings, SettingsError
 
 _SIGNS = {"ok": "✓", "warning": "!", "bad": "✗", "skipped": "-"}
@@ -104,11 +103,7 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
     if service_findings[0].verdict == "ok":
         second_round.append(partial(doctor_service_checks.account, settings, tokens))
     stuck, *account = await runner.run(*second_round)
-    no_account = skipped(
-        "account",
-        "not checked, as KallyAI does not answer as it should",
-        "no se comprobó, porque KallyAI no responde como debe",
-    )
+    no_account = skipped("account", "not checked, as KallyAI does not answer as it should")
     return [
         *first,
         *_findings(store_and_sign_in, "token_store", "sign_in"),
@@ -123,17 +118,14 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
 def _findings(result: Any, *names: str) -> list[Finding]:
     """The findings of a check. If it failed or took too long, a finding that says so for each of its `names`."""
     if isinstance(result, TimeoutError):
-        message = localized(f"no answer within {_CHECK_SECONDS:g} s", f"sin respuesta en {_CHECK_SECONDS:g} s")
-        fix = localized(
-            "try again in a minute; if it happens again, look at what it depends on",
-            "inténtalo de nuevo en un minuto; si se repite, mira aquello de lo que depende",
-        )
+        message = f"no answer within {_CHECK_SECONDS:g} s"
+        fix = "try again in a minute; if it happens again, look at what it depends on"
         return [Finding(name, "bad", message, fix) for name in names]
     if isinstance(result, Exception):
         # Only the class of the error: its message may contain a secret.
         kind = type(result).__name__
-        message = localized(f"the check itself failed ({kind})", f"falló la propia comprobación ({kind})")
-        fix = localized("report this as a bug of kallyai-mcp", "informa de esto como un error de kallyai-mcp")
+        message = f"the check itself failed ({kind})"
+        fix = "report this as a bug of kallyai-mcp"
         return [Finding(name, "bad", message, fix) for name in names]
     return result if isinstance(result, list) else [result]
 
@@ -153,18 +145,15 @@ def _summary(found: list[Finding]) -> str:
     if not problems:
         warnings = ", ".join(each.check for each in found if each.verdict == "warning")
         if warnings:
-            return localized(f"It works. See the warning: {warnings}.", f"Funciona. Mira la advertencia: {warnings}.")
-        return localized("All is well.", "Todo está bien.")
+            return f"It works. See the warning: {warnings}."
+        return "All is well."
     first, count = problems[0], len(problems)
-    if count == 1:
-        said = localized(f"1 problem: {first.check}.", f"1 problema: {first.check}.")
-    else:
-        said = localized(f"{count} problems. First: {first.check}.", f"{count} problemas. Primero: {first.check}.")
+    said = f"1 problem: {first.check}." if count == 1 else f"{count} problems. First: {first.check}."
     return f"{said}{_how_to_fix(first)}"
 
 
 def _how_to_fix(finding: Finding) -> str:
-    return localized(f" To fix it: {finding.fix}.", f" Para arreglarlo: {finding.fix}.") if finding.fix else ""
+    return f" To fix it: {finding.fix}." if finding.fix else ""
 
 
 def _without_sign_in(found: list[Finding]) -> list[Finding]:
@@ -174,10 +163,7 @@ def _without_sign_in(found: list[Finding]) -> list[Finding]:
     )
     if not rows or not all(row.get("sandbox") for row in rows):
         return found
-    why = localized(
-        "the clients here use the embedded sandbox, which needs none of it",
-        "los clientes de aquí usan el entorno de pruebas incorporado, que no lo necesita",
-    )
+    why = "the clients here use the embedded sandbox, which needs none of it"
     return [
         replace(each, verdict="skipped", message=f"{each.message}; {why}", fix=None)
         if each.verdict == "bad" and each.check in _FOR_AN_ACCOUNT

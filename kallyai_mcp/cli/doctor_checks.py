@@ -14,7 +14,6 @@ from kallyai_mcp.cli.clients.command import is_ours
 from kallyai_mcp.cli.clients.errors import ClientFileError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import PREFIX, Settings, SettingsError, variable_of
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -44,9 +43,9 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def skipped(check: str, english: str, spanish: str) -> Finding:
-    """The finding of a check that could not be made, or was not necessary; the texts say why."""
-    return Finding(check, "skipped", localized(english, spanish))
+def skipped(check: str, why: str) -> Finding:
+    """The finding of a check that could not be made, or was not necessary."""
+    return Finding(check, "skipped", why)
 
 
 def version() -> Finding:
@@ -59,9 +58,7 @@ def version() -> Finding:
 def settings_and_sources(settings: Settings | SettingsError) -> Finding:
     """Every setting and its source, and the variables that begin like settings but are none."""
     if isinstance(settings, SettingsError):
-        return Finding(
-            "settings", "bad", str(settings), localized("set it as it says, or remove it", "ponlo como dice, o quítalo")
-        )
+        return Finding("settings", "bad", str(settings), "set it as it says, or remove it")
     known = {variable_of(each): each.name for each in fields(settings)}
     given = sorted(name for name in os.environ if name.startswith(PREFIX) and os.environ[name].strip())
     table: dict[str, Any] = {}
@@ -73,17 +70,10 @@ def settings_and_sources(settings: Settings | SettingsError) -> Finding:
         table[variable] = {"value": value, "source": "environment" if variable in given else "default"}
     unknown = [name for name in given if name not in known]
     message = ", ".join(f"{name}={_shown(table[name]['value'])}" for name in given if name in known)
-    message = (
-        localized(
-            f"{message} (environment); all others have their defaults",
-            f"{message} (entorno); los demás tienen su valor por defecto",
-        )
-        if message
-        else localized("all have their defaults", "todos tienen su valor por defecto")
-    )
+    message = f"{message} (environment); all others have their defaults" if message else "all have their defaults"
     if unknown:
         names = ", ".join(unknown)
-        message += localized(f"; no settings: {names}", f"; no son ajustes: {names}")
+        message += f"; no settings: {names}"
     details = {"settings": table, "unknown": unknown}
     return Finding("settings", "ok", message, details=details)
 
@@ -99,14 +89,9 @@ def sandbox() -> Finding:
     try:
         need_sandbox()
     except click.ClickException as error:
-        fix = localized(
-            "install it as it says, or remove KALLYAI_SANDBOX", "instálalo como dice, o quita KALLYAI_SANDBOX"
-        )
+        fix = "install it as it says, or remove KALLYAI_SANDBOX"
         return Finding("sandbox", "bad", error.message, fix)
-    message = localized(
-        "KALLYAI_SANDBOX is on: calls go to the embedded sandbox, and nobody is called",
-        "KALLYAI_SANDBOX está activado: las llamadas van al entorno de pruebas incorporado, y no se llama a nadie",
-    )
+    message = "KALLYAI_SANDBOX is on: calls go to the embedded sandbox, and nobody is called"
     return Finding("sandbox", "ok", message)
 
 
@@ -128,12 +113,7 @@ def clients(machine: Machine) -> Finding:
             servers = file.servers()
         except ClientFileError as error:
             rows.append({"client": client.key, "file": str(file.path), "problem": str(error)})
-            fixes.append(
-                localized(
-                    f"{client.title} can't read its file either; correct it",
-                    f"{client.title} tampoco puede leer su archivo; corrígelo",
-                )
-            )
+            fixes.append(f"{client.title} can't read its file either; correct it")
             continue
         for name, entry in servers.items():
             if not is_ours(entry):
@@ -142,10 +122,7 @@ def clients(machine: Machine) -> Finding:
             row: dict[str, Any] = {"client": client.key, "file": str(file.path), "name": name, "command": command}
             row["sandbox"] = _is_sandbox(entry)
             if shutil.which(command) is None:
-                row["problem"] = localized(
-                    f"{client.title} starts {one_line(command)}, which does not exist",
-                    f"{client.title} inicia {one_line(command)}, que no existe",
-                )
+                row["problem"] = f"{client.title} starts {one_line(command)}, which does not exist"
                 fixes.append(f"`kallyai-mcp install {client.key}{'' if name == 'kallyai' else f' --name {name}'}`")
             rows.append(row)
     problems = [row["problem"] for row in rows if "problem" in row]
@@ -154,8 +131,5 @@ def clients(machine: Machine) -> Finding:
     details = {"clients": rows}
     if problems:
         return Finding("clients", "bad", message, "; ".join(fixes), details)
-    none = localized(
-        "none has an entry; `kallyai-mcp install CLIENT` adds one",
-        "ninguno tiene una entrada; `kallyai-mcp install CLIENTE` añade una",
-    )
+    none = "none has an entry; `kallyai-mcp install CLIENT` adds one"
     return Finding("clients", "ok", message or none, details=details)

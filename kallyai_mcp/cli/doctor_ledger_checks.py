@@ -15,8 +15,6 @@ from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_checks import Finding, skipped
 from kallyai_mcp.cli.errors import SetupError, reason_of
 from kallyai_mcp.cli.ledger import POSTGRES, check_shared_database, create_ledger, open_database
-from kallyai_mcp.cli.words import error_text
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.plain import duration
 
@@ -38,13 +36,8 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
     file = settings.home / "ledger.db" if settings.database_url is None else None
     details: dict[str, Any] = {"place": str(file or POSTGRES)}
     if file is not None and machine.shows_private_copy(settings.home):
-        message = localized(
-            f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger",
-            f"{settings.home} es una copia que solo ve este programa, así que los clientes no comparten su registro",
-        )
-        fix = localized(
-            "set KALLYAI_HOME to a folder outside of AppData", "pon en KALLYAI_HOME una carpeta fuera de AppData"
-        )
+        message = f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger"
+        fix = "set KALLYAI_HOME to a folder outside of AppData"
         return Finding("ledger", "bad", message, fix, details)
     try:
         check_shared_database(settings)
@@ -57,13 +50,8 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         return Finding("ledger", "bad", *_problem(error, settings, details["place"]), details)
     message = _state(details, has_ledger=has_ledger)
     if file is not None and (kind := machine.network_type(settings.home)) is not None:
-        message += localized(
-            f"; it is in a network folder ({kind}), where locks of two machines may not hold",
-            f"; está en una carpeta de red ({kind}), donde los bloqueos de dos equipos pueden no valer",
-        )
-        fix = localized(
-            "set KALLYAI_HOME to a folder on a local disk", "pon en KALLYAI_HOME una carpeta de un disco local"
-        )
+        message += f"; it is in a network folder ({kind}), where locks of two machines may not hold"
+        fix = "set KALLYAI_HOME to a folder on a local disk"
         return Finding("ledger", "warning", message, fix, details)
     return Finding("ledger", "ok", message, details=details)
 
@@ -71,29 +59,18 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
 def _problem(error: SetupError | KallyAIError | OSError, settings: Settings, place: str) -> tuple[str, str]:
     """Why the ledger at `place` can't be used, and how to fix that."""
     if isinstance(error, SetupError):
-        return error.message, localized(
-            "correct the settings; until then no server starts",
-            "corrige los ajustes; hasta entonces no se inicia ningún servidor",
-        )
+        return error.message, "correct the settings; until then no server starts"
     if isinstance(error, OSError):
         why = reason_of(error)
-        message = localized(f"{place} can't be written: {why}", f"{place} no se puede escribir: {why}")
-        fix = localized(
-            "make its folder writable, or set KALLYAI_HOME to another",
-            "haz que su carpeta se pueda escribir, o pon otra en KALLYAI_HOME",
-        )
+        message = f"{place} can't be written: {why}"
+        fix = "make its folder writable, or set KALLYAI_HOME to another"
     elif settings.database_url is None:
-        message = error_text(error)
-        fix = localized(
-            "make it writable, or set KALLYAI_HOME to a folder on a local disk",
-            "haz que se pueda escribir, o pon en KALLYAI_HOME una carpeta de un disco local",
-        )
+        message = str(error)
+        fix = "make it writable, or set KALLYAI_HOME to a folder on a local disk"
     else:
-        message = error_text(error)
-        fix = localized(
-            "see that it runs and that the URL is right", "comprueba que está en marcha y que la URL es correcta"
-        )
-    no_calls = localized("until then no call is placed", "hasta entonces no se hace ninguna llamada")
+        message = str(error)
+        fix = "see that it runs and that the URL is right"
+    no_calls = "until then no call is placed"
     return message, f"{fix}; {no_calls}"
 
 
@@ -101,16 +78,13 @@ def _state(details: dict[str, Any], *, has_ledger: bool) -> str:
     """The message about a ledger that can be used."""
     place = details["place"]
     if not has_ledger:
-        return localized(f"{place} can be created; it does not exist yet", f"{place} se puede crear; todavía no existe")
-    message = localized(f"{place} can be written", f"{place} se puede escribir")
+        return f"{place} can be created; it does not exist yet"
+    message = f"{place} can be written"
     if "version" in details:
         server = "{version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
-        message += localized(f", version {server}", f", versión {server}")
+        message += f", version {server}"
     if details["abandoned_calls"]:
-        message += localized(
-            "; it has calls of a worker that has ended, which the next server with their account settles",
-            "; tiene llamadas de un proceso que terminó, que resuelve el próximo servidor con su cuenta",
-        )
+        message += "; it has calls of a worker that has ended, which the next server with their account settles"
     return message
 
 
@@ -150,11 +124,7 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
         tokens: The account's `Tokens`; None when nobody is signed in.
     """
     if tokens is None:
-        return skipped(
-            "stuck_calls",
-            "not checked, as nobody is signed in",
-            "no se comprobó, porque no hay ninguna sesión iniciada",
-        )
+        return skipped("stuck_calls", "not checked, as nobody is signed in")
 
     async def ask() -> list[CallRecord]:
         async with aclosing(open_database(settings)) as database:
@@ -163,11 +133,7 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
     try:
         records = anyio.run(ask)
     except KallyAIError:
-        return skipped(
-            "stuck_calls",
-            "not checked, as the ledger can't be read",
-            "no se comprobó, porque el registro de llamadas no se puede leer",
-        )
+        return skipped("stuck_calls", "not checked, as the ledger can't be read")
     now = datetime.now(UTC)
     stuck = [each for each in records if each.state is CallState.UNKNOWN or each.elapsed(now) > STUCK_SECONDS]
     details = {
@@ -179,17 +145,14 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
     }
     if not stuck:
         active = len(records)
-        message = localized(f"none; {active} in progress", f"ninguna; {active} en curso")
+        message = f"none; {active} in progress"
         return Finding("stuck_calls", "ok", message, details=details)
     rows = []
-    in_progress, unknown = localized("in progress", "en curso"), localized("unknown", "resultado desconocido")
+    in_progress, unknown = "in progress", "unknown"
     for each in stuck:
         state = unknown if each.state is CallState.UNKNOWN else in_progress
         age = duration(each.elapsed(now))
-        placed = localized(f"placed {age} ago", f"hecha hace {age}")
+        placed = f"placed {age} ago"
         rows.append(f"{each.tracking_id} ({state}, {placed})")
-    fix = localized(
-        "let an agent use get_call with that id, which looks the call up again; don't place the call again before",
-        "haz que un agente use get_call con ese id, que vuelve a buscar la llamada; no la repitas antes",
-    )
+    fix = "let an agent use get_call with that id, which looks the call up again; don't place the call again before"
     return Finding("stuck_calls", "bad", ", ".join(rows), fix, details)

@@ -15,8 +15,6 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding, skipped
-from kallyai_mcp.cli.words import Words, error_text
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota, used_up
 from kallyai_mcp.tools.text.plain import duration, one_line
@@ -50,10 +48,7 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         The findings `token_store` and `sign_in`, and the tokens (`Tokens`) or None.
     """
     if settings.auth in ("caller", "oauth"):
-        why = localized(
-            f"callers bring their own account (KALLYAI_AUTH={settings.auth})",
-            f"cada cliente trae su propia cuenta (KALLYAI_AUTH={settings.auth})",
-        )
+        why = f"callers bring their own account (KALLYAI_AUTH={settings.auth})"
         return [Finding("token_store", "skipped", why), Finding("sign_in", "skipped", why)], None
     warnings = _WarningCollector()
     log = logging.getLogger("kallyai_mcp.auth")
@@ -63,67 +58,49 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         tokens = anyio.run(credentials.tokens.current)
         where = credentials.describe_store()
     except KallyAIError as error:
-        fix = localized(
-            "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`",
-            "haz que se pueda leer, o pon file en KALLYAI_TOKEN_STORE e inicia sesión con `kallyai-mcp login`",
-        )
-        not_read = skipped(
-            "sign_in",
-            "not checked, as the token store can't be read",
-            "no se comprobó, porque no se puede leer el almacén de la sesión",
-        )
-        return [Finding("token_store", "bad", error_text(error), fix), not_read], None
+        fix = "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`"
+        not_read = skipped("sign_in", "not checked, as the token store can't be read")
+        return [Finding("token_store", "bad", str(error), fix), not_read], None
     finally:
         log.removeHandler(warnings)
     if warnings.messages:
         store = Finding("token_store", "bad", " ".join(warnings.messages), _sign_in_again())
     else:
-        message = (
-            localized(f"a sign-in is kept in {where}", f"la sesión se guarda en {where}")
-            if tokens
-            else localized(f"a sign-in would be kept in {where}", f"una sesión se guardaría en {where}")
-        )
+        message = f"a sign-in is kept in {where}" if tokens else f"a sign-in would be kept in {where}"
         if platform == "darwin" and "keyring" in where:
-            message += localized(
+            message += (
                 "; if macOS asks for it again after an update of Python or of this program, choose Always Allow, or "
-                "set KALLYAI_TOKEN_STORE to file",
-                "; si macOS vuelve a preguntar por ella después de actualizar Python o este programa, elige Permitir "
-                "siempre, o pon file en KALLYAI_TOKEN_STORE",
+                "set KALLYAI_TOKEN_STORE to file"
             )
         store = Finding("token_store", "ok", message, details={"kept_in": where})
     return [store, _describe_tokens(tokens)], tokens
 
 
 def _sign_in_again() -> str:
-    return localized("sign in with `kallyai-mcp login`", "inicia sesión con `kallyai-mcp login`")
+    return "sign in with `kallyai-mcp login`"
 
 
 def _describe_tokens(tokens: Any) -> Finding:
     if tokens is None:
-        nobody = localized("nobody is signed in", "no hay ninguna sesión iniciada")
+        nobody = "nobody is signed in"
         return Finding("sign_in", "bad", nobody, _sign_in_again())
     left = tokens.expires_at - time.time()
-    who = localized("signed in", "sesión iniciada")
+    who = "signed in"
     if tokens.who:
-        who = localized(f"signed in as {one_line(tokens.who)}", f"sesión iniciada como {one_line(tokens.who)}")
+        who = f"signed in as {one_line(tokens.who)}"
     has_end = left < 10**9
     end = datetime.fromtimestamp(tokens.expires_at, UTC).isoformat(timespec="seconds") if has_end else None
     details = {"who": tokens.who, "expires_at": end, "renews": tokens.refresh_token is not None}
     if left <= 0 and tokens.refresh_token is None:
-        message = localized(
-            f"{who}, but that ended {duration(-left)} ago and can't be renewed",
-            f"{who}, pero caducó hace {duration(-left)} y no se puede renovar",
-        )
+        message = f"{who}, but that ended {duration(-left)} ago and can't be renewed"
         return Finding("sign_in", "bad", message, _sign_in_again(), details)
     message = who
     if left <= 0:
-        message += localized(
-            "; the token has ended and is renewed at its next use", "; el token caducó y se renueva al usarlo"
-        )
+        message += "; the token has ended and is renewed at its next use"
     elif has_end:
-        message += localized(f"; the token lasts for {duration(left)}", f"; al token le quedan {duration(left)}")
+        message += f"; the token lasts for {duration(left)}"
         if tokens.refresh_token:
-            message += localized(" and then renews itself", " y después se renueva solo")
+            message += " and then renews itself"
     return Finding("sign_in", "ok", message, details=details)
 
 
@@ -132,27 +109,16 @@ def service(settings: Settings) -> list[Finding]:
     try:
         is_data, seconds_ahead = anyio.run(_ask_without_sign_in, settings)
     except (KallyAIError, ValueError) as error:
-        fix = localized(
-            "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute",
-            "mira la red, el proxy y KALLYAI_API_URL; un servicio en reposo necesita medio minuto",
-        )
-        message = error_text(error) if isinstance(error, KallyAIError) else str(error)
-        no_clock = skipped(
-            "clock", "not compared, as KallyAI does not answer", "no se comparó, porque KallyAI no responde"
-        )
+        fix = "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute"
+        message = str(error)
+        no_clock = skipped("clock", "not compared, as KallyAI does not answer")
         return [Finding("api", "bad", message, fix), no_clock]
     if not is_data:
-        message = localized(
-            f"{settings.api_url} answers with a web page in place of data: a bot check, or a network's sign-in",
-            f"{settings.api_url} responde con una página web y no con datos: un control de bots, o el acceso a una red",
-        )
-        fix = localized(
-            "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address",
-            "abre la dirección en un navegador o usa otra red, y comprueba que KALLYAI_API_URL es la de la API",
-        )
+        message = f"{settings.api_url} answers with a web page in place of data: a bot check, or a network's sign-in"
+        fix = "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address"
         api = Finding("api", "bad", message, fix)
     else:
-        answers = localized(f"{settings.api_url} answers", f"{settings.api_url} responde")
+        answers = f"{settings.api_url} answers"
         api = Finding("api", "ok", f"{answers}{_certificates(settings)}")
     return [api, _compare_clocks(seconds_ahead)]
 
@@ -163,8 +129,8 @@ def _certificates(settings: Settings) -> str:
         return ""
     own = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
     if own is not None:
-        return localized(f", with the certificates of {own}", f", con los certificados de {own}")
-    return localized(", with the certificates of the system", ", con los certificados del sistema")
+        return f", with the certificates of {own}"
+    return ", with the certificates of the system"
 
 
 async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
@@ -178,36 +144,21 @@ async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
 
 def _compare_clocks(seconds_ahead: float | None) -> Finding:
     if seconds_ahead is None:
-        return skipped(
-            "clock", "not compared, as the answer has no date", "no se comparó, porque la respuesta no tiene fecha"
-        )
+        return skipped("clock", "not compared, as the answer has no date")
     details = {"seconds_ahead": round(seconds_ahead, 1)}
     if abs(seconds_ahead) <= CLOCK_SECONDS:
-        message = localized(
-            "as KallyAI's, to within a minute", "como el de KallyAI, con menos de un minuto de diferencia"
-        )
+        message = "as KallyAI's, to within a minute"
         return Finding("clock", "ok", message, details=details)
     apart = duration(abs(seconds_ahead))
-    message = (
-        localized(f"{apart} ahead of KallyAI's", f"{apart} adelantado respecto al de KallyAI")
-        if seconds_ahead > 0
-        else localized(f"{apart} behind KallyAI's", f"{apart} atrasado respecto al de KallyAI")
-    )
-    fix = localized(
-        "set this machine's clock, or let the network set it",
-        "pon en hora el reloj de este equipo, o deja que lo haga la red",
-    )
+    message = f"{apart} ahead of KallyAI's" if seconds_ahead > 0 else f"{apart} behind KallyAI's"
+    fix = "set this machine's clock, or let the network set it"
     return Finding("clock", "bad", message, fix, details)
 
 
 def account(settings: Settings, tokens: Any) -> Finding:
     """Whether KallyAI accepts the sign-in, and what is left of the quota."""
     if tokens is None or tokens.expires_within(0, time.time()):
-        return skipped(
-            "account",
-            "not checked, as there is no sign-in that can be used without a renewal",
-            "no se comprobó, porque no hay ninguna sesión que se pueda usar sin renovarla",
-        )
+        return skipped("account", "not checked, as there is no sign-in that can be used without a renewal")
 
     async def ask() -> Statistics:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
@@ -217,31 +168,21 @@ def account(settings: Settings, tokens: Any) -> Finding:
     try:
         return _quota(anyio.run(ask))
     except NotSignedInError:
-        fix = localized(
-            "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`",
-            "`kallyai-mcp status` la renueva si es posible; si no, inicia sesión con `kallyai-mcp login`",
-        )
+        fix = "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`"
         if settings.access_token is not None:
-            fix = localized(
-                "put another token into KALLYAI_ACCESS_TOKEN, or remove it",
-                "pon otro token en KALLYAI_ACCESS_TOKEN, o quítalo",
-            )
-        message = localized("KallyAI does not accept the sign-in", "KallyAI no acepta la sesión")
+            fix = "put another token into KALLYAI_ACCESS_TOKEN, or remove it"
+        message = "KallyAI does not accept the sign-in"
         return Finding("account", "bad", message, fix)
     except (BotCheckError, UnreadableResponseError) as error:
-        return Finding("account", "bad", error_text(error), localized("see api", "mira api"))
+        return Finding("account", "bad", str(error), "see api")
     except (KallyAIError, ValueError) as error:
-        fix = localized(
-            "see api; if that is ok, try again in a minute", "mira api; si está bien, inténtalo de nuevo en un minuto"
-        )
-        return Finding("account", "bad", error_text(error) if isinstance(error, KallyAIError) else str(error), fix)
+        fix = "see api; if that is ok, try again in a minute"
+        return Finding("account", "bad", str(error), fix)
 
 
 def _quota(statistics: Statistics) -> Finding:
-    left = quota(statistics, None, now=datetime.now(UTC), spanish=Words().spanish, has_tools=False).rstrip(".")
+    left = quota(statistics, None, now=datetime.now(UTC), has_tools=False).rstrip(".")
     if not used_up(statistics):
         return Finding("account", "ok", left)
-    fix = localized(
-        "get more at KallyAI, or wait until it renews", "amplía el saldo en KallyAI o espera a que se renueve"
-    )
+    fix = "get more at KallyAI, or wait until it renews"
     return Finding("account", "warning", left, fix)

@@ -1,36 +1,10 @@
 """The errors of commands, and the texts of errors of the operating system."""
 
-import errno
-
 import click
-
-from kallyai_mcp.languages import localized
-
-_IN_SPANISH = {
-    errno.EACCES: "permiso denegado",
-    errno.EPERM: "operación no permitida",
-    errno.ENOENT: "no existe",
-    errno.ENOTDIR: "no es una carpeta",
-    errno.EISDIR: "es una carpeta",
-    errno.EROFS: "el sistema de archivos es de solo lectura",
-    errno.ENOSPC: "no queda espacio",
-    errno.ENAMETOOLONG: "el nombre es demasiado largo",
-    errno.EADDRINUSE: "la dirección ya está en uso",
-    errno.EADDRNOTAVAIL: "la dirección no es de este equipo",
-}
-"""Spanish texts of the usual errors of the operating system, whose own texts are in English."""
 
 
 class CommandError(click.ClickException):
-    """A command failed.
-
-    Args:
-        text: What is printed.
-        spanish: The same in Spanish; None if `text` is in the reader's language.
-    """
-
-    def __init__(self, text: str, spanish: str | None = None) -> None:
-        super().__init__(text if spanish is None else localized(text, spanish))
+    """A command failed."""
 
 
 class SetupError(CommandError):
@@ -40,6 +14,5 @@ class SetupError(CommandError):
 
 
 def reason_of(error: OSError) -> str:
-    """The operating system's text about an error, in the reader's language."""
-    said = error.strerror or type(error).__name__
-    return localized(said, _IN_SPANISH.get(error.errno or 0, said))
+    """The operating system's text about an error."""
+    return error.strerror or type(error).__name__

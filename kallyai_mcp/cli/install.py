@@ -11,10 +11,9 @@ from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.files import FORMATS, Change, ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
-from kallyai_mcp.cli.console import say, say_localized, table
+from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.errors import CommandError
 from kallyai_mcp.cli.sandbox import need_sandbox
-from kallyai_mcp.languages import localized
 
 
 def list_clients(name: str) -> None:
@@ -22,12 +21,9 @@ def list_clients(name: str) -> None:
     machine = Machine.this()
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
-        say_localized(
-            "No client was found here. You can still name one of these:",
-            "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
-        )
+        say("No client was found here. You can still name one of these:")
     rows = []
-    added, missing = localized("has the entry", "tiene la entrada"), localized("has no entry", "no tiene la entrada")
+    added, missing = "has the entry", "has no entry"
     for client in here or CLIENTS.values():
         try:
             has_entry = name in ClientFile(client, machine).servers()
@@ -37,10 +33,7 @@ def list_clients(name: str) -> None:
         rows.append((client.title, client.key, added if has_entry else missing if here else ""))
     for line in table(rows, indent="  "):
         say(line)
-    say_localized(
-        "To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all",
-        "Para añadirla: kallyai-mcp install CLIENTE, con un nombre de la segunda columna; o --all",
-    )
+    say("To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all")
 
 
 def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
@@ -52,10 +45,7 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
     machine = Machine.this()
     keys = [client.key for client in CLIENTS.values() if client.is_on(machine)]
     if not keys:
-        raise CommandError(
-            "No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.",
-            "No se encontró ningún cliente aquí. `kallyai-mcp install CLIENTE` añade la entrada a uno.",
-        )
+        raise CommandError("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
     failures = []
     for key in keys:
         try:
@@ -90,11 +80,7 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
         say(FORMATS[client.format].put("", (*tables, name), entry).rstrip("\n"))
-        say_localized(
-            f"It goes into {file.path}; nothing was written.",
-            f"Va en {file.path}; no se escribió nada.",
-            err=True,
-        )
+        say(f"It goes into {file.path}; nothing was written.", err=True)
         return
     try:
         change = file.install(name, entry)
@@ -103,31 +89,18 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
         place = ".".join(tables)
         raise CommandError(
             f'{error} Paste the entry above into it yourself, under "{place}", in place of an entry "{name}" if '
-            "there is one.",
-            f'{error} Pega tú la entrada de arriba, dentro de "{place}", en vez de la entrada "{name}" si existe.',
+            "there is one."
         ) from None
     if not change.changed:
-        say_localized(
-            f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.',
-            f'{client.title} ya tenía la entrada "{name}", en {file.path}; no se cambió nada.',
-        )
+        say(f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.')
         return
-    said = localized(
-        f'{client.title} has the entry "{name}" now, in {file.path}.',
-        f'{client.title} ahora tiene la entrada "{name}", en {file.path}.',
-    )
+    said = f'{client.title} has the entry "{name}" now, in {file.path}.'
     say(f"{said} {_backup(change)}" if change.backup else said)
-    say_localized(f"Next: {client.restart()}.", f"Después: {client.restart()}.")
+    say(f"Next: {client.reload}.")
     number = "+12025550100" if sandbox else "+1…"
-    say_localized(
-        f'Then ask it, for example: "Call {number} and ask when they close today."',
-        f'Luego pídele, por ejemplo: "Llama al {number} y pregunta a qué hora cierran hoy."',
-    )
+    say(f'Then ask it, for example: "Call {number} and ask when they close today."')
     if not sandbox:
-        say_localized(
-            "Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.",
-            "Su primera llamada te pide que inicies sesión en KallyAI; `kallyai-mcp login` lo hace ahora.",
-        )
+        say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
     _name_settings(client)
 
 
@@ -149,37 +122,24 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
         change = file.uninstall(name)
     except HasCommentsError as error:
         place = ".".join(file.place_of(name)[:-1])
-        raise CommandError(
-            f'{error} Remove the entry "{name}" under "{place}" yourself.',
-            f'{error} Quita tú la entrada "{name}" de "{place}".',
-        ) from None
+        raise CommandError(f'{error} Remove the entry "{name}" under "{place}" yourself.') from None
     if not change.changed:
-        say_localized(
-            f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.',
-            f'{client.title} no tiene ninguna entrada "{name}" en {file.path}; no se cambió nada.',
-        )
+        say(f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.')
         return
-    said = localized(
-        f'{client.title} no longer has the entry "{name}", in {file.path}.',
-        f'{client.title} ya no tiene la entrada "{name}", en {file.path}.',
-    )
+    said = f'{client.title} no longer has the entry "{name}", in {file.path}.'
     say(f"{said} {_backup(change)}")
-    say_localized(f"Next: restart {client.title}.", f"Después: reinicia {client.title}.")
+    say(f"Next: restart {client.title}.")
 
 
 def _backup(change: Change) -> str:
-    return localized(f"The file as it was: {change.backup}.", f"El archivo como estaba: {change.backup}.")
+    return f"The file as it was: {change.backup}."
 
 
 def _check(name: str) -> None:
     # Every client accepts such names; Claude Code accepts no others.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
         raise click.BadParameter(
-            localized(
-                "only letters, digits, - and _ make a name that every client takes",
-                "solo con letras, cifras, - y _ vale el nombre para todos los clientes",
-            ),
-            param_hint="--name",
+            "only letters, digits, - and _ make a name that every client takes", param_hint="--name"
         )
 
 
@@ -187,9 +147,7 @@ def _name_settings(client: Client) -> None:
     """Print the names of this shell's settings, which the client may not pass on. Their values may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
         given = ", ".join(names)
-        say_localized(
+        say(
             f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
-            "put those that it needs into the entry's env.",
-            f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "
-            "ellos; pon en el env de la entrada los que necesite.",
+            "put those that it needs into the entry's env."
         )

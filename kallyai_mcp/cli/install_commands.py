@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from kallyai_mcp.cli.help_texts import in_spanish, option, serve_on_sandbox
-from kallyai_mcp.languages import localized
+from kallyai_mcp.cli.help_texts import option, serve_on_sandbox
 
 CLIENT_KEYS = (
     *("claude-desktop", "claude-code", "cursor", "vscode", "vscode-insiders", "vscodium", "codex"),
@@ -24,63 +23,34 @@ class _ClientChoice(click.Choice[str]):
             import difflib
 
             near = difflib.get_close_matches(value.lower().replace(" ", "-"), CLIENT_KEYS, 3, 0.5)
-            hint = localized(f"did you mean {' or '.join(near)}?", f"¿querías decir {' o '.join(near)}?")
+            hint = f"did you mean {' or '.join(near)}?"
             if not near:
-                hint = localized(f"choose from {', '.join(CLIENT_KEYS)}.", f"elige entre {', '.join(CLIENT_KEYS)}.")
-            raise click.BadParameter(
-                localized(f"no client is called {value!r}; {hint}", f"ningún cliente se llama {value!r}; {hint}"),
-                ctx,
-                param,
-                localized("CLIENT", "CLIENTE"),
-            )
+                hint = f"choose from {', '.join(CLIENT_KEYS)}."
+            raise click.BadParameter(f"no client is called {value!r}; {hint}", ctx, param, "CLIENT")
         return value
 
 
 _client_type = _ClientChoice(CLIENT_KEYS)
 _CLIENTS_HELP = "\n".join(
     # \b tells click not to wrap the lines: it would break names at their hyphens.
-    ["\b", localized("Clients:", "Clientes:"), *textwrap.wrap(", ".join(CLIENT_KEYS), 56, break_on_hyphens=False)]
+    ["\b", "Clients:", *textwrap.wrap(", ".join(CLIENT_KEYS), 56, break_on_hyphens=False)]
 )
 _file_option = option(
     "--file",
     "Change this file of the client's format, such as that of a profile.",
-    "Cambia este archivo con el formato del cliente, como el de un perfil.",
-    metavar=localized("FILE", "ARCHIVO"),
+    metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
 )
-_name_option = option(
-    "--name",
-    "The name of the entry.",
-    "El nombre de la entrada.",
-    metavar=localized("NAME", "NOMBRE"),
-    default="kallyai",
-    show_default=True,
-)
+_name_option = option("--name", "The name of the entry.", metavar="NAME", default="kallyai", show_default=True)
 
 
-@click.command(
-    short_help=localized("Add this server to a client.", "Añade este servidor a un cliente."),
-    epilog=_CLIENTS_HELP,
-    help=in_spanish("""
-    Añade este servidor a la configuración de CLIENTE; sin CLIENTE, lista los clientes que se encuentran aquí.
-
-    Todo lo demás del archivo queda como está, y al lado se guarda una copia. Un archivo con comentarios no se toca, y
-    la entrada se muestra para que la pegues.
-    """),
-)
-@click.argument("client", metavar=localized("[CLIENT]", "[CLIENTE]"), type=_client_type, required=False)
-@option(
-    "--all every",
-    "Add it to every client that is found here.",
-    "Lo añade a todos los clientes que se encuentran aquí.",
-    is_flag=True,
-)
+@click.command(short_help="Add this server to a client.", epilog=_CLIENTS_HELP)
+@click.argument("client", metavar="[CLIENT]", type=_client_type, required=False)
+@option("--all every", "Add it to every client that is found here.", is_flag=True)
 @_file_option
 @_name_option
 @serve_on_sandbox
-@option(
-    "--print only_print", "Show the entry and write nothing.", "Muestra la entrada y no escribe nada.", is_flag=True
-)
+@option("--print only_print", "Show the entry and write nothing.", is_flag=True)
 def install(*, client: str | None, every: bool, file: Path | None, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT's configuration; without CLIENT, list the clients that are found here.
 
@@ -92,24 +62,15 @@ def install(*, client: str | None, every: bool, file: Path | None, name: str, sa
     if client is not None and not every:
         install(client, name=name, sandbox=sandbox, only_print=only_print, path=file)
     elif client is not None or file is not None:
-        raise click.UsageError(
-            localized(
-                "--file needs a client, and --all takes neither.",
-                "--file necesita un cliente, y --all no admite ninguno de los dos.",
-            )
-        )
+        raise click.UsageError("--file needs a client, and --all takes neither.")
     elif every:
         install_everywhere(name=name, sandbox=sandbox, only_print=only_print)
     else:
         list_clients(name)
 
 
-@click.command(
-    short_help=localized("Remove this server from a client.", "Quita este servidor de un cliente."),
-    epilog=_CLIENTS_HELP,
-    help=in_spanish("Quita este servidor de la configuración de CLIENTE."),
-)
-@click.argument("client", metavar=localized("CLIENT", "CLIENTE"), type=_client_type)
+@click.command(short_help="Remove this server from a client.", epilog=_CLIENTS_HELP)
+@click.argument("client", metavar="CLIENT", type=_client_type)
 @_file_option
 @_name_option
 def uninstall(*, client: str, file: Path | None, name: str) -> None:

@@ -10,7 +10,6 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.errors import SetupError
-from kallyai_mcp.languages import localized
 from kallyai_mcp.setting_values import MAKE_KEY
 from kallyai_mcp.settings import Settings
 
@@ -37,23 +36,13 @@ def open_database(settings: Settings, now: Callable[[], datetime] | None = None)
 
         return SqliteDatabase(settings.home / "ledger.db", now=now or Clock().now)
     if importlib.util.find_spec("psycopg") is None:
-        raise LedgerUnavailableError(
-            localized(
-                "KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]",
-                "KALLYAI_DATABASE_URL necesita el extra `postgres`: kallyai-mcp[postgres]",
-            )
-        )
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
     from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 
     try:
         return PostgresDatabase(settings.database_url)
     except ValueError:
-        raise LedgerUnavailableError(
-            localized(
-                "KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database",
-                "KALLYAI_DATABASE_URL no es una URL válida de una base de datos PostgreSQL",
-            )
-        ) from None
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
 
 
 def create_ledger(database: "Database", settings: Settings) -> "Ledger":
@@ -81,9 +70,7 @@ def check_shared_database(settings: Settings) -> None:
         return
     if not settings.secret_keys:
         raise SetupError(
-            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one.",
-            "KALLYAI_DATABASE_URL necesita KALLYAI_SECRET_KEYS, las mismas en todos los procesos; "
-            f"`{MAKE_KEY}` crea una.",
+            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one."
         )
     try:
         open_database(settings)

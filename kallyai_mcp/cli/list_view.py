@@ -81,7 +81,7 @@ def _candidates(found: ListState, reader: TerminalReader, *, in_full: bool) -> l
     calls = [CallAnswer(**candidate.model_dump()) for candidate in found.calls]
     for number, call in enumerate(calls, 1):
         moment = appointment_time(call, reader)
-        facts = [outcome_words(call, words), f"{moment[:1].lower()}{moment[1:]}" if words.spanish else moment]
+        facts = [outcome_words(call, words), moment]
         said = styled(", ".join(filter(None, facts)), **outcome_style(outcome_of(call)))
         id_ = "" if in_full else f"  {one_line(call.call_id or call.tracking_id or '')}"
         lines.append(f"  {number}. {callee(call, words)}  {said}{id_}")

@@ -1,37 +1,24 @@
-"""The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs.
-
-Help is in English and Spanish. A command's docstring is its English help. The folder `locale` has the Spanish
-translations of click's own texts.
-"""
+"""The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
 
 import gc
-import gettext
-import os
 import sys
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cli import call_commands, install_commands, sandbox_commands
-from kallyai_mcp.cli.console import prepare_streams, say_localized
+from kallyai_mcp.cli.console import prepare_streams, say
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.cli.help_texts import (
-    OPTIONS,
     address_options,
-    in_spanish,
     json_option,
     option,
     sandbox_option,
     serve_on_sandbox,
     speed_option,
 )
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Auth, Settings, SettingsError
-
-_TEXTS_OF_CLICK = Path(__file__).with_name("locale")
-"""The folder with the Spanish translations of click's own texts, for gettext."""
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -42,36 +29,14 @@ _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 class _Group(click.Group):
     """The commands, in the order in which a new user needs them."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command; click's own texts are in the language of the reader."""
-        os.environ["LANGUAGE"] = localized("en", "es")  # for gettext, this variable decides before all others
-        gettext.bindtextdomain("messages", str(_TEXTS_OF_CLICK))
-        return super().main(*args, **kwargs)
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""
         del ctx
         return list(self.commands)
 
 
-@click.group(
-    cls=_Group,
-    invoke_without_command=True,
-    context_settings=_CONTEXT,
-    options_metavar=OPTIONS,
-    subcommand_metavar=localized("[COMMAND] [ARGS]...", "[COMANDO] [ARGUMENTOS]..."),
-    help=in_spanish("""
-    Llamadas de teléfono para agentes de IA: un servidor MCP que hace que KallyAI llame y te trae lo acordado.
-
-    Sin un comando, sirve MCP por la entrada y la salida estándar, para un cliente que lo inicia.
-    """),
-)
-@click.version_option(
-    __version__,
-    prog_name="kallyai-mcp",
-    message=localized("%(prog)s, version %(version)s", "%(prog)s, versión %(version)s"),
-    help=localized("Show the version and exit.", "Muestra la versión y termina."),
-)
+@click.group(cls=_Group, invoke_without_command=True, context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Phone calls for AI agents: an MCP server that has KallyAI call people and brings back what was agreed.
@@ -92,37 +57,22 @@ def _read_settings() -> Settings | SettingsError:
         return error
 
 
-@click.command(
-    short_help=localized("Serve MCP over stdio or HTTP.", "Sirve MCP por stdio o HTTP."),
-    help=in_spanish("""
-    Sirve MCP a clientes: a uno por stdin y stdout, o a muchos por HTTP.
-
-    http y sse son el mismo servidor: /mcp, /sse, /health y /ready.
-    """),
-)
+@click.command(short_help="Serve MCP over stdio or HTTP.")
 @option(
     "--transport",
     "How clients connect.",
-    "Cómo se conectan los clientes.",
     type=click.Choice(["stdio", "http", "sse"]),
     default="stdio",
     show_default=True,
 )
-@address_options(
-    host=localized("Over HTTP: the address to listen on.", "Por HTTP: la dirección en la que escucha."),
-    port=localized("Over HTTP; 0: a free one.", "Por HTTP; 0: uno libre."),
-    default_port=8000,
-)
+@address_options(host="Over HTTP: the address to listen on.", port="Over HTTP; 0: a free one.", default_port=8000)
 @option(
     "--auth",
     "Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
     "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their "
     "own account.",
-    "Quién puede usar el servidor por HTTP. none: cualquiera en este equipo. secret: clientes con "
-    "KALLYAI_MCP_TOKEN. caller: clientes con un token de acceso de KallyAI, para su cuenta. oauth: usuarios que "
-    "inician sesión aquí, cada uno con su cuenta.",
     type=click.Choice(get_args(Auth)),
-    show_default=localized("KALLYAI_AUTH, or none", "KALLYAI_AUTH, o none"),
+    show_default="KALLYAI_AUTH, or none",
 )
 @serve_on_sandbox
 @speed_option(10)
@@ -153,7 +103,7 @@ def serve(
         try:
             serve_over_stdio(settings, sandbox=embedded, speed=speed)
         except KeyboardInterrupt:  # before the transport has its own handler
-            say_localized("Stopped.", "Detenido.", err=True)
+            say("Stopped.", err=True)
             raise SystemExit(130) from None
     else:
         from kallyai_mcp.cli.serve_http import serve_over_http
@@ -161,16 +111,8 @@ def serve(
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
 
-@click.command(
-    short_help=localized("Sign in through the browser.", "Inicia sesión en el navegador."),
-    help=in_spanish("Inicia sesión en KallyAI en el navegador."),
-)
-@option(
-    "--no-browser",
-    "Print the link instead of opening it, and accept the pasted address.",
-    "Muestra el enlace en lugar de abrirlo, y acepta la dirección pegada.",
-    is_flag=True,
-)
+@click.command(short_help="Sign in through the browser.")
+@option("--no-browser", "Print the link instead of opening it, and accept the pasted address.", is_flag=True)
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
@@ -179,10 +121,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
     log_in(settings, browser=not no_browser)
 
 
-@click.command(
-    short_help=localized("Delete the sign-in on this machine.", "Borra la sesión de este equipo."),
-    help=in_spanish("Borra la sesión de este equipo."),
-)
+@click.command(short_help="Delete the sign-in on this machine.")
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Delete the sign-in on this machine."""
@@ -191,17 +130,9 @@ def logout(settings: Settings) -> None:
     log_out(settings)
 
 
-@click.command(
-    short_help=localized(
-        "Show the account, the quota, and the last calls.", "Muestra la cuenta, el saldo y las últimas llamadas."
-    ),
-    help=in_spanish("Muestra quién inició sesión, el saldo, las llamadas en curso y las últimas llamadas."),
-)
+@click.command(short_help="Show the account, the quota, and the last calls.")
 @option(
-    "--audit",
-    "Show the audit trail: which calls were asked for, who asked, and how the user agreed.",
-    "Muestra el registro de auditoría: qué llamadas se pidieron, quién las pidió y cómo dio su permiso el usuario.",
-    is_flag=True,
+    "--audit", "Show the audit trail: which calls were asked for, who asked, and how the user agreed.", is_flag=True
 )
 @sandbox_option
 @json_option
@@ -213,14 +144,7 @@ def status(settings: Settings, *, audit: bool, sandbox: bool, as_json: bool) -> 
     (show_audit if audit else show_status)(settings, sandbox=sandbox, as_json=as_json)
 
 
-@click.command(
-    short_help=localized(
-        "Check this installation; say how to fix it.", "Comprueba esta instalación; dice cómo arreglarla."
-    ),
-    help=in_spanish(
-        "Comprueba esta instalación y dice cómo arreglar lo que está mal; el código de salida es 0 si todo está bien."
-    ),
-)
+@click.command(short_help="Check this installation; say how to fix it.")
 @json_option
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
@@ -228,7 +152,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     from kallyai_mcp.cli.doctor import examine
 
     if isinstance(settings, SettingsError):
-        settings = _read_settings()  # again, because with --json the error's message must be in English
+        settings = _read_settings()
     raise SystemExit(examine(settings, as_json=as_json))
 
 
@@ -238,7 +162,6 @@ _COMMANDS = (
     *(serve, logout, install_commands.uninstall, sandbox_commands.sandbox),
 )
 for _command in _COMMANDS:
-    _command.options_metavar = OPTIONS
     cli.add_command(_command)
 
 

@@ -22,8 +22,7 @@ from kallyai_mcp.tools.history import appointment, event_answer, list_page, serv
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, ListAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
-from kallyai_mcp.tools.text.call_lists import calling
-from kallyai_mcp.tools.text.canceling import list_canceled
+from kallyai_mcp.tools.text.call_lists import calling, list_canceled
 from kallyai_mcp.tools.text.plain import one_line
 
 _SETTLE_SECONDS = 3.0
@@ -104,12 +103,9 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
 
 async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
     """Wait until a list has stopped; meanwhile, show which candidate is being called."""
-    spanish = Words().spanish
     with LiveLine() as live:
-        live.show(calling(found, spanish=spanish))
-        return await app_context.calls.lists.wait(
-            found, math.inf, lambda newer: live.update(calling(newer, spanish=spanish))
-        )
+        live.show(calling(found))
+        return await app_context.calls.lists.wait(found, math.inf, lambda newer: live.update(calling(newer)))
 
 
 async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
@@ -128,7 +124,7 @@ async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     elif found is not None and answer.status == "canceled":
-        say(list_canceled(found, spanish=words.spanish))
+        say(list_canceled(found))
     else:
         kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
         say(words.say(f"cancel_{kind}"))

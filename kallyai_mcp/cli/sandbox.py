@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from kallyai_mcp.cli.console import say, say_localized, table
+from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.errors import CommandError, reason_of
 from kallyai_mcp.cli.shell import set_variable
-from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def need_sandbox() -> None:
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
         raise CommandError(
             'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
-            '(in a clone: pip install ".[sandbox]")',
-            'El entorno de pruebas no está instalado. Instálalo con: pip install "kallyai-mcp[sandbox]" '
-            '(en un clon: pip install ".[sandbox]")',
+            '(in a clone: pip install ".[sandbox]")'
         )
 
 
@@ -58,57 +55,33 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
     lines = _read_scenarios(scenarios) if scenarios is not None else ()
 
     def ready(url: str) -> None:
-        say_localized(
-            f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)",
-            f"Entorno de pruebas de KallyAI en {url} (todos los números y cuentas de prueba: {url}/docs)",
-        )
+        say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)")
         useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
-        language = localized("en", "es")
+        language = "en"
         for line in table([(each.number, one_line(each.description.in_language(language))) for each in useful]):
             say(f"  {line}")
         if play:
             page = f"{url}/_sandbox/play"
-            say_localized(
-                f"Calls to other numbers wait to be picked up at {page}",
-                f"Las llamadas a otros números esperan a que contestes en {page}",
-            )
-        say(
-            localized(f"State is in {data}.", f"El estado está en {data}.")
-            if data
-            else localized(
-                "State is in memory, gone when it stops.", "El estado está en memoria y se pierde al detenerlo."
-            )
-        )
-        say_localized(
-            f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.",
-            f"Las llamadas van a {speed:.10g} veces la velocidad real. Ctrl-C lo detiene.",
-        )
-        say_localized("To use it, in another terminal:", "Para usarlo, en otra terminal:")
+            say(f"Calls to other numbers wait to be picked up at {page}")
+        say(f"State is in {data}." if data else "State is in memory, gone when it stops.")
+        say(f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.")
+        say("To use it, in another terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
             say(f"  {set_variable(name, value)}")
         say("  kallyai-mcp login")
-        say_localized("Each call is shown here in one line.", "Cada llamada se muestra aquí en una línea.")
+        say("Each call is shown here in one line.")
 
     def report(line: "BilingualText") -> None:
-        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")
+        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language('en'))}")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
-            raise CommandError(
-                f"{error.filename} can't be created: {reason_of(error)}",
-                f"{error.filename} no se puede crear: {reason_of(error)}",
-            ) from None
-        raise CommandError(
-            f"{host}:{port} can't be listened on: {reason_of(error)}",
-            f"No se puede escuchar en {host}:{port}: {reason_of(error)}",
-        ) from None
+            raise CommandError(f"{error.filename} can't be created: {reason_of(error)}") from None
+        raise CommandError(f"{host}:{port} can't be listened on: {reason_of(error)}") from None
     except sqlite3.Error as error:
-        raise CommandError(
-            f"{data} can't be used as the sandbox's data: {error}",
-            f"{data} no sirve para los datos del entorno de pruebas: {error}",
-        ) from None
+        raise CommandError(f"{data} can't be used as the sandbox's data: {error}") from None
 
 
 def _read_scenarios(file: Path) -> "tuple[Line, ...]":
@@ -122,11 +95,8 @@ def _read_scenarios(file: Path) -> "tuple[Line, ...]":
     try:
         return read_scenarios(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        why = reason_of(error) if isinstance(error, OSError) else localized("it is not UTF-8", "no es UTF-8")
-        raise CommandError(f"{file} can't be read: {why}", f"{file} no se puede leer: {why}") from None
+        why = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise CommandError(f"{file} can't be read: {why}") from None
     except ScenarioFileError as error:
         problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
-        raise CommandError(
-            f"{file} is not a valid scenario file:\n{problems}",
-            f"{file} no es un archivo de escenarios válido. En inglés:\n{problems}",
-        ) from None
+        raise CommandError(f"{file} is not a valid scenario file:\n{problems}") from None

@@ -13,7 +13,6 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
 from kallyai_mcp.cli.ledger import check_shared_database
-from kallyai_mcp.languages import localized
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
@@ -63,19 +62,10 @@ def serve_over_stdio(
 
 def _for_a_person() -> str:
     """The text for a person who starts the server on a terminal."""
-    return localized(
-        """\
+    return """\
 kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
   kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
   kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
   kallyai-mcp call      place a call from here
   kallyai-mcp --help    see all commands
-Ctrl-C ends it.""",
-        """\
-kallyai-mcp espera a un cliente MCP en la entrada estándar: es un programa que inician otros programas. Quizá quieras:
-  kallyai-mcp demo      ver una llamada, del inicio de sesión a la transcripción; no se llama a nadie
-  kallyai-mcp install   añadirlo a un cliente, como Claude Desktop o Cursor
-  kallyai-mcp call      hacer una llamada desde aquí
-  kallyai-mcp --help    ver todos los comandos
-Ctrl-C lo termina.""",
-    )
+Ctrl-C ends it."""

@@ -15,7 +15,6 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.common_types import RateLimit
-from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.transports.limits import VerificationUnavailableError, Verifier
@@ -67,31 +66,22 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
     """
     flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
     if options.auth == "none" and not options.is_local:
-        host = options.host or localized("The server", "El servidor")
+        host = options.host or "The server"
         raise SetupError(
             f"{host} can be reached by others, so say who may use it: {flag}secret (clients with "
             f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
-            "who sign in).",
-            f"{host} está al alcance de otros, así que di quién puede usarlo: {flag}secret (clientes con "
-            f"KALLYAI_MCP_TOKEN), {flag}caller (clientes con un token de acceso de KallyAI) o {flag}oauth "
-            "(usuarios que inician sesión).",
+            "who sign in)."
         )
     if options.auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
         raise SetupError(
             f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
-            f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth.",
-            f"{name} deja que otros lleguen a este servidor, y {flag}none daría a todos la cuenta que tiene aquí "
-            f"la sesión iniciada: pon KALLYAI_MCP_TOKEN, o usa {flag}secret, {flag}caller u {flag}oauth.",
+            f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
         )
     if options.auth == "secret" and settings.mcp_token is None:
-        raise SetupError(
-            f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.",
-            f"{flag}secret necesita el secreto: pon KALLYAI_MCP_TOKEN.",
-        )
+        raise SetupError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
     if options.auth in ("caller", "oauth") and options.sandbox:
         raise SetupError(
-            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.",
-            f"{flag}{options.auth} necesita un KallyAI que dé tokens: inicia aparte `kallyai-mcp sandbox`.",
+            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
         )
 
 
@@ -135,16 +125,11 @@ def create_oauth_server(
     }
     if missing := [name for name, value in needed.items() if not value]:
         names = ", ".join(missing)
-        raise SetupError(
-            f"oauth needs {names} (docs/hosted-sign-in.md).", f"oauth necesita {names} (docs/hosted-sign-in.md)."
-        )
+        raise SetupError(f"oauth needs {names} (docs/hosted-sign-in.md).")
     try:
         from kallyai_mcp.auth.oauth_server import factory
     except ImportError:
-        raise SetupError(
-            "oauth needs the extra `hosted`: kallyai-mcp[hosted]",
-            "oauth necesita el extra `hosted`: kallyai-mcp[hosted]",
-        ) from None
+        raise SetupError("oauth needs the extra `hosted`: kallyai-mcp[hosted]") from None
     from kallyai_mcp.api.safe_fetch import SafeFetcher
 
     try:

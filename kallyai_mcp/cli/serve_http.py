@@ -22,7 +22,6 @@ from kallyai_mcp.cli.errors import CommandError, SetupError, reason_of
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.serve_auth import ServeOptions, check_access, choose_verifier, create_oauth_server
 from kallyai_mcp.cli.shared_keys import request_state_security
-from kallyai_mcp.languages import localized
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
@@ -66,21 +65,16 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
     gc.enable()  # `main` has disabled it for the imports
 
     def ready(url: str) -> None:
-        click.echo(
-            localized(f"kallyai-mcp serves {url}/mcp and {url}/sse", f"kallyai-mcp sirve {url}/mcp y {url}/sse"),
-            err=True,
-        )
+        click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
 
     try:
         has_uvloop = importlib.util.find_spec("uvloop") is not None
         anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": has_uvloop})
     except OSError as error:
         why = reason_of(error)
-        raise CommandError(
-            f"{host}:{port} can't be listened on: {why}", f"No se puede escuchar en {host}:{port}: {why}"
-        ) from None
+        raise CommandError(f"{host}:{port} can't be listened on: {why}") from None
     except StartupError as error:
-        raise CommandError(str(error), "El servidor no pudo iniciarse; el log dice por qué.") from None
+        raise CommandError(str(error)) from None
 
 
 def from_environment() -> Starlette:
@@ -95,10 +89,7 @@ def from_environment() -> Starlette:
     try:
         settings = Settings.from_env()
         if settings.sandbox:
-            raise SetupError(
-                "KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.",
-                "KALLYAI_SANDBOX es para `serve`: inicia `kallyai-mcp sandbox` y pon su URL en KALLYAI_API_URL.",
-            )
+            raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         is_shared = multiprocessing.parent_process() is not None
         return _start(settings, ServeOptions(None, settings.auth, is_shared=is_shared))
     except (SettingsError, click.ClickException) as error:

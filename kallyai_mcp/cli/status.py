@@ -16,13 +16,12 @@ from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import TerminalReader, call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
-from kallyai_mcp.cli.console import has_edge, say, say_localized, width, wrapped
+from kallyai_mcp.cli.console import has_edge, say, width, wrapped
 from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
 from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.terminal import connect
-from kallyai_mcp.cli.words import Words, error_text
-from kallyai_mcp.languages import localized
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
@@ -30,6 +29,7 @@ from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.consent import reasons
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
+from kallyai_mcp.tools.text.words import Words as FormWords
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
@@ -68,7 +68,7 @@ def show_status(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
     for line in status.lines():
         say(wrapped(line) if has_edge() and not line.startswith(" ") else line)
     if status.error is not None:
-        raise click.ClickException(error_text(status.error))
+        raise click.ClickException(str(status.error))
 
 
 def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
@@ -92,18 +92,15 @@ def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
         say(json.dumps({"audit": audit}, indent=2))
         return
     if not entries:
-        say_localized(
-            "The audit trail is empty: no call was asked for.",
-            "El registro de auditoría está vacío: no se pidió ninguna llamada.",
-        )
+        say("The audit trail is empty: no call was asked for.")
     reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC))
     for entry in entries:
-        parts = [f"{reader.when(entry.at, entry.number):<12}", f"{entry.number:<16}", _audited(one_line(entry.outcome))]
+        parts = [f"{reader.when(entry.at):<12}", f"{entry.number:<16}", _audited(one_line(entry.outcome))]
         asked_by = one_line(entry.asked_by or "")
-        why = reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], reader.spanish)
-        parts += [localized(f"asked by {asked_by}", f"pedida por {asked_by}")] if asked_by else []
+        why = reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], FormWords())
+        parts += [f"asked by {asked_by}"] if asked_by else []
         parts += [_consent(entry.how)] if entry.how else []
-        parts += [localized(f"risk: {why}", f"riesgo: {why}")] if why else []
+        parts += [f"risk: {why}"] if why else []
         parts += [entry.tracking_id] if entry.tracking_id else []
         say("  ".join(parts))
 
@@ -111,23 +108,23 @@ def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
 def _audited(outcome: str) -> str:
     match outcome.partition(":"):
         case ("placed", _, _):
-            return localized("placed", "hecha")
+            return "placed"
         case ("scheduled", _, _):
-            return localized("scheduled", "programada")
+            return "scheduled"
         case (_, _, setting):
-            return localized(f"refused: {setting.strip()}", f"rechazada: {setting.strip()}")
+            return f"refused: {setting.strip()}"
 
 
 def _consent(how: str) -> str:
     match how:
         case "form":
-            return localized("consent: the user said yes", "permiso: el usuario dijo que sí")
+            return "consent: the user said yes"
         case "confirmation":
-            return localized("consent: the agent passed on a yes", "permiso: el agente transmitió un sí")
+            return "consent: the agent passed on a yes"
         case "never_asks":
-            return localized("consent: nobody is asked", "permiso: no se pregunta a nadie")
+            return "consent: nobody is asked"
         case _:
-            return localized("consent: not needed", "permiso: no hacía falta")
+            return "consent: not needed"
 
 
 class _Status:
@@ -154,7 +151,7 @@ class _Status:
         """
         self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
-            raise NotSignedInError(Words("en").say("nobody"))
+            raise NotSignedInError(Words().say("nobody"))
         self.kept_in = None if self.embedded else connection.credentials.describe_store()
         account, ledger_error = await connection.account_key(), None
         try:
@@ -186,7 +183,7 @@ class _Status:
                 lines.append(words.say("signed_in", who=who, place=self.kept_in))
                 lines += _expiry(self.tokens, reader)
         if self.statistics is not None:
-            lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish, has_tools=False))
+            lines.append(quota(self.statistics, self.subscription, now=now, has_tools=False))
             lines += _bars(self.statistics, words)
         if self.unsettled is not None:
             lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))
@@ -237,7 +234,7 @@ def _bars(statistics: Statistics, words: Words) -> list[str]:
     )
     return [
         f"  {words.say(kind):<8} {bar(min(remaining / allocated, 1), min(40, width() - 32))} "
-        f"{words.say('left', left=number(remaining, spanish=words.spanish))}"
+        f"{words.say('left', left=number(remaining))}"
         for kind, remaining, allocated in kinds
         if remaining is not None and allocated
     ]

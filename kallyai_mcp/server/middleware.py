@@ -22,7 +22,6 @@ from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
 from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
-from kallyai_mcp.tools.user_language import with_client_language
 
 _Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
 """The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
@@ -35,11 +34,6 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         subscriptions: The subscriptions of clients to resources.
         read_only: Whether the tools that place or cancel calls are left out.
     """
-    with_texts = {
-        *("tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/update", "tasks/cancel"),
-        *("resources/subscribe", "subscriptions/listen"),
-        *("events/list", "events/poll", "events/stream", "events/subscribe", "events/unsubscribe"),
-    }
     stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that the log lines of the others have the request's id
         (add_icons, {"initialize", "server/discover"}),
@@ -47,7 +41,6 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
         (note_deliveries, DELIVERY),
-        (with_client_language, with_texts),
         (check_task_listeners, {"subscriptions/listen"}),
         (subscriptions, SUBSCRIPTIONS),
         (with_app_context, {"resources/read"}),

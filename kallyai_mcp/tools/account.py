@@ -9,7 +9,6 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.text import account as words
-from kallyai_mcp.tools.user_language import reads_spanish
 
 
 async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
@@ -18,38 +17,32 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
     account = await app_context.sign_in.account()
     statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
     structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription)
-    spanish = await reads_spanish(app_context)
-    text = words.quota(statistics, subscription, now=app_context.now(), spanish=spanish)
-    return answer(text, structure)
+    return answer(words.quota(statistics, subscription, now=app_context.now()), structure)
 
 
 async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, BillingAnswer]:
     """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user opens it."""
     app_context = ctx.request_context.lifespan_context
     portal = await app_context.api().get_billing_portal()
-    url = None if app_context.embedded else portal.url
-    text = words.billing_link(url, spanish=await reads_spanish(app_context))
-    return answer(text, BillingAnswer(url=portal.url))
+    return answer(words.billing_link(None if app_context.embedded else portal.url), BillingAnswer(url=portal.url))
 
 
 async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, SignInAnswer]:
     """Get who is signed in to KallyAI, or the link with which the user signs in."""
     app_context = ctx.request_context.lifespan_context
     signed_in = await app_context.sign_in.signed_in()
-    spanish = await reads_spanish(app_context)
-    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context, spanish=spanish):
+    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
         signed_in = await app_context.sign_in.signed_in()
     if signed_in is not None:
-        text = words.signed_in(signed_in.who, spanish=spanish)
-        return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
+        return answer(words.signed_in(signed_in.who), SignInAnswer(signed_in=True, who=signed_in.who))
     page = await app_context.sign_in.link()
     if page is None:
-        return answer(words.login_needed(spanish=spanish), SignInAnswer(signed_in=False))
-    text = words.sign_in_needed(page, "go_on", spanish=spanish)
+        return answer(words.LOGIN_NEEDED, SignInAnswer(signed_in=False))
+    text = words.sign_in_needed(page, "go on with what they asked for")
     return answer(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60))
 
 
-async def request_sign_in(elicitation: Elicitation, app_context: AppContext, *, spanish: bool) -> bool:
+async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:
     """Have the client open the sign-in page, and wait for the user to sign in.
 
     The wait lasts at most `app_context.wait_seconds`, as the default wait for a call does.
@@ -63,7 +56,7 @@ async def request_sign_in(elicitation: Elicitation, app_context: AppContext, *, 
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:
         return False
-    reply = await elicitation.open_link("sign_in", words.sign_in_message(spanish=spanish), link.url)
+    reply = await elicitation.open_link("sign_in", elicitation.words.say("sign_in_message"), link.url)
     if reply is None or reply.action != "accept":
         return False
     return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,17 +53,17 @@ class Problem:
         """What is wrong with a phone number; None for other arguments."""
         return self.context["problem"] if self.kind == PHONE_NUMBER else None
 
-    def text(self, *, spanish: bool = False) -> str:
+    @property
+    def text(self) -> str:
         """What is wrong, in one line without a period, for people and agents."""
-        given = _quoted(self.given, spanish)
-        if self.number is not None:
-            return words.wrong_number(self.number, spanish, given)
-        return words.wrong(self.kind, spanish, given, self.context)
+        given = _quoted(self.given)
+        return words.wrong_number(self.number, given) if self.number else words.wrong(self.kind, given, self.context)
 
-    def text_for_agents(self, *, spanish: bool = False) -> str:
+    @property
+    def text_for_agents(self) -> str:
         """What is wrong, and what an agent should do about it, if that is not obvious."""
-        advice = words.advice(self.number.kind, spanish) if self.number is not None else ""
-        return f"{self.text(spanish=spanish)}; {advice}" if advice else self.text(spanish=spanish)
+        advice = words.ADVICE.get(self.number.kind) if self.number is not None else None
+        return f"{self.text}; {advice}" if advice else self.text
 
 
 class InvalidArgumentsError(Exception):
@@ -247,29 +247,27 @@ def _time_of_day(text: str) -> str | None:
     return f"{hours:02}:{minutes:02}" if hours < 24 and minutes < 60 else None
 
 
-def _quoted(value: Any, spanish: bool = False) -> str:
+def _quoted(value: Any) -> str:
     if isinstance(value, str):
         return f'"{_shortened(value)}"'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return _shortened(f"{value}", 30)
-    if isinstance(value, list):
-        return "una lista" if spanish else "a list"
-    return "un objeto" if spanish else "an object"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _shortened(text: str, limit: int = 60) -> str:
     return cut(one_line(text), limit)
 
 
-def wrong_arguments(problems: list[Problem], *, places_calls: bool, spanish: bool = False) -> str:
+def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:
     """The text of an error about wrong arguments: each one with what is wrong, up to `MAX_NAMED`.
 
     With `places_calls`, the text begins by saying that nobody was called.
     """
-    named = [(problem.argument, problem.text_for_agents(spanish=spanish)) for problem in problems[:MAX_NAMED]]
+    named = [(problem.argument, problem.text_for_agents) for problem in problems[:MAX_NAMED]]
     lines = [f"- {argument}: {text}{'' if text[-1] in '.?' else '.'}" for argument, text in named]
     if len(problems) > MAX_NAMED:
-        lines.append(words.and_more(len(problems) - MAX_NAMED, spanish=spanish))
-    return "\n".join([words.fix(len(problems), places_calls=places_calls, spanish=spanish), *lines])
+        lines.append(f"- and {len(problems) - MAX_NAMED} more.")
+    return "\n".join([words.fix(len(problems), places_calls=places_calls), *lines])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -29,10 +30,8 @@ from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.call_lists import calling
-from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.consent import list_preview
 from kallyai_mcp.tools.usage_cache import usage_of
-from kallyai_mcp.tools.user_language import note_language, reader_of, reads_spanish
 
 FEWEST, MOST = 2, 10
 """How many candidates a list has."""
@@ -109,7 +108,6 @@ async def call_around(
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
-    note_language(app_context, found.account.account, language)
     return await follow_list(found, wait_seconds, ctx, placed_now=placed_now)
 
 
@@ -171,8 +169,7 @@ async def follow_list(
     """
     app_context, latest = ctx.request_context.lifespan_context, found
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
-    spanish = await reads_spanish(app_context, found.language)
-    progress.say(lambda: calling(latest, spanish=spanish))
+    progress.say(lambda: calling(latest))
 
     def changed(newer: CallList) -> None:
         nonlocal latest
@@ -193,7 +190,7 @@ async def _consent(
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     read = await usage_of(app_context, asked.account.account)
-    usage, reader = read[0] if read is not None else None, await reader_of(app_context, asked.language)
+    usage, reader = read[0] if read is not None else None, app_context.reader()
     flags = [
         risk_flags(submission, usage, now=reader.now, last_call=last)
         for submission, last in zip(asked.to_come, last_calls, strict=True)
@@ -202,11 +199,10 @@ async def _consent(
     if not every and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed")
     goes_on = asked.stop_reason is not None
-    parties = [str(party_of(submission)) for submission in asked.to_come]
-    preview = list_preview(asked.submissions[0], parties, flags, asked.until, reader, goes_on=goes_on)
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
     begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
     about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
     left = candidates_of(asked.to_come) if goes_on else []
-    question = Question("call_around", about, preview, ListAnswer(not_called=left), spanish=reader.spanish)
+    show = partial(list_preview, asked.to_come, flags, asked.until, reader, goes_on=goes_on)
+    question = Question("call_around", about, show, ListAnswer(not_called=left), language=asked.language)
     return await ask_user(question, Consent(asked_by, "form", every), outdated, confirmation=confirmation, ctx=ctx)

@@ -19,10 +19,9 @@ from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
+from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.usage_cache import usage_of
-from kallyai_mcp.tools.user_language import reader_of
 
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
 """The states of a record that a result gives as its status, because KallyAI has no call and so no status."""
@@ -57,10 +56,10 @@ async def to_result(
     """
     if record.is_earlier_call:
         placed_now, was_active = None if placed_now is None else False, False
-    reader, view = await reader_of(app_context, record.submission.language), CallView.of_record(record)
+    reader, view = app_context.reader(), CallView.of_record(record)
     asks_quota = view.call is not None and not record.is_delivered
-    usage, phone = await usage_of(app_context) if asks_quota else None, record.submission.respondent_phone
-    left = little_left(usage[0], spanish=reader.spanish, phone=phone) if usage is not None else None
+    usage = await usage_of(app_context) if asks_quota else None
+    left = little_left(usage[0]) if usage is not None else None
     # Last, after everything that takes time: a client that has given up by then does not get the outcome.
     await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
     structure = call_answer(view, reader.now)
@@ -68,15 +67,14 @@ async def to_result(
         if not record.schedule.earlier:
             raise refusal
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
-        text = error_text(refusal, places_calls=True, spanish=reader.spanish)
+        text = error_text(refusal, places_calls=True)
         return answer(f"{text}\n{not_again(record, reader)}", structure, is_error=True)
     waits = view.is_not_placed_yet(reader.now)
     structure.placed_now, structure.submission = None if placed_now and waits else placed_now, _asked(view)
     text = call_text(view, reader, is_duplicate=placed_now is False, few_left=left)
     if view.call is not None:
         before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
-        tried = attempts(record, reader)
-        text = before + text + (f"\n{tried}" if tried else "")
+        text = "\n".join(filter(None, (before, text, attempts(record, reader))))
     has_links = with_links and record.state is not CallState.SCHEDULED
     return answer(text, structure, *(links(view) if has_links else []))
 
@@ -97,7 +95,7 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     if view.call is not None and view.outcome is not None:
         return outcome(view, view.call, reader, few_left=few_left)
     if view.record is not None and view.record.state is CallState.UNKNOWN:
-        return unknown(view.record, spanish=reader.spanish)
+        return unknown(view.record)
     if view.record is not None and view.record.state is CallState.SCHEDULED:
         return scheduled(view.record, reader, is_duplicate=is_duplicate)
     return in_progress(view, reader, is_duplicate=is_duplicate)
@@ -132,7 +130,7 @@ async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
 
 async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
     """The result for a call that is not in the ledger."""
-    view, reader = await unrecorded_view(app_context, call), await reader_of(app_context, call.submission.language)
+    view, reader = await unrecorded_view(app_context, call), app_context.reader()
     structure = call_answer(view, reader.now)
     structure.submission = _asked(view)
     return answer(call_text(view, reader), structure, *(links(view) if with_links else []))

@@ -29,9 +29,8 @@ from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.schemas import terse_input, terse_output
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
-from kallyai_mcp.tools.user_language import reads_spanish
 
-AskMissing = Callable[[Mapping[str, Any], Elicitation, AppContext], Awaitable[Mapping[str, Any]]]
+AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
 """Asks the user for missing arguments before the validation; returns the arguments with the user's answers."""
 
 
@@ -96,18 +95,17 @@ class CallTool(Tool):
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
         except (InvalidArgumentsError, KallyAIError) as error:
-            places_calls, spanish = self.spec.places_calls, await reads_spanish(app_context, arguments.get("language"))
+            places_calls = self.spec.places_calls
             if isinstance(error, InvalidArgumentsError):
-                return arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
-            return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
+                return arguments_error(error.problems, places_calls=places_calls)
+            return await tool_error(error, app_context, tool=self.name, places_calls=places_calls)
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
         validated = await self._validated(arguments, context, app_context)
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
-            spanish = await reads_spanish(app_context, arguments.get("language"))
-            if not await request_sign_in(Elicitation(context), app_context, spanish=spanish):
+            if not await request_sign_in(Elicitation(context, arguments.get("language")), app_context):
                 raise
             return await self.fn(**validated, ctx=context)
 
@@ -120,7 +118,7 @@ class CallTool(Tool):
         given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
         given = without_placeholders(given, model, user_now)
         if self.ask_missing is not None:
-            given = await self.ask_missing(given, Elicitation(context), app_context)
+            given = await self.ask_missing(given, Elicitation(context, given.get("language")))
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
         return validate(model, self.name, given, user_now).model_dump_one_level()
 

@@ -38,7 +38,6 @@ from kallyai_mcp.tools.subscriptions import is_stateless
 from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
-from kallyai_mcp.tools.user_language import note_language, reads_spanish
 
 
 async def make_call(
@@ -94,7 +93,6 @@ async def make_call(
     placed = await place_with_consent(ask, place)
     if not isinstance(placed, Placed):
         return placed
-    note_language(app_context, placed.record.account.account, language)
     return await _follow(placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 
@@ -114,8 +112,7 @@ async def get_call(
     try:
         return await _follow(found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
-        spanish = await reads_spanish(app_context, found.submission.language)
-        return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
+        return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
 
 async def _follow(
@@ -124,8 +121,7 @@ async def _follow(
     """Wait for the end of `record`, and return the result."""
     app_context = ctx.request_context.lifespan_context
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
-    spanish = await reads_spanish(app_context, record.submission.language)
-    progress.say(lambda: so_far(record, app_context.now(), spanish=spanish))
+    progress.say(lambda: so_far(record, app_context.now()))
     followed = await app_context.calls.wait(record, seconds)
     return await to_result(
         app_context,

@@ -1,7 +1,8 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -14,14 +15,15 @@ from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.schedule import NOW, Schedule
+from kallyai_mcp.languages import Language
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.words import Words
 from kallyai_mcp.tools.usage_cache import usage_of
-from kallyai_mcp.tools.user_language import reader_of
 
 
 async def check(
@@ -67,15 +69,14 @@ async def check(
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
     about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
-    reader = await reader_of(app_context, submission.language)
     structure = CallAnswer(
         local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
         minutes_remaining=usage.minutes_remaining if usage else None,
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
     )
-    preview = texts.preview(submission, flags, usage, schedule, reader)
-    question = Question("make_call", about, preview, structure, spanish=reader.spanish, schedule=schedule)
+    show = partial(texts.preview, submission, flags, usage, schedule, app_context.reader())
+    question = Question("make_call", about, show, structure, language=submission.language, schedule=schedule)
     agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
     return await ask_user(question, agreed, outdated, confirmation=confirmation, ctx=ctx)
 
@@ -87,17 +88,17 @@ class Question:
     Attributes:
         tool: The tool that takes the confirmation from the agent.
         about: The facts that the user agrees to; a confirmation is valid for exactly these.
-        preview: A description of the calls.
+        preview: Returns a description of the calls, in the language of the texts it is given.
         structure: The structure of the result for a client that can't show a form, without the confirmation.
-        spanish: The texts are in Spanish; otherwise in English.
+        language: The language that the call names for its summary, if it names one.
         schedule: When the call is due.
     """
 
     tool: Literal["make_call", "call_around"]
     about: tuple[str, ...]
-    preview: str
+    preview: Callable[[Words], str]
     structure: CallAnswer | ListAnswer
-    spanish: bool
+    language: Language | None
     schedule: Schedule = NOW
 
 
@@ -114,18 +115,19 @@ async def ask_user(
     `agreed` is the consent to return if the user agrees. The other arguments, the result, and the errors are those of
     `check`.
     """
-    app_context, about, spanish = ctx.request_context.lifespan_context, question.about, question.spanish
+    app_context, about = ctx.request_context.lifespan_context, question.about
     now, used = app_context.now(), [one.confirmation_id for one in outdated if one.confirmation_id is not None]
     if confirmation is not None:
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:
             return replace(agreed, how="confirmation", confirmation_id=id_)
-    elicitation = Elicitation(ctx)
+    elicitation = Elicitation(ctx, question.language)
     if elicitation.shows_forms:
-        title, description = texts.call_now(spanish, later=question.schedule.not_before is not None)
-        form = create_model("Consent", call_now=(bool, Field(title=title, description=description)))
+        words, key = elicitation.words, "call_then" if question.schedule.not_before is not None else "call_now"
+        agree = Field(title=words.say(key), description=words.say(f"{key}_help"))
+        form = create_model("Consent", call_now=(bool, agree))
         asked = " ".join((*about, *agreed.risk_flags, *used))
-        reply = await elicitation.ask("consent", question.preview, form, about=asked)
+        reply = await elicitation.ask("consent", question.preview(words), form, about=asked)
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
                 return replace(agreed, how="form", confirmation_id=reply.id, since=None)
@@ -140,7 +142,8 @@ async def ask_user(
         }
     )
     minutes, is_wrong = round(LIFETIME.total_seconds() / 60), confirmation is not None
-    text = texts.to_be_confirmed(question.preview, token, minutes, wrong=is_wrong, spanish=spanish, tool=question.tool)
+    shown = question.preview(Words())
+    text = texts.to_be_confirmed(shown, token, minutes, wrong=is_wrong, tool=question.tool)
     return answer(text, structure)
 
 

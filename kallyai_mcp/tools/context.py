@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.common_types import Confirm
-from kallyai_mcp.languages import Language
 from kallyai_mcp.tools.confirmations import Confirmations
+from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.usage_cache import UsageCache
 
 if TYPE_CHECKING:
@@ -77,9 +77,6 @@ class AppContext:
         usage: The quota and subscription of each account.
         webhooks: Sends events to the URLs of clients; None if this server sends none.
         shared_state: Returns the store of what the workers share besides calls.
-        languages: The `language` of the newest call of each account; None if no call has one. Accounts are added when
-            they are first looked up.
-        language: The language of this machine's user, if they are the server's only user; else `en`.
     """
 
     api: "Callable[[], KallyAI]"
@@ -94,5 +91,7 @@ class AppContext:
     usage: UsageCache = field(default_factory=UsageCache)
     webhooks: "Webhooks | None" = None
     shared_state: "Callable[[], SharedValues] | None" = None
-    languages: dict[str, str | None] = field(default_factory=dict)
-    language: Language = "en"
+
+    def reader(self) -> Reader:
+        """The reader of a text that is written now."""
+        return Reader(self.timezone, self.now(), self.wait_seconds)

@@ -29,10 +29,14 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLPa
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
+from kallyai_mcp.languages import Language, preferred_language
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import cut
+from kallyai_mcp.tools.text.words import Words
 
 _LONGEST_TITLE = 80
+_LONGEST_HEADER = 200
+"""How many characters of a header are read."""
 
 
 def form_title(message: str) -> str:
@@ -63,16 +67,31 @@ class Reply:
     id: str
 
 
+def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
+    """The language of what the user reads: the one that the call names, else the client's, else English.
+
+    ChatGPT sends the user's locale in `_meta`; over HTTP, a client may send the header Accept-Language.
+    """
+    if named in ("en", "es"):
+        return named
+    request = ctx.request_context
+    headers: Mapping[str, str] = getattr(request.request, "headers", None) or {}
+    accepted = (request.meta or {}).get("openai/locale") or headers.get("accept-language")
+    return preferred_language(accepted[:_LONGEST_HEADER]) or "en" if isinstance(accepted, str) else "en"
+
+
 class Elicitation:
     """The questions of one tool call, and the replies that the client sent with it.
 
     Attributes:
+        words: The texts of the forms, in the user's language (`language_of`).
         shows_forms: The client can show a form.
         opens_links: The client can open a link.
     """
 
-    def __init__(self, ctx: Context[AppContext, Any]) -> None:
+    def __init__(self, ctx: Context[AppContext, Any], language: object = None) -> None:
         self._ctx = ctx
+        self.words = Words(language_of(ctx, language))
         capabilities = ctx.client_capabilities
         elicitation = capabilities.elicitation if capabilities is not None else None
         # A client that names no mode shows forms: earlier versions of the protocol had no other mode.

@@ -28,7 +28,6 @@ from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
-from kallyai_mcp.tools.user_language import reader_of
 
 _LISTED = 200
 """Characters of each text of a call in a list; a list may have 200 calls."""
@@ -66,7 +65,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
     of_lists = {record.tracking_id for found in lists for record in found.records}
-    reader = await reader_of(app_context)
+    reader = app_context.reader()
     text = listing(
         views,
         reader,
@@ -122,8 +121,7 @@ async def transcript(app_context: AppContext, call_id: str) -> tuple[str, Transc
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    reader = await reader_of(app_context, call.submission.language if call is not None else None)
-    return conversation(call, spoken, reader), TranscriptAnswer(
+    return conversation(call, spoken, app_context.reader()), TranscriptAnswer(
         call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken))
     )
 
@@ -147,20 +145,18 @@ async def get_calendar_event(
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
     event, callee = await appointment(app_context, call_id)
-    structure, reader = event_answer(call_id, event), await reader_of(app_context, callee.language)
     uri, zone = call_uri(CALENDAR, call_id), callee.zone or app_context.timezone
-    text = event_words(event, reader, uri=uri, place_zone=zone, number=callee.number)
+    text = event_words(event, app_context.reader(), uri=uri, place_zone=zone)
     files = [calendar_file(call_id, rebuilt(event, call_id))] if client_supports_apps(ctx) else []
-    return answer(text, structure, *files)
+    return answer(text, event_answer(call_id, event), *files)
 
 
 @dataclass(frozen=True)
 class Callee:
-    """The zone of a request, the callee's number, the call's language, and when it was placed, as far as known."""
+    """The zone of a request, the callee's number, and when it was placed, as far as known."""
 
     zone: str | None = None
     number: str | None = None
-    language: str | None = None
     called_at: datetime | None = None
 
 
@@ -168,13 +164,12 @@ async def _callee_of(app_context: AppContext, call_id: str) -> Callee:
     try:
         record = await app_context.calls.find(call_id)
         if record is not None:
-            asked = record.submission
-            return Callee(record.timezone, asked.respondent_phone, asked.language, record.called_at)
+            return Callee(record.timezone, record.submission.respondent_phone, record.called_at)
         call = await app_context.api().get_call(call_id)
     except KallyAIError:
         return Callee()
     number = call.submission.respondent_phone
-    return Callee(zone_of_number(number) if number else None, number, call.submission.language, call.created_at)
+    return Callee(zone_of_number(number) if number else None, number, call.created_at)
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:

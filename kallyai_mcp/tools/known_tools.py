@@ -5,14 +5,13 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import one_line
-from kallyai_mcp.tools.user_language import reads_spanish
 
 _LONGEST_NAME = 60
 """Characters of an unknown name that the answer repeats."""
 
 
 def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
-    """Middleware: an unknown tool is answered with the names of the tools that exist, in the user's language."""
+    """Middleware: an unknown tool is answered with the names of the tools that exist."""
     names = [tool.name for tool in tools(read_only=read_only)]
 
     async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
@@ -20,11 +19,7 @@ def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
         if name in names or not isinstance(result, dict):
             return result
         unknown, listed = one_line(str(name), _LONGEST_NAME), ", ".join(names)
-        text = (
-            f"No existe la herramienta {unknown}; existen {listed}."
-            if await reads_spanish(ctx.lifespan_context)
-            else f"There is no tool {unknown}; there are {listed}."
-        )
+        text = f"There is no tool {unknown}; there are {listed}."
         return {**result, "content": [{"type": "text", "text": text}]}
 
     return name_tools

@@ -11,10 +11,8 @@ from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, ListState, answer
-from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.canceling import list_canceled
+from kallyai_mcp.tools.text.call_lists import call_list, list_canceled
 from kallyai_mcp.tools.text.plain import visible
-from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
@@ -28,7 +26,7 @@ async def list_result(app_context: AppContext, found: CallList, *, placed_now: b
     """
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
-    reader = await reader_of(app_context, found.language)
+    reader = app_context.reader()
     text = call_list(found, reader, is_duplicate=placed_now is False)
     return answer(text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=placed_now))
 
@@ -59,8 +57,7 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.lists.find(id_) or found
-    text = list_canceled(found, spanish=await reads_spanish(app_context, found.language))
-    return answer(text, CancelAnswer(status=found.stop_reason, tracking_id=id_))
+    return answer(list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> CandidateAnswer:

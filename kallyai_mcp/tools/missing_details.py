@@ -8,10 +8,9 @@ from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.arguments import without_blanks
-from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.text import consent as text
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.text.words import Words
 
 _BOOKING_DETAILS: dict[str, tuple[str, ...]] = {
     "restaurant": ("user_name", "appointment_date", "appointment_time", "party_size"),
@@ -32,7 +31,7 @@ _FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_context: AppContext) -> Mapping[str, Any]:
+async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
     """Ask the user in one form for the arguments of make_call or call_around that are missing.
 
     If the client can't show forms, nothing is asked. Validation then reports a required argument that is missing.
@@ -47,10 +46,11 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_co
     missing = _missing(given)
     if not missing or not elicitation.shows_forms:
         return given
-    spanish = await reads_spanish(app_context, given.get("language"))
-    reply = await elicitation.ask(
-        "details", text.missing_details(given.get("business_name"), spanish), _form(missing, spanish)
-    )
+    words, callee = elicitation.words, given.get("business_name")
+    message = words.say("details_needed")
+    if isinstance(callee, str):
+        message = words.say("details_needed_for", callee=one_line(callee))
+    reply = await elicitation.ask("details", message, _form(missing, words))
     if reply is None:
         return given
     if reply.action != "accept":
@@ -77,11 +77,11 @@ def _is_booking(given: Mapping[str, Any]) -> bool:
     return bool(_BOOKS.search(task)) and not _DOES_NOT_BOOK.search(task)
 
 
-def _form(names: list[str], spanish: bool) -> type[BaseModel]:
+def _form(names: list[str], words: Words) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name in names:
         kind, options = _FIELDS[name]
-        title, description = text.field(name, spanish)
-        default: dict[str, Any] = {} if name == "respondent_phone" else {"default": None}
-        fields[name] = (kind, Field(title=title, description=description, **default, **options))
+        if name != "respondent_phone":
+            options = options | {"default": None}
+        fields[name] = (kind, Field(title=words.say(name), description=words.say(f"{name}_help"), **options))
     return create_model("Details", **fields)

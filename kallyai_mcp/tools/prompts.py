@@ -1,4 +1,4 @@
-"""Prompts for the usual calls: book a table, an appointment, or a room, or ask a question; in English and Spanish.
+"""Prompts for the usual calls: book a table, an appointment, or a room, or ask a question.
 
 Each prompt is one message from the user. It tells the agent to ask for missing details, let the user confirm them,
 place the call, follow it, and report. It has no facts except the arguments that the user gave.
@@ -22,12 +22,12 @@ from typing_extensions import override
 from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName, not_past
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.elicitation import language_of
 from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.text.plain import one_line
-from kallyai_mcp.tools.user_language import reads_spanish
 
 LANGUAGES = ("en", "es")
-"""The languages of the prompts; the default is the user's language."""
+"""The languages of the summary."""
 
 _MAX_LENGTH = 500
 """Characters of one argument."""
@@ -44,7 +44,7 @@ _DESCRIPTIONS = {
     "user_name": "The name to give",
     "wishes": "Wishes and limits, in words",
     "timezone": "The user's IANA time zone",
-    "language": "Of this prompt and of the summary: en or es",
+    "language": "Of the summary: en or es",
 }
 """Each argument with its description. An argument that make_call has, too, has the same name there."""
 
@@ -66,16 +66,14 @@ class CallPrompt(Prompt):
         try:
             model = validate(_model(names), self.name, without_blanks(arguments or {}), app_context.now())
         except InvalidArgumentsError as error:
-            spanish = await reads_spanish(app_context, str((arguments or {}).get("language")).lower())
-            text = wrong_arguments(error.problems, places_calls=False, spanish=spanish)
-            raise MCPError(INVALID_PARAMS, text) from error
+            raise MCPError(INVALID_PARAMS, wrong_arguments(error.problems, places_calls=False)) from error
         known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}
-        language = known.pop("language", None) or ("es" if await reads_spanish(app_context) else "en")
+        language = language_of(context, known.pop("language", None))
         optional = {"wishes", "timezone", "language"}
         missing = [name for name in names if name not in known and name not in optional]
         from kallyai_mcp.tools.text.prompts import message  # imported late: few clients use a prompt
 
-        return [UserMessage(message(self.name, known, missing, spanish=language == "es"))]
+        return [UserMessage(message(self.name, known, missing, language))]
 
 
 @cache
@@ -165,17 +163,13 @@ def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
     The SDK would answer with an internal error, and log a traceback. A read-only server has no prompts.
     """
     names = [] if read_only else [prompt.name for prompt in prompts()]
-    listed = ", ".join(names)
-    texts = (f"There is no such prompt; there are {listed}.", f"No existe ese prompt; existen {listed}.")
+    text = f"There is no such prompt; there are {', '.join(names)}."
     if read_only:
-        texts = (
-            "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).",
-            "No hay prompts: este servidor no hace llamadas (KALLYAI_READ_ONLY).",
-        )
+        text = "There are no prompts: this server places no calls (KALLYAI_READ_ONLY)."
 
     async def name_prompts(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
         if (ctx.params or {}).get("name") in names:
             return await call_next(ctx)
-        raise MCPError(INVALID_PARAMS, texts[await reads_spanish(ctx.lifespan_context)])
+        raise MCPError(INVALID_PARAMS, text)
 
     return name_prompts

@@ -16,7 +16,6 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_links import CALLS, call_id_in
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.user_language import LocalizedError
 
 LEDGER_INTERVAL = 1.0
 """Seconds between two reads of the ledger, for each subscribed client."""
@@ -34,7 +33,7 @@ For a call without an outcome: whether it is scheduled, whether it is in progres
 For a list that is not over: whether it has stopped, whether a call of it is in progress, and how many calls it has.
 """
 
-_REFUSED = ("You can subscribe only to your own calls.", "Solo puedes suscribirte a tus propias llamadas.")
+_REFUSED = "You can subscribe only to your own calls."
 """The same text for a call of another account and for an unknown call, so that it does not reveal which calls exist."""
 
 Notify = Callable[[str], Awaitable[None]]
@@ -43,11 +42,7 @@ Notify = Callable[[str], Awaitable[None]]
 
 def too_many_uris() -> MCPError:
     """The error for a client that subscribes to more than `MAX_URIS` (-32602)."""
-    return LocalizedError(
-        INVALID_PARAMS,
-        f"You can subscribe to at most {MAX_URIS} resources at once.",
-        f"Puedes suscribirte a {MAX_URIS} recursos a la vez como máximo.",
-    )
+    return MCPError(INVALID_PARAMS, f"You can subscribe to at most {MAX_URIS} resources at once.")
 
 
 class ResourceWatch:
@@ -78,7 +73,7 @@ class ResourceWatch:
                     await watch._add(uri)
                 watch._unsettled = await watch._read_unsettled()
             except NotFoundError:
-                raise LocalizedError(INVALID_PARAMS, *_REFUSED) from None
+                raise MCPError(INVALID_PARAMS, _REFUSED) from None
         return watch
 
     async def run(self, notify: Notify) -> None:
@@ -101,7 +96,7 @@ class ResourceWatch:
             return
         id_ = call_id_in(uri)
         if id_ is None:
-            raise LocalizedError(INVALID_PARAMS, *_REFUSED)
+            raise MCPError(INVALID_PARAMS, _REFUSED)
         record = await self._app_context.calls.find(id_)
         if record is None and (found := await self._app_context.calls.lists.find(id_)):
             if found.is_open or found.waits_for_user:

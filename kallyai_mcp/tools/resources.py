@@ -22,7 +22,6 @@ from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
@@ -95,12 +94,11 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
-        return call_list(found, await reader_of(app_context, found.language))
+        return call_list(found, app_context.reader())
     view = await unrecorded_view(app_context, found) if isinstance(found, Call) else CallView.of_record(found)
-    reader = await reader_of(app_context, view.submission.language)
     if view.record is not None and (refusal := refusal_of(view.record)) is not None:
-        return error_text(refusal, places_calls=True, spanish=reader.spanish)
-    return call_text(view, reader)
+        return error_text(refusal, places_calls=True)
+    return call_text(view, app_context.reader())
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
@@ -120,11 +118,10 @@ async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
         return await result
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
-        spanish = await reads_spanish(app_context)
-        words = error_text(error, places_calls=False, spanish=spanish)
+        words = error_text(error, places_calls=False)
         if isinstance(error, NotFoundError) or error.code in _NOT_THERE:
             raise ResourceNotFoundError(words) from error
         link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:
-            words = sign_in_needed(link, "read_again", spanish=spanish)
+            words = sign_in_needed(link, "read the resource again")
         raise ResourceError(words) from error

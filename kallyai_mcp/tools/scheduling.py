@@ -20,9 +20,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import cancel_list
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
 from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.canceling import canceled, not_canceled
 from kallyai_mcp.tools.text.plain import zone_of
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.text.scheduled import canceled, not_canceled
 
 
 def schedule_of(
@@ -79,24 +78,18 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         return await cancel_list(app_context, found)
     if isinstance(found, Call):
         view = CallView.of_call(found, None, timezone=app_context.timezone)
-        spanish = await reads_spanish(app_context, found.submission.language)
-        text = not_canceled(None, is_over=found.is_final, spanish=spanish)
+        text = not_canceled("the number", is_over=found.is_final)
         return answer(text, _short(call_answer(view, app_context.now())))
     record = await _latest_attempt(found, app_context)
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = _short(call_answer(CallView.of_record(record), app_context.now()))
-    party, spanish = str(party_of(record.submission)), await reads_spanish(app_context, record.submission.language)
+    party = str(party_of(record.submission))
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return answer(canceled(party, is_retry=bool(record.schedule.earlier), spanish=spanish), structure)
-    text = not_canceled(
-        party,
-        is_over=not record.is_active,
-        was_placed=record.state in (CallState.ENDED, CallState.UNKNOWN),
-        id_=record.tracking_id,
-        spanish=spanish,
-    )
+        return answer(canceled(party, is_retry=bool(record.schedule.earlier)), structure)
+    was_placed = record.state in (CallState.ENDED, CallState.UNKNOWN)
+    text = not_canceled(party, is_over=not record.is_active, was_placed=was_placed, id_=record.tracking_id)
     return answer(text, structure)
 
 

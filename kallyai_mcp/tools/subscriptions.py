@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import (
@@ -30,7 +31,6 @@ from typing_extensions import override
 from kallyai_mcp.background import background_task
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
-from kallyai_mcp.tools.user_language import LocalizedError
 
 METHODS = frozenset({"subscriptions/listen", "initialize"})
 """The methods for which `Subscriptions` is a middleware."""
@@ -117,12 +117,10 @@ class Subscriptions(InMemorySubscriptionBus):
                 client has `MAX_URIS`; others as `ResourceWatch.start` raises them.
         """
         if is_stateless(ctx):
-            raise LocalizedError(
+            raise MCPError(
                 METHOD_NOT_FOUND,
                 "Nothing can be sent to a client of this protocol version at /mcp, which keeps no session. Subscribe "
                 "over /sse or stdio, or listen with protocol version 2026-07-28.",
-                "En /mcp no se puede enviar nada a un cliente de esta versión del protocolo, porque no guarda "
-                "sesiones. Suscríbete por /sse o stdio, o usa la versión 2026-07-28 del protocolo.",
             )
         app_context, uri = ctx.lifespan_context, params.uri
         if uri in app_context.subscriptions:
@@ -132,10 +130,9 @@ class Subscriptions(InMemorySubscriptionBus):
         watch = await ResourceWatch.start(app_context, [uri])
         account = await app_context.sign_in.account()
         if self._running[account] >= MOST_PER_ACCOUNT:
-            raise LocalizedError(
+            raise MCPError(
                 INVALID_PARAMS,
                 f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first.",
-                f"Tienes {MOST_PER_ACCOUNT} suscripciones, que es el máximo. Termina una antes.",
             )
         scope = app_context.subscriptions[uri] = anyio.CancelScope()
 

@@ -14,10 +14,9 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import cancel_list, list_result
 from kallyai_mcp.tools.text import call_lists as list_texts
 from kallyai_mcp.tools.text.calls import task_status
-from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import scheduled_task
+from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.tool_errors import tool_error
-from kallyai_mcp.tools.user_language import reads_spanish
 
 Status = Literal["working", "completed", "cancelled"]
 
@@ -32,11 +31,6 @@ class CallTask:
     def id(self) -> str:
         """The id of the task."""
         return self.record.tracking_id
-
-    @property
-    def language(self) -> str | None:
-        """The language that the call names, if it names one."""
-        return self.record.submission.language
 
     @property
     def created_at(self) -> datetime:
@@ -66,8 +60,7 @@ class CallTask:
         try:
             return await to_result(app_context, self.record, placed_now=True, with_links=with_links)
         except KallyAIError as error:
-            spanish = await reads_spanish(app_context, self.language)
-            return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
+            return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
     async def cancel(self, app_context: AppContext) -> None:
         """Do what cancel_call does."""
@@ -98,11 +91,6 @@ class ListTask:
     def id(self) -> str:
         """The id of the task."""
         return f"{self.found.list_id}.{self.began}"
-
-    @property
-    def language(self) -> str | None:
-        """The language that the list names, if it names one."""
-        return self.found.language
 
     @property
     def created_at(self) -> datetime:
@@ -136,7 +124,8 @@ class ListTask:
 
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
         """How far the task is, in words; with `is_duplicate`, the same list was asked for before."""
-        return list_texts.task_status(self.found, spanish=reader.spanish, is_duplicate=is_duplicate)
+        del reader
+        return list_texts.task_status(self.found, is_duplicate=is_duplicate)
 
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that call_around would have returned, had it waited for the end."""

@@ -34,7 +34,6 @@ from typing_extensions import override
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.task_kinds import CallTask, ListTask, Status, find_task
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.user_language import LocalizedError, reader_of
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -108,12 +107,12 @@ class CallTasks(Extension):
         if started is None or started[0].status != "working":
             return result
         task, placed_now = started
-        reader = await reader_of(ctx.lifespan_context, task.language)
+        reader = ctx.lifespan_context.reader()
         return self._task("task", task, reader.now, status_message=task.text(reader, is_duplicate=placed_now is False))
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         task, app_context = await _find(ctx, params.task_id), ctx.lifespan_context
-        reader = await reader_of(app_context, task.language)
+        reader = app_context.reader()
         if task.status == "completed":
             result = await task.result(app_context, with_links=client_supports_apps(ctx))
             return self._task("complete", task, task.ended_at or reader.now, result=result)
@@ -210,7 +209,7 @@ async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
     with protocol_errors():
         task = await find_task(ctx.lifespan_context, task_id)
     if task is None:
-        raise LocalizedError(INVALID_PARAMS, "Task not found", "No existe esa tarea")
+        raise MCPError(INVALID_PARAMS, "Task not found")
     return task
 
 

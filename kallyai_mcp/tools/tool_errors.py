@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
+from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult
 
 from kallyai_mcp.api import errors
@@ -16,11 +17,10 @@ from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, with_service_words
 from kallyai_mcp.tools.usage_cache import usage_of
-from kallyai_mcp.tools.user_language import LocalizedError
 
 
 async def tool_error(
-    error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool, spanish: bool = False
+    error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
 ) -> CallToolResult:
     """The result for an error of `tool`. If nobody is signed in, it has the sign-in link.
 
@@ -39,14 +39,14 @@ async def tool_error(
     )
     if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
-        text = sign_in_needed(link, "call_again", tool=tool, places_calls=places_calls, spanish=spanish)
-        text = with_service_words(text, error, spanish=spanish)
+        then = f"call {tool} again with the same arguments"
+        text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
     elif isinstance(error, errors.QuotaExceededError) and places_calls:
         usage = await usage_of(app_context)
         structure.used_up = _used_up(usage[0]) if usage is not None else None
-        text = quota_text(error, usage, now=app_context.now(), spanish=spanish)
+        text = quota_text(error, usage, now=app_context.now())
     else:
-        text = error_text(error, places_calls=places_calls, spanish=spanish)
+        text = error_text(error, places_calls=places_calls)
     return answer(text, structure, is_error=True)
 
 
@@ -58,7 +58,7 @@ def _used_up(statistics: Statistics) -> UsedUp | None:
     return UsedUp(unit=first.unit, allocated=first.allocated, renews=statistics.period_end)
 
 
-def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish: bool = False) -> CallToolResult:
+def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
     """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
     note_failure("invalid_arguments")
     numbers = [problem.number for problem in problems if problem.number is not None]
@@ -68,25 +68,23 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
         retryable=False,
         placed="no",
         arguments=[
-            WrongArgument(argument=problem.argument, problem=problem.text_for_agents(spanish=spanish))
+            WrongArgument(argument=problem.argument, problem=problem.text_for_agents)
             for problem in problems[:MAX_NAMED]
         ],
     )
     if places_calls and structure.code == "emergency_number":
         structure.dial = next((number.dial for number in numbers if number.dial), None)
-        return answer(emergency(structure.dial, spanish=spanish), structure, is_error=True)
-    text = wrong_arguments(list(problems), places_calls=places_calls, spanish=spanish)
-    return answer(text, structure, is_error=True)
+        return answer(emergency(structure.dial), structure, is_error=True)
+    return answer(wrong_arguments(problems, places_calls=places_calls), structure, is_error=True)
 
 
 @contextmanager
 def protocol_errors() -> Iterator[None]:
-    """In this context, a `KallyAIError` is raised as an error of the protocol (`LocalizedError`, -32603)."""
+    """In this context, a `KallyAIError` is raised as an error of the protocol (`MCPError`, -32603)."""
     try:
         yield
     except errors.KallyAIError as error:
-        english, spanish = (error_text(error, places_calls=False, spanish=spanish) for spanish in (False, True))
-        raise LocalizedError(INTERNAL_ERROR, english, spanish) from error
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
 
 
 def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:

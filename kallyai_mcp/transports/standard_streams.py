@@ -1,6 +1,6 @@
 """The process's standard input and output, its end by a signal, and its open files.
 
-This module imports only the standard library and `languages`.
+This module imports only the standard library.
 """
 
 import os
@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-
-from kallyai_mcp.languages import localized
 
 _MOST_FILES = 65_536
 """The most open files that `allow_open_files` asks for."""
@@ -80,7 +78,7 @@ def _exit_now(number: int, _: FrameType | None) -> None:
     with suppress(RuntimeError):  # the signal interrupted a write to stderr
         sys.stderr.flush()
     if number == signal.SIGINT and os.isatty(2):
-        os.write(2, localized("\nStopped.\n", "\nDetenido.\n").encode())
+        os.write(2, b"\nStopped.\n")
     os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.reader import Reader
+from kallyai_mcp.tools.text.times import Reader
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
@@ -309,7 +309,7 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str
     async with world(service, place) as here:
         found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 
-    first, *_, advice = call_list(found, Reader(spanish=False, timezone="UTC", now=NOW)).splitlines()
+    first, *_, advice = call_list(found, Reader(timezone="UTC", now=NOW)).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
     assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")

@@ -4,11 +4,10 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-import babel
 import pytest
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.numbers import country_names, local_times, place_of
+from kallyai_mcp.calls.numbers import local_times, place_of
 from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, risk_flags
 
 NOON = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
@@ -157,12 +156,6 @@ def test_the_local_times_are_those_of_the_clocks_there_each_once() -> None:
 def test_the_place_of_a_number_is_its_country(number: str, english: str | None, spanish: str | None) -> None:
     assert place_of(number) == place_of(number, "de") == english
     assert place_of(number, "es") == spanish
-
-
-def test_countries_are_called_as_unicode_calls_them() -> None:
-    english, spanish = (babel.Locale(language).territories for language in ("en", "es"))
-
-    assert {region: [english[region], spanish[region]] for region in country_names()} == country_names()
 
 
 def test_placing_needs_no_phonenumbers_before_the_first_number() -> None:

@@ -41,10 +41,10 @@ async def test_a_time_of_another_zone_has_its_name_and_ones_own_has_none(agent: 
 
     await expect(chat.card.locator("#said")).to_have_text("Wed, Jan 28, 7:00 PM, London time.")
     await chat.set_host_context(locale="es-ES", timeZone="America/New_York")
-    await expect(chat.card.locator("#said")).to_have_text("Mié, 28 ene, 19:00 (hora de Londres).")
+    await expect(chat.card.locator("#said")).to_have_text("Mié, 28 ene, 19:00 (hora de Reino Unido).")
     await chat.set_host_context(locale="es-MX")
     await expect(chat.card.locator("#said")).to_have_text(
-        re.compile(r"^Mié 28 de ene, 7:00.p\.m\. \(hora de Londres\)\.$")
+        re.compile(r"^Mié 28 de ene, 7:00.p\.m\. \(hora de Reino Unido\)\.$")
     )
     await chat.set_host_context(timeZone="Europe/London")
     await expect(chat.card.locator("#said")).to_have_text(re.compile(r"^Mié 28 de ene, 7:00.p\.m\.$"))

@@ -64,6 +64,14 @@ def test_a_misspelled_command_is_answered_with_the_close_ones() -> None:
     assert "No such command 'xyz'" in invoke("xyz").stderr
 
 
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_names_of_clients_are_whole_in_the_help(command: str) -> None:
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [command, "--help"]).output
+
+    assert re.search(r"\S-\n", shown) is None
+    assert "claude-desktop, claude-code, cursor, vscode,\n" in shown
+
+
 @pytest.mark.parametrize("encoding", ["cp850", "cp932", "ascii"])
 def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed(encoding: str) -> None:
     program = (

@@ -1,11 +1,9 @@
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from kallyai_mcp.cli.demo_calls import Demo, DemoError, place_calls
-from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
@@ -24,31 +22,6 @@ async def test_an_unexpected_error_fails_the_demo(agent: Agent) -> None:
 async def test_a_missing_refusal_fails_the_demo(agent: Agent) -> None:
     with pytest.raises(DemoError, match="make_call should have been refused: Booked: "):
         await Demo(agent.client).use("make_call", expect="", fails=True, **BISTRO)
-
-
-async def test_the_demo_is_spanish_throughout_for_a_spanish_reader(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
-        await place_calls(Demo(agent.client, spanish=True, now=clock.now))
-
-    shown = re.sub(
-        r"First|Second|Third|Italian Bistro|Demo Guest|\(suppression_violation\)", "", capsys.readouterr().out
-    )
-    assert "\n3. La cita, para tu calendario\n" in shown
-    assert "Se contaron 4 llamadas (" in shown
-    assert not set(re.findall(r"[a-z]+", shown)) & {
-        "the",
-        "you",
-        "and",
-        "is",
-        "for",
-        "call",
-        "calls",
-        "with",
-        "said",
-        "left",
-    }
 
 
 async def test_the_demo_names_the_year_of_an_appointment_in_another_year(

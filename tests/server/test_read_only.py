@@ -74,13 +74,3 @@ async def test_calls_that_are_due_are_left_to_other_processes(settings: Settings
 async def test_a_prompt_is_refused_with_the_reason(reader: Agent) -> None:
     with pytest.raises(MCPError, match="KALLYAI_READ_ONLY"):
         await reader.client.get_prompt("book_table", {"business_name": "Italian Bistro"})
-
-
-@pytest.mark.parametrize("mode", ["auto"])
-async def test_a_prompt_is_refused_in_the_users_language(
-    reader: Agent, settings: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    async with open_agent(settings, mode="auto", clock=clock, app=app) as caller:
-        await caller.use("make_call", BISTRO, language="es")
-        with pytest.raises(MCPError, match=r"^No hay prompts: .*KALLYAI_READ_ONLY"):
-            await reader.client.get_prompt("book_table", {"business_name": "Italian Bistro"})

@@ -34,8 +34,7 @@ class Row:
     Attributes:
         callee: The sandbox's name of the test number.
         outcome: In the structure; None when no call was placed.
-        begins: The first words in English.
-        comienza: The first words in Spanish.
+        begins: The first words.
         card: What a person sees.
         links: The names of the linked resources.
         retryable: In the structure.
@@ -45,7 +44,6 @@ class Row:
     callee: str
     outcome: str | None
     begins: str
-    comienza: str
     card: Card
     links: tuple[str, ...] = ()
     retryable: bool = False
@@ -57,7 +55,6 @@ ROWS = (
         "success",
         "booked",
         f"Booked: table for 4 at {PARTY}00), Wed Jan 28, 7:00 PM.",
-        f"Reservado: mesa para 4 personas en {PARTY}00), el miércoles 28 de enero a las 7:00 p. m.",
         links=("calendar.ics",),
         appointment="2026-01-28T19:00:00-05:00",
         card=Card("Booked", "Reservado", "good", "Wed, Jan 28, 7:00 PM.", ("Calendar file", "Conversation")),
@@ -66,7 +63,6 @@ ROWS = (
         "counter_offer",
         "booked_other_time",
         f"Booked for another time: Wed Jan 28, 8:30 PM; you asked for 7:00 PM. {PARTY}01).",
-        f"Reservado para otro momento: el miércoles 28 de enero a las 8:30 p. m.; pediste las 7:00 p. m. {PARTY}01).",
         links=("calendar.ics",),
         appointment="2026-01-28T20:30:00-05:00",
         card=Card(
@@ -81,7 +77,6 @@ ROWS = (
         "fully_booked",
         "answered",
         f"Answered: {PARTY}02), ",
-        f"Contestaron: {PARTY}02), ",
         card=Card(
             "Answered",
             "Llamada atendida",
@@ -94,7 +89,6 @@ ROWS = (
         "no_event",
         "answered",
         f"Answered: {PARTY}15), ",
-        f"Contestaron: {PARTY}15), ",
         card=Card(
             "Answered",
             "Llamada atendida",
@@ -107,7 +101,6 @@ ROWS = (
         "no_answer",
         "not_reached",
         f"Not reached: no answer at {PARTY}04) after 30 s. It is 10:30 AM there. You may call again",
-        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. Hora allí: 10:30 a. m. Puedes",
         retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "Nobody picked up.", ("Call again",)),
     ),
@@ -115,7 +108,6 @@ ROWS = (
         "busy",
         "not_reached",
         f"Not reached: the line of {PARTY}03) was busy.",
-        f"Sin contacto: la línea de {PARTY}03) estaba ocupada.",
         retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)),
     ),
@@ -123,7 +115,6 @@ ROWS = (
         "voicemail",
         "not_reached",
         f"Not reached: voicemail at {PARTY}05) after ",
-        f"Sin contacto: buzón de voz de {PARTY}05) tras ",
         retryable=True,
         card=Card(
             "Not reached",
@@ -137,7 +128,6 @@ ROWS = (
         "failed",
         "failed",
         f"Failed: the call to {PARTY}06) failed after ",
-        f"Fallida: la llamada a {PARTY}06) falló tras ",
         card=Card(
             "Failed",
             "Llamada fallida",
@@ -150,7 +140,6 @@ ROWS = (
         "terminated",
         "failed",
         f"Failed: KallyAI ended the call to {PARTY}08) early after ",
-        f"Fallida: KallyAI terminó antes de tiempo la llamada a {PARTY}08) tras ",
         card=Card(
             "Failed",
             "Llamada fallida",
@@ -163,14 +152,12 @@ ROWS = (
         "cancelled",
         "canceled",
         f"Canceled: the call to {PARTY}07) was canceled after ",
-        f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
         card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()),
     ),
     Row(
         "suppression_violation",
         None,
         "Not called: this number is on the do-not-call list (suppression_violation). Do not try again; ask the user",
-        "No se llamó: este número está en la lista de personas que no quieren llamadas (suppression_violation).",
         card=Card(
             "Not called", "No se llamó", "bad", "This number is on the do-not-call list. Reach them another way.", ()
         ),

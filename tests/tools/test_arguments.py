@@ -128,6 +128,7 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
     assert heading == "Not called. Fix 1 argument:"
     assert problem.startswith(f"- {argument}: ")
     assert line in problem
+    assert answer.data["arguments"] == [{"argument": argument, "problem": problem.split(": ", 1)[1].removesuffix(".")}]
     assert (await agent.use("list_calls")).data["total"] == 0
 
 
@@ -148,62 +149,15 @@ async def test_the_day_of_a_past_date_is_that_of_the_callee(agent: Agent, clock:
 
 
 @pytest.mark.parametrize(
-    ("argument", "value", "line"),
-    [
-        (
-            "respondent_phone",
-            "912 34 56 78",
-            '"912 34 56 78" no tiene prefijo de país; si el país es España, usa +34912345678.',
-        ),
-        ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" tiene letras; en cifras es +18003569377.'),
-        ("respondent_phone", "011 44 20 7946 0100", "empieza por 011; en E.164 es +442079460100 (Reino Unido)."),
-        ("respondent_phone", "+34912345", '"+34912345" es demasiado corto para un número de España.'),
-        ("respondent_phone", "+44 7700 900123", "no es válido como número de +44; compruébalo con el usuario."),
-        (
-            "respondent_phone",
-            "+14155551234 ext. 5",
-            "tiene una extensión, que KallyAI no admite; indica el número sin ella.",
-        ),
-        ("respondent_phone", "", "falta o está vacío."),
-        ("task_description", "x" * 1501, "tiene más de 1500 caracteres; redúcelo a lo que la llamada necesita."),
-        ("appointment_date", "mañana", '"mañana" debe ser una fecha escrita AAAA-MM-DD.'),
-        ("appointment_date", "2026-01-23", "2026-01-23 ya pasó; allí es domingo, 2026-01-25."),
-        ("appointment_time", "7pm", '"7pm" no es una hora como HH:MM (24 horas); ¿quisiste decir 19:00?'),
-        ("party_size", 51, "51 supera el límite de 50."),
-        ("party_size", {"a": 1}, "un objeto no es un número entero."),
-        ("task_category", "bar", '"bar" no es ninguno de estos valores: restaurant, clinic, hotel, general.'),
-        ("timezone", "Madrid", '"Madrid" no es una zona horaria IANA; ¿quisiste decir Europe/Madrid?'),
-        ("phone", "+14155551234", "make_call no tiene ese argumento; ¿quisiste decir respondent_phone?"),
-        ("notes", "x", "make_call no tiene ese argumento; pon ese deseo en additional_instructions."),
-    ],
-)
-async def test_a_wrong_argument_is_named_in_spanish_when_the_summary_is(
-    agent: Agent, argument: str, value: Any, line: str
-) -> None:
-    answer = await agent.use("make_call", BISTRO | {"language": "es", argument: value})
-
-    heading, problem = answer.text.splitlines()
-    assert heading == "No se llamó. Corrige 1 argumento:"
-    assert problem.startswith(f"- {argument}: ")
-    assert problem.endswith(line)
-    assert answer.data["arguments"] == [{"argument": argument, "problem": problem.split(": ", 1)[1].removesuffix(".")}]
-
-
-@pytest.mark.parametrize(
     ("number", "dial"),
     [("911", "911"), ("9 1 1", "911"), ("9-1-1", "911"), ("+1 911", "911"), ("+1911", "911"), ("tel:911", "911"),
      ("0034 112", "112"), ("011 44 999", "999")],
 )  # fmt: skip
 async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agent, number: str, dial: str) -> None:
     answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
-    spanish = await agent.use("make_call", BISTRO | {"respondent_phone": number, "language": "es"})
 
     assert answer.text == f"{EMERGENCY}{dial} themselves, now."
     assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
-    assert spanish.text == (
-        "No se llamó: KallyAI no puede llamar a los servicios de emergencia. "
-        f"Di al usuario que marque él mismo el {dial}, ya."
-    )
 
 
 @pytest.mark.parametrize("mode", ["auto"])

@@ -183,21 +183,12 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
     assert (emergency.data["code"], emergency.data["dial"]) == ("emergency_number", "911")
 
 
-async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
-    decide = await agent.use("call_around", TABLE, candidates=[FULL, FREE], language="es")
-
-    assert decide.text.startswith("Decide primero: contestaron en Second (+1 202-555-0102) y quizá se reservó algo.")
-    assert decide.text.splitlines()[-1].startswith("Si no se reservó nada y el usuario quiere la siguiente: ")
-
-
 async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_day(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     candidates = [BUSY, FULL, FREE]
-    ask = TABLE | {"until": "all", "language": "es"}
     async with open_agent(settings_in(tmp_path, CALLS_PER_DAY="2"), mode="auto", clock=clock, app=app) as agent:
         stopped = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
-        spanish = await agent.use("call_around", ask, candidates=candidates)
         clock.advance(hours=24)
         done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
 
@@ -205,7 +196,6 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
         "Stopped: the next call may not be placed now: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and "
         "that many were placed. call_around with the same arguments goes on later."
     )
-    assert "llamada: no lo permite un ajuste de este servidor (KALLYAI_CALLS_PER_DAY). call_around" in spanish.text
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
 
@@ -247,12 +237,3 @@ async def test_a_list_has_no_transcript_of_its_own(agent: Agent) -> None:
 
     assert spoken.is_error
     assert "get_call with it shows its calls and their ids" in spoken.text
-
-
-async def test_a_list_of_spanish_calls_ends_its_sentences_once(agent: Agent) -> None:
-    booked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], language="es")
-    asked = await agent.use("call_around", TABLE, candidates=[BUSY, LAST], until="all", language="es")
-
-    assert ".." not in booked.text + asked.text
-    assert " a las 7:00 p. m. KallyAI: " in booked.text
-    assert asked.text.startswith("Terminado. Llamadas hechas: 2.")

@@ -109,6 +109,6 @@ async def test_a_candidate_of_whom_nothing_is_known_is_not_counted_as_called(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     calls = {FIRST["respondent_phone"]: {"status": "settled"}, SECOND["respondent_phone"]: {"status": "busy"}}
-    told = await around(tmp_path, clock, calls, until="all", language="es")
+    told = await around(tmp_path, clock, calls, until="all")
 
     assert told.text.splitlines()[1].startswith('1. First (+1 415-555-1201): "settled". ')

@@ -67,9 +67,3 @@ async def test_a_list_in_progress_is_shown_with_its_call_and_a_canceled_one_unti
     assert [call["status"] for call in during.data["calls"]] == ["in_progress"]
     assert canceled.text.splitlines()[0].endswith(f"call_around: canceled, its last call is in progress  {id_}")
     assert "lists" not in after.data
-
-
-async def test_lists_are_in_the_language_of_the_user(agent: Agent) -> None:
-    await agent.use("call_around", TABLE, candidates=[FULL, FREE], language="es")
-
-    assert "  call_around: falta una decisión  t-" in (await agent.use("list_calls")).text

@@ -1,4 +1,4 @@
-"""Prompts in English and Spanish, in both protocol generations."""
+"""Prompts, in both protocol generations."""
 
 import pytest
 from mcp import MCPError
@@ -50,18 +50,17 @@ async def test_each_prompt_has_descriptions_and_required_arguments(agent: Agent)
 async def test_a_prompt_has_the_five_steps_of_a_call(agent: Agent, name: str, language: str) -> None:
     text = await message(agent, name, **LEAST[name], language=language)
 
-    heading = {"en": "What I know:", "es": "Lo que sé:"}[language]
-    known = text.split(heading)[1].split("\n\n")[0].strip().splitlines()
+    known = text.split("What I know:")[1].split("\n\n")[0].strip().splitlines()
     assert known == [f"- {argument}: {value}" for argument, value in LEAST[name].items()]  # and nothing invented
     steps = [line for line in text.splitlines() if line[:2] in {"1.", "2.", "3.", "4.", "5."}]
     asks, confirms, calls, follows, reports = steps
-    assert {"en": "Don't guess or invent", "es": "No adivines ni inventes"}[language] in asks
-    assert {"en": "wait for my yes", "es": "espera a que te diga que sí"}[language] in confirms
+    assert "Don't guess or invent" in asks
+    assert "wait for my yes" in confirms
     assert "make_call" in calls
-    assert f'language {"is" if language == "en" else "es"} "{language}"' in calls
+    assert f'language is "{language}"' in calls
     assert "in_progress" in follows
     assert "get_call" in follows
-    assert {"en": "follow no instructions", "es": "no sigas ninguna instrucción"}[language] in reports
+    assert "follow no instructions" in reports
 
 
 async def test_what_the_user_gave_is_not_asked_for_again(agent: Agent) -> None:
@@ -140,4 +139,4 @@ async def test_an_unknown_prompt_is_answered_with_the_known_ones(agent: Agent) -
 
 
 async def test_a_language_may_be_in_capitals(agent: Agent) -> None:
-    assert "Lo que sé" in await message(agent, "book_table", business_name="Bistro", language=" ES")
+    assert 'language is "es"' in await message(agent, "book_table", business_name="Bistro", language=" ES")

@@ -207,17 +207,6 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     assert await calls_made(agent) == 1
 
 
-async def test_texts_about_a_spanish_call_are_in_spanish(agent: Agent) -> None:
-    scheduled = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=1, language="es")
-    canceled = await agent.use("cancel_call", call_id=scheduled.data["tracking_id"])
-
-    assert scheduled.text.startswith(
-        "Programada: Dr. Ruiz (+1 415-555-1234), el lunes 26 de enero a las 9:00 a. m. (hora de Los Ángeles; 12:00 "
-        "p. m. en la tuya). Hasta 2 intentos. Este programa debe estar en marcha entonces."
-    )
-    assert canceled.text.startswith("Cancelada: no se llamará a Dr. Ruiz")
-
-
 async def test_a_call_that_was_missed_says_so_until_it_was_read(agent: Agent, clock: ManualClock) -> None:
     id_ = (await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)).data["tracking_id"]
     clock.advance(hours=30)

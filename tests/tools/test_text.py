@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -8,10 +7,10 @@ from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.tools.text import plain
 from kallyai_mcp.tools.text.calendar import event_words
-from kallyai_mcp.tools.text.reader import Reader
+from kallyai_mcp.tools.text.times import Reader
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
-NEW_YORKER = Reader(spanish=False, timezone="America/New_York", now=NOW)
+NEW_YORKER = Reader(timezone="America/New_York", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -96,46 +95,12 @@ def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
     assert event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York") == words
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "words"),
-    [
-        (
-            datetime(2026, 1, 28, 22, tzinfo=UTC),
-            datetime(2026, 1, 29, 6, tzinfo=UTC),
-            "desde el miércoles 28 de enero a las 17:00 hasta el jueves 29 de enero a la 1:00",
-        ),
-        (
-            date(2026, 1, 28),
-            date(2026, 1, 31),
-            "desde el miércoles 28 de enero hasta el viernes 30 de enero, días completos",
-        ),
-    ],
-)
-def test_an_event_of_several_days_is_in_spanish(start: date, end: date, words: str) -> None:
-    event, reader = Appointment("Cena", start, end), replace(NEW_YORKER, spanish=True)
-
-    assert event_words(event, reader, uri="kallyai://c", place_zone="America/New_York").startswith(
-        f'"Cena": {words}.\n'
-    )
-
-
-@pytest.mark.parametrize(
-    ("spanish", "words"),
-    [
-        (False, '"Dinner": Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c'),
-        (
-            True,
-            '"Dinner": el miércoles 28 de enero a las 22:00 hora de Londres (17:00 en Nueva York).\nArchivo .ics: kallyai://c',
-        ),
-    ],
-)
-def test_an_event_elsewhere_names_both_places(spanish: bool, words: str) -> None:
+def test_an_event_elsewhere_names_both_places() -> None:
     event = Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC))
 
-    reader = replace(NEW_YORKER, spanish=spanish)
-    text = event_words(event, reader, uri="kallyai://c", place_zone="Europe/London")
+    text = event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="Europe/London")
 
-    assert text.startswith(words)
+    assert text == '"Dinner": Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c'
 
 
 def calendar(*lines: str) -> str:

@@ -1,7 +1,6 @@
 """Errors when a client's file is read or changed."""
 
 from kallyai_mcp.cli.errors import CommandError
-from kallyai_mcp.languages import localized
 
 
 class ClientFileError(CommandError):
@@ -20,7 +19,7 @@ class BadFormatError(ValueError):
         line: The number of the line, from 1.
     """
 
-    def __init__(self, english: str, spanish: str, *, line: int) -> None:
-        self.reason = localized(english, spanish)
+    def __init__(self, reason: str, *, line: int) -> None:
+        self.reason = reason
         self.line = line
         super().__init__(f"line {line}: {self.reason}")

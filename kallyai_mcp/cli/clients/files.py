@@ -154,8 +154,7 @@ class ClientFile:
         text, _ = self._text()
         if self._allows_comments and json_text.without_comments(text) != text:
             raise HasCommentsError(
-                f"{self.path} has comments or trailing commas, which an edit would lose. It was left as it is.",
-                f"{self.path} tiene comentarios o comas finales, que se perderían al cambiarlo. Quedó como estaba.",
+                f"{self.path} has comments or trailing commas, which an edit would lose. It was left as it is."
             )
         return text
 
@@ -165,25 +164,17 @@ class ClientFile:
         try:
             yield
         except BadFormatError as error:
-            raise ClientFileError(
-                f"{self.path}, line {error.line}: {error.reason}. It was left as it is.",
-                f"{self.path}, línea {error.line}: {error.reason}. Quedó como estaba.",
-            ) from None
+            raise ClientFileError(f"{self.path}, line {error.line}: {error.reason}. It was left as it is.") from None
         except OSError as error:
             why = reason_of(error)
-            raise ClientFileError(
-                f"{self.path} can't be used: {why}. It was left as it is.",
-                f"{self.path} no se puede usar: {why}. Quedó como estaba.",
-            ) from None
+            raise ClientFileError(f"{self.path} can't be used: {why}. It was left as it is.") from None
 
     def _target(self) -> Path:
         """The path of the file itself, if `path` is a symbolic link to it."""
         try:
             return self.path.resolve()
         except RuntimeError:  # what Python before 3.13 raises for a link that leads to itself
-            raise ClientFileError(
-                f"{self.path} is a link that leads to itself.", f"{self.path} es un enlace que lleva a sí mismo."
-            ) from None
+            raise ClientFileError(f"{self.path} is a link that leads to itself.") from None
 
     def _text(self) -> tuple[str, bool]:
         """The text of the file, without its byte order mark, and whether it has one; "" if there is no file."""
@@ -196,7 +187,7 @@ class ClientFile:
                 text = raw.decode("utf-8")
             except UnicodeDecodeError as error:
                 line = raw.count(b"\n", 0, error.start) + 1
-                raise BadFormatError("it is not UTF-8", "no es UTF-8", line=line) from None
+                raise BadFormatError("it is not UTF-8", line=line) from None
         return text.removeprefix(_BYTE_ORDER_MARK), text.startswith(_BYTE_ORDER_MARK)
 
     def _write(self, new: str) -> Change:
@@ -208,10 +199,7 @@ class ClientFile:
         with self._errors_name_the_file():
             before = target.stat() if target.exists() else None
             if before is not None and not before.st_mode & stat.S_IWUSR:
-                raise ClientFileError(
-                    f"{self.path} is read-only. It was left as it is.",
-                    f"{self.path} es de solo lectura. Quedó como estaba.",
-                )
+                raise ClientFileError(f"{self.path} is read-only. It was left as it is.")
             if before is None and not target.parent.is_dir():
                 self._create_folder(target.parent)
             mark = _BYTE_ORDER_MARK if has_mark else ""
@@ -233,10 +221,7 @@ class ClientFile:
                 raise ClientFileError(
                     f"This program sees a private copy of {self.path}, which {self.client.title} does not read: "
                     "Python or the shell came from the Microsoft Store. Nothing was changed. Run this from a "
-                    "terminal that you open from the Start menu, with Python from python.org or uv.",
-                    f"Este programa ve una copia privada de {self.path}, que {self.client.title} no lee: Python o "
-                    "la terminal vienen de Microsoft Store. No se cambió nada. Ejecútalo en una terminal que abras "
-                    "desde el menú Inicio, con Python de python.org o uv.",
+                    "terminal that you open from the Start menu, with Python from python.org or uv."
                 )
         return Change(changed=True, backup=backup)
 
@@ -244,9 +229,7 @@ class ClientFile:
         if not self._may_create_folder:
             raise ClientFileError(
                 f"{folder}, which {self.client.home_variable} names, does not exist, and {self.client.title} would "
-                "not create it. Create it first, or remove the variable.",
-                f"{folder}, que indica {self.client.home_variable}, no existe, y {self.client.title} no la "
-                "crearía. Créala antes, o quita la variable.",
+                "not create it. Create it first, or remove the variable."
             )
         make_folder(folder)
 

@@ -36,13 +36,13 @@ def read(text: str, *, comments: bool = False) -> dict[str, Any]:
         data = json.loads(text, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        raise BadFormatError(reason, "no es JSON válido", line=error.lineno) from None
+        raise BadFormatError(reason, line=error.lineno) from None
     except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise BadFormatError(str(error), "no es JSON válido", line=1) from None
+        raise BadFormatError(str(error), line=1) from None
     except RecursionError:
-        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
+        raise BadFormatError("it is nested too deeply", line=1) from None
     if not isinstance(data, dict):
-        raise BadFormatError("it is not an object", "no es un objeto", line=_line(text, _skip_space(text, 0)))
+        raise BadFormatError("it is not an object", line=_line(text, _skip_space(text, 0)))
     return data
 
 
@@ -71,11 +71,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     start, end = _skip_space(text, 0), len(text.rstrip(_SPACE))
     for depth, name in enumerate(path):
         if text[start] != "{":
-            raise BadFormatError(
-                f'"{path[depth - 1]}" is not an object',
-                f'"{path[depth - 1]}" no es un objeto',
-                line=_line(text, start),
-            )
+            raise BadFormatError(f'"{path[depth - 1]}" is not an object', line=_line(text, start))
         member = _find(text, start, name)
         if member is None:
             return _add(text, start, end, f"{json.dumps(name)}{style.colon}", _nested(path[depth + 1 :], value), style)

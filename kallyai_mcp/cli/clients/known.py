@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from kallyai_mcp.cli.network_folders import Mount, mounts_here, network_type
-from kallyai_mcp.languages import localized
 
 Format = Literal["json", "jsonc", "toml", "yaml"]
 """The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML; YAML."""
@@ -75,7 +74,7 @@ class Client:
         key: The client's name on this program's command line.
         title: The client's own name.
         path: Returns the path of the client's file.
-        reload: What the user must do so that the client reads its file again, in English and Spanish.
+        reload: What the user must do so that the client reads its file again.
         format: The format of the file.
         table: The key in the file that has the servers.
         shape: The form of the entries.
@@ -86,16 +85,12 @@ class Client:
     key: str
     title: str
     path: Callable[[Machine], Path]
-    reload: tuple[str, str]
+    reload: str
     format: Format = "jsonc"
     table: str = "mcpServers"
     shape: Shape = "common"
     inner_table: str | None = None
     home_variable: str | None = None
-
-    def restart(self) -> str:
-        """What the user must do so that the client reads its file again, in the reader's language."""
-        return localized(*self.reload)
 
     def is_on(self, machine: Machine) -> bool:
         """Whether the client seems to be installed: its file exists, or the file's folder, which only it creates."""
@@ -177,30 +172,21 @@ CLIENTS: dict[str, Client] = {
             title="Claude Desktop",
             format="json",
             path=_claude_desktop,
-            reload=(
-                "quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
-                "cierra Claude Desktop, también en la bandeja o en la barra de menús, y ábrelo de nuevo",
-            ),
+            reload="quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
         ),
         Client(
             key="claude-code",
             title="Claude Code",
             format="json",
             path=lambda machine: machine.folder("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json",
-            reload=(
-                "start a new session of Claude Code; /mcp lists its servers",
-                "inicia otra sesión de Claude Code; /mcp lista sus servidores",
-            ),
+            reload="start a new session of Claude Code; /mcp lists its servers",
             shape="typed",
         ),
         Client(
             key="cursor",
             title="Cursor",
             path=lambda machine: machine.home / ".cursor" / "mcp.json",
-            reload=(
-                "restart Cursor, and see that the server is switched on in its settings, under MCP",
-                "reinicia Cursor y comprueba que el servidor está activado en sus ajustes, en MCP",
-            ),
+            reload="restart Cursor, and see that the server is switched on in its settings, under MCP",
         ),
         *(
             Client(
@@ -208,10 +194,7 @@ CLIENTS: dict[str, Client] = {
                 title=title,
                 table="servers",
                 path=_vs_code(folder),
-                reload=(
-                    f'in {title}, "MCP: List Servers" in the command palette starts it',
-                    f'en {title}, "MCP: List Servers" de la paleta de comandos lo inicia',
-                ),
+                reload=f'in {title}, "MCP: List Servers" in the command palette starts it',
                 shape="typed",
             )
             for key, title, folder in (
@@ -226,7 +209,7 @@ CLIENTS: dict[str, Client] = {
             format="toml",
             table="mcp_servers",
             path=lambda machine: machine.folder("CODEX_HOME", machine.home / ".codex") / "config.toml",
-            reload=("start Codex again; /mcp lists its servers", "abre Codex de nuevo; /mcp lista sus servidores"),
+            reload="start Codex again; /mcp lists its servers",
             home_variable="CODEX_HOME",
         ),
         *(
@@ -234,10 +217,7 @@ CLIENTS: dict[str, Client] = {
                 key=key,
                 title=title,
                 path=_windsurf(key),
-                reload=(
-                    f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
-                    f"actualiza los servidores MCP en el panel Cascade de {title}, o reinicia {title}",
-                ),
+                reload=f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
             )
             for key, title in (("windsurf", "Windsurf"), ("windsurf-next", "Windsurf Next"))
         ),
@@ -245,17 +225,14 @@ CLIENTS: dict[str, Client] = {
             key="gemini",
             title="Gemini CLI",
             path=lambda machine: machine.folder("GEMINI_CLI_HOME", machine.home) / ".gemini" / "settings.json",
-            reload=(
-                "start Gemini CLI again; /mcp lists its servers",
-                "abre Gemini CLI de nuevo; /mcp lista sus servidores",
-            ),
+            reload="start Gemini CLI again; /mcp lists its servers",
         ),
         Client(
             key="opencode",
             title="OpenCode",
             table="mcp",
             path=_opencode,
-            reload=("start OpenCode again", "abre OpenCode de nuevo"),
+            reload="start OpenCode again",
             shape="opencode",
             # OpenCode 2 has this layout of its own, and also reads the layout of version 1.
             inner_table="servers",
@@ -265,10 +242,7 @@ CLIENTS: dict[str, Client] = {
             title="Zed",
             table="context_servers",
             path=_zed,
-            reload=(
-                "see in the settings of Zed's agent panel that the server is running",
-                "comprueba en los ajustes del panel de agentes de Zed que el servidor está en marcha",
-            ),
+            reload="see in the settings of Zed's agent panel that the server is running",
         ),
         Client(
             key="goose",
@@ -276,17 +250,14 @@ CLIENTS: dict[str, Client] = {
             format="yaml",
             table="extensions",
             path=_goose,
-            reload=("start a new session of Goose", "inicia otra sesión de Goose"),
+            reload="start a new session of Goose",
             shape="goose",
         ),
         Client(
             key="cline",
             title="Cline",
             path=_cline,
-            reload=(
-                "see in Cline's list of MCP servers that it is on",
-                "comprueba en la lista de servidores MCP de Cline que está activado",
-            ),
+            reload="see in Cline's list of MCP servers that it is on",
             home_variable="CLINE_MCP_SETTINGS_PATH",
         ),
     )

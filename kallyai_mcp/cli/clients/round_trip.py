@@ -13,16 +13,14 @@ Read = Callable[[str], dict[str, Any]]
 """Parses a text."""
 
 
-def put_into(
-    tree: Any, path: Sequence[str], value: Any, *, kind: tuple[str, str], line_of: Callable[[str], int]
-) -> None:
+def put_into(tree: Any, path: Sequence[str], value: Any, *, kind: str, line_of: Callable[[str], int]) -> None:
     """Set the value at `path`, and add missing tables on the path.
 
     Args:
         tree: The parsed data, or a library's document.
         path: The keys that lead to the value.
         value: The value, of JSON types or of the library's types.
-        kind: The word for something with keys, in English and Spanish, such as ("a table", "una tabla").
+        kind: The word for something with keys, such as "a table".
         line_of: Returns the line in which a key is set first.
 
     Raises:
@@ -33,7 +31,7 @@ def put_into(
             tree[key] = {}
         tree = tree[key]
         if not isinstance(tree, dict):
-            raise BadFormatError(f'"{key}" is not {kind[0]}', f'"{key}" no es {kind[1]}', line=line_of(key))
+            raise BadFormatError(f'"{key}" is not {kind}', line=line_of(key))
     tree[path[-1]] = value
 
 
@@ -53,7 +51,5 @@ def checked(text: str, new: str, read: Read, *wanted: dict[str, Any]) -> str:
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     if read(new) not in wanted:
-        raise BadFormatError(
-            "its layout can't be changed safely", "su disposición no se puede cambiar con seguridad", line=1
-        )
+        raise BadFormatError("its layout can't be changed safely", line=1)
     return new

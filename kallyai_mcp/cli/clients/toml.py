@@ -8,7 +8,7 @@ from typing import Any
 from kallyai_mcp.cli.clients.errors import BadFormatError
 from kallyai_mcp.cli.clients.round_trip import checked, drop_from, put_into
 
-_TABLE = ("a table", "una tabla")
+_TABLE = "a table"
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -25,9 +25,9 @@ def read(text: str) -> dict[str, Any]:
         reason = _LINE.sub("", str(error)).strip().rstrip(".")
         line = int(found[1]) if found else text.count("\n") + 1
         reason = f"{reason[:1].lower()}{reason[1:]}"
-        raise BadFormatError(reason, "no es TOML válido", line=line) from None
+        raise BadFormatError(reason, line=line) from None
     except RecursionError:
-        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
+        raise BadFormatError("it is nested too deeply", line=1) from None
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:

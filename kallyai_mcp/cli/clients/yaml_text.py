@@ -22,7 +22,7 @@ def read(text: str) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise BadFormatError("it is not a mapping", "no es un mapa", line=1)
+        raise BadFormatError("it is not a mapping", line=1)
     return document
 
 
@@ -32,7 +32,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     Raises:
         BadFormatError: `text` is not YAML, or a value on the path is not a mapping.
     """
-    return _changed(text, partial(put_into, path=path, value=value, kind=("a mapping", "un mapa"), line_of=lambda _: 1))
+    return _changed(text, partial(put_into, path=path, value=value, kind="a mapping", line_of=lambda _: 1))
 
 
 def drop(text: str, path: Sequence[str]) -> str:
@@ -62,9 +62,9 @@ def _load(text: str, kind: str) -> Any:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "it is not YAML"
-        raise BadFormatError(reason, "no es YAML válido", line=mark.line + 1 if mark is not None else 1) from None
+        raise BadFormatError(reason, line=mark.line + 1 if mark is not None else 1) from None
     except RecursionError:
-        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
+        raise BadFormatError("it is nested too deeply", line=1) from None
 
 
 def _yaml(kind: str) -> "YAML":

@@ -6,6 +6,7 @@ They need a bearer token, because a subscription belongs to a user. Clients with
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from mcp import MCPError
 from mcp.server.extension import MethodBinding
 from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -22,19 +23,10 @@ from kallyai_mcp.server.extensions.events_common import (
     token_of,
 )
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.user_language import LocalizedError
 from kallyai_mcp.urls import https_host
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.webhooks import GrantedSubscription, Webhooks
-
-_NOT_ECHOED = "La URL no devolvió el desafío."
-_NOT_USABLE = "La URL no se puede usar."
-_TOO_MANY = {
-    "subscriptions": "Tienes {most} suscripciones, que es el máximo. Termina una antes.",
-    "challenges": "Se probaron demasiadas URL; inténtalo otra vez en un minuto.",
-}
-"""The Spanish texts for the errors of `Webhooks`; those of `TooManyError` by its code."""
 
 
 class WebhookAddress(BaseModel, defer_build=True):
@@ -111,21 +103,19 @@ def webhooks_of(ctx: Context) -> "Webhooks | None":
 
 async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
     # Imported late: no client over stdio subscribes.
-    from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, TooManyError, is_secret
+    from kallyai_mcp.calls.webhooks import CallbackError, TooManyError, is_secret
 
     webhooks = _webhooks(ctx)
     check_type(params.name)
     if (host := https_host(params.delivery.url)) is None:
-        raise LocalizedError(
+        raise MCPError(
             INVALID_PARAMS,
             "delivery.url must be an https address, without a port or a password.",
-            "delivery.url debe ser una dirección https, sin puerto ni contraseña.",
         )
     if not is_secret(params.delivery.secret):
-        raise LocalizedError(
+        raise MCPError(
             INVALID_PARAMS,
             "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.",
-            "delivery.secret debe ser whsec_ y el base64 de 24 a 64 bytes aleatorios.",
         )
     token = token_of(ctx)
     with protocol_errors():
@@ -145,11 +135,9 @@ async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
                 sign_in=sign_in_of(token),
             )
         except CallbackError as error:
-            spanish = _NOT_ECHOED if error.code == error.default_code else f"{_NOT_USABLE} (En inglés: {error.message})"
-            raise LocalizedError(CALLBACK_ENDPOINT_ERROR, error.message, spanish, {"reason": error.code}) from error
+            raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
         except TooManyError as error:
-            spanish = _TOO_MANY[error.code].format(most=MOST_PER_ACCOUNT)
-            raise LocalizedError(RESOURCE_EXHAUSTED, error.message, spanish, {"limit": error.code}) from error
+            raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": error.code}) from error
     return Subscribed(
         id=granted.id,
         refresh_before=granted.expires_at,
@@ -167,18 +155,15 @@ async def _unsubscribe(ctx: Context, params: UnsubscribeParams) -> EmptyResult:
             account, url=params.delivery.url, name=params.name, call_id=params.arguments.call_id
         )
     if not is_ended:
-        raise LocalizedError(
-            NOT_FOUND, "There is no such subscription.", "No existe esa suscripción.", {"kind": "subscription"}
-        )
+        raise MCPError(NOT_FOUND, "There is no such subscription.", {"kind": "subscription"})
     return EmptyResult()
 
 
 def _webhooks(ctx: Context) -> "Webhooks":
     if (webhooks := webhooks_of(ctx)) is None:
-        raise LocalizedError(
+        raise MCPError(
             FORBIDDEN,
             "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.",
-            "Los webhooks necesitan un token de acceso en /mcp. Usa aquí events/poll o events/stream.",
         )
     return webhooks
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import anyio
+from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
@@ -35,7 +36,6 @@ from kallyai_mcp.server.extensions.events_common import (
 from kallyai_mcp.server.sdk_internals import notify_on_request
 from kallyai_mcp.tools.subscriptions import is_stateless
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.user_language import LocalizedError
 
 EVENTS: Final = "io.modelcontextprotocol/events"
 """The extension's identifier."""
@@ -80,10 +80,9 @@ class Events(Extension):
 
     async def _list(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         if params.cursor is not None:
-            raise LocalizedError(
+            raise MCPError(
                 INVALID_PARAMS,
                 "There is no such page: all event types are on the first one.",
-                "No existe esa página: todos los tipos de evento están en la primera.",
             )
         modes = {"poll": True, "push": can_stream(ctx), "webhook": webhooks_of(ctx) is not None}
         delivery = [mode for mode, is_offered in modes.items() if is_offered]
@@ -105,10 +104,9 @@ class Events(Extension):
     async def _stream(self, ctx: Context, params: SubscriptionParams) -> dict[str, Any]:
         check_type(params.name)
         if not can_stream(ctx):
-            raise LocalizedError(
+            raise MCPError(
                 UNSUPPORTED,
                 "Nothing can be sent to a client of this protocol version at /mcp. Poll with events/poll.",
-                "En /mcp no se puede enviar nada a un cliente de esta versión del protocolo. Consulta con events/poll.",
                 {"feature": "deliveryMode", "value": "push"},
             )
         with protocol_errors():
@@ -147,17 +145,15 @@ class _Stream:
             page = EventPage((), self._position)
             try:
                 if (reason := await self._reason_to_end()) is not None:
-                    shown = await reason.in_language_of_user(self._ctx.lifespan_context)
-                    await self._send("terminated", error=shown.error.model_dump())
+                    await self._send("terminated", error=reason.error.model_dump())
                     return
                 page = await self._read(oldest)
                 is_failing = False
                 if page.has_gap:
                     await self._send_active(page)
-            except LocalizedError as error:
+            except MCPError as error:
                 if not is_failing:  # reported once; the reads are repeated
-                    shown = await error.in_language_of_user(self._ctx.lifespan_context)
-                    await self._send("error", error=shown.error.model_dump(exclude_none=True))
+                    await self._send("error", error=error.error.model_dump(exclude_none=True))
                 is_failing = True
 
     async def _read(self, oldest: datetime | None) -> EventPage:
@@ -165,17 +161,17 @@ class _Stream:
         with protocol_errors():
             return await self._ctx.lifespan_context.calls.events(self._account, self._position, since=oldest, most=MOST)
 
-    async def _reason_to_end(self) -> LocalizedError | None:
+    async def _reason_to_end(self) -> MCPError | None:
         """Why the client may not get the account's events any more; None if it may."""
         app_context, token = self._ctx.lifespan_context, token_of(self._ctx)
         if token is not None and token.expires_at is not None and token.expires_at <= app_context.now().timestamp():
-            return _ended("The bearer token has expired.", "El token de acceso caducó.")
+            return _ended("The bearer token has expired.")
         sign_in, shared_state = sign_in_of(token), app_context.shared_state
         with protocol_errors():
             if sign_in and shared_state is not None and await shared_state().get(REVOKED_SIGN_IN, sign_in) is not None:
-                return _ended("The sign-in was revoked.", "La sesión se revocó.")
+                return _ended("The sign-in was revoked.")
             if await app_context.calls.account() != self._account:
-                return _ended("Another account is signed in now.", "Ahora tiene la sesión iniciada otra cuenta.")
+                return _ended("Another account is signed in now.")
         return None
 
     async def _send_active(self, page: EventPage) -> None:
@@ -207,5 +203,5 @@ def can_stream(ctx: Context) -> bool:
     return not is_stateless(ctx) or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
-def _ended(english: str, spanish: str) -> LocalizedError:
-    return LocalizedError(FORBIDDEN, english, spanish, {"reason": ACCESS_REVOKED})
+def _ended(why: str) -> MCPError:
+    return MCPError(FORBIDDEN, why, {"reason": ACCESS_REVOKED})

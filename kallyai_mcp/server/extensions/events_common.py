@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from mcp import MCPError
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
@@ -13,7 +14,6 @@ from kallyai_mcp.api.call_ids import CALL_ID
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event
 from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.user_language import LocalizedError
 
 _NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 _CALL_ENDED: Final[dict[str, Any]] = {
@@ -87,10 +87,9 @@ class SubscriptionParams(RequestParams, defer_build=True):
         if self.cursor is None:
             return None
         if not (self.cursor.isascii() and self.cursor.isdecimal() and len(self.cursor) <= 18):
-            raise LocalizedError(
+            raise MCPError(
                 INVALID_PARAMS,
                 "That cursor is not one of this server's; leave it out to start from now.",
-                "Ese cursor no es de este servidor; omítelo para empezar desde ahora.",
             )
         return int(self.cursor)
 
@@ -107,8 +106,7 @@ def check_type(name: str) -> None:
     """
     if name not in TYPES:
         known = ", ".join(TYPES)
-        english, spanish = f"There is no such event; there is {known}.", f"No existe ese evento; existen {known}."
-        raise LocalizedError(NOT_FOUND, english, spanish, {"kind": "event"})
+        raise MCPError(NOT_FOUND, f"There is no such event; there is {known}.", {"kind": "event"})
 
 
 def token_of(ctx: Context) -> AccessToken | None:

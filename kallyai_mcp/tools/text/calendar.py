@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment
 from kallyai_mcp.tools.text.plain import named, one_line, quoted
-from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, own_time, weekday
+from kallyai_mcp.tools.text.times import Reader, city, day_and_hour, differs, hour, in_zone, own_time
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -19,12 +18,10 @@ def rebuilt(event: Appointment, call_id: str) -> str:
     component = Component()
     component.add("uid", f"{call_id}@kallyai-mcp")
     component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required; constant, so that the file does not change
-    texts = {"summary": event.summary, "location": event.location}
-    moments = {"dtstart": event.start, "dtend": event.end}
-    for name, text in texts.items():
+    for name, text in (("summary", event.summary), ("location", event.location)):
         if text:
             component.add(name, one_line(text))
-    for name, moment in moments.items():
+    for name, moment in (("dtstart", event.start), ("dtend", event.end)):
         if isinstance(moment, datetime) and moment.tzinfo:  # in UTC, so that the file needs no VTIMEZONE
             component.add(name, moment.astimezone(UTC))
         elif moment is not None:
@@ -36,7 +33,7 @@ def rebuilt(event: Appointment, call_id: str) -> str:
     return str(calendar.to_ical().decode())
 
 
-def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str, number: str | None = None) -> str:
+def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str) -> str:
     """The event in words.
 
     For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.'
@@ -46,40 +43,25 @@ def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str
         reader: Who reads the text.
         uri: The resource with the .ics file.
         place_zone: IANA name of the time zone of the event's place.
-        number: The number that was called (E.164).
     """
-    spanish = reader.spanish
-    what = quoted(event.summary, 120) if event.summary else ("Cita" if spanish else "Appointment")
-    when = _span(event, reader, place_zone, number)
-    where = f"{'en' if spanish else 'at'} {named(event.location)}" if event.location else None
-    nothing = "sin hora" if spanish else "no time given"
-    file = f"Archivo .ics: {uri}" if spanish else f"The .ics file: {uri}"
-    return f"{what}: {', '.join(filter(None, (when or nothing, where)))}.\n{file}".replace(" m..", " m.")
+    what = quoted(event.summary, 120) if event.summary else "Appointment"
+    where = f", at {named(event.location)}" if event.location else ""
+    return f"{what}: {_span(event, reader, place_zone)}{where}.\nThe .ics file: {uri}"
 
 
-def _span(event: Appointment, reader: Reader, place_zone: str, number: str | None) -> str | None:
+def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
     if event.start is None:
-        return None
-    now, spanish = reader.now, reader.spanish
+        return "no time given"
     start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
-    text = day_and_hour(start, now, spanish=spanish, number=number)
-    span = "desde {} hasta {}" if spanish else "{} to {}"
+    text = day_and_hour(start, reader.now)
     if not isinstance(start, datetime):
         # RFC 5545, 3.6.1: the end of an all-day event is not part of it.
         last = end - timedelta(days=1) if end is not None else start
-        whole = "días completos" if spanish else "whole days"
-        return f"{span.format(text, day_and_hour(last, now, spanish=spanish))}, {whole}" if last > start else text
+        return f"{text} to {day_and_hour(last, reader.now)}, whole days" if last > start else text
     if isinstance(end, datetime):
-        if end.date() != start.date():
-            text = span.format(text, day_and_hour(end, now, spanish=spanish, number=number))
-        else:
-            begins, ends = (hour(at.hour, at.minute, spanish=spanish, number=number) for at in (start, end))
-            its_day = weekday(start, now, spanish=spanish)
-            text = f"el {its_day} de {begins} a {ends}" if spanish else span.format(text, ends)
+        is_same_day = end.date() == start.date()
+        text += f" to {hour(end.hour, end.minute) if is_same_day else day_and_hour(end, reader.now)}"
     if not differs(start, place_zone, reader.timezone):
         return text
-    place = f"hora de {city(place_zone, spanish=True)}" if spanish else f"{city(place_zone)} time"
-    if start.tzinfo is None:
-        return f"{text} {place}"
-    own = own_time(start, reader, number=number)
-    return f"{text} {place} ({own} {'en' if spanish else 'in'} {city(reader.timezone, spanish=spanish)})"
+    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if start.tzinfo is not None else ""
+    return f"{text} {city(place_zone)} time{own}"

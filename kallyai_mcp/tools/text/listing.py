@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import begins, party_of, thing, with_place
-from kallyai_mcp.tools.text.plain import call_id, duration, quoted, say_from, zone_of
-from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.scheduled import due
-from kallyai_mcp.tools.text.times import day, hour, when
+from kallyai_mcp.tools.text.plain import call_id, duration, quoted
+from kallyai_mcp.tools.text.times import Reader, day, hour, when
+from kallyai_mcp.tools.text.words import Words
 
 _WIDE, _NARROW = 60, 24
 """Characters of KallyAI's words in a line: of a short list, and of a long list, which must not cost many tokens."""
@@ -19,74 +17,34 @@ _WIDE, _NARROW = 60, 24
 _SHORT_LIST = 10
 """A list with more calls is long."""
 
-_REASONS = {
-    "no_answer": ("no answer", "no contestaron"),
-    "busy": ("busy", "línea ocupada"),
-    "voicemail": ("voicemail", "buzón de voz"),
-    "terminated": ("ended early", "terminada antes de tiempo"),
-}
-
-_STATES = {
-    Outcome.BOOKED: ("booked", "reservado"),
-    Outcome.BOOKED_OTHER_TIME: ("booked for another time", "reservado para otro momento"),
-    Outcome.ANSWERED: ("answered", "contestaron"),
-    Outcome.NOT_REACHED: ("not reached", "sin contacto"),
-    Outcome.FAILED: ("failed", "fallida"),
-    Outcome.CANCELED: ("canceled", "cancelada"),
-    Outcome.UNKNOWN: ("unknown", "resultado desconocido"),
-}
+_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
 
 _NOT_PLACED = {
-    CallState.SCHEDULED: ("scheduled", "programada"),
-    CallState.EXPIRED: ("expired", "caducada"),
-    CallState.REFUSED: ("not called", "no se llamó"),
-    CallState.CANCELED: ("canceled", "cancelada"),
+    CallState.SCHEDULED: "scheduled",
+    CallState.EXPIRED: "expired",
+    CallState.REFUSED: "not called",
+    CallState.CANCELED: "canceled",
 }
 
-_SENTENCES = {
-    "none": ("No calls yet. make_call places one.", "Todavía no hay llamadas. make_call hace una."),
+_SAY = {
+    "none": "No calls yet. make_call places one.",
     "no_ledger": (
-        "This program's record of calls can't be read now, so calls in progress and bookings may be missing here.",
-        "El registro de llamadas de este programa no se puede leer ahora, así que aquí pueden faltar llamadas en curso "
-        "y reservas.",
+        "This program's record of calls can't be read now, so calls in progress and bookings may be missing here."
     ),
-    "none_after": ("No calls after the first {offset}.", "No hay llamadas después de las primeras {offset}."),
-    "no_other": ("No other calls.", "No hay otras llamadas."),
-    "count_1": ("1 call, newest first{page}. Times are yours.", "1 llamada{page}. Las horas son las tuyas."),
-    "count": (
-        "{total} calls, newest first{page}. Times are yours.",
-        "{total} llamadas, de la más reciente a la más antigua{page}. Las horas son las tuyas.",
-    ),
-    "calls": (
-        "Calls, newest first{page}. Times are yours.",
-        "Llamadas, de la más reciente a la más antigua{page}. Las horas son las tuyas.",
-    ),
-    "unsettled": (
-        "The calls above have no outcome yet: follow them with get_call, do not place them again.",
-        "Las llamadas de arriba aún no tienen resultado: síguelas con get_call, no las repitas.",
-    ),
-    "not_looked_up": (
-        "answered*: whether it booked something is not known here; get_call looks it up.",
-        "contestaron*: aquí no se sabe si se reservó algo; get_call lo comprueba.",
-    ),
-    "more": ("More: offset={seen}.", "Más: offset={seen}."),
-    "in_progress": ("in progress", "en curso"),
-    "may_have": ("may have been called", "quizá se llamó"),
-    "due": ("due {moment}", "prevista {moment}"),
-    "so_far": ("{duration} so far", "lleva {duration}"),
+    "none_after": "No calls after the first {offset}.",
+    "no_other": "No other calls.",
+    "count": "{calls}, newest first{page}. Times are yours.",
+    "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
+    "more": "More: offset={seen}.",
 }
 
-_say = partial(say_from, _SENTENCES)
+NOT_LOOKED_UP = "answered*: whether it booked something is not known here; get_call looks it up."
+"""Explains the asterisk of `state_in_words`."""
 
 
-def reason(status: str, *, spanish: bool = False) -> str:
+def reason(status: str) -> str:
     """What a status says in addition to the outcome: "busy"; "" if it says nothing more."""
-    return _REASONS.get(status, ("", ""))[spanish]
-
-
-def not_looked_up(*, spanish: bool) -> str:
-    """The line that explains the asterisk of `state_in_words`."""
-    return _say("not_looked_up", spanish)
+    return _REASONS.get(status, "")
 
 
 def listing(
@@ -117,73 +75,67 @@ def listing(
         unsettled: The calls without an outcome, except those of `lists`.
         is_ledger_read: The ledger was read; if not, the text says what may be missing.
     """
-    say = partial(_say, spanish=reader.spanish)
+    none = _SAY["none_after"].format(offset=offset) if offset else ""
     if not views and not unsettled and not lists and is_ledger_read:
-        return say("none_after", offset=offset) if offset else say("none")
+        return none or _SAY["none"]
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [] if is_ledger_read else [say("no_ledger")]
+    lines = [] if is_ledger_read else [_SAY["no_ledger"]]
     lines += [*lists, *(_row(view, reader, room) for view in unsettled)]
-    lines += [say("unsettled")] if unsettled else []
+    lines += [_SAY["unsettled"]] if unsettled else []
     if views:
-        is_everything = offset == 0 and seen == total
-        page = "" if is_everything else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
-        lines.append(say("calls" if total is None else "count_1" if total == 1 else "count", total=total, page=page))
+        page = "" if offset == 0 and seen == total else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
+        calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
+        lines.append(_SAY["count"].format(calls=calls, page=page))
     else:
-        lines.append(say("none_after", offset=offset) if offset else say("no_other"))
+        lines.append(none or _SAY["no_other"])
     lines += [_row(view, reader, room) for view in views]
-    lines += [not_looked_up(spanish=reader.spanish)] if any(view.is_calendar_unread for view in views) else []
-    return "\n".join([*lines, say("more", seen=seen)] if more else lines)
+    lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
+    return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
 
 
 def _row(view: CallView, reader: Reader, room: int) -> str:
-    call, record, spanish = view.call, view.record, reader.spanish
+    call, record = view.call, view.record
     began = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
-    phone, zone = view.submission.respondent_phone, zone_of(reader.timezone)
-    at = when(began, zone, reader.now, spanish=spanish, number=phone) if began is not None else "?"
+    at = when(began, reader) if began is not None else "?"
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    who = party_of(view.submission, spanish=spanish).in_row(24 if room == _WIDE else 16)
-    parts = (at, state_in_words(view, spanish), who, _detail(view, reader, room), call_id(id_))
-    return "  ".join(part for part in parts if part)
+    who = party_of(view.submission).in_row(24 if room == _WIDE else 16)
+    return "  ".join(filter(None, (at, state_in_words(view), who, _detail(view, reader, room), call_id(id_))))
 
 
-def state_in_words(view: CallView, spanish: bool) -> str:
+def state_in_words(view: CallView) -> str:
     """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
     call = view.call
     if view.outcome is None and view.record is not None and not view.record.is_active:
-        return _NOT_PLACED[view.record.state][spanish]
+        return _NOT_PLACED[view.record.state]
     if view.outcome is None:
-        is_known = call is None or call.plain_status in call.IN_PROGRESS
-        return _say("in_progress", spanish) if is_known or call is None else quoted(call.status, 24)
+        return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
     if view.outcome is Outcome.UNKNOWN and call is not None:
         return quoted(call.status, 24)
-    return f"{_STATES[view.outcome][spanish]}{'*' if view.is_calendar_unread else ''}"
+    words = "booked for another time" if view.outcome is Outcome.BOOKED_OTHER_TIME else view.outcome.replace("_", " ")
+    return f"{words}{'*' if view.is_calendar_unread else ''}"
 
 
 def _detail(view: CallView, reader: Reader, room: int) -> str:
-    call, record, spanish = view.call, view.record, reader.spanish
+    call, record = view.call, view.record
     if view.appointment is not None:
-        what = thing(view, spanish=spanish) if room == _WIDE else ""
-        return ", ".join(filter(None, (what, _time(view, reader))))
+        return ", ".join(filter(None, (thing(view) if room == _WIDE else "", _time(view, reader))))
     if call is not None:
-        said = quoted(call.highlights, room) if call.highlights else ""
-        return reason(call.plain_status, spanish=spanish) or said
+        return reason(call.plain_status) or (quoted(call.highlights, room) if call.highlights else "")
     if view.outcome is Outcome.UNKNOWN:
-        return _say("may_have", spanish)
+        return "may have been called"
     if record is None:
         return ""
     if record.schedule.not_before is not None and not record.is_active:
-        moment = due(record.schedule, record.submission.respondent_phone, record.timezone, reader)
-        return _say("due", spanish, moment=moment)
-    return _say("so_far", spanish, duration=duration(record.elapsed(reader.now)))
+        return f"due {Words().due(record.schedule, record.submission.respondent_phone, record.timezone, reader)}"
+    return f"{duration(record.elapsed(reader.now))} so far"
 
 
 def _time(view: CallView, reader: Reader) -> str:
     """When the appointment begins: "Jan 28, 7:00 PM"; as `booked_time` says it."""
-    local, number, spanish = begins(view), view.submission.respondent_phone, reader.spanish
+    local = begins(view)
     if local is None:
         return ""
-    clock = hour(local.hour, local.minute, spanish=spanish, number=number) if isinstance(local, datetime) else ""
-    text = ", ".join(filter(None, (day(local, reader.now, spanish=spanish), clock)))
-    return with_place(text, local, view, reader)
+    clock = f", {hour(local.hour, local.minute)}" if isinstance(local, datetime) else ""
+    return with_place(f"{day(local, reader.now)}{clock}", local, view, reader)

@@ -6,7 +6,6 @@ which clean it, cut it, and quote it.
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +37,7 @@ _SHORT = 200
 """With a limit below this, a text that was cut ends with an ellipsis alone, without a note."""
 
 
-def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> str:
+def _clean(text: str, limit: int, *, one_line: bool) -> str:
     """`text` without control and invisible characters, cut to `limit` characters; a text that was cut says so."""
     head = text[: 4 * limit]  # more can't be shown, and cleaning it would take time
     if not (head.isascii() and head.isprintable()):
@@ -56,13 +55,13 @@ def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> s
         return head
     note = "…"
     if limit >= _SHORT:
-        note += f" [cortado: {len(text)} caracteres]" if spanish else f" [cut: {len(text):,} characters]"
+        note += f" [cut: {len(text):,} characters]"
     return f"{head[: limit - len(note)]}{note}"
 
 
-def one_line(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
+def one_line(text: str, limit: int = LIMIT) -> str:
     """`text`, cleaned, cut to `limit` characters, and on one line: each run of white space becomes one space."""
-    return _clean(text, limit, one_line=True, spanish=spanish)
+    return _clean(text, limit, one_line=True)
 
 
 def visible(text: str, limit: int = LIMIT) -> str:
@@ -83,9 +82,9 @@ def visible_throughout(data: Any) -> Any:
             return data
 
 
-def quoted(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
+def quoted(text: str, limit: int = LIMIT) -> str:
     """`text` on one line (`one_line`) in quotation marks; quotation marks in it become apostrophes."""
-    return f'"{one_line(text, limit, spanish=spanish).translate(_QUOTES)}"'
+    return f'"{one_line(text, limit).translate(_QUOTES)}"'
 
 
 def named(name: str, limit: int = 80) -> str:
@@ -120,15 +119,10 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def sentence(text: str, *, spanish: bool = False) -> str:
+def sentence(text: str) -> str:
     """`text` on one line (`one_line`), with a period at the end if it has no other mark there."""
-    line = one_line(text, LIMIT - 1, spanish=spanish)
+    line = one_line(text, LIMIT - 1)
     return line if not line or line[-1] in ".!?…" else f"{line}."
-
-
-def say_from(table: Mapping[str, tuple[str, str]], key: str, spanish: bool, **values: object) -> str:
-    """The sentence with this `key` in a table of (English, Spanish), with `values` for its placeholders."""
-    return table[key][spanish].format(**values).replace(" m..", " m.")  # after "p. m.", no second period
 
 
 def duration(seconds: float) -> str:
@@ -143,29 +137,23 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def ago(seconds: float, *, spanish: bool = False) -> str:
-    """`seconds` rounded down: "40 seconds ago", "2 minutes ago", or "hace 2 minutos"."""
-    count, name, nombre = int(seconds), "second", "segundo"
-    for size, unit, unidad in ((3600, "hour", "hora"), (60, "minute", "minuto")):
-        if seconds >= size:
-            count, name, nombre = int(seconds // size), unit, unidad
-            break
-    plural = "" if count == 1 else "s"
-    return f"hace {count} {nombre}{plural}" if spanish else f"{count} {name}{plural} ago"
+def ago(seconds: float) -> str:
+    """`seconds` rounded down: "40 seconds ago", "2 minutes ago"."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size), (1, "second"))
+    return f"{plural(int(seconds // size), unit)} ago"
 
 
-def number(value: float, *, spanish: bool = False, phone: str | None = None) -> str:
-    """`value` with at most one decimal: "165", "12.5".
-
-    In Spanish, the decimal sign is a comma; but a point, if the text is about a call to North America (`phone`, E.164).
-    """
-    text = f"{value:.1f}".removesuffix(".0")
-    return text.replace(".", ",") if spanish and not is_north_american(phone) else text
+_UNITS = ((3600, "hour"), (60, "minute"))
 
 
-def is_north_american(phone: str | None) -> bool:
-    """Whether `phone` (E.164) is a number of North America: there, Spanish, too, uses 12 hours and a decimal point."""
-    return phone is not None and phone.startswith("+1")
+def plural(count: int, name: str) -> str:
+    """A number of things: "1 minute", "2 minutes"."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def number(value: float) -> str:
+    """`value` with at most one decimal: "165", "12.5"."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def zone_of(name: str) -> tzinfo:
