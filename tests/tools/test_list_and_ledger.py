@@ -78,10 +78,10 @@ async def test_an_error_of_this_program_in_the_ledger_is_not_taken_for_an_outage
     agent: Agent, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     await agent.use("make_call", BISTRO)
-    execute(settings, "ALTER TABLE call_lists RENAME COLUMN asked_at TO asked")
+    execute(settings, "ALTER TABLE call_lists RENAME COLUMN ended_at TO ended")
 
     listed = await agent.use("list_calls")
 
     assert listed.is_error
     assert "record of calls" not in listed.text
-    assert "asked_at" in caplog.text
+    assert "ended_at" in caplog.text
