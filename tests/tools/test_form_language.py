@@ -13,7 +13,8 @@ INCOMPLETE = {name: value for name, value in BISTRO.items() if name != "party_si
 
 async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path, mode: str, app: SandboxApp) -> None:
     user = User({"party_size": 2}, {"call_now": True})
-    asked = INCOMPLETE | {"language": "es", "call_language": "en", "respondent_phone": "+34911234567"}
+    asked = INCOMPLETE | {"language": "es", "call_language": "en"}
+    asked |= {"respondent_phone": "+34911234567", "timezone": "Europe/Madrid"}
     async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, ManualClock(NIGHT), app, user) as agent:
         made = await agent.use("make_call", asked)
 
@@ -27,7 +28,7 @@ async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path,
         "Además: No aceptes un día ni una hora distintos de los pedidos.\n"
         "Minutos restantes: 165",
     ]
-    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM.\n")
+    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM there.")
 
 
 async def test_a_later_call_and_a_list_are_asked_about_in_it(
