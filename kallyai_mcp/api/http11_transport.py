@@ -22,6 +22,9 @@ SocketOption = tuple[int, int, int]
 _EYEBALLS_DELAY = 0.25
 """Seconds until the next address of a name is also tried (RFC 8305, "Connection Attempt Delay")."""
 
+_CLOSE_SECONDS = 0.5
+"""How long `aclose` waits until all connections are closed; they are aborted, so it takes one turn of the loop."""
+
 
 class Http11Transport(httpx.AsyncBaseTransport):
     """Sends single requests, without redirects, cookies, and decoding.
@@ -72,7 +75,8 @@ class Http11Transport(httpx.AsyncBaseTransport):
         self._idle.clear()
         is_closed = [connection.abort() for connection in tuple(self._open)]
         if is_closed:
-            await asyncio.wait(is_closed)
+            # A connection of uvloop that was canceled while it opened is never told that it is closed.
+            await asyncio.wait(is_closed, timeout=_CLOSE_SECONDS)
         await asyncio.sleep(0)  # a connection whose TLS handshake was canceled closes in the loop's next turn
 
     async def _exchange(self, connection: Connection, request: httpx.Request, body: bytes) -> httpx.Response:
