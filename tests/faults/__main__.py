@@ -27,6 +27,7 @@ import anyio
 
 from kallyai_mcp.sandbox.faults import Kind
 from tests import forked_python
+from tests.faults import stdio_broken
 from tests.faults.checks import RULES
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
@@ -56,7 +57,7 @@ def main() -> int:
     if options.workers and not has_server():
         parser.error(NO_SERVER)
     if options.prove:
-        return prove.main()
+        return max(prove.main(), stdio_broken.prove())
     if options.simulated:
         began = time.monotonic()
         kind: SimulatedKind = "lists" if options.lists else "later" if options.later else "calls"

@@ -1,6 +1,7 @@
 """The checks after a run: what must be true whatever happened in it, and the report of a run in which it is not."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -121,7 +122,8 @@ def _placed_twice(evidence: Evidence) -> Iterator[Violation]:
 def _allowed_calls(task: str, uses: Sequence[ToolUse], calls: set[str]) -> int:
     """How often a task may have been placed.
 
-    Once; and once more for each request with `redial`, or after the agent was told that a call did not succeed.
+    Once; and once more for each request with `redial` after the agent was told something other than that the call is in
+    progress, or for each request after the agent was told that a call did not succeed.
 
     Args:
         task: Its task description.
@@ -134,12 +136,20 @@ def _allowed_calls(task: str, uses: Sequence[ToolUse], calls: set[str]) -> int:
         if outcome is not None and outcome["status"] != "success" and outcome["call_id"] in calls:
             told.setdefault(outcome["call_id"], use.ended_at)
     requests = [use for use in uses if use.task == task]
+    known = {use.tracking_id for use in requests} - {None}
+    ends = [
+        use.ended_at
+        for use in uses
+        if use.answer is not None
+        and use.answer.data.get("status") != "in_progress"
+        and (use.task == task or use.tracking_id in known)
+    ]
     allowed = 1 if requests else 0
     for use in requests:
         reason = next((call_id for call_id, at in told.items() if at <= use.asked_at), None)
         if reason is not None:
             del told[reason]  # one unsuccessful call is a reason for one more call
-        allowed += use.redial or reason is not None
+        allowed += reason is not None or (use.redial and min(ends, default=math.inf) <= use.asked_at)
     return allowed
 
 

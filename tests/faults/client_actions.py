@@ -9,6 +9,7 @@ import anyio
 
 from tests.faults.agent import LONG, Agent
 from tests.faults.plans import Action, Step
+from tests.faults.stdio_system import StdioServer
 from tests.faults.system import Server, step_of
 
 
@@ -108,6 +109,26 @@ async def _lose_server(
     return last
 
 
+async def _stop_reading(agent: Agent) -> Server:
+    """Ask, read nothing more, and lose the server when the outcome may be in the pipe; then redial with a new one."""
+    [server] = await agent.start()
+    assert isinstance(server, StdioServer)
+    server.stop_reading()
+    ends = {"is killed": server.kill, "gets SIGTERM": server.terminate, "loses both pipes": server.leave}
+    async with anyio.create_task_group() as tasks:
+        for _ in range(agent.plan.unread_lists):
+            tasks.start_soon(server.list_tools)
+        tasks.start_soon(agent.ask, server)
+        await agent.system.wait_for(Step.ENDED, LONG)
+        await anyio.sleep(agent.plan.end_after / 10)  # the plan decides the time: a full pipe tells nothing
+        await ends[agent.plan.unread_end]()
+        agent.system.note(f"{server.name}: {agent.plan.unread_end}")
+    last = await agent.system.open()
+    await agent.ask(last, again=True, redial=True)
+    await agent.follow(last)
+    return last
+
+
 async def _ask_while_it_ends(
     agent: Agent, server: Server, end: Callable[[Server], Awaitable[None]], request: Request, *, again: bool
 ) -> None:
@@ -139,6 +160,7 @@ _FUNCTIONS: dict[Action, Callable[[Agent], Awaitable[Server]]] = {
     Action.KILLED: partial(_lose_server, end=methodcaller("kill"), may_end_twice=True),
     Action.LEAVES: partial(_lose_server, end=methodcaller("leave")),
     Action.TERMINATES: partial(_lose_server, end=methodcaller("terminate")),
+    Action.STOPS_READING: _stop_reading,
     Action.WORKER_KILLED: partial(_lose_server, end=methodcaller("kill"), may_end_twice=True),
     Action.WORKER_TERMINATED: partial(_lose_server, end=methodcaller("terminate"), may_end_twice=True),
     Action.WORKER_TIMES_OUT: partial(

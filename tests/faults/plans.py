@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
-from typing import Literal
+from typing import Literal, get_args
 
 from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Fault, FaultPlan, Kind
 
@@ -82,6 +82,7 @@ class Action(StrEnum):
     KILLED = "loses its server to kill -9"
     LEAVES = "closes its server's stdin while the call is in progress"
     TERMINATES = "sends its server SIGTERM while the call is in progress"
+    STOPS_READING = "stops reading, loses its server after the call, and redials"
     WORKER_KILLED = "loses one of two workers to kill -9"
     WORKER_TERMINATED = "loses one of two workers to SIGTERM"
     WORKER_TIMES_OUT = "times out and loses one of two workers to kill -9"
@@ -105,6 +106,7 @@ _ACTIONS = (
     + (Action.KILLED,) * 5
     + (Action.LEAVES,)
     + (Action.TERMINATES,)
+    + (Action.STOPS_READING,) * 2
 )
 """The actions of so many seeds in a row, shuffled: any stretch of seeds takes as long and covers as much as any other.
 
@@ -124,6 +126,9 @@ class Step(StrEnum):
 
 
 Afterwards = Literal["asks again", "only looks"]
+
+UnreadEnd = Literal["is killed", "gets SIGTERM", "loses both pipes"]
+"""How the server of a client ends that has stopped reading."""
 
 DatabaseTrouble = Literal["is killed", "is restarted", "hangs"]
 """What happens to the PostgreSQL server of two workers."""
@@ -156,6 +161,8 @@ class Plan:
         database_seconds: Seconds until it works again.
         clock_ahead: How many seconds the clock of the servers over stdio is ahead of the service's.
         clock_jumps: How many seconds it is set after the first request has begun; see `CLOCK_JUMPS_AT`.
+        unread_end: How the server ends when its client has stopped reading.
+        unread_lists: How many lists of tools the client asks for before its calls and never reads; three fill a pipe.
     """
 
     seed: int
@@ -180,6 +187,8 @@ class Plan:
     database_seconds: float = 0
     clock_ahead: int = 0
     clock_jumps: int = 0
+    unread_end: UnreadEnd = "is killed"
+    unread_lists: int = 0
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -191,6 +200,9 @@ class Plan:
             end_at = None
         wait_seconds = rng.choice([None, 0, 0.5, 2.0, 30.0])
         number = rng.choice(list(NUMBERS))
+        is_read = action is not Action.STOPS_READING
+        if not is_read:
+            wait_seconds = 30.0
         return cls(
             seed=seed,
             mode=rng.choice(("auto", "legacy")),
@@ -210,7 +222,9 @@ class Plan:
             # Few: it makes a server several times slower.
             clock_ahead=(ahead := rng.choice((0,) * 36 + (-1500, -300, 300, 1500))),
             # A worker that takes over knows no more than the clock, which must not have been set then.
-            clock_jumps=rng.choice((0, -300, 300)) if ahead and action not in ENDING_ACTIONS else 0,
+            clock_jumps=rng.choice((0, -300, 300)) if ahead and action not in ENDING_ACTIONS and is_read else 0,
+            unread_end="is killed" if is_read else rng.choice(get_args(UnreadEnd)),
+            unread_lists=0 if is_read else rng.choice((0, 10)),
         )
 
     @property
@@ -263,6 +277,8 @@ class Plan:
             parts += ["(which is started again)"] * self.is_restarted
             server = "one that ran all the time" if self.has_standby else "a new one"
             parts.append(f"and {self.afterwards} with {server}")
+        if self.action is Action.STOPS_READING:
+            parts.append(f"(it {self.unread_end} {self.end_after / 10:.2f} s later; {self.unread_lists} lists unread)")
         if self.is_retyped:
             parts.append("(the second time typed differently)")
         return " ".join(parts)

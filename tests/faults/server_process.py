@@ -19,7 +19,12 @@ def is_forked(seed: int) -> bool:
 
 
 async def start(
-    arguments: Sequence[str], env: Mapping[str, str], *, stderr: Path | None = None, forked: bool
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    stderr: Path | None = None,
+    forked: bool,
+    command: Sequence[str] | None = None,
 ) -> anyio.abc.Process:
     """Start `python -m kallyai_mcp`.
 
@@ -28,8 +33,9 @@ async def start(
         env: All environment variables.
         stderr: Where its stderr goes; None for a stream.
         forked: Fork it; otherwise start Python anew.
+        command: Starts another program in its place.
     """
-    command = [*(FORKED_COMMAND if forked else COMMAND), *arguments]
+    command = [*(command or (FORKED_COMMAND if forked else COMMAND)), *arguments]
     if stderr is None:
         return await anyio.open_process(command, env=env)
     with stderr.open("wb") as errors:

@@ -1,11 +1,12 @@
 """A system of servers over stdio: processes that share one folder, with the ledger in SQLite."""
 
+import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 import anyio.abc
@@ -35,11 +36,20 @@ _MAX_LINE = 10_000_000
 
 
 class StdioServer(Server):
-    """One `python -m kallyai_mcp` process, and the SDK's client that is connected to it."""
+    """One `python -m kallyai_mcp` process, and the SDK's client that is connected to it.
 
-    def __init__(self, process: anyio.abc.Process, client: Client, name: str) -> None:
+    Args:
+        process: The process.
+        client: The client.
+        name: See `Server`.
+        reading: Canceled when the client will read nothing more.
+    """
+
+    def __init__(self, process: anyio.abc.Process, client: Client, name: str, reading: anyio.CancelScope) -> None:
         super().__init__(client, name)
         self._process = process
+        self._reading = reading
+        self._unread: asyncio.ReadTransport | None = None
         self._leave = anyio.Event()
         self._left = anyio.Event()
 
@@ -47,21 +57,40 @@ class StdioServer(Server):
         """See `Server.kill`."""
         with suppress(ProcessLookupError):  # it has ended by itself
             self._process.kill()
-        await self._process.wait()
+        await self._ended()
 
     async def terminate(self) -> None:
         """See `Server.terminate`."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         with anyio.move_on_after(SHUTDOWN_SECONDS):
-            await self._process.wait()
+            await self._ended()
         if self._process.returncode is None:
             raise ServerFailedError(f"{self.name} did not end on SIGTERM")
 
     async def leave(self) -> None:
-        """See `Server.leave`."""
+        """See `Server.leave`. After `stop_reading`, its stdout is closed as well."""
+        if self._unread is not None:
+            self._unread.close()
+            self._reading.cancel()
         self._leave.set()
         await self._left.wait()
+
+    def stop_reading(self) -> None:
+        """Leave unread what the server writes from now on."""
+        self._unread = cast("Any", self._process.stdout)._stream._transport  # noqa: SLF001 - has no public name
+        self._unread.pause_reading()
+
+    async def list_tools(self) -> None:
+        """Ask for the list of tools; no error if there is no answer."""
+        with suppress(MCPError):
+            await self.client.list_tools()
+
+    async def _ended(self) -> None:
+        """Wait until the process has ended. What was not read until then never is."""
+        if self._unread is not None:
+            self._reading.cancel()
+        await self._process.wait()
 
     async def serve(self) -> None:
         """Keep the connection open until `leave` is called."""
@@ -79,12 +108,16 @@ class StdioSystem(System):
         plan: The faults, and the servers' settings.
         folder: An empty folder for `KALLYAI_HOME` and the servers' stderr.
         starting: Limits how many servers start at the same time, which would slow everything else.
+        command: Starts a server; None for the program as it is.
     """
 
     _tasks: anyio.abc.TaskGroup
 
-    def __init__(self, plan: Plan, folder: Path, starting: anyio.CapacityLimiter) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, starting: anyio.CapacityLimiter, command: Sequence[str] | None = None
+    ) -> None:
         super().__init__(plan, Service())
+        self._command = command
         self._folder = folder
         self._home = folder / "home"
         self._starting = starting
@@ -148,11 +181,12 @@ class StdioSystem(System):
                 "DONT_FAKE_MONOTONIC": "1",  # before libfaketime 0.9.10
             }
         forked = is_forked(self.plan.seed) and "LD_PRELOAD" not in env
-        process = await start([], env, stderr=self._folder / f"{name}.stderr", forked=forked)
+        stderr, reading = self._folder / f"{name}.stderr", anyio.CancelScope()
+        process = await start([], env, stderr=stderr, forked=forked, command=self._command)
         async with process:
             try:
-                async with Client(_over_stdio(process), mode=self.plan.mode) as client:
-                    server = StdioServer(process, client, name)
+                async with Client(_over_stdio(process, reading), mode=self.plan.mode) as client:
+                    server = StdioServer(process, client, name, reading)
                     task_status.started(server)
                     await server.serve()
             finally:
@@ -202,8 +236,11 @@ class StdioSystem(System):
 
 
 @asynccontextmanager
-async def _over_stdio(process: anyio.abc.Process) -> AsyncIterator[Any]:
-    """The SDK's streams to a process that the test can kill; the SDK's own transport does not expose its process."""
+async def _over_stdio(process: anyio.abc.Process, reading: anyio.CancelScope) -> AsyncIterator[Any]:
+    """The SDK's streams to a process that the test can kill; the SDK's own transport does not expose its process.
+
+    When `reading` is canceled, the stream from the process ends.
+    """
     to_client, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, from_client = anyio.create_memory_object_stream[SessionMessage](0)
     stdin = process.stdin
@@ -213,9 +250,10 @@ async def _over_stdio(process: anyio.abc.Process) -> AsyncIterator[Any]:
 
     async def read() -> None:
         async with to_client:
-            while True:
-                line = await lines.receive_until(b"\n", _MAX_LINE)
-                await to_client.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
+            with reading:
+                while True:
+                    line = await lines.receive_until(b"\n", _MAX_LINE)
+                    await to_client.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
 
     async def write() -> None:
         async for message in from_client:

@@ -13,8 +13,9 @@ from tests.agent import Answer
 from tests.faults.__main__ import SERVERS, WORKERS, Suite, missing, table
 from tests.faults.agent import ToolUse
 from tests.faults.checks import Evidence, find_violations
-from tests.faults.plans import ENDING_ACTIONS, WORKER_ACTIONS, Action, Plan, Step, plans
+from tests.faults.plans import ENDING_ACTIONS, WORKER_ACTIONS, Action, Plan, Step, UnreadEnd, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
+from tests.faults.stdio_broken import BUILDS, StdioBuild
 from tests.faults.violations import Rule
 from tests.faults.worker_plans import worker_plan, worker_plans
 from tests.postgres_server import NO_SERVER, has_server
@@ -92,6 +93,15 @@ def test_a_hundred_plans_cover_everything() -> None:
     assert {plan.has_standby for plan in hundred if plan.action in ENDING_ACTIONS} == {True, False}
     assert any(plan.ends_twice for plan in hundred if plan.action is Action.KILLED)
     assert any(len(plan.tasks) == 2 for plan in hundred)
+    unread = [plan for plan in hundred if plan.action is Action.STOPS_READING]
+    assert {plan.unread_end for plan in unread} == set(get_args(UnreadEnd))
+    assert {bool(plan.unread_lists) for plan in unread} == {True, False}
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
+def test_the_patches_of_a_broken_server_fit_the_program(build: StdioBuild) -> None:
+    for patch in build.patches:
+        assert patch.new in patch.source()
 
 
 def test_a_hundred_plans_for_workers_cover_everything() -> None:
@@ -177,6 +187,13 @@ def test_a_call_that_was_not_asked_for_is_found() -> None:
 
 def test_a_redial_may_place_a_second_call() -> None:
     assert violated(evidence(answered(1), answered(3, 2, redial=True), statuses=("success", "success"))) == set()
+
+
+def test_a_redial_places_no_second_call_before_the_agent_was_told_how_the_first_one_ended() -> None:
+    redialed, statuses = answered(3, 2, redial=True), ("success", "success")
+
+    assert violated(evidence(answered(2.5), redialed, statuses=statuses)) == {Rule.TWICE}
+    assert violated(evidence(answered(1, status="in_progress"), redialed, statuses=statuses)) == {Rule.TWICE}
 
 
 def test_an_unsuccessful_call_may_be_placed_again_only_after_the_agent_was_told() -> None:
