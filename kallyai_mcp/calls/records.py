@@ -264,14 +264,25 @@ def fingerprint(submission: Submission) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+    }
+)
+"""Typographic quotation marks and dashes, and those of a keyboard."""
+
+
 def normalized(value: Any) -> Any:
     """A JSON value whose texts have no differences that don't change their meaning.
 
-    They are in lower case and in one Unicode form (NFKC), with single spaces, and without invisible characters.
+    They are in lower case and in one Unicode form (NFKC), with single spaces and the quotation marks and dashes of a
+    keyboard, and without invisible characters and a final full stop.
     """
     if isinstance(value, str):
-        text = unicodedata.normalize("NFKC", value).casefold()
-        return " ".join("".join(char for char in text if unicodedata.category(char) != "Cf").split())
+        text = unicodedata.normalize("NFKC", value.translate(_PLAIN)).casefold()
+        return " ".join("".join(char for char in text if unicodedata.category(char) != "Cf").split()).rstrip(" .")
     return [normalized(item) for item in value] if isinstance(value, list) else value
 
 

@@ -238,6 +238,12 @@ async def test_a_canceled_request_leaves_a_whole_record_or_none(ledger: Ledger) 
         ({"business_name": "Café Sol"}, {"business_name": "Cafe\u0301 sol"}),
         ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
+        ({"business_name": "Joe's"}, {"business_name": "Joe\u2019s"}),
+        ({"task_description": 'Ask for the "special"'}, {"task_description": "Ask for the \u201cspecial\u201d"}),
+        ({"time_preference_text": "6-8 pm"}, {"time_preference_text": "6\u20138 pm"}),
+        ({"task_description": "Book a table - outside"}, {"task_description": "Book a table \u2014 outside"}),
+        ({"task_description": "Book a table"}, {"task_description": "Book a table. "}),
+        ({"additional_instructions": ("Quiet",)}, {"additional_instructions": ("Quiet.",)}),
         ({"user_name": None}, {}),
     ],
 )
