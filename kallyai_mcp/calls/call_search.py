@@ -1,7 +1,7 @@
 """Finds the call of a record in the service's list, after the response to its request was lost.
 
 A call counts as found only when it can be no other: the outcome of a call that another program or another record
-placed would be a false report. In doubt, nothing is found.
+placed would be a false report.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kallyai_mcp.api.errors import NotFoundError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.records import EARLY, CallRecord, normalized
@@ -44,6 +44,12 @@ _OURS = frozenset(
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
 
+class UncertainError(KallyAIError):
+    """What the service lists does not show whether it has the call."""
+
+    default_code = "uncertain"
+
+
 @dataclass(frozen=True)
 class SendTime:
     """When a request left, by the service's clock.
@@ -70,7 +76,7 @@ class SendTime:
             now: The time by the ledger's clock, which also dated the record.
             service_time: The time by the service's clock at `now`; None when it is not known.
         """
-        left = record.sent_at or record.placed_at
+        left = record.sent_at or record.response_lost_at or record.placed_at
         if record.clock_offset is not None:
             return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
         # If our clock was set back since, the difference of the clocks now is not that at the request.
@@ -100,24 +106,29 @@ async def find_call(
         bound: The ids of calls that belong to other records.
 
     Returns:
-        The call; None when there is none, or when it is not certain.
+        The call; None when it is certain that the service does not list it.
 
     Raises:
+        UncertainError: It is not certain whether the service lists it, or which one it is.
         KallyAIError: The service can't be asked.
     """
     fitting: list[Call] = []
+    is_vague = False
     others_ids = {id_.casefold() for id_ in bound}
     for listed in await _listed(api, sent):
         if listed.call_id.casefold() in others_ids or not _may_be(record, sent, listed):
             continue
         try:
             call = _with_listed(await api.get_call(listed.call_id), listed)
-        except NotFoundError:  # the service has no details yet, and this may be the call
-            return None
+        except NotFoundError:
+            raise UncertainError("A listed call has no details yet.") from None
+        is_vague = is_vague or call.created_at is None or call.submission.respondent_phone is None
         if fits(record, sent, call):
             fitting.append(call)
-    if len(fitting) != 1 or any(fits(other, other_sent, fitting[0]) for other, other_sent in others):
+    if not fitting and not is_vague:
         return None
+    if len(fitting) != 1 or any(fits(other, other_sent, fitting[0]) for other, other_sent in others):
+        raise UncertainError("Listed calls can't be told apart.")
     return fitting[0]
 
 
@@ -161,9 +172,12 @@ def _with_listed(call: Call, listed: Call) -> Call:
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     """All entries of the list that may be as new as the request, whatever the order of the list is.
 
-    Empty when the list could not be read to its end, or changed between two pages: an entry that moved from one page to
-    the other may have been read in neither.
+    Raises:
+        UncertainError: The list can't be read to its end, or changed between two pages: an entry that moved from one
+            page to the other may have been read in neither.
+        KallyAIError: The service can't be asked.
     """
+    uncertain = UncertainError("The list can't be read as a whole.")
     found: dict[str, Call] = {}
     dates: list[datetime] = []
     totals: set[int | None] = set()
@@ -174,7 +188,7 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
         new = {call.call_id: call for call in page.calls if call.call_id not in found}
         totals.add(page.total)
         if len(totals) > 1 or (new and any(call.call_id in found for call in page.calls)):
-            return []
+            raise uncertain
         found |= new
         read += len(page.calls)
         dates += [call.created_at for call in page.calls if call.created_at is not None]
@@ -184,7 +198,7 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
             return list(found.values())
         if not new:  # the service ignores `offset`
             break
-    return []
+    raise uncertain
 
 
 def _meaning(name: str, value: Any) -> Any:

@@ -83,7 +83,8 @@ class CallRecord:
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
-        response_lost_at: When the response to one of its requests was first lost; None if none was.
+        response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
+            request: when an earlier one with its key was sent, which was refused by 429.
         ended_at: When its end was written into the ledger; None before.
         delivered_at: When a client was told how it ended; None before.
         call_id: The service's id; None while it is not known.

@@ -4,10 +4,13 @@ These are rules 1 to 4 of "The rules of placing a call" of the design:
 
 1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
    is the record's account, and the record is young (`_check`).
-2. A call counts as refused only when the response proves it (`outcome.proves_no_call`) and comes soon.
+2. A call counts as refused only when the response proves it (`outcome.proves_no_call`) and comes soon. After 429, the
+   service's list must not show the call: the limit may be that of a service behind KallyAI, which had placed it.
 3. After a lost response the call may have been placed, so the service is searched for it (`settler`).
 4. The same key is sent again only once, within a second of the first send, because the service may ignore the key.
-   After that, the worker only searches. A request that found no connection does not count as sent.
+   After that, the worker only searches. A request that found no connection does not count as sent. After 429 the key
+   is sent again at once after the list has shown that no such call has ended: the service knows the keys of the calls
+   that are in progress.
 """
 
 from contextlib import suppress
@@ -31,6 +34,9 @@ from kallyai_mcp.calls.retries import Retries
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.settler import CallSettler
 from kallyai_mcp.calls.timing import Timing
+
+_LISTED_BEFORE = 3.0
+"""The most seconds from the look into the service's list to the request that relies on it."""
 
 _LAST_WRITE = 2.0
 """The most seconds for which the end of the server waits for the ledger."""
@@ -79,6 +85,10 @@ class CallSender:
         """Why the newest try found no connection, if one did."""
         self._may_have_left = False
         """Whether a request was written, and no response has proven that no call was placed."""
+        self._is_limited = record.response_lost_at is not None
+        """Whether a response was 429, or the response to an earlier request with the same key (`numbered_anew`)."""
+        self._since_look: Stopwatch | None = None
+        """Runs since before the service's list showed that the call had not been placed in spite of the limit."""
 
     async def place(self) -> None:
         """Place the call, and run it to its end. What happens is written into the ledger."""
@@ -96,6 +106,8 @@ class CallSender:
         is_due = self._record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
         tries = 0
+        if self._is_limited and await self._settle_limited(RateLimitedError("KallyAI got too many requests.")):
+            return
         while True:
             answer = await self._send()
             if isinstance(answer, Call):
@@ -107,23 +119,40 @@ class CallSender:
                 if await self._settle_lost(answer):
                     return
                 continue
-            self._may_have_left = False
+            self._is_limited = self._is_limited or isinstance(answer, RateLimitedError)
+            self._may_have_left = self._is_limited
             tries += 1
             pause = answer.retry_after if answer.retry_after is not None else next(pauses)
             again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
             if isinstance(answer, NotConnectedError):
                 self.not_connected = answer
             if not again or pause > self._timing.longest_pause:
-                # A limit may be that of a service behind KallyAI, which had placed the call by then.
-                is_limit = isinstance(answer, RateLimitedError)
-                if is_limit and await self._settler.take_listed(self._record, self._since_sent):
-                    return
-                await self._settler.finish(self._record, CallState.REFUSED, error=answer)
+                await self._refuse(answer)
                 return
             if not self.was_written:  # another process can see it, and cancel the call
                 with suppress(LedgerUnavailableError):
                     await self._ledger.mark_not_sent(self._record)
             await self._clock.sleep(pause)
+            if self._is_limited and await self._settle_limited(answer):
+                return
+
+    async def _settle_limited(self, error: KallyAIError) -> bool:
+        """After 429, look for the call; returns False when it is certain that the service does not list it."""
+        self._since_look = Stopwatch(self._clock)
+        try:
+            return await self._settler.look(self._record)
+        except KallyAIError:
+            self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
+            await self._settler.search(self._record, error, refusal=error)
+            return True
+
+    async def _refuse(self, error: KallyAIError) -> None:
+        """End the call as refused, unless that was because of a limit and the service lists the call all the same."""
+        if self._is_limited:
+            self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
+            if await self._settle_limited(error):
+                return
+        await self._settler.finish(self._record, CallState.REFUSED, error=error)
 
     async def _settle_lost(self, error: KallyAIError) -> bool:
         """After a lost response, search for the call; returns False when its request may be sent again before that."""
@@ -142,6 +171,8 @@ class CallSender:
     async def _send(self) -> Call | KallyAIError:
         """Send the request once; returns the response as a call, or the error."""
         record = self._record
+        if self._lost is None:
+            self._since_sent = None
         try:
             with self._service.api() as api:
                 return await api.create_call(
@@ -186,7 +217,8 @@ class CallSender:
         """
         if self._since_reserved.longest() > self._seconds_to_send():
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
-        if self._lost is not None and not self._may_be_sent_again():
+        is_known = self._since_look is None or self._since_look.longest() < _LISTED_BEFORE
+        if not is_known or (self._lost is not None and not self._may_be_sent_again()):
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
     def _seconds_to_send(self) -> float:

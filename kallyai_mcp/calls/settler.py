@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, ResponseLostError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
-from kallyai_mcp.calls.call_search import SendTime, find_call
+from kallyai_mcp.calls.call_search import SendTime, UncertainError, find_call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
@@ -89,9 +89,10 @@ class CallSettler:
         """Search once for the call of a record whose response was lost. If it is found, run the record to its end.
 
         Returns:
-            Whether it was found.
+            Whether it was found; False only when the service certainly does not list it.
 
         Raises:
+            UncertainError: It is not certain whether the service lists it.
             KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
         """
         call = await self._find(record)
@@ -99,44 +100,38 @@ class CallSettler:
             await self._take(record, call)
         return call is not None
 
-    async def search(self, record: CallRecord, lost: KallyAIError, seconds: float) -> None:
+    async def search(
+        self, record: CallRecord, lost: KallyAIError, seconds: float = 0, *, refusal: KallyAIError | None = None
+    ) -> None:
         """Search for a call until it is found or `seconds` have passed, and run its record to its end.
 
-        While the service can't be asked, the search goes on for at least `Timing.search`. `lost` is why the response
-        was lost: the error of the record if nothing is found.
+        While it is not certain what the service lists, the search goes on for at least `Timing.search`. `lost` is why
+        the response was lost: the error of the record if nothing is found. The record ends with `refusal`, if there is
+        one, as soon as it is certain that the service does not list the call.
         """
         began = self._clock.monotonic()
-        pauses = self._retries.pauses(self._timing.first_look)
+        # After a refusal, a listed call is unlikely, and many requests may be why the service refuses.
+        pauses = self._retries.pauses(self._timing.first_look if refusal is None else self._timing.longest_pause)
         while True:
-            elapsed = self._clock.monotonic() - began
-            await self._clock.sleep(min(next(pauses), max(self._timing.first_look, seconds - elapsed)))
+            left = seconds - (self._clock.monotonic() - began)
+            await self._clock.sleep(min(next(pauses), max(self._timing.first_look, left)) if left > 0 else next(pauses))
             elapsed = self._clock.monotonic() - began
             try:
                 if await self.look(record):
                     return
             except KallyAIError as error:
                 _log.info("looking for a call whose response was lost: %s", error.code)
-                lost = error
+                lost = lost if isinstance(error, UncertainError) else error
                 if elapsed < self._timing.search:
                     continue
             else:
+                if refusal is not None:
+                    await self.finish(record, CallState.REFUSED, error=refusal)
+                    return
                 if elapsed < seconds:
                     continue
             await self.finish(record, CallState.UNKNOWN, error=lost)
             return
-
-    async def take_listed(self, record: CallRecord, left: Stopwatch | None) -> bool:
-        """Run a refused record to its end if KallyAI lists its call all the same; `left` began when the request left.
-
-        Returns:
-            False when KallyAI lists no such call, or can't be asked within seconds.
-        """
-        record, call = await self.mark_response_lost(record, left), None
-        with suppress(KallyAIError), self._clock.move_on_after(self._timing.calendar):
-            call = await self._find(record)
-        if call is not None:
-            await self._take(record, call)
-        return call is not None
 
     async def take_answer(self, record: CallRecord, call: Call, left: Stopwatch | None) -> bool:
         """Run a record to its end, whose own request the service answered with `call`; `left` began when it left.
@@ -256,7 +251,7 @@ class CallSettler:
         return any(entry.content and entry.speaker.casefold() not in _KALLYAI for entry in entries) if entries else None
 
     async def _find(self, record: CallRecord) -> Call | None:
-        """The service's call for `record`, which is bound to it; None when there is none, or it is not certain."""
+        """The service's call for `record`, which is bound to it; None when the service certainly lists none."""
         if record.call_id is not None:
             async with self._service.api_of(record.account) as api:
                 return await api.get_call(record.call_id, number=record.submission.respondent_phone)
@@ -278,9 +273,9 @@ class CallSettler:
         others = [(other, sent(other)) for other in competitors.unbound]
         async with self._service.api_of(record.account) as api:
             call = await find_call(api, record, sent(record), others, competitors.call_ids)
-        if call is not None and await self._ledger().bind_call(record, call, proven=False):
-            return call
-        return None
+        if call is not None and not await self._ledger().bind_call(record, call, proven=False):
+            raise UncertainError("The call belongs to another record.")
+        return call
 
     async def _take(self, record: CallRecord, call: Call) -> None:
         if call.is_final:

@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, QuotaExceededError
+from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, QuotaExceededError, RateLimitedError
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
-from kallyai_mcp.calls.records import AccountKey, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from tests.calls.ledgers import ledger_at, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import (
@@ -289,6 +289,39 @@ async def test_each_further_call_of_a_day_has_a_key_of_its_own(ledger: Ledger) -
 
     assert [record.generation for record in records] == [0, 1, 0, 0]
     assert len({record.idempotency_key for record in records}) == 4
+
+
+async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    records = [await limited(ledger, await sent(ledger, asked(1)))]
+    for number in (2, 3, 4):
+        clock.advance(240)
+        records += [await limited(ledger, await sent(ledger, asked(number)))]
+    clock.advance(86400)
+    tomorrow = await reserved(ledger, asked(5))
+
+    assert len({record.idempotency_key for record in records}) == 1
+    assert tomorrow.idempotency_key != records[0].idempotency_key
+    assert tomorrow.response_lost_at is None
+    # Where the list is looked through from: a call may last for five minutes.
+    began = [record.response_lost_at - NOW for record in records if record.response_lost_at is not None]
+    assert began == [timedelta(0), timedelta(0), timedelta(0), timedelta(seconds=180)]
+
+
+async def test_after_another_refusal_the_next_request_has_another_key(ledger: Ledger) -> None:
+    first = await sent(ledger, asked(1))
+    await ledger.finish(first, CallState.REFUSED, error=NumberRefusedError("the number is not valid"))
+    second = await reserved(ledger, asked(2))
+
+    assert second.idempotency_key != first.idempotency_key
+
+
+async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
+    """Write down that a call was refused by 429."""
+    record = await ledger.mark_response_lost(record, service_time=lambda: None)
+    await ledger.finish(record, CallState.REFUSED, error=RateLimitedError("too many requests"))
+    return record
 
 
 # The service's call

@@ -240,6 +240,7 @@ async def test_a_rate_limit_is_waited_for(place: str, clock: ManualClock) -> Non
 
     assert record.state is CallState.ENDED
     assert service.keys == [record.idempotency_key] * 3
+    assert service.looks == 2
 
 
 async def test_a_rate_limit_that_lasts_too_long_is_told(place: str, clock: ManualClock) -> None:
@@ -251,21 +252,75 @@ async def test_a_rate_limit_that_lasts_too_long_is_told(place: str, clock: Manua
     assert record.error.retry_after == 120
 
 
-async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(place: str, clock: ManualClock) -> None:
-    service = Service(clock, headers={"Retry-After": "120"})
+def placed_in_spite_of_a_limit(service: Service, retry_after: str) -> None:
+    """Let the service answer the first request with 429, although it places the call."""
 
     async def place_and_refuse() -> tuple[int, Json]:
-        service.calls = [shown(at=clock.now())]
+        service.calls = [shown(at=service.clock.now())]
+        service.headers = {"Retry-After": retry_after}
         return 429, {"error": {"code": "rate_limited"}}
 
-    service.replies = [place_and_refuse]
+    service.replies = [place_and_refuse, PLACED]
+
+
+@pytest.mark.parametrize("retry_after", ["6", "120"])
+@pytest.mark.parametrize("look", ["shows the call", "fails", "shows no details", "does not show the call yet"])
+async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
+    place: str, clock: ManualClock, look: str, retry_after: str
+) -> None:
+    service = Service(clock)
+    placed_in_spite_of_a_limit(service, retry_after)
+    ended = NOW + timedelta(seconds=95)
+
+    def see(_: int) -> None:
+        is_early = clock.now() < ended
+        service.headers = {}
+        service.list_status = 503 if look == "fails" and is_early else 200
+        service.without_details = {"c-1"} if look == "shows no details" and is_early else set()
+        service.hidden = {"c-1"} if look == "does not show the call yet" and is_early else set()
+
+    service.on_look = see
     async with world(service, place) as here:
         record = await here.call()
         again = await here.call()
 
-    assert (record.state, record.call_id) == (CallState.ENDED, "c-1")
+    assert (again.state, again.call_id) == (CallState.ENDED, "c-1")
+    if look == "does not show the call yet":  # of a call in progress, KallyAI knows the key
+        assert service.keys == [record.idempotency_key] * 2
+    else:
+        assert len(service.keys) == 1
+        assert again.tracking_id == record.tracking_id
+
+
+@pytest.mark.parametrize("retry_after", ["6", "120"])
+async def test_a_rate_limit_proves_nothing_while_the_list_cannot_be_read(
+    place: str, clock: ManualClock, retry_after: str
+) -> None:
+    service = Service(clock, list_status=503)
+    placed_in_spite_of_a_limit(service, retry_after)
+    service.on_look = lambda _: service.headers.clear()
+    async with world(service, place) as here:
+        record = await here.call()
+        again = await here.call()
+        service.list_status = 200
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert record.state is CallState.UNKNOWN
     assert again.tracking_id == record.tracking_id
+    assert found is not None
+    assert found.call_id == "c-1"
     assert len(service.keys) == 1
+
+
+async def test_a_key_is_not_sent_again_long_after_the_list_was_read(place: str, clock: ManualClock) -> None:
+    """The machine is suspended between the look into the list and the request: the call may have ended meanwhile."""
+    service = Service(clock, [(429, {}), PLACED])
+    service.on_look = lambda looks: clock.suspend(30) if looks == 1 else None
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert len(service.keys) == 1
+    assert record.state is CallState.REFUSED
 
 
 async def test_a_lost_call_is_found_in_the_list_and_nothing_is_sent_again(place: str, clock: ManualClock) -> None:

@@ -60,6 +60,7 @@ class Service:
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
+        hidden: The ids of calls that it does not list yet.
         without_details: The ids of listed calls that it does not know yet when it is asked for one of them.
         page: How many calls it lists at once, at most.
         total: The total that it gives; None: the true one.
@@ -80,6 +81,7 @@ class Service:
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
     details: Json | None = None
+    hidden: set[str] = field(default_factory=set)
     without_details: set[str] = field(default_factory=set)
     page: int = 200
     total: int | None = None
@@ -94,16 +96,16 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The service as an ASGI app."""
         request = Request(scope, receive)
-        headers = dict(self.headers)
+        date = {}
         if self.clock_offset is not None:
-            headers["Date"] = format_datetime(self.service_time().astimezone(UTC), usegmt=True)
+            date["Date"] = format_datetime(self.service_time().astimezone(UTC), usegmt=True)
         if request.url.path.endswith("/calendar.ics"):
             response = await self._calendar(request.url.path.split("/")[-2])
         else:
             status, body = await self._answer(request)
             is_page = isinstance(body, str)
             response = Response(body, status, media_type="text/html") if is_page else JSONResponse(body, status)
-        response.headers.update(headers)
+        response.headers.update(self.headers | date)
         await response(scope, receive, send)
 
     async def _calendar(self, call_id: str) -> Response:
@@ -126,8 +128,9 @@ class Service:
             self.on_look(self.looks)
             offset = 0 if self.ignores_offset else int(request.query_params["offset"])
             limit = min(self.page, int(request.query_params["limit"]))
-            total = {"total": len(self.calls) if self.total is None else self.total} if self.with_total else {}
-            return self.list_status, {"calls": self.calls[offset : offset + limit]} | total
+            listed = [call for call in self.calls if call["call_id"] not in self.hidden]
+            total = {"total": len(listed) if self.total is None else self.total} if self.with_total else {}
+            return self.list_status, {"calls": listed[offset : offset + limit]} | total
         if self.details is not None:
             return 200, self.details
         shown = [call for call in self.calls if call["call_id"] not in self.without_details]

@@ -254,5 +254,5 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
             while "is being checked" not in made.text:
                 made = await agent.use("get_call", call_id=made.data["tracking_id"])
 
-    assert made.text.startswith("In progress: the connection broke")
+    assert made.text.startswith("In progress: no usable answer came")
     assert "do not place it again" in made.text

@@ -162,7 +162,7 @@ async def test_the_task_says_when_a_lost_answer_is_being_looked_for(tmp_path: Pa
 
     assert task["status"] == "working"
     assert task["statusMessage"].startswith(
-        "The connection broke; whether Italian Bistro (+1 415-555-1234) was called is being checked, 0 s so far. "
+        "No usable answer came; whether Italian Bistro (+1 415-555-1234) was called is being checked, 0 s so far. "
     )
 
 

@@ -23,6 +23,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     insert,
     last_call,
     numbered,
+    numbered_anew,
     readable,
     write_audit,
 )
@@ -122,7 +123,7 @@ def advance(
                 return stop(tx, found, StopReason.REFUSED, refusal), None
             found = _tied(tx, found, _refused(tx, record, refusal))
             continue
-        record = numbered(tx, record)
+        record = numbered_anew(tx, record, timing)
         if worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:

@@ -32,7 +32,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     insert,
     last_call,
     lock_account,
-    numbered,
+    numbered_anew,
     readable,
     write_audit,
 )
@@ -145,7 +145,7 @@ class Ledger(Transactions):
                 return refusal
             if consent is not None and (outdated := check_consent(tx, asked, consent)) is not None:
                 return outdated
-            row = to_row(numbered(tx, asked))
+            row = to_row(numbered_anew(tx, asked, self._timing))
             insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
             record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
             write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row, Tx, moment
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
-from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key
+from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, audit_row, from_row, idempotency_key
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
@@ -162,6 +162,31 @@ def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord
     generation = row["next"]
     key = asked.idempotency_key if keep_key else idempotency_key(asked.account, asked.fingerprint, day, generation)
     return replace(asked, placed_at=placed_at, day=day, generation=generation, idempotency_key=key)
+
+
+def numbered_anew(tx: Tx, asked: CallRecord, timing: Timing) -> CallRecord:
+    """`numbered`, but with the key of the last request for the same call if that was refused by 429 today.
+
+    KallyAI may have placed that call all the same, and may list it only when it has ended. So the record begins with
+    the time of that request as its `response_lost_at`: the sender looks into the list first. Of a call in progress,
+    KallyAI knows the key.
+    """
+    new = numbered(tx, asked)
+    same = "api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day"
+    values = {"fingerprint": new.fingerprint, "day": new.day, **new.account.columns}
+    rows = tx.rows(f"SELECT * FROM calls WHERE {same} ORDER BY generation DESC LIMIT 1", **values)
+    known = next(iter(readable(rows)), None)
+    if known is None or known.state is not CallState.REFUSED or known.response_lost_at is None:
+        return new
+    tx.run(  # a generation below 0 is free for one more record
+        f"UPDATE calls SET generation = (SELECT MIN(generation) - 1 FROM calls WHERE {same}) WHERE tracking_id = :id",
+        id=known.tracking_id,
+        **values,
+    )
+    lost_at = known.response_lost_at
+    if known.sent_at is not None:  # a call of an earlier request may have gone on until then
+        lost_at = max(min(lost_at, known.sent_at), known.sent_at - timedelta(seconds=timing.search))
+    return replace(new, generation=known.generation, idempotency_key=known.idempotency_key, response_lost_at=lost_at)
 
 
 def readable(rows: Iterable[Row]) -> list[CallRecord]:

@@ -63,7 +63,7 @@ SAY = {
     "may_go_on": "It may go on; do not place it again.",
     "in_progress_duplicate": ("In progress already; no new call was placed. The call to {party} has lasted {elapsed}."),
     "in_progress_lost": (
-        "In progress: the connection broke, and whether {party} was called is being checked ({elapsed} so far)."
+        "In progress: no usable answer came, and whether {party} was called is being checked ({elapsed} so far)."
     ),
     "continues": "It continues without you; do not place it again.",
     "not_placed_yet": (
@@ -72,7 +72,7 @@ SAY = {
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
     "task": "The call to {party} is in progress, {elapsed} so far.",
-    "task_lost": "The connection broke; whether {party} was called is being checked, {elapsed} so far.",
+    "task_lost": "No usable answer came; whether {party} was called is being checked, {elapsed} so far.",
     "task_joined": "No new call was placed: the same call is in progress already.",
     "task_no_end": "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
     "task_canceled": "The call was canceled before it was placed.",

@@ -84,8 +84,8 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.call_search",
-                "        except NotFoundError:  # the service has no details yet, and this may be the call\n"
-                "            return None\n",
+                "        except NotFoundError:\n"
+                '            raise UncertainError("A listed call has no details yet.") from None\n',
                 "        except NotFoundError:\n            continue\n",
             ),
         ),
