@@ -13,7 +13,7 @@ class Clock:
     """The machine's clocks.
 
     Args:
-        now: Returns the wall-clock time; None for the machine's.
+        now: Returns the wall-clock time; None for the machine's. `continuous` goes with it.
     """
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
@@ -29,6 +29,8 @@ class Clock:
 
     def continuous(self) -> float:
         """Seconds since an arbitrary start, which never jump, and go on while the machine is suspended."""
+        if self._wall_clock is not None:
+            return self._wall_clock().timestamp()
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         elif sys.platform == "darwin":  # noqa: RET505 - mypy knows the platform

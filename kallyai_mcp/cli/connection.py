@@ -92,7 +92,7 @@ class Connection:
             LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.
         """
         if self._ledger is None:
-            self._ledger = create_ledger(self._open_database(), self.settings)
+            self._ledger = create_ledger(self._open_database(), self.settings, self.clock)
         return self._ledger
 
     def shared_state(self) -> "SharedValues":

@@ -45,7 +45,7 @@ def open_database(settings: Settings, now: Callable[[], datetime] | None = None)
         raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
 
 
-def create_ledger(database: "Database", settings: Settings) -> "Ledger":
+def create_ledger(database: "Database", settings: Settings, clock: Clock = Clock()) -> "Ledger":  # noqa: B008 - never changes
     """The ledger in a database, with the settings' call policy and timing."""
     from kallyai_mcp.calls.ledger.ledger import Ledger
 
@@ -57,7 +57,7 @@ def create_ledger(database: "Database", settings: Settings) -> "Ledger":
         denied=settings.deny_numbers,
         stopped=settings.stop_calls,
     )
-    return Ledger(database, policy=policy, timing=timing(settings))
+    return Ledger(database, policy=policy, timing=timing(settings), clock=clock)
 
 
 def check_shared_database(settings: Settings) -> None:

@@ -47,7 +47,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """The ledger at `place`, with the time of `clock`."""
-    ledger = ledger_at(place, clock.now)
+    ledger = ledger_at(place, clock.now, clock=clock)
     yield ledger
     await ledger.aclose()
 

@@ -36,9 +36,10 @@ def ledger_at(
     *,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     timing: Timing = Timing(),  # noqa: B008 - frozen
+    clock: Clock = Clock(),  # noqa: B008 - never changes
 ) -> Ledger:
     """The ledger in a file, or at a URL of PostgreSQL."""
-    return Ledger(database_at(place, now), policy=policy, timing=timing)
+    return Ledger(database_at(place, now), policy=policy, timing=timing, clock=clock)
 
 
 @asynccontextmanager

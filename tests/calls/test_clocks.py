@@ -256,6 +256,29 @@ async def test_a_clock_that_is_corrected_while_a_call_is_unknown_does_not_hide_t
     assert found.call_id == "c-1"
 
 
+@pytest.mark.parametrize(("status", "seconds"), [("success", 3590), ("busy", 55)])
+async def test_a_clock_that_is_set_forward_after_the_outcome_was_told_makes_the_same_request_no_new_call(
+    place: str, clock: ManualClock, status: str, seconds: float
+) -> None:
+    service = Service(clock, [(201, {"call_id": "c-1", "status": status}), PLACED])
+    async with world(service, place) as here:
+        record = await here.call()
+        await here.tell(record)
+        clock.set_wall_clock(7200)
+        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        at_once = await here.place()
+        clock.advance(seconds)
+        a_little_later = await here.place()
+        redialed = await here.place(redial=True)
+        await here.tell(await here.outcome(redialed))
+        clock.advance(3660)
+        long_after = await here.place()
+
+    assert found.duplicate is not None
+    assert at_once.record.tracking_id == a_little_later.record.tracking_id == record.tracking_id
+    assert [placed.is_new for placed in (at_once, a_little_later, redialed, long_after)] == [False, False, True, True]
+
+
 @pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
     place: str, clock: ManualClock, date: str

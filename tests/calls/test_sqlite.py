@@ -60,7 +60,7 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 def impatient(path: Path, clock: ManualClock) -> Ledger:
     """A ledger that hardly waits for other processes."""
-    return Ledger(SqliteDatabase(path, now=clock.now, seconds=0.2), policy=CallPolicy(), timing=Timing())
+    return Ledger(SqliteDatabase(path, now=clock.now, seconds=0.2), policy=CallPolicy(), timing=Timing(), clock=clock)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

@@ -212,7 +212,7 @@ async def world(
     clock = clock or service.clock
     session = Session(account)
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
-    ledger = Ledger(database, policy=policy, timing=timing)
+    ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
     async with (
         aclosing(ledger),
         KallyAI(

@@ -18,6 +18,7 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx, moment,
 from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.maintenance import expire_same
 from kallyai_mcp.calls.ledger.reservation import (
+    Told,
     check_policy,
     find_duplicate,
     insert,
@@ -97,7 +98,14 @@ def _plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> bool:
 
 
 def advance(
-    tx: Tx, found: CallList, policy: CallPolicy, timing: Timing, *, worker: str = "", id_: str | None = None
+    tx: Tx,
+    found: CallList,
+    policy: CallPolicy,
+    timing: Timing,
+    *,
+    told: Told | None = None,
+    worker: str = "",
+    id_: str | None = None,
 ) -> tuple[CallList, CallRecord | None]:
     """Insert the call of the next candidate of an open list, or stop the list.
 
@@ -114,7 +122,8 @@ def advance(
             return stop(tx, found, StopReason.REFUSED), None
         record = new_record(found, len(found.records))
         expire_same(tx, record)
-        if (duplicate := find_duplicate(tx, record, redial=False, timing=timing)) is not None:
+        duplicate = find_duplicate(tx, record, redial=False, timing=timing, told=told)
+        if duplicate is not None:
             found = _tied(tx, found, duplicate)
             continue
         if (refusal := check_policy(tx, record, policy)) is not None:

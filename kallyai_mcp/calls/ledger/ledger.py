@@ -8,6 +8,7 @@ from typing import Any
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger import events, maintenance, progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
@@ -25,6 +26,7 @@ from kallyai_mcp.calls.ledger.call_lists import ListLedger
 from kallyai_mcp.calls.ledger.competitors import find_competitors
 from kallyai_mcp.calls.ledger.reservation import (
     Precheck,
+    Told,
     check_consent,
     check_policy,
     find_duplicate,
@@ -66,15 +68,24 @@ class Ledger(Transactions):
         database: The database.
         policy: What the operator allows.
         timing: Times and counts.
+        clock: Measures how long ago outcomes were told; the database has the wall clock.
 
     Attributes:
         lists: The call lists in the same database.
     """
 
-    def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        policy: CallPolicy,
+        timing: Timing,
+        clock: Clock = Clock(),  # noqa: B008 - never changes
+    ) -> None:
         super().__init__(database)
         self._policy = policy
-        self.lists = ListLedger(database, policy, timing)
+        self._told = Told(clock, timing)
+        self.lists = ListLedger(database, policy, timing, self._told)
         self._timing = timing
 
     async def take_lease(self) -> str:
@@ -97,7 +108,7 @@ class Ledger(Transactions):
         """What `reserve` would find now. Another process may change it before `reserve` is called."""
 
         def work(tx: Tx) -> Precheck:
-            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing)
+            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, told=self._told)
             refusal = None if duplicate else check_policy(tx, asked, self._policy)
             return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
 
@@ -135,7 +146,8 @@ class Ledger(Transactions):
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
             maintenance.expire_same(tx, asked)  # else it could still be placed after the clock was set back
-            if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
+            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, told=self._told)
+            if duplicate is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:
                 found = find_joined(tx, consent.joins)
@@ -213,7 +225,12 @@ class Ledger(Transactions):
         )
 
     release = writes(progress.release)
-    mark_delivered = writes(progress.mark_delivered)
+
+    async def mark_delivered(self, records: Collection[CallRecord], *, delivered: bool) -> None:
+        """See `progress.mark_delivered`."""
+        await self._database.write(lambda tx: progress.mark_delivered(tx, records, delivered=delivered))
+        if delivered:
+            self._told.note(records)
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""

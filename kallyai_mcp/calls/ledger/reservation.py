@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row, Tx, moment
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, audit_row, from_row, idempotency_key
@@ -73,7 +74,36 @@ class Precheck:
     since: Stopwatch | None = None
 
 
-def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -> CallRecord | None:
+class Told:
+    """The calls whose outcome this process has told, and when by a clock that nobody sets."""
+
+    def __init__(self, clock: Clock, timing: Timing) -> None:
+        self._clock = clock
+        self._timing = timing
+        self._told: dict[tuple[AccountKey, str], tuple[str, float, float]] = {}
+        """By account and fingerprint: the tracking id, and when its outcome was told first and last."""
+
+    def note(self, records: Iterable[CallRecord]) -> None:
+        """Note that the outcomes of these calls were told now."""
+        now, longest = self._clock.continuous(), max(self._timing.repeat_after, self._timing.repeat_after_delivery)
+        for record in records:
+            tracking_id, first, _ = self._told.pop((record.account, record.fingerprint), ("", now, now))
+            first = first if tracking_id == record.tracking_id else now
+            self._told[record.account, record.fingerprint] = record.tracking_id, first, now
+        while self._told and now - next(iter(self._told.values()))[2] > longest:  # they are in the order of that time
+            del self._told[next(iter(self._told))]
+
+    def find(self, tx: Tx, asked: CallRecord) -> list[Row]:
+        """The row of the call that answers the request for `asked`, although the wall clock says it was long ago."""
+        tracking_id, first, last = self._told.get((asked.account, asked.fingerprint), ("", -inf, -inf))
+        now = self._clock.continuous()
+        was_just_told = now - last < self._timing.repeat_after_delivery
+        was_told_lately = now - first < self._timing.repeat_after
+        rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'", id=tracking_id)
+        return [row for row in rows if was_just_told or (was_told_lately and row["reached"])]
+
+
+def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing, told: Told | None) -> CallRecord | None:
     """The record that answers the request for `asked`, because it is of the same call; None if there is none.
 
     Raises:
@@ -86,6 +116,7 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -
     else:
         delivered_since = now - timing.repeat_after_delivery
         rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=now - timing.repeat_after)
+        rows = rows or (told.find(tx, asked) if told is not None else [])
     if not rows:
         return None
     found = readable(rows)

@@ -209,7 +209,7 @@ class Process:
 
     @asynccontextmanager
     async def _context(self) -> AsyncIterator[AppContext]:
-        ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
+        ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing, clock=self.clock)
         async with (
             aclosing(ledger),
             KallyAI(
