@@ -36,8 +36,7 @@ _LIBRARY_LEVELS = {
     "mcp": logging.INFO,
     "mcp.server.mcpserver.server": logging.WARNING,
     "sse_starlette": logging.INFO,
-    "httpcore": logging.INFO,
-    "hpack": logging.INFO,
+    "httpcore2": logging.INFO,
 }
 """The lowest level that is logged, by logger of a library. Below it, these libraries log headers, whole messages with
 arguments and transcripts, or the text of each tool error."""

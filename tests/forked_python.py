@@ -31,7 +31,7 @@ FORKED = "forked-python" if CAN_FORK else sys.executable
 """Stands for Python in a command; after it come `-m MODULE` or `-c CODE`, and the program's arguments."""
 
 _IMPORTED = (
-    "httpx",
+    "httpx2",
     "icalendar",
     "phonenumbers",
     "uvicorn",

@@ -86,12 +86,12 @@ def test_imports_go_one_way() -> None:
     assert {str(path): found for path in modules() if (found := list(forbidden_imports(path)))} == {}
 
 
-def test_httpx_is_imported_only_in_api() -> None:
+def test_httpx2_is_imported_only_in_api() -> None:
     users = {
         package_of(path)
         for path in modules()
         for module, _ in imports(path)
-        if module.split(".")[0] in {"httpx", "httpx_retries", "httpcore"}
+        if module.split(".")[0] in {"httpx2", "httpcore2"}
     }
 
     assert users == {"api"}

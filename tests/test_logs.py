@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -31,7 +31,7 @@ logger = logging.getLogger("tests.somewhere")
 def restored_logging() -> Iterator[None]:
     """Restores the handlers and levels that a test changes."""
     root = logging.getLogger()
-    libraries = ("mcp", "mcp.server.mcpserver.server", "sse_starlette", "httpcore", "hpack")
+    libraries = ("mcp", "mcp.server.mcpserver.server", "sse_starlette", "httpcore2")
     named = [logging.getLogger(name) for name in libraries]
     handlers, levels = list(root.handlers), [(known, known.level) for known in (root, *named)]
     yield
@@ -186,7 +186,7 @@ def test_nothing_below_the_level_is_logged(format_: LogFormat) -> None:
     assert stream.getvalue() == ""
 
 
-@pytest.mark.parametrize("library", ["mcp.server.sse", "sse_starlette.sse", "httpcore.http11"])
+@pytest.mark.parametrize("library", ["mcp.server.sse", "sse_starlette.sse", "httpcore2.http11"])
 def test_debug_logs_of_libraries_that_log_whole_messages_are_off(library: str, format_: LogFormat) -> None:
     stream = logging_to(format_, "DEBUG")
 
@@ -413,13 +413,13 @@ def test_a_failure_outside_of_a_request_has_no_correlation_id() -> None:
 
 
 @asynccontextmanager
-async def web_client() -> AsyncIterator[httpx.AsyncClient]:
+async def web_client() -> AsyncIterator[httpx2.AsyncClient]:
     built = server()
     app: Starlette = built.streamable_http_app(stateless_http=True, json_response=True)
     with anyio.fail_after(20):
         async with (
             built.session_manager.run(),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
         ):
             yield client
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.async_api import Browser, Page, Route
 from starlette.requests import Request
@@ -86,7 +86,7 @@ async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
 
 
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SANDBOX) as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=SANDBOX) as client:
         client.headers.update({"Accept": "text/html", "Accept-Language": await language_of(page)})
 
         async def answer(route: Route) -> None:

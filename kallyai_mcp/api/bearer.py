@@ -1,18 +1,19 @@
 """Bearer tokens on requests ("Authentication" of the reference)."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
-import httpx
+import httpx2
 
 from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
 from kallyai_mcp.api.responses import ApiResponse
 from kallyai_mcp.common_types import is_token
 
-SendRequest = Callable[[httpx.Request], Awaitable[httpx.Response]]
+SendRequest = Callable[[httpx2.Request], Awaitable[ApiResponse]]
 """Sends a request, and returns its response, whatever its status is."""
 
 
@@ -40,7 +41,7 @@ class Bearer:
         self._tokens = tokens
         self._send_once = send
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: httpx2.Request) -> ApiResponse:
         """Send a request with the token. After a 401, renew the token and send the request once more.
 
         This is safe for a POST too, because a 401 says that the service did not act on it.
@@ -53,24 +54,23 @@ class Bearer:
         """
         token = await _checked_token(self._tokens.access_token())
         response = await self._send_with(token, request)
-        if response.status_code != HTTPStatus.UNAUTHORIZED:
+        if response.status != HTTPStatus.UNAUTHORIZED:
             return response
         try:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
-            body = response.extensions["body"]
-            refusal = error_from(ApiResponse(response.status_code, response.headers, body, secrets=(token,)))
+            refusal = error_from(replace(response, secrets=(token,)))
             raise refusal.restated(NotSignedInError, error.message, refusal.message) from None
         return response if fresh == token else await self._send_with(fresh, request)
 
-    async def _send_with(self, token: str, request: httpx.Request) -> httpx.Response:
+    async def _send_with(self, token: str, request: httpx2.Request) -> ApiResponse:
         request.headers["Authorization"] = f"Bearer {token}"
         if (before_send := request.extensions.get("before_send")) is not None:
             await before_send()
             request.extensions["before_write"] = partial(self._before_write, token, request)
         return await self._send_once(request)
 
-    async def _before_write(self, token: str, request: httpx.Request) -> None:
+    async def _before_write(self, token: str, request: httpx2.Request) -> None:
         """Check that the sign-in is still the same when there is a connection, which may take seconds to make."""
         if await _checked_token(self._tokens.access_token()) != token:
             raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")

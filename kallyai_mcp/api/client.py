@@ -5,11 +5,12 @@ URLs are logged, so no URL contains a token.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import Bearer, SendRequest, TokenSource
@@ -29,14 +30,8 @@ from kallyai_mcp.api.models import (
 )
 from kallyai_mcp.api.response_headers import date_of
 from kallyai_mcp.api.responses import ApiResponse, Model, read_calendar, read_call, read_model
-from kallyai_mcp.api.transport import (
-    RetryTooLongError,
-    Timeouts,
-    connection_error,
-    in_process,
-    over_network,
-    with_retries,
-)
+from kallyai_mcp.api.system_network import connector
+from kallyai_mcp.api.transport import Timeouts, Transport, connection_error, in_process
 from kallyai_mcp.telemetry import api_request_ended
 from kallyai_mcp.urls import check_base_url
 
@@ -47,16 +42,13 @@ __all__ = ["KallyAI", "Timeouts", "TokenSource"]
 
 _log = logging.getLogger(__name__)
 
-MAX_REDIRECTS = 3
-"""The most redirects of a GET that are followed."""
-
-_parsed = lru_cache(maxsize=64)(httpx.URL)
+_parsed = lru_cache(maxsize=64)(httpx2.URL)
 
 _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_token"}
 
 
 class KallyAI:
-    """A client of KallyAI's API. Close it with `aclose`, or use it as an async context manager.
+    """A client of KallyAI's API. It keeps no connection, so there is nothing to close.
 
     Every method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (KallyAI may have acted on it),
     `UnreadableResponseError`, or a subclass of `ServiceError`. Methods that need a token may raise `NotSignedInError`.
@@ -68,16 +60,14 @@ class KallyAI:
         tokens: The source of access tokens; None for a client that only signs in.
         user_agent: The User-Agent header, printable ASCII.
         app: An ASGI app in this process to use in place of the network.
-        transport: A transport to use in place of the network; it is closed with the client.
-        retry_backoff: See `with_retries`.
+        retry_backoff: See `Transport`.
         timeouts: The time-outs.
 
     Attributes:
         server_time: The time in the `Date` header of the latest response (aware); None before the first response.
 
     Raises:
-        ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid, or both `app` and `transport`
-            are given.
+        ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid.
     """
 
     def __init__(
@@ -87,26 +77,22 @@ class KallyAI:
         tokens: TokenSource | None = None,
         user_agent: str,
         app: "ASGIApp | None" = None,
-        transport: httpx.AsyncBaseTransport | None = None,
         retry_backoff: float = 0.5,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
-        if app is not None and transport is not None:
-            raise ValueError("app and transport exclude each other")
         self.base_url = base_url.rstrip("/") if app is not None else check_base_url(base_url)
         try:
-            self._origin = httpx.URL(self.base_url)
-        except httpx.InvalidURL:
+            self._origin = httpx2.URL(self.base_url)
+        except httpx2.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
         self.server_time: datetime | None = None
         self._bearer = None if tokens is None else Bearer(tokens, self._send_once)
         self._timeouts = timeouts
-        if app is not None:
-            transport = in_process(app)
-        # An `httpx.AsyncClient` would also extract cookies, which the reference does not have, and merge settings that
+        # An `httpx2.AsyncClient` would also extract cookies, which the reference does not have, and merge settings that
         # are the same for each request.
-        self._transport = with_retries(transport or over_network(self._origin), retry_backoff)
-        self._headers = httpx.Headers(
+        connect = connector(self._origin) if app is None else partial(in_process, app)
+        self._transport = Transport(connect, retry_backoff)
+        self._headers = httpx2.Headers(
             {
                 "User-Agent": _header("user_agent", user_agent),
                 "Accept": "application/json",
@@ -114,16 +100,6 @@ class KallyAI:
                 "Accept-Encoding": "gzip, deflate",
             }
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes all connections."""
-        await self._transport.aclose()
 
     # "Call Endpoints" of the reference
 
@@ -266,10 +242,10 @@ class KallyAI:
         headers: Mapping[str, str] | None = None,
         read: float | None = None,
         **content: Any,
-    ) -> httpx.Request:
+    ) -> httpx2.Request:
         """A request. `read` is the time-out for each part of its response; None for the usual one."""
         timeouts = {"connect": self._timeouts.connect, "read": read or self._timeouts.read, "rest": self._timeouts.rest}
-        request = httpx.Request(
+        request = httpx2.Request(
             method,
             _parsed(self.base_url + path),
             headers=self._headers,
@@ -289,78 +265,47 @@ class KallyAI:
         secrets = tuple(value for name, value in (json or form or {}).items() if name in _SECRETS)
         return read_model(TokenGrant, await self._send(request, self._send_once, secrets))
 
-    async def _send_signed(self, request: httpx.Request) -> ApiResponse:
+    async def _send_signed(self, request: httpx2.Request) -> ApiResponse:
         if self._bearer is None:
             raise NotSignedInError("This client has no sign-in")
         return await self._send(request, self._bearer.send, ())
 
-    async def _send(self, request: httpx.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
+    async def _send(self, request: httpx2.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
         response = await self._response_to(request, send, secrets)
         if 200 <= response.status < 300:
             return response
         raise _error_after(request, response)
 
-    async def _response_to(self, request: httpx.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
+    async def _response_to(self, request: httpx2.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
         """The response to a request, whatever its status is."""
         response = await self._response_or_error(request, send)
-        status = response.code if isinstance(response, KallyAIError) else response.status_code
-        api_request_ended(request.method, status)
+        api_request_ended(request.method, response.status if isinstance(response, ApiResponse) else response.code)
         if isinstance(response, KallyAIError):
             raise response
         self.server_time = date_of(response.headers) or self.server_time
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return ApiResponse(
-            status=response.status_code,
-            headers=response.headers,
-            body=response.extensions["body"],
-            is_complete=response.extensions["is_complete"],
-            secrets=(token, *secrets) if token else secrets,
-        )
+        return replace(response, secrets=(token, *secrets) if token else secrets)
 
-    async def _response_or_error(self, request: httpx.Request, send: SendRequest) -> httpx.Response | KallyAIError:
-        """The response, or the error: raised here, its context would be httpx's error, which may quote the token."""
+    async def _response_or_error(self, request: httpx2.Request, send: SendRequest) -> ApiResponse | KallyAIError:
+        """The response, or the error: raised here, its context would be httpx2's error, which may quote the token."""
         try:
-            return await self._follow(request, send)
-        except RetryTooLongError as error:
-            return error.response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            host = self._origin.netloc.decode("ascii")
-            return connection_error(error, host, has_response="has_response" in request.extensions)
+            return await send(request)
+        except httpx2.HTTPError as error:
+            return connection_error(error, self._origin)
 
-    async def _follow(self, request: httpx.Request, send: SendRequest) -> httpx.Response:
-        """Send a request, and follow the redirects of a GET within the origin. No other origin gets the token."""
-        for _ in range(MAX_REDIRECTS):
-            response = await send(request)
-            if request.method != "GET" or not response.has_redirect_location:
-                return response
-            url = _location(request, response)
-            if (url.scheme, url.host, url.port) != (self._origin.scheme, self._origin.host, self._origin.port):
-                return response
-            headers = {name: value for name, value in request.headers.items() if name != "host"}
-            request = httpx.Request("GET", url, headers=headers, extensions=request.extensions)
-        return await send(request)
-
-    async def _send_once(self, request: httpx.Request) -> httpx.Response:
-        response = await self._transport.handle_async_request(request)
-        _log.info("%s %s: %d", request.method, request.url, response.status_code)
+    async def _send_once(self, request: httpx2.Request) -> ApiResponse:
+        response = await self._transport.send(request)
+        _log.info("%s %s: %d", request.method, request.url, response.status)
         return response
 
 
-def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:
-    """The URL of a redirect."""
-    try:
-        return request.url.join(response.headers["Location"])
-    except httpx.InvalidURL:
-        raise httpx.RemoteProtocolError("invalid URL in Location", request=request) from None
-
-
-def _error_after(request: httpx.Request, response: ApiResponse) -> KallyAIError:
+def _error_after(request: httpx2.Request, response: ApiResponse) -> KallyAIError:
     """The error for a response that is not a success; `ResponseLostError` if the service may have acted on a POST.
 
     It has after 303, whose response is at another URL (RFC 9110, section 15.4.4), and if the body has the id of a call.
     """
     error = error_from(response)
-    if request.method == "POST" and (error.status == httpx.codes.SEE_OTHER or names_call(response)):
+    if request.method == "POST" and (error.status == httpx2.codes.SEE_OTHER or names_call(response)):
         return error.restated(ResponseLostError, error.message, error.reason)
     return error
 

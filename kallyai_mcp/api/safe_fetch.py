@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-import httpx
+import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.response_headers import retry_after
@@ -38,7 +38,7 @@ _CONCURRENT_LOOKUPS = 8
 
 _Read = TypeVar("_Read")
 
-_Reader = Callable[[httpx.Response], Awaitable[_Read]]
+_Reader = Callable[[httpx2.Response], Awaitable[_Read]]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 """Looks up a host name and a port; returns IP addresses and ports."""
@@ -111,35 +111,37 @@ class SafeFetcher:
             with anyio.fail_after(self._seconds):
                 headers = {**self._headers, **headers, "Host": host}
                 extensions = {"sni_hostname": host}
-                request_to = partial(httpx.Request, method, headers=headers, content=body, extensions=extensions)
+                request_to = partial(httpx2.Request, method, headers=headers, content=body, extensions=extensions)
                 return await self._send(url, host, request_to, read)
-        except (TimeoutError, httpx.TimeoutException):
+        except (TimeoutError, httpx2.TimeoutException):
             raise FetchError("it took too long", code="timeout") from None
         except (socket.gaierror, UnicodeError):
             # With the message for a private address, so that nobody learns which private names there are.
             raise _not_public() from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             is_tls = any(isinstance(cause, ssl.SSLError) for cause in causes(error))
             code = "tls_error" if is_tls else "connection_refused"
             raise FetchError(f"it can't be reached ({type(error).__name__})", code=code) from None
         finally:
             self._in_progress -= 1
 
-    async def _send(self, url: str, host: str, request_to: Callable[..., httpx.Request], read: _Reader[_Read]) -> _Read:
+    async def _send(
+        self, url: str, host: str, request_to: Callable[..., httpx2.Request], read: _Reader[_Read]
+    ) -> _Read:
         addresses = await self._resolve(host, 443)
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
             raise _not_public()
         if self._trust is None:
             # In a thread, because it reads all certificates.
-            self._trust = await anyio.to_thread.run_sync(httpx.create_ssl_context)
-        transport = httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False)
-        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
+            self._trust = await anyio.to_thread.run_sync(httpx2.create_ssl_context)
+        transport = httpx2.AsyncHTTPTransport(verify=self._trust, trust_env=False)
+        async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
             for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
-                # Made after the check, because httpx refuses some URLs that a lookup accepts.
-                request = request_to(url=httpx.URL(url).copy_with(host=address, port=port))
+                # Made after the check, because httpx2 refuses some URLs that a lookup accepts.
+                request = request_to(url=httpx2.URL(url).copy_with(host=address, port=port))
                 try:
                     response = await client.send(request, stream=True, follow_redirects=False)
-                except httpx.ConnectError:
+                except httpx2.ConnectError:
                     if place == min(len(addresses), _MOST_ADDRESSES):
                         raise
                     continue
@@ -154,7 +156,7 @@ def _not_public() -> FetchError:
     return FetchError("it has no public address", code="connection_refused")
 
 
-async def _read_answer(response: httpx.Response) -> PostAnswer:
+async def _read_answer(response: httpx2.Response) -> PostAnswer:
     body = bytearray()
     with anyio.move_on_after(_BODY_SECONDS):
         async for chunk in response.aiter_raw():
@@ -164,10 +166,10 @@ async def _read_answer(response: httpx.Response) -> PostAnswer:
     return PostAnswer(response.status_code, bytes(body[:MAX_BYTES]), retry_after(response.headers))
 
 
-async def _read_document(response: httpx.Response) -> bytes:
+async def _read_document(response: httpx2.Response) -> bytes:
     if response.is_redirect:
         raise FetchError("it is somewhere else (redirects are not followed)")
-    if response.status_code != httpx.codes.OK:
+    if response.status_code != httpx2.codes.OK:
         raise FetchError(f"its server answered {response.status_code}")
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):

@@ -1,22 +1,22 @@
-"""Transports with time-outs, retries, proxies, and limits; and the errors for failed connections."""
+"""Sends requests by httpx2, within limits of time and size; and the errors for failed connections."""
 
-import asyncio
 import logging
+import random
 import socket
 import ssl
 import traceback
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
-import httpx
-from httpx_retries import Retry, RetryTransport
+import anyio
+import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
-from kallyai_mcp.api.http11_transport import Http11Transport, SocketOption
 from kallyai_mcp.api.response_headers import retry_after
-from kallyai_mcp.api.system_network import proxy_for, tls_context, unsupported_proxy
+from kallyai_mcp.api.responses import ApiResponse
+from kallyai_mcp.api.system_network import proxy_address, socket_options, unsupported_proxy
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -33,25 +33,14 @@ RETRIES = 3
 MAX_RETRY_WAIT = 30.0
 """The most seconds that a GET waits between attempts, in total. The client of a tool gives up after 60 s or less."""
 
-_NOTHING_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    httpx.InvalidURL,
-)
+_NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 """The errors after which it is certain that nothing was sent."""
 
 # Without `ReadTimeout`: three more waits of 45 s would take minutes.
-_RETRIED = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.ReadError,
-    httpx.WriteError,
-    httpx.RemoteProtocolError,
-)
+_MAY_PASS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ReadError, httpx2.RemoteProtocolError)
+_STATUSES_THAT_MAY_PASS = (429, 502, 503, 504)
+
+_SOCKET_OPTIONS = tuple(socket_options())
 
 
 @dataclass(frozen=True)
@@ -59,10 +48,10 @@ class Timeouts:
     """Time-outs in seconds.
 
     Attributes:
-        connect: For name resolution, connection, and TLS together.
+        connect: For everything before the request is written: name resolution, proxy, TLS, and the last check.
         read: For each part of a response. A cold start of the service takes up to 30 s.
         call: In place of `read` for `POST /v1/calls`, which is answered when the phone call has ended.
-        rest: For all other steps. A whole request may take the sum of `connect`, `read` or `call`, and `rest`.
+        rest: What a whole response may take longer than `read` or `call`.
     """
 
     connect: float = 10.0
@@ -71,81 +60,108 @@ class Timeouts:
     rest: float = 40.0
 
 
-class RetryTooLongError(Exception):
-    """The `Retry-After` of `response` exceeds `MAX_RETRY_WAIT`."""
+class Transport:
+    """Sends each request over a connection of its own, and reads the response to its end.
 
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__()
-        self.response = response
+    No connection is used for a second request. Bytes that a server sent unasked after the first response would be taken
+    for the second one, and the server may just be closing the connection.
 
-
-class BoundedRetry(Retry):
-    """A `Retry` that gives up at once if the `Retry-After` of a response is too long."""
-
-    async def asleep(self, response: httpx.Response | Exception) -> None:
-        """Wait before the next attempt; raises `RetryTooLongError` if all waits would exceed `MAX_RETRY_WAIT`."""
-        if isinstance(response, httpx.Response):
-            seconds = retry_after(response.headers)
-            if seconds is not None and seconds > MAX_RETRY_WAIT - self.elapsed_sleep:
-                raise RetryTooLongError(response)
-        await super().asleep(response)
-
-
-class BoundedTransport(httpx.AsyncBaseTransport):
-    """Reads each response to its end, within limits of time and size, so that retries cover incomplete bodies too.
-
-    The limit of time is the sum of the request's time-outs. The time-out for reading alone starts again with every
-    byte, so a slow server could delay a response for ever.
-
-    A response has its decoded body in `extensions["body"]`. If that was cut at `MAX_BODY`, `extensions["is_complete"]`
-    is False.
+    Args:
+        connector: Makes the transport of httpx2 for one request.
+        backoff: Seconds. Between attempts, a GET waits for `Retry-After`, or a random time of up to 2, 4, and 8 times
+            this.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+    def __init__(self, connector: Callable[[], httpx2.AsyncBaseTransport], backoff: float) -> None:
+        self._connector = connector
+        self._backoff = backoff
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once.
+    async def send(self, request: httpx2.Request) -> ApiResponse:
+        """Send a request, and a GET again after 429, 502, 503, 504, and failed connections.
 
         Raises:
-            httpx.TransportError: There is no complete response.
-            httpx.DecodingError: The body can't be decoded by its Content-Encoding.
+            httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError: Nothing was sent.
+            httpx2.RequestError: There is no complete response, but the request may have been sent.
         """
-        seconds = sum(request.extensions["timeout"].values())
+        retries, left = RETRIES if request.method == "GET" else 0, MAX_RETRY_WAIT
+        while True:
+            pause = None
+            try:
+                response = await self._exchange(request)
+            except _MAY_PASS:
+                if retries == 0:
+                    raise
+            else:
+                pause = retry_after(response.headers)
+                if retries == 0 or response.status not in _STATUSES_THAT_MAY_PASS or (pause or 0) > left:
+                    return response
+            if pause is None:
+                pause = min(left, random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries)))  # noqa: S311
+            retries -= 1
+            left -= pause
+            await anyio.sleep(pause)
+
+    async def _exchange(self, request: httpx2.Request) -> ApiResponse:
+        """Send a request once. When there is a connection, before the first byte, its `before_write` is awaited.
+
+        If it raises an error, nothing is sent, and the error is raised.
+        """
+        timeouts, before_write = request.extensions["timeout"], request.extensions.get("before_write")
+        streams: list[Any] = []
+        is_connected = is_sent = False
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            nonlocal is_connected, is_sent
+            if event == "connection.connect_tcp.complete":
+                streams.append(info["return_value"])
+                opened = info["return_value"].get_extra_info("socket")
+                for option in _SOCKET_OPTIONS:  # here, because httpx2 sets none for connections to a proxy
+                    opened.setsockopt(*option)
+            elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+                is_connected = True
+                if before_write is not None:
+                    await before_write()
+                limit.deadline = anyio.current_time() + timeouts["read"] + timeouts["rest"]
+                is_sent = True
+
+        request.extensions["trace"] = trace
         try:
-            async with asyncio.timeout(seconds):  # anyio's takes 2 % of the time of a request
-                return await self._exchange(request)
+            with anyio.fail_after(timeouts["connect"]) as limit:
+                return await _read(await self._connector().handle_async_request(request))
         except TimeoutError:
-            raise httpx.ReadTimeout("no complete response in time", request=request) from None
-
-    async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        request.extensions.pop("has_response", None)  # from the previous attempt
-        response = await self._inner.handle_async_request(request)
-        request.extensions["has_response"] = True
-        response.request = request
-        is_encoded = "Content-Encoding" in response.headers
-        stream = cast("httpx.AsyncByteStream", response.stream)
-        body, is_complete = bytearray(), True
-        try:
-            # httpx declares iterators, but they are generators, which must be closed when they are not exhausted.
-            chunks = aiter(response.aiter_bytes() if is_encoded else stream)
-            async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        is_complete = False
-                        break
+            raise (httpx2.ReadTimeout if is_sent else httpx2.ConnectTimeout)("not in time") from None
+        except (httpx2.TransportError, OSError, ValueError) as error:
+            if not is_connected and not isinstance(error, _NOTHING_SENT):
+                raise httpx2.ConnectError("no connection") from error
+            if is_sent and isinstance(error, OSError):  # httpx2 lets some errors of TLS pass
+                raise httpx2.ReadError("the connection broke") from error
+            raise
         finally:
-            await stream.aclose()
-        response.extensions |= {"body": bytes(body), "is_complete": is_complete}
-        return response
-
-    async def aclose(self) -> None:
-        """Closes the inner transport."""
-        await self._inner.aclose()
+            del request.extensions["trace"]
+            # When a request is canceled during the TLS handshake, httpx2 leaves its connection open.
+            with anyio.CancelScope(shield=True):
+                for stream in streams:
+                    await stream.aclose()
 
 
-def in_process(app: "ASGIApp") -> httpx.AsyncBaseTransport:
+async def _read(response: httpx2.Response) -> ApiResponse:
+    """Read a response up to `MAX_BODY`."""
+    body, is_complete = bytearray(), True
+    try:
+        if response.is_informational:
+            raise httpx2.RemoteProtocolError("no HTTP response")
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MAX_BODY:
+                    is_complete = False
+                    break
+    finally:
+        await response.aclose()
+    return ApiResponse(response.status_code, response.headers, bytes(body), is_complete)
+
+
+def in_process(app: "ASGIApp") -> httpx2.AsyncBaseTransport:
     """A transport to an ASGI app in this process.
 
     An exception of the app becomes an error of a failed connection, or is ignored after the complete response.
@@ -168,90 +184,35 @@ def in_process(app: "ASGIApp") -> httpx.AsyncBaseTransport:
                 "The API in this process failed: %s in %s, line %s", type(error).__name__, where.name, where.lineno
             )
             if not is_complete:
-                raise httpx.ReadError("the API in this process failed") from error
+                raise httpx2.ReadError("the API in this process failed") from error
         else:
             if not is_complete:
-                raise httpx.RemoteProtocolError("the API in this process sent no complete response")
+                raise httpx2.RemoteProtocolError("the API in this process sent no complete response")
 
     return _InProcess(app_as_server)
 
 
-class _InProcess(httpx.ASGITransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if (before_write := request.extensions.get("before_write")) is not None:
-            await before_write()
+class _InProcess(httpx2.ASGITransport):
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.extensions["trace"]("asgi.send_request_headers.started", {"request": request})
         return await super().handle_async_request(request)
 
 
-def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """A transport to `base_url`, through the proxy of the environment or the system unless the host is this machine.
-
-    Raises:
-        ValueError: The environment has a proxy of an unsupported kind, or certificates that can't be read.
-    """
-    try:
-        # For http, an empty context avoids loading all certificates.
-        is_http = base_url.scheme == "http"
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else tls_context()
-        return Http11Transport(tls, proxy=proxy_for(base_url), socket_options=_socket_options())
-    except OSError:
-        raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
-    except (ValueError, ImportError):
-        proxy = unsupported_proxy() or "the proxy in the environment"
-        raise ValueError(f"{proxy} can't be used; it must be an http or https proxy") from None
-
-
-def _socket_options() -> Iterator[SocketOption]:
-    """Options for TCP keep-alive every minute, because many routers drop a connection that is silent during a call.
-
-    On Linux, also the option that ends a connection on which nothing is confirmed for a minute. Without it, the system
-    repeats a lost request for a quarter of an hour, so a call could be placed that much later.
-    """
-    yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-    # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
-    for names in (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), ("TCP_KEEPINTVL",)):
-        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
-        if option is not None:
-            yield socket.IPPROTO_TCP, option, 60
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        yield socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000
-
-
-def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.AsyncBaseTransport:
-    """A transport with the limits of `BoundedTransport` that sends a GET again after a failure.
-
-    Failures are 429, 502, 503, 504, and failed connections.
-
-    Args:
-        transport: The transport that sends each request.
-        backoff: Seconds. Without `Retry-After`, the waits are random, up to 2, 4, and 8 times this.
-    """
-    retry = BoundedRetry(
-        total=RETRIES,
-        allowed_methods=["GET"],
-        status_forcelist=[429, 502, 503, 504],
-        retry_on_exceptions=_RETRIED,
-        backoff_factor=backoff,
-        max_backoff_wait=MAX_RETRY_WAIT,
-        total_timeout=MAX_RETRY_WAIT,
-    )
-    return RetryTransport(BoundedTransport(transport), retry=retry)
-
-
-def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, has_response: bool) -> KallyAIError:
+def connection_error(error: httpx2.HTTPError, base_url: httpx2.URL) -> KallyAIError:
     """The error for a failed connection: `NotConnectedError` if nothing was sent, else `ResponseLostError`.
 
-    Args:
-        error: The error of httpx. Its message is not used, because it may quote a header.
-        host: The host (and port), for the message.
-        has_response: Whether there was a response, whose redirect then failed: then the request was sent.
+    The message of `error` is not used, because it may quote a header.
     """
-    if isinstance(error, _NOTHING_SENT) and not has_response:
-        proxy = None if is_loopback(host) else unsupported_proxy()
-        hint = f". This machine uses {proxy}, which is not supported: set HTTPS_PROXY to an http proxy" if proxy else ""
-        return NotConnectedError(f"KallyAI at {host} can't be reached: {_reason(error)}; nothing was sent{hint}")
-    reason = "it took too long" if isinstance(error, httpx.TimeoutException) else "the connection broke"
-    if isinstance(error, httpx.DecodingError):
+    host = base_url.netloc.decode("ascii")
+    if isinstance(error, _NOTHING_SENT):
+        through = " through the proxy" if proxy_address(base_url) else ""
+        other = None if is_loopback(base_url.host) else unsupported_proxy()
+        hint = f". This machine uses {other}, which is not supported: set HTTPS_PROXY to an http proxy" if other else ""
+        return NotConnectedError(
+            f"KallyAI at {host} can't be reached{through}: {_reason(error)}; nothing was sent{hint}"
+        )
+    reason = "it took too long" if isinstance(error, httpx2.TimeoutException) else "the connection broke"
+    if isinstance(error, httpx2.DecodingError):
         reason = "what came can't be decoded"
     return ResponseLostError(
         f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
@@ -259,9 +220,9 @@ def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, ha
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return "it took too long"
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, httpx2.ProxyError):
         return "the proxy refused"
     for cause in causes(error):
         if isinstance(cause, ssl.SSLError):

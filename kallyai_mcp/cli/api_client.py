@@ -17,7 +17,7 @@ def open_api(
     sandbox: EmbeddedSandbox | None = None,
     retry_backoff: float = 0.5,
 ) -> "KallyAI":
-    """Create an API client. httpx is imported here, and not at the start of the program.
+    """Create an API client. httpx2 is imported here, and not at the start of the program.
 
     Args:
         settings: The API's URL and the `User-Agent`.

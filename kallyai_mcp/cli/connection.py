@@ -158,8 +158,6 @@ class Connection:
         if self._database is not None:
             with suppress(KallyAIError):
                 await self._database.aclose()
-        if self._api is not None:
-            await self._api.aclose()
         if self.sandbox is not None:
             self.sandbox.close()
 

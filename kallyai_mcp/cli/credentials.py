@@ -73,8 +73,7 @@ def open_credentials(
     from kallyai_mcp.auth.token_store import open_store
 
     async def refresh(refresh_token: str) -> "TokenGrant":
-        async with open_api(settings) as api:
-            return await api.refresh(refresh_token)
+        return await open_api(settings).refresh(refresh_token)
 
     store = open_store(settings.token_store, settings.home, settings.api_url)
     session = Session(store, refresh, settings.home / "sign-in" / "renewal.lock")

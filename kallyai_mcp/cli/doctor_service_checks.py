@@ -135,10 +135,10 @@ def _certificates(settings: Settings) -> str:
 
 async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
     """Whether KallyAI answers with data, and how many seconds this machine's clock is ahead; None without a `Date`."""
-    async with open_api(settings, retry_backoff=_RETRY_BACKOFF) as api:
-        before = time.time()
-        is_data = await api.check_reachable()
-        ours = (before + time.time()) / 2
+    api = open_api(settings, retry_backoff=_RETRY_BACKOFF)
+    before = time.time()
+    is_data = await api.check_reachable()
+    ours = (before + time.time()) / 2
     return is_data, ours - api.server_time.timestamp() if api.server_time is not None else None
 
 
@@ -162,8 +162,7 @@ def account(settings: Settings, tokens: Any) -> Finding:
 
     async def ask() -> Statistics:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
-        async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return await api.get_statistics()
+        return await open_api(settings, token, retry_backoff=_RETRY_BACKOFF).get_statistics()
 
     try:
         return _quota(anyio.run(ask))

@@ -187,8 +187,8 @@ def _bounded(verifier: Verifier) -> Verifier:
 
 async def _use(bearer: str, settings: Settings) -> object:
     """Send a cheap request with `bearer`, to find out whether KallyAI accepts the token."""
-    async with open_api(settings, StaticTokens(bearer), retry_backoff=0.1) as api:
-        try:
-            return await api.list_calls(limit=1)
-        except ForbiddenError:  # the token may still permit something else
-            return await api.get_statistics()
+    api = open_api(settings, StaticTokens(bearer), retry_backoff=0.1)
+    try:
+        return await api.list_calls(limit=1)
+    except ForbiddenError:  # the token may still permit something else
+        return await api.get_statistics()

@@ -88,7 +88,7 @@ def create_app(
     lines: Iterable[Line] = (),
     plays: bool = False,
 ) -> SandboxApp:
-    """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with `httpx.ASGITransport`.
+    """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with `httpx2.ASGITransport`.
 
     It needs no lifespan events. Several processes may serve the same `data`.
 

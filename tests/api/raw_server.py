@@ -164,8 +164,7 @@ async def client_and_server(
         with anyio.fail_after(seconds):
             async with anyio.create_task_group() as tasks:
                 await server.start(tasks)
-                async with KallyAI(server.url, **given) as client:
-                    yield client, server
+                yield KallyAI(server.url, **given), server
                 tasks.cancel_scope.cancel()
             return
     except BaseExceptionGroup as group:

@@ -112,44 +112,19 @@ async def test_an_invalid_token_is_neither_sent_nor_in_the_error(token: str) -> 
     assert not token or token not in caught.value.message
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_redirects_of_a_get_are_followed_within_the_origin_with_the_token(status: int) -> None:
-    replies = [answer(b"", status, location="/v2/calls/c?x=1"), answer(reference("call_details"))]
-    async with client_and_server(*replies) as (client, server):
-        assert (await client.get_call("uuid")).call_id == "uuid"
-    assert [request.target for request in server.requests] == ["/v1/calls/uuid", "/v2/calls/c?x=1"]
-    assert server.requests[1].headers["authorization"] == f"Bearer {TOKEN}"
-
-
-async def test_a_get_follows_at_most_three_redirects() -> None:
-    async with client_and_server(*[answer(b"", 302, location="/v1/again")] * 9) as (client, server):
-        with pytest.raises(errors.ServiceError) as caught:
-            await client.get_call("uuid")
-    assert caught.value.code == "redirected"
-    assert len(server.requests) == 4
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["create_call", "list_calls", "refresh"])
-async def test_redirects_to_another_host_are_not_followed(status: int, method: str) -> None:
+async def test_redirects_are_not_followed(status: int, method: str) -> None:
     arguments: dict[str, list[Any]] = {"create_call": [SUBMISSION], "list_calls": [], "refresh": ["a-refresh-token"]}
     async with client_and_server() as (_, other), client_and_server() as (client, server):
-        server.replies = [answer(b"", status, location=f"http://me:pw@localhost:{other.port}/v1/calls?t=1")]
-        with pytest.raises(KallyAIError) as caught:
-            await getattr(client, method)(*arguments[method])
-    assert other.connections == 0
-    assert (caught.value.code, caught.value.status) == ("redirected", status)
-    assert "localhost" in caught.value.message
-    assert "pw" not in caught.value.message
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_redirects_of_a_post_are_not_followed(status: int) -> None:
-    async with client_and_server(answer(b"", status, location="/v2/calls")) as (client, server):
-        with pytest.raises(errors.ServiceError) as caught:
-            await client.create_call(SUBMISSION)
-    assert caught.value.code == "redirected"
-    assert len(server.requests) == 1
+        for location in (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls"):
+            server.replies = [answer(b"", status, location=location)]
+            with pytest.raises(KallyAIError) as caught:
+                await getattr(client, method)(*arguments[method])
+            assert (caught.value.code, caught.value.status) == ("redirected", status)
+            assert ("localhost" if "localhost" in location else "another address") in caught.value.message
+            assert "pw" not in caught.value.message
+    assert (other.connections, server.connections) == (0, 2)
 
 
 async def test_a_post_that_is_answered_with_303_is_a_lost_response() -> None:

@@ -151,11 +151,8 @@ async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request(call_id
 
 
 async def test_the_path_of_the_base_url_is_kept() -> None:
-    async with (
-        client_and_server(answer(reference("call_list"))) as (_, server),
-        KallyAI(f"{server.url}/gateway/", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client,
-    ):
-        await client.list_calls()
+    async with client_and_server(answer(reference("call_list"))) as (_, server):
+        await KallyAI(f"{server.url}/gateway/", tokens=Tokens(TOKEN), user_agent=USER_AGENT).list_calls()
     assert server.requests[0].target == "/gateway/v1/calls?limit=50&offset=0"
 
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
-import httpx
+import httpx2
 
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.pages import Origin
@@ -29,10 +29,10 @@ def answer(flow: LoopbackSignIn, **fields: str) -> str:
 @asynccontextmanager
 async def loopback_sign_in(
     seconds: float = 60, linger: float = 0, place: Origin = "chat"
-) -> AsyncIterator[tuple[LoopbackSignIn, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[LoopbackSignIn, httpx2.AsyncClient]]:
     with anyio.fail_after(20):
         async with (
-            httpx.AsyncClient(trust_env=False) as browser,
+            httpx2.AsyncClient(trust_env=False) as browser,
             LoopbackSignIn(auth_url, seconds, linger=linger, place=place) as flow,
         ):
             yield flow, browser

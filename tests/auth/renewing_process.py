@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
@@ -14,7 +14,7 @@ from kallyai_mcp.auth.session import Session
 
 async def main(*arguments: str) -> None:
     home, lock_path, api_url, now = arguments
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
 
         async def refresh(refresh_token: str) -> TokenGrant:
             answer = await client.post(f"{api_url}/v1/auth/refresh", json={"refresh_token": refresh_token})

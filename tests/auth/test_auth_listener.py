@@ -2,7 +2,7 @@ import logging
 from urllib.parse import urlencode
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
@@ -102,7 +102,7 @@ async def test_localhost_is_accepted_as_host_name() -> None:
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 303
 
 
-async def replies_of_every_kind(flow: LoopbackSignIn, browser: httpx.AsyncClient) -> list[httpx.Response]:
+async def replies_of_every_kind(flow: LoopbackSignIn, browser: httpx2.AsyncClient) -> list[httpx2.Response]:
     marked = {"x": XSS, XSS: "x"}
     headers = {"Accept-Language": XSS, "Referer": XSS, "X": XSS}
     port = flow.redirect_uri.rpartition(":")[2]
@@ -185,7 +185,7 @@ async def test_a_browser_that_disconnects_does_not_stop_the_listener() -> None:
 
 async def test_neither_log_nor_repr_shows_a_token_or_the_state(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.NOTSET)
-    for browser_log in ("httpx", "httpcore"):  # the test's own browser
+    for browser_log in ("httpx2", "httpcore2"):  # the test's own browser
         caplog.set_level(logging.CRITICAL, browser_log)
     async with loopback_sign_in() as (flow, browser):
         await replies_of_every_kind(flow, browser)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
@@ -148,22 +148,22 @@ async def test_pages_are_in_the_language_that_the_browser_prefers(accepted: str 
 
 
 async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> None:
-    pages: list[httpx.Response] = []
+    pages: list[httpx2.Response] = []
 
-    async def follow(browser: httpx.AsyncClient, address: str, left: anyio.Event) -> None:
+    async def follow(browser: httpx2.AsyncClient, address: str, left: anyio.Event) -> None:
         await left.wait()
         pages.append(await browser.get(address))
 
     left = anyio.Event()
     with anyio.fail_after(20):
-        async with httpx.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
+        async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
             async with LoopbackSignIn(auth_url, linger=15) as flow:
                 reply = await browser.get(answer(flow, **TOKENS))
                 tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"], left)
                 await flow.grant()
                 left.set()
             assert [page.status_code for page in pages] == [200]
-            with pytest.raises(httpx.ConnectError):
+            with pytest.raises(httpx2.ConnectError):
                 await browser.get(flow.redirect_uri)
 
 
@@ -172,15 +172,15 @@ async def test_an_error_inside_the_context_is_raised_unchanged_and_the_port_is_c
         with pytest.raises(NotSignedInError, match="before the link expired"):
             async with LoopbackSignIn(auth_url, 0, linger=15) as flow:
                 await flow.grant()
-        async with httpx.AsyncClient(trust_env=False) as browser:
-            with pytest.raises(httpx.ConnectError):
+        async with httpx2.AsyncClient(trust_env=False) as browser:
+            with pytest.raises(httpx2.ConnectError):
                 await browser.get(flow.redirect_uri)
 
 
 async def test_a_cancelled_caller_does_not_wait_for_the_browser() -> None:
     with anyio.fail_after(5):
         with anyio.CancelScope() as scope:
-            async with httpx.AsyncClient(trust_env=False) as browser, LoopbackSignIn(auth_url, linger=60) as flow:
+            async with httpx2.AsyncClient(trust_env=False) as browser, LoopbackSignIn(auth_url, linger=60) as flow:
                 await browser.get(answer(flow, **TOKENS))
                 scope.cancel()
                 await flow.grant()

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.auth.session import Session
@@ -21,8 +21,8 @@ def answer_to(link: str, **fields: str) -> str:
     return f"{query['redirect_uri']}?" + urlencode({**fields, "state": query["state"]})
 
 
-async def browse(link: str, **fields: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+async def browse(link: str, **fields: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as browser:
         return await browser.get(answer_to(link, **fields))
 
 
@@ -113,7 +113,7 @@ async def test_the_wait_ends_with_the_program(make_session: MakeSession, clock: 
         pending = await sign_in.begin()
     with anyio.fail_after(5):
         assert not await sign_in.arrived(60)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx2.ConnectError):
         await browse(pending.link, access_token="access-7")
 
 

@@ -8,7 +8,7 @@ It serves its `streamable_http_app` with uvicorn, httptools, and uvloop, as ours
 import sys
 from typing import Any
 
-import httpx
+import httpx2
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
@@ -16,7 +16,7 @@ from mcp.server.mcpserver import MCPServer
 def build(upstream: str) -> MCPServer[Any]:
     """A server with `echo`, without an HTTP call, and `check_quota`, which gets the statistics of `upstream`."""
     server = MCPServer("bare", log_level="WARNING")
-    client = httpx.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
+    client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
 
     @server.tool()
     def echo(text: str) -> str:

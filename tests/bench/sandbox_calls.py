@@ -10,7 +10,7 @@ import statistics
 import time
 
 import anyio
-import httpx
+import httpx2
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
@@ -25,7 +25,7 @@ async def _round(url: str, token: str, calls: int, first: int) -> float:
     """Place `calls` calls; returns calls per second."""
     numbers = iter(range(first, first + calls))
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
 
         async def place_calls() -> None:
             for number in numbers:

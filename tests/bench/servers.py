@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import httpx
+import httpx2
 
 
 def free_ports(count: int) -> list[int]:
@@ -66,8 +66,8 @@ def _wait_for(port: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
-        except httpx.TransportError:
+            httpx2.get(f"http://127.0.0.1:{port}/", timeout=5)
+        except httpx2.TransportError:
             time.sleep(0.05)
         else:
             return

@@ -168,7 +168,7 @@ def _notes(measurements: Mapping[str, Sequence[Row]]) -> list[str]:
 def machine() -> str:
     """A description of this machine in one line."""
     facts = [_processor(), f"{os.cpu_count()} cores", platform.platform(), f"Python {platform.python_version()}"]
-    facts += [f"{package} {version(package)}" for package in ("mcp", "httpx")]
+    facts += [f"{package} {version(package)}" for package in ("mcp", "httpx2")]
     if hasattr(os, "getloadavg"):
         facts.append(f"load of the last minute {os.getloadavg()[0]:.1f}")
     return ", ".join(facts)

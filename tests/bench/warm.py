@@ -4,8 +4,8 @@
 
 One client makes one call after another, without a client library: over a pipe as of 2025-11-25, and over one connection
 to `/mcp` as of 2026-07-28, which needs no session. The KallyAI behind all of them answers at once (`upstream.py`). The
-bare server makes its HTTP call with a default `httpx.AsyncClient`; for the HTTP call alone, this process makes it with
-a default `httpx.Client`. They are measured in turn in each round. A figure is the median of the rounds' medians, a
+bare server makes its HTTP call with a default `httpx2.AsyncClient`; for the HTTP call alone, this process makes it with
+a default `httpx2.Client`. They are measured in turn in each round. A figure is the median of the rounds' medians, a
 ratio the median of the rounds' ratios.
 """
 
@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.bench.http_load import is_answered, request
 from tests.bench.servers import free_ports, serving, upstream
@@ -152,7 +152,7 @@ def rows(calls: int, rounds: int) -> list[Row]:
         own = dict(os.environ)
         settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
         serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
-        client = stack.enter_context(httpx.Client(base_url=url))
+        client = stack.enter_context(httpx2.Client(base_url=url))
         callers: dict[str, Callable[[], object]] = {
             "alone": lambda: client.get("/v1/users/me/statistics").raise_for_status(),
             "bare stdio": stack.enter_context(_piped([*bare, "stdio", url], own)).call,
@@ -164,7 +164,7 @@ def rows(calls: int, rounds: int) -> list[Row]:
             _milliseconds(call, _WARM_UP)
         measured = [{name: _milliseconds(call, calls) for name, call in callers.items()} for _ in range(rounds)]
     times = {name: [round_[name] for round_ in measured] for name in callers}
-    compared_with = {"bare MCPServer, the same call": "bare {}", "the HTTP call alone, by httpx": "alone"}
+    compared_with = {"bare MCPServer, the same call": "bare {}", "the HTTP call alone, by httpx2": "alone"}
     return [
         compared(
             f"a warm {_TOOL} over {transport}",

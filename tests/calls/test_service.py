@@ -219,10 +219,8 @@ async def test_an_id_that_is_used_again_is_a_new_call(place: str, clock: ManualC
 async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(place: str, clock: ManualClock) -> None:
     async with world(Service(clock), place) as here:
         session = Session("account-1")
-        async with (
-            KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests") as api,
-            CallWorker(lambda: api, session.account, lambda: here.ledger, clock=clock) as worker,
-        ):
+        api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
+        async with CallWorker(lambda: api, session.account, lambda: here.ledger, clock=clock) as worker:
             calls = CallService(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))
@@ -593,10 +591,8 @@ async def test_a_request_does_not_leave_after_a_long_pause(place: str, clock: Ma
             return await account()
 
         here.session.account = slow_account  # type: ignore[method-assign]  # the machine sleeps while it is asked
-        async with (
-            KallyAI("http://service", tokens=Session("account-1"), user_agent="tests", app=service) as api,
-            CallWorker(lambda: api, slow_account, lambda: here.ledger, clock=clock) as worker,
-        ):
+        api = KallyAI("http://service", tokens=Session("account-1"), user_agent="tests", app=service)
+        async with CallWorker(lambda: api, slow_account, lambda: here.ledger, clock=clock) as worker:
             calls = CallService(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))

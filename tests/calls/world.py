@@ -213,15 +213,10 @@ async def world(
     session = Session(account)
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
+    app = None if url else service
+    api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     async with (
         aclosing(ledger),
-        KallyAI(
-            url or "http://service",
-            tokens=session,
-            user_agent="tests",
-            app=None if url else service,
-            retry_backoff=0,
-        ) as api,
         CallWorker(
             lambda: api, session.account, lambda: ledger, timing=timing, clock=clock, places_due=schedules
         ) as worker,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import anyio.lowlevel
 import anyio.to_thread
-import httpx
+import httpx2
 import pytest
 from click.testing import Result
 
@@ -334,7 +334,7 @@ async def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home:
 
 @on_posix
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
-    async with httpx.AsyncClient(base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT) as http:
+    async with httpx2.AsyncClient(base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT) as http:
         await http.put(f"line/{BISTRO}", json={"does": "is_played"})
         with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in()) as process:
             with anyio.fail_after(LIMIT):

@@ -2,7 +2,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox import browser_client
@@ -13,7 +13,7 @@ from tests.processes import LIMIT, run, started
 
 def signed_in(sandbox: KallyAISandbox, **how: object) -> dict[str, str]:
     """The tokens of another sign-in."""
-    tokens: dict[str, str] = httpx.post(f"{sandbox.url}/_sandbox/sign-in", json=how).raise_for_status().json()
+    tokens: dict[str, str] = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json=how).raise_for_status().json()
     return tokens
 
 

@@ -76,9 +76,9 @@ async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
     monkeypatch.setenv("COLUMNS", "100")
     async with running(app) as url:
         tokens = sign_in(tmp_path, url, app)
-        async with KallyAI(url, tokens=StaticTokens(tokens.access_token.get_secret_value()), user_agent="tests") as api:
-            for _ in range(6):
-                await api.create_call(submission("+12025550100", "Cafe"), timezone="UTC")
+        api = KallyAI(url, tokens=StaticTokens(tokens.access_token.get_secret_value()), user_agent="tests")
+        for _ in range(6):
+            await api.create_call(submission("+12025550100", "Cafe"), timezone="UTC")
         for state in (CallState.SENT, CallState.UNKNOWN):
             sample = record(AccountKey(url, tokens.account), state, "+14155551234")
             await kept_record(tmp_path / "ledger.db", sample)
@@ -138,11 +138,11 @@ async def test_it_fits_every_console_and_a_pipe_gets_all_of_it(
     shown: dict[int, list[str]] = {}
     async with running(app) as url:
         token = sign_in(tmp_path, url, app).access_token.get_secret_value()
-        async with KallyAI(url, tokens=StaticTokens(token), user_agent="tests") as api:
-            ids = []
-            for number, name in (("+12025550100", "Cafe"), ("+12025550104", "The Italian Bistro of Ada Lovelace")):
-                call = await api.create_call(submission(number, name), timezone="UTC")
-                ids.append(call.call_id)
+        api = KallyAI(url, tokens=StaticTokens(token), user_agent="tests")
+        ids = []
+        for number, name in (("+12025550100", "Cafe"), ("+12025550104", "The Italian Bistro of Ada Lovelace")):
+            call = await api.create_call(submission(number, name), timezone="UTC")
+            ids.append(call.call_id)
         for columns in (60, 80, 120, 200, 0):
             if columns:
                 monkeypatch.setenv("COLUMNS", str(columns))

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.faults import FaultPlan
@@ -21,7 +21,7 @@ class Service:
     """
 
     url: str
-    _direct: httpx.AsyncClient
+    _direct: httpx2.AsyncClient
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -32,7 +32,7 @@ class Service:
         self._stack.callback(self._app.state.sandbox.close)
         self._direct = await self._stack.enter_async_context(
             # In process, so that it can't fail; the servers use the network.
-            httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://localhost", trust_env=False)
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(self._app), base_url="http://localhost", trust_env=False)
         )
         self.url = await self._stack.enter_async_context(running(self._app))
         return self

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -56,7 +56,7 @@ class Service:
         self.app: SandboxApp = create_app(clock=self._clock, speed=1_000_000)  # the calls take no time
         stack.callback(self.app.state.sandbox.close)
         self.url: str = stack.enter_context(portal.wrap_async_context_manager(running(self.app)))
-        self.http = stack.enter_context(httpx.Client(base_url=self.url, trust_env=False))
+        self.http = stack.enter_context(httpx2.Client(base_url=self.url, trust_env=False))
         self._agents: dict[str, Agent] = {}
         self._tokens: dict[tuple[str, ...], str] = {}
 
@@ -67,7 +67,7 @@ class Service:
             self._tokens[key] = self.app.state.sandbox.issue_tokens(account, list(scopes) or None)["access_token"]
         return self._tokens[key]
 
-    def get(self, path: str, token: str | None = None, **params: Any) -> httpx.Response:
+    def get(self, path: str, token: str | None = None, **params: Any) -> httpx2.Response:
         return self.http.get(path, params=params, headers=bearer(token or self.token()))
 
     def json(self, path: str, token: str | None = None, **params: Any) -> Any:
@@ -77,7 +77,7 @@ class Service:
 
     def post_call(
         self, changes: dict[str, Any] | None = None, *, token: str | None = None, key: str | None = None, **request: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """`POST /v1/calls` with the example, and `changes` to its submission; None leaves a field out."""
         body = {"submission": changed(changes), "timezone": "America/New_York", **request}
         headers = bearer(token or self.token()) | ({"Idempotency-Key": key} if key else {})
@@ -108,7 +108,7 @@ class Service:
             asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": redirect_uri, **changes}
             query = {name: value for name, value in asked.items() if value is not None}
             browser_client.sign_in(
-                str(httpx.URL(f"{self.url}/v1/auth/authorize", params=query)), account=ACCOUNT, provider=provider
+                str(httpx2.URL(f"{self.url}/v1/auth/authorize", params=query)), account=ACCOUNT, provider=provider
             )
             return listener.received, redirect_uri
 
@@ -126,8 +126,7 @@ class Service:
     def client(self, token: str | None = None) -> KallyAI:
         """The API client that the tools use."""
         tokens = StaticTokens(token or self.token())
-        opened = KallyAI(self.url, tokens=tokens, user_agent="tests", retry_backoff=0)
-        return self._stack.enter_context(self._portal.wrap_async_context_manager(opened))
+        return KallyAI(self.url, tokens=tokens, user_agent="tests", retry_backoff=0)
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call an async function."""
@@ -142,7 +141,7 @@ def changed(changes: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (EXAMPLE | (changes or {})).items() if value is not None}
 
 
-def code_of(response: httpx.Response) -> tuple[int, str]:
+def code_of(response: httpx2.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import QuotaExceededError
@@ -45,7 +45,7 @@ def test_a_subscription_has_this_field(service: Service, case: str, shown: Answe
     assert type(value) is type(told)
     assert structure == value or case == "management_url"  # each link is made anew
     assert case != "expires_at" or TIME.fullmatch(value)
-    assert case != "management_url" or httpx.get(structure).status_code == 200
+    assert case != "management_url" or httpx2.get(structure).status_code == 200
 
 
 @states("Get Statistics", "GET /v1/users/me/statistics")
@@ -93,7 +93,7 @@ def test_the_billing_portal_is_a_link_that_opens(service: Service, case: str) ->
     answer = service.use("get_billing_link")
 
     for url in (service.json("/v1/stripe/billing-portal")[case], answer.data[case]):
-        assert httpx.get(url).status_code == 200
+        assert httpx2.get(url).status_code == 200
     assert answer.data[case] in answer.text
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
+import httpx2
 import pytest
 from icalendar import Calendar
 
@@ -20,13 +20,13 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
-def placed(service: Service) -> httpx.Response:
+def placed(service: Service) -> httpx2.Response:
     """The response to the example's call."""
     return service.post_call()
 
 
 @pytest.fixture(scope="module")
-def call_id(placed: httpx.Response) -> str:
+def call_id(placed: httpx2.Response) -> str:
     return str(placed.json()["call_id"])
 
 
@@ -60,14 +60,14 @@ def placed_by_tool(service: Service) -> Answer:
 
 
 @states("Create Call", "201 Created")
-def test_create_call_answers_201_with_a_call_response(placed: httpx.Response, placed_by_tool: Answer) -> None:
+def test_create_call_answers_201_with_a_call_response(placed: httpx2.Response, placed_by_tool: Answer) -> None:
     assert placed.status_code == 201
     assert placed.json().keys() == example("call_details").keys()
     assert not placed_by_tool.is_error
 
 
 @states("Create Call", "POST /v1/calls")
-def test_create_call_is_a_post_to_v1_calls(service: Service, placed: httpx.Response, placed_by_tool: Answer) -> None:
+def test_create_call_is_a_post_to_v1_calls(service: Service, placed: httpx2.Response, placed_by_tool: Answer) -> None:
     listed = {call["call_id"] for call in service.json("/v1/calls", limit=200)["calls"]}
 
     assert service.http.put("/v1/calls", json={}).status_code == 405
@@ -76,7 +76,7 @@ def test_create_call_is_a_post_to_v1_calls(service: Service, placed: httpx.Respo
 
 @states("Create Call", "Creates an AI phone call")
 def test_create_call_makes_a_phone_call_that_accomplishes_the_task(
-    service: Service, placed: httpx.Response, placed_by_tool: Answer
+    service: Service, placed: httpx2.Response, placed_by_tool: Answer
 ) -> None:
     for call in (placed.json(), placed_by_tool.data):
         assert call["highlights"].startswith("Reserved a table for 4 at ")
@@ -204,7 +204,7 @@ def test_a_listed_call_has_this_field(service: Service, case: str, call_id: str)
 
 @states("Get Call Details", "GET /v1/calls/{call_id}")
 def test_get_call_details_is_what_create_call_answered(
-    service: Service, placed: httpx.Response, shown: Answer, call_id: str
+    service: Service, placed: httpx2.Response, shown: Answer, call_id: str
 ) -> None:
     assert service.json(f"/v1/calls/{call_id}") == placed.json()
     assert shown.data["call_id"] == call_id
@@ -229,12 +229,12 @@ def test_call_details_have_this_field(service: Service, case: str, shown: Answer
 
 
 @fields("CallResponse", "call_id", "highlights", "next_steps", "duration_seconds", "created_at")
-def test_a_call_response_has_this_field(case: str, placed: httpx.Response, shown: Answer) -> None:
+def test_a_call_response_has_this_field(case: str, placed: httpx2.Response, shown: Answer) -> None:
     assert is_like(same(placed.json(), shown.data, case), case, example("call_details"))
 
 
 @states("CallResponse", '"submission"')
-def test_a_call_response_has_the_original_submission(placed: httpx.Response, shown: Answer) -> None:
+def test_a_call_response_has_the_original_submission(placed: httpx2.Response, shown: Answer) -> None:
     assert placed.json()["submission"] == shown.data["submission"] == EXAMPLE
 
 

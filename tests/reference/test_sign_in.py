@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import BadRequestError, ServiceError
@@ -76,7 +76,7 @@ class CliFlow:
 @pytest.fixture(scope="module")
 def cli_flow(service: Service) -> CliFlow:
     with listening() as listener:
-        url = httpx.URL(f"{service.url}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": STATE})
+        url = httpx2.URL(f"{service.url}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": STATE})
         browser = browser_client.Browser()
         browser.open(str(url))
         browser_client.sign_in(str(url), account=ACCOUNT)

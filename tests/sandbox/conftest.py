@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
@@ -33,17 +33,17 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def client(app: SandboxApp, document: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: SandboxApp, document: dict[str, Any]) -> AsyncIterator[httpx2.AsyncClient]:
     """An in-process client that fails on a status that the OpenAPI document does not have."""
 
-    async def documented(response: httpx.Response) -> None:
+    async def documented(response: httpx2.Response) -> None:
         operation = _operation(document, response.request.method, response.request.url.path)
         if operation is not None and response.status_code != 500:
             assert str(response.status_code) in operation["responses"], f"undocumented: {response}"
 
-    transport = httpx.ASGITransport(app)
+    transport = httpx2.ASGITransport(app)
     hooks = {"response": [documented]}
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", event_hooks=hooks) as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test", event_hooks=hooks) as client:
         yield client
 
 
@@ -79,10 +79,10 @@ def body() -> RequestBody:
 
 
 @pytest.fixture
-def place_call(client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) -> PlaceCall:
+def place_call(client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -> PlaceCall:
     """Place a call: `place_call(account="acct-personal", key=None, **changes)` posts the example with these changes."""
 
-    async def place_call(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx.Response:
+    async def place_call(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx2.Response:
         headers = sign_in(account) | ({"Idempotency-Key": key} if key else {})
         return await client.post("/v1/calls", headers=headers, json=body(**changes))
 

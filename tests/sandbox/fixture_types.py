@@ -3,10 +3,10 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import httpx
+import httpx2
 
 SignIn = Callable[..., dict[str, str]]
 RequestBody = Callable[..., dict[str, Any]]
-PlaceCall = Callable[..., Coroutine[Any, Any, httpx.Response]]
+PlaceCall = Callable[..., Coroutine[Any, Any, httpx2.Response]]
 Reference = Callable[[str], Any]
 SameShape = Callable[[Any, Any], None]

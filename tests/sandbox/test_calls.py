@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import icalendar
 import pytest
 
@@ -28,7 +28,7 @@ async def test_a_call_answers_201_with_its_outcome(place_call: PlaceCall, body: 
 
 
 async def test_details_of_a_call_are_what_creating_it_answered(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     place_call: PlaceCall,
     sign_in: SignIn,
     reference: Reference,
@@ -48,7 +48,7 @@ async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
     app = create_app(clock=clock, speed=10)
     token = app.state.sandbox.issue_tokens()["access_token"]
     before = clock.now()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
         answer = await client.post("/v1/calls", headers={"Authorization": f"Bearer {token}"}, json=body())
     lasted = clock.now() - before
     assert lasted == timedelta(seconds=answer.json()["duration_seconds"] / 10)
@@ -56,10 +56,10 @@ async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
 
 
 async def test_a_call_in_progress_has_no_outcome(
-    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     async def call() -> None:
         answers.append(await place_call())
@@ -85,7 +85,7 @@ async def test_a_call_in_progress_has_no_outcome(
 
 
 async def test_a_client_that_disconnects_does_not_end_the_call(
-    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
@@ -115,7 +115,7 @@ async def test_a_test_number_decides_how_the_call_ends(place_call: PlaceCall, nu
 
 
 async def test_the_list_is_newest_first_and_has_the_shape_of_the_reference(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     place_call: PlaceCall,
     sign_in: SignIn,
     reference: Reference,
@@ -128,7 +128,7 @@ async def test_the_list_is_newest_first_and_has_the_shape_of_the_reference(
 
 
 async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
-    client: httpx.AsyncClient, clock: ManualClock, body: RequestBody, sign_in: SignIn
+    client: httpx2.AsyncClient, clock: ManualClock, body: RequestBody, sign_in: SignIn
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
@@ -144,7 +144,7 @@ async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
 
 
 async def test_pages_of_the_list_meet_without_gap_or_overlap(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     ids = [(await place_call()).json()["call_id"] for _ in range(5)][::-1]
     seen = []
@@ -159,14 +159,14 @@ async def test_pages_of_the_list_meet_without_gap_or_overlap(
     "params", [{"limit": 0}, {"limit": 201}, {"limit": "x"}, {"offset": -1}, {"offset": 2**63}, {"offset": ""}]
 )
 async def test_a_page_out_of_range_is_refused(
-    client: httpx.AsyncClient, sign_in: SignIn, params: dict[str, Any]
+    client: httpx2.AsyncClient, sign_in: SignIn, params: dict[str, Any]
 ) -> None:
     answer = await client.get("/v1/calls", headers=sign_in(), params=params)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
 
 
 async def test_the_list_takes_limit_200_and_defaults_to_50(
-    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
+    client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     for _ in range(51):
         await place_call("acct-business", respondent_phone="+12025550103")
@@ -176,7 +176,7 @@ async def test_the_list_takes_limit_200_and_defaults_to_50(
 
 
 async def test_a_call_without_a_business_name_is_listed_without_one(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     await place_call(business_name=None)
     (call,) = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
@@ -184,7 +184,7 @@ async def test_a_call_without_a_business_name_is_listed_without_one(
 
 
 async def test_other_accounts_calls_do_not_exist(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     call_id = (await place_call()).json()["call_id"]
     other = sign_in("acct-business")
@@ -195,13 +195,13 @@ async def test_other_accounts_calls_do_not_exist(
 
 
 @pytest.mark.parametrize("call_id", ["nonsense", "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11", "%00", "%ff", "'--"])
-async def test_an_unknown_call_is_call_not_found(client: httpx.AsyncClient, sign_in: SignIn, call_id: str) -> None:
+async def test_an_unknown_call_is_call_not_found(client: httpx2.AsyncClient, sign_in: SignIn, call_id: str) -> None:
     answer = await client.get(f"/v1/calls/{call_id}", headers=sign_in())
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
 
 
 async def test_the_transcript_has_the_shape_of_the_reference_and_runs_forward(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     place_call: PlaceCall,
     sign_in: SignIn,
     reference: Reference,
@@ -217,7 +217,7 @@ async def test_the_transcript_has_the_shape_of_the_reference_and_runs_forward(
 
 @pytest.mark.parametrize("number", ["+12025550104", "+12025550114"])
 async def test_a_call_without_words_has_no_transcript(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn, number: str
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn, number: str
 ) -> None:
     call_id = (await place_call(respondent_phone=number)).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/transcript", headers=sign_in())
@@ -225,7 +225,7 @@ async def test_a_call_without_words_has_no_transcript(
 
 
 async def test_the_calendar_event_is_the_appointment(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     call_id = (await place_call()).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/calendar.ics", headers=sign_in())
@@ -236,7 +236,7 @@ async def test_the_calendar_event_is_the_appointment(
 
 
 async def test_a_call_without_an_agreement_has_no_calendar_event(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     call_id = (await place_call(respondent_phone="+12025550115")).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/calendar.ics", headers=sign_in())
@@ -257,7 +257,7 @@ async def test_a_call_without_an_agreement_has_no_calendar_event(
     ],
 )
 async def test_each_endpoint_requires_its_scope(
-    client: httpx.AsyncClient, sign_in: SignIn, app: SandboxApp, method: str, path: str, scope: str
+    client: httpx2.AsyncClient, sign_in: SignIn, app: SandboxApp, method: str, path: str, scope: str
 ) -> None:
     every = app.state.sandbox.issue_tokens()["scope"].split()
     without = sign_in(scopes=[other for other in every if other != scope])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
@@ -17,7 +17,7 @@ KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 
 async def test_the_same_key_and_body_is_the_same_call(
-    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     first = await place_call(key=KEY)
     clock.advance(days=2)
@@ -34,10 +34,10 @@ async def test_the_same_key_finds_a_call_that_would_be_refused_now(place_call: P
 
 
 async def test_the_same_key_waits_for_a_call_in_progress(
-    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     clock.hold()
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     async def call() -> None:
         answers.append(await place_call(key=KEY))
@@ -56,9 +56,9 @@ async def test_the_same_key_waits_for_a_call_in_progress(
 
 
 async def test_requests_that_race_with_the_same_key_make_one_call(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     async def call() -> None:
         answers.append(await place_call(key=KEY))
@@ -72,7 +72,7 @@ async def test_requests_that_race_with_the_same_key_make_one_call(
 
 
 async def test_the_same_key_with_another_body_is_refused(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     first = (await place_call(key=KEY)).json()
     answer = await place_call(key=KEY, party_size=5)
@@ -83,7 +83,7 @@ async def test_the_same_key_with_another_body_is_refused(
 
 @pytest.mark.parametrize("change", [{"timezone": "Europe/Madrid"}, {"session_id": "another"}])
 async def test_every_field_of_the_body_is_part_of_the_fingerprint(
-    client: httpx.AsyncClient, body: RequestBody, sign_in: SignIn, change: dict[str, Any]
+    client: httpx2.AsyncClient, body: RequestBody, sign_in: SignIn, change: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
     assert (await client.post("/v1/calls", headers=headers, json=body())).status_code == 201
@@ -91,7 +91,7 @@ async def test_every_field_of_the_body_is_part_of_the_fingerprint(
 
 
 async def test_a_body_written_in_another_way_is_the_same_body(
-    client: httpx.AsyncClient, body: RequestBody, sign_in: SignIn
+    client: httpx2.AsyncClient, body: RequestBody, sign_in: SignIn
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
     first = (await client.post("/v1/calls", headers=headers, json=body())).json()
@@ -106,7 +106,7 @@ async def test_without_a_key_each_request_is_a_call(place_call: PlaceCall) -> No
     assert (await place_call()).json()["call_id"] != (await place_call()).json()["call_id"]
 
 
-async def oauth_headers(client: httpx.AsyncClient, **credentials: str) -> dict[str, str]:
+async def oauth_headers(client: httpx2.AsyncClient, **credentials: str) -> dict[str, str]:
     """Return headers with an access token of an OAuth client, by default `sandbox-client`, for `acct-personal`."""
     redirect_uri = "http://127.0.0.1:8765/callback"
     authorize = {"redirect_uri": redirect_uri} | {key: credentials[key] for key in credentials if key == "client_id"}
@@ -116,7 +116,7 @@ async def oauth_headers(client: httpx.AsyncClient, **credentials: str) -> dict[s
 
 
 async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call(
-    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+    client: httpx2.AsyncClient, body: RequestBody, clock: ManualClock
 ) -> None:
     headers = await oauth_headers(client)
     first = await client.post("/v1/calls", headers=headers, json=body())
@@ -130,7 +130,7 @@ async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call(
 
 
 async def test_an_oauth_clients_identical_requests_during_a_call_are_one_call(
-    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+    client: httpx2.AsyncClient, body: RequestBody, clock: ManualClock
 ) -> None:
     headers = await oauth_headers(client)
     clock.hold()
@@ -149,7 +149,7 @@ async def test_an_oauth_clients_identical_requests_during_a_call_are_one_call(
 
 
 async def test_a_generated_key_is_forgotten_an_hour_after_its_call_has_ended(
-    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+    client: httpx2.AsyncClient, body: RequestBody, clock: ManualClock
 ) -> None:
     headers = await oauth_headers(client)
     first = (await client.post("/v1/calls", headers=headers, json=body())).json()
@@ -161,7 +161,7 @@ async def test_a_generated_key_is_forgotten_an_hour_after_its_call_has_ended(
     assert placed[0]["idempotency_key"] == placed[1]["idempotency_key"] is not None
 
 
-async def test_a_generated_key_belongs_to_its_client(client: httpx.AsyncClient, body: RequestBody) -> None:
+async def test_a_generated_key_belongs_to_its_client(client: httpx2.AsyncClient, body: RequestBody) -> None:
     ids = {
         (await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"]
         for headers in (await oauth_headers(client), await oauth_headers(client, **PARTNER))
@@ -169,7 +169,7 @@ async def test_a_generated_key_belongs_to_its_client(client: httpx.AsyncClient, 
     assert len(ids) == 2
 
 
-async def test_an_oauth_clients_own_key_is_used(client: httpx.AsyncClient, body: RequestBody) -> None:
+async def test_an_oauth_clients_own_key_is_used(client: httpx2.AsyncClient, body: RequestBody) -> None:
     headers = await oauth_headers(client)
     ids = {
         (await client.post("/v1/calls", headers=headers | {"Idempotency-Key": key}, json=body())).json()["call_id"]
@@ -206,7 +206,7 @@ async def test_keys_and_calls_and_tokens_survive_a_restart(
         app = create_app(data=data, clock=clock)
         if "Authorization" not in headers:
             headers["Authorization"] = f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
             answers.append((await client.post("/v1/calls", headers=headers, json=body())).json())
             listed = (await client.get("/v1/calls", headers=headers)).json()
         app.state.sandbox.close()
@@ -222,7 +222,7 @@ async def test_two_sandboxes_on_one_file_are_one(tmp_path: Path, clock: ManualCl
     }
     ids = []
     for app in apps:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
             ids.append((await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"])
     assert ids[0] == ids[1]
     for app in apps:

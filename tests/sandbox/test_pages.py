@@ -5,7 +5,7 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
@@ -76,7 +76,7 @@ def references(value: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_a_page_needs_no_script_and_no_other_server(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_needs_no_script_and_no_other_server(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200
     page = Page(answer.text)
@@ -93,7 +93,7 @@ async def test_a_page_needs_no_script_and_no_other_server(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_a_page_lists_the_test_numbers_and_the_accounts(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_lists_the_test_numbers_and_the_accounts(client: httpx2.AsyncClient, path: str) -> None:
     words = Page((await client.get(path)).text).words
     for number, description in as_rows():
         assert f"{number} {description}" in words
@@ -101,7 +101,7 @@ async def test_a_page_lists_the_test_numbers_and_the_accounts(client: httpx.Asyn
         assert account.email in words
 
 
-async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.AsyncClient, app: SandboxApp) -> None:
+async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx2.AsyncClient, app: SandboxApp) -> None:
     page = Page((await client.get("/docs")).text)
     document = app.openapi()
     for path, methods in document["paths"].items():
@@ -113,12 +113,12 @@ async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.Async
     assert "integer from 1 to 200 default 50" in page.words
 
 
-async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: httpx.AsyncClient) -> None:
+async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: httpx2.AsyncClient) -> None:
     text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
     assert all(choice.replace("`", "") in text for choice in beyond_the_reference("en"))
 
 
-async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx.AsyncClient) -> None:
+async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx2.AsyncClient) -> None:
     """All but what the OpenAPI document says, which is marked as English."""
     answer = await client.get("/docs", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
     unmarked = re.sub(r'<(\w+) lang="en">.*?</\1>', "", re.sub(r"<code>.*?</code>", "", answer.text), flags=re.DOTALL)
@@ -143,26 +143,26 @@ def test_what_the_docs_say_is_in_both_languages() -> None:
         assert named.findall(kind.en) == named.findall(kind.es)
 
 
-async def test_the_docs_list_the_statuses_that_are_not_in_the_reference(client: httpx.AsyncClient) -> None:
+async def test_the_docs_list_the_statuses_that_are_not_in_the_reference(client: httpx2.AsyncClient) -> None:
     text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
     assert "Two statuses are not in the reference: in_progress until the call has ended, and terminated" in text
 
 
-async def test_every_link_of_the_pages_works(client: httpx.AsyncClient) -> None:
+async def test_every_link_of_the_pages_works(client: httpx2.AsyncClient) -> None:
     for path in ("/", "/docs"):
         for link in Page((await client.get(path)).text).links:
             if link.startswith("/"):
                 assert (await client.get(link)).status_code == 200
 
 
-async def test_the_openapi_document_has_every_endpoint_of_the_reference(client: httpx.AsyncClient) -> None:
+async def test_the_openapi_document_has_every_endpoint_of_the_reference(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     found = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert found >= REFERENCE_ENDPOINTS
 
 
 async def test_the_openapi_document_is_consistent_and_has_the_references_errors_only(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
 ) -> None:
     document = (await client.get("/openapi.json")).json()
     schemas = document["components"]["schemas"]
@@ -180,13 +180,13 @@ async def test_the_openapi_document_is_consistent_and_has_the_references_errors_
     assert "422" not in listed
 
 
-async def portal(client: httpx.AsyncClient, headers: dict[str, str]) -> str:
+async def portal(client: httpx2.AsyncClient, headers: dict[str, str]) -> str:
     url: str = (await client.get("/v1/stripe/billing-portal", headers=headers)).json()["url"]
     return url
 
 
 async def test_the_billing_link_shows_plan_and_usage_without_a_token(
-    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
+    client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     await place_call(respondent_phone="+12025550103")
     url = await portal(client, sign_in())
@@ -204,7 +204,7 @@ async def test_the_billing_link_shows_plan_and_usage_without_a_token(
 
 
 async def test_the_billing_page_speaks_spanish(
-    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
+    client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     await place_call(respondent_phone="+12025550103")
     answer = await client.get(await portal(client, sign_in()), headers={"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"})
@@ -217,19 +217,23 @@ async def test_the_billing_page_speaks_spanish(
 @pytest.mark.parametrize("account", ACCOUNTS)
 @pytest.mark.parametrize("language", ["en", "es"])
 async def test_every_account_has_a_billing_page(
-    client: httpx.AsyncClient, sign_in: SignIn, account: str, language: str
+    client: httpx2.AsyncClient, sign_in: SignIn, account: str, language: str
 ) -> None:
     answer = await client.get(await portal(client, sign_in(account)), headers={"Accept-Language": language})
     assert answer.status_code == 200
     assert ACCOUNTS[account].email in answer.text
 
 
-async def test_the_subscriptions_management_url_is_the_billing_page(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+async def test_the_subscriptions_management_url_is_the_billing_page(
+    client: httpx2.AsyncClient, sign_in: SignIn
+) -> None:
     subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
     assert (await client.get(subscription["management_url"])).status_code == 200
 
 
-async def test_a_billing_link_works_for_an_hour(client: httpx.AsyncClient, sign_in: SignIn, clock: ManualClock) -> None:
+async def test_a_billing_link_works_for_an_hour(
+    client: httpx2.AsyncClient, sign_in: SignIn, clock: ManualClock
+) -> None:
     url = await portal(client, sign_in())
     clock.advance(minutes=59)
     assert (await client.get(url)).status_code == 200
@@ -238,7 +242,7 @@ async def test_a_billing_link_works_for_an_hour(client: httpx.AsyncClient, sign_
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_forged_billing_link_is_refused(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+async def test_a_forged_billing_link_is_refused(client: httpx2.AsyncClient, sign_in: SignIn) -> None:
     url = await portal(client, sign_in())
     access_token = sign_in()["Authorization"].removeprefix("Bearer ")
     base, _, session = url.rpartition("/")
@@ -249,7 +253,7 @@ async def test_a_forged_billing_link_is_refused(client: httpx.AsyncClient, sign_
     assert re.fullmatch(r"http://sandbox\.test/_sandbox/billing", base)
 
 
-async def test_the_home_page_is_in_spanish_for_a_spanish_browser(client: httpx.AsyncClient) -> None:
+async def test_the_home_page_is_in_spanish_for_a_spanish_browser(client: httpx2.AsyncClient) -> None:
     response = await client.get("/", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
     page = Page(response.text)
 

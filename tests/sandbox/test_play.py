@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -30,12 +30,12 @@ def app(clock: ManualClock) -> Iterator[SandboxApp]:
 class Player:
     """The callee of one call."""
 
-    def __init__(self, client: httpx.AsyncClient, call: dict[str, Any]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, call: dict[str, Any]) -> None:
         self._client = client
         self._path = f"{CALLS}/{call['call_id']}"
         self.call = call
 
-    async def post(self, step: str, body: Any = None) -> httpx.Response:
+    async def post(self, step: str, body: Any = None) -> httpx2.Response:
         response = await self._client.post(f"{self._path}/{step}", json=body)
         if response.is_success:
             self.call = response.json()
@@ -62,12 +62,12 @@ class Player:
 
 
 @pytest.fixture
-def incoming(app: SandboxApp, client: httpx.AsyncClient, place_call: PlaceCall) -> Any:
+def incoming(app: SandboxApp, client: httpx2.AsyncClient, place_call: PlaceCall) -> Any:
     """Place a call: `async with incoming(**changes) as (player, answer)`; `answer` waits for its end."""
     known: list[str] = []
 
     @asynccontextmanager
-    async def incoming(**changes: Any) -> AsyncIterator[tuple[Player, asyncio.Task[httpx.Response]]]:
+    async def incoming(**changes: Any) -> AsyncIterator[tuple[Player, asyncio.Task[httpx2.Response]]]:
         is_placed = asyncio.Event()
         app.state.sandbox.report = lambda _: is_placed.set()
         answer = asyncio.create_task(place_call(**changes))
@@ -107,7 +107,7 @@ async def test_a_program_takes_a_call_and_agrees(incoming: Any) -> None:
 
 
 async def test_who_agrees_to_a_booking_without_a_day_hears_which_one_it_is(
-    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn
+    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
 ) -> None:
     async with incoming(appointment_date=None, appointment_time=None) as (player, answer):
         await player.pick_up()
@@ -122,7 +122,7 @@ async def test_who_agrees_to_a_booking_without_a_day_hears_which_one_it_is(
 
 
 async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
-    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn
+    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
 ) -> None:
     async with incoming() as (player, answer):
         path = f"/v1/calls/{player.call['call_id']}"
@@ -200,7 +200,7 @@ async def test_a_call_in_which_the_callee_goes_silent_ends(incoming: Any, clock:
         assert (await player.post("turns", "Are you still there?")).status_code == 409
 
 
-async def test_several_calls_are_played_at_once(incoming: Any, client: httpx.AsyncClient) -> None:
+async def test_several_calls_are_played_at_once(incoming: Any, client: httpx2.AsyncClient) -> None:
     async with (
         incoming() as (first, first_answer),
         incoming(business_name="Other", call_language="es") as (
@@ -222,7 +222,7 @@ async def test_several_calls_are_played_at_once(incoming: Any, client: httpx.Asy
         assert "Reserved a table" in (await first_answer).json()["highlights"]
 
 
-async def transcript_of(client: httpx.AsyncClient, call_id: str, headers: dict[str, str]) -> Any:
+async def transcript_of(client: httpx2.AsyncClient, call_id: str, headers: dict[str, str]) -> Any:
     return (await client.get(f"/v1/calls/{call_id}/transcript", headers=headers)).json()
 
 
@@ -239,7 +239,7 @@ async def transcript_of(client: httpx.AsyncClient, call_id: str, headers: dict[s
     ],
 )
 async def test_a_call_is_saved_as_a_scenario_and_replayed(
-    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody, clock: ManualClock, turns: Any
+    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody, clock: ManualClock, turns: Any
 ) -> None:
     """`None` stands for a callee that says nothing more, no turns for one that does not pick up."""
     placed_at = clock.now()
@@ -260,7 +260,7 @@ async def test_a_call_is_saved_as_a_scenario_and_replayed(
     assert [line.number for line in lines] == [NUMBER]
     with sandbox_app(clock=ManualClock(placed_at), lines=lines) as app:
         headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as other:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as other:
             replayed = (await other.post("/v1/calls", headers=headers, json=body())).json()
             replayed_transcript = await transcript_of(other, replayed["call_id"], headers)
 
@@ -269,14 +269,14 @@ async def test_a_call_is_saved_as_a_scenario_and_replayed(
     assert replayed_transcript.get("entries") == transcript.get("entries")
 
 
-async def test_only_a_call_that_has_ended_is_saved(incoming: Any, client: httpx.AsyncClient) -> None:
+async def test_only_a_call_that_has_ended_is_saved(incoming: Any, client: httpx2.AsyncClient) -> None:
     async with incoming() as (player, _):
         response = await client.get(f"{CALLS}/{player.call['call_id']}/scenario.toml")
     assert response.status_code == 409
     assert (await client.get(f"{CALLS}/nothing/scenario.toml")).status_code == 404
 
 
-async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx.AsyncClient) -> None:
+async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx2.AsyncClient) -> None:
     async with incoming() as (player, _):
         assert (await player.post("turns", {"does": "agrees", "says": "Yes."})).status_code == 409
         await player.pick_up()
@@ -307,7 +307,7 @@ async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> 
     clock.hold()
     with sandbox_app(clock=clock, speed=1e9) as app:
         line = f"/_sandbox/line/{NUMBER}"
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
             refused = await client.put(line, json={"does": "is_played", "turns": ["Hello"]})
             assert "can have only `seconds`" in refused.json()["error"]["details"]["reason"]
             short = await client.put("/_sandbox/line/202", json={"does": "is_busy"})
@@ -333,7 +333,7 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
     data = tmp_path / "sandbox.db"
     with sandbox_app(clock=clock, plays=True, data=data) as app:
         headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
             answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=body()))
             await clock.sleepers(1)
             (call,) = (await client.get(CALLS)).json()["calls"]
@@ -342,7 +342,7 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
             app.state.sandbox.stop()
             assert (await answer).status_code == 503
     with sandbox_app(clock=clock, plays=True, data=data) as app:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
             await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "agrees", "says": "Yes."})
             await client.post(f"{CALLS}/{call['call_id']}/hang-up")
             outcome = (await client.get(f"/v1/calls/{call['call_id']}", headers=headers)).json()
@@ -354,8 +354,8 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
 )
 async def test_only_this_machine_may_play(client_host: str, url: str) -> None:
     with sandbox_app() as app:
-        transport = httpx.ASGITransport(app, client=(client_host, 1))
-        async with httpx.AsyncClient(transport=transport, base_url=url) as client:
+        transport = httpx2.ASGITransport(app, client=(client_host, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url=url) as client:
             for method, path in [
                 ("GET", "/_sandbox/play"),
                 ("GET", CALLS),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -32,7 +32,7 @@ class Caller:
 
     async def place(self, number: str, **fields: Any) -> dict[str, Any]:
         body = {"submission": SUBMISSION | {"respondent_phone": number} | fields, "timezone": "UTC"}
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
             answer: dict[str, Any] = (await client.post("/v1/calls", headers=self._headers, json=body)).json()
         return answer
 

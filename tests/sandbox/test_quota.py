@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from tests.sandbox.fixture_types import PlaceCall, Reference, SameShape, SignIn
@@ -11,13 +11,13 @@ from tests.sandbox.manual_clock import ManualClock
 
 
 async def test_statistics_start_with_what_the_reference_prints(
-    client: httpx.AsyncClient, sign_in: SignIn, reference: Reference
+    client: httpx2.AsyncClient, sign_in: SignIn, reference: Reference
 ) -> None:
     assert (await client.get("/v1/users/me/statistics", headers=sign_in())).json() == reference("statistics")
 
 
 async def test_statistics_follow_from_the_calls_that_were_made(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     sign_in: SignIn,
     place_call: PlaceCall,
     reference: Reference,
@@ -34,7 +34,7 @@ async def test_statistics_follow_from_the_calls_that_were_made(
 
 
 async def test_a_call_in_progress_counts(
-    client: httpx.AsyncClient, clock: ManualClock, sign_in: SignIn, place_call: PlaceCall
+    client: httpx2.AsyncClient, clock: ManualClock, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
@@ -48,7 +48,7 @@ async def test_a_call_in_progress_counts(
 
 
 async def test_a_used_up_plan_answers_402_as_the_reference_prints_it(
-    client: httpx.AsyncClient, place_call: PlaceCall, reference: Reference, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, reference: Reference, sign_in: SignIn
 ) -> None:
     answer = await place_call("acct-empty")
     assert answer.status_code == 402
@@ -58,7 +58,7 @@ async def test_a_used_up_plan_answers_402_as_the_reference_prints_it(
 
 
 async def test_calls_run_out_before_minutes_do(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     for _ in range(2):
         assert (await place_call("acct-trial", respondent_phone="+12025550103")).status_code == 201
@@ -69,7 +69,7 @@ async def test_calls_run_out_before_minutes_do(
 
 
 async def test_minutes_run_out_and_the_last_call_may_exceed_them(
-    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     calls = 0
     with anyio.fail_after(60):
@@ -85,7 +85,7 @@ async def test_minutes_run_out_and_the_last_call_may_exceed_them(
 
 
 async def test_one_accounts_calls_do_not_count_for_another(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     before = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-business"))).json()
     await place_call()
@@ -101,7 +101,7 @@ async def test_one_accounts_calls_do_not_count_for_another(
     ],
 )
 async def test_a_plan_renews_with_its_period(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     clock: ManualClock,
     place_call: PlaceCall,
     sign_in: SignIn,
@@ -118,7 +118,7 @@ async def test_a_plan_renews_with_its_period(
 
 
 async def test_the_subscription_has_the_shape_of_the_reference(
-    client: httpx.AsyncClient, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
+    client: httpx2.AsyncClient, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
 ) -> None:
     subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
     assert_same_shape(subscription, reference("subscription"))
@@ -136,7 +136,7 @@ async def test_the_subscription_has_the_shape_of_the_reference(
     ],
 )
 async def test_a_subscription_renews_on_a_day_of_its_own(
-    client: httpx.AsyncClient, sign_in: SignIn, clock: ManualClock, account: str, now: str, end: str
+    client: httpx2.AsyncClient, sign_in: SignIn, clock: ManualClock, account: str, now: str, end: str
 ) -> None:
     clock.set(datetime.fromisoformat(now).replace(tzinfo=UTC))
     subscription = await client.get("/v1/users/me/subscription", headers=sign_in(account))
@@ -144,7 +144,7 @@ async def test_a_subscription_renews_on_a_day_of_its_own(
     assert subscription.json()["expires_at"] == end
 
 
-async def test_a_trial_is_not_an_active_subscription(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+async def test_a_trial_is_not_an_active_subscription(client: httpx2.AsyncClient, sign_in: SignIn) -> None:
     subscription = (await client.get("/v1/users/me/subscription", headers=sign_in("acct-trial"))).json()
     assert subscription["has_active_subscription"] is subscription["auto_renew"] is False
     assert subscription["status"] == "trialing"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
@@ -55,7 +55,7 @@ def test_every_problem_of_a_file_is_named_at_once() -> None:
     ]
 
 
-async def test_the_schema_describes_every_key(client: httpx.AsyncClient) -> None:
+async def test_the_schema_describes_every_key(client: httpx2.AsyncClient) -> None:
     schema = (await client.get("/_sandbox/scenarios/schema")).json()
 
     assert {"number", "description", "does", "turns", "then"} <= schema["$defs"]["Line"]["properties"].keys()
@@ -70,7 +70,7 @@ async def test_the_example_of_the_documentation_does_what_it_says(body: RequestB
     app = create_app(speed=1e9, lines=read_scenarios(example))
     headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
     asked = body(respondent_phone=NUMBER, appointment_date=None, appointment_time=None)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
         first, second = [(await client.post("/v1/calls", headers=headers, json=asked)).json() for _ in range(2)]
         transcript = (await client.get(f"/v1/calls/{second['call_id']}/transcript", headers=headers)).json()
     app.state.sandbox.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
@@ -40,7 +40,7 @@ async def server_process(data: Path, *, speed: float) -> AsyncIterator[tuple[any
 
 async def first_call(url: str, headers: dict[str, str]) -> dict[str, Any]:
     """Wait for a call and return the newest one."""
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=url, headers=headers) as client:
         while not (calls := (await client.get("/v1/calls")).json()["calls"]):
             await anyio.lowlevel.checkpoint()
     call: dict[str, Any] = calls[0]
@@ -57,12 +57,12 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
     with anyio.fail_after(60):
         async with (
             server_process(data, speed=1) as (process, url),
-            httpx.AsyncClient(timeout=60) as client,
+            httpx2.AsyncClient(timeout=60) as client,
             anyio.create_task_group() as tasks,
         ):
 
             async def call() -> None:
-                with pytest.raises(httpx.HTTPError):
+                with pytest.raises(httpx2.HTTPError):
                     await client.post(f"{url}/v1/calls", headers=headers, json=body(appointment_date=None))
 
             tasks.start_soon(call)
@@ -71,7 +71,7 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
             await process.wait()
         assert in_progress["status"] == "in_progress"
 
-        async with server_process(data, speed=1) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        async with server_process(data, speed=1) as (_, url), httpx2.AsyncClient(base_url=url) as client:
             details = (await client.get(f"/v1/calls/{in_progress['call_id']}", headers=headers)).json()
             other = await client.post("/v1/calls", headers=headers, json=body(appointment_date=None, party_size=2))
     assert details["status"] == "in_progress"
@@ -80,8 +80,8 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
     later = ManualClock(Clock().now())
     later.advance(hours=0.5)
     app = create_app(data=data, clock=later)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
         finished = (await client.post("/v1/calls", json=body(appointment_date=None))).json()
         listed = (await client.get("/v1/calls")).json()
     app.state.sandbox.close()
@@ -105,7 +105,7 @@ async def test_processes_on_one_file_race_for_a_key_and_make_one_call(tmp_path: 
             token = app.state.sandbox.issue_tokens()["access_token"]
             app.state.sandbox.close()
             headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
-            client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=30))
+            client = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=30))
 
             async def call(url: str) -> None:
                 ids.add((await client.post(f"{url}/v1/calls", json=body(appointment_date=None))).json()["call_id"])
@@ -131,7 +131,7 @@ async def test_a_signal_ends_the_process_cleanly_during_a_call(
     with anyio.fail_after(60):
         async with (
             server_process(data, speed=0.001) as (process, url),
-            httpx.AsyncClient(timeout=60) as client,
+            httpx2.AsyncClient(timeout=60) as client,
             anyio.create_task_group() as tasks,
         ):
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-import httpx
+import httpx2
 import pytest
 from fastapi.responses import StreamingResponse
 
@@ -24,12 +24,12 @@ KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 
 def port_of(url: str) -> int:
-    return httpx.URL(url).port or 0
+    return httpx2.URL(url).port or 0
 
 
 async def test_it_answers_at_its_base_url(app: SandboxApp, sign_in: SignIn, body: RequestBody) -> None:
     with anyio.fail_after(30):
-        async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
+        async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
             assert url.startswith("http://127.0.0.1:")
             answer = await client.post("/v1/calls", headers=sign_in(), json=body())
     assert (answer.status_code, answer.json()["status"]) == (201, "success")
@@ -38,7 +38,7 @@ async def test_it_answers_at_its_base_url(app: SandboxApp, sign_in: SignIn, body
 
 async def test_on_all_interfaces_its_url_is_the_loopback_address(app: SandboxApp) -> None:
     with anyio.fail_after(30):
-        async with running(app, host="0.0.0.0") as url, httpx.AsyncClient(base_url=url) as client:  # noqa: S104
+        async with running(app, host="0.0.0.0") as url, httpx2.AsyncClient(base_url=url) as client:  # noqa: S104
             assert url.startswith("http://127.0.0.1:")
             assert (await client.get("/")).status_code == 200
 
@@ -46,14 +46,14 @@ async def test_on_all_interfaces_its_url_is_the_loopback_address(app: SandboxApp
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_an_ipv6_address_is_named_in_brackets(app: SandboxApp) -> None:
     with anyio.fail_after(30):
-        async with running(app, host="::1") as url, httpx.AsyncClient(base_url=url) as client:
+        async with running(app, host="::1") as url, httpx2.AsyncClient(base_url=url) as client:
             assert url.startswith("http://[::1]:")
             assert (await client.get("/")).status_code == 200
 
 
 async def test_its_links_have_the_host_of_the_request(app: SandboxApp, sign_in: SignIn) -> None:
     with anyio.fail_after(30):
-        async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
+        async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
             link = (await client.get("/v1/stripe/billing-portal", headers=sign_in())).json()["url"]
             assert link.startswith(url)
             assert (await client.get(link)).status_code == 200
@@ -65,7 +65,7 @@ async def test_the_port_is_free_again_afterwards_and_the_same_app_can_be_served_
     with anyio.fail_after(30):
         async with running(app) as url:
             port = port_of(url)
-        async with running(app, port=port) as again, httpx.AsyncClient(base_url=again) as client:
+        async with running(app, port=port) as again, httpx2.AsyncClient(base_url=again) as client:
             assert again == url
             assert (await client.post("/v1/calls", headers=sign_in(), json=body())).status_code == 201
 
@@ -88,8 +88,8 @@ async def test_it_stops_when_it_is_cancelled(app: SandboxApp) -> None:
             async with running(app) as url:
                 scope.cancel()
                 await anyio.sleep_forever()
-        with pytest.raises(httpx.ConnectError):
-            async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx2.ConnectError):
+            async with httpx2.AsyncClient() as client:
                 await client.get(url)
 
 
@@ -98,8 +98,8 @@ async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
 ) -> None:
     clock.hold()
     headers = sign_in() | {"Idempotency-Key": KEY}
-    answers: list[httpx.Response] = []
-    async with httpx.AsyncClient() as client:
+    answers: list[httpx2.Response] = []
+    async with httpx2.AsyncClient() as client:
 
         async def call(url: str) -> None:
             answers.append(await client.post(f"{url}/v1/calls", headers=headers, json=body()))
@@ -131,7 +131,7 @@ async def test_a_wait_that_begins_after_the_stop_ends_at_once(
 
 
 async def test_a_defect_is_answered_in_the_references_format_without_internals(
-    app: SandboxApp, client: httpx.AsyncClient, sign_in: SignIn, caplog: pytest.LogCaptureFixture
+    app: SandboxApp, client: httpx2.AsyncClient, sign_in: SignIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = sign_in()
     app.state.sandbox.close()
@@ -145,7 +145,7 @@ async def test_a_defect_is_answered_in_the_references_format_without_internals(
 
 
 async def test_a_defect_in_the_middle_of_a_response_ends_the_response(
-    app: SandboxApp, client: httpx.AsyncClient
+    app: SandboxApp, client: httpx2.AsyncClient
 ) -> None:
     async def half() -> AsyncIterator[str]:
         yield "half of it"

@@ -5,7 +5,7 @@ import re
 import uuid
 from typing import Any
 
-import httpx
+import httpx2
 import phonenumbers
 import pytest
 
@@ -17,7 +17,7 @@ from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameS
 from tests.sandbox.manual_clock import ManualClock
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
@@ -254,7 +254,7 @@ async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCa
     ],
 )  # fmt: skip
 async def test_a_body_that_breaks_the_schema_is_a_validation_error(
-    client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody, changes: dict[str, Any]
+    client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody, changes: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
     content = json.dumps(body(**changes))  # as ASCII, in which a lone surrogate is valid JSON
@@ -267,7 +267,7 @@ async def test_a_body_that_breaks_the_schema_is_a_validation_error(
     "content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"submission": 1, "timezone": "UTC"}']
 )
 async def test_a_body_without_a_request_is_a_validation_error(
-    client: httpx.AsyncClient, sign_in: SignIn, content: bytes
+    client: httpx2.AsyncClient, sign_in: SignIn, content: bytes
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
     assert refusal(await client.post("/v1/calls", headers=headers, content=content)) == (400, "validation_error")
@@ -293,7 +293,7 @@ async def test_the_first_broken_rule_decides_the_error(
 
 
 async def test_a_refused_call_is_not_listed_and_does_not_count(
-    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     before = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
     for number in ("911", "+12025550120", "+81312345678"):
@@ -312,7 +312,7 @@ async def test_a_refused_call_is_not_listed_and_does_not_count(
     ],
 )
 async def test_every_error_has_the_format_of_the_reference_and_an_id_of_its_own(
-    client: httpx.AsyncClient, reference: Reference, sign_in: SignIn, method: str, path: str, status: int, code: str
+    client: httpx2.AsyncClient, reference: Reference, sign_in: SignIn, method: str, path: str, status: int, code: str
 ) -> None:
     headers = sign_in() if status == 400 else {}
     answers = [await client.request(method, path, headers=headers) for _ in range(2)]

@@ -14,7 +14,7 @@ from tests.supply.finding import Finding
 from tests.supply.requirements import PYTHON, pinned
 
 PROGRAM = "pip-audit==2.10.1"
-"""It runs in an environment of its own, because it depends on rich, which httpx imports wherever it is installed."""
+"""It runs in an environment of its own, so that its dependencies are none of ours."""
 
 SERVICES = ("osv", "pypi")
 """The services, in the order in which they are asked until one answers; OSV knows more than the package index."""

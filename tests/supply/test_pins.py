@@ -28,7 +28,3 @@ def test_each_pin_has_hashes_and_none_has_an_address() -> None:
     digest = r"    --hash=sha256:[0-9a-f]{64}"
 
     assert re.fullmatch(rf"({pin}{digest}( \\\n{digest})*\n)+", PINS.read_text(encoding="utf-8"))
-
-
-def test_rich_is_not_a_dependency() -> None:
-    assert "rich" not in {pin.name for pin in PINNED}  # httpx imports it if it is installed, which slows every start

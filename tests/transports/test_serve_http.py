@@ -190,6 +190,27 @@ def test_sigterm_ends_the_server_within_two_seconds_during_a_call_and_a_stream(t
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_ends_the_server_within_two_seconds_while_a_call_connects(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = {"API_URL": f"https://127.0.0.1:{silent.getsockname()[1]}", "ACCESS_TOKEN": "a-token"}
+        with started(tmp_path, "serve", "--transport", "http", "--port", "0", **service) as process:
+            call = {"name": "make_call", "arguments": CALL | {"wait_seconds": 0}}
+            message = initialize() | {"method": "tools/call", "params": call}
+            httpx2.post(f"{url_of(process)}/mcp", json=message, headers=ACCEPT, timeout=LIMIT)
+            silent.settimeout(LIMIT)
+            connection, _ = silent.accept()
+            begin = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(timeout=LIMIT)
+            took = time.monotonic() - begin
+        with connection:
+            assert connection.recv(65536).startswith(b"\x16")  # the handshake that nobody answered
+
+    assert code == 0
+    assert took < 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 async def test_sigterm_with_a_listening_client_logs_no_error(tmp_path: Path) -> None:
     with started(tmp_path, "serve", "--transport", "http", "--port", "0", "--sandbox") as process:
         url = url_of(process)

@@ -6,7 +6,7 @@ import re
 from html import unescape
 from typing import Literal
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.text import texts
@@ -27,7 +27,7 @@ async def test_the_servers_address_opens_a_page_that_says_how_to_connect_and_dis
     async with User(language=language) as user:
         page = await user.open(f"{server.url}/")
         links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"]+)"', page.text)]
-        cursor, vs_code = (httpx.URL(link).params["config"] for link in links if "install" in link)
+        cursor, vs_code = (httpx2.URL(link).params["config"] for link in links if "install" in link)
         listed = await user.open(f"{server.url}{links[-1]}")
 
     assert page.status_code == 200

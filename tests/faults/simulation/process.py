@@ -210,11 +210,11 @@ class Process:
     @asynccontextmanager
     async def _context(self) -> AsyncIterator[AppContext]:
         ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing, clock=self.clock)
+        api = KallyAI(
+            "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
+        )
         async with (
             aclosing(ledger),
-            KallyAI(
-                "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
-            ) as api,
             CallWorker(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as worker,
         ):
             yield AppContext(

@@ -23,7 +23,7 @@ BROKEN: tuple[Broken, ...] = (*CALLS, *LATER, *LISTS)
 
 _JOBS = 2
 
-_NOT_OURS = ["anyio", "httpx", "mcp", "mcp.client.streamable_http", "mcp.server.mcpserver", "phonenumbers", "psycopg"]
+_NOT_OURS = ["anyio", "httpx2", "mcp", "mcp.client.streamable_http", "mcp.server.mcpserver", "phonenumbers", "psycopg"]
 """What every build imports, unbroken."""
 
 

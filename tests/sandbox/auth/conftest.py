@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from typing import Annotated
 
-import httpx
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -52,10 +52,10 @@ def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
+async def client(sandbox: Sandbox) -> AsyncIterator[httpx2.AsyncClient]:
     """An in-process client of a sandbox with the sign-in only."""
-    transport = httpx.ASGITransport(make_app(sandbox))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+    transport = httpx2.ASGITransport(make_app(sandbox))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import FastAPI
 
@@ -90,21 +90,21 @@ def serving(app: FastAPI) -> Iterator[str]:
             assert not thread.is_alive()
 
 
-def request_token_in(page: httpx.Response) -> str:
+def request_token_in(page: httpx2.Response) -> str:
     """Return the request token in a page's forms."""
     assert page.status_code == 200, page.text
     (request_token,) = set(re.findall(r'name="request" value="([^"]+)"', page.text))
     return unescape(str(request_token))
 
 
-def query_of(response: httpx.Response) -> dict[str, str]:
+def query_of(response: httpx2.Response) -> dict[str, str]:
     """Return the query of a redirect; a repeated parameter fails."""
     assert response.status_code == 303, response.text
     query = parse_qs(urlsplit(response.headers["location"]).query, keep_blank_values=True)
     return {name: value for name, (value,) in query.items()}
 
 
-def error_of(response: httpx.Response, status: int) -> str:
+def error_of(response: httpx2.Response, status: int) -> str:
     """Return the code of an error in the reference's format with `Cache-Control: no-store`."""
     assert response.status_code == status, response.text
     error = response.json()["error"]
@@ -115,12 +115,12 @@ def error_of(response: httpx.Response, status: int) -> str:
     return str(error["code"])
 
 
-def reason_of(response: httpx.Response) -> str:
+def reason_of(response: httpx2.Response) -> str:
     """Return the reason of an error."""
     return str(response.json()["error"]["details"]["reason"])
 
 
-async def consent_page(client: httpx.AsyncClient, **changes: str) -> httpx.Response:
+async def consent_page(client: httpx2.AsyncClient, **changes: str) -> httpx2.Response:
     """Return the consent page of an OAuth client, after `acct-personal` was chosen."""
     query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"} | changes
     first = await client.get("/v1/auth/authorize", params=query)
@@ -131,25 +131,25 @@ async def consent_page(client: httpx.AsyncClient, **changes: str) -> httpx.Respo
     return await client.get(f"/v1/auth/{chosen.headers['location']}")
 
 
-async def new_code(client: httpx.AsyncClient, **changes: str) -> str:
+async def new_code(client: httpx2.AsyncClient, **changes: str) -> str:
     """Return a new authorization code for `sandbox-client` and `acct-personal`."""
     request_token = request_token_in(await consent_page(client, **changes))
     allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     return query_of(allowed)["code"]
 
 
-async def exchange(client: httpx.AsyncClient, code: str, **changes: str) -> httpx.Response:
+async def exchange(client: httpx2.AsyncClient, code: str, **changes: str) -> httpx2.Response:
     """Exchange a code: step 2 of the reference's code flow."""
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK} | CREDENTIALS | changes
     return await client.post("/v1/auth/gpt/token", data=form)
 
 
-async def renew(client: httpx.AsyncClient, refresh_token: str, **changes: str) -> httpx.Response:
+async def renew(client: httpx2.AsyncClient, refresh_token: str, **changes: str) -> httpx2.Response:
     """Refresh tokens: step 3 of the reference's code flow."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | CREDENTIALS | changes
     return await client.post("/v1/auth/gpt/token", data=form)
 
 
-async def guarded(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
+async def guarded(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
     """Request an endpoint that needs `calls:read`."""
     return await client.get("/guarded", headers={"Authorization": f"Bearer {access_token}"})

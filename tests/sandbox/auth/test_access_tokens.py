@@ -4,7 +4,7 @@ import base64
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -28,12 +28,12 @@ def _payload(token: str) -> dict[str, object]:
     return payload
 
 
-async def test_a_valid_token_signs_its_account_in(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_valid_token_signs_its_account_in(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     response = await guarded(client, sandbox.issue_tokens("acct-trial")["access_token"])
     assert (response.status_code, response.json()) == (200, "trial@sandbox.test")
 
 
-async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_the_scheme_is_read_in_any_case(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     token = sandbox.issue_tokens("acct-personal")["access_token"]
     response = await client.get("/guarded", headers={"authorization": f"bearer {token}"})
     assert response.status_code == 200
@@ -50,20 +50,20 @@ def test_an_access_token_contains_account_scopes_and_times(sandbox: Sandbox) -> 
     assert first["iss"]
 
 
-async def test_without_a_header_the_token_is_missing(client: httpx.AsyncClient) -> None:
+async def test_without_a_header_the_token_is_missing(client: httpx2.AsyncClient) -> None:
     response = await client.get("/guarded")
     assert error_of(response, 401) == "missing_token"
     assert "error=" not in response.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "nonsense", ""])
-async def test_another_scheme_or_no_token_is_an_invalid_token(client: httpx.AsyncClient, header: str) -> None:
+async def test_another_scheme_or_no_token_is_an_invalid_token(client: httpx2.AsyncClient, header: str) -> None:
     response = await client.get("/guarded", headers={"Authorization": header})
     assert error_of(response, 401) == "invalid_token"
 
 
 async def test_a_token_expires_after_an_hour_by_the_sandboxs_clock(
-    client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     token = sandbox.issue_tokens("acct-personal")["access_token"]
     clock.advance(seconds=3599)
@@ -74,7 +74,7 @@ async def test_a_token_expires_after_an_hour_by_the_sandboxs_clock(
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
 
 
-async def test_a_forged_token_is_refused(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     header, payload, signature = _segments(sandbox.issue_tokens("acct-personal", ["sessions:read"])["access_token"])
     claims = _payload(f"{header}.{payload}.{signature}")
     richer = _base64(claims | {"scope": "calls:read"})
@@ -92,14 +92,14 @@ async def test_a_forged_token_is_refused(client: httpx.AsyncClient, sandbox: San
         assert error_of(response, 401) == "invalid_token", what
 
 
-async def test_a_token_of_another_sandbox_is_refused(client: httpx.AsyncClient, clock: ManualClock) -> None:
+async def test_a_token_of_another_sandbox_is_refused(client: httpx2.AsyncClient, clock: ManualClock) -> None:
     other = Sandbox(None, 1, clock)
     token = other.issue_tokens("acct-personal")["access_token"]
     other.close()
     assert error_of(await guarded(client, token), 401) == "invalid_token"
 
 
-async def test_a_missing_scope_is_named(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_missing_scope_is_named(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     token = sandbox.issue_tokens("acct-personal", ["calls:read"])["access_token"]
     response = await client.get("/guarded-twice", headers={"Authorization": f"Bearer {token}"})
     assert error_of(response, 403) == "forbidden"
@@ -114,8 +114,8 @@ async def test_tokens_survive_a_restart_on_the_same_file(tmp_path: Path, clock: 
     tokens = before.issue_tokens("acct-business")
     before.close()
     after = Sandbox(file, 1, clock)
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(make_app(after)), base_url="http://sandbox.test"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(make_app(after)), base_url="http://sandbox.test"
     ) as client:
         assert (await guarded(client, tokens["access_token"])).json() == "business@sandbox.test"
         renewed = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
@@ -127,8 +127,8 @@ async def test_two_processes_on_one_file_accept_each_others_tokens(tmp_path: Pat
     file = tmp_path / "sandbox.db"
     one, other = (Sandbox(file, 1, clock) for _ in range(2))
     token = one.issue_tokens("acct-personal")["access_token"]
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(make_app(other)), base_url="http://sandbox.test"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(make_app(other)), base_url="http://sandbox.test"
     ) as client:
         assert (await guarded(client, token)).status_code == 200
     one.close()
@@ -152,6 +152,6 @@ def test_tokens_are_issued_for_known_accounts_and_scopes_only(sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-async def test_every_account_can_sign_in(client: httpx.AsyncClient, sandbox: Sandbox, account: str) -> None:
+async def test_every_account_can_sign_in(client: httpx2.AsyncClient, sandbox: Sandbox, account: str) -> None:
     tokens = sandbox.issue_tokens(account)
     assert (await guarded(client, tokens["access_token"])).json() == ACCOUNTS[account].email

@@ -1,6 +1,6 @@
 """The OAuth client's flow in the browser: clients, redirect URIs, scopes, and redirects."""
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox import browser_client
@@ -22,11 +22,11 @@ ASKED = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri":
 
 def _url(server: str, listener: Listener, **changes: str) -> str:
     asked = ASKED | {"redirect_uri": f"{listener.redirect_uri}/callback?app=7"} | changes
-    return str(httpx.URL(f"{server}/v1/auth/authorize", params=asked))
+    return str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked))
 
 
 async def test_a_person_allows_a_client_and_the_code_comes_back(
-    server: str, listener: Listener, client: httpx.AsyncClient
+    server: str, listener: Listener, client: httpx2.AsyncClient
 ) -> None:
     page = browser_client.sign_in(
         _url(server, listener, scope="calls:read calls:write"), account="acct-trial", provider="apple"
@@ -70,7 +70,7 @@ def test_the_consent_page_names_client_account_and_scopes(server: str, listener:
 
 
 @pytest.mark.parametrize("scope", [None, "", "  "])
-async def test_without_a_scope_all_are_asked_for(client: httpx.AsyncClient, scope: str | None) -> None:
+async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient, scope: str | None) -> None:
     page = await consent_page(client, **({} if scope is None else {"scope": scope}))
     assert all(f"<code>{one}</code>" in page.text for one in SCOPES)
 
@@ -86,7 +86,7 @@ async def test_without_a_scope_all_are_asked_for(client: httpx.AsyncClient, scop
     ],
 )
 async def test_a_client_may_use_its_own_redirect_uris(
-    client: httpx.AsyncClient, client_id: str, redirect_uri: str
+    client: httpx2.AsyncClient, client_id: str, redirect_uri: str
 ) -> None:
     request_token = request_token_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
     allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
@@ -118,7 +118,7 @@ async def test_a_client_may_use_its_own_redirect_uris(
     ],
 )
 async def test_an_unregistered_redirect_uri_is_refused_without_a_redirect(
-    client: httpx.AsyncClient, client_id: str, redirect_uri: str
+    client: httpx2.AsyncClient, client_id: str, redirect_uri: str
 ) -> None:
     asked = ASKED | {"client_id": client_id, "redirect_uri": redirect_uri, "response_type": "nonsense"}
     response = await client.get("/v1/auth/authorize", params=asked)
@@ -127,7 +127,7 @@ async def test_an_unregistered_redirect_uri_is_refused_without_a_redirect(
 
 
 @pytest.mark.parametrize("client_id", ["nobody", "", SCRIPT])
-async def test_an_unknown_client_is_refused_without_a_redirect(client: httpx.AsyncClient, client_id: str) -> None:
+async def test_an_unknown_client_is_refused_without_a_redirect(client: httpx2.AsyncClient, client_id: str) -> None:
     asked = ASKED | {"client_id": client_id}
     response = await client.get("/v1/auth/authorize", params=asked)
     assert error_of(response, 400) == "invalid_client"
@@ -137,7 +137,7 @@ async def test_an_unknown_client_is_refused_without_a_redirect(client: httpx.Asy
     assert "<script" not in page.text
 
 
-async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_parameter_given_twice_is_refused(client: httpx2.AsyncClient) -> None:
     response = await client.get("/v1/auth/authorize", params=[*ASKED.items(), ("scope", "calls:read"), ("scope", "x")])
     assert error_of(response, 400) == "invalid_request"
 
@@ -152,7 +152,7 @@ async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> 
     ],
 )
 async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(
-    client: httpx.AsyncClient, changes: dict[str, str], error: str
+    client: httpx2.AsyncClient, changes: dict[str, str], error: str
 ) -> None:
     response = await client.get("/v1/auth/authorize", params=ASKED | changes)
     query = query_of(response)
@@ -161,19 +161,19 @@ async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(
     assert query["error_description"]
 
 
-async def test_a_missing_response_type_is_reported_to_the_client(client: httpx.AsyncClient) -> None:
+async def test_a_missing_response_type_is_reported_to_the_client(client: httpx2.AsyncClient) -> None:
     asked = {name: value for name, value in ASKED.items() if name != "response_type"}
     assert query_of(await client.get("/v1/auth/authorize", params=asked))["error"] == "invalid_request"
 
 
-async def test_a_redirect_with_a_code_forbids_caching_and_referrers(client: httpx.AsyncClient) -> None:
+async def test_a_redirect_with_a_code_forbids_caching_and_referrers(client: httpx2.AsyncClient) -> None:
     request_token = request_token_in(await consent_page(client))
     allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     assert allowed.headers["cache-control"] == "no-store"
     assert allowed.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_decision_is_to_allow_or_to_deny(client: httpx.AsyncClient) -> None:
+async def test_a_decision_is_to_allow_or_to_deny(client: httpx2.AsyncClient) -> None:
     request_token = request_token_in(await consent_page(client))
     response = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "perhaps"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")

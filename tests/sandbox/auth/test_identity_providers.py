@@ -5,7 +5,7 @@ import hmac
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -27,7 +27,7 @@ def _base64(data: bytes) -> str:
 both = pytest.mark.parametrize("provider", ["google", "apple"])
 
 
-async def make(client: httpx.AsyncClient, provider: str, **wanted: Any) -> dict[str, str]:
+async def make(client: httpx2.AsyncClient, provider: str, **wanted: Any) -> dict[str, str]:
     response = await client.post(f"/_sandbox/{provider}/id_token", json={"account": "acct-business"} | wanted)
     assert response.status_code == 200, response.text
     body: dict[str, str] = response.json()
@@ -35,7 +35,7 @@ async def make(client: httpx.AsyncClient, provider: str, **wanted: Any) -> dict[
 
 
 @both
-async def test_an_id_token_signs_its_account_in(client: httpx.AsyncClient, provider: str) -> None:
+async def test_an_id_token_signs_its_account_in(client: httpx2.AsyncClient, provider: str) -> None:
     response = await client.post(SIGN_IN[provider], json=await make(client, provider))
     tokens = response.json()
     assert response.status_code == 200
@@ -46,7 +46,7 @@ async def test_an_id_token_signs_its_account_in(client: httpx.AsyncClient, provi
 
 
 @both
-async def test_the_published_keys_verify_the_id_token(client: httpx.AsyncClient, provider: str) -> None:
+async def test_the_published_keys_verify_the_id_token(client: httpx2.AsyncClient, provider: str) -> None:
     token = (await make(client, provider))[FIELD[provider]]
     keys = (await client.get(f"/_sandbox/{provider}/.well-known/jwks.json")).json()
     key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
@@ -57,7 +57,7 @@ async def test_the_published_keys_verify_the_id_token(client: httpx.AsyncClient,
 
 @pytest.mark.parametrize(("provider", "algorithm"), [("google", "RS256"), ("apple", "ES256")])
 async def test_each_provider_signs_with_its_own_algorithm(
-    client: httpx.AsyncClient, provider: str, algorithm: str
+    client: httpx2.AsyncClient, provider: str, algorithm: str
 ) -> None:
     header = jwt.get_unverified_header((await make(client, provider))[FIELD[provider]])
     assert header["alg"] == algorithm
@@ -77,7 +77,7 @@ async def test_each_provider_signs_with_its_own_algorithm(
     ],
 )
 async def test_an_id_token_with_a_wrong_claim_is_refused(
-    client: httpx.AsyncClient, provider: str, wanted: dict[str, Any], code: str
+    client: httpx2.AsyncClient, provider: str, wanted: dict[str, Any], code: str
 ) -> None:
     response = await client.post(SIGN_IN[provider], json=await make(client, provider, **wanted))
     assert error_of(response, 401) == code
@@ -85,7 +85,7 @@ async def test_an_id_token_with_a_wrong_claim_is_refused(
 
 @both
 async def test_an_id_token_expires_by_the_sandboxs_clock(
-    client: httpx.AsyncClient, clock: ManualClock, provider: str
+    client: httpx2.AsyncClient, clock: ManualClock, provider: str
 ) -> None:
     body = await make(client, provider)
     clock.advance(seconds=599)
@@ -94,14 +94,14 @@ async def test_an_id_token_expires_by_the_sandboxs_clock(
     assert error_of(await client.post(SIGN_IN[provider], json=body), 401) == "token_expired"
 
 
-async def test_one_providers_token_is_refused_by_the_other(client: httpx.AsyncClient) -> None:
+async def test_one_providers_token_is_refused_by_the_other(client: httpx2.AsyncClient) -> None:
     google, apple = (await make(client, "google"))["id_token"], (await make(client, "apple"))["identity_token"]
     assert error_of(await client.post(SIGN_IN["apple"], json={"identity_token": google}), 401) == "invalid_token"
     assert error_of(await client.post(SIGN_IN["google"], json={"id_token": apple}), 401) == "invalid_token"
 
 
 @both
-async def test_a_forged_id_token_is_refused(client: httpx.AsyncClient, provider: str) -> None:
+async def test_a_forged_id_token_is_refused(client: httpx2.AsyncClient, provider: str) -> None:
     token = (await make(client, provider))[FIELD[provider]]
     header, payload, signature = token.split(".")
     claims = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
@@ -123,23 +123,23 @@ async def test_a_forged_id_token_is_refused(client: httpx.AsyncClient, provider:
         assert error_of(response, 401) == "invalid_token", what
 
 
-async def test_id_tokens_are_issued_for_sandbox_accounts_only(client: httpx.AsyncClient) -> None:
+async def test_id_tokens_are_issued_for_sandbox_accounts_only(client: httpx2.AsyncClient) -> None:
     response = await client.post("/_sandbox/google/id_token", json={"account": "acct-nobody"})
     assert error_of(response, 404) == "account_not_found"
 
 
 @pytest.mark.parametrize(("provider", "body"), [("google", {"identity_token": "x"}), ("apple", {"id_token": "x"})])
-async def test_each_provider_has_its_own_field(client: httpx.AsyncClient, provider: str, body: dict[str, str]) -> None:
+async def test_each_provider_has_its_own_field(client: httpx2.AsyncClient, provider: str, body: dict[str, str]) -> None:
     response = await client.post(SIGN_IN[provider], json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")
 
 
-async def test_there_are_two_providers(client: httpx.AsyncClient) -> None:
+async def test_there_are_two_providers(client: httpx2.AsyncClient) -> None:
     response = await client.get("/_sandbox/myspace/.well-known/jwks.json")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")
 
 
-async def test_the_keys_are_made_once(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_the_keys_are_made_once(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     first = (await client.get("/_sandbox/google/.well-known/jwks.json")).json()
     assert (await client.get("/_sandbox/google/.well-known/jwks.json")).json() == first
     with sandbox.store.transaction() as db:

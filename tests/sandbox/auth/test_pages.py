@@ -5,7 +5,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES
@@ -14,7 +14,7 @@ from tests.sandbox.auth.requests import LOOPBACK, SCRIPT, consent_page, request_
 CLI = {"redirect_uri": "http://localhost:9999", "state": SCRIPT}
 
 
-async def all_pages(client: httpx.AsyncClient, language: str = "en") -> dict[str, httpx.Response]:
+async def all_pages(client: httpx2.AsyncClient, language: str = "en") -> dict[str, httpx2.Response]:
     """Return each page in this language."""
     client.headers.update({"Accept": "text/html", "Accept-Language": language})
     first = await client.get("/v1/auth/cli", params=CLI)
@@ -28,7 +28,7 @@ async def all_pages(client: httpx.AsyncClient, language: str = "en") -> dict[str
     }
 
 
-async def test_every_page_has_strict_security_headers(client: httpx.AsyncClient) -> None:
+async def test_every_page_has_strict_security_headers(client: httpx2.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
         (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
@@ -47,19 +47,19 @@ async def test_every_page_has_strict_security_headers(client: httpx.AsyncClient)
         assert page.headers["content-type"] == "text/html; charset=utf-8", name
 
 
-async def test_no_page_loads_anything_or_runs_anything(client: httpx.AsyncClient) -> None:
+async def test_no_page_loads_anything_or_runs_anything(client: httpx2.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         assert not re.search(r"<(script|link|img|iframe|object)|\s(src|href|style|on\w+)=|url\(|@import", page.text), (
             name
         )
 
 
-async def test_no_page_shows_request_parameters(client: httpx.AsyncClient) -> None:
+async def test_no_page_shows_request_parameters(client: httpx2.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         assert "alert(1)" not in page.text, name
 
 
-async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient) -> None:
+async def test_every_page_says_that_it_is_the_sandbox(client: httpx2.AsyncClient) -> None:
     for language, name_of_it, notice in (
         ("en", "Sandbox", "This is the KallyAI sandbox on your own machine."),
         ("es", "Entorno de pruebas", "Este es el entorno de pruebas de KallyAI en tu propio equipo."),
@@ -85,7 +85,7 @@ async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient)
         ("", "en"),
     ],
 )
-async def test_the_language_follows_accept_language(client: httpx.AsyncClient, accepted: str, language: str) -> None:
+async def test_the_language_follows_accept_language(client: httpx2.AsyncClient, accepted: str, language: str) -> None:
     titles = {"en": "Sign in to KallyAI", "es": "Inicia sesión en KallyAI"}
     page = await client.get("/v1/auth/cli", params=CLI, headers={"Accept-Language": accepted})
     assert f'<html lang="{language}">' in page.text
@@ -94,7 +94,7 @@ async def test_the_language_follows_accept_language(client: httpx.AsyncClient, a
     assert "Accept-Language" in page.headers["vary"]
 
 
-async def test_a_browser_without_a_preference_gets_english(client: httpx.AsyncClient) -> None:
+async def test_a_browser_without_a_preference_gets_english(client: httpx2.AsyncClient) -> None:
     page = await client.get("/v1/auth/cli", params=CLI)
     assert page.headers["content-language"] == "en"
 
@@ -104,7 +104,7 @@ def test_spanish_has_texts_for_every_account_and_scope() -> None:
     assert SCOPES_ES.keys() == SCOPES.keys()
 
 
-async def test_the_spanish_pages_are_spanish_throughout(client: httpx.AsyncClient) -> None:
+async def test_the_spanish_pages_are_spanish_throughout(client: httpx2.AsyncClient) -> None:
     pages = await all_pages(client, "es")
     for description in (account.description for account in ACCOUNTS.values()):
         assert description not in pages["choose"].text
@@ -116,7 +116,7 @@ async def test_the_spanish_pages_are_spanish_throughout(client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-async def test_an_expired_page_says_so_in_html(client: httpx.AsyncClient, language: str) -> None:
+async def test_an_expired_page_says_so_in_html(client: httpx2.AsyncClient, language: str) -> None:
     headers = {"Accept": "text/html,*/*", "Accept-Language": language}
     page = await client.post("/v1/auth/consent", data={"request": "x", "decision": "deny"}, headers=headers)
     assert page.status_code == 400
@@ -142,7 +142,7 @@ class _Outline(HTMLParser):
             self.viewport = True
 
 
-async def test_every_page_has_one_title_one_heading_and_one_main_part(client: httpx.AsyncClient) -> None:
+async def test_every_page_has_one_title_one_heading_and_one_main_part(client: httpx2.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         outline = _Outline(page.text)
         assert [outline.tags.count(tag) for tag in ("title", "h1", "main")] == [1, 1, 1], name
@@ -150,6 +150,6 @@ async def test_every_page_has_one_title_one_heading_and_one_main_part(client: ht
         assert outline.viewport, name
 
 
-async def test_the_redirect_origin_is_shown_before_consent(client: httpx.AsyncClient) -> None:
+async def test_the_redirect_origin_is_shown_before_consent(client: httpx2.AsyncClient) -> None:
     page = await consent_page(client, redirect_uri=LOOPBACK)
     assert "Then you go back to http://127.0.0.1:9999" in page.text

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.auth.identity_providers import AppleSignIn, GoogleSignIn
@@ -35,7 +35,7 @@ def _basic(client_id: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-async def test_a_code_becomes_the_references_token_response(client: httpx.AsyncClient) -> None:
+async def test_a_code_becomes_the_references_token_response(client: httpx2.AsyncClient) -> None:
     response = await exchange(client, await new_code(client, scope="calls:read calls:write"))
     reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
     tokens = response.json()
@@ -54,19 +54,19 @@ async def test_token_type_is_documented_as_beyond_the_reference() -> None:
     assert any("`token_type`" in choice for choice in beyond_the_reference("en"))
 
 
-async def test_a_code_grants_only_the_allowed_scopes(client: httpx.AsyncClient) -> None:
+async def test_a_code_grants_only_the_allowed_scopes(client: httpx2.AsyncClient) -> None:
     tokens = (await exchange(client, await new_code(client, scope="calls:write"))).json()
     assert tokens["scope"] == "calls:write"
     assert reason_of(await guarded(client, tokens["access_token"])) == "missing scope: calls:read"
 
 
-async def test_the_client_may_prove_itself_with_http_basic(client: httpx.AsyncClient) -> None:
+async def test_the_client_may_prove_itself_with_http_basic(client: httpx2.AsyncClient) -> None:
     form = {"grant_type": "authorization_code", "code": await new_code(client), "redirect_uri": LOOPBACK}
     headers = _basic("sandbox%2Dclient", "sandbox%2Dsecret")  # form-encoded, as in RFC 6749, section 2.3.1
     assert (await client.post("/v1/auth/gpt/token", data=form, headers=headers)).status_code == 200
 
 
-async def test_the_client_id_may_be_in_the_form_beside_http_basic(client: httpx.AsyncClient) -> None:
+async def test_the_client_id_may_be_in_the_form_beside_http_basic(client: httpx2.AsyncClient) -> None:
     form = {"grant_type": "authorization_code", "code": await new_code(client), "redirect_uri": LOOPBACK}
     form["client_id"] = "sandbox-client"
     headers = _basic("sandbox-client", "sandbox-secret")
@@ -87,7 +87,7 @@ async def test_the_client_id_may_be_in_the_form_beside_http_basic(client: httpx.
     ],
 )
 async def test_wrong_client_credentials_are_refused(
-    client: httpx.AsyncClient, form: dict[str, str], headers: dict[str, str]
+    client: httpx2.AsyncClient, form: dict[str, str], headers: dict[str, str]
 ) -> None:
     code = await new_code(client)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK} | form
@@ -97,7 +97,7 @@ async def test_wrong_client_credentials_are_refused(
     assert (await exchange(client, code)).status_code == 200  # the code's client can still use it
 
 
-async def test_credentials_in_two_places_are_refused(client: httpx.AsyncClient) -> None:
+async def test_credentials_in_two_places_are_refused(client: httpx2.AsyncClient) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": "x"}
     both = await client.post("/v1/auth/gpt/token", data=form | CREDENTIALS, headers=_basic(*CREDENTIALS.values()))
     assert error_of(both, 400) == "invalid_request"
@@ -106,7 +106,7 @@ async def test_credentials_in_two_places_are_refused(client: httpx.AsyncClient) 
     assert error_of(differing, 400) == "invalid_request"
 
 
-async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx.AsyncClient) -> None:
+async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx2.AsyncClient) -> None:
     code = await new_code(client)
     tokens = (await exchange(client, code)).json()
     again = await exchange(client, code)
@@ -116,7 +116,7 @@ async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx.AsyncClie
     assert error_of(await renew(client, tokens["refresh_token"]), 400) == "invalid_grant"
 
 
-async def test_a_code_lasts_a_minute(client: httpx.AsyncClient, clock: ManualClock) -> None:
+async def test_a_code_lasts_a_minute(client: httpx2.AsyncClient, clock: ManualClock) -> None:
     fresh, late = await new_code(client), await new_code(client)
     clock.advance(seconds=59)
     assert (await exchange(client, fresh)).status_code == 200
@@ -127,7 +127,7 @@ async def test_a_code_lasts_a_minute(client: httpx.AsyncClient, clock: ManualClo
 
 
 async def test_a_second_use_after_the_code_expired_revokes_its_tokens(
-    client: httpx.AsyncClient, clock: ManualClock
+    client: httpx2.AsyncClient, clock: ManualClock
 ) -> None:
     code = await new_code(client)
     tokens = (await exchange(client, code)).json()
@@ -137,7 +137,7 @@ async def test_a_second_use_after_the_code_expired_revokes_its_tokens(
     assert error_of(await guarded(client, tokens["access_token"]), 401) == "invalid_token"
 
 
-async def test_a_code_is_bound_to_its_client_and_redirect_uri(client: httpx.AsyncClient) -> None:
+async def test_a_code_is_bound_to_its_client_and_redirect_uri(client: httpx2.AsyncClient) -> None:
     code = await new_code(client)
     assert "unknown" in reason_of(await exchange(client, code, **PARTNER))
     assert "redirect_uri" in reason_of(await exchange(client, code, redirect_uri=f"{LOOPBACK}/"))
@@ -158,12 +158,12 @@ async def test_a_code_is_bound_to_its_client_and_redirect_uri(client: httpx.Asyn
     ],
 )
 async def test_an_incomplete_token_request_says_what_is_wrong(
-    client: httpx.AsyncClient, form: dict[str, str], code: str
+    client: httpx2.AsyncClient, form: dict[str, str], code: str
 ) -> None:
     assert error_of(await client.post("/v1/auth/gpt/token", data=form | CREDENTIALS), 400) == code
 
 
-async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_parameter_given_twice_is_refused(client: httpx2.AsyncClient) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     body = (
         "grant_type=refresh_token&refresh_token=a&refresh_token=b&client_id=sandbox-client&client_secret=sandbox-secret"
@@ -172,12 +172,12 @@ async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> 
     assert error_of(response, 400) == "invalid_request"
 
 
-async def test_a_json_body_is_not_a_token_request(client: httpx.AsyncClient) -> None:
+async def test_a_json_body_is_not_a_token_request(client: httpx2.AsyncClient) -> None:
     response = await client.post("/v1/auth/gpt/token", json={"grant_type": "refresh_token"} | CREDENTIALS)
     assert error_of(response, 401) == "invalid_client"
 
 
-async def test_a_clients_refresh_token_rotates(client: httpx.AsyncClient) -> None:
+async def test_a_clients_refresh_token_rotates(client: httpx2.AsyncClient) -> None:
     first = (await exchange(client, await new_code(client, scope="calls:read"))).json()
     second = (await renew(client, first["refresh_token"])).json()
     assert second["refresh_token"] != first["refresh_token"]
@@ -187,7 +187,7 @@ async def test_a_clients_refresh_token_rotates(client: httpx.AsyncClient) -> Non
     assert (await renew(client, second["refresh_token"])).status_code == 200
 
 
-async def test_a_second_use_of_a_clients_refresh_token_revokes_the_family(client: httpx.AsyncClient) -> None:
+async def test_a_second_use_of_a_clients_refresh_token_revokes_the_family(client: httpx2.AsyncClient) -> None:
     first = (await exchange(client, await new_code(client))).json()
     second = (await renew(client, first["refresh_token"])).json()
     stolen = await renew(client, first["refresh_token"])
@@ -196,7 +196,7 @@ async def test_a_second_use_of_a_clients_refresh_token_revokes_the_family(client
     assert error_of(await guarded(client, second["access_token"]), 401) == "invalid_token"
 
 
-async def test_a_clients_refresh_token_needs_that_client(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_clients_refresh_token_needs_that_client(client: httpx2.AsyncClient, sandbox: Sandbox) -> None:
     tokens = (await exchange(client, await new_code(client))).json()
     bare = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert error_of(bare, 401) == "invalid_token"
@@ -207,7 +207,7 @@ async def test_a_clients_refresh_token_needs_that_client(client: httpx.AsyncClie
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": first_party})).status_code == 200
 
 
-async def test_another_client_cannot_revoke_a_family_with_a_used_token(client: httpx.AsyncClient) -> None:
+async def test_another_client_cannot_revoke_a_family_with_a_used_token(client: httpx2.AsyncClient) -> None:
     first = (await exchange(client, await new_code(client))).json()
     second = (await renew(client, first["refresh_token"])).json()
     await renew(client, first["refresh_token"], **PARTNER)
@@ -215,7 +215,7 @@ async def test_another_client_cannot_revoke_a_family_with_a_used_token(client: h
 
 
 async def test_a_first_party_refresh_rotates_and_keeps_account_and_scopes(
-    client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     tokens = sandbox.issue_tokens("acct-trial", ["calls:read"])
     clock.advance(hours=2)
@@ -228,7 +228,7 @@ async def test_a_first_party_refresh_rotates_and_keeps_account_and_scopes(
 
 
 async def test_a_second_use_of_a_first_party_refresh_token_revokes_the_family(
-    client: httpx.AsyncClient, sandbox: Sandbox
+    client: httpx2.AsyncClient, sandbox: Sandbox
 ) -> None:
     first = {"refresh_token": sandbox.issue_tokens("acct-personal")["refresh_token"]}
     other = sandbox.issue_tokens("acct-personal")
@@ -243,7 +243,7 @@ async def test_a_second_use_of_a_first_party_refresh_token_revokes_the_family(
 
 
 async def test_a_refresh_token_expires_after_ninety_days_without_use(
-    client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     early, late = (sandbox.issue_tokens("acct-personal")["refresh_token"] for _ in range(2))
     clock.advance(days=89)
@@ -255,7 +255,7 @@ async def test_a_refresh_token_expires_after_ninety_days_without_use(
 
 
 async def test_expired_sign_ins_are_deleted_and_others_are_not(
-    client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     old = sandbox.issue_tokens("acct-personal")["refresh_token"]
     clock.advance(days=45)
@@ -271,14 +271,14 @@ async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: Man
     body = {"refresh_token": processes[0].issue_tokens("acct-personal")["refresh_token"]}
     statuses: list[int] = []
 
-    async def refresh(client: httpx.AsyncClient) -> None:
+    async def refresh(client: httpx2.AsyncClient) -> None:
         statuses.append((await client.post("/v1/auth/refresh", json=body)).status_code)
 
     with anyio.fail_after(30):
         async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
             for sandbox in processes:
-                transport = httpx.ASGITransport(make_app(sandbox))
-                client = httpx.AsyncClient(transport=transport, base_url="http://sandbox.test")
+                transport = httpx2.ASGITransport(make_app(sandbox))
+                client = httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test")
                 await stack.enter_async_context(client)
                 for _ in range(4):
                     tasks.start_soon(refresh, client)
@@ -299,13 +299,13 @@ def test_no_body_shows_its_tokens_when_it_is_printed() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"refresh_token": null}', b"{"])
-async def test_a_refresh_without_a_refresh_token_is_not_valid(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_refresh_without_a_refresh_token_is_not_valid(client: httpx2.AsyncClient, body: bytes) -> None:
     response = await client.post("/v1/auth/refresh", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "validation_error"
 
 
 @pytest.mark.parametrize("token", ["", "eyJ...", "x" * 100_000, "\u00f1\u4e16\u754c", "\ud800"])
-async def test_an_unknown_refresh_token_is_refused(client: httpx.AsyncClient, token: str) -> None:
+async def test_an_unknown_refresh_token_is_refused(client: httpx2.AsyncClient, token: str) -> None:
     body, headers = json.dumps({"refresh_token": token}), {"Content-Type": "application/json"}
     assert error_of(await client.post("/v1/auth/refresh", content=body, headers=headers), 401) == "invalid_token"
