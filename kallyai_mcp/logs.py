@@ -20,8 +20,6 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from typing_extensions import override
-
 from kallyai_mcp.common_types import LogFormat
 
 if TYPE_CHECKING:
@@ -186,7 +184,6 @@ class _Formatter(logging.Formatter):
         super().__init__()
         self._is_json = format_ == "json"
 
-    @override
     def format(self, record: logging.LogRecord) -> str:
         message = redact(re.sub(_CONTROL, " ", record.getMessage()))
         ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
@@ -223,8 +220,7 @@ def _lines_of_code(traceback: TracebackType | None) -> list[str]:
 class _Handler(logging.StreamHandler[TextIO]):
     """Writes to stderr. A line that can't be formatted is written without its arguments, which are not redacted."""
 
-    @override
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of logging
         kind = sys.exc_info()[0]
         with suppress(OSError, ValueError):  # stderr is closed
             self.stream.write(f"a line of {record.name} could not be logged: {kind.__name__ if kind else 'unknown'}\n")

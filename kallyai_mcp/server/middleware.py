@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
-from mcp_types import SERVER_INFO_META_KEY
+from mcp.types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS

@@ -10,7 +10,6 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
-from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools.account import request_sign_in
@@ -77,12 +76,10 @@ class CallTool(Tool):
     ask_missing: AskMissing | None = Field(None, exclude=True)
 
     @property
-    @override
     def output_schema(self) -> dict[str, Any]:
         """The schema of the results; made when it is first used. A client over stdio gets it from `FirstAnswers`."""
         return _output_schema(self.fn)
 
-    @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
         del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert

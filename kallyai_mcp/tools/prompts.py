@@ -17,7 +17,6 @@ from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessa
 from mcp.types import INVALID_PARAMS
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, create_model
 from pydantic_core import PydanticCustomError
-from typing_extensions import override
 
 from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName, not_past
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
@@ -54,7 +53,6 @@ _REQUIRED = {"business_name", "purpose", "question"}
 class CallPrompt(Prompt):
     """A prompt that reports wrong arguments in the same words as the tools."""
 
-    @override
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> list[Message]:
         """Return the prompt's message.
 

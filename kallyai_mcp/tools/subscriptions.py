@@ -26,7 +26,6 @@ from mcp.types import (
 )
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
-from typing_extensions import override
 
 from kallyai_mcp.background import background_task
 from kallyai_mcp.tools.context import AppContext
@@ -70,7 +69,6 @@ class Subscriptions(InMemorySubscriptionBus):
             "request_listeners", default=None
         )
 
-    @override
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         """Add a listener, as the SDK's method does, and note its request, so that only this listener is notified."""
         if (listeners := self._request_listeners.get()) is not None:

@@ -27,9 +27,8 @@ from mcp.types import (
     RequestParams,
     Result,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime
-from typing_extensions import override
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.task_kinds import CallTask, ListTask, Status, find_task
@@ -79,7 +78,6 @@ class CallTasks(Extension):
     def __init__(self, *, keep_days: float) -> None:
         self._ttl_ms = timedelta(days=keep_days) // timedelta(milliseconds=1)
 
-    @override
     def methods(self) -> Sequence[MethodBinding]:
         """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as cancel_call.
 
@@ -93,7 +91,6 @@ class CallTasks(Extension):
             MethodBinding("tasks/cancel", TaskParams, self._cancel, _VERSIONS),
         ]
 
-    @override
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: _Context, call_next: CallNext
     ) -> HandlerResult:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mcp import MCPError
 from mcp.server.extension import MethodBinding
 from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, BaseModel, Field
 
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED

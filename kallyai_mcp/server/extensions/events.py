@@ -16,9 +16,8 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.types import INVALID_PARAMS, PaginatedRequestParams
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
-from typing_extensions import override
 
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, UNSUPPORTED, EventPage, occurrence
 from kallyai_mcp.calls.records import AccountKey
@@ -64,7 +63,6 @@ class Events(Extension):
 
     identifier = EVENTS
 
-    @override
     def methods(self) -> Sequence[MethodBinding]:
         """events/list, events/poll, and events/stream for every protocol version, and the methods of webhooks.
 

@@ -14,8 +14,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, ResourceBinding
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp.types import INVALID_PARAMS, PaginatedRequestParams, RequestParams
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from typing_extensions import override
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from kallyai_mcp.server.cache_hints import TTL_MS
 
@@ -42,7 +41,6 @@ class Skills(Extension):
 
     identifier = "io.modelcontextprotocol/skills"
 
-    @override
     def resources(self) -> Sequence[ResourceBinding]:
         """Each `SKILL.md`, with the name and the description of its front matter."""
         return [
@@ -59,7 +57,6 @@ class Skills(Extension):
             for path, skill in _skills().items()
         ]
 
-    @override
     def methods(self) -> Sequence[MethodBinding]:
         """skills/list and skills/get. They raise `MCPError` -32602 for an unknown page or URI."""
         return [
