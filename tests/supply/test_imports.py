@@ -2,8 +2,9 @@
 
 import ast
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.supply.requirements import ROOT, direct
@@ -30,3 +31,29 @@ def test_every_import_is_a_direct_dependency() -> None:
         for module in imported()
         if not declared & {canonicalize_name(name) for name in distributions.get(module, [module])}
     } == set()
+
+
+def installed_with(name: str, extras: tuple[str, ...] = ("",)) -> set[str]:
+    """What an installation of a distribution brings along, and the distribution."""
+    found, left = set[tuple[str, tuple[str, ...]]](), [(canonicalize_name(name), extras)]
+    while left:
+        if (one := left.pop()) in found:
+            continue
+        try:
+            lines = requires(one[0]) or []
+        except PackageNotFoundError:  # for another system
+            continue
+        found.add(one)
+        left += [
+            (canonicalize_name(wanted.name), ("", *sorted(wanted.extras)))
+            for wanted in map(Requirement, lines)
+            if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in one[1])
+        ]
+    return {distribution for distribution, _ in found}
+
+
+def test_a_plain_installation_brings_one_http_client() -> None:
+    brought = installed_with("kallyai-mcp")
+
+    assert {"mcp", "httpx2", "httpcore2", "pydantic"} < brought
+    assert brought.isdisjoint({"aiohttp", "httpcore", "httpx", "requests", "urllib3"})
