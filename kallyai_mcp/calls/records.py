@@ -304,7 +304,7 @@ _TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at"
 
 
 def to_row(record: CallRecord) -> dict[str, Any]:
-    """The row of a record in the table `calls`, without `confirmation_id` and `noted_at`; `from_row` reads it back."""
+    """The row of a record in the table `calls`, without `confirmation_id`; `from_row` reads it back."""
     return {
         **{name: getattr(record, name) for name in _AS_THEY_ARE},
         **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},

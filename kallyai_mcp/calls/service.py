@@ -16,7 +16,6 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
@@ -163,12 +162,6 @@ class CallService:
     async def account(self) -> AccountKey:
         """The account that is signed in, on which calls are placed."""
         return await self._worker.account()
-
-    async def events(
-        self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
-    ) -> EventPage:
-        """See `Ledger.events`."""
-        return await self._worker.ledger.events(account, after, since=since, most=most)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once), with at most `retries` retries.

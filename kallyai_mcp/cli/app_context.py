@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -15,13 +14,10 @@ from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 
-if TYPE_CHECKING:
-    from kallyai_mcp.calls.webhooks import Webhooks
-
 
 @asynccontextmanager
 async def open_app_context(
-    connection: Connection, *, timezone: str | None = None, links: bool = True, webhooks: "Webhooks | None" = None
+    connection: Connection, *, timezone: str | None = None, links: bool = True
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs.
 
@@ -29,7 +25,6 @@ async def open_app_context(
         connection: The credentials, the API client, the ledger, and the clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
         links: The user is at this machine, so tools give out sign-in links for its browser.
-        webhooks: Sends events to the URLs of clients; None if this server sends none.
     """
     settings = connection.settings
     async with connection, anyio.create_task_group() as tasks:
@@ -52,7 +47,6 @@ async def open_app_context(
                 # The embedded sandbox calls nobody, and a test number should do the same at every hour.
                 confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                 embedded=connection.sandbox is not None,
-                webhooks=webhooks,
                 shared_state=connection.shared_state,
             )
         tasks.cancel_scope.cancel()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.calls.ledger.ledger import Ledger
     from kallyai_mcp.calls.ledger.shared_values import SharedValues
-    from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
     from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
 
@@ -104,23 +103,6 @@ class Connection:
         from kallyai_mcp.calls.ledger.shared_values import SharedValues
 
         return SharedValues(self._open_database())
-
-    def webhooks(self, post: "Post | None", may_try: "MayTry") -> "Webhooks":
-        """The service that sends events to the URLs of clients.
-
-        Args:
-            post: Sends a request to a URL; None for a function that refuses private addresses.
-            may_try: Limits the challenges.
-
-        Raises:
-            LedgerUnavailableError: See `ledger`.
-        """
-        from kallyai_mcp.api.safe_fetch import SafeFetcher
-        from kallyai_mcp.calls.ledger.webhooks import WebhookStore
-        from kallyai_mcp.calls.webhooks import Webhooks
-
-        post = post or SafeFetcher(user_agent=self.settings.user_agent).post
-        return Webhooks(WebhookStore(self._open_database()), post, self.clock, may_try)
 
     @cached_property
     def keys(self) -> "SharedKeys":

@@ -7,14 +7,12 @@ import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import click
 from starlette.applications import Starlette
 
-from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
@@ -33,9 +31,6 @@ from kallyai_mcp.transports.standard_streams import allow_open_files
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
-if TYPE_CHECKING:
-    from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
-
 _WRONG_BEARERS = "20/minute"
 """How many wrong bearer tokens one address may send."""
 
@@ -44,12 +39,6 @@ _SIGN_INS = "60/minute"
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
-
-_CHALLENGES, _CHALLENGES_TO_HOST = "10/minute", "60/minute"
-"""How many URLs one account may have challenged, and how many challenges one host gets for all accounts together.
-
-The second limit is higher. So one account can't use up the challenges of a host that other accounts use, too.
-"""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -108,13 +97,12 @@ def _start(settings: Settings, options: ServeOptions) -> Starlette:
     return app
 
 
-def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" = None) -> Starlette:
+def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     """Build the ASGI app.
 
     Args:
         settings: The settings of this process.
         options: How to serve.
-        post: Sends webhooks; None for a function that refuses private addresses.
 
     Raises:
         SetupError: The options are not safe, or they need a setting or an extra that is missing.
@@ -133,8 +121,7 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
         else None
     )
     verifier, is_known = choose_verifier(settings, options, oauth_server)
-    webhooks = connection.webhooks(post, _challenge_limit())
-    app_context = _SharedAppContext(connection, webhooks, links=options.is_local and settings.public_url is None)
+    app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
     server = build_server(
         app_context.get,
         log_level=settings.log_level,
@@ -174,31 +161,20 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
     )
 
 
-def _challenge_limit() -> "MayTry":
-    by_account, by_host = RateLimiter(_CHALLENGES), RateLimiter(_CHALLENGES_TO_HOST)
-
-    def may_try(account: str, host: str) -> float:
-        return by_host.peek(host) or by_account.acquire(account) or by_host.acquire(host)
-
-    return may_try
-
-
 class _SharedAppContext:
     """One app context for the whole life of the app. The SDK runs the server's lifespan for each `/sse` connection.
 
     The app context is opened outside of any request, so that its tasks never see the token of a caller.
     """
 
-    def __init__(self, connection: Connection, webhooks: "Webhooks", *, links: bool) -> None:
+    def __init__(self, connection: Connection, *, links: bool) -> None:
         self._connection = connection
-        self._webhooks = webhooks
         self._links = links
         self._app_context: AppContext | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        opening = open_app_context(self._connection, links=self._links, webhooks=self._webhooks)
-        async with opening as self._app_context, background_task(self._webhooks.run):
+        async with open_app_context(self._connection, links=self._links) as self._app_context:
             yield
 
     @asynccontextmanager

@@ -13,7 +13,6 @@ from mcp.types import CompleteRequestParams, SubscribeRequestParams, Unsubscribe
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.server.cache_hints import CACHE_HINTS
-from kallyai_mcp.server.extensions.events import Events
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import add_request_handler
@@ -75,9 +74,9 @@ def build_server(
 
     subscriptions = Subscriptions()
     extensions: list[Extension] = (
-        [_cards(read_only=read_only), Events()]
+        [_cards(read_only=read_only)]
         if read_only
-        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills(), Events()]
+        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills()]
     )
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",

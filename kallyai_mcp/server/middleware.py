@@ -13,7 +13,6 @@ from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS
 from kallyai_mcp.server.cancellations import Cancellations
 from kallyai_mcp.server.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.server.delivery_middleware import note_deliveries
-from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.known_tools import known_tools
@@ -37,7 +36,6 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
     stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that the log lines of the others have the request's id
         (add_icons, {"initialize", "server/discover"}),
-        (declare_events, {"initialize", "server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
         (note_deliveries, DELIVERY),

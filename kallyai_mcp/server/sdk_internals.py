@@ -117,11 +117,3 @@ def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
     session object for each message, and all of one connection share only this private part.
     """
     return ctx.session._connection  # noqa: SLF001
-
-
-async def notify_on_request(ctx: ServerRequestContext[Any, Any], method: str, params: dict[str, Any]) -> None:
-    """Send a notification on the response stream of a request.
-
-    `ServerSession.send_notification` accepts only notifications of the specification, and extensions can't add any.
-    """
-    await ctx.session._request_outbound.notify(method, params)  # noqa: SLF001

@@ -14,7 +14,6 @@ from kallyai_mcp.tools.usage_cache import UsageCache
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.calls.ledger.shared_values import SharedValues
-    from kallyai_mcp.calls.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,6 @@ class AppContext:
         confirm: When the user is asked before a call (`KALLYAI_CONFIRM`).
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
-        webhooks: Sends events to the URLs of clients; None if this server sends none.
         shared_state: Returns the store of what the workers share besides calls.
     """
 
@@ -89,7 +87,6 @@ class AppContext:
     confirm: Confirm = "auto"
     embedded: bool = False
     usage: UsageCache = field(default_factory=UsageCache)
-    webhooks: "Webhooks | None" = None
     shared_state: "Callable[[], SharedValues] | None" = None
 
     def reader(self) -> Reader:

@@ -188,7 +188,7 @@ def is_stream(scope: Scope) -> bool:
     """
     if scope["method"] == "GET":
         return scope["path"] in ("/mcp", "/sse")
-    return Headers(scope=scope).get("mcp-method") in ("subscriptions/listen", "events/stream")
+    return Headers(scope=scope).get("mcp-method") == "subscriptions/listen"
 
 
 class OpenStreams:

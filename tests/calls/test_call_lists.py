@@ -350,7 +350,7 @@ async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_w
         def unfinished(tx: Transaction) -> None:
             tx.run("UPDATE call_lists SET why = NULL, ended_at = NULL")
             tx.run("DELETE FROM call_list_calls WHERE position > 0")
-            tx.run("UPDATE schema_version SET version = 2")
+            tx.run("UPDATE schema_version SET version = 3")
 
         await database.write(unfinished)
     async with world(service, place) as here:

@@ -16,7 +16,6 @@ from mcp.types import (
     CompleteRequestParams,
     CompleteResult,
     Completion,
-    ProgressNotification,
     PromptReference,
 )
 
@@ -24,7 +23,6 @@ import kallyai_mcp
 from kallyai_mcp.server.sdk_internals import (
     add_request_handler,
     connection_of,
-    notify_on_request,
     run_on_lines,
 )
 from tests.forked_python import FORKED
@@ -151,25 +149,6 @@ async def test_all_messages_of_one_connection_have_the_same_connection_object() 
     assert first is not second
     assert connections["prompts/list"] == [first]
     assert connections["notifications/initialized"] == [first, second]
-
-
-async def test_a_notification_of_any_kind_goes_out_before_the_answer_of_its_request(mode: str) -> None:
-    async def complete(ctx: ServerRequestContext[Any, Any], _: CompleteRequestParams) -> CompleteResult:
-        await notify_on_request(ctx, "notifications/progress", {"progressToken": ctx.request_id, "progress": 0.5})
-        return CompleteResult(completion=Completion(values=[]))
-
-    async def note(message: object) -> None:
-        seen.append(message)
-
-    seen: list[object] = []
-    server: MCPServer[Any] = MCPServer("test")
-    add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
-    async with Client(server, mode=mode, message_handler=note) as client:
-        await client.complete(PromptReference(name="prompt"), {"name": "argument", "value": "typed"})
-
-    (progress,) = seen
-    assert isinstance(progress, ProgressNotification)
-    assert progress.params.progress == 0.5
 
 
 def test_no_other_module_uses_a_private_part_of_the_sdk() -> None:

@@ -9,8 +9,8 @@ import anyio
 import httpx2
 import pytest
 
-from tests.transports.event_stream import INITIALIZED, headers, request
 from tests.transports.http_server import CALL, LIMIT, initialize, running_sandbox, running_server
+from tests.transports.wire import INITIALIZED, headers, request
 
 FORMS: dict[str, Any] = {"elicitation": {}}
 BOOKING = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}

@@ -24,10 +24,6 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/cancel": ("calls:read", "calls:write"),
     "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
-    "events/poll": ("calls:read",),
-    "events/stream": ("calls:read",),
-    "events/subscribe": ("calls:read",),
-    "events/unsubscribe": ("calls:read",),
 }
 """The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
 

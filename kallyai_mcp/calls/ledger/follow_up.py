@@ -15,7 +15,6 @@ from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, StopReason, stop_reason_of_refusal
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx, moment, moment_or_none
-from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.maintenance import expire_same
 from kallyai_mcp.calls.ledger.reservation import (
     Told,
@@ -92,8 +91,7 @@ def _plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> bool:
         **following.columns,
     )
     kept = replace(record, tracking_id=new_tracking_id(), delivered_at=now, schedule=replace(schedule, attempts=1))
-    noted = {"noted_at": to_row(kept)["ended_at"]}  # no event: for clients the call has not ended
-    insert(tx, "calls", to_row(kept) | noted)
+    insert(tx, "calls", to_row(kept))
     return True
 
 
@@ -227,8 +225,6 @@ def stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None
         message=error_text(error),
         id=found.list_id,
     )
-    if reason is StopReason.NEEDS_DECISION and found.records:
-        note_decision(tx, found.list_id, found.records[-1])
     return replace(found, stop_reason=reason, ended_at=moment(now), refusal=error)
 
 

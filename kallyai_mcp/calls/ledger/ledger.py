@@ -2,15 +2,13 @@
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.events import EventPage
-from kallyai_mcp.calls.ledger import events, maintenance, progress, scheduling
+from kallyai_mcp.calls.ledger import maintenance, progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
@@ -19,7 +17,6 @@ from kallyai_mcp.calls.ledger.base import (
     Transactions,
     Tx,
     reads,
-    seconds_or_none,
     writes,
 )
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
@@ -304,24 +301,6 @@ class Ledger(Transactions):
 
     note_hindrance = writes(scheduling.note_hindrance)
     put_back = writes(scheduling.put_back)
-
-    async def events(
-        self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
-    ) -> EventPage:
-        """A page of the account's events, the oldest first.
-
-        Args:
-            account: The account.
-            after: The position of an earlier page; None to begin with what happens from now on.
-            since: Events before this time are left out (aware); None to leave out none.
-            most: The most events of the page.
-        """
-        if await self._database.read(lambda tx: events.has_unnoted(tx, account), empty=True):
-            await self._database.write(lambda tx: events.note(tx, account))
-        oldest = seconds_or_none(since)
-        return await self._database.read(
-            lambda tx: events.read(tx, account, after, oldest, most), empty=EventPage((), 0)
-        )
 
     async def purge(self, seconds: float) -> bool:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.

@@ -19,7 +19,7 @@ _OLD_CALLS = (
 
 _OLD_LISTS = "ended_at < :before AND ended_at < :waited"
 
-_AGED = (("audit", "at", "before"), ("events", "at", "before"), ("shared_values", "expires_at", "now"))
+_AGED = (("audit", "at", "before"), ("shared_values", "expires_at", "now"))
 """The other tables with old rows: the table, the column with a time, and the time before which its rows are old."""
 
 

@@ -19,8 +19,11 @@ UNSETTLED = (
 The index `calls_unsettled` has the same condition; SQLite uses it only for these words.
 """
 
-_NEWEST = 3
+_NEWEST = 4
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
+
+_WITHOUT_WEBHOOKS = 3
+"""The version without the tables of events and webhooks."""
 
 
 def migrate(transaction: Transaction) -> bool:
@@ -35,12 +38,23 @@ def migrate(transaction: Transaction) -> bool:
     if version > _NEWEST:
         _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
     for number in range(version + 1, _NEWEST + 1):
+        if number == _WITHOUT_WEBHOOKS:
+            _note_ended_webhooks(transaction)
         for statement in _statements(number):
             transaction.run(statement)
     if version < _NEWEST:
         transaction.run("DELETE FROM schema_version")
         transaction.run("INSERT INTO schema_version (version) VALUES (:version)", version=_NEWEST)
     return bool(version > _NEWEST)
+
+
+def _note_ended_webhooks(transaction: Transaction) -> None:
+    live = "SELECT COUNT(*) AS number FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
+    [row] = transaction.rows(live, now=transaction.now())
+    if row["number"]:
+        _log.warning(
+            "Webhooks are gone; subscriptions that ended with them: %s. get_call follows calls.", row["number"]
+        )
 
 
 def _statements(number: int) -> list[str]:

@@ -20,7 +20,6 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.safe_fetch import FetchError
 from kallyai_mcp.auth.oauth_server.client_registry import Fetch
 from kallyai_mcp.auth.oauth_server.factory import build
-from kallyai_mcp.calls.webhooks import Post
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.common_types import RateLimit
@@ -94,7 +93,6 @@ async def deploy(
     client_secret: str = "sandbox-secret",
     port: int | None = None,
     api_url: str | None = None,
-    post: Post | None = None,
 ) -> AsyncIterator[Deployment]:
     """Run one worker in this process, with the sandbox's clock.
 
@@ -108,7 +106,6 @@ async def deploy(
         client_secret: The server's secret at KallyAI.
         port: The worker's port; None for a free one.
         api_url: Another service in place of the sandbox.
-        post: Sends webhooks, which there are none without.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -128,18 +125,13 @@ async def deploy(
         rate=rate,
         clock=lambda: sandbox.clock.now().timestamp(),
     )
-    webhooks = connection.webhooks(post, lambda *_: 0.0) if post is not None else None
     contexts: list[AppContext] = []
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        opening = open_app_context(connection, links=False, webhooks=webhooks)
-        async with opening as app_context, anyio.create_task_group() as tasks:
+        async with open_app_context(connection, links=False) as app_context:
             contexts.append(app_context)
-            if webhooks is not None:
-                tasks.start_soon(webhooks.run)
             yield
-            tasks.cancel_scope.cancel()
 
     @asynccontextmanager
     async def open_context() -> AsyncIterator[AppContext]:
