@@ -30,12 +30,7 @@ class TokenSource(Protocol):
 
 
 class Bearer:
-    """Sends requests with the token of the user who is signed in.
-
-    Args:
-        tokens: Where the tokens come from.
-        send: Sends a request once.
-    """
+    """Sends requests with the token of the user who is signed in."""
 
     def __init__(self, tokens: TokenSource, send: SendRequest) -> None:
         self._tokens = tokens
@@ -44,13 +39,8 @@ class Bearer:
     async def send(self, request: httpx2.Request) -> ApiResponse:
         """Send a request with the token. After a 401, renew the token and send the request once more.
 
-        This is safe for a POST too, because a 401 says that the service did not act on it.
-
-        Raises:
-            NotSignedInError: There is no valid token. After a 401 it has the code, the message (as `reason`), and the
-                correlation id of that response.
-            NotConnectedError: The renewal of the token failed, or another account signed in just before the request
-                was sent. The service did not act on this request.
+        This is safe for a POST too, because a 401 says that the service did not act on it. Neither did it after
+        `NotSignedInError`, and `NotConnectedError` for a renewal that failed.
         """
         token = await _checked_token(self._tokens.access_token())
         response = await self._send_with(token, request)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import httpx2
 
-from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import Bearer, SendRequest, TokenSource
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.error_responses import error_from, names_call
@@ -60,8 +60,7 @@ class KallyAI:
         tokens: The source of access tokens; None for a client that only signs in.
         user_agent: The User-Agent header, printable ASCII.
         app: An ASGI app in this process to use in place of the network.
-        retry_backoff: See `Transport`.
-        timeouts: The time-outs.
+        retry_backoff: Seconds; a GET waits a random time up to 2, 4, and 8 times this between its attempts.
 
     Attributes:
         server_time: The time in the `Date` header of the latest response (aware); None before the first response.
@@ -120,13 +119,9 @@ class KallyAI:
             timezone: The IANA name of the time zone of dates and times, such as America/New_York.
             session_id: The session that the call belongs to ("CallCreateRequest").
             idempotency_key: A UUID. The service places one call for each key.
-            before_send: Called each time when the request has its token, before it is sent. If it raises, nothing is
-                sent.
-            before_write: Called after `before_send` and after the connection was made, just before the request is
-                written. If it raises, nothing is sent. The connection may take long, or the machine may be suspended.
-
-        Returns:
-            The call. `is_final` says whether it has an outcome.
+            before_send: Called each time when the request has its token. If it raises, nothing is sent.
+            before_write: Called when there is also a connection, just before the first byte: to connect may take long,
+                or the machine may have been suspended. If it raises, nothing is sent.
 
         Raises:
             UnreadableResponseError: The call was placed, but the response has no `call_id`, or is about a call to
@@ -148,33 +143,16 @@ class KallyAI:
         return await self._get(CallPage, "/v1/calls", params={"limit": limit, "offset": offset})
 
     async def get_call(self, call_id: str, *, number: str | None = None) -> Call:
-        """One call ("Get Call Details").
-
-        Args:
-            call_id: The service's id of the call.
-            number: The number that was called (E.164), which the response must not contradict; None if not known.
-
-        Raises:
-            NotFoundError: There is no call with this id.
-        """
+        """One call ("Get Call Details"). The response must not contradict `number` (E.164), which may be unknown."""
         request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}")
         return read_call(await self._send_signed(request), id_=call_id, number=number)
 
     async def get_transcript(self, call_id: str) -> Transcript:
-        """The transcript of a call ("Get Transcript").
-
-        Raises:
-            NotFoundError: The call has no transcript.
-            ForbiddenError: The token lacks the scope `transcripts:read`.
-        """
+        """The transcript of a call ("Get Transcript"); `ForbiddenError` without the scope `transcripts:read`."""
         return await self._get(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
 
     async def get_calendar(self, call_id: str) -> str:
-        """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event").
-
-        Raises:
-            NotFoundError: The call has no appointment.
-        """
+        """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event")."""
         headers = {"Accept": "text/calendar, application/json;q=0.5"}
         request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}/calendar.ics", headers=headers)
         return read_calendar(await self._send_signed(request))
@@ -228,9 +206,24 @@ class KallyAI:
         """Tokens for an identity token of Apple ("Apple Sign-In")."""
         return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
-    # Here too, because `auth` gets a client, and may not import `sign_in_urls`.
-    cli_auth_url = staticmethod(sign_in_urls.cli_auth_url)
-    authorize_url = staticmethod(sign_in_urls.authorize_url)
+    @staticmethod
+    def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
+        """The page where a user signs in for a program on their machine ("CLI Authentication").
+
+        `redirect_uri` is `http://localhost:PORT` or `http://127.0.0.1:PORT`; it gets `state` back.
+        """
+        return _page(base_url, "/v1/auth/cli", redirect_uri=redirect_uri, state=state)
+
+    @staticmethod
+    def authorize_url(
+        base_url: str, client_id: str, redirect_uri: str, *, state: str | None = None, scope: str | None = None
+    ) -> str:
+        """The page where a user authorizes a registered client ("OAuth2 Authorization Code Flow", step 1).
+
+        `scope` has scopes separated by spaces; None for those of the client.
+        """
+        query = {"client_id": client_id, "redirect_uri": redirect_uri, "state": state, "scope": scope}
+        return _page(base_url, "/v1/auth/authorize", response_type="code", **query)
 
     # Sending
 
@@ -308,6 +301,12 @@ def _error_after(request: httpx2.Request, response: ApiResponse) -> KallyAIError
     if request.method == "POST" and (error.status == httpx2.codes.SEE_OTHER or names_call(response)):
         return error.restated(ResponseLostError, error.message, error.reason)
     return error
+
+
+def _page(base_url: str, path: str, **query: str | None) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    # As in the reference, `:` and `/` are not encoded and a space is %20, which RFC 3986, section 3.4, allows.
+    return f"{base_url.rstrip('/')}{path}?{urlencode(given, safe=':/', quote_via=quote)}"
 
 
 def _header(name: str, value: str) -> str:

@@ -38,11 +38,7 @@ _TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_
 
 
 def sanitize(text: str) -> str:
-    """A text from outside, such as the message of an error body, made safe for one line of an error.
-
-    Control characters, format characters, and unpaired surrogates become spaces, tokens become `[token]`, and the text
-    is cut to `TEXT_LIMIT` characters.
-    """
+    """A text from outside as one line of at most `TEXT_LIMIT` characters, without control characters and tokens."""
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
@@ -56,8 +52,6 @@ OtherError = TypeVar("OtherError", bound="KallyAIError")
 
 
 class _Fields(TypedDict, total=False):
-    """The optional arguments of every error; see `KallyAIError`."""
-
     code: str | None
     status: int | None
     reason: str | None
@@ -98,13 +92,7 @@ class KallyAIError(Exception):
         self.retry_after = retry_after
 
     def restated(self, kind: type[OtherError], message: str, reason: str | None) -> OtherError:
-        """An error of another class with the code, the status, and the correlation id of this one.
-
-        Args:
-            kind: The class.
-            message: The message.
-            reason: The additional context.
-        """
+        """An error of another class with the code, the status, and the correlation id of this one."""
         return kind(message, code=self.code, status=self.status, reason=reason, correlation_id=self.correlation_id)
 
     def __repr__(self) -> str:
@@ -136,12 +124,7 @@ class UnreadableResponseError(KallyAIError):
 
 
 class PolicyError(KallyAIError):
-    """A setting of this server forbids the call; nothing was sent.
-
-    Attributes:
-        setting: The name of the setting, such as `KALLYAI_CALLS_PER_HOUR`.
-        retry_after: The seconds until it allows the call; None if that is not known.
-    """
+    """A setting of this server, such as `KALLYAI_CALLS_PER_HOUR`, forbids the call; nothing was sent."""
 
     default_code = "call_policy"
 
@@ -169,16 +152,7 @@ class UnauthorizedError(ServiceError):
 
 
 class QuotaExceededError(ServiceError):
-    """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse").
-
-    Attributes:
-        plan_type: The plan, such as `trial`. Each attribute is None if the service does not say.
-        minutes_allocated: Minutes of the plan in this period.
-        minutes_used: How many of them are used.
-        credits_allocated: Credits of the plan in this period, if it counts in credits.
-        credits_used: How many of them are used.
-        upgrade_url: An http or https URL where the user can get more.
-    """
+    """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse")."""
 
     default_code = "quota_exceeded"
 
@@ -308,10 +282,7 @@ _STATUSES: dict[int, type[ServiceError]] = {
 
 
 def error_class(code: str | None, status: int) -> type[ServiceError]:
-    """The class for an error response, by its code; by its status if the code is unknown.
-
-    `ServiceError` itself if the status is neither 4xx nor 5xx, either.
-    """
+    """The class for an error response, by its code; by its status if the code is unknown."""
     if code in CODES:
         return CODES[code]
     if status in _STATUSES:

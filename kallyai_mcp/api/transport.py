@@ -199,10 +199,7 @@ class _InProcess(httpx2.ASGITransport):
 
 
 def connection_error(error: httpx2.HTTPError, base_url: httpx2.URL) -> KallyAIError:
-    """The error for a failed connection: `NotConnectedError` if nothing was sent, else `ResponseLostError`.
-
-    The message of `error` is not used, because it may quote a header.
-    """
+    """The error for a failed connection, without the message of `error`, which may quote a header."""
     host = base_url.netloc.decode("ascii")
     if isinstance(error, _NOTHING_SENT):
         through = " through the proxy" if proxy_address(base_url) else ""

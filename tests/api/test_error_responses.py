@@ -29,54 +29,37 @@ def standard(code: str) -> dict[str, Any]:
     return body
 
 
-Codes = list[tuple[str, int, type[ServiceError]]]
-
-REFERENCE_CODES: Codes = [
-    ("quota_exceeded", 402, errors.QuotaExceededError),
-    ("missing_phone_number", 422, errors.NumberRefusedError),
-    ("emergency_number", 422, errors.NumberRefusedError),
-    ("toll_number", 422, errors.NumberRefusedError),
-    ("blocked_number", 403, errors.NumberRefusedError),
-    ("suppression_violation", 403, errors.NumberRefusedError),
-    ("safety_violation", 422, errors.ContentRefusedError),
-    ("scheduling_violation", 422, errors.ContentRefusedError),
-    ("consent_denied", 422, errors.ContentRefusedError),
-    ("country_restriction", 403, errors.CountryRefusedError),
-    ("unsupported_country", 403, errors.CountryRefusedError),
-    ("unsupported_language", 422, errors.ContentRefusedError),
-    ("missing_token", 401, errors.UnauthorizedError),
-    ("forbidden", 403, errors.ForbiddenError),
-    ("call_not_found", 404, errors.NotFoundError),
-    ("transcript_not_found", 404, errors.NotFoundError),
-]
-FURTHER_CODES: Codes = [
-    ("rate_limited", 429, errors.RateLimitedError),
-    ("token_expired", 401, errors.UnauthorizedError),
-    ("recording_not_found", 404, errors.NotFoundError),
-    ("phone_not_provisioned", 400, errors.NumberRefusedError),
-    ("budget_exceeded", 402, errors.BudgetError),
-    ("budget_approval_required", 402, errors.BudgetError),
-    ("soft_cap_reached", 402, errors.BudgetError),
-]
-UNKNOWN_CODES: Codes = [
-    ("validation_error", 400, errors.BadRequestError),
-    ("Brand.New-Code_1", 409, errors.BadRequestError),
-    ("brand_new_code", 422, errors.BadRequestError),
-    ("brand_new_code", 418, errors.BadRequestError),
-    ("brand_new_code", 401, errors.UnauthorizedError),
-    ("brand_new_code", 402, errors.QuotaExceededError),
-    ("brand_new_code", 403, errors.ForbiddenError),
-    ("brand_new_code", 404, errors.NotFoundError),
-    ("brand_new_code", 429, errors.RateLimitedError),
-    ("brand_new_code", 500, errors.UnavailableError),
-    ("brand_new_code", 503, errors.UnavailableError),
-    ("brand_new_code", 700, errors.ServiceError),
-    ("safety_violation", 400, errors.ContentRefusedError),
-    ("quota_exceeded", 403, errors.QuotaExceededError),
-]
+CODES: dict[type[ServiceError], str] = {
+    errors.QuotaExceededError: "quota_exceeded",
+    errors.NumberRefusedError: "missing_phone_number emergency_number toll_number blocked_number suppression_violation "
+    "phone_not_provisioned",
+    errors.ContentRefusedError: "safety_violation scheduling_violation consent_denied unsupported_language",
+    errors.CountryRefusedError: "country_restriction unsupported_country",
+    errors.UnauthorizedError: "missing_token token_expired",
+    errors.ForbiddenError: "forbidden",
+    errors.NotFoundError: "call_not_found transcript_not_found recording_not_found",
+    errors.RateLimitedError: "rate_limited",
+    errors.BudgetError: "budget_exceeded budget_approval_required soft_cap_reached",
+}
+STATUSES: dict[type[ServiceError], tuple[int, ...]] = {
+    errors.BadRequestError: (400, 409, 418, 422),
+    errors.UnauthorizedError: (401,),
+    errors.QuotaExceededError: (402,),
+    errors.ForbiddenError: (403,),
+    errors.NotFoundError: (404,),
+    errors.RateLimitedError: (429,),
+    errors.UnavailableError: (500, 503),
+    ServiceError: (700,),
+}
 
 
-@pytest.mark.parametrize(("code", "status", "kind"), REFERENCE_CODES + FURTHER_CODES + UNKNOWN_CODES)
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        *((code, 400, kind) for kind, codes in CODES.items() for code in codes.split()),
+        *(("Brand.New-Code_1", status, kind) for kind, statuses in STATUSES.items() for status in statuses),
+    ],
+)
 async def test_the_code_determines_the_class_and_the_status_does_for_unknown_codes(
     code: str, status: int, kind: type[ServiceError]
 ) -> None:
@@ -89,7 +72,7 @@ async def test_the_code_determines_the_class_and_the_status_does_for_unknown_cod
 
 
 def test_every_code_is_in_these_tests() -> None:
-    assert {code for code, *_ in REFERENCE_CODES + FURTHER_CODES} == set(errors.CODES)
+    assert {code for codes in CODES.values() for code in codes.split()} == set(errors.CODES)
 
 
 MESSAGE, REASON = "Not that day", "They are closed"

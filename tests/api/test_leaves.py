@@ -16,6 +16,5 @@ def test_models_errors_and_urls_import_no_http_library_and_only_leaves_of_the_pa
         "kallyai_mcp.api",
         "kallyai_mcp.api.errors",
         "kallyai_mcp.api.models",
-        "kallyai_mcp.languages",
         "kallyai_mcp.urls",
     ]

@@ -35,7 +35,7 @@ from tests.transports.certificates import Certificate
 DETAILS = answer(reference("call_details"), 201)
 STATISTICS = answer(reference("statistics"))
 HOST = "api.kallyai.example"
-TINY = Timeouts(connect=0.3, read=10, call=10, rest=10)
+TINY = Timeouts(connect=1, read=10, call=10, rest=10)
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told, and has /proc")
 
 

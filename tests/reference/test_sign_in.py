@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import BadRequestError, ServiceError
-from kallyai_mcp.api.sign_in_urls import authorize_url, cli_auth_url
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES as OUR_SCOPES
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import Provider
@@ -99,7 +99,7 @@ def test_the_cli_flow_begins_with_a_page(service: Service) -> None:
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert urlsplit(cli_auth_url(service.url, "http://localhost:8080")).path == "/v1/auth/cli"
+    assert urlsplit(KallyAI.cli_auth_url(service.url, "http://localhost:8080")).path == "/v1/auth/cli"
 
 
 @states("CLI Authentication", "`redirect_uri`")
@@ -142,7 +142,7 @@ def test_only_loopback_redirects_are_allowed(service: Service) -> None:
 
 @states("OAuth2 Authorization Code Flow", "GET /v1/auth/authorize")
 def test_the_code_flow_begins_with_a_page(service: Service) -> None:
-    page = service.http.get(authorize_url(service.url, "sandbox-client", "http://127.0.0.1:9/callback"))
+    page = service.http.get(KallyAI.authorize_url(service.url, "sandbox-client", "http://127.0.0.1:9/callback"))
 
     assert page.status_code == 200
     assert page.request.url.path == "/v1/auth/authorize"
