@@ -6,12 +6,11 @@ from typing import Any
 import httpx2
 import pytest
 from playwright.async_api import Browser, Page, Route
-from starlette.requests import Request
 
-from kallyai_mcp.auth.oauth_server.pages import Pages
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
-from kallyai_mcp.auth.pages import page as loopback_page
+from kallyai_mcp.auth.pages import loopback_page
 from kallyai_mcp.sandbox.app import SandboxApp
+from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.page_checks import hard_to_use
 from tests.sandbox.auth.requests import request_token_in
 
@@ -53,7 +52,7 @@ async def language_of(page: Page) -> str:
 
 
 async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
-    for kind in ("done", "failed", "late"):
+    for kind in ("done", "failed", "over", "wrong"):
         body = loopback_page(kind, await language_of(page), who="ada.lovelace@a-rather-long-name.example.com")
         await page.set_content(body.decode())
 
@@ -61,28 +60,32 @@ async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
 
 
 async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
-    headers = [(b"accept-language", (await language_of(page)).encode())]
-    request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
-    pages = Pages("https://phone.example.com", "api.kallyai.com")
-    shown = {
-        "home": await pages.home(request),
-        "consent": pages.consent(
-            request,
-            flow="x",
-            client="An app with a rather long name",
-            publisher="app.example.com",
-            redirect_uri="https://app.example.com/oauth/callback?with=parameters",
-            scopes=SCOPES,
-        ),
-        "forward": pages.forward_to_kallyai(request, "https://api.kallyai.com/v1/auth/authorize"),
-        "problem": pages.problem(request, "redirect", details="Not the app's own."),
-        "sign out": pages.sign_out(request, ticket="x", apps=[]),
-    }
-    for name, response in shown.items():
-        html = bytes(response.body).decode().replace('http-equiv="refresh"', "")
+    shown = await shown_pages(await language_of(page), " ".join(SCOPES), name="An app with a rather long name")
+    for name, html in shown.items():
         await page.set_content(html)
 
+        assert await page.get_by_role("heading", level=1).is_visible(), name
         assert await problems(page) == [], name
+
+
+@pytest.mark.parametrize("publisher", ["app.example.com", None])
+@pytest.mark.parametrize("language", ["en", "es"])
+async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(
+    chromium: Browser, language: str, publisher: str | None
+) -> None:
+    scopes = " ".join(SCOPES)
+    shown = await shown_pages(language, scopes, name="An app with a rather long name", publisher=publisher)
+    async with await chromium.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = await context.new_page()
+        await page.set_content(shown["consent"])
+        for button in await page.get_by_role("button").all():
+            box = await button.bounding_box()
+
+            assert box is not None
+            assert box["y"] + box["height"] <= 844
+        assert await page.get_by_role("listitem").count() == len(SCOPES)
+        assert ("app.example.com" in shown["consent"]) is (publisher is not None)
+        assert any(words in shown["consent"] for words in ("Nobody has checked", "Nadie")) is (publisher is None)
 
 
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:

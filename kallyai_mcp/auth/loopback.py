@@ -14,7 +14,7 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
-from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, page
+from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, loopback_page
 from kallyai_mcp.auth.tokens import Tokens
 
 SIGN_IN_SECONDS = 300.0
@@ -149,24 +149,24 @@ class LoopbackSignIn:
         headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
         def show(status: int, kind: Kind, **more: str) -> Reply:
-            return Reply(status, page(kind, accepted, place=self._place), headers | more)
+            return Reply(status, loopback_page(kind, accepted, place=self._place), headers | more)
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
-            return show(421, "host")
+            return show(421, "wrong")
         shown = f"/{self._page}" if self._page else None
         if request.path not in ("/", shown):
-            return show(404, "missing")
+            return show(404, "wrong")
         if request.method != "GET":
-            return show(405, "method", Allow="GET")
+            return show(405, "wrong", Allow="GET")
         if request.path == shown and self._page:
-            body = page(self._page, accepted, place=self._place, who=self._who())
+            body = loopback_page(self._page, accepted, place=self._place, who=self._who())
             return Reply(200, body, headers, self._shown.set)
         result = self._accept_query(request.query)
         if result == "accepted":
             self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
             return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
-        return show({"wrong": 400, "used": 409, "late": 410}[result], result)
+        return show({"wrong": 400, "used": 409, "late": 410}[result], "wrong" if result == "wrong" else "over")
 
 
 def _fields(query: str) -> dict[str, str] | None:

@@ -1,21 +1,92 @@
-"""The page at the end of a sign-in on this machine, in English or Spanish."""
+"""The frame, style, headers, and texts of all pages for signing in, and the page that ends a sign-in here."""
 
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
-from kallyai_mcp.auth.page_layout import document, page_headers
-from kallyai_mcp.languages import page_language
+from kallyai_mcp.languages import Language, page_language
+from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_hash
 
-Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
+
+@cache
+def _style() -> str:
+    return f"\n{TOKENS}{files('kallyai_mcp.auth').joinpath('style.css').read_text(encoding='utf-8')}"
+
+
+Kind = Literal["done", "failed", "over", "wrong"]
 Origin = Literal["chat", "terminal"]
 """Where the user started the sign-in, and goes back."""
 
+
+def document(
+    language: Language, heading: str, body: str, *, brand: str = "", above: str = "", head: str = "", footer: str = ""
+) -> str:
+    """The HTML of a whole page. `brand`, the text next to KallyAI's name, is escaped; the rest is HTML."""
+    beside = f'<span class="soft">{escape(brand)}</span>' if brand else ""
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n'
+        f'<meta charset="utf-8">\n<title>{heading} | KallyAI</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f'<link rel="icon" type="image/svg+xml" href="{as_data_uri(ICON.encode(), "image/svg+xml")}">\n'
+        f"{head}<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
+        f'<p class="brand">{MARK}<strong>KallyAI</strong>{beside}</p>\n'
+        f"{above}<h1>{heading}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def page_headers(*, forms: bool = False) -> Mapping[str, str]:
+    """The headers of a page that is not stored, not framed, and loads nothing. Its URL is not sent as a referrer.
+
+    With `forms`, the page has a form, which is sent to its own server.
+    """
+    target = "'self'" if forms else "'none'"
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src {csp_hash(_style())}; img-src data:; base-uri 'none'; "
+            f"form-action {target}; frame-ancestors 'none'"
+        ),
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # With no-referrer, a browser would send the form with `Origin: null`, as from any other page.
+        "Referrer-Policy": "same-origin" if forms else "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+
+
+@cache
+def texts(package: str, page: str, language: Language) -> Mapping[str, str]:
+    """The texts and templates of one page by name, from the `texts.toml` of a package."""
+    tables = tomllib.loads(files(package).joinpath("texts.toml").read_text(encoding="utf-8"))
+    return {name: text if isinstance(text, str) else text[language] for name, text in tables[page].items()}
+
+
+def fill(
+    package: str, page: str, language: Language, values: Mapping[str, str], chosen: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
+    """The texts and templates of one page as HTML, with `values` in them.
+
+    A template may contain texts; those whose names a request decides are `chosen`, by the name that stands in the
+    template. Values are escaped, unless their name begins with `html_`. A missing name stands for nothing.
+    """
+    words = texts(package, page, language)
+    safe = _Blank({name: text if name.startswith("html_") else escape(text) for name, text in values.items()})
+    filled = _Blank({name: text.format_map(safe) for name, text in words.items() if "<" not in text})
+    filled |= {name: filled[text] for name, text in (chosen or {}).items()}
+    templates = {name: text.format_map(_Blank(filled | safe)) for name, text in words.items() if "<" in text}
+    return _Blank(filled | templates)
+
+
+class _Blank(dict[str, str]):
+    def __missing__(self, _: str) -> str:
+        return ""
+
+
 HEADERS: Mapping[str, str] = {**page_headers(), "Cross-Origin-Opener-Policy": "same-origin"}
-"""The headers of every reply."""
+"""The headers of every reply of the sign-in on this machine."""
 
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
 _STROKE = 'fill="none" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'
@@ -23,25 +94,18 @@ _TICK = f'{_DISC}<path d="M21 35.5 30 44.5 47.5 25" {_STROKE}/>'
 _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 
 
-def page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
-    """The page as UTF-8, in the language that the browser prefers.
+def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
+    """The page at the end of a sign-in on this machine.
 
     Args:
         kind: What the page says.
-        accepted: The Accept-Language header.
+        accepted: The Accept-Language header, which decides the language.
         place: Where the user started the sign-in.
         who: The user who has signed in, if the token tells.
     """
-    lang = page_language(accepted)
-    heading, text = _texts()["pages"][kind][lang]
-    words = {name: wordings[lang] for name, wordings in _texts()["places"][place].items()}
-    sign = (
-        f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>\n'
-    )
+    language = page_language(accepted)
+    places = texts("kallyai_mcp.auth", place, language)
+    words = fill("kallyai_mcp.auth", kind, language, places)
+    sign = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>'
     name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and kind == "done" else ""
-    return document(lang, heading, f"{name}<p>{text.format(**words)}</p>", above=sign).encode()
-
-
-@cache
-def _texts() -> dict[str, Any]:
-    return tomllib.loads((files("kallyai_mcp.auth") / "pages.toml").read_text(encoding="utf-8"))
+    return document(language, words["heading"], f"{name}<p>{words['text']}</p>", above=sign).encode()

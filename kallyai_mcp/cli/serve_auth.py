@@ -1,29 +1,29 @@
 """`--auth` of `kallyai-mcp serve`: checks who may use the HTTP server, and chooses how bearer tokens are verified."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.auth.provider import AccessToken
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.errors import SetupError
-from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
-from kallyai_mcp.transports.limits import VerificationUnavailableError, Verifier
+from kallyai_mcp.transports.limits import RateLimiter, VerificationUnavailableError, Verifier
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
-    from kallyai_mcp.auth.oauth_server.factory import OAuthServer
-    from kallyai_mcp.auth.oauth_server.shared_state import SharedState
+    from kallyai_mcp.auth.oauth_server.provider import Provider, SharedState
 
 _log = logging.getLogger(__name__)
 
@@ -104,18 +104,12 @@ def _is_loopback_url(url: str) -> bool:
 
 
 def create_oauth_server(
-    settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState", sign_ins: RateLimit
-) -> "OAuthServer":
-    """Create the OAuth server of `--auth oauth`.
-
-    Args:
-        settings: The OAuth client at KallyAI, the secret keys, and the server's public URL.
-        api: Returns the API client.
-        shared_state: Stores used codes and revocations.
-        sign_ins: The limit for each endpoint of the OAuth server and each address.
+    settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState"
+) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
+    """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens.
 
     Raises:
-        SetupError: A setting is missing or not valid, or the extra is not installed.
+        SetupError: A setting is missing or not valid.
     """
     needed = {
         "KALLYAI_CLIENT_ID": settings.client_id,
@@ -126,31 +120,33 @@ def create_oauth_server(
     if missing := [name for name, value in needed.items() if not value]:
         names = ", ".join(missing)
         raise SetupError(f"oauth needs {names} (docs/hosted-sign-in.md).")
-    try:
-        from kallyai_mcp.auth.oauth_server import factory
-    except ImportError:
-        raise SetupError("oauth needs the extra `hosted`: kallyai-mcp[hosted]") from None
-    from kallyai_mcp.api.safe_fetch import SafeFetcher
+    from kallyai_mcp.auth.oauth_server.clients import DocumentClients
+    from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
+    from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
+    from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+    from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
+    from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 
     try:
-        return factory.build(
-            public_url=settings.public_url or "",
-            secret_keys=settings.secret_keys,
-            api=api,
-            api_host=urlsplit(settings.api_url).netloc,
-            client_id=settings.client_id or "",
-            client_secret=settings.client_secret or "",
-            fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
-            tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
-            shared_state=shared_state,
-            rate=sign_ins,
-        )
+        issuer = check_public_url(settings.public_url or "")
     except ValueError as error:
         raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
+    provider = Provider(
+        issuer=issuer,
+        sealed_tokens=SealedTokens(settings.secret_keys),
+        shared_state=shared_state,
+        document_clients=DocumentClients(DocumentFetcher(settings.user_agent).fetch, issuer),
+        api=api,
+        client_id=settings.client_id or "",
+        client_secret=settings.client_secret or "",
+        tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
+    )
+    routes = oauth_routes(provider, urlsplit(settings.api_url).netloc, RateLimiter(settings.rate_limit))
+    return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)
 
 
 def choose_verifier(
-    settings: Settings, options: ServeOptions, oauth_server: "OAuthServer | None"
+    settings: Settings, options: ServeOptions, provider: "Provider | None"
 ) -> tuple[Verifier | None, Callable[[str], bool]]:
     """Choose how bearer tokens are verified.
 
@@ -158,8 +154,8 @@ def choose_verifier(
         The verifier; None if no bearer token is needed. And a function that returns, without a request to KallyAI,
         whether a bearer token was valid before.
     """
-    if oauth_server is not None:
-        return _bounded(oauth_server.verifier), oauth_server.is_known
+    if provider is not None:
+        return _bounded(provider.load_access_token), provider.is_known
     if options.auth == "caller":
         verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
         return _bounded(verifier), verifier.is_known

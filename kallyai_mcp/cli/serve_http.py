@@ -4,14 +4,17 @@ import asyncio
 import gc
 import importlib.util
 import multiprocessing
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import click
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
@@ -31,11 +34,11 @@ from kallyai_mcp.transports.standard_streams import allow_open_files
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
+if TYPE_CHECKING:
+    from kallyai_mcp.auth.oauth_server.provider import Provider
+
 _WRONG_BEARERS = "20/minute"
 """How many wrong bearer tokens one address may send."""
-
-_SIGN_INS = "60/minute"
-"""How many requests one address may send to one endpoint of the OAuth server."""
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
@@ -114,13 +117,12 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     connection = Connection(settings, embedded=create, callers=callers)
     rate = RateLimiter(settings.rate_limit)
     wrong_bearers = RateLimiter(_WRONG_BEARERS)
-    sign_ins = RateLimiter(_SIGN_INS)
-    oauth_server = (
-        create_oauth_server(settings, connection.api, connection.shared_state(), sign_ins)
-        if options.auth == "oauth"
-        else None
-    )
-    verifier, is_known = choose_verifier(settings, options, oauth_server)
+    provider: Provider | None = None
+    routes: Sequence[Route] = ()
+    middleware: Sequence[Middleware] = ()
+    if options.auth == "oauth":
+        provider, routes, middleware = create_oauth_server(settings, connection.api, connection.shared_state())
+    verifier, is_known = choose_verifier(settings, options, provider)
     app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
     server = build_server(
         app_context.get,
@@ -129,17 +131,17 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         read_only=settings.read_only,
         request_state=request_state_security(connection.keys),
     )
-    own_pages = (oauth_server.issuer,) if oauth_server is not None else ()
+    own_pages = (provider.issuer,) if provider is not None else ()
     policy = AccessPolicy(
         hosts=_hosts(settings, local=options.is_local),
         origins=(*(_LOOPBACK_ORIGINS if options.is_local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         is_known=is_known,
         wrong_bearer_limit=wrong_bearers,
-        issuer=oauth_server.issuer if oauth_server is not None else settings.api_url if callers else None,
-        scopes=oauth_server.scopes if oauth_server is not None else (),
-        public_url=oauth_server.issuer if oauth_server is not None else settings.public_url,
-        open_paths=oauth_server.open_paths if oauth_server is not None else frozenset(),
+        issuer=provider.issuer if provider is not None else settings.api_url if callers else None,
+        scopes=provider.default_scopes if provider is not None else (),
+        public_url=provider.issuer if provider is not None else settings.public_url,
+        open_paths=frozenset(route.path for route in routes),
         rate_limit=rate,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -156,8 +158,8 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         readiness=Readiness(_readiness_checks(connection)),
         lifespan=lifespan(),
         sse=not options.is_shared,
-        routes=oauth_server.routes if oauth_server is not None else (),
-        middleware=(oauth_server.middleware,) if oauth_server is not None else (),
+        routes=routes,
+        middleware=middleware,
     )
 
 

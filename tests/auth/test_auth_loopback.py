@@ -99,7 +99,7 @@ async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() ->
     async with loopback_sign_in(seconds=0) as (flow, browser):
         late = await browser.get(answer(flow, **TOKENS))
         assert late.status_code == 410
-        assert "Time is up" in late.text
+        assert "This sign-in is over" in late.text
         with pytest.raises(WrongAddressError, match="over"):
             flow.accept(answer(flow, **TOKENS))
         with pytest.raises(NotSignedInError, match="before the link expired"):

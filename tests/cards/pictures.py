@@ -15,12 +15,11 @@ from typing import Any
 
 import anyio
 from playwright.async_api import Browser, async_playwright, expect
-from starlette.requests import Request
 
-from kallyai_mcp.auth.oauth_server.pages import Pages
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.chromium import CHROMIUM, FLAGS
@@ -35,7 +34,7 @@ CANDIDATES = [
     {"respondent_phone": "+12025550100", "business_name": "Third Bistro"},
 ]
 """One is busy, one has no table, and one is not called yet."""
-CONSENT = ("calls:read", "calls:write", "transcripts:read", "subscription:read")
+CONSENT = "calls:read calls:write transcripts:read subscription:read"
 DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
 """By day of January: the last digits of the test numbers +1202555010… that were called."""
 
@@ -118,16 +117,7 @@ async def _one(path: Path, tabs: Tabs, agent: Agent, answer: Answer, given: dict
 
 async def _consent_page(folder: Path, browser: Browser) -> None:
     page = await browser.new_page(viewport={"width": 640, "height": 400}, device_scale_factor=1.5)
-    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
-    shown = Pages("https://phone.example.com", "api.kallyai.com").consent(
-        request,
-        flow="",
-        client="Claude",
-        publisher="claude.ai",
-        redirect_uri="https://claude.ai/api/mcp/auth_callback",
-        scopes=CONSENT,
-    )
-    await page.set_content(bytes(shown.body).decode())
+    await page.set_content((await shown_pages("en", CONSENT, name="Claude"))["consent"])
     await page.screenshot(path=folder / "consent.png", full_page=True)
 
 

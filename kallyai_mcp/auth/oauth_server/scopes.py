@@ -1,7 +1,14 @@
-"""The reference's "Scopes", and the scopes that requests to the MCP server need."""
+"""The reference's "Scopes", the scopes that requests to the MCP server need, and the middleware that demands them."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SCOPES = (
     "calls:read",
@@ -18,6 +25,9 @@ SCOPES = (
 ToolScopes = Mapping[str, Collection[str]]
 """The scopes that each tool of the MCP server needs, by the tool's name."""
 
+MAX_BODY = 64 * 1024
+"""The most bytes of a request's body. A longer one is refused, because its scopes are not checked to the end."""
+
 _METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
@@ -27,17 +37,9 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
 
-_NO_CALL = ("ui://", "skill://")
-"""The beginnings of the URIs of cards and skills, which have no data of an account."""
-
-
-def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """All scopes that the tools need: the default for a client that asks for no scope."""
-    return in_order(scope for scopes in tool_scopes.values() for scope in scopes)
-
 
 def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC request needs. Its method and its parameters are unchecked.
+    """The scopes that a JSON-RPC request needs, whose method and parameters are unchecked.
 
     A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
     """
@@ -47,7 +49,7 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
     if method == "resources/read":
         # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
         uri = unquote(str(params.get("uri"))).casefold()
-        if uri.startswith(_NO_CALL):
+        if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
             return ()
         return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
     if method == "completion/complete":
@@ -57,15 +59,72 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
     return _METHODS.get(method, ())
 
 
-def parse(text: str) -> tuple[str, ...]:
-    """The scopes in a `scope` parameter (RFC 6749, section 3.3), in the reference's order.
-
-    Scopes that do not exist are left out, as that section allows: the token response says what was granted.
-    """
-    return in_order(text.split())
-
-
 def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
     """The existing scopes among `scopes`, each once, in the reference's order."""
     given = set(scopes)
     return tuple(scope for scope in SCOPES if scope in given)
+
+
+class ScopeMiddleware:
+    """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to ask for.
+
+    MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be inside of the
+    access middleware, which puts the user into the ASGI scope. The SDK's `RequireAuthMiddleware` requires the same
+    scopes for every request; here they depend on the tool.
+    """
+
+    def __init__(self, app: ASGIApp, issuer: str, tool_scopes: ToolScopes) -> None:
+        self._app, self._issuer, self._tool_scopes = app, issuer, tool_scopes
+        self._limited = RequestBodyLimitMiddleware(self._check, MAX_BODY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it with 403, 413 (too long), or 400 (not JSON)."""
+        is_checked = scope["type"] == "http" and scope["method"] == "POST"
+        app = self._limited if is_checked and isinstance(scope.get("user"), AuthenticatedUser) else self._app
+        await app(scope, receive, send)
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()  # the middleware before has joined the body
+        if first["type"] != "http.request" or first["more_body"]:
+            return  # the client has left
+        messages = [first]
+
+        async def replay() -> Message:
+            return messages.pop() if messages else await receive()
+
+        refusal = self._refusal(scope, first["body"])
+        await (refusal or self._app)(scope, replay, send)
+
+    def _refusal(self, scope: Scope, body: bytes) -> Response | None:
+        try:
+            needed = self._needed(json.loads(body, object_pairs_hook=_unique_names)) if body else ()
+        except (ValueError, RecursionError):
+            error = {"code": -32700, "message": "Parse error"}
+            return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+        if not (missing := [name for name in needed if name not in scope["user"].scopes]):
+            return None
+        path = "sse" if scope["path"].startswith("/messages") else "mcp"
+        description = f"The token lacks {' and '.join(missing)}"
+        challenge = (
+            f'Bearer error="insufficient_scope", error_description="{description}", scope="{" ".join(needed)}", '
+            f'resource_metadata="{self._issuer}/.well-known/oauth-protected-resource/{path}"'
+        )
+        answer = {"error": "insufficient_scope", "error_description": description, "scope": " ".join(needed)}
+        return JSONResponse(answer, 403, headers={"WWW-Authenticate": challenge})
+
+    def _needed(self, message: Any) -> tuple[str, ...]:
+        """The scopes that a JSON-RPC message needs, or that all messages of a batch need together."""
+        if isinstance(message, list):
+            return in_order(scope for each in message for scope in self._needed(each))
+        if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
+            return ()
+        params = message.get("params")
+        return needed_by_request(method, params if isinstance(params, dict) else {}, self._tool_scopes)
+
+
+def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names are all different. With two equal names, another parser could use the other value."""
+    found = dict(given := list(pairs))
+    if len(found) != len(given):
+        raise ValueError("a name is there twice")
+    return found

@@ -1,82 +1,48 @@
-"""Sealing: encrypts and authenticates data that a client or a browser keeps, so that we need not store it.
+"""SealedTokens: encrypts and authenticates data that a client or a browser keeps, so that we need not store it."""
 
-A sealed text is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has its own keys,
-derived with HKDF (RFC 5869). So a text that was sealed for one purpose can't be opened for another.
-"""
-
-import base64
-import binascii
+import hmac
 import json
-import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
 
-Purpose = Literal["client", "client-secret", "consent", "state", "code", "access", "refresh", "sign-out", "apps"]
-
-_MAX_SEALED_LENGTH = 16_384
-_ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
-_EXPIRES_AT = "exp"
+Purpose = Literal["client", "consent", "state", "code", "access", "refresh", "apps"]
 
 
 class SealedTokens:
-    """Seals with the first key, and opens with any key.
+    """SealedTokens with the first of the secret keys (`Settings.secret_keys`), and opens with any of them.
 
-    Args:
-        keys: At least one secret key (`Settings.secret_keys`).
-        clock: Returns seconds since the epoch.
+    Each purpose has its own keys. So a text that was sealed for one purpose, such as the state of a request, which the
+    SDK sealed_tokens, can't be opened for another.
     """
 
-    def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
-        self._keys = tuple(keys)
-        self._clock = clock
-        self._ciphers: dict[Purpose, MultiFernet] = {}
+    def __init__(self, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> None:
+        self._keys, self._clock = tuple(keys), clock
+        self._codecs: dict[Purpose, AESGCMRequestStateCodec] = {}
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], *, seconds: float | None = None) -> str:
-        """Seal `content`.
-
-        Args:
-            purpose: What the text is for.
-            content: JSON types by name, without the name `exp`.
-            seconds: How long the text can be opened; None for ever.
-
-        Returns:
-            A text of letters, digits, `-`, and `_`, which needs no quoting in a URL, a header, or a cookie.
-        """
-        whole = dict(content)
-        if seconds is not None:
-            whole[_EXPIRES_AT] = self._clock() + seconds
-        text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        return self._cipher(purpose).encrypt(text).decode("ascii").rstrip("=")
+        """Seal JSON types by name, without the name `exp`; they can be opened for `seconds`, or for ever."""
+        end = {} if seconds is None else {"exp": self._clock() + seconds}
+        return self._codec(purpose).seal(json.dumps({**content, **end}, separators=(",", ":")).encode())
 
     def open(self, purpose: Purpose, sealed: str | None, *, even_expired: bool = False) -> dict[str, Any] | None:
         """The content of a sealed text, with its end as `exp` (seconds since the epoch) if it has one.
 
         None if the text was not sealed here, was changed, was sealed for another purpose, or has expired.
         """
-        if not sealed or len(sealed) > _MAX_SEALED_LENGTH or not _ALPHABET.fullmatch(sealed):
-            return None
-        padded = sealed + "=" * (-len(sealed) % 4)
         try:
-            # The last character of base64 has unused bits, so several texts decode to the same bytes. One is ours.
-            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode("ascii") != padded:
-                return None
-            text = self._cipher(purpose).decrypt(padded.encode("ascii"))
-        except (InvalidToken, binascii.Error):
+            content: dict[str, Any] = json.loads(self._codec(purpose).unseal(sealed or ""))
+        except InvalidRequestState:
             return None
-        content: dict[str, Any] = json.loads(text.decode("utf-8", "surrogatepass"))
-        return content if even_expired or content.get(_EXPIRES_AT, float("inf")) > self._clock() else None
+        return content if even_expired or content.get("exp", float("inf")) > self._clock() else None
 
     def __repr__(self) -> str:
-        """The number of keys, without the keys."""
         return f"SealedTokens({len(self._keys)} keys)"
 
-    def _cipher(self, purpose: Purpose) -> MultiFernet:
-        if purpose not in self._ciphers:
-            info = f"kallyai-mcp {purpose}".encode()
-            derived = [HKDF(SHA256(), 32, None, info).derive(key) for key in self._keys]
-            self._ciphers[purpose] = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
-        return self._ciphers[purpose]
+    def _codec(self, purpose: Purpose) -> AESGCMRequestStateCodec:
+        if purpose not in self._codecs:
+            name = f"kallyai-mcp {purpose}".encode()
+            self._codecs[purpose] = AESGCMRequestStateCodec([hmac.digest(key, name, "sha256") for key in self._keys])
+        return self._codecs[purpose]

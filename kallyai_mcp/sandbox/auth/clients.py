@@ -2,7 +2,7 @@
 
 | client_id | client_secret | redirect_uri |
 |---|---|---|
-| `sandbox-client` | `sandbox-secret` | any `http://localhost` or `http://127.0.0.1`, any port and path; `https://client.example/oauth/callback` |
+| `sandbox-client` | `sandbox-secret` | any http or https URL of `localhost` or `127.0.0.1`, any port and path; `https://client.example/oauth/callback` |
 | `sandbox-partner` | `partner-secret` | `https://partner.example/callback`, `http://127.0.0.1:8765/callback`, nothing else |
 """  # noqa: E501 - a table's row can't be broken
 
@@ -15,7 +15,7 @@ from kallyai_mcp.sandbox.auth.tables import digest
 # Regular expressions, so that our parser and the browser's can't read one URL differently. No IPv6, since form-action
 # in a Content-Security-Policy can't name an IPv6 address.
 _LOOPBACK = re.compile(
-    r"http://(?:localhost|127\.0\.0\.1)(?::(?P<port>[0-9]{1,5}))?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+    r"https?://(?:localhost|127\.0\.0\.1)(?::(?P<port>[0-9]{1,5}))?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 )
 _CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,5})/?")
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,15 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import anyio
 import httpx2
 from mcp.server.auth.provider import AccessToken
+from starlette.middleware import Middleware
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.safe_fetch import FetchError
-from kallyai_mcp.auth.oauth_server.client_registry import Fetch
-from kallyai_mcp.auth.oauth_server.factory import build
+from kallyai_mcp.auth.oauth_server.clients import DocumentClients
+from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
+from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
+from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.common_types import RateLimit
@@ -44,7 +49,7 @@ READ_SCOPES = "calls:read subscription:read"
 
 
 async def fetch_nothing(_: str) -> bytes:
-    raise FetchError("there are no documents in this test")
+    raise DocumentError("there are no documents in this test")
 
 
 async def unknown(_: str) -> AccessToken | None:
@@ -89,7 +94,7 @@ async def deploy(
     public_url: str | None = None,
     database_url: str | None = None,
     rate: RateLimit | None = None,
-    fetch: Fetch = fetch_nothing,
+    fetch: Callable[[str], Awaitable[bytes]] = fetch_nothing,
     client_secret: str = "sandbox-secret",
     port: int | None = None,
     api_url: str | None = None,
@@ -102,7 +107,7 @@ async def deploy(
         public_url: The URL of a proxy before the worker; None for the worker's own.
         database_url: A PostgreSQL database.
         rate: The limit of each endpoint.
-        fetch: Fetches metadata documents.
+        fetch: Fetches metadata document_clients.
         client_secret: The server's secret at KallyAI.
         port: The worker's port; None for a free one.
         api_url: Another service in place of the sandbox.
@@ -112,19 +117,23 @@ async def deploy(
     api_url = api_url or sandbox.url
     database = {"DATABASE_URL": database_url, "SECRET_KEYS": keys} if database_url is not None else {}
     connection = Connection(sandbox.settings(API_URL=api_url, **database), callers=True)
-    oauth_server = build(
-        public_url=public_url or url,
-        secret_keys=secret_keys(keys),
+    issuer = check_public_url(public_url or url)
+
+    def clock() -> float:
+        return sandbox.clock.now().timestamp()
+
+    provider = Provider(
+        issuer=issuer,
+        sealed_tokens=SealedTokens(secret_keys(keys), clock),
+        shared_state=connection.shared_state(),
+        document_clients=DocumentClients(fetch, issuer),
         api=connection.api,
-        api_host=urlsplit(api_url).netloc,
         client_id="sandbox-client",
         client_secret=client_secret,
-        fetch=fetch,
         tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
-        shared_state=connection.shared_state(),
-        rate=rate,
-        clock=lambda: sandbox.clock.now().timestamp(),
+        clock=clock,
     )
+    routes = oauth_routes(provider, urlsplit(api_url).netloc, rate)
     contexts: list[AppContext] = []
 
     @asynccontextmanager
@@ -139,27 +148,27 @@ async def deploy(
 
     async def verify(bearer: str) -> AccessToken | None:
         try:
-            return await oauth_server.verifier(bearer)
+            return await provider.load_access_token(bearer)
         except KallyAIError as error:
             raise VerificationUnavailableError(error.retry_after or 5) from error
 
     access_policy = AccessPolicy(
         hosts=None,
-        origins=(oauth_server.issuer,),
+        origins=(issuer,),
         verifier=verify,
-        is_known=oauth_server.is_known,
-        issuer=oauth_server.issuer,
-        scopes=oauth_server.scopes,
-        public_url=oauth_server.issuer,
-        open_paths=oauth_server.open_paths,
+        is_known=provider.is_known,
+        issuer=issuer,
+        scopes=provider.default_scopes,
+        public_url=issuer,
+        open_paths=frozenset(route.path for route in routes),
     )
     app = http_app(
         build_server(open_context),
         access_policy,
         readiness=Readiness({}),
         lifespan=lifespan(),
-        routes=oauth_server.routes,
-        middleware=(oauth_server.middleware,),
+        routes=routes,
+        middleware=[Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes)],
     )
     up = anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -167,7 +176,7 @@ async def deploy(
         with anyio.fail_after(LIMIT):
             await up.wait()
         async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            yield Deployment(url, oauth_server.issuer, http, oauth_server.verifier)
+            yield Deployment(url, issuer, http, provider.load_access_token)
         tasks.cancel_scope.cancel()
 
 
@@ -238,10 +247,12 @@ class _Forms(HTMLParser):
 class User:
     """A user with a browser: it has cookies, submits forms, and opens the URLs of pages that refresh themselves."""
 
-    def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
+    def __init__(
+        self, account: str = "acct-personal", language: str = "en", verify: ssl.SSLContext | bool = True
+    ) -> None:
         self.account = account
         headers = {"Accept": "text/html", "Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
-        self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT)
+        self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT, verify=verify)
 
     async def __aenter__(self) -> Self:
         return self

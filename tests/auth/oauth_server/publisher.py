@@ -1,6 +1,5 @@
 """The web site of a client, with https, on a port of this machine but under another name."""
 
-import ipaddress
 import json
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from kallyai_mcp.api.safe_fetch import SafeFetcher
+from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
 
 HOST = "client.example"
 
@@ -47,20 +46,20 @@ class Publisher:
         self.number += 1
         self.body = json.dumps({"client_id": self.client_id, "client_name": "Published", **metadata}).encode()
 
-    def fetcher(self, **options: Any) -> SafeFetcher:
+    def fetcher(self, **options: Any) -> DocumentFetcher:
         """A fetcher that finds the site and trusts its certificate."""
 
-        async def resolve(host: str, _: int) -> Sequence[tuple[str, int]]:
+        async def resolve(host: str) -> Sequence[str]:
             assert host == HOST
-            return [("127.0.0.1", self.port)]
+            return ["127.0.0.1"]
 
-        given: dict[str, Any] = {"resolve": resolve, "may_connect": lambda _: True, "trust": self.trust} | options
-        return SafeFetcher(user_agent="tests", **given)
+        given: dict[str, Any] = {"resolve": resolve, "may_connect": lambda _: True, "trust": self.trust}
+        return DocumentFetcher("tests", **given | {"port": self.port} | options)
 
 
 @asynccontextmanager
 async def publishing(folder: Path) -> AsyncIterator[Publisher]:
-    certificate, key = _certificate(folder)
+    certificate, key = make_certificate(folder, HOST)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
@@ -88,11 +87,11 @@ async def publishing(folder: Path) -> AsyncIterator[Publisher]:
         tasks.cancel_scope.cancel()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """A certificate for `host`, which signs itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
-    names = [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("192.0.2.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -101,7 +100,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )

@@ -9,6 +9,7 @@ from mcp.client.sse import sse_client
 
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import KEY, Deployment, User, sign_in
+from tests.auth.oauth_server.tls_proxy import tls_proxy
 from tests.cli.machine import run_in_process
 from tests.processes import free_port, started
 from tests.transports.http_server import LIMIT, RunningSandbox
@@ -41,6 +42,23 @@ async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
     assert "165 of 210" in quota.text
     assert closed.status_code == 403
     assert "165 of 210" in over_sse.text
+
+
+async def test_the_sign_in_is_rehearsed_over_tls_with_the_sandbox(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    port = free_port()
+    command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))
+    async with tls_proxy(tmp_path, port) as (url, trust):
+        with started(tmp_path, *command, **SETTINGS, API_URL=sandbox.url, PUBLIC_URL=url) as process:
+            assert process.stderr is not None
+            assert "serves" in process.stderr.readline()
+            async with httpx2.AsyncClient(timeout=LIMIT, verify=trust) as http, User(verify=trust) as user:
+                server = Deployment(url, url, http)
+                tokens = await sign_in(server, user)
+                quota = await server.use(tokens["access_token"], "check_quota")
+                cookies = [cookie.name for cookie in user.http.cookies.jar if cookie.domain.startswith("localhost")]
+
+    assert "165 of 210" in quota.text
+    assert cookies == ["__Host-kallyai-apps"]
 
 
 @pytest.mark.parametrize(

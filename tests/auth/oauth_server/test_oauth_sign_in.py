@@ -4,11 +4,11 @@ import base64
 
 import httpx2
 
-from kallyai_mcp.auth.oauth_server.scopes import SCOPES, needed_by_tools
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES, in_order
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in, next_url, sign_in
 
-NEEDED = list(needed_by_tools({tool.name: tool.spec.scopes for tool in tools()}))
+NEEDED = list(in_order(scope for tool in tools() for scope in tool.spec.scopes))
 
 
 async def test_a_client_that_knows_only_the_url_gets_tokens_that_work(server: Deployment, user: User) -> None:
@@ -100,7 +100,7 @@ async def test_unknown_scopes_are_left_out(server: Deployment, user: User) -> No
 
 
 async def test_a_confidential_client_must_send_its_secret(server: Deployment, user: User) -> None:
-    for method in ("client_secret_post", "client_secret_basic"):
+    for method in ("client_secret_post", "client_secret_basic", None):  # None is post for the SDK
         client = await server.register(token_endpoint_auth_method=method)
         other = await server.register(token_endpoint_auth_method=method)
         auth_request = AuthRequest.to(server, client["client_id"])
@@ -108,11 +108,11 @@ async def test_a_confidential_client_must_send_its_secret(server: Deployment, us
         without = await server.post("token", form)
         wrong = await server.post("token", form | {"client_secret": other["client_secret"]})
         pair = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
-        right = (
-            await server.post("token", form, headers={"Authorization": f"Basic {pair}"})
-            if method == "client_secret_basic"
-            else await server.post("token", form | {"client_secret": client["client_secret"]})
-        )
+        if method == "client_secret_basic":  # the client_id is only in the header (RFC 6749, section 2.3.1)
+            del form["client_id"]
+            right = await server.post("token", form, headers={"Authorization": f"Basic {pair}"})
+        else:
+            right = await server.post("token", form | {"client_secret": client["client_secret"]})
 
         assert [without.status_code, wrong.status_code, right.status_code] == [401, 401, 200]
         assert without.json()["error"] == "invalid_client"

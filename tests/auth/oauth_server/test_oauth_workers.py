@@ -4,7 +4,7 @@ import anyio
 import httpx2
 import pytest
 
-from kallyai_mcp.auth.oauth_server.factory import check_public_url
+from kallyai_mcp.auth.oauth_server.provider import check_public_url
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.setting_values import secret_keys
 from kallyai_mcp.transports.limits import RateLimiter
@@ -145,6 +145,29 @@ async def test_requests_from_one_address_are_limited(sandbox: RunningSandbox) ->
     assert [response.status_code for response in tokens] == [401, 401, 429]
     assert int(registrations[2].headers["retry-after"]) > 0
     assert "Wait a minute" in pages[2].text
+
+
+async def test_clients_and_sign_ins_behind_one_address_are_limited_separately(
+    sandbox: RunningSandbox, user: User
+) -> None:
+    async with deploy(sandbox, rate=RateLimiter("6/hour")) as server:
+        clients = [(await server.register())["client_id"] for _ in range(3)]
+        tokens = [await sign_in(server, user, client) for client in (*clients, clients[0])]
+        renewed = []
+        for _ in range(7):
+            form = {"grant_type": "refresh_token", "client_id": clients[0], "refresh_token": tokens[0]["refresh_token"]}
+            answer = await server.post("token", form)
+            renewed.append(answer.status_code)
+            tokens[0] |= answer.json() if answer.status_code == 200 else {}
+        other = {"grant_type": "refresh_token", "client_id": clients[0], "refresh_token": tokens[3]["refresh_token"]}
+        of_other = await server.post("token", other)
+        pages = [(await user.open(AuthRequest.to(server, clients[1]).url)).status_code for _ in range(7)]
+        of_other_client = await user.open(AuthRequest.to(server, clients[2]).url)
+
+    assert renewed == [200] * 5 + [429] * 2  # the code of the sign-in was counted, too
+    assert of_other.status_code == 200
+    assert pages[-1] == 429
+    assert of_other_client.status_code == 200
 
 
 def test_the_repr_does_not_show_keys() -> None:

@@ -80,6 +80,7 @@ async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient, sco
     [
         ("sandbox-client", "http://localhost/"),
         ("sandbox-client", "http://localhost:8080/a/b?c=d"),
+        ("sandbox-client", "https://localhost:8080/callback"),
         ("sandbox-client", "https://client.example/oauth/callback"),
         ("sandbox-partner", "https://partner.example/callback"),
         ("sandbox-partner", "http://127.0.0.1:8765/callback"),
@@ -101,7 +102,6 @@ async def test_a_client_may_use_its_own_redirect_uris(
         ("sandbox-client", "https://client.example/oauth/callback?a=b"),
         ("sandbox-client", "https://client.example.evil.example/oauth/callback"),
         ("sandbox-client", "https://partner.example/callback"),
-        ("sandbox-client", "https://localhost:8080/callback"),
         ("sandbox-client", "http://localhost:0/"),
         ("sandbox-client", "http://localhost:70000/"),
         ("sandbox-client", "http://localhost:8080/#fragment"),

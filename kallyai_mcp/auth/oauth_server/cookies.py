@@ -1,0 +1,70 @@
+"""What a browser keeps for a sign-in, in sealed cookies.
+
+Each authorization request starts a flow with an unguessable name. A cookie with this name contains the request, sealed
+for its next stage: `consent` until the user has allowed it, then `state`, until KallyAI sends the browser back with the
+name of the flow as its `state` parameter. So only the browser with the consent page can allow the request, and only
+the browser that has allowed it can come back from KallyAI.
+"""
+
+import re
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+
+SIGN_IN_SECONDS = 900.0
+"""How long a user may take on KallyAI's pages."""
+
+APPS_SECONDS = 90 * 24 * 3600.0
+"""How long a browser remembers its connected apps: as long as an unused refresh token is valid."""
+
+_MAX_FLOWS, _MAX_APPS = 5, 12
+_NAME = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+class Cookies:
+    """Reads and writes the cookies. With `secure`, they are sent only over https and bound to this host (`__Host-`)."""
+
+    def __init__(self, sealed_tokens: SealedTokens, *, secure: bool) -> None:
+        self._sealed_tokens, self._secure = sealed_tokens, secure
+        self._prefix = "__Host-kallyai-" if secure else "kallyai-"
+
+    def begin(self, request: Request, response: Response, flow: str, sealed: str) -> None:
+        """Start a flow with a request that is sealed for `consent`, and end the oldest ones if there are too many."""
+        prefix = f"{self._prefix}flow-"
+        flows = [name.removeprefix(prefix) for name in request.cookies if _NAME.fullmatch(name.removeprefix(prefix))]
+        for old in flows[: 1 - _MAX_FLOWS]:  # a browser sends the oldest first (RFC 6265, section 5.4)
+            self.end(response, old)
+        self._set(response, f"flow-{flow}", sealed, SIGN_IN_SECONDS)
+
+    def read(self, request: Request, stage: Literal["consent", "state"], flow: str) -> dict[str, Any] | None:
+        """The request of a flow (`Provider.authorize`); None if this browser does not have the flow at this stage."""
+        if not _NAME.fullmatch(flow):
+            return None
+        return self._sealed_tokens.open(stage, request.cookies.get(f"{self._prefix}flow-{flow}"))
+
+    def go_on(self, response: Response, flow: str, authorization: dict[str, Any]) -> None:
+        """Note that the user has allowed a request, and goes on to KallyAI."""
+        sealed = self._sealed_tokens.seal("state", authorization, seconds=SIGN_IN_SECONDS)
+        self._set(response, f"flow-{flow}", sealed, SIGN_IN_SECONDS)
+
+    def end(self, response: Response, flow: str) -> None:
+        """End a flow."""
+        self._set(response, f"flow-{flow}", "", 0)
+
+    def apps(self, request: Request) -> list[tuple[str | None, str, int]]:
+        """The name, the family, and the time (seconds since the epoch) of each app that was allowed in this browser."""
+        content = self._sealed_tokens.open("apps", request.cookies.get(f"{self._prefix}apps"))
+        return [(name, family, since) for name, family, since in content["apps"]] if content is not None else []
+
+    def set_apps(self, response: Response, apps: list[tuple[str | None, str, int]]) -> None:
+        """Remember the newest of these apps, or none."""
+        sealed = self._sealed_tokens.seal("apps", {"apps": apps[-_MAX_APPS:]}, seconds=APPS_SECONDS) if apps else ""
+        self._set(response, "apps", sealed, APPS_SECONDS if apps else 0)
+
+    def _set(self, response: Response, name: str, value: str, seconds: float) -> None:
+        # SameSite is Lax, because KallyAI's site sends the browser back to us.
+        options: dict[str, Any] = {"secure": self._secure, "httponly": True, "samesite": "lax"}
+        response.set_cookie(self._prefix + name, value, max_age=int(seconds), **options)

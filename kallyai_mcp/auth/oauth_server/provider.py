@@ -1,0 +1,337 @@
+"""The provider behind the SDK's authorization routes. Codes and tokens are sealed, with KallyAI's inside; none is kept.
+
+    MCP client                      this server                                     KallyAI
+    401, metadata, registration ──► a client_id with the client's metadata inside
+    /oauth/authorize ─────────────► our consent page ── allow ────────────────────► sign-in, consent
+    its redirect URI ◄───────────── /oauth/callback: our code, KallyAI's inside ◄── code
+    /oauth/token ─────────────────► KallyAI's code ───────────────────────────────► KallyAI's tokens
+                 ◄───────────────── our tokens, KallyAI's inside ◄─────────────────
+
+All codes and tokens of one consent are a family. A code can be used once, and a refresh token until its successor is
+issued. If one is used again, two parties have it, so its family is revoked (OAuth 2.1, sections 4.1.3 and 4.3.1).
+"""
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from mcp.server.auth.provider import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationParams,
+    AuthorizeError,
+    OAuthAuthorizationServerProvider,
+    RefreshToken,
+    RegistrationError,
+    TokenError,
+)
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+
+from kallyai_mcp.api.errors import KallyAIError, ServiceError
+from kallyai_mcp.auth.oauth_server.clients import Client, DocumentClients, clean_name, find_problem
+from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, in_order
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.common_types import REVOKED_SIGN_IN, SIGN_IN_CLAIM
+from kallyai_mcp.urls import check_base_url, origin_of
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.api.models import TokenGrant
+
+_log = logging.getLogger(__name__)
+
+CONSENT_SECONDS = 600.0
+"""How long a user may take on the consent page."""
+
+CODE_SECONDS = 60.0
+"""How long a code is valid: as long as KallyAI's code in it."""
+
+REFRESH_SECONDS = 90 * 24 * 3600.0
+"""How long an unused refresh token is valid, and how long a revocation is remembered."""
+
+_MAX_REQUEST = 3_800
+"""The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie."""
+
+_USED_CODE = "oauth_code"
+_GENERATION = "oauth_generation"
+"""The kinds of shared values: a code that was used, and the generation of the newest refresh token, by family."""
+
+_OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
+"""KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
+
+
+class SharedState(Protocol):
+    """Texts by kind and name that expire, which all workers share and restarts keep. `SharedValues` implements it.
+
+    Each method is one atomic step, also between workers. Each raises `KallyAIError` when the state can't be reached.
+    """
+
+    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None:
+        """Set a value for `seconds`; returns the value before it, or None."""
+        ...
+
+    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool:
+        """Set a value for `seconds` unless there is one; returns whether it was set."""
+        ...
+
+    async def get(self, kind: str, name: str) -> str | None:
+        """The value; None if there is none."""
+        ...
+
+    async def drop(self, kind: str, name: str) -> None:
+        """Delete a value."""
+        ...
+
+
+class _Code(AuthorizationCode):
+    content: dict[str, Any]
+
+
+class _Refresh(RefreshToken):
+    content: dict[str, Any]
+
+
+def check_public_url(url: str) -> str:
+    """Check a public URL; returns it as an issuer (RFC 8414, section 2): scheme, host, and port in lower case.
+
+    Raises:
+        ValueError: It is neither https nor http on a loopback address, or it has a path. The message is one line.
+    """
+    issuer = check_base_url(url, "https://phone.example.com")
+    if issuer != origin_of(issuer):
+        raise ValueError("it must be https and a host, without a path, such as https://phone.example.com")
+    return issuer
+
+
+@dataclass(frozen=True, repr=False)
+class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
+    """The provider. A method that reads or writes the shared state, or asks KallyAI, raises `KallyAIError`."""
+
+    issuer: str
+    sealed_tokens: SealedTokens
+    shared_state: SharedState
+    document_clients: DocumentClients
+    api: "Callable[[], KallyAI]"
+    client_id: str
+    """The id of our OAuth client at KallyAI."""
+    client_secret: str
+    tool_scopes: ToolScopes
+    clock: Callable[[], float] = time.time
+
+    @property
+    def default_scopes(self) -> tuple[str, ...]:
+        """All scopes that the tools need: those of a client that asks for none."""
+        return in_order(scope for scopes in self.tool_scopes.values() for scope in scopes)
+
+    async def get_client(self, client_id: str) -> Client | None:
+        """The client; reads no document, so that a token request never waits for somebody else's server."""
+        if client_id.startswith("https:"):
+            return self.document_clients.cached(client_id)
+        content = self.sealed_tokens.open("client", client_id)
+        return None if content is None else Client.model_validate(content | {"client_id": client_id})
+
+    async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+        """Seal a client's metadata, with its secret, in its client_id."""
+        if (problem := find_problem(client_info, self.issuer)) is not None:
+            raise RegistrationError("invalid_redirect_uri", problem)
+        client_info.client_name = clean_name(client_info.client_name)
+        names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
+        client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
+
+    async def authorize(self, client: Client, params: AuthorizationParams) -> str:  # type: ignore[override]
+        """The URL of the consent page with the request sealed in it, which becomes a cookie of the user's browser."""
+        if not self._is_ours(params.resource or self.issuer):
+            raise AuthorizeError("invalid_target", "resource is not this server")
+        request = {
+            "family": secrets.token_urlsafe(16),
+            "client": client.key,
+            "name": client.client_name,
+            "publisher": client.publisher,
+            "redirect_uri": str(params.redirect_uri),
+            "explicit": params.redirect_uri_provided_explicitly,
+            "state": params.state,
+            "challenge": params.code_challenge,
+            "resource": params.resource or self.issuer,
+            "scopes": params.scopes or self.default_scopes,
+        }
+        sealed = self.sealed_tokens.seal("consent", request, seconds=CONSENT_SECONDS)
+        if len(sealed) > _MAX_REQUEST:
+            raise AuthorizeError("invalid_request", "the request, such as its state, is too long")
+        return self.consent_url + sealed
+
+    def kallyai_url(self, flow: str, scopes: Iterable[str]) -> str:
+        """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
+        api = self.api()
+        return api.authorize_url(api.base_url, self.client_id, self._callback, state=flow, scope=" ".join(scopes))
+
+    def code(self, request: Mapping[str, Any], kallyai_code: str) -> str:
+        """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
+        names = ("family", "client", "redirect_uri", "explicit", "challenge", "resource", "scopes")
+        content = {name: request[name] for name in names} | {"code": kallyai_code}
+        return self.sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
+
+    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:  # type: ignore[override]
+        """The content of a code that is the client's. The SDK then checks the verifier and the redirect URI."""
+        content = self.sealed_tokens.open("code", authorization_code)
+        if content is None or content["client"] != client.key:
+            return None
+        return _Code(
+            code=authorization_code,
+            client_id=client.client_id,
+            scopes=content["scopes"],
+            expires_at=math.inf,  # the seal has an end, by the injected clock
+            code_challenge=content["challenge"],
+            redirect_uri=content["redirect_uri"],
+            redirect_uri_provided_explicitly=content["explicit"],
+            content=content,
+        )
+
+    async def exchange_authorization_code(
+        self,
+        client: OAuthClientInformationFull,  # noqa: ARG002 - checked before, by `load_authorization_code`
+        authorization_code: _Code,
+    ) -> OAuthToken:
+        """Tokens for a code. While KallyAI can't be reached, the code is not used up."""
+        content = authorization_code.content
+        family = content["family"]
+        await self._check_not_revoked(family)
+        if not await self.shared_state.add(_USED_CODE, family, "1", 2 * CODE_SECONDS):
+            await self._refuse_reuse(family, "code")
+        try:
+            arguments = (content["code"], self._callback, self.client_id, self.client_secret)
+            grant = await self._ask(self.api().exchange_code(*arguments))
+        except KallyAIError:
+            await self.shared_state.drop(_USED_CODE, family)  # KallyAI accepts its own code only once
+            raise
+        account = Tokens.from_grant(grant, self.clock()).account
+        return self._issue(content | {"account": account, "generation": 0}, grant, content["scopes"])
+
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]
+        """The content of a refresh token that is the client's."""
+        content = self.sealed_tokens.open("refresh", refresh_token)
+        if content is None or content["client"] != client.key or not self._is_ours(content["resource"]):
+            return None
+        names = {"token": refresh_token, "client_id": client.client_id, "scopes": content["scopes"]}
+        return _Refresh(**names, content=content)
+
+    async def exchange_refresh_token(
+        self,
+        client: OAuthClientInformationFull,  # noqa: ARG002 - checked before, by `load_refresh_token`
+        refresh_token: _Refresh,
+        scopes: list[str],
+    ) -> OAuthToken:
+        """New tokens for a refresh token. While KallyAI can't be reached, the token is not used up."""
+        content = refresh_token.content
+        family, generation = content["family"], content["generation"]
+        await self._check_not_revoked(family)
+        if int(await self.shared_state.get(_GENERATION, family) or 0) > generation:
+            await self._refuse_reuse(family, "refresh token")
+        grant = await self._ask(self.api().refresh_code(content["token"], self.client_id, self.client_secret))
+        # Of several requests with one token, only the first that gets here finds no later generation.
+        replaced = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
+        if int(replaced or 0) > generation:
+            await self._refuse_reuse(family, "refresh token")
+        Tokens.from_grant(grant, self.clock())  # raises if it is no token
+        return self._issue(content | {"generation": generation + 1}, grant, scopes)
+
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
+        content = self.sealed_tokens.open("access", token)
+        if content is None or not self._is_ours(content["resource"]) or await self._is_revoked(content["family"]):
+            return None
+        return AccessToken(
+            token=content["token"],
+            client_id=content["client"],
+            scopes=content["scopes"],
+            expires_at=int(content["exp"]),
+            resource=content["resource"],
+            subject=content["account"],
+            claims={"iss": self.issuer, SIGN_IN_CLAIM: content["family"]},
+        )
+
+    async def revoke_token(self, token: AccessToken | _Refresh) -> None:
+        """Revoke a token with its family (RFC 7009, section 2.1)."""
+        assert isinstance(token, _Refresh)  # noqa: S101 - `Revocations` makes no others
+        await self.revoke_family(token.content["family"])
+
+    async def revoke_family(self, family: str) -> None:
+        """Revoke all codes and tokens of one consent."""
+        await self.shared_state.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
+
+    def is_known(self, bearer: str) -> bool:
+        """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
+        return self.sealed_tokens.open("access", bearer, even_expired=True) is not None
+
+    @property
+    def consent_url(self) -> str:
+        """The beginning of the URL of the consent page, for which nothing but the endpoint of `authorize` has a use."""
+        return f"{self.issuer}/oauth/consent?request="
+
+    @property
+    def _callback(self) -> str:
+        return f"{self.issuer}/oauth/callback"
+
+    def _is_ours(self, resource: str) -> bool:
+        return resource.rstrip("/").lower() in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}
+
+    async def _is_revoked(self, family: str) -> bool:
+        return await self.shared_state.get(REVOKED_SIGN_IN, family) is not None
+
+    async def _check_not_revoked(self, family: str) -> None:
+        if await self._is_revoked(family):
+            raise TokenError("invalid_grant", "This sign-in was revoked.")
+
+    async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
+        await self.revoke_family(family)
+        _log.warning("a %s was used again: its sign-in is revoked", what)
+        raise TokenError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
+
+    async def _ask(self, request: "Awaitable[TokenGrant]") -> "TokenGrant":
+        """KallyAI's answer; raises `TokenError` if KallyAI refuses, or `KallyAIError` if it can't be reached now."""
+        try:
+            return await request
+        except ServiceError as error:
+            if error.code in _OUR_ERRORS:
+                _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
+            elif error.status in (400, 401, 403):
+                raise TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+            raise
+
+    def _issue(self, content: Mapping[str, Any], grant: "TokenGrant", requested: list[str]) -> OAuthToken:
+        """The token response (RFC 6749, section 5.1), with what the user allowed and KallyAI granted."""
+        # KallyAI granted all if it does not say what.
+        granted = [name for name in content["scopes"] if grant.scope is None or name in grant.scope.split()]
+        allowed = [name for name in granted if name in requested]
+        if not allowed:
+            raise TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
+        token = {name: content[name] for name in ("family", "client", "resource", "account")}
+        access = token | {"token": grant.access_token.get_secret_value(), "scopes": allowed}
+        kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else content.get("token")
+        refresh = token | {"token": kept, "scopes": granted, "generation": content["generation"]}
+        return OAuthToken(
+            access_token=self.sealed_tokens.seal("access", access, seconds=grant.expires_in),
+            expires_in=grant.expires_in,
+            scope=" ".join(allowed),
+            refresh_token=self.sealed_tokens.seal("refresh", refresh, seconds=REFRESH_SECONDS)
+            if kept is not None
+            else None,
+        )
+
+
+class Revocations(Provider):
+    """The provider of the revocation endpoint: any of our tokens is revoked, if it is the client's."""
+
+    async def load_access_token(self, token: str) -> None:
+        """None: an access token names its client by the key alone, which the SDK would compare with the client_id."""
+
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]
+        """The content of a refresh or access token that is the client's."""
+        content = self.sealed_tokens.open("refresh", refresh_token) or self.sealed_tokens.open("access", refresh_token)
+        if content is None or content["client"] != client.key:
+            return None
+        return _Refresh(token=refresh_token, client_id=client.client_id, scopes=content["scopes"], content=content)

@@ -1,0 +1,59 @@
+"""The pages of the hosted sign-in without a server, for checks and pictures in a browser."""
+
+import json
+import secrets
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx2
+from starlette.applications import Starlette
+
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.auth.oauth_server.clients import DocumentClients
+from kallyai_mcp.auth.oauth_server.provider import Provider
+from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+
+ISSUER = "https://phone.example.com"
+API = "https://api.kallyai.com"
+REDIRECT = "https://claude.ai/api/mcp/auth_callback"
+
+
+async def shown_pages(language: str, scopes: str, *, name: str, publisher: str | None = "claude.ai") -> dict[str, str]:
+    """The HTML of each page. Without a publisher, the client is a registered one."""
+    url = f"https://{publisher}/oauth/client.json"
+
+    async def fetch(_: str) -> bytes:
+        return json.dumps({"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}).encode()
+
+    api = SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url)
+    nothing = cast("Any", None)
+    provider = Provider(
+        ISSUER,
+        SealedTokens([secrets.token_bytes(32)]),
+        nothing,
+        DocumentClients(fetch, ISSUER),
+        lambda: cast("Any", api),
+        "",
+        "",
+        {},
+    )
+    app = Starlette(routes=list(oauth_routes(provider, "api.kallyai.com")))
+    headers = {"Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
+        metadata = {"client_name": name, "redirect_uris": [REDIRECT]}
+        client = url if publisher else (await http.post("/oauth/register", json=metadata)).json()["client_id"]
+        query = {"client_id": client, "response_type": "code", "code_challenge": "x", "scope": scopes}
+        consent = (await http.get("/oauth/authorize", params=query)).text
+        flow = consent.partition('name="flow" value="')[2].partition('"')[0]
+        forward = await http.post("/oauth/consent", data={"flow": flow, "decision": "allow"})
+        back = await http.get("/oauth/callback", params={"state": flow, "code": "x"})
+        return {
+            "home": (await http.get("/")).text,
+            "consent": consent,
+            "problem": (await http.get("/oauth/authorize", params=query | {"redirect_uri": "https://x"})).text,
+            "refused": (await http.get("/oauth/authorize", params=query | {"scope": "x"})).text,
+            "to KallyAI": forward.text.replace('http-equiv="refresh"', ""),
+            "to the client": back.text.replace('http-equiv="refresh"', ""),
+            "apps": (await http.get("/oauth/sign-out")).text,
+        }
