@@ -1,14 +1,14 @@
 """Builds the MCP server from explicit lists of tools, resources, prompts, and extensions."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.resources import FunctionResource
-from mcp.types import CompleteRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
+from mcp.types import CompleteRequestParams
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
@@ -23,7 +23,6 @@ from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates, newest_calls
-from kallyai_mcp.tools.subscriptions import Subscriptions, with_subscriptions
 from kallyai_mcp.tools.tasks import CallTasks
 
 INSTRUCTIONS = (
@@ -66,13 +65,6 @@ def build_server(
         request_state: Protects the state that a client returns with the user's answer (multi-round requests). None for
             a key that only this process has.
     """
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[AppContext]) -> AsyncIterator[AppContext]:
-        async with open_app_context() as app_context, with_subscriptions(app_context) as subscribed_context:
-            yield subscribed_context
-
-    subscriptions = Subscriptions()
     extensions: list[Extension] = (
         [_cards(read_only=read_only)]
         if read_only
@@ -86,10 +78,9 @@ def build_server(
         version=__version__,
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],
-        lifespan=lifespan,
+        lifespan=lambda _: open_app_context(),
         extensions=extensions,
-        middleware=middleware(subscriptions, read_only=read_only),
-        subscriptions=subscriptions,
+        middleware=middleware(read_only=read_only),
         cache_hints=CACHE_HINTS,
         log_level=log_level,
         request_state_security=request_state,
@@ -98,8 +89,6 @@ def build_server(
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
     add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
-    add_request_handler(server, "resources/subscribe", SubscribeRequestParams, subscriptions.subscribe_resource)
-    add_request_handler(server, "resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe_resource)
     return server
 
 

@@ -18,29 +18,25 @@ from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
-from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
-from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
 
 _Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
 """The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
 
 
-def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
+def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
     """The stack as one middleware, inside of the SDK's own.
 
-    Args:
-        subscriptions: The subscriptions of clients to resources.
-        read_only: Whether the tools that place or cancel calls are left out.
+    With `read_only`, the tools that place or cancel calls are left out.
     """
     stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that the log lines of the others have the request's id
         (add_icons, {"initialize", "server/discover"}),
+        (declare_no_updates, {"server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
         (note_deliveries, DELIVERY),
         (check_task_listeners, {"subscriptions/listen"}),
-        (subscriptions, SUBSCRIPTIONS),
         (with_app_context, {"resources/read"}),
         (known_tools(read_only=read_only), {"tools/call"}),
         (known_prompts(read_only=read_only), {"prompts/get"}),
@@ -71,6 +67,14 @@ def _by_method(stack: Sequence[tuple[_Middleware, AbstractSet[str] | None]]) -> 
 
 def _through(one: _Middleware, call_next: CallNext, ctx: ServerRequestContext[Any, Any]) -> Awaitable[HandlerResult]:
     return one(ctx, call_next)
+
+
+async def declare_no_updates(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Declare that there are no updates of a resource, which the SDK promises wherever clients can listen."""
+    result = await call_next(ctx)
+    if isinstance(result, dict):
+        result["capabilities"]["resources"]["subscribe"] = False
+    return result
 
 
 async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

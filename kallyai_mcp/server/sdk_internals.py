@@ -38,8 +38,8 @@ def add_request_handler(
 ) -> None:
     """Let `handler` answer the requests of one method.
 
-    `MCPServer.completion` gives its handler no context, and there is no public way to handle the subscriptions of the
-    2025 protocol versions. The SDK's migration guide describes this way ("Registering lowlevel handlers").
+    `MCPServer.completion` gives its handler no context. The SDK's migration guide describes this way ("Registering
+    lowlevel handlers").
 
     Args:
         server: The server.

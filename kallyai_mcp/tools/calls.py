@@ -34,7 +34,6 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
-from kallyai_mcp.tools.subscriptions import is_stateless
 from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -142,4 +141,5 @@ def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
     """
     request = ctx.request_context
     is_old = request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
-    return not (record.is_active and is_old and is_stateless(request))
+    is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
+    return not (record.is_active and is_old and is_stateless)

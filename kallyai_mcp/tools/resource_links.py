@@ -39,7 +39,7 @@ def call_id_in(uri: str) -> str | None:
 def links(view: CallView) -> list[ContentBlock]:
     """The links (`resource_link`) of the result about a call; at most one.
 
-    For a call in progress, it is the call itself, so that a client can subscribe to it. For a call that made an
+    For a call in progress, it is the call itself, so that a client can read it again. For a call that made an
     appointment, it is the calendar file.
     """
     if view.outcome is None:

@@ -23,7 +23,7 @@ import anyio
 from mcp import MCPDeprecationWarning
 
 from tests.bench.servers import free_ports, serving
-from tests.conformance.expected import EXPECTED, KALLYAI_ONLY, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
+from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, NOT_RUN, SKILLS, SPECS, TASKS
 from tests.conformance.fixture.server import fixture_app
 from tests.conformance.fixture.tasks import tasks_app
 from tests.conformance.inspector import SPEED, Finding, inspect
@@ -103,7 +103,7 @@ async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[
 
 def _belongs(outcome: Outcome) -> bool:
     if outcome.server == "fixture":
-        return outcome.scenario not in KALLYAI_ONLY
+        return outcome.scenario not in NOT_RUN
     return outcome.server == "tasks" or outcome.scenario in KALLYAI_SCENARIOS
 
 

@@ -19,8 +19,6 @@ KALLYAI_SCENARIOS = frozenset(
         "ping",
         "prompts-list",
         "resources-list",
-        "resources-subscribe",
-        "resources-unsubscribe",
         "sep-2164-resource-not-found",
         "server-initialize",
         "server-session-lifecycle",
@@ -31,11 +29,11 @@ KALLYAI_SCENARIOS = frozenset(
 )
 """The scenarios that need no fixture, or report which of their checks do; they run with `kallyai-mcp serve`.
 
-The fixture server runs the others, and these too, except those in `KALLYAI_ONLY`.
+The fixture server runs the others, and these too, except those in `NOT_RUN`.
 """
 
-KALLYAI_ONLY = frozenset({"resources-subscribe", "resources-unsubscribe"})
-"""Subscriptions, which are not a part of the HTTP layer."""
+NOT_RUN = frozenset({"resources-subscribe", "resources-unsubscribe"})
+"""Subscriptions to single resources, which kallyai-mcp does not have."""
 
 TASKS = (
     "tasks-capability-negotiation",
@@ -72,21 +70,6 @@ EXPECTED = (
     Expected("fixture", "tools-call-elicitation", ("tools-call-elicitation",), HANDSHAKE, _NO_SESSION),
     Expected("fixture", "elicitation-sep1034-defaults", ("elicitation-sep1034-general",), ("2025-11-25",), _NO_SESSION),
     Expected("fixture", "elicitation-sep1330-enums", ("elicitation-sep1330-general",), ("2025-11-25",), _NO_SESSION),
-    Expected(
-        "kallyai-mcp",
-        "resources-subscribe",
-        ("resources-subscribe",),
-        HANDSHAKE,
-        "Without a session there is no stream for updates, so `subscribe` is declared false, and the scenario ignores "
-        "that. Over stdio, over /sse, and at 2026-07-28 it works.",
-    ),
-    Expected(
-        "kallyai-mcp",
-        "resources-unsubscribe",
-        ("resources-unsubscribe",),
-        HANDSHAKE,
-        "It begins with a subscription, which is refused.",
-    ),
     Expected(
         "kallyai-mcp",
         "logging-set-level",

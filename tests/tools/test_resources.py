@@ -40,6 +40,14 @@ async def read_error(agent: Agent, uri: str) -> tuple[int, str]:
     return refused.value.error.code, refused.value.error.message
 
 
+async def test_no_updates_of_a_resource_are_promised(agent: Agent) -> None:
+    declared = agent.client.server_capabilities
+
+    assert declared is not None
+    assert declared.resources is not None
+    assert declared.resources.subscribe is False
+
+
 async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent: Agent) -> None:
     resources = (await agent.client.list_resources()).resources
     templates = (await agent.client.list_resource_templates()).resource_templates

@@ -106,7 +106,6 @@ def message(request: str) -> dict[str, Any]:
     known: dict[str, dict[str, Any]] = {
         "tools/call": {"name": what, "arguments": {}},
         "resources/read": {"uri": what.replace("ID", "c-1")},
-        "resources/subscribe": {"uri": "kallyai://calls"},
         "subscriptions/listen": {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}},
         "completion/complete": {
             "ref": {"type": "ref/resource", "uri": "kallyai://calls/{call_id}"},

@@ -6,16 +6,13 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from mcp import MCPError
 
-from kallyai_mcp.tools import subscriptions
 from kallyai_mcp.transports import limits
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.transports.http_server import (
     ACCEPT,
     LIMIT,
     RunningSandbox,
-    connected_agent,
     running_server,
 )
 
@@ -74,30 +71,6 @@ async def test_a_server_keeps_so_many_streams_open(sandbox: RunningSandbox, monk
 async def test_a_stream_is_not_opened_for_its_headers_alone(sandbox: RunningSandbox) -> None:
     async with running_server(sandbox.settings()) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         assert (await client.head(f"{url}/sse")).status_code == 405
-
-
-@pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
-async def test_the_sessions_of_an_account_share_one_limit_of_subscriptions(
-    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each one reads the ledger every second."""
-    monkeypatch.setattr(subscriptions, "MOST_PER_ACCOUNT", 1)
-    with anyio.fail_after(LIMIT):
-        async with (
-            running_server(sandbox.settings()) as url,
-            connected_agent(url, "sse") as one,
-            connected_agent(url, "sse") as other,
-        ):
-            await one.client.subscribe_resource("kallyai://calls")
-            with pytest.raises(MCPError, match="1 subscriptions"):
-                await other.client.subscribe_resource("kallyai://calls")
-            await one.client.unsubscribe_resource("kallyai://calls")
-            while True:
-                try:
-                    await other.client.subscribe_resource("kallyai://calls")
-                    break
-                except MCPError:  # the server is about to end the first one
-                    await anyio.lowlevel.checkpoint()
 
 
 async def test_a_stream_ends_when_its_sign_in_is_revoked(

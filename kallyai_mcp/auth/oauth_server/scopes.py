@@ -32,7 +32,6 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
     "tasks/cancel": ("calls:read", "calls:write"),
-    "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
 }
 """The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
