@@ -8,18 +8,15 @@ from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.resources import FunctionResource
-from mcp.types import CompleteRequestParams
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.server.cache_hints import CACHE_HINTS
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
-from kallyai_mcp.server.sdk_internals import add_request_handler
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
-from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates, newest_calls
@@ -88,7 +85,6 @@ def build_server(
     add_templates(server)
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
-    add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
     return server
 
 

@@ -23,7 +23,7 @@ from kallyai_mcp.tools.context import AppContext
 REQUEST_CANCELLED = -32800
 """The SDK's error code. Its module `mcp.server.streamable_http` is imported only by a server over HTTP."""
 
-METHODS = frozenset({"tools/call", "tasks/get", "resources/read", "completion/complete", "notifications/cancelled"})
+METHODS = frozenset({"tools/call", "tasks/get", "resources/read", "notifications/cancelled"})
 """The methods of requests that may take long, and of the notification that cancels them."""
 
 _KIND = "canceled_request"

@@ -5,12 +5,12 @@ fails when the SDK changes that part.
 """
 
 import sys
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
 import anyio
-from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import (
@@ -20,34 +20,11 @@ from mcp.server.stdio import (
     _UnownedTextWrapper,
     stdio_server,
 )
-from pydantic import BaseModel
 
 from kallyai_mcp.server.answers_read import AnswersRead, Output
 from kallyai_mcp.server.invalid_messages import without_invalid
 from kallyai_mcp.server.successive_connections import SuccessiveConnections, Write
 from kallyai_mcp.tools.context import AppContext
-
-_Params = TypeVar("_Params", bound=BaseModel)
-
-
-def add_request_handler(
-    server: MCPServer[AppContext],
-    method: str,
-    params_type: type[_Params],
-    handler: Callable[[ServerRequestContext[Any, Any], _Params], Awaitable[HandlerResult]],
-) -> None:
-    """Let `handler` answer the requests of one method.
-
-    `MCPServer.completion` gives its handler no context. The SDK's migration guide describes this way ("Registering
-    lowlevel handlers").
-
-    Args:
-        server: The server.
-        method: The method.
-        params_type: The model of the parameters.
-        handler: Returns the result of a request.
-    """
-    server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
 
 
 @contextmanager

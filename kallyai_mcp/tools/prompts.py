@@ -150,11 +150,6 @@ def prompts() -> list[CallPrompt]:
     ]
 
 
-def argument_names(prompt: str) -> list[str]:
-    """The names of the arguments of the prompt with this name; none if there is no such prompt."""
-    return [argument.name for known in prompts() if known.name == prompt for argument in known.arguments or []]
-
-
 def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
     """Middleware: an unknown prompt is answered with the names of the prompts that exist (`MCPError`, -32602).
 

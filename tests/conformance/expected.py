@@ -12,7 +12,6 @@ STATELESS = ("2026-07-28",)
 KALLYAI_SCENARIOS = frozenset(
     {
         "caching",
-        "completion-complete",
         "dns-rebinding-protection",
         "http-header-validation",
         "logging-set-level",

@@ -12,16 +12,9 @@ import anyio
 from mcp import Client
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
-from mcp.types import (
-    CompleteRequestParams,
-    CompleteResult,
-    Completion,
-    PromptReference,
-)
 
 import kallyai_mcp
 from kallyai_mcp.server.sdk_internals import (
-    add_request_handler,
     connection_of,
     run_on_lines,
 )
@@ -34,18 +27,6 @@ INITIALIZE = {
     "method": "initialize",
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
 }
-
-
-async def test_an_added_handler_answers_with_the_request_context(mode: str) -> None:
-    async def complete(ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        return CompleteResult(completion=Completion(values=[ctx.method, params.argument.value]))
-
-    server: MCPServer[Any] = MCPServer("test")
-    add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
-    async with Client(server, mode=mode) as client:
-        result = await client.complete(PromptReference(name="prompt"), {"name": "argument", "value": "typed"})
-
-    assert result.completion.values == ["completion/complete", "typed"]
 
 
 class Writer:

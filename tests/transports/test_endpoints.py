@@ -107,10 +107,6 @@ def message(request: str) -> dict[str, Any]:
         "tools/call": {"name": what, "arguments": {}},
         "resources/read": {"uri": what.replace("ID", "c-1")},
         "subscriptions/listen": {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}},
-        "completion/complete": {
-            "ref": {"type": "ref/resource", "uri": "kallyai://calls/{call_id}"},
-            "argument": {"name": what, "value": ""},
-        },
         "initialize": {
             "protocolVersion": "2025-11-25",
             "capabilities": {},

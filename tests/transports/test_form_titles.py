@@ -9,9 +9,11 @@ import anyio
 import httpx2
 import pytest
 
-from tests.transports.http_server import CALL, LIMIT, initialize, running_sandbox, running_server
-from tests.transports.wire import INITIALIZED, headers, request
+from tests.transports.http_server import ACCEPT, CALL, LIMIT, initialize, running_sandbox, running_server
 
+VERSION = "2026-07-28"
+META = "io.modelcontextprotocol/"
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 FORMS: dict[str, Any] = {"elicitation": {}}
 BOOKING = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}
 
@@ -35,14 +37,15 @@ async def test_a_form_has_the_first_line_of_its_message_as_its_title(
 
 async def asked_in_2026(url: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The parameters of the form that is asked for in the result."""
-    meta = {"io.modelcontextprotocol/clientCapabilities": FORMS}
-    call = request("tools/call", {"name": "make_call", "arguments": arguments}, meta=meta)
+    meta = {f"{META}protocolVersion": VERSION, f"{META}clientCapabilities": FORMS}
+    params = {"name": "make_call", "arguments": arguments, "_meta": meta}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    named = {"Mcp-Method": "tools/call", "Mcp-Name": "make_call", "MCP-Protocol-Version": VERSION}
     async with httpx2.AsyncClient(timeout=LIMIT) as client:
-        named = headers("tools/call") | {"Mcp-Name": "make_call"}
-        response = await client.post(f"{url}/mcp", json=call, headers=named)
+        response = await client.post(f"{url}/mcp", json=call, headers=ACCEPT | named)
     (asked,) = response.json()["result"]["inputRequests"].values()
-    params: dict[str, Any] = asked["params"]
-    return params
+    form: dict[str, Any] = asked["params"]
+    return form
 
 
 async def asked_in_2025(url: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -51,10 +51,6 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
         if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
             return ()
         return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
-    if method == "completion/complete":
-        argument = params.get("argument")
-        is_call_id = isinstance(argument, Mapping) and argument.get("name") == "call_id"
-        return ("calls:read",) if is_call_id else ()
     return _METHODS.get(method, ())
 
 

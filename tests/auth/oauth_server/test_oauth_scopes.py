@@ -133,11 +133,10 @@ async def test_cards_and_skills_need_no_scope(server: Deployment, user: User, ur
         ("resources/read", {"uri": "kallyai://calls"}, "calls:read"),
         ("resources/read", {"uri": "kallyai://calls/x/transcript"}, "transcripts:read"),
         ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}}, "calls:read"),
-        ("completion/complete", {"argument": {"name": "call_id", "value": ""}}, "calls:read"),
     ],
-    ids=["the list", "a transcript", "a stream", "call ids"],
+    ids=["the list", "a transcript", "a stream"],
 )
-async def test_resources_streams_and_completions_need_the_scope_of_their_data(
+async def test_resources_and_streams_need_the_scope_of_their_data(
     server: Deployment, user: User, method: str, params: dict[str, Any], scope: str
 ) -> None:
     tokens = await sign_in(server, user, scope="subscription:read")
