@@ -20,14 +20,10 @@ from kallyai_mcp.transports.limits import (
     is_stream,
 )
 from kallyai_mcp.transports.protected_resource import metadata_url
-from kallyai_mcp.transports.server_card import CARD_PATH, CATALOG_PATH
 from kallyai_mcp.urls import network_of
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
-
-_PUBLIC_PATHS = frozenset({CARD_PATH, CATALOG_PATH})
-"""The paths that clients read before they connect, from any page and without a bearer token."""
 
 
 class AccessMiddleware:
@@ -62,9 +58,8 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_public = scope["path"] in _PUBLIC_PATHS
-        refusal = self._check_host_and_origin(headers, any_origin=is_public)
-        if refusal is None and (is_public or self._is_open(scope)):
+        refusal = self._check_host_and_origin(headers)
+        if refusal is None and self._is_open(scope):
             await self._app(scope, receive, send)
             return
         bearer = _bearer(headers) if self._policy.verifier is not None else None
@@ -76,10 +71,10 @@ class AccessMiddleware:
             caller = _retry_later(429, reason, VERIFY_SECONDS)
         await (self._app if isinstance(caller, str) else caller)(scope, receive, send)
 
-    def _check_host_and_origin(self, headers: Headers, *, any_origin: bool) -> Response | None:
+    def _check_host_and_origin(self, headers: Headers) -> Response | None:
         if not self._policy.allows_host(headers.get("host", "")):
             return PlainTextResponse("This server is not known by that name", 421)
-        if not any_origin and not self._policy.allows_origin(headers.get("origin")):
+        if not self._policy.allows_origin(headers.get("origin")):
             return PlainTextResponse("That web page may not use this server", 403)
         return None
 

@@ -25,7 +25,6 @@ from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.limits import ClientAddress, Interruptions
 from kallyai_mcp.transports.protected_resource import metadata_routes
-from kallyai_mcp.transports.server_card import server_card_routes
 from kallyai_mcp.transports.session_ids import SessionIds
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
 
@@ -77,7 +76,6 @@ def http_app(
         if isinstance(route, Route):
             route.app = SessionIds(route.app)
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
-    all_routes += server_card_routes(policy, sse=sse)
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
         for route in events.routes:

@@ -22,7 +22,6 @@ OF_CLIENTS = ("POST /oauth/token", "POST /oauth/revoke")
 """Without a client, they answer 401, too (RFC 6749, section 5.2)."""
 
 NAMED = "anybody, by any name"
-PAGES = "anybody, from any page"
 
 
 def table(heading: str) -> list[list[str]]:
@@ -80,7 +79,7 @@ async def test_each_endpoint_demands_what_the_table_says(settings: Settings) -> 
             codes = [await ask(client, url, endpoint) for _ in range(3)]
 
             assert foreign == (421 if who != NAMED else plain), endpoint
-            assert page == (403 if who not in (NAMED, PAGES) else plain), endpoint
+            assert page == (403 if who != NAMED else plain), endpoint
             assert (plain == 401) == (who == "bearer" or endpoint in OF_CLIENTS), endpoint
             assert (codes[-1] == 429) == (limit == "sign-in"), endpoint
 
