@@ -21,6 +21,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.results import ErrorAnswer
 from tests.sandbox.manual_clock import ManualClock
 from tests.short_pauses import ShortPauses
 
@@ -95,12 +96,13 @@ class Agent:
     async def use(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> Answer:
         """Call a tool; the client validates the result against the tool's output schema.
 
-        That allows further fields, so it is checked here that each field of the result is declared.
+        That allows further fields, so it is checked here that each field of the result is declared: in the schema, or
+        as one of an error.
         """
         result = await self.client.call_tool(tool, {**(arguments or {}), **more})
         assert isinstance(result, CallToolResult)
         answer = Answer(result)
-        assert answer.data.keys() <= _declared()[tool]
+        assert answer.data.keys() <= _declared()[tool] | (ErrorAnswer.model_fields.keys() if answer.is_error else set())
         return answer
 
 

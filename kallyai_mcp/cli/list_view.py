@@ -13,7 +13,7 @@ from kallyai_mcp.cli.call_view import (
 )
 from kallyai_mcp.cli.console import styled, wrapped
 from kallyai_mcp.cli.words import Words
-from kallyai_mcp.tools.results import CallAnswer, CandidateAnswer, ListState
+from kallyai_mcp.tools.results import CallAnswer, ListState, OneCallAnswer
 from kallyai_mcp.tools.text.plain import one_line, quoted
 
 
@@ -94,5 +94,5 @@ def _candidates(found: ListState, reader: TerminalReader, *, in_full: bool) -> l
     return lines
 
 
-def _was_talk(call: CandidateAnswer) -> bool:
+def _was_talk(call: OneCallAnswer) -> bool:
     return call.call_id is not None and call.outcome in ("booked", "booked_other_time", "answered")

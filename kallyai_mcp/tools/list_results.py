@@ -10,12 +10,18 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, ListState, answer
+from kallyai_mcp.tools.results import CancelAnswer, ListAnswer, ListState, OneCallAnswer, answer
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled
 from kallyai_mcp.tools.text.plain import visible
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
+
+_SHOWN = {
+    *("respondent_phone", "business_name", "status", "outcome", "call_id", "tracking_id"),
+    *("highlights", "next_steps", "appointment", "calendar_checked", "timezone"),
+}
+"""The fields of a candidate, beside the code of a refusal."""
 
 
 async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> CallToolResult:
@@ -42,10 +48,10 @@ def list_state(found: CallList, now: datetime) -> ListState:
     )
 
 
-def candidates_of(submissions: Sequence[Submission]) -> list[CandidateAnswer]:
+def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
     """The callees of these submissions, as results name them."""
     return [
-        CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
+        OneCallAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
     ]
 
 
@@ -60,8 +66,8 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
     return answer(list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_))
 
 
-def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
-    candidate = CandidateAnswer.model_validate(call_answer(view, now), from_attributes=True)
+def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
+    candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
     if candidate.status == "refused" and view.record is not None and view.record.error is not None:
         candidate.code = view.record.error.code
     if candidate.appointment is None:

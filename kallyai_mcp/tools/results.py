@@ -1,17 +1,31 @@
 """The structures of the results (`structuredContent`).
 
-Their fields have the names of KallyAI's API reference. A field whose value is not known is left out.
+Their fields have the names of KallyAI's API reference. A field whose value is not known is left out. The schemas are
+short, because every client reads all of them: what get_call describes is only an object elsewhere, and the details of
+errors (`ErrorAnswer`) are in no schema.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from mcp.types import CallToolResult, ContentBlock, TextContent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import Statistics, SubmissionEcho, Subscription
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.text.plain import visible_throughout
+
+_OBJECT = WithJsonSchema({"type": "object"})
+_OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+
+
+class Answer(BaseModel, defer_build=True):
+    """The fields that every result may have; all but `status` are for errors."""
+
+    status: str | None = None
+    code: str | None = None
+    retryable: bool | None = None
+    placed: Literal["no", "maybe"] | None = None
 
 
 class WrongArgument(BaseModel, defer_build=True):
@@ -21,19 +35,29 @@ class WrongArgument(BaseModel, defer_build=True):
     problem: str
 
 
-class Answer(BaseModel, defer_build=True):
-    """The fields that every result may have. All of them except `status` are for errors."""
+class UsedUp(BaseModel, defer_build=True):
+    """The allowance that is used up, which is why KallyAI refused a call."""
 
-    status: str | None = Field(None, description="refused (not called), unknown (may have been called), or error")
-    code: str | None = Field(None, description="The reference's code, or one of this server")
-    retryable: bool | None = Field(None, description="The same may succeed later")
-    placed: Literal["no", "maybe"] | None = None
+    unit: Literal["calls", "minutes", "credits"]
+    allocated: float | None = None
+    renews: datetime | None = None
+
+
+class ErrorAnswer(Answer):
+    """An error of any tool. `status`: refused (not called), unknown (may have been called), or error.
+
+    `retry_after` and `expires_in` are in seconds; `link` is where the user signs in; `dial` is the emergency number
+    that the user must dial themselves.
+    """
+
     arguments: list[WrongArgument] | None = None
-    retry_after: float | None = Field(None, description="Seconds")
+    retry_after: float | None = None
     correlation_id: str | None = None
-    link: str | None = Field(None, description="Where the user signs in")
-    expires_in: int | None = Field(None, description="Seconds")
+    link: str | None = None
+    expires_in: int | None = None
     upgrade_url: str | None = None
+    used_up: UsedUp | None = None
+    dial: str | None = None
 
 
 class AppointmentAnswer(BaseModel, defer_build=True):
@@ -44,14 +68,6 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     end: str | None = None
     location: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
-
-
-class UsedUp(BaseModel, defer_build=True):
-    """The allowance that is used up, which is why KallyAI refused a call."""
-
-    unit: Literal["calls", "minutes", "credits"]
-    allocated: float | None = None
-    renews: datetime | None = None
 
 
 class AttemptAnswer(BaseModel, defer_build=True):
@@ -66,43 +82,38 @@ class OneCallAnswer(Answer):
     """One call: its outcome; or `in_progress`, with the id that finds it again."""
 
     status: str | None = Field(
-        None,
-        description="The reference's status; in_progress, unknown, needs_confirmation, or refused without an outcome",
+        None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
     )
-    outcome: Outcome | None = Field(None, description="What may be claimed; absent while the call is in progress")
+    outcome: Outcome | None = Field(None, description="What may be claimed")
     call_id: str | None = None
-    tracking_id: str | None = Field(None, description="Finds a call that has no call_id yet")
-    scheduled_for: str | None = Field(None, description="ISO 8601: when a scheduled call is due")
-    attempt: int | None = Field(None, description="Which attempt it is, if there may be several")
-    attempts: int | None = Field(None, description="How many there may be")
-    earlier_attempts: list[AttemptAnswer] | None = None
+    tracking_id: str | None = Field(None, description="Finds a call without call_id")
+    scheduled_for: str | None = Field(None, description="ISO 8601")
+    attempt: int | None = None
+    attempts: int | None = None
+    earlier_attempts: Annotated[list[AttemptAnswer] | None, _OBJECTS] = None
     highlights: str | None = None
     next_steps: str | None = None
-    appointment: AppointmentAnswer | None = Field(None, description="What was booked; absent when nothing shows it")
-    calendar_uri: str | None = Field(None, description="Resource with the .ics file of the appointment")
+    appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
+    calendar_uri: str | None = None
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
-    elapsed_seconds: float | None = Field(None, description="How long a call in progress has lasted")
+    elapsed_seconds: float | None = None
     created_at: datetime | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
     timezone: str | None = Field(None, description="IANA zone of start, end, and scheduled_for")
-    submission: SubmissionEcho | None = Field(
-        None, description="What was asked for, the description cut to 100 characters; not in list_calls"
-    )
+    submission: Annotated[SubmissionEcho | None, _OBJECT] = None
     credits_used: float | None = None
-    used_up: UsedUp | None = None
 
 
 class CallAnswer(OneCallAnswer):
     """The result of make_call."""
 
     confirmation: str | None = Field(None, description="For make_call once the user has agreed")
-    reasons: list[str] | None = Field(None, description="Why the user is asked before the call")
-    local_times: list[str] | None = Field(None, description="ISO 8601: the time at the callee, for each possible zone")
+    reasons: list[str] | None = Field(None, description="Why the user is asked")
+    local_times: list[str] | None = Field(None, description="At the callee")
     minutes_remaining: float | None = None
-    placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
-    dial: str | None = Field(None, description="The emergency number that the user must dial themselves")
+    placed_now: bool | None = Field(None, description="false: the same call had been asked for before")
 
 
 class CancelAnswer(Answer):
@@ -113,31 +124,14 @@ class CancelAnswer(Answer):
     tracking_id: str | None = None
 
 
-class CandidateAnswer(BaseModel, defer_build=True):
-    """One candidate of call_around."""
-
-    respondent_phone: str | None = None
-    business_name: str | None = None
-    status: str | None = None
-    outcome: Outcome | None = None
-    code: str | None = None
-    highlights: str | None = None
-    next_steps: str | None = None
-    appointment: AppointmentAnswer | None = None
-    calendar_checked: bool | None = None
-    timezone: str | None = None
-    call_id: str | None = None
-    tracking_id: str | None = None
-
-
 class ListState(BaseModel, defer_build=True):
     """A list of call_around: how far it is, the calls so far, and the candidates that were not called."""
 
     status: str | None = None
     tracking_id: str | None = Field(None, description="For get_call and cancel_call")
     until: str | None = None
-    calls: list[CandidateAnswer] = []
-    not_called: list[CandidateAnswer] = []
+    calls: Annotated[list[OneCallAnswer], _OBJECTS] = Field([], description="Each as in get_call")
+    not_called: Annotated[list[OneCallAnswer], _OBJECTS] = []
 
 
 class ListAnswer(ListState, Answer):
@@ -151,26 +145,24 @@ class ListAnswer(ListState, Answer):
     placed_now: bool | None = None
     confirmation: str | None = None
     reasons: list[str] | None = None
-    dial: str | None = None
 
 
 class CallOrListAnswer(OneCallAnswer):
     """The result of get_call: a call, or a list with its calls."""
 
-    status: str | None = Field(None, description="As in the result of make_call, or of call_around for its list")
-    until: str | None = None
-    calls: list[CandidateAnswer] | None = Field(None, description="Of a list")
-    not_called: list[CandidateAnswer] | None = None
+    until: str | None = Field(None, description="Of a list, as are calls and not_called: see call_around")
+    calls: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
+    not_called: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
 
 
 class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
-    lists: list[ListState] | None = Field(None, description="Of call_around: those in progress or waiting for the user")
-    calls: list[OneCallAnswer] = []
+    lists: Annotated[list[ListState] | None, _OBJECTS] = Field(None, description="Unfinished, each as in call_around")
+    calls: Annotated[list[OneCallAnswer], _OBJECTS] = Field([], description="Each as in get_call, texts cut")
     total: int | None = None
     offset: int | None = None
-    next_offset: int | None = Field(None, description="Where the next page begins; absent on the last one")
+    next_offset: int | None = None
 
 
 class SpokenLine(BaseModel, defer_build=True):
@@ -203,7 +195,7 @@ class EventAnswer(Answer):
 class QuotaAnswer(Statistics, Answer):
     """What is left in the period (the reference's "Get Statistics"), and the plan (its "Get Subscription")."""
 
-    subscription: Subscription | None = Field(None, description="The plan's state, and when it ends or renews")
+    subscription: Annotated[Subscription | None, _OBJECT] = None
 
 
 class BillingAnswer(Answer):
@@ -213,10 +205,12 @@ class BillingAnswer(Answer):
 
 
 class SignInAnswer(Answer):
-    """Who is signed in, or the sign-in link."""
+    """Who is signed in, or the sign-in link and for how many seconds it is valid."""
 
     signed_in: bool | None = None
     who: str | None = None
+    link: str | None = None
+    expires_in: int | None = None
 
 
 def answer(text: str, structure: Answer, *more: ContentBlock, is_error: bool = False) -> CallToolResult:

@@ -12,7 +12,7 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CallAnswer, UsedUp, WrongArgument, answer
+from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, with_service_words
@@ -28,7 +28,7 @@ async def tool_error(
     """
     note_failure(error.code, error.correlation_id)
     placed, retryable = consequences(error, places_calls=places_calls)
-    structure = CallAnswer(
+    structure = ErrorAnswer(
         status="unknown" if placed == "maybe" else "refused" if places_calls else "error",
         code=error.code,
         retryable=retryable,
@@ -62,7 +62,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
     """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
     note_failure("invalid_arguments")
     numbers = [problem.number for problem in problems if problem.number is not None]
-    structure = CallAnswer(
+    structure = ErrorAnswer(
         status="refused" if places_calls else "error",
         code=next((number.code for number in numbers if number.code), "invalid_arguments"),
         retryable=False,

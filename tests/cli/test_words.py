@@ -12,7 +12,7 @@ from kallyai_mcp.cli.call_view import TerminalReader, call_rows, outcome_lines
 from kallyai_mcp.cli.list_view import list_lines
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.languages import texts
-from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CandidateAnswer, ListState
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, ListState, OneCallAnswer
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 ASKED = SubmissionEcho(task_category="restaurant", appointment_date="2026-01-28", appointment_time="19:00")
@@ -94,7 +94,7 @@ def plain(lines: list[str]) -> list[str]:
 
 
 def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> None:
-    call = CandidateAnswer(
+    call = OneCallAnswer(
         outcome=Outcome.BOOKED_OTHER_TIME,
         status="success",
         business_name="Second",
@@ -102,7 +102,7 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
         highlights="Free at 8:30",
         next_steps="Pay a $50 deposit",
     )
-    unread = CandidateAnswer(outcome=Outcome.ANSWERED, status="success", business_name="First", calendar_checked=False)
+    unread = OneCallAnswer(outcome=Outcome.ANSWERED, status="success", business_name="First", calendar_checked=False)
     found = ListState(status="booked", tracking_id="t-1", until="booked", calls=[unread, call], not_called=[])
     gone_on = found.model_copy(update={"status": "done", "calls": [call, unread]})
 

@@ -82,7 +82,7 @@ def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
     schemas = {tool.name: json.dumps(tool.output_schema, separators=(",", ":")) for tool in tools()}
 
     assert not [name for name, schema in schemas.items() if '"null"' in schema]
-    assert sum(map(len, schemas.values())) <= 23_000
+    assert sum(map(len, schemas.values())) <= 8_000
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,6 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(
 
     assert answer.is_error
     jsonschema.validate(answer.data, schema)
-    assert answer.data.keys() <= schema["properties"].keys()
     expected = {"status": "refused" if tool == "make_call" else "error", "code": code, "placed": "no"}
     assert {name: answer.data[name] for name in expected} == expected
     assert answer.data["retryable"] is False
