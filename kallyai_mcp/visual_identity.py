@@ -32,16 +32,14 @@ _BUBBLE: Final = (
     "M262 86c-97 0-174 70-174 158 0 47 22 89 57 118 1 23-8 45-27 63-5 5-2 13 5 13 38-1 72-14 96-33 14 3 28 5 43 5 97 0 "
     "174-74 174-166S359 86 262 86z"
 )
-HANDSET: Final = (
+_HANDSET: Final = (
     "M-124 20C-124-34-66-58 0-58S124-34 124 20v18a24 24 0 0 1-24 24H76a24 24 0 0 1-24-24V6c0-12-8-17-18-19a176 176 0 0 "
     "0-68 0c-10 2-18 7-18 19v32a24 24 0 0 1-24 24h-24a24 24 0 0 1-24-24z"
 )
-"""The SVG path of a telephone handset, 248 units wide, with its center at 0, 0."""
-
 _PICTURE: Final = (
     '<rect width="512" height="512" rx="116" fill="#1257c9"/>'
     f'<path fill="#fff" d="{_BUBBLE}"/>'
-    f'<path fill="#1257c9" transform="translate(254 238) rotate(-45)" d="{HANDSET}"/></svg>'
+    f'<path fill="#1257c9" transform="translate(254 238) rotate(-45)" d="{_HANDSET}"/></svg>'
 )
 
 MARK: Final = f'<svg class="mark" viewBox="0 0 512 512" aria-hidden="true">{_PICTURE}'

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -14,11 +15,13 @@ from kallyai_mcp.server.cancellations import Cancellations
 from kallyai_mcp.server.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.server.delivery_middleware import note_deliveries
 from kallyai_mcp.tools.elicitation import form_title
-from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.tasks import check_task_listeners
+from kallyai_mcp.visual_identity import as_data_uri
+
+_ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
 
 _Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
 """The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
@@ -31,7 +34,7 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
     """
     stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that the log lines of the others have the request's id
-        (add_icons, {"initialize", "server/discover"}),
+        (add_icon, {"initialize", "server/discover"}),
         (declare_no_updates, {"server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
@@ -93,15 +96,15 @@ def _titled(request: dict[str, Any]) -> dict[str, Any]:
     return {**request, "params": {**params, "requestedSchema": schema}}
 
 
-async def add_icons(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Add the server's icons to the results of `initialize` and `server/discover`.
+async def add_icon(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Add the server's icon, in a data URI, to the results of `initialize` and `server/discover`.
 
-    If the SDK knew the icons, it would put them into every result, where they would be most of the bytes.
+    If the SDK knew the icon, it would put it into every result, where it would be most of the bytes.
     """
     result = await call_next(ctx)
     if not isinstance(result, dict):
         return result
-    icons = [icon.model_dump(mode="json", by_alias=True, exclude_none=True) for icon in server_icons()]
+    icons = [{"src": as_data_uri(_ICON.read_bytes(), "image/png"), "mimeType": "image/png", "sizes": ["48x48"]}]
     if ctx.method == "initialize":
         return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
     meta = result["_meta"]

@@ -23,7 +23,6 @@ from kallyai_mcp.tools.arguments import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
-from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.schemas import terse_input, terse_output
 from kallyai_mcp.tools.text.plain import zone_of
@@ -133,7 +132,6 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
             idempotent_hint=spec.idempotent,
             open_world_hint=spec.open_world,
         ),
-        icons=icons_of(fn.__name__),
         structured_output=False,  # otherwise the SDK makes the schemas of all results now, which takes 5 % of a start
     )
     tool.parameters = terse_input(tool.parameters)

@@ -22,7 +22,6 @@ from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneNam
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import language_of
-from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.text.plain import one_line
 
 LANGUAGES = ("en", "es")
@@ -112,7 +111,6 @@ def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPro
             PromptArgument(name=argument, description=_DESCRIPTIONS[argument], required=argument in _REQUIRED)
             for argument in (*arguments, "timezone", "language")
         ],
-        icons=icons_of(name),
         fn=lambda: "",  # not called: `render` is overridden
     )
 
