@@ -47,8 +47,6 @@ _OURS = frozenset(
 class UncertainError(KallyAIError):
     """What the service lists does not show whether it has the call."""
 
-    default_code = "uncertain"
-
 
 @dataclass(frozen=True)
 class SendTime:

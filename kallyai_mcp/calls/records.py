@@ -70,29 +70,21 @@ class CallRecord:
 
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
-        account: The account on which the call is placed.
         fingerprint: A digest that is equal for two submissions that request the same call.
         day: The UTC date of `placed_at`, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
         idempotency_key: The `Idempotency-Key` of every request for it ("Create Call").
-        submission: What KallyAI is asked to do.
         timezone: The IANA name of the user's time zone.
         session_id: The session that the call belongs to ("CallCreateRequest"); None for none.
-        worker: The worker that runs it, or ran it last.
-        state: How far it has come.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
             request: when an earlier one with its key was sent, which was refused by 429.
-        ended_at: When its end was written into the ledger; None before.
-        delivered_at: When a client was told how it ended; None before.
-        call_id: The service's id; None while it is not known.
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: The result of reading its calendar file; None when KallyAI was not asked for it.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
-        schedule: When it is due, and how often it may be placed.
     """
 
     tracking_id: str
@@ -266,11 +258,9 @@ def fingerprint(submission: Submission) -> str:
 
 
 _PLAIN = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`", "'"),
-        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-    }
+    "\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+    "'" * 8 + '"' * 7 + "-" * 7,
 )
 """Typographic quotation marks and dashes, and those of a keyboard."""
 

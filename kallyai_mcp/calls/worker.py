@@ -317,6 +317,9 @@ class CallWorker:
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self._service.learn_time(account)
+        async with anyio.create_task_group() as looks:  # somebody may have talked in an earlier attempt after all
+            for attempt in await self.ledger.attempts_before_due(account, BATCH):
+                looks.start_soon(self.look_again, attempt)
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)

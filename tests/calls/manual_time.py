@@ -147,9 +147,11 @@ async def rest(clock: ManualClock, until: "asyncio.Future[Any] | None" = None) -
 async def _all_tasks_wait(until: "asyncio.Future[Any] | None") -> None:
     """Return once every other task waits for something, or `until` is done."""
     this = asyncio.current_task()
+    turns = 0
     while until is None or not until.done():
         await asyncio.sleep(0)
         others = (task for task in asyncio.all_tasks() if task is not this)
         waiters = (getattr(task, "_fut_waiter", None) for task in others)
-        if all(waiter is not None and not waiter.done() for waiter in waiters):
+        turns = turns + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
+        if turns == 2:  # the end of a task reaches those that wait for it one turn of the loop later
             return

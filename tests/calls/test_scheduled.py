@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import next_attempt
@@ -421,6 +422,70 @@ async def test_news_of_an_earlier_attempt_does_not_touch_the_next_one(place: str
         record = await now(here, placed.record)
 
     assert record.call_id == "c-2"
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["a client asks", "nobody asks"])
+async def test_a_later_sign_that_somebody_talked_stops_a_retry(place: str, clock: ManualClock, *, asks: bool) -> None:
+    first: Json = {"call_id": "c-1", "status": "no_answer"}
+    service = Service(clock, [(201, first), PLACED], [first])
+    async with world(service, place) as here:
+        placed = await schedule(here, None, retries=1)
+        planned = await attempt(here, placed)
+        service.transcripts["c-1"] = "Yes, I booked it"
+        if asks:
+            await here.run(here.calls.find("c-1"))
+        await at(here, NOW + timedelta(minutes=20))
+        record = await now(here, placed.record)
+        talked = await here.run(here.calls.find("c-1"))
+        again = await schedule(here, None, retries=1)
+
+    assert planned.state is CallState.SCHEDULED
+    assert len(service.keys) == 1
+    assert (record.state, record.error and record.error.code) == (CallState.REFUSED, "reached_before")
+    assert talked is not None
+    assert talked.outcome is Outcome.UNKNOWN
+    assert (again.is_new, again.record.call_id) == (False, "c-1")
+
+
+async def test_a_later_sign_that_somebody_talked_stops_the_retries_after_one_in_progress(
+    place: str, clock: ManualClock
+) -> None:
+    first: Json = {"call_id": "c-1", "status": "no_answer"}
+
+    async def talks_later() -> tuple[int, Json]:
+        service.transcripts["c-1"] = "Yes, I booked it"
+        await here.calls.find("c-1")
+        return 201, {"call_id": "c-2", "status": "busy"}
+
+    service = Service(clock, [(201, first), talks_later, PLACED], [first])
+    async with world(service, place) as here:
+        placed = await schedule(here, None, retries=2)
+        await attempt(here, placed)
+        await at(here, NOW + timedelta(minutes=20))
+        await at(here, NOW + timedelta(minutes=40))
+        record = await now(here, placed.record)
+
+    assert len(service.keys) == 2
+    assert (record.state, record.call_id) == (CallState.ENDED, "c-2")
+
+
+async def test_a_later_sign_that_somebody_talked_stops_a_retry_that_is_about_to_be_sent(
+    place: str, clock: ManualClock
+) -> None:
+    async with world(Service(clock, [reply("no_answer", "c-1"), PLACED]), place) as here:
+        placed = await schedule(here, None, retries=1)
+        await attempt(here, placed)
+        talked = await here.run(here.ledger.find(placed.record.account, "c-1"))
+    assert talked is not None
+    clock.advance(1000)
+    ledger = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing(), clock=clock)
+    [taken] = await ledger.take_due(talked.account, await ledger.take_lease(), most=1, service_time=lambda: None)
+    await ledger.finish(talked, CallState.ENDED, call=talked.call, reached=True)
+    with pytest.raises(KallyAIError) as raised:
+        await ledger.mark_sent(taken, service_time=lambda: None)
+    await ledger.aclose()
+
+    assert raised.value.code == "not_sent"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ class Service:
         looks: How often it was asked for its list.
         on_look: Called with that count before the list is given.
         calendars: The calendar file of a call by its id, or what is awaited in its place.
+        transcripts: What the callee said in a call, by its id.
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
@@ -76,6 +77,7 @@ class Service:
     accounts: list[str] = field(default_factory=list)
     looks: int = 0
     calendars: dict[str, str | Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    transcripts: dict[str, str] = field(default_factory=dict)
     calendar_reads: int = 0
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
@@ -131,6 +133,10 @@ class Service:
             listed = [call for call in self.calls if call["call_id"] not in self.hidden]
             total = {"total": len(listed) if self.total is None else self.total} if self.with_total else {}
             return self.list_status, {"calls": listed[offset : offset + limit]} | total
+        if request.url.path.endswith("/transcript"):
+            said = self.transcripts.get(request.url.path.split("/")[-2])
+            missing = {"error": {"code": "transcript_not_found"}}
+            return (200, {"entries": [{"speaker": "human", "content": said}]}) if said else (404, missing)
         if self.details is not None:
             return 200, self.details
         shown = [call for call in self.calls if call["call_id"] not in self.without_details]

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.ledger.follow_up import (
     stop,
 )
 from kallyai_mcp.calls.ledger.progress import release
-from kallyai_mcp.calls.ledger.reservation import Told, insert, lock_account
+from kallyai_mcp.calls.ledger.reservation import Deliveries, insert, lock_account
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.timing import Timing
@@ -30,12 +30,12 @@ class ListLedger(Transactions):
         database: The database of the ledger.
         policy: What the operator allows.
         timing: Times and counts.
-        told: The calls whose outcome this process has told.
+        deliveries: The outcomes that this process has delivered.
     """
 
-    def __init__(self, database: Database, policy: CallPolicy, timing: Timing, told: Told) -> None:
+    def __init__(self, database: Database, policy: CallPolicy, timing: Timing, deliveries: Deliveries) -> None:
         super().__init__(database)
-        self._told = told
+        self._deliveries = deliveries
         self._policy = policy
         self._timing = timing
 
@@ -202,4 +202,4 @@ class ListLedger(Transactions):
         return await self._database.write(work)
 
     def _advance(self, tx: Tx, found: CallList, worker: str, id_: str) -> tuple[CallList, CallRecord | None]:
-        return advance(tx, found, self._policy, self._timing, told=self._told, worker=worker, id_=id_)
+        return advance(tx, found, self._policy, self._timing, deliveries=self._deliveries, worker=worker, id_=id_)

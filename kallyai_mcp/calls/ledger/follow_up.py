@@ -17,7 +17,7 @@ from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, StopRea
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx, moment, moment_or_none
 from kallyai_mcp.calls.ledger.maintenance import expire_same
 from kallyai_mcp.calls.ledger.reservation import (
-    Told,
+    Deliveries,
     check_policy,
     find_duplicate,
     insert,
@@ -95,13 +95,56 @@ def _plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> bool:
     return True
 
 
+def stop_retries(tx: Tx, record: CallRecord) -> None:
+    """Let no attempt follow `record`, an attempt that reached somebody, as is known only now.
+
+    The next one may be scheduled, or taken and not sent yet. Of one that was sent, no further one follows.
+    """
+    error = KallyAIError(f"The attempt before ({record.call_id}) may have reached somebody.", code="reached_before")
+    rows = tx.rows(
+        "SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint "
+        "AND state IN ('scheduled', 'reserved', 'sent') AND earlier IS NOT NULL",
+        fingerprint=record.fingerprint,
+        **record.account.columns,
+    )
+    for retry in readable(rows):
+        if record.call_id not in {attempt.call_id for attempt in retry.schedule.earlier}:
+            continue
+        if retry.state is CallState.SENT:
+            attempts = retry.schedule.attempt
+            tx.run(
+                "UPDATE calls SET attempts = :attempts WHERE tracking_id = :id", id=retry.tracking_id, attempts=attempts
+            )
+            continue
+        tx.run(
+            "UPDATE calls SET state = 'refused', ended_at = :now, error = :error WHERE tracking_id = :id",
+            id=retry.tracking_id,
+            now=tx.now(),
+            error=error_text(error),
+        )
+
+
+def attempts_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRecord]:
+    """The earlier attempts of up to `most` of the account's calls that are due to be tried again."""
+    due = tx.rows(
+        "SELECT * FROM calls WHERE state = 'scheduled' AND not_before <= :now AND earlier IS NOT NULL "
+        "AND api = :api AND account = :account ORDER BY not_before LIMIT :most",
+        now=tx.now(),
+        most=most,
+        **account.columns,
+    )
+    ids = [attempt.call_id for record in readable(due) for attempt in record.schedule.earlier]
+    one = "SELECT * FROM calls WHERE api = :api AND account = :account AND call_id = :id"
+    return readable(row for id_ in ids for row in tx.rows(one, id=id_, **account.columns))
+
+
 def advance(
     tx: Tx,
     found: CallList,
     policy: CallPolicy,
     timing: Timing,
     *,
-    told: Told | None = None,
+    deliveries: Deliveries | None = None,
     worker: str = "",
     id_: str | None = None,
 ) -> tuple[CallList, CallRecord | None]:
@@ -120,7 +163,7 @@ def advance(
             return stop(tx, found, StopReason.REFUSED), None
         record = new_record(found, len(found.records))
         expire_same(tx, record)
-        duplicate = find_duplicate(tx, record, redial=False, timing=timing, told=told)
+        duplicate = find_duplicate(tx, record, redial=False, timing=timing, deliveries=deliveries)
         if duplicate is not None:
             found = _tied(tx, found, duplicate)
             continue

@@ -8,7 +8,7 @@ from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.ledger import maintenance, progress, scheduling
+from kallyai_mcp.calls.ledger import follow_up, maintenance, progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
@@ -22,8 +22,8 @@ from kallyai_mcp.calls.ledger.base import (
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
 from kallyai_mcp.calls.ledger.competitors import find_competitors
 from kallyai_mcp.calls.ledger.reservation import (
+    Deliveries,
     Precheck,
-    Told,
     check_consent,
     check_policy,
     find_duplicate,
@@ -81,8 +81,8 @@ class Ledger(Transactions):
     ) -> None:
         super().__init__(database)
         self._policy = policy
-        self._told = Told(clock, timing)
-        self.lists = ListLedger(database, policy, timing, self._told)
+        self._deliveries = Deliveries(clock, timing)
+        self.lists = ListLedger(database, policy, timing, self._deliveries)
         self._timing = timing
 
     async def take_lease(self) -> str:
@@ -105,7 +105,7 @@ class Ledger(Transactions):
         """What `reserve` would find now. Another process may change it before `reserve` is called."""
 
         def work(tx: Tx) -> Precheck:
-            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, told=self._told)
+            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, deliveries=self._deliveries)
             refusal = None if duplicate else check_policy(tx, asked, self._policy)
             return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
 
@@ -143,7 +143,7 @@ class Ledger(Transactions):
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
             maintenance.expire_same(tx, asked)  # else it could still be placed after the clock was set back
-            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, told=self._told)
+            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing, deliveries=self._deliveries)
             if duplicate is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:
@@ -227,7 +227,7 @@ class Ledger(Transactions):
         """See `progress.mark_delivered`."""
         await self._database.write(lambda tx: progress.mark_delivered(tx, records, delivered=delivered))
         if delivered:
-            self._told.note(records)
+            self._deliveries.note(records)
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""
@@ -269,6 +269,7 @@ class Ledger(Transactions):
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
     has_due = reads(scheduling.has_due, empty=False)
+    attempts_before_due = reads(follow_up.attempts_before_due, empty=[])
     expire = writes(maintenance.expire)
 
     async def take_due(

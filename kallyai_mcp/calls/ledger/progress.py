@@ -6,7 +6,7 @@ from dataclasses import replace
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
-from kallyai_mcp.calls.ledger.follow_up import follow_up
+from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_retries
 from kallyai_mcp.calls.ledger.maintenance import expire_shown
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
@@ -163,6 +163,8 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, policy: Ca
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
         follow_up(tx, from_row(changed[0]), policy, timing)
+    elif changed and end.reached:
+        stop_retries(tx, from_row(changed[0]))
 
 
 def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:

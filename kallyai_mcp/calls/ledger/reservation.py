@@ -74,36 +74,37 @@ class Precheck:
     since: Stopwatch | None = None
 
 
-class Told:
-    """The calls whose outcome this process has told, and when by a clock that nobody sets."""
+class Deliveries:
+    """The outcomes that this process has delivered, and when by a clock that nobody sets."""
 
     def __init__(self, clock: Clock, timing: Timing) -> None:
         self._clock = clock
         self._timing = timing
-        self._told: dict[tuple[AccountKey, str], tuple[str, float, float]] = {}
-        """By account and fingerprint: the tracking id, and when its outcome was told first and last."""
+        self._known: dict[tuple[AccountKey, str], tuple[str, float, float]] = {}
+        """By account and fingerprint: the tracking id, and when its outcome was delivered first and last."""
 
     def note(self, records: Iterable[CallRecord]) -> None:
-        """Note that the outcomes of these calls were told now."""
+        """Note that the outcomes of these calls were delivered now."""
         now, longest = self._clock.continuous(), max(self._timing.repeat_after, self._timing.repeat_after_delivery)
         for record in records:
-            tracking_id, first, _ = self._told.pop((record.account, record.fingerprint), ("", now, now))
+            tracking_id, first, _ = self._known.pop((record.account, record.fingerprint), ("", now, now))
             first = first if tracking_id == record.tracking_id else now
-            self._told[record.account, record.fingerprint] = record.tracking_id, first, now
-        while self._told and now - next(iter(self._told.values()))[2] > longest:  # they are in the order of that time
-            del self._told[next(iter(self._told))]
+            self._known[record.account, record.fingerprint] = record.tracking_id, first, now
+        while self._known and now - next(iter(self._known.values()))[2] > longest:  # they are in the order of that time
+            del self._known[next(iter(self._known))]
 
     def find(self, tx: Tx, asked: CallRecord) -> list[Row]:
         """The row of the call that answers the request for `asked`, although the wall clock says it was long ago."""
-        tracking_id, first, last = self._told.get((asked.account, asked.fingerprint), ("", -inf, -inf))
+        tracking_id, first, last = self._known.get((asked.account, asked.fingerprint), ("", -inf, -inf))
         now = self._clock.continuous()
-        was_just_told = now - last < self._timing.repeat_after_delivery
-        was_told_lately = now - first < self._timing.repeat_after
+        is_new, is_recent = now - last < self._timing.repeat_after_delivery, now - first < self._timing.repeat_after
         rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'", id=tracking_id)
-        return [row for row in rows if was_just_told or (was_told_lately and row["reached"])]
+        return [row for row in rows if is_new or (is_recent and row["reached"])]
 
 
-def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing, told: Told | None) -> CallRecord | None:
+def find_duplicate(
+    tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing, deliveries: Deliveries | None
+) -> CallRecord | None:
     """The record that answers the request for `asked`, because it is of the same call; None if there is none.
 
     Raises:
@@ -116,7 +117,7 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing, t
     else:
         delivered_since = now - timing.repeat_after_delivery
         rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=now - timing.repeat_after)
-        rows = rows or (told.find(tx, asked) if told is not None else [])
+        rows = rows or (deliveries.find(tx, asked) if deliveries is not None else [])
     if not rows:
         return None
     found = readable(rows)
@@ -203,14 +204,14 @@ def numbered_anew(tx: Tx, asked: CallRecord, timing: Timing) -> CallRecord:
     KallyAI knows the key.
     """
     new = numbered(tx, asked)
-    same = "api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day"
+    one = "api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day"
     values = {"fingerprint": new.fingerprint, "day": new.day, **new.account.columns}
-    rows = tx.rows(f"SELECT * FROM calls WHERE {same} ORDER BY generation DESC LIMIT 1", **values)
+    rows = tx.rows(f"SELECT * FROM calls WHERE {one} ORDER BY generation DESC LIMIT 1", **values)
     known = next(iter(readable(rows)), None)
     if known is None or known.state is not CallState.REFUSED or known.response_lost_at is None:
         return new
     tx.run(  # a generation below 0 is free for one more record
-        f"UPDATE calls SET generation = (SELECT MIN(generation) - 1 FROM calls WHERE {same}) WHERE tracking_id = :id",
+        f"UPDATE calls SET generation = (SELECT MIN(generation) - 1 FROM calls WHERE {one}) WHERE tracking_id = :id",
         id=known.tracking_id,
         **values,
     )

@@ -59,7 +59,8 @@ def attempts(record: CallRecord, reader: Reader) -> str:
 
 def not_again(record: CallRecord, reader: Reader) -> str:
     """How the earlier attempts of a call ended, if the next attempt was not placed."""
-    return f"No further attempt: {_earlier(record, reader)}."
+    last = record.schedule.earlier[-1].call_id
+    return f'No further attempt: {_earlier(record, reader)}. get_call "{last}" shows the last one.'
 
 
 def _earlier(record: CallRecord, reader: Reader) -> str:

@@ -99,14 +99,17 @@ class World:
     async def _everything_waits(self, done: "asyncio.Future[Result]") -> None:
         """Return once every other task waits for something and no thread works, or `done` is."""
         this = asyncio.current_task()
+        turns = 0
         while not done.done():
             await asyncio.sleep(0)
             if self._working:
+                turns = 0
                 self._is_idle.clear()
                 await self._is_idle.wait()
                 continue
             waiters = (getattr(task, "_fut_waiter", None) for task in asyncio.all_tasks() if task is not this)
-            if all(waiter is not None and not waiter.done() for waiter in waiters):
+            turns = turns + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
+            if turns == 2:  # the end of a task reaches those that wait for it one turn of the loop later
                 return
 
 
