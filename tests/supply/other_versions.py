@@ -25,7 +25,7 @@ SHARE = (
     "tests/sandbox/auth/test_pages.py",
     "tests/sandbox/auth/test_tokens.py",
     "tests/sandbox/simulator",
-    "tests/test_telemetry.py::test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends",
+    "tests/test_telemetry.py::test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines",
     "tests/tools/test_catalog.py",
     "tests/transports/test_uvicorn_server.py::test_an_app_that_fails_to_start_raises_a_startup_error",
     "tests/transports/test_access.py::test_too_many_requests_are_refused_with_the_time_to_wait",
