@@ -55,7 +55,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
     lines = _read_scenarios(scenarios) if scenarios is not None else ()
 
     def ready(url: str) -> None:
-        say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)")
+        say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
         useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
         language = "en"
         for line in table([(each.number, one_line(each.description.in_language(language))) for each in useful]):

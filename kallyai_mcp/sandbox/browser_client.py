@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import IO
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
@@ -19,9 +19,7 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _TIMEOUT_SECONDS = 30.0
 _MOST_BYTES = 1_000_000
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-)
+_VOID = frozenset(["area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"])
 
 
 class BrowserClientError(Exception):
@@ -59,11 +57,7 @@ def sign_in(url: str, *, account: str = "acct-personal", provider: Provider = "g
 
 
 class Browser:
-    """A minimal browser: pages, forms, buttons, redirects, cookies.
-
-    Args:
-        language: The value of `Accept-Language`.
-    """
+    """A minimal browser (pages, forms, buttons, redirects, cookies) that prefers this `language`."""
 
     def __init__(self, language: str = "en") -> None:
         self._sandbox_host = ""  # with its port
@@ -93,9 +87,8 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Open `url`, which must be on this machine, and follow its redirects."""
-        _check_loopback(url)
         self._sandbox_host = urlsplit(url).netloc
-        self._visit(urllib.request.Request(url))  # noqa: S310 - checked above
+        self._visit(url)
 
     def press(self, name: str) -> None:
         """Press the button called `name`, or the only one whose name contains `name`, and submit its form.
@@ -103,28 +96,23 @@ class Browser:
         Raises:
             BrowserClientError: There is no such button, or more than one.
         """
-        found = [button for button in self._page.buttons if button.name == name] or [
-            button for button in self._page.buttons if name in button.name
-        ]
+        buttons = self._page.buttons
+        found = [each for each in buttons if each.name == name] or [each for each in buttons if name in each.name]
         if len(found) != 1:
-            raise BrowserClientError(
-                f'{"no" if not found else "more than one"} button "{name}" on the page "{self.title}", which has: '
-                f"{', '.join(self.buttons) or 'none'}"
-            )
+            how_many, there_are = "more than one" if found else "no", ", ".join(self.buttons) or "none"
+            raise BrowserClientError(f'{how_many} button "{name}" on the page "{self.title}", which has: {there_are}')
         form, fields = found[0].form, urlencode(found[0].form.fields + found[0].fields)
         target = urljoin(self._url, form.action)
-        _check_loopback(target)
         if form.method == "post":
-            self._visit(urllib.request.Request(target, fields.encode()))  # noqa: S310 - checked above
+            self._visit(target, fields.encode())
         else:
-            target = urlsplit(target)._replace(query=fields).geturl()
-            self._visit(urllib.request.Request(target))  # noqa: S310 - checked above
+            self._visit(urlsplit(target)._replace(query=fields).geturl())
 
-    def _visit(self, request: urllib.request.Request) -> None:
+    def _visit(self, url: str, form: bytes | None = None) -> None:
+        _check_loopback(url)
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-                self._url = response.geturl()
-                self._page = _read(response)
+            with self._opener.open(url, form, timeout=_TIMEOUT_SECONDS) as response:
+                self._url, self._page = response.geturl(), _read(response)
         except urllib.error.HTTPError as error:
             with error:
                 page = _read(error)
@@ -133,7 +121,7 @@ class Browser:
             text = f": {_one_line(page.text)[:600]}" if is_sandbox else ""
             raise BrowserClientError(f"a page answered {error.code}{text}") from None
         except (OSError, http.client.HTTPException) as error:
-            host = urlsplit(request.full_url).netloc
+            host = urlsplit(url).netloc
             raise BrowserClientError(f"no answer from {host} or a redirect of it: {type(error).__name__}") from None
 
 
@@ -142,15 +130,7 @@ def _one_line(pieces: list[str]) -> str:
 
 
 class _LoopbackRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         try:
             _check_loopback(newurl)
         except BrowserClientError:
@@ -201,20 +181,16 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag not in _VOID:
-            hidden = (
-                tag in {"head", "script", "style", "template"}
-                or "hidden" in given
-                or given.get("aria-hidden") == "true"
-            )
-            self._open.append((tag, hidden or self._hidden))
+            is_hidden = tag in {"head", "script", "style", "template"} or "hidden" in given
+            self._open.append((tag, is_hidden or given.get("aria-hidden") == "true" or self._hidden))
         self._add_text(" ")
+        named = [(given["name"], given.get("value", ""))] if "name" in given else []
         if tag == "form":
             self._form = _Form(given.get("action", ""), given.get("method", "get").lower())
-        elif tag == "input" and self._form and given.get("type") == "hidden" and "name" in given:
-            self._form.fields.append((given["name"], given.get("value", "")))
+        elif tag == "input" and self._form and given.get("type") == "hidden":
+            self._form.fields += named
         elif tag == "button" and self._form and not self._hidden and given.get("type", "submit") == "submit":
-            fields = [(given["name"], given.get("value", ""))] if "name" in given else []
-            self._button = _Button(self._form, fields, given.get("aria-label"))
+            self._button = _Button(self._form, named, given.get("aria-label"))
 
     def handle_endtag(self, tag: str) -> None:
         if any(name == tag for name, _ in self._open):

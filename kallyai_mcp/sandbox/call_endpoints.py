@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.auth.access_tokens import require
+from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.call_placement import place
 from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError
@@ -47,15 +47,6 @@ _LARGEST_OFFSET = 2**53 - 1  # the largest integer that every JSON parser keeps 
 
 def _response(call: Call, now: datetime) -> CallResponse:
     return CallResponse(metadata=CallMetadata.of(call), **call.seen_at(now))
-
-
-def _listed(call: Call, now: datetime) -> ListedCall:
-    return ListedCall(
-        call_id=call.call_id,
-        status=call.seen_at(now)["status"],
-        metadata=CallMetadata.of(call),
-        submission=ListedSubmission.model_validate(call.submission),
-    )
 
 
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
@@ -102,27 +93,25 @@ async def create_call(
     progress.
     """
     number = body.submission.respondent_phone
+
+    def report(english: str, spanish: str) -> None:
+        sandbox.report(BilingualText(en=f"{number}  {english}", es=f"{number}  {spanish}"))
+
     try:
         placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
-        sandbox.report(BilingualText(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
+        report(f"refused: {error.code}", f"rechazada: {error.code}")
+        submission = body.submission.model_dump(mode="json", exclude_none=True)
         refused = RefusedCall(
-            respondent_phone=number,
-            code=error.code,
-            reason=error.reason or error.message,
-            at=sandbox.clock.now(),
-            submission=body.submission.model_dump(mode="json", exclude_none=True),
+            respondent_phone=number, code=error.code, reason=error.reason, at=sandbox.clock.now(), submission=submission
         )
         sandbox.refused.append(refused)
         raise
-    call = placed.call
-    sandbox.report(BilingualText(en=f"{number}  calling", es=f"{number}  llamando"))
+    report("calling", "llamando")
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
-    call = await _end_of(sandbox, call)
+    call = await _end_of(sandbox, placed.call)
     ended = f"{call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": ")
-    sandbox.report(
-        BilingualText(en=f"{number}  {call.status}, {ended}", es=f"{number}  {_STATUS_ES[call.status]}, {ended}")
-    )
+    report(f"{call.status}, {ended}", f"{_STATUS_ES[call.status]}, {ended}")
     return _response(call, call.ends_at)
 
 
@@ -143,7 +132,16 @@ async def list_calls(
     ended_by = now if sandbox.faults.plan.list_only_ended else None
     with sandbox.store.transaction() as db:
         calls, total = call_table.page(db, account.id, limit=limit, offset=offset, ended_by=ended_by)
-    return CallList(calls=[_listed(call, now) for call in calls], total=total)
+    listed = [
+        ListedCall(
+            call_id=call.call_id,
+            status=call.seen_at(now)["status"],
+            metadata=CallMetadata.of(call),
+            submission=ListedSubmission.model_validate(call.submission),
+        )
+        for call in calls
+    ]
+    return CallList(calls=listed, total=total)
 
 
 @router.get("/{call_id}", response_description="The call in its current state", responses=errors(401, 403, 404))
@@ -187,8 +185,5 @@ async def get_calendar_event(call_id: str, account: Reader, sandbox: SandboxDep)
         raise ApiError(404, "not_found", "There is no calendar event yet", "The call is still in progress")
     if call.calendar is None:
         raise ApiError(404, "not_found", "There is no calendar event", "No appointment was agreed in the call")
-    return Response(
-        call.calendar,
-        media_type="text/calendar; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{call.call_id}.ics"'},
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{call.call_id}.ics"'}
+    return Response(call.calendar, media_type="text/calendar; charset=utf-8", headers=headers)

@@ -1,23 +1,18 @@
 """Turns the result of a simulation into the outcome of a call, as it is stored and sent."""
 
 import sqlite3
-from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.sandbox import call_table, quota
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.dialogue import timestamp
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts
 
 
-def outcome_of(result: SimulatedCall, *, call_id: str, placed_at: datetime) -> dict[str, Any]:
-    """Return the fields of `call_table.Call` that follow from a simulation.
-
-    Args:
-        result: The simulation.
-        call_id: The call's id, for its calendar file.
-        placed_at: When the call was placed, aware.
-    """
+def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
+    """Return the fields of `call_table.Call` that follow from a simulation."""
+    event = result.event
     return {
         "status": result.status,
         "highlights": result.highlights,
@@ -29,13 +24,11 @@ def outcome_of(result: SimulatedCall, *, call_id: str, placed_at: datetime) -> d
             for entry in result.entries
         ]
         or None,
-        "calendar": ics(result.event, call_id=call_id, now=placed_at) if result.event is not None else None,
+        "calendar": ics(event, call_id=facts.call_id, now=facts.now) if event is not None else None,
     }
 
 
 def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
-    """Store what the callee of a number (E.164) remembers of a call: a booking that was made, changed, or canceled."""
-    if result.ends is not None:
-        call_table.cancel_agreement(db, result.ends)
-    if result.agreement is not None:
-        call_table.add_agreement(db, number, result.agreement)
+    """Store what the callee of a number (E.164) remembers of a call: a booking that was made, moved, or canceled."""
+    if result.booking is not None:
+        call_table.add_booking(db, number, result.booking)

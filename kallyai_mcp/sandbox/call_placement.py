@@ -1,6 +1,6 @@
 """Places a call: checks the request, simulates the call, and stores its outcome, all in one transaction.
 
-There is no background task: a call has ended when the clock has reached its `ends_at`. So a call is not lost when the
+A call has ended when the clock has reached its `ends_at`, without a background task. So no call is lost when the
 client disconnects or the sandbox is killed.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox import call_table, played_call_table, played_calls, quota, validation
+from kallyai_mcp.sandbox import call_table, played_calls, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
 from kallyai_mcp.sandbox.call_table import Call
@@ -26,12 +26,7 @@ _KEY_NAMESPACE = uuid.UUID("b7d0c2a4-51f3-4c39-8b0e-6f2a9f3f7c11")
 
 @dataclass(frozen=True)
 class Placed:
-    """A call that was placed, now or before.
-
-    Attributes:
-        call: The call.
-        loses_answer: The client gets no answer to this request.
-    """
+    """A call that was placed, now or before; with `loses_answer`, its client gets no answer to this request."""
 
     call: Call
     loses_answer: bool = False
@@ -42,25 +37,13 @@ def place(
 ) -> Placed:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
-    A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. After
-    a refusal, the key can be used again.
-
-    For a request of an OAuth client without a key, a key is generated from the client and the request ("auto-generated
-    for GPT clients" in the reference). It expires an hour after its call has ended, so that the client can then ask for
-    the same call again.
-
-    Args:
-        sandbox: The sandbox that places the call.
-        account: The account that places it, and whose minutes it uses.
-        request: The body of `POST /v1/calls`.
-        key: The request's Idempotency-Key.
-        client_id: The OAuth client; None for a first-party program.
-
-    Returns:
-        The call, which is new, in progress, or ended, and whether its client gets no answer.
+    A key belongs to the account, and stays with its call until the fault `forget_key_when_ended` removes it. After a
+    refusal, it can be used again. For a request of an OAuth client (`client_id`) without a key, one is generated from
+    client and request ("auto-generated for GPT clients" in the reference). It expires an hour after its call has
+    ended, so that the client can then ask for the same call again.
 
     Raises:
-        ApiError: `idempotency_key_reused` 409, or the first of `validation.CALL_RULES` that the request breaks.
+        ApiError: `idempotency_key_reused` 409, or the first rule of `api.md` that the request breaks.
     """
     fingerprint = _fingerprint(request)
     key_lifetime: timedelta | None = None
@@ -93,8 +76,9 @@ def place(
         usage.check_left()
         played_calls.settle(db, now)
         call_id = str(uuid.uuid4())
-        agreements = call_table.agreements_with(db, number)
-        result = simulate(CallFacts(request.submission, now, request.timezone, call_id, agreements), scenario)
+        bookings = call_table.bookings_with(db, number)
+        facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
+        result = simulate(facts, scenario)
         is_played = scenario.does == "is_played"
         speed = 1 if is_played else sandbox.speed
         lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
@@ -106,11 +90,11 @@ def place(
             started_at=now,
             ends_at=now + timedelta(seconds=lasts),
             submission=request.submission.model_dump(mode="json", exclude_none=True),
-            **outcome_of(result, call_id=call_id, placed_at=now),
+            **outcome_of(result, facts),
         )
         call_table.add(db, call)
         if is_played:
-            played_call_table.add(db, call_id, number, request.timezone)
+            played_calls.add(db, call_id, number, request.timezone)
         remember(db, number, result)
     return Placed(call, loses_answer=scenario.loses_the_answer)
 

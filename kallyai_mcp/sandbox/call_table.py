@@ -6,41 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from kallyai_mcp.sandbox.simulator.agreement import Agreement
-
-CALLS_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY,
-    account_id TEXT NOT NULL,
-    idempotency_key TEXT,
-    fingerprint TEXT NOT NULL,
-    started_at INTEGER NOT NULL,
-    ends_at INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    highlights TEXT,
-    next_steps TEXT,
-    duration_seconds REAL NOT NULL,
-    tenths INTEGER NOT NULL,
-    transcript TEXT,
-    calendar TEXT,
-    submission TEXT NOT NULL,
-    UNIQUE (account_id, idempotency_key)
-);
-CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
-CREATE TABLE IF NOT EXISTS agreements (
-    call_id TEXT PRIMARY KEY,
-    number TEXT NOT NULL,
-    name TEXT,
-    thing TEXT NOT NULL,
-    party INTEGER,
-    day TEXT NOT NULL,
-    at TEXT,
-    is_canceled INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS agreements_by_number ON agreements (number);
-CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
-"""
-"""DDL for `Store`, repeatable. Times are integer microseconds since 1970 in UTC."""
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
+from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 IN_PROGRESS = "in_progress"
 """The status of a call that has not ended. The reference lists final statuses only."""
@@ -55,12 +22,9 @@ class Call:
     Attributes:
         idempotency_key: The key that still finds this call; None if there was none or it was forgotten.
         fingerprint: Equal for request bodies that ask for the same call.
-        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed. For played calls, see
-            `played_calls`.
-        duration_seconds: The length of the conversation.
+        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed; see also `played_calls`.
         tenths: What the call costs, in tenths of a minute.
-        transcript: The reference's transcript entries; None if there is no transcript.
-        calendar: The iCalendar file; None if no appointment with a date was agreed.
+        calendar: The iCalendar file; None if no appointment was agreed.
     """
 
     call_id: str
@@ -94,36 +58,25 @@ def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
-
-
 def _row(call: Call) -> dict[str, Any]:
     """The row of a call by column, in the order of the table; the reverse of `read`."""
-    values = dict(vars(call))
-    for name in ("started_at", "ends_at"):
-        values[name] = _micros(values[name])
-    for name in ("transcript", "submission"):
-        values[name] = None if values[name] is None else json.dumps(values[name])
-    return values
+    times = {name: _micros(getattr(call, name)) for name in ("started_at", "ends_at")}
+    transcript = json.dumps(call.transcript) if call.transcript is not None else None
+    return {**vars(call), **times, "transcript": transcript, "submission": json.dumps(call.submission)}
 
 
 def read(row: sqlite3.Row | dict[str, Any]) -> Call:
     """Return the call of a row of `calls`."""
     values = dict(row)
     for name in ("started_at", "ends_at"):
-        values[name] = _moment(values[name])
+        values[name] = _EPOCH + timedelta(microseconds=values[name])
     for name in ("transcript", "submission"):
         values[name] = None if values[name] is None else json.loads(values[name])
     return Call(**values)
 
 
 def add(db: sqlite3.Connection, call: Call) -> None:
-    """Insert a new call.
-
-    Raises:
-        sqlite3.IntegrityError: The account has used this Idempotency-Key before.
-    """
+    """Insert a new call."""
     row = _row(call)
     db.execute(f"INSERT INTO calls VALUES ({', '.join(f':{column}' for column in row)})", row)  # noqa: S608 - our names
 
@@ -144,11 +97,9 @@ def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     return read(row) if row else None
 
 
-def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Call | None:
+def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
     """Return the account's call that was placed with this Idempotency-Key, or None."""
-    row = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, idempotency_key)
-    ).fetchone()
+    row = db.execute("SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)).fetchone()
     return read(row) if row else None
 
 
@@ -165,58 +116,38 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
 
 
-def agreements_with(db: sqlite3.Connection, number: str) -> tuple[Agreement, ...]:
-    """Return the bookings that were agreed in calls to a number (E.164), of all accounts, oldest first."""
-    rows = db.execute("SELECT * FROM agreements WHERE number = ? ORDER BY rowid", (number,))
-    return tuple(
-        Agreement(
-            call_id=row["call_id"],
-            name=row["name"],
-            thing=row["thing"],
-            party=row["party"],
-            day=date.fromisoformat(row["day"]),
-            at=time.fromisoformat(row["at"]) if row["at"] is not None else None,
-            is_canceled=bool(row["is_canceled"]),
-        )
-        for row in rows
-    )
+def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
+    """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts, oldest first."""
+    found = []
+    for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
+        slot = Slot(date.fromisoformat(row["day"]), time.fromisoformat(row["at"]) if row["at"] is not None else None)
+        who = (row["call_id"], row["booking_id"], row["name"], TaskCategory(row["category"]), row["party"])
+        found.append(Booking(*who, slot, bool(row["is_canceled"])))
+    return tuple(found)
 
 
-def add_agreement(db: sqlite3.Connection, number: str, made: Agreement) -> None:
-    """Insert a booking that was agreed in a call to `number`."""
-    at = made.at.isoformat() if made.at is not None else None
-    db.execute(
-        "INSERT INTO agreements VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (made.call_id, number, made.name, made.thing, made.party, made.day.isoformat(), at),
-    )
+def add_booking(db: sqlite3.Connection, number: str, made: Booking) -> None:
+    """Store what the callee of a number (E.164) remembers of a call."""
+    at = made.slot.at.isoformat() if made.slot.at is not None else None
+    who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
+    values = (*who, made.slot.day.isoformat(), at, made.is_canceled)
+    db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def cancel_agreement(db: sqlite3.Connection, canceled: Agreement) -> None:
-    """Note that a later call has canceled or changed a booking."""
-    db.execute("UPDATE agreements SET is_canceled = 1 WHERE call_id = ?", (canceled.call_id,))
-
-
-def clear(db: sqlite3.Connection) -> None:
-    """Delete the calls of all accounts."""
-    db.execute("DELETE FROM calls")
-    db.execute("DELETE FROM agreements")
-    db.execute("DELETE FROM forgotten_keys")
+def clear(db: sqlite3.Connection) -> list[str]:
+    """Delete the calls of all accounts, and return the ids of those that somebody played."""
+    played = [row["call_id"] for row in db.execute("DELETE FROM played_calls RETURNING call_id")]
+    for table in ("calls", "bookings", "forgotten_keys"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
+    return played
 
 
 def page(
     db: sqlite3.Connection, account_id: str, *, limit: int, offset: int, ended_by: datetime | None = None
 ) -> tuple[list[Call], int]:
-    """Return one page of the account's calls, newest first.
+    """Return one page of the account's calls, newest first, and the number of calls on all pages.
 
-    Args:
-        db: The transaction.
-        account_id: The account.
-        limit: The maximum number of calls.
-        offset: The number of calls to skip.
-        ended_by: Include only calls that have ended at this time (aware); None: include all.
-
-    Returns:
-        The calls of the page, and the number of calls on all pages.
+    With `ended_by` (aware), only calls that have ended then.
     """
     values = {"account": account_id, "limit": limit, "offset": offset, "ended": ended_by and _micros(ended_by)}
     where = "WHERE account_id = :account AND (:ended IS NULL OR ends_at <= :ended)"

@@ -8,23 +8,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from kallyai_mcp.sandbox.simulator.scenario import RefusalCode
 
 
 class ApiError(Exception):
-    """An error response of the API.
-
-    Args:
-        status: The HTTP status.
-        code: A code of the reference's "Error Code Reference", or the HTTP status phrase in snake case.
-        message: `details.message`, for people.
-        reason: `details.reason`; None leaves it out.
-        headers: Additional response headers, such as `Retry-After`.
-    """
+    """An error response of the API: its status, code, `details.message`, `details.reason`, and other headers."""
 
     def __init__(
-        self, status: int, code: str, message: str, reason: str | None = None, headers: dict[str, str] | None = None
+        self, status: int, code: str, message: str, reason: str, headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -34,46 +27,45 @@ class ApiError(Exception):
         self.headers = headers
 
 
-_REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str]] = {
-    "missing_phone_number": (422, "There is no phone number to call"),
-    "emergency_number": (422, "Emergency numbers can't be called"),
-    "toll_number": (422, "Premium-rate numbers can't be called"),
-    "blocked_number": (403, "This number is flagged as fraud"),
-    "suppression_violation": (403, "This number is on the do-not-call list"),
-    "consent_denied": (422, "Consent to this call was declined"),
-    "safety_violation": (422, "The content of this call violates the guidelines"),
-    "scheduling_violation": (422, "The date or time is not valid"),
-    "country_restriction": (403, "Your account can't call this country"),
-    "unsupported_country": (403, "Calls to this country are not supported"),
-    "unsupported_language": (422, "This language is not supported"),
-    "missing_token": (401, "There is no access token"),
-    "forbidden": (403, "The token lacks a scope"),
-    "phone_not_provisioned": (400, "No line is provisioned for this account"),
-    "rate_limited": (429, "Too many calls; try again later"),
+_REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str, str]] = {
+    "missing_phone_number": (422, "There is no phone number to call", "Set respondent_phone"),
+    "emergency_number": (422, "Emergency numbers can't be called", "Call the number yourself, now"),
+    "toll_number": (422, "Premium-rate numbers can't be called", "Calls to this number cost extra"),
+    "blocked_number": (403, "This number is flagged as fraud", "Do not call it"),
+    "suppression_violation": (403, "This number is on the do-not-call list", "Its owner does not want calls"),
+    "consent_denied": (422, "Consent to this call was declined", "The user declined it"),
+    "safety_violation": (422, "The content of this call violates the guidelines", "Change what is asked for"),
+    "scheduling_violation": (422, "The date or time is not valid", "Change the date or time"),
+    "country_restriction": (403, "Your account can't call this country", "Another account may"),
+    "unsupported_country": (403, "Calls to this country are not supported", "No account may call it"),
+    "unsupported_language": (422, "This language is not supported", "Supported languages: en, es"),
+    "missing_token": (401, "There is no access token", "Send an Authorization header"),
+    "forbidden": (403, "The token lacks a scope", "Sign in again"),
+    "phone_not_provisioned": (400, "No line is provisioned for this account", "It has no number to call from"),
+    "rate_limited": (429, "Too many calls; try again later", "Wait for the seconds in Retry-After"),
 }
-"""HTTP status and message of each refusal, except `quota_exceeded`, by code."""
+"""HTTP status, message, and default reason of each refusal, except `quota_exceeded`, by code."""
 
 
 def refusal(code: RefusalCode, reason: str | None = None) -> ApiError:
     """Return the error with which a call is refused, for every code except `quota_exceeded`."""
-    status, message = _REFUSAL_RESPONSES[code]
-    return ApiError(status, code, message, reason, {"Retry-After": "1"} if status == 429 else None)
+    status, message, why = _REFUSAL_RESPONSES[code]
+    return ApiError(status, code, message, reason or why, {"Retry-After": "1"} if status == 429 else None)
 
 
 class QuotaExceededError(ApiError):
     """402: the body has the fields of the reference's QuotaExceededResponse and the standard error."""
 
     def __init__(self, quota: dict[str, Any]) -> None:
-        super().__init__(402, "quota_exceeded", "You have used all the minutes or calls of your plan")
+        reason = f"They come back with the next period; for more now, see {quota['upgrade_url']}"
+        super().__init__(402, "quota_exceeded", "You have used all the minutes or calls of your plan", reason)
         self.quota = quota
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
     """Return the response body of `error`, with a new correlation id."""
-    details = {"message": error.message} | ({"reason": error.reason} if error.reason else {})
-    body: dict[str, Any] = {
-        "error": {"code": error.code, "details": details, "correlation_id": str(uuid.uuid4())},
-    }
+    details = {"message": error.message, "reason": error.reason}
+    body: dict[str, Any] = {"error": {"code": error.code, "details": details, "correlation_id": str(uuid.uuid4())}}
     if isinstance(error, QuotaExceededError):
         body |= error.quota
     return body
@@ -102,9 +94,23 @@ def install_error_handlers(app: FastAPI) -> None:
         return _respond(ApiError(400, "validation_error", "The request is not valid", validation_reason(error)))
 
     @app.exception_handler(HTTPException)
-    async def on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 400:  # FastAPI could not decode the body
             return _respond(ApiError(400, "validation_error", "The request is not valid", str(error.detail)))
-        phrase = HTTPStatus(error.status_code).phrase
-        code = phrase.lower().replace(" ", "_")
-        return _respond(ApiError(error.status_code, code, phrase, headers=dict(error.headers or {})))
+        phrase, headers = HTTPStatus(error.status_code).phrase, dict(error.headers or {})
+        reason = f"There is nothing at {request.url.path}"
+        if error.status_code == 405:
+            allowed = _methods(app, request)
+            headers["Allow"] = ", ".join(allowed)  # Starlette names those of the first route only
+            reason = f"{request.url.path} takes {', '.join(allowed)}"
+        return _respond(ApiError(error.status_code, phrase.lower().replace(" ", "_"), phrase, reason, headers))
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that the path of a request takes."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    return [method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if takes(method)]

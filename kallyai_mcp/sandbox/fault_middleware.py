@@ -33,10 +33,6 @@ class FaultMiddleware:
     A fault that happens after a call is placed, or in the middle of a response, does not apply to a request that the
     sandbox refuses: the client gets the refusal, and the fault stays for a later request.
 
-    Args:
-        app: The sandbox, including its error handling.
-        sandbox: Its faults and its clock.
-
     Raises (from a request without `CONNECTION` in its scope):
         ConnectionResetError: The connection is cut.
     """
@@ -49,29 +45,21 @@ class FaultMiddleware:
         """Serve one request."""
         active = self._sandbox.faults.take(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if active is None:
-            if await self._place(scope, receive, send, only_if_answer_is_lost=True):
+            if await self._until(_LOST, scope, receive, send):
                 await _cut(scope, receive)
         elif active.fault.kind == "cut_mid_body":
             await self._send_half(active, scope, receive, send)
-        elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
+        elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._until(_PLACED, scope, receive, send):
             active.left += 1
         else:
             active.happened += 1
             await self._fail(active.fault, scope, receive, send)
 
-    async def _place(self, scope: Scope, receive: Receive, send: Send, *, only_if_answer_is_lost: bool = False) -> bool:
-        """Run the request until its call is placed. False: the response has been sent.
-
-        Args:
-            scope: The request's scope.
-            receive: The request's receive channel.
-            send: The request's send channel.
-            only_if_answer_is_lost: Send the response of a placed call, unless the line's scenario loses it.
-        """
-        with anyio.CancelScope() as until_placed:
-            ends = _LOST if only_if_answer_is_lost else _PLACED
-            await self._app({**scope, ends: until_placed.cancel}, receive, send)
-        return until_placed.cancelled_caught
+    async def _until(self, event: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run the request until its call is placed, or lost by its line. False: the response has been sent."""
+        with anyio.CancelScope() as until:
+            await self._app({**scope, event: until.cancel}, receive, send)
+        return until.cancelled_caught
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "cut_before_read":
@@ -90,13 +78,9 @@ class FaultMiddleware:
             await PlainTextResponse("Internal Server Error", 500)(scope, receive, send)
         else:
             if fault.kind in ("stall", "stall_after"):
-                await self._stall(fault.seconds)
+                with suppress(ApiError):  # the sandbox shuts down
+                    await self._sandbox.wait_until(self._sandbox.clock.now() + timedelta(seconds=fault.seconds))
             await _cut(scope, receive)
-
-    async def _stall(self, seconds: float) -> None:
-        """Wait for `seconds`, or until the sandbox shuts down."""
-        with suppress(ApiError):
-            await self._sandbox.wait_until(self._sandbox.clock.now() + timedelta(seconds=seconds))
 
     async def _send_half(self, active: ActiveFault, scope: Scope, receive: Receive, send: Send) -> None:
         response: list[Message] = []
@@ -125,13 +109,10 @@ def _refusal(status: int, code: str, message: str, seconds: float) -> Response:
 
 
 async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
-    """End the connection, and return when it has ended.
+    """End the connection with a TCP reset, and return when it has ended.
 
-    Args:
-        scope: The request's scope.
-        receive: The request's receive channel.
-        reset: Send a TCP reset. False: only close the connection, so that the client gets what was sent before; after
-            a reset, some systems discard received data that the program has not read.
+    Without `reset`, it is only closed, so that the client gets what was sent before; after a reset, some systems
+    discard received data that the program has not read.
 
     Raises:
         ConnectionResetError: There is no connection, since the request came from this process.
@@ -152,9 +133,7 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
 async def notify_placed(scope: Scope, *, loses_answer: bool) -> None:
     """Tell the middleware that a call is placed and committed. Never returns if the client gets no answer.
 
-    Args:
-        scope: The request's scope.
-        loses_answer: The line's scenario says that the answer to this request is lost.
+    `loses_answer`: the line's scenario says that the answer to this request is lost.
     """
     end = scope.get(_PLACED) or (scope.get(_LOST) if loses_answer else None)
     if end is not None:

@@ -9,8 +9,6 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kallyai_mcp.sandbox.simulator.scenario import BilingualText
-
 Kind = Literal[
     "cut_before_read",
     "cut_after_placed",
@@ -24,51 +22,20 @@ Kind = Literal[
     "error_after",
 ]
 
-KINDS: dict[Kind, BilingualText] = {
-    "cut_before_read": BilingualText(
-        en="The connection is reset. The request is not processed.",
-        es="La conexión se corta. La solicitud no se procesa.",
-    ),
-    "cut_after_placed": BilingualText(
-        en="The call is placed, then the connection is reset at once. The call continues.",
-        es="La llamada se hace y enseguida se corta la conexión. La llamada continúa.",
-    ),
-    "cut_mid_body": BilingualText(
-        en="The request is processed to its end. The client gets the status line, the headers with the full "
-        "`Content-Length`, and half of the body; then the connection is closed.",
-        es="La solicitud se procesa hasta el final. El cliente recibe la línea de estado, las cabeceras con la "
-        "`Content-Length` completa y la mitad del cuerpo; después se cierra la conexión.",
-    ),
-    "unavailable_before": BilingualText(
-        en="503 with `Retry-After`. The request is not processed.",
-        es="503 con `Retry-After`. La solicitud no se procesa.",
-    ),
-    "unavailable_after": BilingualText(
-        en="The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
-        es="La llamada se hace, y enseguida el mismo 503 con `Retry-After`. La llamada continúa.",
-    ),
-    "rate_limited": BilingualText(
-        en="429 with `Retry-After`. The request is not processed.",
-        es="429 con `Retry-After`. La solicitud no se procesa.",
-    ),
-    "stall": BilingualText(
-        en="The request is read and not processed. No answer for `seconds`, then the connection is reset.",
-        es="La solicitud se lee y no se procesa. Sin respuesta durante `seconds`; después se corta la conexión.",
-    ),
-    "stall_after": BilingualText(
-        en="The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
-        es="La llamada se hace. Sin respuesta durante `seconds`; después se corta la conexión. La llamada continúa.",
-    ),
-    "html": BilingualText(
-        en="502 with an HTML page, as from a gateway. The request is not processed.",
-        es="502 con una página HTML, como la de una pasarela. La solicitud no se procesa.",
-    ),
-    "error_after": BilingualText(
-        en="The call is placed, then 500 with a body that is not JSON at once. The call continues.",
-        es="La llamada se hace, y enseguida 500 con un cuerpo que no es JSON. La llamada continúa.",
-    ),
+KINDS: dict[Kind, str] = {
+    "cut_before_read": "The connection is reset. The request is not processed.",
+    "cut_after_placed": "The call is placed, then the connection is reset at once. The call continues.",
+    "cut_mid_body": "The request is processed to its end. The client gets the status line, the headers with the full "
+    "`Content-Length`, and half of the body; then the connection is closed.",
+    "unavailable_before": "503 with `Retry-After`. The request is not processed.",
+    "unavailable_after": "The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
+    "rate_limited": "429 with `Retry-After`. The request is not processed.",
+    "stall": "The request is read and not processed. No answer for `seconds`, then the connection is reset.",
+    "stall_after": "The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
+    "html": "502 with an HTML page, as from a gateway. The request is not processed.",
+    "error_after": "The call is placed, then 500 with a body that is not JSON at once. The call continues.",
 }
-"""Descriptions by kind, for `/docs`."""
+"""Descriptions by kind."""
 
 KINDS_AFTER_PLACEMENT: frozenset[Kind] = frozenset(
     {"cut_after_placed", "unavailable_after", "stall_after", "error_after"}
@@ -86,7 +53,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    kind: Kind
+    kind: Kind = Field(description="\n".join(f"- `{kind}`: {words}" for kind, words in KINDS.items()))
     times: int = Field(1, ge=1, le=1_000_000, description="For how many more requests")
     method: Literal["GET", "POST"] = "POST"
     path: str = Field(
@@ -102,10 +69,8 @@ class Fault(BaseModel):
     def _can_happen(self) -> Self:
         if self.path.startswith(CONTROL_PREFIX):
             raise ValueError(f"no fault applies to paths below {CONTROL_PREFIX}")
-        if self.kind in KINDS_AFTER_PLACEMENT and (self.method, self.path) not in (
-            _PLACES_CALLS,
-            (_PLACES_CALLS[0], "*"),
-        ):
+        places_calls = self.method == _PLACES_CALLS[0] and self.path in (_PLACES_CALLS[1], "*")
+        if self.kind in KINDS_AFTER_PLACEMENT and not places_calls:
             raise ValueError(f"{self.kind} needs a request that places a call: {' '.join(_PLACES_CALLS)}")
         return self
 
@@ -134,12 +99,7 @@ class FaultState(FaultPlan):
 
 @dataclass(eq=False)
 class ActiveFault:
-    """A fault that is set.
-
-    Attributes:
-        left: For how many more requests.
-        happened: How often it has happened.
-    """
+    """A fault that is set: `left` for how many more requests, and how often it has `happened`."""
 
     fault: Fault
     left: int
@@ -147,11 +107,7 @@ class ActiveFault:
 
 
 class Faults:
-    """The faults of one sandbox, for one event loop. None is set at first.
-
-    Attributes:
-        plan: The plan that was set last.
-    """
+    """The faults of one sandbox, for one event loop: none at first. `plan` is what was set last."""
 
     def __init__(self) -> None:
         self.replace(FaultPlan())

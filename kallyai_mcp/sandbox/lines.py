@@ -22,22 +22,26 @@ class Lines:
         self._set: dict[str, LineScript] = {}
         self._calls: dict[str, int] = {}
 
+    @property
+    def can_be_played(self) -> bool:
+        """Whether somebody may play the callee on one of the lines."""
+        with self._lock:
+            scripts = [self._default, *self._initial.values(), *self._set.values()]
+            return any(each.does == "is_played" for script in scripts for each in (script, *script.then))
+
     def of(self, number: str) -> LineScript:
         """Return what happens on the line with this number (E.164)."""
         with self._lock:
             return self._set.get(number) or self._initial.get(number, self._default)
 
-    def set(self, number: str, script: LineScript) -> None:
-        """Set what happens on a line; the next call to it is its first."""
+    def set(self, number: str, script: LineScript | None) -> None:
+        """Set what happens on a line, None: as the sandbox started. The next call to it is its first."""
         with self._lock:
-            self._set[number] = script
             self._calls.pop(number, None)
-
-    def reset(self, number: str) -> None:
-        """Set a line back to what the sandbox started with."""
-        with self._lock:
-            self._set.pop(number, None)
-            self._calls.pop(number, None)
+            if script is None:
+                self._set.pop(number, None)
+            else:
+                self._set[number] = script
 
     def take(self, number: str) -> Scenario:
         """Return what happens in a new call to a line, and count the call."""

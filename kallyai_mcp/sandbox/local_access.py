@@ -23,18 +23,12 @@ def _is_this_machine(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _is_local_name(host: str | None) -> bool:
-    """Whether `host` is an address of this machine or a reserved name (RFC 6761), which no name server resolves."""
-    return host is not None and (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid"))
-
-
 async def only_from_this_machine(request: Request) -> None:
-    """Refuse a request from another machine, or to a host name that is not this machine's; a dependency of FastAPI.
-
-    Raises:
-        ApiError: 403 `forbidden`.
-    """
+    """Refuse a request from another machine, or to a host name that is not this machine's; a dependency of FastAPI."""
+    message = "This endpoint is for programs on the sandbox's machine"
     if request.client is None or not _is_this_machine(request.client.host):
-        raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
-    if not _is_local_name(request.url.hostname):  # DNS rebinding: a web page's own name resolves to this machine
-        raise ApiError(403, "forbidden", "This endpoint can be used only by a name of this machine, such as localhost")
+        raise ApiError(403, "forbidden", message, "The client is not on it")
+    host = request.url.hostname or ""
+    # DNS rebinding: a web page's own name resolves to this machine. No name server resolves these (RFC 6761).
+    if not (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid")):
+        raise ApiError(403, "forbidden", message, "Use a name of it, such as localhost")

@@ -36,17 +36,14 @@ _MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
 def check_number(phone: str | None) -> phonenumbers.PhoneNumber:
     """Return the number to call.
 
-    Args:
-        phone: `respondent_phone`, as it was sent.
-
     Raises:
         ApiError: 422 `missing_phone_number`, `emergency_number`, or `toll_number`, or 400 `validation_error`.
     """
     phone = (phone or "").strip()
     if not phone:
-        raise refusal("missing_phone_number", "Set respondent_phone")
+        raise refusal("missing_phone_number")
     if _is_emergency_number(phone):
-        raise refusal("emergency_number", "Call the number yourself, now")
+        raise refusal("emergency_number")
     number = _parse(phone)
     if number is None:
         raise _invalid_number("not a phone number in E.164, such as +14155551234")
@@ -101,11 +98,7 @@ def _has_premium_prefix(number: phonenumbers.PhoneNumber) -> bool:
 
 
 def _is_emergency_number(phone: str) -> bool:
-    """Whether this is an emergency number of any country, or, after a country code, of that country.
-
-    Args:
-        phone: The number in any format.
-    """
+    """Whether this is an emergency number of any country, or, after a country code, of that country."""
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(phone, maxsplit=1)[0])
     if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
         return True

@@ -9,11 +9,8 @@ from typing import Annotated, Any, Literal
 import jinja2
 from babel.dates import format_date
 from babel.numbers import format_decimal
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, Response
-from markupsafe import Markup, escape
-
-router = APIRouter(include_in_schema=False)
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
 
 Language = Literal["en", "es"]
 
@@ -27,25 +24,15 @@ HEADERS = {
 }
 
 
-def _code(text: str) -> Markup:
-    """Return `text` escaped, with the parts between backticks in `<code>` elements."""
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
-        for index, part in enumerate(text.split("`"))
-    )
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("kallyai_mcp.sandbox", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = _code
-    return environment
 
 
 def preferred_language(request: Request) -> Language:
@@ -76,15 +63,7 @@ PageLanguage = Annotated[Language, Depends(preferred_language)]
 def render(
     template: str, *, language: Language, status: int = 200, headers: Mapping[str, str] = {}, **values: Any
 ) -> HTMLResponse:
-    """Return a page from `sandbox/templates`.
-
-    Args:
-        template: The file's name.
-        language: The page's language.
-        status: The HTTP status.
-        headers: Headers in place of those that the sandbox's pages have.
-        values: The template's variables; all are escaped. Templates have `t(english, spanish)` and `number(value)`.
-    """
+    """Return a page from `sandbox/templates`."""
 
     def t(english: str, spanish: str) -> str:
         return spanish if language == "es" else english
@@ -106,10 +85,3 @@ def day(moment: datetime, language: str) -> str:
 def read(name: str) -> str:
     """Return the text of a file in `sandbox/templates`."""
     return (files("kallyai_mcp.sandbox") / "templates" / name).read_text(encoding="utf-8")
-
-
-@router.get("/_sandbox/style.css", name="style")
-async def style() -> Response:
-    """Serve the style sheet of all pages."""
-    css = read("tokens.css") + read("style.css")
-    return Response(css, media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})

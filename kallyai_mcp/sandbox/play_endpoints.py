@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from kallyai_mcp.sandbox import played_call_table, played_calls
+from kallyai_mcp.sandbox import played_calls
 from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
-from kallyai_mcp.sandbox.played_call_table import PlayedCall
-from kallyai_mcp.sandbox.played_calls import State
+from kallyai_mcp.sandbox.played_calls import PlayedCall, State
 from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
+from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.scenario_file import write_scenario
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
@@ -32,6 +32,7 @@ class CallToPlay(BaseModel):
 
     call_id: str
     number: str = Field(description="The number that is called, in E.164")
+    formatted_number: str = Field(description="The same in the format of its country")
     business_name: str | None
     language: Literal["en", "es"] = Field(description="The language of the conversation")
     state: State = Field(description="Nobody has picked up; somebody has; the call has ended")
@@ -40,6 +41,7 @@ class CallToPlay(BaseModel):
         description="`incoming`: until when somebody can pick up; `in_progress`: when the call ends if the callee says"
         " nothing more; `ended`: when it ended"
     )
+    seconds_left: float = Field(description="The seconds until then; 0 if the call has ended")
     said: list[TranscriptEntry] = Field(description="The conversation so far")
     expects: TurnKind | None = Field(
         description="`in_progress`: what the callee would likely do next, such as `answers` a question; else null"
@@ -52,6 +54,7 @@ class CallsToPlay(BaseModel):
     """The newest 100 calls, newest first."""
 
     calls: list[CallToPlay]
+    can_come: bool = Field(description="Whether a call can come: the sandbox was started with --play, or a line is set")
 
 
 class Greeting(BaseModel):
@@ -63,17 +66,19 @@ class Greeting(BaseModel):
 
 
 def _view(played: PlayedCall, now: datetime) -> CallToPlay:
-    state, call = played_calls.state_of(played, now), played.call
+    state, call = played.state_at(now), played.call
     return CallToPlay(
         call_id=call.call_id,
         number=played.number,
+        formatted_number=phone_in_words(played.number),
         business_name=call.submission.get("business_name"),
-        language="es" if played_calls.spoken_language(played) == "es" else "en",
+        language="es" if played.facts.submission.spoken_language == "es" else "en",
         state=state,
         started_at=call.started_at,
         ends_at=call.ends_at,
+        seconds_left=max(0, (call.ends_at - now).total_seconds()),
         said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
-        expects=played_calls.expected_turn(played) if state == "in_progress" else None,
+        expects=played.expects() if state == "in_progress" else None,
         status=call.status if state == "ended" else None,
         highlights=call.highlights if state == "ended" else None,
     )
@@ -90,19 +95,14 @@ def _step(sandbox: Sandbox, call_id: str, change: Callable[..., PlayedCall], *wh
 
 @router.get("", summary="Get Calls to Play", response_description="The calls")
 async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
-    """The calls to lines that are set to `is_played`, and what was said in them.
-
-    Ask again every half second or so.
-    """
+    """The calls to lines that are set to `is_played`, and what was said in them; ask again every half second or so."""
     with sandbox.store.transaction() as db:
-        calls = played_call_table.newest(db, _SHOWN_CALLS)
+        calls = played_calls.newest(db, _SHOWN_CALLS)
     now = sandbox.clock.now()
-    return CallsToPlay(calls=[_view(played, now) for played in calls])
+    return CallsToPlay(calls=[_view(played, now) for played in calls], can_come=sandbox.lines.can_be_played)
 
 
-@router.post(
-    "/{call_id}/pick-up", response_description="The call, with what the assistant says", responses=errors(400, 404, 409)
-)
+@router.post("/{call_id}/pick-up", responses=errors(400, 404, 409))
 async def pick_up(call_id: str, sandbox: SandboxDep, greeting: Greeting | None = None) -> CallToPlay:
     """Picks up an incoming call; the body may say with which words.
 
@@ -111,24 +111,18 @@ async def pick_up(call_id: str, sandbox: SandboxDep, greeting: Greeting | None =
     return _step(sandbox, call_id, played_calls.pick_up, greeting.says if greeting is not None else None)
 
 
-@router.post(
-    "/{call_id}/turns", response_description="The call, with the assistant's reply", responses=errors(400, 404, 409)
-)
+@router.post("/{call_id}/turns", responses=errors(400, 404, 409))
 async def say_something(call_id: str, turn: Turn, sandbox: SandboxDep) -> CallToPlay:
     """Adds a turn of the callee: its words, and what they do, which decides the assistant's reply.
 
-    They are `answers`, `asks`, `offers` another time, `agrees`, `declines`, `says_goodbye`, and so on. A call in which
-    the callee says nothing for 3 minutes ends.
+    A call in which the callee says nothing for 3 minutes ends.
     """
     return _step(sandbox, call_id, played_calls.say, turn)
 
 
-@router.post("/{call_id}/hang-up", response_description="The call, which has ended", responses=errors(404, 409))
+@router.post("/{call_id}/hang-up", responses=errors(404, 409))
 async def hang_up(call_id: str, sandbox: SandboxDep) -> CallToPlay:
-    """Ends a call in progress.
-
-    An incoming call ends with `busy`.
-    """
+    """Ends a call in progress; an incoming call ends with `busy`."""
     return _step(sandbox, call_id, played_calls.hang_up)
 
 
@@ -137,18 +131,10 @@ _TOML: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(
-    "/{call_id}/scenario.toml", summary="Save as Scenario", response_class=Response, responses=_TOML | errors(404, 409)
-)
+@router.get("/{call_id}/scenario.toml", response_class=Response, responses=_TOML | errors(404, 409))
 async def get_scenario(call_id: str, sandbox: SandboxDep) -> Response:
-    """A scenario file with which the callee says the same again, for a call that has ended.
-
-    The same request at the same time gets the same transcript.
-    """
+    """A scenario file with which the callee says the same again, for a call that has ended."""
     with sandbox.store.transaction() as db:
         line = played_calls.line_of(db, call_id, sandbox.clock.now())
-    return Response(
-        write_scenario(line),
-        media_type="application/toml; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{call_id}.toml"'},
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{call_id}.toml"'}
+    return Response(write_scenario(line), media_type="application/toml; charset=utf-8", headers=headers)

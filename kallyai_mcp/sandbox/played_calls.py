@@ -1,22 +1,20 @@
-"""The steps of played calls, in which a person or a program plays the callee.
+"""Calls in which a person or a program plays the callee, and their steps.
 
-As for other calls, there is no background task. The table always has the outcome that a call will have if nobody does
-anything more: `no_answer` until somebody picks up, and then that of the conversation so far. Each step writes the
-outcome again, and moves the call's end. So a call ends in a bounded time, even if the player goes away. No call is lost
-if the sandbox is killed.
+The table always has the outcome that a call will have if nobody does anything more: `no_answer` until somebody picks
+up, and then that of the conversation so far. Each step writes the outcome again, and moves the call's end. So a call
+ends in a bounded time, even if the player goes away or the sandbox is killed.
 """
 
+import json
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from kallyai_mcp.sandbox import call_table, played_call_table
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
+from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.played_call_table import PlayedCall
-from kallyai_mcp.sandbox.simulator import simulation
-from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, Scenario, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts, greeting, play, simulate
@@ -26,36 +24,81 @@ SILENCE: Final = timedelta(minutes=3)
 """How long the assistant waits for the callee's next words, by the clock, before the call ends."""
 
 State = Literal["incoming", "in_progress", "ended"]
-"""`incoming`: nobody has picked up yet; `in_progress`: somebody has; `ended`: the call has ended."""
+
+_SELECT = (
+    "SELECT calls.*, number, timezone, is_rejected, turns, is_settled FROM played_calls JOIN calls USING (call_id)"
+)
 
 
-def state_of(played: PlayedCall, now: datetime) -> State:
-    """Return the state of a call at `now` (aware)."""
-    if played.call.has_ended(now):
-        return "ended"
-    return "in_progress" if played.turns else "incoming"
+@dataclass(frozen=True)
+class PlayedCall:
+    """A call in which somebody plays the callee.
+
+    Attributes:
+        call: The call, with the outcome that it will have if nobody does anything more.
+        number: The number that is called, in E.164.
+        is_rejected: Somebody has hung up without picking up.
+        turns: What the callee has said; empty until somebody picks up.
+    """
+
+    call: Call
+    number: str
+    timezone: str
+    is_rejected: bool
+    turns: tuple[Turn, ...]
+
+    @property
+    def facts(self) -> CallFacts:
+        """The facts of the simulation, without what the callee remembers."""
+        submission = Submission.model_validate(self.call.submission)
+        return CallFacts(submission, self.call.started_at, self.timezone, self.call.call_id)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that repeats the call so far."""
+        if self.turns:
+            return Scenario(turns=self.turns)
+        return Scenario(does="is_busy" if self.is_rejected else "does_not_answer")
+
+    def state_at(self, now: datetime) -> State:
+        """Whether nobody has picked up yet, somebody has, or the call has ended at `now` (aware)."""
+        if self.call.has_ended(now):
+            return "ended"
+        return "in_progress" if self.turns else "incoming"
+
+    def expects(self) -> TurnKind:
+        """Return what the callee would likely do next in a call in progress."""
+        return play(self.facts, self.turns)[1].expects
 
 
-def spoken_language(played: PlayedCall) -> str:
-    """Return the language of the conversation, `en` or `es`."""
-    return _facts(played).submission.spoken_language
+def _read(row: sqlite3.Row) -> PlayedCall:
+    values = dict(row)
+    number, timezone, is_rejected, turns, _ = (
+        values.pop(name) for name in ("number", "timezone", "is_rejected", "turns", "is_settled")
+    )
+    said = tuple(Turn.model_validate(turn) for turn in json.loads(turns))
+    return PlayedCall(call_table.read(values), number, timezone, bool(is_rejected), said)
 
 
-def expected_turn(played: PlayedCall) -> TurnKind:
-    """Return what the callee would likely do next in a call in progress."""
-    return simulation.expected_turn(_facts(played), played.turns)
+def add(db: sqlite3.Connection, call_id: str, number: str, timezone: str) -> None:
+    """Insert a new call that is in `calls`."""
+    db.execute("INSERT INTO played_calls (call_id, number, timezone) VALUES (?, ?, ?)", (call_id, number, timezone))
+
+
+def newest(db: sqlite3.Connection, limit: int) -> list[PlayedCall]:
+    """Return the newest calls of all accounts, at most `limit`, newest first."""
+    rows = db.execute(f"{_SELECT} ORDER BY started_at DESC, calls.rowid DESC LIMIT ?", (limit,))
+    return [_read(row) for row in rows]
 
 
 def pick_up(db: sqlite3.Connection, call_id: str, words: BilingualText | None, now: datetime) -> PlayedCall:
-    """Pick up an incoming call; return it with the assistant's answer.
-
-    `words` is the greeting; None for the greeting of the number.
+    """Pick up an incoming call, with these words or the greeting of the number; return it with the assistant's answer.
 
     Raises:
         ApiError: 404: there is no such call; 409: it is not incoming.
     """
     played = _find(db, call_id, now, "incoming")
-    first = greeting(_facts(played)) if words is None else Turn(does="greets", says=words)
+    first = greeting(played.facts) if words is None else Turn(does="greets", says=words)
     return _continue(db, replace(played, turns=(first,)), now)
 
 
@@ -86,12 +129,11 @@ def settle(db: sqlite3.Connection, now: datetime) -> None:
 
     It is called before a callee has to remember something, because a call may end without a step.
     """
-    for played in played_call_table.not_settled(db):
-        if not played.call.has_ended(now):
-            continue
-        result, _ = _simulated(db, played)
-        remember(db, played.number, result)
-        played_call_table.change(db, replace(played, is_settled=True))
+    unsettled = db.execute(f"{_SELECT} WHERE NOT is_settled ORDER BY started_at, calls.rowid").fetchall()
+    for played in map(_read, unsettled):
+        if played.call.has_ended(now):
+            remember(db, played.number, _simulated(db, played)[0])
+            db.execute("UPDATE played_calls SET is_settled = 1 WHERE call_id = ?", (played.call.call_id,))
 
 
 def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
@@ -101,7 +143,7 @@ def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
         ApiError: 404: there is no such call; 409: it has not ended.
     """
     played = _find(db, call_id, now, "ended")
-    scenario = _scenario(played)
+    scenario = played.scenario
     if played.turns and played.turns[-1].does not in ("hangs_up", "says_goodbye"):
         scenario = Scenario(turns=(*played.turns, Turn(does="hangs_up")))  # nothing more was said
     at = played.call.started_at
@@ -110,39 +152,34 @@ def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
 
 
 def _find(db: sqlite3.Connection, call_id: str, now: datetime, *states: State) -> PlayedCall:
-    played = played_call_table.by_id(db, call_id)
-    if played is None:
+    row = db.execute(f"{_SELECT} WHERE call_id = ?", (call_id,)).fetchone()
+    if row is None:
         raise ApiError(404, "not_found", "There is no such call", "Nobody plays the callee in a call with this id")
-    state = state_of(played, now)
+    played = _read(row)
+    state = played.state_at(now)
     if state not in states:
         raise ApiError(409, "conflict", "The call is in another state", f"It is {state}, not {' or '.join(states)}")
     return played
 
 
-def _facts(played: PlayedCall, agreements: tuple[Agreement, ...] = ()) -> CallFacts:
-    call = played.call
-    submission = Submission.model_validate(call.submission)
-    return CallFacts(submission, call.started_at, played.timezone, call.call_id, agreements)
-
-
-def _scenario(played: PlayedCall) -> Scenario:
-    if played.turns:
-        return Scenario(turns=played.turns)
-    return Scenario(does="is_busy" if played.is_rejected else "does_not_answer")
-
-
 def _simulated(db: sqlite3.Connection, played: PlayedCall) -> tuple[SimulatedCall, bool]:
     """Return the call as if it ended now, and whether it has ended."""
-    if played.turns:
-        return play(_facts(played, call_table.agreements_with(db, played.number)), played.turns)
-    return simulate(_facts(played), _scenario(played)), played.is_rejected
+    if not played.turns:
+        return simulate(played.facts, played.scenario), played.is_rejected
+    bookings = call_table.bookings_with(db, played.number)
+    result, caller = play(replace(played.facts, bookings=bookings), played.turns)
+    return result, caller.is_over
 
 
 def _continue(db: sqlite3.Connection, played: PlayedCall, now: datetime) -> PlayedCall:
     """Write a changed call, with its new outcome and its new end."""
     result, is_over = _simulated(db, played)
-    outcome = outcome_of(result, call_id=played.call.call_id, placed_at=played.call.started_at)
     ends_at = now if is_over else now + SILENCE
-    changed = replace(played, call=replace(played.call, ends_at=ends_at, **outcome))
-    played_call_table.change(db, changed)
+    changed = replace(played, call=replace(played.call, ends_at=ends_at, **outcome_of(result, played.facts)))
+    call_table.change_outcome(db, changed.call)
+    turns = json.dumps([turn.model_dump(mode="json", exclude_defaults=True) for turn in changed.turns])
+    db.execute(
+        "UPDATE played_calls SET is_rejected = ?, turns = ? WHERE call_id = ?",
+        (changed.is_rejected, turns, changed.call.call_id),
+    )
     return changed

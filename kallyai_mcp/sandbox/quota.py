@@ -10,11 +10,11 @@ import math
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import QuotaExceededError
+from kallyai_mcp.sandbox.schemas import Statistics
 
 UPGRADE_URL = "https://kallyai.com/pricing"
 """`upgrade_url` of the reference's QuotaExceededResponse."""
@@ -32,26 +32,19 @@ def minutes(tenths: int) -> int | float:
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
-def period(account: Account, now: datetime) -> tuple[datetime, datetime]:
-    """Return the start of the account's current period and the start of the next one, in UTC."""
+def period(account: Account, now: datetime, day: int = 1) -> tuple[datetime, datetime]:
+    """Return this `day` in the account's current period and in the next one, in UTC."""
     now = now.astimezone(UTC)
     if account.period == "yearly":
-        return datetime(now.year, 1, 1, tzinfo=UTC), datetime(now.year + 1, 1, 1, tzinfo=UTC)
-    return datetime(now.year, now.month, 1, tzinfo=UTC), datetime(*_month_after(now), 1, tzinfo=UTC)
+        return datetime(now.year, 1, day, tzinfo=UTC), datetime(now.year + 1, 1, day, tzinfo=UTC)
+    after = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
+    return datetime(now.year, now.month, day, tzinfo=UTC), datetime(*after, day, tzinfo=UTC)
 
 
 def expires_at(account: Account, now: datetime) -> datetime:
     """Return when the account's subscription renews or ends: a day of its own, as in the reference's example."""
-    now = now.astimezone(UTC)
-    month = (now.year, 1 if account.period == "yearly" else now.month)
-    this = datetime(*month, _RENEWAL_DAY, tzinfo=UTC)
-    if now < this:
-        return this
-    return datetime(*((now.year + 1, 1) if account.period == "yearly" else _month_after(now)), _RENEWAL_DAY, tzinfo=UTC)
-
-
-def _month_after(now: datetime) -> tuple[int, int]:
-    return (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
+    this, after = period(account, now, _RENEWAL_DAY)
+    return this if now < this else after
 
 
 @dataclass(frozen=True)
@@ -64,45 +57,33 @@ class Usage:
     period_start: datetime
     period_end: datetime
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Statistics:
         """Return the reference's "Get Statistics" payload."""
-        plan = self.account
-        allocated = plan.minutes_allocated * 10
-        return {
-            "plan_type": plan.plan_type,
-            "minutes_allocated": plan.minutes_allocated,
-            "minutes_used": minutes(self.tenths),
-            "minutes_remaining": minutes(max(0, allocated - self.tenths)),
-            "calls_allocated": plan.calls_allocated,
-            "calls_used": self.calls,
-            "calls_remaining": max(0, plan.calls_allocated - self.calls),
-            "period_start": self.period_start,
-            "period_end": self.period_end,
-            "usage_percentage": round(100 * self.tenths / allocated, 1),
-            "subscription_status": plan.subscription_status,
-        }
+        plan, allocated = self.account, self.account.minutes_allocated * 10
+        return Statistics(
+            plan_type=plan.plan_type,
+            minutes_allocated=plan.minutes_allocated,
+            minutes_used=minutes(self.tenths),
+            minutes_remaining=minutes(max(0, allocated - self.tenths)),
+            calls_allocated=plan.calls_allocated,
+            calls_used=self.calls,
+            calls_remaining=max(0, plan.calls_allocated - self.calls),
+            period_start=self.period_start,
+            period_end=self.period_end,
+            usage_percentage=round(100 * self.tenths / allocated, 1),
+            subscription_status=plan.subscription_status,
+        )
 
     def check_left(self) -> None:
-        """Check that the account may place another call.
-
-        Raises:
-            QuotaExceededError: The minutes or the calls of the plan are used up.
-        """
+        """Raise `QuotaExceededError` if the minutes or the calls of the plan are used up."""
         plan = self.account
         if self.tenths >= plan.minutes_allocated * 10 or self.calls >= plan.calls_allocated:
             raise self.exceeded()
 
     def exceeded(self) -> QuotaExceededError:
         """Return the error of a call that the plan does not cover."""
-        plan = self.account
-        return QuotaExceededError(
-            {
-                "plan_type": plan.plan_type,
-                "minutes_allocated": plan.minutes_allocated,
-                "minutes_used": minutes(self.tenths),
-                "upgrade_url": UPGRADE_URL,
-            }
-        )
+        body = {"plan_type": self.account.plan_type, "minutes_allocated": self.account.minutes_allocated}
+        return QuotaExceededError(body | {"minutes_used": minutes(self.tenths), "upgrade_url": UPGRADE_URL})
 
 
 def usage(db: sqlite3.Connection, account: Account, now: datetime) -> Usage:

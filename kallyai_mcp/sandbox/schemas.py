@@ -62,13 +62,13 @@ class CallCreateRequest(BaseModel):
 
 
 class CallMetadata(BaseModel):
-    """When the call was placed."""
+    """When the call was placed, in whole seconds."""
 
     created_at: datetime
 
     @classmethod
     def of(cls, call: Call) -> Self:
-        """Return the metadata of `call`, in whole seconds."""
+        """Return the metadata of `call`."""
         return cls(created_at=call.started_at.replace(microsecond=0))
 
 
@@ -118,11 +118,11 @@ class CallList(BaseModel):
 
 
 class RefusedCall(BaseModel):
-    """One call that was asked for and not placed."""
+    """One call that was asked for and not placed: with the code of the error, and why."""
 
     respondent_phone: str | None
-    code: str = Field(description="The code of the error")
-    reason: str = Field(description="Why it was refused, for people")
+    code: str
+    reason: str
     at: datetime
     submission: dict[str, Any]
 
@@ -187,7 +187,7 @@ class ErrorDetails(BaseModel):
     """The error's text."""
 
     message: str
-    reason: str | None = None
+    reason: str
 
 
 class ErrorInfo(BaseModel):
@@ -229,9 +229,6 @@ _MEANINGS: dict[int, str] = {
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of the errors that an endpoint can answer with."""
     return {
-        status: {
-            "model": QuotaExceededResponse if status == 402 else ErrorResponse,
-            "description": _MEANINGS[status],
-        }
+        status: {"model": QuotaExceededResponse if status == 402 else ErrorResponse, "description": _MEANINGS[status]}
         for status in statuses
     }

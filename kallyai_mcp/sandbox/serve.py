@@ -38,11 +38,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, sandbox: Sandbox, signals: bool) -> None:
         super().__init__(config)
-        self._sandbox = sandbox
-        self._signals = signals
-        self.up = anyio.Event()
-        self.down = anyio.Event()
-        self._end = anyio.Event()
+        self._sandbox, self._signals = sandbox, signals
+        self.up, self.down, self._end = anyio.Event(), anyio.Event(), anyio.Event()
 
     def end(self) -> None:
         """Shut the server down at once. uvicorn alone would notice it only at its next tick, so tests would wait."""
@@ -89,7 +86,11 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> AsyncIterator[tuple[str, _Server]]:
-    listener = await _listen(host, port)
+    family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+    listener = socket.create_server(address[:2], family=family, backlog=2048)
+    # Connections inherit this option. asyncio does not set it for a listener made by create_server; without it, the
+    # second part of a response waits 40 ms for the client to acknowledge the first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -116,15 +117,6 @@ async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> A
         raise failure
 
 
-async def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-    listener = socket.create_server(address[:2], family=family, backlog=2048)
-    # Connections inherit this option. asyncio does not set it for a listener made by create_server; without it, the
-    # second part of a response waits 40 ms for the client to acknowledge the first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 def _address(listener: socket.socket) -> str:
     """Return the base URL for clients on this machine; for a listener on all interfaces, the loopback address."""
     host, port = listener.getsockname()[:2]
@@ -134,18 +126,10 @@ def _address(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def running(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` over HTTP while the block runs. It needs asyncio, as uvicorn does.
+    """Serve `app` (of `create_app`) while the block runs, and yield its base URL without a trailing slash.
 
-    At the end, requests that wait for a call are answered with 503, and the port is free again. The caller closes
-    `app.state.sandbox`, and handles signals.
-
-    Args:
-        app: An application of `create_app`.
-        host: The address or name to listen on.
-        port: The port to listen on; 0 for any free port.
-
-    Yields:
-        The base URL without a trailing slash, such as `http://127.0.0.1:8000`.
+    Port 0 is any free one. It needs asyncio, as uvicorn does. At the end, requests that wait for a call are answered
+    with 503, and the port is free again. The caller closes `app.state.sandbox`, and handles signals.
 
     Raises:
         OSError: The address or port can't be used.
@@ -167,13 +151,8 @@ async def serve(
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled.
 
-    The arguments are those of `running` and `create_app`. `ready` is called with the base URL when the server is up;
-    `report` is `Sandbox.report`.
-
-    Raises:
-        OSError: The address or port can't be used.
-        ValueError: `speed` is not a finite number above 0.
-        sqlite3.Error: `data` can't be opened, or is not a database.
+    The arguments are those of `running` and `create_app`, which raise the same errors. `ready` is called with the base
+    URL when the server is up; `report` is `Sandbox.report`.
     """
     app = create_app(data=data, speed=speed, lines=lines, plays=plays)
     app.state.sandbox.report = report

@@ -1,4 +1,4 @@
-"""The state that the sandbox's endpoints share: database, clock, speed, faults, and the wait for a call's end."""
+"""What the sandbox's endpoints share: database, tokens, clock, speed, lines, faults, and the wait for a call's end."""
 
 import math
 from collections import deque
@@ -11,13 +11,11 @@ from typing import Annotated, Any
 import anyio
 from fastapi import Depends, Request
 
-from kallyai_mcp.sandbox.auth.tables import AUTH_SCHEMA
-from kallyai_mcp.sandbox.call_table import CALLS_SCHEMA
+from kallyai_mcp.sandbox.auth.tokens import Tokens
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import Faults
 from kallyai_mcp.sandbox.lines import Lines
-from kallyai_mcp.sandbox.played_call_table import PLAYED_CALLS_SCHEMA
 from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, LineScript
 from kallyai_mcp.sandbox.store import Store
@@ -38,7 +36,6 @@ class Sandbox:
     """The state of one local KallyAI: `app.state.sandbox` of its application. The arguments are those of `create_app`.
 
     Attributes:
-        lines: What happens on each line.
         refused: The newest calls that were refused.
         report: Called with a line for people when a call is placed, is refused, or has ended.
 
@@ -51,7 +48,8 @@ class Sandbox:
     ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed must be a number above 0, not {speed}")
-        self.store = Store(data, AUTH_SCHEMA, CALLS_SCHEMA, PLAYED_CALLS_SCHEMA)
+        self.store = Store(data)
+        self.tokens = Tokens(self.store, clock)
         self.clock = clock
         self.speed = speed
         self.faults = Faults()
@@ -62,10 +60,8 @@ class Sandbox:
         self._stopped = False
 
     def issue_tokens(self, account_id: str = "acct-personal", scopes: Sequence[str] | None = None) -> dict[str, Any]:
-        """Sign an account in without a browser; see `auth.token_responses.issue_tokens`."""
-        from kallyai_mcp.sandbox.auth.token_responses import issue_tokens  # it imports this module
-
-        return issue_tokens(self, account_id, scopes)
+        """Sign an account in without a browser: the reference's token response; see `Tokens.issue`."""
+        return self.tokens.issue(account_id, scopes).model_dump()
 
     async def wait_until(self, moment: datetime, call_id: str | None = None) -> None:
         """Wait until `moment` (aware), or until `wake` is called for a call.

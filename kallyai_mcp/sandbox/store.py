@@ -1,4 +1,4 @@
-"""The sandbox's SQLite database, in memory or in a file. A commit in a file survives `kill -9`."""
+"""The state of a sandbox: one SQLite database, in memory or in a file. A commit in a file survives `kill -9`."""
 
 import os
 import sqlite3
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 _LOCK_TIMEOUT_SECONDS = 10
@@ -13,17 +14,13 @@ _LOCK_TIMEOUT_SECONDS = 10
 
 
 class Store:
-    """One SQLite database with short transactions.
-
-    Args:
-        path: The file; None for a database in memory.
-        schemas: DDL scripts; each must be repeatable (`IF NOT EXISTS`).
+    """One SQLite database with short transactions, in the file `path`; None for a database in memory.
 
     Raises:
         sqlite3.Error: The file can't be opened, or is not a database.
     """
 
-    def __init__(self, path: Path | None, *schemas: str) -> None:
+    def __init__(self, path: Path | None) -> None:
         if path is not None:
             for folder in [path.parent, *path.parent.parents][::-1]:
                 folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave the modes to the umask
@@ -40,7 +37,8 @@ class Store:
             if path is not None:
                 self._enable_wal()
                 self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(f"BEGIN IMMEDIATE; {' '.join(schemas)} COMMIT;")
+            schema = (files("kallyai_mcp.sandbox") / "store.sql").read_text(encoding="utf-8")
+            self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
         except BaseException:
             self._connection.close()
             raise

@@ -1,18 +1,33 @@
-"""The endpoints of the reference's "User Endpoints"."""
+"""The endpoints of the reference's "User Endpoints", and the billing page at a signed link.
 
+The browser that opens the billing page has no access token, so the link is a token itself; it works for an hour.
+"""
+
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
 
-from kallyai_mcp.sandbox import billing_portal, quota
-from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.auth.access_tokens import require
+from kallyai_mcp.sandbox import page_rendering, quota
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
+from kallyai_mcp.sandbox.auth.access import require
+from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.page_rendering import PageLanguage
 from kallyai_mcp.sandbox.schemas import BillingPortal, Plan, Statistics, Subscription, errors
-from kallyai_mcp.sandbox.state import SandboxDep
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 router = APIRouter(tags=["User"])
 
 Subscriber = Annotated[Account, Depends(require("subscription:read"))]
+_LINK_SECONDS = 3600
+_ISSUER = "kallyai-sandbox-billing"
+
+
+def _portal_url(request: Request, sandbox: Sandbox, account: Account) -> str:
+    """Return a link to the account's billing page at the request's own host."""
+    session = sandbox.tokens.sign("billing", _ISSUER, _LINK_SECONDS, {"sub": account.id})
+    return str(request.url_for("billing_page", session=session))
 
 
 @router.get("/v1/users/me/subscription", response_description="The subscription", responses=errors(401, 403))
@@ -28,7 +43,7 @@ async def get_subscription(request: Request, account: Subscriber, sandbox: Sandb
         status=account.subscription_status,
         expires_at=quota.expires_at(account, sandbox.clock.now()),
         auto_renew=account.has_active_subscription,
-        management_url=billing_portal.portal_url(request, sandbox, account),
+        management_url=_portal_url(request, sandbox, account),
     )
 
 
@@ -39,8 +54,7 @@ async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics
     Needs the scope `subscription:read`.
     """
     with sandbox.store.transaction() as db:
-        usage = quota.usage(db, account, sandbox.clock.now())
-    return Statistics.model_validate(usage.statistics())
+        return quota.usage(db, account, sandbox.clock.now()).statistics()
 
 
 @router.get(
@@ -53,4 +67,24 @@ async def get_billing_portal(
 
     Needs the scope `billing:manage`.
     """
-    return BillingPortal(url=billing_portal.portal_url(request, sandbox, account))
+    return BillingPortal(url=_portal_url(request, sandbox, account))
+
+
+@router.get("/_sandbox/billing/{session}", include_in_schema=False)
+async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep) -> HTMLResponse:
+    """Show the account's plan and usage, in English or Spanish."""
+    claims = sandbox.tokens.verify("billing", _ISSUER, session)
+    if claims is None or sandbox.tokens.has_expired(claims):
+        raise ApiError(404, "not_found", "This billing link is not valid or has expired", "Ask for a new one")
+    account = ACCOUNTS[claims["sub"]]
+    with sandbox.store.transaction() as db:
+        usage = quota.usage(db, account, sandbox.clock.now())
+    return page_rendering.render(
+        "billing.html",
+        language=language,
+        account=account,
+        minutes_used=usage.tenths / 10,
+        calls_used=usage.calls,
+        start=page_rendering.day(usage.period_start, language),
+        end=page_rendering.day(usage.period_end - timedelta(days=1), language),
+    )

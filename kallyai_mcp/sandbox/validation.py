@@ -1,7 +1,4 @@
-"""The rules for refusing calls, with the codes of the reference's "Error Code Reference".
-
-`CALL_RULES` lists the checks in their order.
-"""
+"""The rules for refusing calls, with the codes of the reference's "Error Code Reference"; `api.md` lists them."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -14,42 +11,6 @@ from kallyai_mcp.sandbox.errors import refusal
 from kallyai_mcp.sandbox.number_rules import check_number
 from kallyai_mcp.sandbox.simulator.scenario import HH_MM
 from kallyai_mcp.sandbox.simulator.submission import Submission
-
-CALL_RULES = {
-    "en": (
-        "The token and its scope: missing_token (or invalid_token, token_expired), then forbidden.",
-        "The schema of the body: validation_error; scheduling_violation for a date that does not exist.",
-        "The Idempotency-Key: if it has placed a call, that call is the response, and no rule below applies;"
-        " idempotency_key_reused for another body.",
-        "The number: missing_phone_number, emergency_number, validation_error unless in E.164, toll_number (also for an"
-        " invalid number with a premium-rate prefix), validation_error for any other number that its country can't"
-        " have.",
-        "The country: unsupported_country, then country_restriction if it is not one of the account's countries.",
-        "The languages: unsupported_language.",
-        "The time: scheduling_violation for a time that is not HH:MM, a time that is past in the request's time zone,"
-        " or a date more than a year ahead.",
-        "The words: safety_violation.",
-        "The line: blocked_number, suppression_violation, consent_denied, and so on, as its scenario says.",
-        "The plan: quota_exceeded.",
-    ),
-    "es": (
-        "El token y su permiso: missing_token (o invalid_token, token_expired), luego forbidden.",
-        "El esquema del cuerpo: validation_error; scheduling_violation para una fecha que no existe.",
-        "La Idempotency-Key: si ya hizo una llamada, esa llamada es la respuesta y no se aplica ninguna regla de abajo;"
-        " idempotency_key_reused con otro cuerpo.",
-        "El número: missing_phone_number, emergency_number, validation_error si no es E.164, toll_number (también para"
-        " un número no válido con prefijo de tarificación especial), validation_error para cualquier otro número que su"
-        " país no puede tener.",
-        "El país: unsupported_country, luego country_restriction si no es uno de los países de la cuenta.",
-        "Los idiomas: unsupported_language.",
-        "La hora: scheduling_violation para una hora que no es HH:MM, una hora ya pasada en la zona horaria de la"
-        " solicitud, o una fecha a más de un año.",
-        "Las palabras: safety_violation.",
-        "La línea: blocked_number, suppression_violation, consent_denied, etc., como dice su escenario.",
-        "El plan: quota_exceeded.",
-    ),
-}
-"""The rules of `POST /v1/calls` by language; the response is the error of the first rule that the request breaks."""
 
 SUPPORTED_COUNTRIES = frozenset({
     "AD", "AT", "BE", "BG", "CA", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR",
@@ -73,16 +34,7 @@ _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE)
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
-    """Check the rules of `CALL_RULES` from the number to the words.
-
-    Args:
-        submission: The request's submission.
-        account: The account that places the call.
-        zone: The request's time zone.
-        now: The current time, aware.
-
-    Returns:
-        The number to call, in E.164.
+    """Check the rules from the number to the words, and return the number to call, in E.164.
 
     Raises:
         ApiError: The first rule that the submission breaks.
@@ -91,7 +43,7 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
     _check_country(number, account)
     for language in (submission.call_language, submission.language):
         if language is not None and language not in SUPPORTED_LANGUAGES:
-            raise refusal("unsupported_language", "Supported languages: en, es")
+            raise refusal("unsupported_language")
     _check_time(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
     _check_content(submission)
     e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

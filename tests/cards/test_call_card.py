@@ -31,7 +31,7 @@ async def test_a_success_shows_who_was_called_when_and_what_was_agreed(
     await expect(main).to_contain_text("Booked")
     await expect(main).to_contain_text("+1 415-555-1234")
     await expect(main).to_contain_text("Sun, Jan 25, 10:30 AM")
-    await expect(main).to_contain_text("1 min")
+    await expect(main).to_contain_text("58 s")
     await expect(main).to_contain_text("Wed, Jan 28, 7:00 PM.")
     report = chat.card.get_by_role("region", name="KallyAI reports")
     await expect(report).to_contain_text(

@@ -607,10 +607,8 @@ async def test_a_cut_within_one_process_is_a_connection_error(
     assert len(await placed(client)) == 1
 
 
-async def test_the_docs_say_what_each_fault_does(client: httpx2.AsyncClient) -> None:
-    page = (await client.get("/docs")).text
-    assert all(f"<code>{kind}</code>" in page for kind in KINDS)
-    document = (await client.get("/openapi.json")).json()
-    assert set(document["components"]["schemas"]["Fault"]["properties"]["kind"]["enum"]) == KINDS.keys()
-    for method, path in [("put", "faults"), ("get", "faults"), ("delete", "faults"), ("get", "calls")]:
-        assert document["paths"][f"/_sandbox/{path}"][method]["tags"] == ["Sandbox"]
+async def test_the_openapi_document_says_what_each_fault_does(client: httpx2.AsyncClient) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    kind = schemas["Fault"]["properties"]["kind"]
+    assert set(kind["enum"]) == KINDS.keys()
+    assert all(f"`{name}`: {words}" in kind["description"] for name, words in KINDS.items())

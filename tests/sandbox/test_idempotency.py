@@ -1,6 +1,5 @@
 """The Idempotency-Key: one call for one key."""
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ async def test_the_same_key_and_body_is_the_same_call(
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 1
 
 
-async def test_the_same_key_finds_a_call_that_would_be_refused_now(place_call: PlaceCall, clock: ManualClock) -> None:
-    first = await place_call(key=KEY)
-    clock.advance(days=40)
-    assert (await place_call()).json()["error"]["code"] == "scheduling_violation"
-    assert (await place_call(key=KEY)).json() == first.json()
-
-
 async def test_the_same_key_waits_for_a_call_in_progress(
     client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
@@ -53,22 +45,6 @@ async def test_the_same_key_waits_for_a_call_in_progress(
             clock.advance(hours=1)
     assert len({answer.json()["call_id"] for answer in answers}) == 1
     assert [answer.status_code for answer in answers] == [201] * 3
-
-
-async def test_requests_that_race_with_the_same_key_make_one_call(
-    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
-) -> None:
-    answers: list[httpx2.Response] = []
-
-    async def call() -> None:
-        answers.append(await place_call(key=KEY))
-
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(10):
-                tasks.start_soon(call)
-    assert len({answer.json()["call_id"] for answer in answers}) == 1
-    assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 1
 
 
 async def test_the_same_key_with_another_body_is_refused(
@@ -102,10 +78,6 @@ async def test_a_body_written_in_another_way_is_the_same_body(
     assert again.json() == first
 
 
-async def test_without_a_key_each_request_is_a_call(place_call: PlaceCall) -> None:
-    assert (await place_call()).json()["call_id"] != (await place_call()).json()["call_id"]
-
-
 async def oauth_headers(client: httpx2.AsyncClient, **credentials: str) -> dict[str, str]:
     """Return headers with an access token of an OAuth client, by default `sandbox-client`, for `acct-personal`."""
     redirect_uri = "http://127.0.0.1:8765/callback"
@@ -127,25 +99,6 @@ async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call(
     other = await client.post("/v1/calls", headers=headers, json=body(party_size=2))
     assert other.json()["call_id"] != first.json()["call_id"]
     assert (await client.get("/v1/calls", headers=headers)).json()["total"] == 2
-
-
-async def test_an_oauth_clients_identical_requests_during_a_call_are_one_call(
-    client: httpx2.AsyncClient, body: RequestBody, clock: ManualClock
-) -> None:
-    headers = await oauth_headers(client)
-    clock.hold()
-    ids: set[str] = set()
-
-    async def call() -> None:
-        ids.add((await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"])
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            for waiting in (1, 2):
-                tasks.start_soon(call)
-                await clock.sleepers(waiting)
-            clock.advance(minutes=30)
-    assert len(ids) == 1
 
 
 async def test_a_generated_key_is_forgotten_an_hour_after_its_call_has_ended(
@@ -212,18 +165,3 @@ async def test_keys_and_calls_and_tokens_survive_a_restart(
         app.state.sandbox.close()
     assert answers[0] == answers[1]
     assert listed["total"] == 1
-
-
-async def test_two_sandboxes_on_one_file_are_one(tmp_path: Path, clock: ManualClock, body: RequestBody) -> None:
-    apps = [create_app(data=tmp_path / "sandbox.sqlite", clock=clock) for _ in range(2)]
-    headers = {
-        "Idempotency-Key": str(uuid.UUID(KEY)),
-        "Authorization": f"Bearer {apps[0].state.sandbox.issue_tokens()['access_token']}",
-    }
-    ids = []
-    for app in apps:
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
-            ids.append((await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"])
-    assert ids[0] == ids[1]
-    for app in apps:
-        app.state.sandbox.close()

@@ -1,19 +1,14 @@
 """The home, documentation, and billing pages, and the OpenAPI document."""
 
 import re
-from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
-from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.docs_page import beyond_the_reference
-from kallyai_mcp.sandbox.faults import KINDS
+from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
-from kallyai_mcp.sandbox.validation import CALL_RULES, UNSAFE
 from tests.sandbox.fixture_types import PlaceCall, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
@@ -75,84 +70,37 @@ def references(value: Any) -> set[str]:
     return set().union(*map(references, value), set()) if isinstance(value, list) else set()
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_a_page_needs_no_script_and_no_other_server(client: httpx2.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
-    assert answer.status_code == 200
+async def test_the_home_page_needs_no_script_and_no_other_server(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/")
     page = Page(answer.text)
     assert set(page.loads) == {"data:,", "/_sandbox/style.css"}
-    assert all(link.startswith(("/", "#")) for link in page.links)
+    assert all(link.startswith("/") for link in page.links)
     assert "<script" not in answer.text
-    policy = answer.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'self';")
-    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self';")
     style = await client.get("/_sandbox/style.css")
     assert style.headers["content-type"].startswith("text/css")
-    assert "light-dark(" in style.text
     assert "url(" not in style.text
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_a_page_lists_the_test_numbers_and_the_accounts(client: httpx2.AsyncClient, path: str) -> None:
-    words = Page((await client.get(path)).text).words
-    for number, description in as_rows():
-        assert f"{number} {description}" in words
+@pytest.mark.parametrize("language", ["en", "es"])
+async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_pages(
+    client: httpx2.AsyncClient, language: str
+) -> None:
+    answer = await client.get("/", headers={"Accept-Language": f"{language}-MX,{language};q=0.9,fr;q=0.5"})
+    page = Page(answer.text)
+    assert (page.language, answer.headers["content-language"]) == (language, language)
+    for number, description in as_rows(language):
+        assert f"{number} {description}" in page.words
     for account in ACCOUNTS.values():
-        assert account.email in words
-
-
-async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx2.AsyncClient, app: SandboxApp) -> None:
-    page = Page((await client.get("/docs")).text)
-    document = app.openapi()
-    for path, methods in document["paths"].items():
-        for method in methods:
-            assert f"{method.upper()} {path}" in page.words
-    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= page.ids
-    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
-    assert all(scope in page.words for scope in SCOPES)
-    assert "integer from 1 to 200 default 50" in page.words
+        assert account.email in page.words
+    assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
 
 
 async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: httpx2.AsyncClient) -> None:
-    text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
-    assert all(choice.replace("`", "") in text for choice in beyond_the_reference("en"))
-
-
-async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx2.AsyncClient) -> None:
-    """All but what the OpenAPI document says, which is marked as English."""
-    answer = await client.get("/docs", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
-    unmarked = re.sub(r'<(\w+) lang="en">.*?</\1>', "", re.sub(r"<code>.*?</code>", "", answer.text), flags=re.DOTALL)
-    text = unescape(re.sub(r"<[^>]+>|aria-label=", " ", unmarked))
-    text = text.replace("/v1/calls", "").replace(", ".join(UNSAFE), "")
-
-    assert answer.headers["content-language"] == "es"
-    assert '<html lang="es">' in answer.text
-    assert all(choice.replace("`", "") in unescape(re.sub(r"<[^>]+>", "", answer.text))
-               for choice in beyond_the_reference("es"))  # fmt: skip
-    assert re.findall(r"\b(the|of|is|and|or|yes|array|default|from|minutes|calls|Home|On this page)\b", text) == []
-    for words in ("A qué se puede llamar", "lista de", "desde 1 hasta 200 por defecto 50", "Un plan personal"):
-        assert words in text
-
-
-def test_what_the_docs_say_is_in_both_languages() -> None:
-    named = re.compile(r"`[^`]+`|\b[a-z]+_[a-z_]+\b|\b\d{2,}\b|RFC \d+")
-    notes = zip(beyond_the_reference("en"), beyond_the_reference("es"), strict=True)
-    for english, spanish in (*notes, *zip(CALL_RULES["en"], CALL_RULES["es"], strict=True)):
-        assert sorted(named.findall(english)) == sorted(named.findall(spanish))
-    for kind in KINDS.values():
-        assert named.findall(kind.en) == named.findall(kind.es)
-
-
-async def test_the_docs_list_the_statuses_that_are_not_in_the_reference(client: httpx2.AsyncClient) -> None:
-    text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
-    assert "Two statuses are not in the reference: in_progress until the call has ended, and terminated" in text
-
-
-async def test_every_link_of_the_pages_works(client: httpx2.AsyncClient) -> None:
-    for path in ("/", "/docs"):
-        for link in Page((await client.get(path)).text).links:
-            if link.startswith("/"):
-                assert (await client.get(link)).status_code == 200
+    assert "swagger" in (await client.get("/docs")).text
+    told = (await client.get("/openapi.json")).json()["info"]["description"]
+    for words in ("`in_progress` until the call has ended", "idempotency_key_reused", "`token_type`", "sandbox-secret"):
+        assert words in told
 
 
 async def test_the_openapi_document_has_every_endpoint_of_the_reference(client: httpx2.AsyncClient) -> None:
@@ -214,23 +162,6 @@ async def test_the_billing_page_speaks_spanish(
     assert "1 de enero de 2026 \u2013 31 de enero de 2026" in page.words
 
 
-@pytest.mark.parametrize("account", ACCOUNTS)
-@pytest.mark.parametrize("language", ["en", "es"])
-async def test_every_account_has_a_billing_page(
-    client: httpx2.AsyncClient, sign_in: SignIn, account: str, language: str
-) -> None:
-    answer = await client.get(await portal(client, sign_in(account)), headers={"Accept-Language": language})
-    assert answer.status_code == 200
-    assert ACCOUNTS[account].email in answer.text
-
-
-async def test_the_subscriptions_management_url_is_the_billing_page(
-    client: httpx2.AsyncClient, sign_in: SignIn
-) -> None:
-    subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
-    assert (await client.get(subscription["management_url"])).status_code == 200
-
-
 async def test_a_billing_link_works_for_an_hour(
     client: httpx2.AsyncClient, sign_in: SignIn, clock: ManualClock
 ) -> None:
@@ -251,13 +182,3 @@ async def test_a_forged_billing_link_is_refused(client: httpx2.AsyncClient, sign
     for made_up in ("x", "a.b.c", access_token, f"{head}.{payload}.{turned}", f"{head}.{payload}."):
         assert (await client.get(f"{base}/{made_up}")).status_code == 404
     assert re.fullmatch(r"http://sandbox\.test/_sandbox/billing", base)
-
-
-async def test_the_home_page_is_in_spanish_for_a_spanish_browser(client: httpx2.AsyncClient) -> None:
-    response = await client.get("/", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
-    page = Page(response.text)
-
-    assert (page.language, response.headers["content-language"]) == ("es", "es")
-    assert "Cuentas para iniciar sesión" in page.words
-    assert all(description in page.words for _, description in as_rows("es"))
-    assert not any(words in page.words for words in ("Test numbers", "What it shows", "KallyAI sandbox", "Answers and"))

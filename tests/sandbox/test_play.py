@@ -106,21 +106,6 @@ async def test_a_program_takes_a_call_and_agrees(incoming: Any) -> None:
     assert "Reserved a table for 4" in call["highlights"]
 
 
-async def test_who_agrees_to_a_booking_without_a_day_hears_which_one_it_is(
-    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
-) -> None:
-    async with incoming(appointment_date=None, appointment_time=None) as (player, answer):
-        await player.pick_up()
-        said = (await player.say("agrees", "That is booked."))["said"][-1]["content"]
-        call = await player.hang_up()
-        await answer
-        event = await client.get(f"/v1/calls/{call['call_id']}/calendar.ics", headers=sign_in())
-
-    assert "at 8:00 PM" in said
-    assert "at 8:00 PM" in call["highlights"]
-    assert "T200000" in event.text
-
-
 async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
     incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
 ) -> None:
@@ -136,35 +121,6 @@ async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
         assert (await client.get(path, headers=sign_in())).json()["status"] == "success"
         assert (await client.get(f"{path}/transcript", headers=sign_in())).json()["entries"] == said
         assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
-
-
-@pytest.mark.parametrize(
-    ("instructions", "reply", "highlights"),
-    [
-        (None, "8:30 PM", "Reserved a table for 4"),
-        (["Do not agree to a day or time other than the one asked for."], "", "Nothing was booked"),
-    ],
-)
-async def test_another_time_is_accepted_only_if_it_may_be(
-    incoming: Any, instructions: list[str] | None, reply: str, highlights: str
-) -> None:
-    async with incoming(additional_instructions=instructions) as (player, answer):
-        await player.pick_up()
-        call = await player.say("offers", "I have half past eight.", at="20:30")
-        assert reply in call["said"][-1]["content"]
-        await player.say(*(("declines", "Then I can't help.") if instructions else ("agrees", "Good.")))
-        await player.hang_up()
-
-        assert highlights in (await answer).json()["highlights"]
-
-
-async def test_the_callee_declines(incoming: Any) -> None:
-    async with incoming() as (player, answer):
-        await player.pick_up()
-        await player.say("declines", "We are full.")
-        await player.say("says_goodbye", "Bye.")
-
-        assert "Nothing was booked" in (await answer).json()["highlights"]
 
 
 async def test_a_call_that_nobody_picks_up_ends_with_no_answer(incoming: Any, clock: ManualClock) -> None:
@@ -292,15 +248,18 @@ async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx2
 
 async def test_the_callee_remembers_what_was_agreed_when_it_was_played(incoming: Any) -> None:
     async with incoming() as (player, _):
-        await player.pick_up()
+        call = await player.pick_up()
         await player.say("agrees", "Yes.")
         await player.hang_up()
-    cancel = {"task_category": "general", "task_description": "Cancel my reservation"}
-    async with incoming(**cancel) as (player, answer):
-        await player.pick_up()
+    cancel = {"task_description": "Cancel it", "appointment_date": None, "appointment_time": None}
+    async with incoming(**cancel, additional_instructions=[f"This is about call {call['call_id']}."]) as (
+        player,
+        answer,
+    ):
+        assert "Wednesday, January 28 at 7:00 PM" in (await player.pick_up())["said"][1]["content"]
         await player.say("agrees", "It is canceled.")
         await player.hang_up()
-        assert "anceled" in (await answer).json()["highlights"]
+        assert "Canceled: a table for 4 at Italian Bistro" in (await answer).json()["highlights"]
 
 
 async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> None:

@@ -1,5 +1,6 @@
 """Scenario files: what they may say, and what is said about one that is not valid."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -69,7 +70,8 @@ async def test_the_example_of_the_documentation_does_what_it_says(body: RequestB
     (example,) = fenced("docs/testing-agents.md", "toml")
     app = create_app(speed=1e9, lines=read_scenarios(example))
     headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
-    asked = body(respondent_phone=NUMBER, appointment_date=None, appointment_time=None)
+    day = (datetime.now(UTC) + timedelta(days=3)).date()
+    asked = body(respondent_phone=NUMBER, appointment_date=str(day))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
         first, second = [(await client.post("/v1/calls", headers=headers, json=asked)).json() for _ in range(2)]
         transcript = (await client.get(f"/v1/calls/{second['call_id']}/transcript", headers=headers)).json()

@@ -16,149 +16,30 @@ from tests.emergency_numbers import emergency_numbers, short_metadata
 from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
-
-def refusal(answer: httpx2.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error"]["code"]
-
-
-@pytest.mark.parametrize("number", [None, "", "   "])
-async def test_without_a_number_it_is_missing_phone_number(place_call: PlaceCall, number: str | None) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (422, "missing_phone_number")
-
-
-@pytest.mark.parametrize(
-    "number",
-    [
+NUMBERS: dict[tuple[int, str], list[str | None]] = {
+    (422, "missing_phone_number"): [None, "", "   "],
+    (422, "emergency_number"): [
         "911", "112", "999", "110", "+1911", "+1 (911)", "+911", "+112", "+34112", "+34 112", "+44999", "+49110",
-        "tel:911", "9-1-1", "911;ext=5", "+1911x5", "+33112", "\uff19\uff11\uff11",
+        "tel:911", "9-1-1", "911;ext=5", "+1911x5", "+33112", "\uff19\uff11\uff11", "15", "17", "18", "113", "118",
+        "144", "000", "061", "062", "091", "092",
     ],
-)  # fmt: skip
-async def test_an_emergency_number_is_refused_in_every_format(place_call: PlaceCall, number: str) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
-
-
-@pytest.mark.parametrize("number", ["110", "15", "17", "18", "113", "118", "144", "000", "061", "062", "091", "092"])
-async def test_an_emergency_number_without_a_country_code_is_refused(place_call: PlaceCall, number: str) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
-
-
-@pytest.mark.parametrize("country", sorted(SUPPORTED_COUNTRIES))
-async def test_every_emergency_number_of_a_supported_country_is_refused(place_call: PlaceCall, country: str) -> None:
-    numbers = emergency_numbers(country)
-    code = phonenumbers.country_code_for_region(country)
-    assert numbers
-    for number in numbers:
-        spaced = " ".join(number)
-        for written in (
-            number,
-            spaced,
-            f"+{code}{number}",
-            f"+{code} {number}",
-            f"+{code} {spaced}",
-            f"+{code}-{number}",
-        ):
-            assert refusal(await place_call(respondent_phone=written)) == (422, "emergency_number"), written
-
-
-@pytest.mark.parametrize("country", sorted(MORE_EMERGENCY_NUMBERS))
-def test_the_additional_emergency_numbers_are_short_numbers_of_their_country(country: str) -> None:
-    pattern = short_metadata(country).short_code.national_number_pattern
-    assert all(re.fullmatch(pattern, number) for number in MORE_EMERGENCY_NUMBERS[country])
-
-
-@pytest.mark.parametrize(
-    "number",
-    [
+    (400, "validation_error"): [
         "415-555-1234", "+1 415 555 1234", "4155551234", "+1", "+", "abc", "+15551234", "+141555512345678", "+0123",
-        "+999123456789", "ext", "+1415555123\u0664", "\u0000", "+4913",
+        "+999123456789", "ext", "+1415555123\u0664", "\u0000", "+4913", "+12995551234", "+14151234567", "+447700900123",
+        "+34112345678", "+34412345678", "+33012345678", "+4911112345678",
     ],
-)  # fmt: skip
-async def test_a_number_that_is_not_in_e164_is_a_validation_error(place_call: PlaceCall, number: str) -> None:
-    answer = await place_call(respondent_phone=number)
-    assert refusal(answer) == (400, "validation_error")
-    assert "respondent_phone" in answer.json()["error"]["details"]["reason"]
-
-
-@pytest.mark.parametrize("number", ["+19005551234", "+34803123456", "+449098790000", "+979123456789"])
-async def test_a_premium_rate_number_is_a_toll_number(place_call: PlaceCall, number: str) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (422, "toll_number")
-
-
-@pytest.mark.parametrize(
-    "number",
-    ["+19001234567", "+19000000000", "+34905123456", "+34907000000", "+34803012345", "+499002123456", "+448711112222",
-     "+33898012345", "+41900123456", "+4990012345"],
-)  # fmt: skip
-async def test_a_premium_rate_prefix_is_a_toll_number_even_if_the_rest_is_invalid(
-    place_call: PlaceCall, number: str
-) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (422, "toll_number")
-
-
-PREMIUM_EXAMPLES = [
-    phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
-    for country in sorted(SUPPORTED_COUNTRIES)
-    if (example := phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.PREMIUM_RATE))
-]
-
-
-@pytest.mark.parametrize("example", PREMIUM_EXAMPLES)
-async def test_a_premium_rate_number_of_a_supported_country_is_a_toll_number_whatever_its_last_digits(
-    place_call: PlaceCall, example: str
-) -> None:
-    for ending in (example[-4:], "0000", "1111", "5555", "9999"):
-        assert refusal(await place_call(respondent_phone=example[:-4] + ending)) == (422, "toll_number"), ending
-
-
-@pytest.mark.parametrize(
-    ("number", "country_code"),
-    [
-        ("+12995551234", "+1"), ("+14151234567", "+1"), ("+447700900123", "+44"), ("+34112345678", "+34"),
-        ("+34412345678", "+34"), ("+33012345678", "+33"), ("+4911112345678", "+49"),
+    (422, "toll_number"): [  # with a premium-rate prefix, whatever follows
+        "+19005551234", "+34803123456", "+449098790000", "+979123456789", "+19001234567", "+19000000000",
+        "+34905123456", "+34907000000", "+34803012345", "+499002123456", "+448711112222", "+33898012345",
+        "+41900123456", "+4990012345",
     ],
-)  # fmt: skip
-async def test_a_number_that_is_invalid_in_its_country_is_a_validation_error_with_the_reason(
-    place_call: PlaceCall, number: str, country_code: str
-) -> None:
-    answer = await place_call(respondent_phone=number)
-    assert refusal(answer) == (400, "validation_error")
-    assert answer.json()["error"]["details"]["reason"] == (
-        f"submission.respondent_phone: not a valid number of country code {country_code}"
-    )
-
-
-@pytest.mark.parametrize("number", ["+14155551234", "+16135550123", "+442079460123", "+34911234567", "+33142685300"])
-async def test_calls_to_supported_countries_are_placed(place_call: PlaceCall, number: str) -> None:
-    assert (await place_call(respondent_phone=number)).status_code == 201
-
-
-@pytest.mark.parametrize("number", ["+81312345678", "+17875551234", "+80012345678", "+61255500100", "+74951234567"])
-async def test_other_countries_are_unsupported(place_call: PlaceCall, number: str) -> None:
-    assert refusal(await place_call(respondent_phone=number)) == (403, "unsupported_country")
-
-
-async def test_a_supported_country_outside_of_the_accounts_region_is_a_country_restriction(
-    place_call: PlaceCall,
-) -> None:
-    assert refusal(await place_call("acct-us-only", respondent_phone="+442079460123")) == (403, "country_restriction")
-    assert refusal(await place_call("acct-us-only", respondent_phone="+81312345678")) == (403, "unsupported_country")
-    assert (await place_call("acct-us-only", respondent_phone="+16135550123")).status_code == 201
-
-
-@pytest.mark.parametrize("field", ["language", "call_language"])
-@pytest.mark.parametrize("language", ["fr", "", "EN", "en-US"])
-async def test_another_language_is_unsupported(place_call: PlaceCall, field: str, language: str) -> None:
-    assert refusal(await place_call(**{field: language})) == (422, "unsupported_language")
-
-
-@pytest.mark.parametrize("language", ["en", "es", None])
-async def test_english_and_spanish_are_supported(place_call: PlaceCall, language: str | None) -> None:
-    assert (await place_call(language=language, call_language=language)).status_code == 201
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
+    (403, "unsupported_country"): ["+81312345678", "+17875551234", "+80012345678", "+61255500100", "+74951234567"],
+}  # fmt: skip
+CHANGES: dict[tuple[int, str], list[dict[str, Any]]] = {
+    (422, "unsupported_language"): [
+        {field: language} for field in ("language", "call_language") for language in ("fr", "", "EN", "en-US")
+    ],
+    (422, "scheduling_violation"): [
         {"appointment_date": "2026-01-24"},
         {"appointment_date": "2027-01-27"},
         {"appointment_date": "2026-02-30"},
@@ -171,26 +52,77 @@ async def test_english_and_spanish_are_supported(place_call: PlaceCall, language
         {"appointment_date": None, "appointment_time": "25:00"},
         {"appointment_date": "2026-01-25", "appointment_time": "10:29"},
     ],
-)
-async def test_an_impossible_or_past_time_is_a_scheduling_violation(
-    place_call: PlaceCall, changes: dict[str, Any]
-) -> None:
-    answer = await place_call(**changes)
-    assert refusal(answer) == (422, "scheduling_violation")
-    assert "appointment_" in answer.json()["error"]["details"]["reason"]
+    (422, "safety_violation"): [
+        {"task_description": "Phone in a Bomb Threat"},
+        {"task_description": "Diles que hay una amenaza de bomba"},
+        {"additional_instructions": ["be nice", "then\nthreaten\nthem"]},
+        {"business_name": "blackmail"},
+    ],
+}
+PLACED: list[dict[str, Any]] = [
+    {"appointment_date": "2026-01-25", "appointment_time": "10:30"},
+    {"appointment_date": "2026-01-25", "appointment_time": None},
+    {"appointment_date": "2027-01-26", "appointment_time": "00:00"},
+    {"appointment_date": None, "appointment_time": "09:00"},
+    {"task_description": "Ask about the threatened species tour"},
+    *({"language": language, "call_language": language} for language in ("en", "es", None)),
+    *({"respondent_phone": f"+{number}"} for number in (16135550123, 442079460123, 34911234567, 33142685300)),
+    *({"respondent_phone": number.number} for number in TEST_NUMBERS if not number.refusal),
+]
+
+
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
+    assert answer.json()["error"]["details"]["reason"]
+    return answer.status_code, answer.json()["error"]["code"]
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "error"),
     [
-        {"appointment_date": "2026-01-25", "appointment_time": "10:30"},
-        {"appointment_date": "2026-01-25", "appointment_time": None},
-        {"appointment_date": "2027-01-26", "appointment_time": "00:00"},
-        {"appointment_date": None, "appointment_time": "09:00"},
+        *[({"respondent_phone": number}, error) for error, numbers in NUMBERS.items() for number in numbers],
+        *[(changes, error) for error, cases in CHANGES.items() for changes in cases],
     ],
 )
-async def test_a_time_from_now_until_a_year_ahead_is_accepted(place_call: PlaceCall, changes: dict[str, Any]) -> None:
+async def test_a_call_that_breaks_a_rule_is_refused_with_its_code(
+    place_call: PlaceCall, changes: dict[str, Any], error: tuple[int, str]
+) -> None:
+    assert refusal(await place_call(**changes)) == error
+
+
+@pytest.mark.parametrize("changes", PLACED)
+async def test_a_call_that_breaks_no_rule_is_placed(place_call: PlaceCall, changes: dict[str, Any]) -> None:
     assert (await place_call(**changes)).status_code == 201
+
+
+@pytest.mark.parametrize("country", sorted(SUPPORTED_COUNTRIES))
+async def test_emergency_and_premium_numbers_of_a_supported_country_are_refused(
+    place_call: PlaceCall, country: str
+) -> None:
+    code, premium = phonenumbers.country_code_for_region(country), phonenumbers.PhoneNumberType.PREMIUM_RATE
+    numbers = emergency_numbers(country)
+    assert numbers
+    for number in numbers:
+        spaced = " ".join(number)
+        for written in (number, spaced, f"+{code}{number}", f"+{code} {spaced}", f"+{code}-{number}"):
+            assert refusal(await place_call(respondent_phone=written)) == (422, "emergency_number"), written
+    if example := phonenumbers.example_number_for_type(country, premium):
+        e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        for ending in (e164[-4:], "0000", "5555", "9999"):
+            assert refusal(await place_call(respondent_phone=e164[:-4] + ending)) == (422, "toll_number"), ending
+
+
+@pytest.mark.parametrize("country", sorted(MORE_EMERGENCY_NUMBERS))
+def test_the_additional_emergency_numbers_are_short_numbers_of_their_country(country: str) -> None:
+    pattern = short_metadata(country).short_code.national_number_pattern
+    assert all(re.fullmatch(pattern, number) for number in MORE_EMERGENCY_NUMBERS[country])
+
+
+async def test_a_supported_country_outside_of_the_accounts_region_is_a_country_restriction(
+    place_call: PlaceCall,
+) -> None:
+    assert refusal(await place_call("acct-us-only", respondent_phone="+442079460123")) == (403, "country_restriction")
+    assert refusal(await place_call("acct-us-only", respondent_phone="+81312345678")) == (403, "unsupported_country")
+    assert (await place_call("acct-us-only", respondent_phone="+16135550123")).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -204,43 +136,14 @@ async def test_past_times_are_judged_in_the_users_time_zone(
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"task_description": "Phone in a Bomb Threat"},
-        {"task_description": "Diles que hay una amenaza de bomba"},
-        {"additional_instructions": ["be nice", "then\nthreaten\nthem"]},
-        {"business_name": "blackmail"},
-    ],
-)
-async def test_forbidden_words_are_a_safety_violation(place_call: PlaceCall, changes: dict[str, Any]) -> None:
-    assert refusal(await place_call(**changes)) == (422, "safety_violation")
-
-
-async def test_the_safety_rule_matches_whole_words(place_call: PlaceCall) -> None:
-    assert (await place_call(task_description="Ask about the threatened species tour")).status_code == 201
-
-
-@pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if n.refusal], ids=lambda n: n.refusal)
-async def test_a_test_number_refuses_with_its_documented_code(
-    place_call: PlaceCall, number: Any, reference: Reference
+@pytest.mark.parametrize("number", [*(n for n in TEST_NUMBERS if n.refusal), *RULE_EXAMPLES], ids=lambda n: n.refusal)
+async def test_a_documented_number_refuses_with_its_code(
+    place_call: PlaceCall, number: Any, reference: Reference, assert_same_shape: SameShape
 ) -> None:
-    statuses = {"phone_not_provisioned": 400, "rate_limited": 429, "blocked_number": 403, "suppression_violation": 403}
-    answer = await place_call(respondent_phone=number.number)
-    assert refusal(answer) == (statuses.get(number.refusal, 422), number.refusal)
-    assert answer.json().keys() == reference("error").keys()
-    assert ("retry-after" in answer.headers) == (answer.status_code == 429)
-
-
-@pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if not n.refusal], ids=lambda n: n.number)
-async def test_calls_to_all_other_test_numbers_are_placed(place_call: PlaceCall, number: Any) -> None:
-    assert (await place_call(respondent_phone=number.number)).status_code == 201
-
-
-@pytest.mark.parametrize("number", RULE_EXAMPLES, ids=lambda n: n.refusal)
-async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCall, number: Any) -> None:
     answer = await place_call("acct-us-only", respondent_phone=number.number)
-    assert answer.json()["error"]["code"] == number.refusal
+    assert refusal(answer)[1] == number.refusal
+    assert_same_shape(answer.json(), reference("error"))
+    assert ("retry-after" in answer.headers) == (answer.status_code == 429)
 
 
 @pytest.mark.parametrize(
@@ -251,25 +154,15 @@ async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCa
         {"additional_instructions": "be nice"}, {"appointment_date": 20260128}, {"party": 4}, {"user_name": "\ud800"},
         {"\ud800": "name"}, {"appointment_date": "2026-02-30", "party_size": 0}, {"timezone": "Mars/Olympus"},
         {"timezone": ""}, {"timezone": None}, {"timezone": "../etc/passwd"},
+        "", "{", "[]", "null", "{}", '{"submission": 1, "timezone": "UTC"}',
     ],
 )  # fmt: skip
 async def test_a_body_that_breaks_the_schema_is_a_validation_error(
-    client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody, changes: dict[str, Any]
+    client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody, changes: Any
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
-    content = json.dumps(body(**changes))  # as ASCII, in which a lone surrogate is valid JSON
-    answer = await client.post("/v1/calls", headers=headers, content=content)
-    assert refusal(answer) == (400, "validation_error")
-    assert answer.json()["error"]["details"]["reason"]
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"submission": 1, "timezone": "UTC"}']
-)
-async def test_a_body_without_a_request_is_a_validation_error(
-    client: httpx2.AsyncClient, sign_in: SignIn, content: bytes
-) -> None:
-    headers = sign_in() | {"Content-Type": "application/json"}
+    # As ASCII, in which a lone surrogate is valid JSON.
+    content = changes if isinstance(changes, str) else json.dumps(body(**changes))
     assert refusal(await client.post("/v1/calls", headers=headers, content=content)) == (400, "validation_error")
 
 
@@ -312,22 +205,12 @@ async def test_a_refused_call_is_not_listed_and_does_not_count(
     ],
 )
 async def test_every_error_has_the_format_of_the_reference_and_an_id_of_its_own(
-    client: httpx2.AsyncClient, reference: Reference, sign_in: SignIn, method: str, path: str, status: int, code: str
-) -> None:
+    client: httpx2.AsyncClient, reference: Reference, sign_in: SignIn, assert_same_shape: SameShape, method: str,
+    path: str, status: int, code: str,
+) -> None:  # fmt: skip
     headers = sign_in() if status == 400 else {}
     answers = [await client.request(method, path, headers=headers) for _ in range(2)]
     assert refusal(answers[0]) == (status, code)
-    ids = {uuid.UUID(answer.json()["error"]["correlation_id"]) for answer in answers}
-    assert len(ids) == 2
-    assert answers[0].json()["error"].keys() == reference("error")["error"].keys()
-    assert answers[0].json()["error"]["details"]["message"]
-
-
-async def test_an_error_with_a_reason_has_the_shape_of_the_reference(
-    place_call: PlaceCall, reference: Reference, assert_same_shape: SameShape
-) -> None:
-    assert_same_shape((await place_call(respondent_phone="911")).json(), reference("error"))
-
-
-def test_the_countries_the_reference_names_are_supported() -> None:
-    assert {"US", "CA", "GB", "ES"} <= SUPPORTED_COUNTRIES
+    assert len({uuid.UUID(answer.json()["error"]["correlation_id"]) for answer in answers}) == 2
+    assert_same_shape(answers[0].json(), reference("error"))
+    assert status != 405 or answers[0].headers["allow"] == "GET, POST"

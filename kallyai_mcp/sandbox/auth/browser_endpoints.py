@@ -4,34 +4,74 @@
               ├─ sign in ── choose an account ─┤
     authorize ┘                                └─ authorize: consent ── redirect with a code
 
-Every page has a button to cancel: redirect with `error=access_denied`.
+Every page has a button to cancel: redirect with `error=access_denied`. The pages pass the program's request on in a
+hidden field: a signed token with the digest of a cookie, so that another site can't make this browser send a form that
+it prepared (RFC 6749, section 10.12). A check of the Origin header can't replace this: with `Referrer-Policy:
+no-referrer`, browsers send `Origin: null`.
 """
 
+import base64
+import hashlib
+import re
+import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Cookie, Form, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
+from markupsafe import Markup
 
+from kallyai_mcp.sandbox import page_rendering
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider, scopes_in
-from kallyai_mcp.sandbox.auth.authorization_codes import issue_code
-from kallyai_mcp.sandbox.auth.authorization_request import (
-    BROWSER_COOKIE,
-    AuthorizationRequest,
-    decode_request,
-    encode_request,
-    new_browser,
-)
+from kallyai_mcp.sandbox.auth.access import NO_STORE, auth_error, no_store
 from kallyai_mcp.sandbox.auth.clients import CLIENTS, is_cli_redirect
-from kallyai_mcp.sandbox.auth.pages import error_page, page
-from kallyai_mcp.sandbox.auth.responses import NO_STORE, documented_page, no_store
-from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
-from kallyai_mcp.sandbox.errors import validation_reason
-from kallyai_mcp.sandbox.page_rendering import preferred_language
+from kallyai_mcp.sandbox.auth.tokens import digest
+from kallyai_mcp.sandbox.errors import error_body, validation_reason
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
+
+BROWSER_COOKIE = "kallyai_sandbox_browser"
+REQUEST_SECONDS = 600
+"""The time a user has from the first page to the last."""
+
+_ISSUER = "kallyai-sandbox-pages"
+_COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+_CSS = page_rendering.read("tokens.css") + page_rendering.read("sign_in/style.css")
+_CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
+_PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """A program's request; `client_id` is None for the CLI flow, and `account_id` until an account was chosen."""
+
+    redirect_uri: str
+    state: str | None
+    client_id: str | None = None
+    scopes: tuple[str, ...] = tuple(SCOPES)
+    account_id: str | None = None
+
+    def redirect(self, **parameters: str | int) -> Response:
+        """Return a redirect to the program with `parameters` and the state (if there is one) in its query."""
+        query = urlencode(parameters | ({} if self.state is None else {"state": self.state}), quote_via=quote)
+        url = f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{query}"
+        return RedirectResponse(url, 303, NO_STORE | {"Referrer-Policy": "no-referrer"})
+
+    def encode(self, sandbox: Sandbox, browser: str) -> str:
+        """Return the token of the request; it is valid for `REQUEST_SECONDS` and for this `browser` cookie."""
+        return sandbox.tokens.sign("pages", _ISSUER, REQUEST_SECONDS, {**vars(self), "browser": digest(browser).hex()})
+
+
+def _decode(sandbox: Sandbox, token: str, browser: str | None) -> AuthorizationRequest | None:
+    """Return the request of a token; None if the token is not valid, has expired, or is for another browser."""
+    claims = sandbox.tokens.verify("pages", _ISSUER, token)
+    if claims is None or sandbox.tokens.has_expired(claims) or claims["browser"] != digest(browser or "").hex():
+        return None
+    given = {name: claims[name] for name in ("redirect_uri", "state", "client_id", "account_id")}
+    return AuthorizationRequest(**given, scopes=tuple(claims["scopes"]))
 
 
 class _PageRoute(APIRoute):
@@ -44,14 +84,12 @@ class _PageRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                return error_page(request, "validation_error", "The request is not valid", validation_reason(error))
+                return _error(request, "validation_error", "The request is not valid", validation_reason(error))
 
         return handle_validation_error
 
 
 router = APIRouter(tags=["Authentication"], route_class=_PageRoute, dependencies=[no_store])
-
-_PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
 
 State = Annotated[str | None, Query(max_length=2048, description="Returned in the redirect unchanged.")]
 RedirectUri = Annotated[str, Query(max_length=2048)]
@@ -60,11 +98,16 @@ RequestToken = Annotated[str, Query(alias="request")]
 RequestTokenField = Annotated[str, Form(alias="request")]
 
 
+def _documented(description: str) -> dict[int | str, dict[str, Any]]:
+    error = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
+    return {400: {"description": description, "content": {"application/json": error, "text/html": {}}}}
+
+
 @router.get(
     "/v1/auth/cli",
     summary="CLI sign-in: the page to open in a browser",
     response_class=HTMLResponse,
-    responses=documented_page("`redirect_uri` is missing, or is not a loopback URL; there is no redirect"),
+    responses=_documented("`redirect_uri` is missing, or is not a loopback URL; there is no redirect"),
 )
 def cli(
     request: Request, sandbox: SandboxDep, redirect_uri: RedirectUri, state: State = None, browser: BrowserCookie = None
@@ -76,10 +119,10 @@ def cli(
     `http://127.0.0.1:PORT`.
     """
     if _repeats_a_parameter(request):
-        return error_page(request, "invalid_request", "A parameter is given twice")
+        return _error(request, "invalid_request", "The request is not valid", "a parameter is given twice")
     if not is_cli_redirect(redirect_uri):
-        message = "redirect_uri must be http://localhost:PORT or http://127.0.0.1:PORT"
-        return error_page(request, "invalid_redirect_uri", message)
+        reason = "redirect_uri must be http://localhost:PORT or http://127.0.0.1:PORT"
+        return _error(request, "invalid_redirect_uri", "The redirect_uri is not allowed", reason)
     return _sign_in_page(request, sandbox, AuthorizationRequest(redirect_uri, state), browser)
 
 
@@ -89,7 +132,7 @@ def cli(
     response_class=HTMLResponse,
     responses={
         303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"},
-        **documented_page("`client_id` is unknown, or `redirect_uri` is not registered for it; there is no redirect"),
+        **_documented("`client_id` is unknown, or `redirect_uri` is not registered for it; there is no redirect"),
     },
 )
 def authorize(
@@ -107,144 +150,132 @@ def authorize(
     Ends at `redirect_uri?code=…&state=…`, or at `redirect_uri?error=…&state=…`. The code is valid for 60 seconds.
     """
     if _repeats_a_parameter(request):
-        return error_page(request, "invalid_request", "A parameter is given twice")
+        return _error(request, "invalid_request", "The request is not valid", "a parameter is given twice")
     client = CLIENTS.get(client_id)
     if client is None:
-        return error_page(request, "invalid_client", "client_id is not known")
+        return _error(request, "invalid_client", "The client is not known", f"there are {', '.join(CLIENTS)}")
     if not client.may_redirect_to(redirect_uri):
-        message = "redirect_uri is not one that this client has registered"
-        return error_page(request, "invalid_redirect_uri", message)
-    authorization = AuthorizationRequest(redirect_uri, state, client.id)
+        reason = "redirect_uri is not one that this client has registered"
+        return _error(request, "invalid_redirect_uri", "The redirect_uri is not allowed", reason)
+    back = AuthorizationRequest(redirect_uri, state, client.id)
     if response_type is None:
-        return _redirect_back(authorization, error="invalid_request", error_description="response_type is missing")
+        return back.redirect(error="invalid_request", error_description="response_type is missing")
     if response_type != "code":
-        return _redirect_back(
-            authorization, error="unsupported_response_type", error_description="response_type must be code"
-        )
+        return back.redirect(error="unsupported_response_type", error_description="response_type must be code")
     scopes = tuple(dict.fromkeys(scope.split())) if scope and scope.strip() else tuple(SCOPES)
     if any(one not in SCOPES for one in scopes):
-        return _redirect_back(
-            authorization, error="invalid_scope", error_description=f"the scopes are {' '.join(SCOPES)}"
-        )
-    return _sign_in_page(request, sandbox, AuthorizationRequest(redirect_uri, state, client.id, scopes), browser)
+        return back.redirect(error="invalid_scope", error_description=f"the scopes are {' '.join(SCOPES)}")
+    return _sign_in_page(request, sandbox, replace(back, scopes=scopes), browser)
 
 
 @router.get("/v1/auth/sign-in", include_in_schema=False)
 def account_page(
-    request: Request,
-    sandbox: SandboxDep,
-    request_token: RequestToken,
-    provider: Provider,
-    browser: BrowserCookie = None,
+    request: Request, sandbox: SandboxDep, token: RequestToken, provider: Provider, browser: BrowserCookie = None
 ) -> Response:
     """Show the accounts to choose from."""
-    authorization = decode_request(sandbox, request_token, browser)
-    if authorization is None:
+    asked = _decode(sandbox, token, browser)
+    if asked is None:
         return _expired(request)
-    return page(
-        request,
-        "choose.html",
-        back_to=authorization.origin,
-        request_token=request_token,
-        provider=_PROVIDERS[provider],
-        accounts=ACCOUNTS.values(),
-    )
+    accounts = ACCOUNTS.values()
+    return _page(request, "choose.html", asked, request_token=token, provider=_PROVIDERS[provider], accounts=accounts)
 
 
 @router.post("/v1/auth/sign-in", include_in_schema=False)
 def sign_in(
     request: Request,
     sandbox: SandboxDep,
-    request_token: RequestTokenField,
+    token: RequestTokenField,
     account: Annotated[str, Form()],
     browser: BrowserCookie = None,
 ) -> Response:
     """Take the chosen account: redirect the CLI flow to its program, and an OAuth client's flow to the consent page."""
-    authorization = decode_request(sandbox, request_token, browser)
-    if authorization is None or browser is None:
+    asked = _decode(sandbox, token, browser)
+    if asked is None or browser is None:
         return _expired(request)
     if account not in ACCOUNTS:
-        return error_page(request, "invalid_request", "There is no such account")
-    if authorization.client_id is None:
-        tokens = issue_tokens(sandbox, account)
-        return _redirect_back(
-            authorization, **{name: tokens[name] for name in ("access_token", "refresh_token", "expires_in")}
-        )
-    request_token = encode_request(sandbox, replace(authorization, account_id=account), browser)
-    return RedirectResponse(f"consent?request={request_token}", 303, NO_STORE)
+        return _error(request, "invalid_request", "There is no such account", f"there are {', '.join(ACCOUNTS)}")
+    if asked.client_id is None:
+        issued = sandbox.tokens.issue(account)
+        return asked.redirect(**issued.model_dump(include={"access_token", "refresh_token", "expires_in"}))
+    chosen = replace(asked, account_id=account).encode(sandbox, browser)
+    return RedirectResponse(f"consent?request={chosen}", 303, NO_STORE)
 
 
 @router.get("/v1/auth/consent", include_in_schema=False)
-def consent_page(
-    request: Request, sandbox: SandboxDep, request_token: RequestToken, browser: BrowserCookie = None
-) -> Response:
+def consent_page(request: Request, sandbox: SandboxDep, token: RequestToken, browser: BrowserCookie = None) -> Response:
     """Show the scopes that the client asks for, to allow or deny."""
-    authorization = decode_request(sandbox, request_token, browser)
-    if authorization is None or authorization.client_id is None or authorization.account_id is None:
+    asked = _decode(sandbox, token, browser)
+    if asked is None or asked.client_id is None or asked.account_id is None:
         return _expired(request)
-    scopes = scopes_in(preferred_language(request))
-    return page(
-        request,
-        "consent.html",
-        back_to=authorization.origin,
-        request_token=request_token,
-        client=CLIENTS[authorization.client_id].name,
-        email=ACCOUNTS[authorization.account_id].email,
-        scopes={scope: scopes[scope] for scope in authorization.scopes},
-    )
+    described = scopes_in(page_rendering.preferred_language(request))
+    scopes = {scope: described[scope] for scope in asked.scopes}
+    client, email = CLIENTS[asked.client_id].name, ACCOUNTS[asked.account_id].email
+    return _page(request, "consent.html", asked, request_token=token, client=client, email=email, scopes=scopes)
 
 
 @router.post("/v1/auth/consent", include_in_schema=False)
 def consent(
     request: Request,
     sandbox: SandboxDep,
-    request_token: RequestTokenField,
+    token: RequestTokenField,
     decision: Annotated[Literal["allow", "deny"], Form()],
     browser: BrowserCookie = None,
 ) -> Response:
     """Take the decision. "deny" is accepted from every page, "allow" from the consent page only."""
-    authorization = decode_request(sandbox, request_token, browser)
-    if authorization is None:
+    asked = _decode(sandbox, token, browser)
+    if asked is None:
         return _expired(request)
     if decision == "deny":
-        return _redirect_back(authorization, error="access_denied")
-    if authorization.client_id is None or authorization.account_id is None:
+        return asked.redirect(error="access_denied")
+    if asked.client_id is None or asked.account_id is None:
         return _expired(request)
-    code = issue_code(
-        sandbox,
-        client_id=authorization.client_id,
-        redirect_uri=authorization.redirect_uri,
-        account_id=authorization.account_id,
-        scopes=authorization.scopes,
+    code = sandbox.tokens.issue_code(
+        client_id=asked.client_id, redirect_uri=asked.redirect_uri, account_id=asked.account_id, scopes=asked.scopes
     )
-    return _redirect_back(authorization, code=code)
+    return asked.redirect(code=code)
 
 
-def _sign_in_page(
-    request: Request, sandbox: Sandbox, authorization: AuthorizationRequest, cookie: str | None
-) -> Response:
-    browser = new_browser(cookie)
-    response = page(
-        request,
-        "sign_in.html",
-        back_to=authorization.origin,
-        request_token=encode_request(sandbox, authorization, browser),
-        providers=_PROVIDERS,
-        client=CLIENTS[authorization.client_id].name if authorization.client_id else None,
-    )
+def _sign_in_page(request: Request, sandbox: Sandbox, asked: AuthorizationRequest, cookie: str | None) -> Response:
+    # The present cookie, so that sign-ins in two tabs both work, or a new one.
+    browser = cookie if cookie and _COOKIE_VALUE.fullmatch(cookie) else secrets.token_urlsafe(32)
+    token, client = asked.encode(sandbox, browser), CLIENTS[asked.client_id].name if asked.client_id else None
+    response = _page(request, "sign_in.html", asked, request_token=token, providers=_PROVIDERS, client=client)
     # Lax, since a sign-in may start from a link on another site. All forms are on the sandbox's own pages.
     response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="lax")
     return response
 
 
-def _redirect_back(authorization: AuthorizationRequest, **parameters: str | int) -> Response:
-    headers = NO_STORE | {"Referrer-Policy": "no-referrer"}
-    return RedirectResponse(authorization.redirect_url(**parameters), 303, headers)
+def _page(
+    request: Request, template: str, asked: AuthorizationRequest | None, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Return a page in the browser's language, whose headers forbid scripts, resources, referrers, and framing."""
+    parts = urlsplit(asked.redirect_uri) if asked is not None else None
+    back_to = f"{parts.scheme}://{parts.netloc}" if parts is not None else None
+    # Chromium checks form-action for redirects after a form, too, so it must contain the origin of the redirect_uri.
+    forms = f"'self' {back_to}" if back_to else "'none'"
+    headers = {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_CSS_HASH}'; form-action {forms}; "
+        "base-uri 'none'; frame-ancestors 'none'",
+        "Vary": "Accept-Language, Accept, Cookie",
+    }
+    language = page_rendering.preferred_language(request)
+    css = Markup(_CSS)  # noqa: S704 - our own file
+    return page_rendering.render(
+        f"sign_in/{template}", language=language, status=status, headers=headers, css=css, back_to=back_to, **values
+    )
+
+
+def _error(request: Request, code: str, message: str, reason: str) -> HTMLResponse:
+    """Return the page of an error that is not sent to a redirect_uri; raise it if the client does not accept HTML."""
+    error = auth_error(400, code, message, reason)
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    return _page(request, "stopped.html", None, status=error.status, error=error_body(error)["error"])
 
 
 def _expired(request: Request) -> Response:
-    message = "This sign-in has expired or was started in another browser; start again"
-    return error_page(request, "sign_in_expired", message)
+    reason = "It has expired or was started in another browser; start again"
+    return _error(request, "sign_in_expired", "This sign-in can't continue", reason)
 
 
 def _repeats_a_parameter(request: Request) -> bool:

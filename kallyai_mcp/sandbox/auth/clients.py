@@ -1,16 +1,10 @@
-"""The sandbox's OAuth clients. Their secrets are public, since they are valid in the sandbox only.
-
-| client_id | client_secret | redirect_uri |
-|---|---|---|
-| `sandbox-client` | `sandbox-secret` | any http or https URL of `localhost` or `127.0.0.1`, any port and path; `https://client.example/oauth/callback` |
-| `sandbox-partner` | `partner-secret` | `https://partner.example/callback`, `http://127.0.0.1:8765/callback`, nothing else |
-"""  # noqa: E501 - a table's row can't be broken
+"""The sandbox's OAuth clients. Their secrets are public, since they are valid in the sandbox only."""
 
 import hmac
 import re
 from dataclasses import dataclass, field
 
-from kallyai_mcp.sandbox.auth.tables import digest
+from kallyai_mcp.sandbox.auth.tokens import digest
 
 # Regular expressions, so that our parser and the browser's can't read one URL differently. No IPv6, since form-action
 # in a Content-Security-Policy can't name an IPv6 address.
@@ -22,7 +16,7 @@ _CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,
 
 @dataclass(frozen=True)
 class OAuthClient:
-    """An OAuth client and its redirect URIs."""
+    """An OAuth client and its redirect URIs; with `any_loopback`, any URL of `localhost` or `127.0.0.1`, too."""
 
     id: str
     secret: str = field(repr=False)
@@ -31,7 +25,7 @@ class OAuthClient:
     any_loopback: bool = False
 
     def may_redirect_to(self, uri: str) -> bool:
-        """Whether `uri` is registered: exactly, or as a loopback URL if the client may use any loopback URL."""
+        """Whether `uri` is registered."""
         return uri in self.redirect_uris or (self.any_loopback and _matches(_LOOPBACK, uri))
 
 
@@ -44,7 +38,7 @@ CLIENTS: dict[str, OAuthClient] = {
                     frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
     )
 }  # fmt: skip
-"""The clients of the table above, by id."""
+"""The clients by id."""
 
 
 def authenticate(client_id: str, client_secret: str) -> OAuthClient | None:

@@ -8,12 +8,9 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.sandbox.auth import authorization_codes, token_families
-from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
+from kallyai_mcp.sandbox.auth.access import auth_error, bad_token, documented_errors, no_store
 from kallyai_mcp.sandbox.auth.clients import OAuthClient, authenticate
-from kallyai_mcp.sandbox.auth.responses import auth_error, documented_errors, no_store
-from kallyai_mcp.sandbox.auth.token_families import GrantRefusedError
-from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, token_response
+from kallyai_mcp.sandbox.auth.tokens import GrantRefusedError, TokenResponse
 from kallyai_mcp.sandbox.state import SandboxDep
 
 router = APIRouter(tags=["Authentication"], dependencies=[no_store])
@@ -24,7 +21,7 @@ FormField = Annotated[str | None, Form()]
 async def _no_field_twice(request: Request) -> None:
     form = await request.form()
     if len(form.multi_items()) != len(form):
-        raise auth_error(400, "invalid_request", "A parameter is given twice")
+        raise auth_error(400, "invalid_request", "A parameter is given twice", "Give each parameter once")
 
 
 def _client(request: Request, client_id: FormField = None, client_secret: FormField = None) -> OAuthClient:
@@ -32,15 +29,16 @@ def _client(request: Request, client_id: FormField = None, client_secret: FormFi
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         if client_secret is not None:
-            raise auth_error(400, "invalid_request", "Client credentials are given twice")
+            raise auth_error(400, "invalid_request", "Client credentials are given twice", "In the form and as Basic")
         basic_id, client_secret = _basic(encoded)
         if client_id not in (None, basic_id):
-            raise auth_error(400, "invalid_request", "Two different clients are given")
+            raise auth_error(400, "invalid_request", "Two different clients are given", "In the form and as Basic")
         client_id = basic_id
     client = authenticate(client_id or "", client_secret or "")
     if client is None:
         message = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
-        raise auth_error(401, "invalid_client", message, challenge='Basic realm="kallyai-sandbox"')
+        reason, challenge = "Send client_id and client_secret", 'Basic realm="kallyai-sandbox"'
+        raise auth_error(401, "invalid_client", message, reason, challenge=challenge)
     return client
 
 
@@ -74,20 +72,20 @@ def gpt_token(
     second use revokes its tokens. A refresh token works once, and the response has the next one; a second use revokes
     the whole sign-in.
     """
+    tokens = sandbox.tokens
     try:
         match _required("grant_type", grant_type):
             case "authorization_code":
-                grant = authorization_codes.redeem(
-                    sandbox, _required("code", code), client.id, _required("redirect_uri", redirect_uri)
-                )
+                uri = _required("redirect_uri", redirect_uri) if code else None
+                grant = tokens.redeem(_required("code", code), client.id, uri or "")
             case "refresh_token":
-                grant = token_families.rotate(sandbox, _required("refresh_token", refresh_token), client.id)
+                grant = tokens.rotate(_required("refresh_token", refresh_token), client.id)
             case _:
-                message = "grant_type must be authorization_code or refresh_token"
-                raise auth_error(400, "unsupported_grant_type", message)
+                reason = "grant_type must be authorization_code or refresh_token"
+                raise auth_error(400, "unsupported_grant_type", "There is no such grant", reason)
     except GrantRefusedError as refused:
         raise auth_error(400, "invalid_grant", "The grant is not valid", str(refused)) from None
-    return token_response(sandbox, *grant)
+    return tokens.respond(*grant)
 
 
 class RefreshRequest(BaseModel):
@@ -106,19 +104,17 @@ class RefreshRequest(BaseModel):
 def refresh(sandbox: SandboxDep, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).
 
-    A refresh token works once, and the response has the next one. A second use revokes the whole sign-in, without a
-    grace period: of two uses at the same time, the second revokes. A refresh token of an OAuth client is accepted at
-    `/v1/auth/gpt/token` only, with the client's credentials.
+    A refresh token works once, and the response has the next one; a second use revokes the whole sign-in. A refresh
+    token of an OAuth client is accepted at `/v1/auth/gpt/token` only, with the client's credentials.
     """
     try:
-        grant = token_families.rotate(sandbox, body.refresh_token, None)
+        grant = sandbox.tokens.rotate(body.refresh_token, None)
     except GrantRefusedError as refused:
-        challenge = f'{BEARER_CHALLENGE}, error="invalid_token"'
-        raise auth_error(401, "invalid_token", "Sign in again", str(refused), challenge=challenge) from None
-    return token_response(sandbox, *grant)
+        raise bad_token("invalid_token", "Sign in again", str(refused)) from None
+    return sandbox.tokens.respond(*grant)
 
 
 def _required(name: str, value: str | None) -> str:
     if not value:
-        raise auth_error(400, "invalid_request", f"{name} is missing")
+        raise auth_error(400, "invalid_request", f"{name} is missing", "The grant needs it")
     return value

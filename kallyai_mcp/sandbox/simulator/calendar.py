@@ -11,11 +11,6 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     Times are in the user's time zone, with its VTIMEZONE, or in UTC if the event has no other zone. The UID depends on
     `call_id` only, so that importing the file twice makes one appointment.
 
-    Args:
-        event: The appointment.
-        call_id: The call in which it was agreed.
-        now: The current time, aware; the DTSTAMP.
-
     Returns:
         The file as text, with CRLF line ends.
     """

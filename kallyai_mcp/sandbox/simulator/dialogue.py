@@ -12,13 +12,7 @@ _ANSWER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Entry:
-    """One turn of the conversation.
-
-    Attributes:
-        speaker: `AI` for the assistant, `HUMAN` for the callee, also if it is a machine.
-        content: What was said.
-        at_seconds: When the turn began, in seconds after the call was answered.
-    """
+    """One turn: of the assistant or the callee, which may be a machine, and when it began after the answer."""
 
     speaker: Speaker
     content: str
@@ -39,20 +33,13 @@ class Dialogue:
         self._entries: list[Entry] = []
         self._elapsed = 0.0
 
-    def _say(self, speaker: Speaker, sentences: tuple[str, ...]) -> None:
+    def say(self, speaker: Speaker, *sentences: str) -> None:
+        """Add a turn; empty sentences are left out."""
         if not self._entries:
             self._elapsed += _ANSWER_SECONDS
         content = " ".join(sentence for sentence in sentences if sentence)
         self._entries.append(Entry(speaker, content, round(self._elapsed, 1)))
         self._elapsed += len(content.split()) / _WORDS_PER_SECOND + _PAUSE_SECONDS
-
-    def ai(self, *sentences: str) -> None:
-        """Add a turn of the assistant; empty sentences are left out."""
-        self._say("AI", sentences)
-
-    def human(self, *sentences: str) -> None:
-        """Add a turn of the callee; empty sentences are left out."""
-        self._say("HUMAN", sentences)
 
     def hold(self, seconds: float) -> None:
         """Let `seconds` pass without speech."""

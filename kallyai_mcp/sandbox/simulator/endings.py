@@ -1,140 +1,137 @@
-"""How a conversation ended: status, highlights, next steps, and what was booked."""
+"""How a call ended: status, highlights, next steps, and what was booked."""
 
-from dataclasses import replace
+from typing import Final
 
-from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
-from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
-from kallyai_mcp.sandbox.simulator.simulated_call import Ending
-from kallyai_mcp.sandbox.simulator.time_slots import Slot
+from kallyai_mcp.sandbox.simulator.scenario import Does
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Ending, Slot
+
+NO_ANSWER_SECONDS: Final = 30.0
+
+_NOT_REACHED: Final[dict[Does, tuple[str, float, str]]] = {
+    "is_busy": ("busy", 4.0, "next.again"),
+    "does_not_answer": ("no_answer", NO_ANSWER_SECONDS, "next.again"),
+    "is_played": ("no_answer", NO_ANSWER_SECONDS, "next.again"),  # unless somebody picks up
+    "is_canceled": ("cancelled", 9.0, "next.cancelled"),
+}
+"""The status, the seconds, and the next steps of calls that nobody answers."""
+
+_BROKEN: Final[dict[Does, str]] = {"drops_the_line": "failed", "is_terminated": "terminated"}
 
 
-def ending_of(context: CallContext, caller: Caller, callee: Callee | None) -> Ending:
-    """Return how the conversation ended.
+def incomplete(context: CallContext, greeting: str) -> Ending | None:
+    """Simulate a call that reaches nobody or is interrupted; None if the scenario is a whole conversation."""
+    request, spoken, written, dialogue = context.request, context.spoken, context.written, context.dialogue
+    does = context.scenario.does
+    if does in _NOT_REACHED:
+        status, seconds, next_step = _NOT_REACHED[does]
+        dialogue.hold(seconds)
+        return Ending(status, written.say(f"done.{status}"), written.say(next_step))
+    if does in _BROKEN:
+        dialogue.say("HUMAN", greeting)
+        dialogue.say("AI", *context.opening())
+        dialogue.say("HUMAN", spoken.say("broken"))
+        return Ending(_BROKEN[does], written.say(f"done.{_BROKEN[does]}"), written.say("next.again_soon"))
+    if does == "goes_to_voicemail":
+        dialogue.say("HUMAN", spoken.say("machine", callee=request.business or spoken.say("machine.callee")))
+        dialogue.hold(1)
+        questions = [spoken.say("question.next" if at else "question", question=each)
+                     for at, each in enumerate(request.questions)]  # fmt: skip
+        phone = request.phone
+        callback = spoken.say("message.callback", phone=phone) if phone else ""
+        dialogue.say("AI", *context.opening(), *questions, callback, spoken.say("bye"))
+        next_steps = written.say("next.callback", phone=phone) if phone else written.say("next.again")
+        return Ending("voicemail", written.say("done.voicemail"), next_steps)
+    return None
 
-    Args:
-        context: The call.
-        caller: The assistant, after the last turn.
-        callee: The scenario's callee, which also says its answers in the app language; None for a person, whose words
-            are quoted.
-    """
+
+def ending_of(context: CallContext, caller: Caller) -> Ending:
+    """Return how a conversation ended."""
     written, request = context.written, context.request
     if caller.result is None:
         return Ending("failed", written.say("done.hung_up"), written.say("next.again_soon"))
-    if caller.result == "answered" or request.kind != "booking":
-        ending = _task(context, caller, callee)
-    elif caller.result == "agreed":
-        ending = _booked(context, caller)
-    elif caller.result == "declined":
-        ending = _declined(context, caller)
-    else:
-        highlights = written.say("done.walk_in", place=context.place(written))
-        ending = Ending("success", highlights, written.say("next.walk_in", number=request.number))
-    return _with_notes(context, caller, callee, ending)
-
-
-def _with_notes(context: CallContext, caller: Caller, callee: Callee | None, ending: Ending) -> Ending:
-    written, request = context.written, context.request
-    notes = []
-    for question, words in caller.answers.items():
-        answer = callee.answer_to_question(written, question) if callee is not None else written.quote(words)
-        notes.append(written.say("done.also", question=written.quote(question), answer=answer))
-    if request.extras and caller.told_extras:
-        notes.append(written.say("done.passed_on", extras=written.quotes(request.extras)))
+    ending = _booked(context, caller) if caller.result == "agreed" else _not_booked(context, caller)
+    notes = [
+        written.say("done.question", place=context.place(written), question=written.quote(question),
+                    answer=written.quote(words))
+        for question, words in caller.answers
+    ]  # fmt: skip
+    notes += [written.say("done.unanswered", question=written.quote(each)) for each in _unanswered(caller)]
+    if caller.refused_offer is not None and caller.result != "agreed":
+        notes.append(written.say("done.offered", offer=written.moment(caller.refused_offer)))
     if caller.was_given_orders:
-        notes.append(written.say("done.injected"))
-    if not notes:
-        return ending
-    highlights = " ".join([ending.highlights, *notes])
-    event = ending.event
-    if event is not None:
-        event = replace(event, description=event.description.replace(ending.highlights, highlights, 1))
-    return replace(ending, highlights=highlights, event=event)
+        notes.append(written.say("done.orders"))
+    highlights = " ".join(part for part in (ending.highlights, *notes) if part)
+    next_steps = ending.next_steps or written.say("next.answered", number=request.number)
+    return Ending(ending.status, highlights, next_steps, ending.slot, ending.booking)
+
+
+def _unanswered(caller: Caller) -> list[str]:
+    return [*([caller.question] if caller.question is not None else []), *caller.unasked]
+
+
+def _not_booked(context: CallContext, caller: Caller) -> Ending:
+    written, request = context.written, context.request
+    place, thing = context.place(written), context.thing(written)
+    if caller.result == "needs_no_booking" and request.kind == "booking":
+        walk_in = written.say("done.walk_in", place=place)
+        return Ending("success", walk_in, written.say("next.walk_in", number=request.number))
+    if caller.result != "declined" or request.kind == "task":
+        if not caller.words:  # only the questions were answered
+            return Ending("success", "", "")
+        return _answered(context, caller)
+    if request.kind == "booking":
+        key, when = ("", context.when(written, request.asked)) if request.asked is not None else (".undated", "")
+        full = written.say(f"done.full{key}", thing=thing, place=place, when=when)
+        return Ending("success", full, written.say("next.elsewhere"))
+    if request.earlier is None:
+        return Ending("success", written.say("done.no_booking", place=place), "")
+    return Ending("success", context.about_earlier(written, "done.stays"), "")
+
+
+def _answered(context: CallContext, caller: Caller) -> Ending:
+    written = context.written
+    description, answer = written.quote(context.request.description), written.quote(caller.words)
+    place = context.place(written)
+    return Ending("success", written.say("done.answered", place=place, description=description, answer=answer), "")
 
 
 def _booked(context: CallContext, caller: Caller) -> Ending:
-    request, written, slot = context.request, context.written, caller.slot
-    assert slot is not None  # noqa: S101 - the callee that agrees to a booking names the day, or the assistant does
-    agreed = {"verb": written.say(f"verb.{request.category}"), "thing": context.thing(written),
-              "place": context.place(written), "under": context.under(written)}  # fmt: skip
-    highlights = " ".join(
-        part
-        for part in (written.say("done.dated", when=context.when(written, slot), **agreed), _remark(context, slot))
-        if part
-    )
-    return _with_event(context, slot, highlights)
-
-
-def _with_event(context: CallContext, slot: Slot, highlights: str) -> Ending:
-    request, written = context.request, context.written
-    if _remark(context, slot):
-        next_steps = written.say("next.check", moment=context.moment(written, slot), number=request.number)
-    else:
-        next_steps = written.say("next.change", number=request.number)
-    return Ending("success", highlights, next_steps, context.event(slot, highlights), _agreement(context, slot, None))
-
-
-def _agreement(context: CallContext, slot: Slot, known: Agreement | None) -> Agreement:
-    """What the callee remembers: a new booking, or a known one at another time."""
-    if known is not None:
-        return replace(known, call_id=context.call_id, day=slot.day, at=slot.at)
-    request = context.request
-    return Agreement(context.call_id, request.name, str(request.category), request.party, slot.day, slot.at)
-
-
-def _remark(context: CallContext, slot: Slot) -> str:
-    """Return the sentence of the highlights about a time that differs from the requested one; "" if it does not."""
-    written, asked = context.written, context.asked
-    if slot == asked:
-        return ""
-    if asked is None or (asked.at is None and slot.day == asked.day):
-        return written.say("done.proposed")
-    if asked.at is not None and slot.day == asked.day:
-        return written.say("done.taken", asked=written.spoken_time(asked.at))
-    return written.say("done.taken", asked=context.moment(written, asked))
-
-
-def _declined(context: CallContext, caller: Caller) -> Ending:
-    request, written, thing = context.request, context.written, context.thing(context.written)
-    if context.asked is None:
-        description = written.quote(request.description)
-        highlights = written.say(
-            "done.full_undated", thing=thing, place=context.place(written), description=description
-        )
-    else:
-        when = context.when(written, context.asked)
-        highlights = written.say("done.full", thing=thing, place=context.place(written), when=when)
-    return Ending("success", highlights + _offered(context, caller), written.say("next.elsewhere"))
-
-
-def _offered(context: CallContext, caller: Caller) -> str:
-    """Return the sentence about an offer that the assistant did not accept, after a space; "" if there is none."""
-    if caller.refused_offer is None:
-        return ""
-    return " " + context.written.say("done.offered", offer=context.moment(context.written, caller.refused_offer))
-
-
-def _task(context: CallContext, caller: Caller, callee: Callee | None) -> Ending:
-    """The ending of a question, of a cancellation, of a change, of an order, or of anything else that books nothing."""
-    request, written = context.request, context.written
-    answer = callee.answer_to_request(written) if callee is not None else written.quote(caller.answer or "")
-    only_asked = request.only_asks and request.kind == "booking"
-    key = "only_asked" if only_asked else "answer" if caller.result == "answered" else request.kind
-    was_done = caller.result == "agreed"
-    highlights = written.say(
-        f"done.{key}" if was_done or key in ("answer", "only_asked", "question", "task") else f"done.{key}.no",
-        place=context.place(written), description=written.quote(request.description), answer=answer,
-    ) + _offered(context, caller)  # fmt: skip
-    if caller.result == "declined":
-        return Ending("success", highlights, written.say("next.refused"))
-    known, slot = context.known, caller.slot
-    ending = Ending("success", highlights, written.say("next.answered", number=request.number))
-    if not was_done or request.kind not in ("cancel", "change"):
-        return ending
+    """The ending of a call in which something was booked, moved, or canceled."""
+    request, written, slot, earlier = context.request, context.written, caller.slot, context.request.earlier
     if request.kind == "cancel":
-        return replace(ending, ends=known)
-    if slot is None:
-        return ending
-    ending = _with_event(context, slot, highlights)
-    return replace(ending, ends=known, agreement=_agreement(context, slot, known))
+        if earlier is None:  # somebody who plays the callee has agreed
+            return _answered(context, caller)
+        canceled = earlier.changed(context.call_id, slot=earlier.slot, party=earlier.party, is_canceled=True)
+        return Ending("success", context.about_earlier(written, "done.cancel"), "", booking=canceled)
+    assert slot is not None  # noqa: S101 - the assistant agrees to nothing else without a day and time
+    facts = {"thing": context.thing(written), "place": context.place(written), "under": context.under(written)}
+    if request.kind == "move" and earlier is not None:
+        done = written.say("done.move", old=written.moment(earlier.slot), new=written.moment(slot), **facts)
+        booking = earlier.changed(context.call_id, slot=slot, party=request.party)
+    else:
+        verb = written.say(f"verb.{request.category}")
+        done = written.say("done.booking", verb=verb, when=context.when(written, slot), **facts)
+        call_id = context.call_id
+        booking = Booking(call_id, call_id, request.name, request.category, request.party, slot)
+    remarks = _remarks(context, slot)
+    number = request.number
+    if remarks:
+        next_steps = written.say("next.check", moment=written.moment(slot), number=number)
+    else:
+        next_steps = written.say("next.change", number=number)
+    return Ending("success", " ".join([done, *remarks]), next_steps, slot, booking)
+
+
+def _remarks(context: CallContext, slot: Slot) -> list[str]:
+    """Return sentences about a time that is not the one asked for."""
+    written, asked = context.written, context.request.asked
+    if slot == asked:
+        return []
+    if asked is not None and not (asked.at is None and slot.day == asked.day):
+        taken = written.time(asked.at) if asked.at is not None and slot.day == asked.day else written.moment(asked)
+        return [written.say("done.taken", asked=taken)]
+    preference = context.request.preference
+    said = [written.say("done.preference", preference=written.quote(preference))] if preference else []
+    return [written.say("done.proposed"), *said]

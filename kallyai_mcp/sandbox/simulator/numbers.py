@@ -1,8 +1,7 @@
 """The test numbers: the number called decides what happens, like the test cards of payment services."""
 
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, RefusalCode
 from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
@@ -13,15 +12,8 @@ TEST_NUMBERS: Final[tuple[Line, ...]] = read_scenarios(
 """The test numbers. A call to any other allowed number succeeds."""
 
 
-@dataclass(frozen=True)
-class RuleExample:
-    """A number that a rule refuses, in every sandbox.
-
-    Attributes:
-        number: In E.164, except for an emergency number, which has no E.164 form.
-        refusal: The error code with which the request is refused.
-        description: What happens, for people.
-    """
+class RuleExample(NamedTuple):
+    """A number that a rule refuses in every sandbox; in E.164, but for emergency numbers, which have no such form."""
 
     number: str
     refusal: RefusalCode

@@ -1,7 +1,5 @@
-"""The phrases of a simulated call: wordings chosen by the submission, and dates, times, and amounts in words."""
+"""The phrases of simulated calls in one language, with dates, times, and phone numbers in words."""
 
-import contextlib
-import hashlib
 import tomllib
 from datetime import date, time
 from functools import cache
@@ -10,18 +8,16 @@ from typing import Final
 
 import phonenumbers
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, get_currency_name, get_territory_currencies
 
-from kallyai_mcp.sandbox.simulator import spanish_times
+from kallyai_mcp.sandbox.simulator.simulated_call import Slot
 
 _SPANISH: Final = (("+1", "es_US"), ("+52", "es_MX"))
 """The locales of Spanish by country code; for all other numbers, the formats are those of Spain."""
-_WORLD: Final = "001"  # the region of numbers without a country; it has no currency
 
 
 @cache
-def phrases() -> dict[str, dict[str, list[str]]]:
-    """Return the wordings of each phrase by key and language; read with the first call."""
+def phrases() -> dict[str, dict[str, str]]:
+    """Return the phrases by key and language; read with the first call."""
     return tomllib.loads((files("kallyai_mcp.sandbox.simulator") / "phrases.toml").read_text(encoding="utf-8"))
 
 
@@ -30,68 +26,40 @@ class Phrasebook:
 
     Args:
         language: `en` or `es`.
-        seed: The same seed always chooses the same wordings.
-        phone: The number that is called (E.164): times and amounts in Spanish are written as in its country.
-        aloud: For what is said on the phone: times and amounts in Spanish are in words.
+        phone: The number that is called (E.164): times in Spanish are written as in its country.
+        today: Dates of another year are said with their year.
+        aloud: For what is said on the phone: times in Spanish are in words.
     """
 
-    def __init__(self, language: str, seed: str, *, phone: str = "", aloud: bool = False) -> None:
+    def __init__(self, language: str, *, phone: str, today: date, aloud: bool = False) -> None:
         self.language = language
-        self._phone = phone
+        self._today = today
         self._is_aloud = aloud and language == "es"
         of_place = next((name for code, name in _SPANISH if phone.startswith(code)), "es")
         self._locale = of_place if language == "es" else language
-        self._seed = seed
 
     def say(self, key: str, **facts: str) -> str:
         """Return the phrase of `key` with `facts` inserted."""
-        wordings = phrases()[key][self.language]
-        text = wordings[number(self._seed, key) % len(wordings)].format(**facts)
-        return text.replace(" m..", " m.")  # after "p. m.", no second period
+        return phrases()[key][self.language].format(**facts).replace(" m..", " m.")  # after "p. m.", no second period
 
     def quote(self, text: str) -> str:
-        """Return `text` in the language's quotation marks, without its final period."""
-        return self.say("quote", text=text.rstrip(".") or text)
+        """Return `text` in the language's quotation marks."""
+        return self.say("quote", text=text)
 
-    def quotes(self, texts: tuple[str, ...]) -> str:
-        """Return each of `texts` in quotation marks, separated by semicolons."""
-        return "; ".join(self.quote(text) for text in texts)
+    def moment(self, slot: Slot) -> str:
+        """Return a day, and its time if there is one, in words ("Friday, November 27 at 7:00 PM")."""
+        pattern = self.say("pattern.date" if slot.day.year == self._today.year else "pattern.date_year")
+        words = self.say("moment.date", date=format_date(slot.day, pattern, locale=self.language))
+        return words if slot.at is None else self.say("moment.date_time", date=words, time=self.time(slot.at))
 
-    def moment(self, day: date, at: time | None, *, today: date) -> str:
-        """Return a date, and a time if it is not None, in words; with its year if that is not the current one."""
-        pattern = self.say("pattern.date" if day.year == today.year else "pattern.date_year")
-        date_in_words = format_date(day, pattern, locale=self.language)
-        if at is None:
-            return self.say("moment.date", date=date_in_words)
-        return self.say("moment.date_time", date=date_in_words, time=self.spoken_time(at))
-
-    def spoken_time(self, at: time) -> str:
+    def time(self, at: time) -> str:
         """Return a time as it is in a sentence ("7:00 PM", "las siete de la tarde", "las 19:00")."""
         if self._is_aloud:
-            return spanish_times.in_words(at)
-        text = _plain_spaces(format_time(at, "short", locale=self._locale))
+            return _spanish_words(at)
+        text = format_time(at, "short", locale=self._locale)
+        text = text.replace("\u202f", " ").replace("\xa0", " ")  # CLDR's spaces are not equal to typed ones
         text = text.replace("a.m.", "a. m.").replace("p.m.", "p. m.")  # as Spanish spelling wants it
         return self.say("time.one" if text.startswith("1:") else "time", time=text)
-
-    def money(self, amount: int) -> str:
-        """Return `amount` in the currency of the country that is called; in euros if that has none."""
-        region = None
-        with contextlib.suppress(phonenumbers.NumberParseException):
-            region = phonenumbers.region_code_for_number(phonenumbers.parse(self._phone))
-        currency = [*get_territory_currencies(region or _WORLD), "EUR"][0]
-        if self._is_aloud:  # "67 pesos", not "67 pesos mexicanos"
-            return f"{amount} {get_currency_name(currency, count=amount, locale='es').split()[0]}"
-        return _plain_spaces(format_currency(amount, currency, locale=self._locale))
-
-
-def _plain_spaces(text: str) -> str:
-    """Replace CLDR's no-break spaces, which are not equal to typed spaces."""
-    return text.replace("\u202f", " ").replace("\xa0", " ")
-
-
-def number(seed: str, key: str) -> int:
-    """Return a hash of `seed` and `key` as a non-negative number."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{key}".encode()).digest()[:4])
 
 
 def phone_in_words(phone: str) -> str:
@@ -101,3 +69,27 @@ def phone_in_words(phone: str) -> str:
     except phonenumbers.NumberParseException:
         return phone
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+_WORDS: Final = (
+    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete "
+    "dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete "
+    "veintiocho veintinueve"
+)
+_NUMBERS: Final = _WORDS.split()
+_TENS: Final = {3: "treinta", 4: "cuarenta", 5: "cincuenta"}
+_PARTS_OF_DAY: Final = ((6, "de la madrugada"), (12, "de la mañana"), (13, "del mediodía"), (20, "de la tarde"))
+"""The hour at which each part of the day ends; the rest of the day is the night."""
+
+
+def _spanish_words(at: time) -> str:
+    """Return a time in words with its article ("la una y media de la tarde")."""
+    hour = at.hour % 12 or 12
+    name = "la una" if hour == 1 else f"las {_NUMBERS[hour]}"
+    part = next((name for end, name in _PARTS_OF_DAY if at.hour < end), "de la noche")
+    tens, units = divmod(at.minute, 10)
+    if at.minute < len(_NUMBERS):
+        minutes = {15: "cuarto"}.get(at.minute) or _NUMBERS[at.minute]
+    else:
+        minutes = {30: "media"}.get(at.minute) or _TENS[tens] + (f" y {_NUMBERS[units]}" if units else "")
+    return f"{name}{f' y {minutes}' if at.minute else ''} {part}"

@@ -1,187 +1,159 @@
-"""Interprets a submission: the texts that the assistant says, and what the call is for."""
+"""What a call is for. The fields of a submission decide it, and three forms of its instructions; nothing else does.
+
+- An instruction that ends with a question mark is a question.
+- One that names the id of an earlier call refers to its booking: a new date or time moves it, none cancels it.
+- `KEEPS_TIME` says that no other day or time may be agreed to, `ONLY_ASKS` that nothing may be.
+"""
 
 import re
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from typing import Final, Literal
 
-from kallyai_mcp.sandbox.simulator.clauses import POLITE, TELLS, clauses, folded
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
-from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, delay_in, new_day_and_time
-from kallyai_mcp.sandbox.simulator.wishes import THINGS, is_booking, people_in
 
-Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
-"""What a call is for: a booking, a question, canceling or changing a booking, an order, or anything else."""
+Kind = Literal["booking", "move", "cancel", "task"]
+"""A new booking, a change or a cancellation of an earlier one, or anything else, which books nothing."""
 
-
-def _regex(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
-
-
-_KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
-    ("cancel", _regex(POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")),
-    ("change", _regex(
-        POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|muev[ae]\w*|mover|apla[zc]\w+|pospon\w+)\b"
-    )),
-    ("question", _regex(POLITE + r"(?:(?:tell|let) me|know|dime|avisame|saber)\b")),
-    ("task", TELLS),
-    ("question", _regex(
-        POLITE
-        + r"(?:(?:ask|see (?:if|whether)|pregunt\w+)\b(?! (?:them |him |her |the \w+ )?to\b)"
-        rf"(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?{THINGS})"
-        r"|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
-    )),
-    ("order", _regex(
-        POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
-        rf"(?! (?:an? |una? )?(?:\w+ )?(?:{THINGS}|presupuesto|informacion))"
-    )),
-)  # fmt: skip
-"""What a description is for, by how it begins."""
-_BOOKABLE: Final = _regex(rf"\b(?:book\w*|reserv\w*|schedul\w+|{THINGS})\b")
-_OTHER_CHANGE: Final = _regex(POLITE + r"(?:change|cambi\w*)\b[^,;]*\b(?:to|into|al?|por)\b")
-"""A change of something else than the time, such as "change it to a window table"."""
-_DELIVERY: Final = _regex(r"\b(?:deliver\w*|ship\w*|send|entreg\w*|env[ií]\w*|lleven?|domicilio)\b")
-_DIRECT_QUESTION: Final = _regex(r"[?¿]")
-
-_KEEPS_TIME: Final = _regex(r"(?:do not|don't|never) agree to an?\w* .*\b(?:day|time)|no acept\w+ .*\b(?:d[ií]a|hora)")
-_ACCEPTS_TIME: Final = _regex(r".*\b(?:agree to the closest|acepta los m[aá]s cercanos)")
-_NO_MESSAGE: Final = _regex(
-    r".*\b(?:(?:do not|don't|never) leave (?:a|any) (?:message|voicemail)|no dejes? (?:un |ning[uú]n )?mensaje)"
+KEEPS_TIME: Final = frozenset(
+    {
+        "Do not agree to a day or time other than the one asked for.",
+        "No aceptes un día ni una hora distintos de los pedidos.",
+    }
 )
-_NO_PHONE: Final = _regex(
-    r".*\b(?:(?:do not|don't|never) (?:give|share|tell|mention)\b.*\b(?:phone|number)"
-    r"|no (?:des|digas|compartas)\b.*\b(?:tel[eé]fono|n[uú]mero))"
+"""The instruction that forbids another day or time. Without it, the assistant agrees to the closest one."""
+
+ONLY_ASKS: Final = frozenset(
+    {
+        "Only ask. Do not book, order, or agree to anything.",
+        "Solo pregunta. No reserves, no pidas y no aceptes nada.",
+    }
 )
-_NO_NAME: Final = _regex(
-    r".*\b(?:(?:do not|don't|never) (?:give|share|tell|mention|say|use)\b.*\bname|no (?:des|digas|uses)\b.*\bnombre)"
+"""The instruction that forbids every agreement."""
+
+_CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_USUAL: Final = {
+    TaskCategory.RESTAURANT: time(20, 0),
+    TaskCategory.CLINIC: time(9, 40),
+    TaskCategory.GENERAL: time(11, 0),
+}
+_CLOCK: Final = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?(am|pm)?\b", re.IGNORECASE)
+_PARTS_OF_DAY: Final = (
+    (re.compile(r"\b(?:evening|night|noche)\b", re.IGNORECASE), time(20, 30)),
+    (re.compile(r"\b(?:afternoon|tarde)\b", re.IGNORECASE), time(16, 0)),
+    (re.compile(r"\b(?:morning|mañana)\b", re.IGNORECASE), time(10, 30)),
 )
-_MANNERS: Final = _regex(
-    r"(?:please |por favor,? )?(?:be|speak|talk|sound|stay|hold|insist|hang up|sé|habla|insiste|espera"
-    r"|(?:do not|don't|never) (?:say|tell|mention|reveal|share|give|discuss|ask|book|accept|agree|pay|order|hang|argue"
-    r"|leave|confirm|call)|no (?:digas|menciones|des|aceptes|pagues|reserves|preguntes|cuelgues))\b"
-)
-_ONLY_ASKS: Final = _regex(r"(?:please |por favor,? )?(?:(?:only|just) ask|s[oó]lo pregunt\w+)\b")
-_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE, _NO_NAME, _ONLY_ASKS, _MANNERS)
-"""Instructions that the assistant follows and does not pass on."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A submission in the form in which the assistant says it: one-line texts, and numbers in their country's format.
+    """What the assistant asks for. Texts are on one line.
 
     Attributes:
-        number: The number called.
-        description: `task_description` on one line, without `questions`.
-        extras: The `additional_instructions` to pass on.
-        questions: The `additional_instructions` that are questions to ask, and those in the task of another kind.
-        kind: What the call is for.
-        names_day: The description names the day or the time.
-        is_delivered: The ordered things should be delivered.
-        needs_time: A booking should be moved, and the submission does not name the new time.
-        keeps_time: An instruction says that no other day or time may be agreed to.
-        leaves_no_message: An instruction says that no message may be left.
-        tells: The task only tells the callee something.
-        only_asks: An instruction says that nothing may be agreed to.
-        keeps_name: An instruction says that the user's name may not be given.
-        keeps_phone: An instruction says that the user's number may not be given.
+        number: The number called, in its country's format.
+        description: `task_description`, without its final period.
+        questions: What has to be asked, in this order.
+        earlier: The booking that is to be moved or canceled; None if the callee does not know it.
+        asked: The day and time asked for; None without a day.
+        at: The time asked for.
+        keeps_time: No other day or time may be agreed to.
     """
 
+    kind: Kind
     category: TaskCategory
     number: str
     description: str
+    questions: tuple[str, ...]
     business: str | None
     name: str | None
     phone: str | None
     party: int | None
-    day: date | None
+    asked: Slot | None
     at: time | None
     preference: str | None
-    extras: tuple[str, ...]
-    questions: tuple[str, ...]
     urgent: bool
-    kind: Kind
-    names_day: bool
-    is_delivered: bool
-    needs_time: bool
+    earlier: Booking | None
     keeps_time: bool
-    tells: bool
-    only_asks: bool
-    leaves_no_message: bool
-    keeps_name: bool
-    keeps_phone: bool
-
-    @property
-    def shared_phone(self) -> str | None:
-        """The user's number, if the assistant may give it."""
-        return None if self.keeps_phone else self.phone
-
-    @property
-    def missing(self) -> str | None:
-        """What the callee has to ask for before it can book: `when`, `party`, `when_party`, or None."""
-        wants_party = self.category in {TaskCategory.RESTAURANT, TaskCategory.HOTEL} and self.party is None
-        return "_".join(["when"] * (self.day is None) + ["party"] * wants_party) or None
 
 
-def parse_request(submission: Submission, today: date, *, ignores_instructions: bool = False) -> Request:
-    """Interpret `submission`.
-
-    Args:
-        submission: The submission.
-        today: The user's day.
-        ignores_instructions: The assistant does not follow the instructions that it understands.
+def parse_request(
+    submission: Submission, bookings: tuple[Booking, ...], *, ignores_instructions: bool, is_booked: bool
+) -> Request:
+    """Return what the call is for.
 
     Raises:
         ValueError: There is no number to call, or `appointment_time` is not HH:MM.
     """
     if not submission.respondent_phone:
         raise ValueError("no number to call")
-    description = _tidy(submission.task_description) or submission.task_description
-    kind = _kind_of(description) or _kind_by_fields(submission, description)
-    asked = [each for each in clauses(description)[1:] if kind != "question" and _kind_of(each) == "question"]
-    if asked:
-        description = ". ".join(each.rstrip(".") for each in clauses(description) if each not in asked)
-    given = [text for each in submission.additional_instructions or () if (text := _tidy(each))]
-    followed = [] if ignores_instructions else given
-    to_pass_on = [text for text in given if not any(each.match(text) for each in _FOR_THE_ASSISTANT)]
-    questions = [text for text in to_pass_on if _kind_of(text) == "question"]
-    find = {"booking": day_and_time, "change": new_day_and_time}.get(kind)
-    said_day, said_time = find(description, today) if find is not None else (None, None)
-    day, at = submission.appointment_date or said_day, _clock_time(submission.appointment_time) or said_time
-    phone = _tidy(submission.user_phone)
-    keeps_name = any(_NO_NAME.match(text) for text in followed)
+    description = (one_line(submission.task_description) or "").rstrip(".") or submission.task_description
+    instructions = [text for each in submission.additional_instructions or () if (text := one_line(each))]
+    questions = [text for text in instructions if text.endswith("?")]
+    ids = [id_ for text in instructions if text not in questions for id_ in _CALL_ID.findall(text.lower())]
+    earlier = _booking_of(ids, bookings)
+    day, at = submission.appointment_date, _clock_time(submission.appointment_time)
+    kind: Kind = "task"
+    only_asks = not ignores_instructions and not ONLY_ASKS.isdisjoint(instructions)
+    if ids and not only_asks:
+        kind = "move" if day or at else "cancel"
+    elif not only_asks and ((day and not description.endswith("?")) or is_booked):
+        kind = "booking"
+    if kind == "task" and description.endswith("?"):
+        questions.insert(0, description)
+    asked = Slot(day, at) if day is not None else None
+    if kind == "move" and earlier is not None:
+        asked = Slot(day or earlier.slot.day, at or earlier.slot.at)
+    phone = one_line(submission.user_phone)
     return Request(
-        category=submission.task_category,
+        kind=kind,
+        category=submission.task_category if earlier is None else earlier.category,
         number=phone_in_words(submission.respondent_phone),
         description=description,
-        business=_tidy(submission.business_name),
-        name=None if keeps_name else _tidy(submission.user_name),
+        questions=tuple(questions),
+        business=one_line(submission.business_name),
+        name=one_line(submission.user_name) or (earlier.name if earlier is not None else None),
         phone=phone and phone_in_words(phone),
-        party=submission.party_size or (people_in(description) if kind == "booking" else None),
-        day=day,
+        party=submission.party_size or (earlier.party if earlier is not None else None),
+        asked=asked,
         at=at,
-        preference=_tidy(submission.time_preference_text),
-        extras=tuple(text for text in to_pass_on if text not in questions),
-        questions=(*asked, *questions),
+        preference=one_line(submission.time_preference_text),
         urgent=bool(submission.is_urgent),
-        tells=any(TELLS.match(folded(each)) for each in clauses(description)),
-        kind=kind,
-        names_day=any(day_and_time(description, today)),
-        is_delivered=_DELIVERY.search(description) is not None,
-        needs_time=kind == "change" and not (day or at or _changes_more_than_time(description)),
-        keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
-        only_asks=any(_ONLY_ASKS.match(text) for text in followed),
-        leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
-        keeps_name=keeps_name,
-        keeps_phone=any(_NO_PHONE.match(text) for text in followed),
+        earlier=earlier,
+        keeps_time=not ignores_instructions and not KEEPS_TIME.isdisjoint(instructions),
     )
 
 
-def _changes_more_than_time(description: str) -> bool:
-    return _OTHER_CHANGE.match(folded(description)) is not None and delay_in(description) is None
+def _booking_of(ids: list[str], bookings: tuple[Booking, ...]) -> Booking | None:
+    """Return the newest state of the booking of one of these calls; None if there is none or it was canceled."""
+    booking_id = next((each.booking_id for each in bookings if each.call_id in ids), None)
+    newest = next((each for each in reversed(bookings) if each.booking_id == booking_id), None)
+    return newest if newest is not None and not newest.is_canceled else None
 
 
-def _tidy(text: str | None) -> str | None:
+def usual(request: Request, day: date, now: datetime) -> Slot:
+    """Return what the callee proposes for a day without a time; the next day if it is too late on this one."""
+    if request.category is TaskCategory.HOTEL:
+        return Slot(day, None)
+    at = request.at or _preferred(request.preference) or _USUAL[request.category]
+    earliest = now.replace(tzinfo=None) + timedelta(hours=1)
+    return Slot(day if datetime.combine(day, at) >= earliest else day + timedelta(days=1), at)
+
+
+def alternative(request: Request, now: datetime) -> Slot:
+    """Return what the callee offers in place of the time asked for: an hour and a half later, else the next day."""
+    if request.asked is None:
+        return usual(request, now.date() + timedelta(days=1), now)
+    day, at = request.asked
+    if at is None or request.category is TaskCategory.HOTEL:
+        return usual(request, day + timedelta(days=1), now)
+    later = datetime.combine(day, at) + timedelta(minutes=90)
+    return Slot(day, later.time()) if later.date() == day else Slot(later.date(), at)
+
+
+def one_line(text: str | None) -> str | None:
+    """Return `text` with single spaces; None if nothing is left."""
     return " ".join(text.split()) or None if text is not None else None
 
 
@@ -193,19 +165,9 @@ def _clock_time(text: str | None) -> time | None:
     return time.fromisoformat(text)
 
 
-def _kind_of(description: str) -> Kind | None:
-    """Return what the first clause is for that says it; None if none does."""
-    for task in clauses(description):
-        kind = next((kind for kind, pattern in _KINDS if pattern.search(folded(task))), None)
-        if kind is not None or is_booking(task):
-            return kind or "booking"
-    asks = _DIRECT_QUESTION.search(description) and not _BOOKABLE.search(description)
-    return "question" if asks else None
-
-
-def _kind_by_fields(submission: Submission, description: str) -> Kind:
-    if submission.appointment_date is not None:
-        return "booking"
-    if submission.task_category is TaskCategory.GENERAL:
-        return "question" if _DIRECT_QUESTION.search(description) else "task"
-    return "booking" if submission.party_size is not None or _BOOKABLE.search(description) else "task"
+def _preferred(preference: str | None) -> time | None:
+    """Return the time that a preference names, such as "after 5pm" or "morning"; None for other words."""
+    if (clock := _CLOCK.search(preference or "")) and int(clock[1]) < 24 and int(clock[2] or 0) < 60:
+        afternoon = 12 if (clock[3] or "").lower() == "pm" and int(clock[1]) < 12 else 0
+        return time(int(clock[1]) + afternoon, int(clock[2] or 0))
+    return next((at for words, at in _PARTS_OF_DAY if words.search(preference or "")), None)

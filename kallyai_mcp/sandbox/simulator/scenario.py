@@ -20,43 +20,34 @@ from pydantic_core import PydanticCustomError
 from kallyai_mcp.sandbox.simulator.submission import IsoDate
 
 Does = Literal[
-    "agrees",
-    "offers_another_time",
-    "declines",
-    "needs_no_booking",
-    "answers",
-    "is_busy",
-    "does_not_answer",
-    "goes_to_voicemail",
-    "drops_the_line",
-    "is_canceled",
-    "is_terminated",
-    "is_played",
-]
+    "agrees", "offers_another_time", "declines", "needs_no_booking", "answers", "is_busy", "does_not_answer",
+    "goes_to_voicemail", "drops_the_line", "is_canceled", "is_terminated", "is_played",
+]  # fmt: skip
 """What the callee does. A value that is not a conversation, such as `is_busy`, sets the status of the call.
 
 `is_played`: a person or a program plays the callee, see `play_endpoints`; until somebody picks up, nobody answers.
 """
 
 RefusalCode = Literal[
-    "quota_exceeded",
-    "missing_phone_number",
-    "emergency_number",
-    "toll_number",
-    "blocked_number",
-    "suppression_violation",
-    "safety_violation",
-    "scheduling_violation",
-    "consent_denied",
-    "country_restriction",
-    "unsupported_country",
-    "unsupported_language",
-    "missing_token",
-    "forbidden",
-    "phone_not_provisioned",
+    "quota_exceeded", "missing_phone_number", "emergency_number", "toll_number", "blocked_number",
+    "suppression_violation", "safety_violation", "scheduling_violation", "consent_denied", "country_restriction",
+    "unsupported_country", "unsupported_language", "missing_token", "forbidden", "phone_not_provisioned",
     "rate_limited",
-]
+]  # fmt: skip
 """The codes with which a call can be refused: those of the reference's "Error Code Reference", and two more."""
+
+TurnKind = Literal[
+    "greets", "speaks", "holds", "asks", "orders", "offers", "agrees", "declines", "needs_no_booking", "answers",
+    "says_goodbye", "hangs_up",
+]  # fmt: skip
+"""The kind of a turn of the callee; it decides the assistant's reply."""
+
+Detail = Literal["name", "phone", "party", "time", "notes"]
+"""What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
+
+HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+E164 = r"^\+[1-9][0-9]{4,14}$"
+"""The pattern of a number with a country code."""
 
 
 def _time_of_day(value: Any) -> Any:
@@ -66,19 +57,12 @@ def _time_of_day(value: Any) -> Any:
     raise ValueError("must be a time in the format HH:MM (24-hour)")
 
 
-HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-
 TimeOfDay = Annotated[
     time,
     BeforeValidator(_time_of_day),
     PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^{HH_MM.pattern}$", "examples": ["20:30"]}),
 ]
-"""A time of day, HH:MM."""
-
-
-E164 = r"^\+[1-9][0-9]{4,14}$"
-"""The pattern of a number with a country code."""
 
 
 def _check_number(value: str) -> str:
@@ -92,7 +76,6 @@ PhoneNumber = Annotated[
     AfterValidator(_check_number),
     WithJsonSchema({"type": "string", "pattern": E164, "description": "In E.164, such as +12025550142"}),
 ]
-"""A number with its country code."""
 
 
 class _Strict(BaseModel):
@@ -115,26 +98,6 @@ class BilingualText(_Strict):
         return self.es if language == "es" else self.en
 
 
-TurnKind = Literal[
-    "greets",
-    "speaks",
-    "holds",
-    "asks",
-    "orders",
-    "offers",
-    "agrees",
-    "declines",
-    "needs_no_booking",
-    "answers",
-    "says_goodbye",
-    "hangs_up",
-]
-"""The kind of a turn of the callee; it decides the assistant's reply."""
-
-Detail = Literal["name", "phone", "party", "time", "notes"]
-"""What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
-
-
 class Turn(_Strict):
     """One turn of the callee."""
 
@@ -151,7 +114,10 @@ class Turn(_Strict):
     @classmethod
     def _words_alone(cls, value: Any) -> Any:
         """Take a text, or a text in both languages, as a turn of words."""
-        return {"says": value} if isinstance(value, (str, BilingualText)) or _is_bilingual(value) else value
+        is_text = isinstance(value, str | BilingualText) or (
+            isinstance(value, Mapping) and value.keys() == {"en", "es"}
+        )
+        return {"says": value} if is_text else value
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:
@@ -168,10 +134,6 @@ class Turn(_Strict):
         return self.says.in_language(language) if self.says is not None else ""
 
 
-def _is_bilingual(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.keys() == {"en", "es"}
-
-
 class Scenario(_Strict):
     """What happens in a call to a line."""
 
@@ -179,7 +141,7 @@ class Scenario(_Strict):
     at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
     on: IsoDate | None = Field(None, description="`agrees`: the day that is free; other days are taken")
     answer: BilingualText | None = Field(
-        None, description="What the callee answers to a question, or to any other request"
+        None, description="What the callee answers to the request and to each question"
     )
     turns: tuple[Turn, ...] = Field(
         (),
@@ -187,15 +149,16 @@ class Scenario(_Strict):
         " turn `greets`. After the last one the callee goes on as `does` says, unless the call has ended",
     )
     ignores_instructions: bool = Field(
-        False,
-        description="The assistant does not follow `additional_instructions`: it agrees to another time although that"
-        " is forbidden, and so on, to see what a client makes of it",
+        False, description="The assistant agrees to another time although that is forbidden"
     )
+    highlights: BilingualText | None = Field(None, description="The summary, in place of the sandbox's own")
+    next_steps: BilingualText | None = Field(None, description="The next steps, in place of the sandbox's own")
+    has_event: bool = Field(True, description="Whether the calendar shows what the callee agreed to")
+    has_transcript: bool = Field(True, description="Whether the service has a transcript of the call")
     refusal: RefusalCode | None = Field(None, description="The request is refused with this code, and nobody is called")
     loses_the_answer: bool = Field(
         False, description="The call is placed, and the connection is cut before the client gets the answer"
     )
-    has_transcript: bool = Field(True, description="Whether the service has a transcript of the call")
     seconds: float | None = Field(
         None,
         ge=0,
@@ -211,9 +174,8 @@ class Scenario(_Strict):
             raise ValueError("`answers` needs `answer`, the words of the answer")
         if (self.at is not None or self.on is not None) and self.does != "agrees":
             raise ValueError("`at` and `on` need `does` to be `agrees`")
-        if self.does == "is_played" and (
-            self.turns or self.answer is not None or self.ignores_instructions or not self.has_transcript
-        ):
+        set_keys = {name for name, key in Scenario.model_fields.items() if getattr(self, name) != key.default}
+        if self.does == "is_played" and set_keys - {"does", "seconds", "refusal", "loses_the_answer"}:
             raise ValueError("`is_played` can have only `seconds`, `refusal`, and `loses_the_answer`")
         return self
 

@@ -24,24 +24,17 @@ class ScenarioFile(BaseModel):
 def read_scenarios(text: str) -> tuple[Line, ...]:
     """Return the lines of a scenario file.
 
-    Args:
-        text: The content of the file.
-
     Raises:
         ScenarioFileError: The text is not TOML, does not fit the schema, or has a number twice.
     """
     try:
         content = tomllib.loads(text)
+        lines = ScenarioFile.model_validate(content).line
     except tomllib.TOMLDecodeError as error:
         raise ScenarioFileError(f"not valid TOML: {error}") from None
-    try:
-        lines = ScenarioFile.model_validate(content).line
     except ValidationError as invalid:
-        problems = [
-            f"{_place(content, error['loc'])}: {expected(error['type'], error['msg'])}"
-            for error in invalid.errors(include_url=False)
-        ]
-        raise ScenarioFileError("\n".join(problems)) from None
+        problems = [(_place(content, each["loc"]), expected(each["type"], each["msg"])) for each in invalid.errors()]
+        raise ScenarioFileError("\n".join(f"{place}: {what}" for place, what in problems)) from None
     numbers = [line.number for line in lines]
     if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
         raise ScenarioFileError(f"more than one [[line]] has the number {', '.join(twice)}")
@@ -49,11 +42,7 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
 
 
 def write_scenario(line: Line) -> str:
-    """Return the content of a scenario file with this line; `read_scenarios` makes the same line of it.
-
-    Args:
-        line: The line with what happens on it. The keys that have their default value are left out.
-    """
+    """Return a scenario file with this line, without the keys that have their default; `read_scenarios` reads it."""
     content = line.model_dump(mode="json", exclude_defaults=True)
     return tomlkit.dumps({"line": [_with_short_texts(content)]})
 

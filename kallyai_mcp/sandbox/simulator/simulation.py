@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
-from kallyai_mcp.sandbox.simulator.endings import ending_of
-from kallyai_mcp.sandbox.simulator.incomplete_calls import INCOMPLETE_CALLS
+from kallyai_mcp.sandbox.simulator.endings import ending_of, incomplete
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import parse_request
-from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn, TurnKind
-from kallyai_mcp.sandbox.simulator.simulated_call import Ending, SimulatedCall
+from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Ending, SimulatedCall
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
@@ -24,56 +22,46 @@ class CallFacts:
     """The facts on which a simulation depends, in addition to what the callee does.
 
     Attributes:
-        submission: What to do; `validation.check` has accepted it. `language` is `en` if it is None, and
-            `call_language` is `language` if it is None.
+        submission: What to do; `validation.check` has accepted it.
         now: The time of the call, aware.
         timezone: The user's IANA time zone; UTC if None.
         call_id: The call's id, for the appointment's description.
-        agreements: The bookings that were agreed in earlier calls to the number, oldest first.
+        bookings: What earlier calls to the number have booked, moved, or canceled, oldest first.
     """
 
     submission: Submission
     now: datetime
     timezone: str | None
     call_id: str
-    agreements: tuple[Agreement, ...] = ()
+    bookings: tuple[Booking, ...] = ()
 
 
 def simulate(facts: CallFacts, scenario: Scenario) -> SimulatedCall:
-    """Simulate a call with the callee of a scenario.
-
-    The scenario decides what happens; the submission decides what the assistant says; the number decides how the callee
-    words it, and its facts, such as when it opens. The same arguments always make the same conversation.
+    """Simulate a call with the callee of a scenario. The same arguments always make the same conversation.
 
     Raises:
         ValueError: The submission has no number, or its time is not HH:MM.
     """
     context = _context(facts, scenario)
-    if simulate_incomplete := INCOMPLETE_CALLS.get(scenario.does):
-        return _finished(context, simulate_incomplete(context))
     caller = Caller(context)
     callee = Callee(context, caller)
-    _converse(caller, callee.turns())
-    return _finished(context, ending_of(context, caller, callee))
+    ending = incomplete(context, callee.greeting().words(context.spoken.language))
+    if ending is None:
+        _converse(caller, callee.turns())
+        ending = ending_of(context, caller)
+    return _finished(context, ending)
 
 
-def play(facts: CallFacts, turns: Iterable[Turn]) -> tuple[SimulatedCall, bool]:
+def play(facts: CallFacts, turns: Iterable[Turn]) -> tuple[SimulatedCall, Caller]:
     """Simulate a call with a callee that has said `turns` so far.
 
     Returns:
-        The call as if it ended now, and whether it has ended. The same arguments always make the same call.
+        The call as if it ended now, and the assistant's state. The same arguments always make the same call.
     """
     context = _context(facts, Scenario())
     caller = Caller(context)
     _converse(caller, turns)
-    return _finished(context, ending_of(context, caller, None)), caller.is_over
-
-
-def expected_turn(facts: CallFacts, turns: Iterable[Turn]) -> TurnKind:
-    """Return what the callee of a played call would likely do next."""
-    caller = Caller(_context(facts, Scenario()))
-    _converse(caller, turns)
-    return caller.expects
+    return _finished(context, ending_of(context, caller)), caller
 
 
 def greeting(facts: CallFacts) -> Turn:
@@ -91,19 +79,19 @@ def _converse(caller: Caller, turns: Iterable[Turn]) -> None:
 
 def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
     submission = facts.submission
-    language = submission.language or "en"
-    spoken = submission.spoken_language
-    seed = submission.model_dump_json()
     local = facts.now.astimezone(ZoneInfo(facts.timezone) if facts.timezone is not None else UTC)
-    number = submission.respondent_phone or ""
+    request = parse_request(
+        submission,
+        facts.bookings,
+        ignores_instructions=scenario.ignores_instructions,
+        is_booked=scenario.at is not None or scenario.on is not None,
+    )
+    number, today = submission.respondent_phone or "", local.date()
     return CallContext(
-        request=parse_request(submission, local.date(), ignores_instructions=scenario.ignores_instructions),
-        number=number,
+        request=request,
         scenario=scenario,
-        agreements=facts.agreements,
-        spoken=Phrasebook(spoken, seed, phone=number, aloud=True),
-        callee_spoken=Phrasebook(spoken, number, phone=number, aloud=True),
-        written=Phrasebook(language, seed, phone=number),
+        spoken=Phrasebook(submission.spoken_language, phone=number, today=today, aloud=True),
+        written=Phrasebook(submission.language or "en", phone=number, today=today),
         dialogue=Dialogue(),
         now=local,
         call_id=facts.call_id,
@@ -111,5 +99,19 @@ def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
 
 
 def _finished(context: CallContext, ending: Ending) -> SimulatedCall:
-    entries = context.dialogue.entries if context.scenario.has_transcript else ()
-    return SimulatedCall(**vars(ending), duration_seconds=context.dialogue.duration_seconds, entries=entries)
+    scenario, language = context.scenario, context.written.language
+    highlights, next_steps = ending.highlights, ending.next_steps
+    if scenario.highlights is not None:
+        highlights = scenario.highlights.in_language(language)
+    if scenario.next_steps is not None:
+        next_steps = scenario.next_steps.in_language(language)
+    has_event = ending.slot is not None and scenario.has_event
+    return SimulatedCall(
+        status=ending.status,
+        highlights=highlights,
+        next_steps=next_steps,
+        event=context.event(ending.slot, highlights) if has_event and ending.slot is not None else None,
+        booking=ending.booking,
+        duration_seconds=context.dialogue.duration_seconds,
+        entries=context.dialogue.entries if scenario.has_transcript else (),
+    )

@@ -27,8 +27,6 @@ def _no_lone_surrogate(value: str) -> str:
 
 
 IsoDate = Annotated[date, BeforeValidator(_only_iso_date)]
-"""A day, YYYY-MM-DD."""
-
 Text = Annotated[str, AfterValidator(_no_lone_surrogate)]
 
 
@@ -46,9 +44,6 @@ class Submission(BaseModel):
 
     Unknown fields are refused, so that a misspelled field is found before a real call. Rules with their own error code
     (no phone number, an unsupported language, an impossible time) are not checked here but in `validation`.
-
-    Raises:
-        pydantic.ValidationError: A field is missing, unknown, of the wrong type, or out of its range.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

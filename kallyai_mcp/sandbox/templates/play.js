@@ -1,5 +1,5 @@
 // Shows the calls to play, and sends what the person does. All texts are in play.html.
-const calls = "/_sandbox/play/calls";
+const path = "/_sandbox/play/calls";
 const shown = new Map();
 const at = (id) => document.getElementById(id);
 let isFirst = true;
@@ -8,13 +8,13 @@ async function send(call, step, body) {
   const problem = shown.get(call.call_id).section.querySelector(".problem");
   problem.hidden = true;
   try {
-    const response = await fetch(`${calls}/${call.call_id}/${step}`, {
+    const response = await fetch(`${path}/${call.call_id}/${step}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body ?? {}),
     });
     const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error.details.reason ?? answer.error.details.message);
+    if (!response.ok) throw new Error(answer.error.details.reason);
     show(answer);
     return true;
   } catch (error) {
@@ -26,8 +26,9 @@ async function send(call, step, body) {
 
 function add(call) {
   const section = at("call").content.cloneNode(true).firstElementChild;
-  section.querySelector("h2").textContent = [call.business_name, call.number].filter(Boolean).join(" · ");
-  section.querySelector("a.button").href = `${calls}/${call.call_id}/scenario.toml`;
+  section.querySelector("h2").textContent = call.business_name ?? call.formatted_number;
+  section.querySelector(".number").textContent = call.business_name ? call.formatted_number : "";
+  section.querySelector("a.button").href = `${path}/${call.call_id}/scenario.toml`;
   section.querySelector(".pick-up").onclick = async () => {
     if (await send(call, "pick-up")) section.querySelector("textarea").focus();
   };
@@ -41,13 +42,8 @@ function add(call) {
   };
   form.onsubmit = async (event) => {
     event.preventDefault();
-    const turn = { does: does.value, says: says.value };
-    const about = does.selectedOptions[0].dataset.about;
-    if (about) turn.about = about;
-    if (!section.querySelector(".when").hidden) {
-      if (time.value) turn.at = time.value;
-      if (on.value) turn.on = on.value;
-    }
+    const turn = { does: does.value, says: says.value, about: does.selectedOptions[0].dataset.about };
+    if (time.required) Object.assign(turn, { at: time.value || undefined, on: on.value || undefined });
     if (await send(call, "turns", turn)) {
       form.reset();
       suggest(shown.get(call.call_id));
@@ -65,24 +61,32 @@ function suggest({ section, expects }) {
   does.onchange();
 }
 
+function speak({ content }, language) {
+  if (isFirst || !at("aloud").checked || !("speechSynthesis" in window)) return;
+  const speech = new SpeechSynthesisUtterance(content);
+  speech.lang = language === "es" ? "es-ES" : "en-US";
+  speechSynthesis.speak(speech);
+}
+
 function show(call) {
   if (!shown.has(call.call_id)) add(call);
   const entry = shown.get(call.call_id);
   if (call.said.length < entry.said) return; // an older answer than the one that is shown
-  for (const node of entry.section.querySelectorAll("[data-state]")) node.hidden = node.dataset.state !== call.state;
-  for (const node of entry.section.querySelectorAll("[data-status]")) node.hidden = node.dataset.status !== call.status;
-  entry.section.querySelector(".highlights").textContent = call.highlights ?? "";
-  for (const { speaker, content } of call.said.slice(entry.said)) {
+  const { section } = entry;
+  for (const node of section.querySelectorAll("[data-state]")) node.hidden = node.dataset.state !== call.state;
+  for (const node of section.querySelectorAll("[data-status]")) node.hidden = node.dataset.status !== call.status;
+  section.querySelector(".highlights").textContent = call.highlights ?? "";
+  const left = Math.ceil(call.seconds_left);
+  section.querySelector("meter").value = left;
+  section.querySelector(".countdown span").textContent = left;
+  for (const turn of call.said.slice(entry.said)) {
     const item = at("turn").content.cloneNode(true).firstElementChild;
-    for (const name of item.querySelectorAll("[data-speaker]")) name.hidden = name.dataset.speaker !== speaker;
-    item.querySelector("span").textContent = content;
-    item.querySelector("span").lang = call.language;
-    entry.section.querySelector("ol").append(item);
-    if (speaker === "AI" && !isFirst && at("aloud").checked && "speechSynthesis" in window) {
-      const speech = new SpeechSynthesisUtterance(content);
-      speech.lang = call.language === "es" ? "es-ES" : "en-US";
-      speechSynthesis.speak(speech);
-    }
+    item.classList.toggle("ours", turn.speaker === "HUMAN");
+    for (const name of item.querySelectorAll("[data-speaker]")) name.hidden = name.dataset.speaker !== turn.speaker;
+    item.querySelector(".quiet").textContent = turn.timestamp.replace(/^00:0?/, "");
+    Object.assign(item.querySelector(".bubble"), { textContent: turn.content, lang: call.language });
+    section.querySelector("ol").append(item);
+    if (turn.speaker === "AI") speak(turn, call.language);
   }
   const isNew = call.said.length > entry.said;
   Object.assign(entry, { said: call.said.length, expects: call.expects });
@@ -91,17 +95,17 @@ function show(call) {
 
 async function refresh() {
   try {
-    const response = await fetch(calls);
-    const list = (await response.json()).calls;
-    for (const call of list.reverse()) show(call);
-    const known = new Set(list.map((call) => call.call_id));
+    const { calls, can_come } = await (await fetch(path)).json();
+    for (const call of calls.reverse()) show(call);
+    const known = new Set(calls.map((call) => call.call_id));
     for (const [id, { section }] of shown) {
       if (!known.has(id)) {
         section.remove();
         shown.delete(id);
       }
     }
-    at("none").hidden = shown.size > 0;
+    at("none").hidden = shown.size > 0 || !can_come;
+    at("never").hidden = shown.size > 0 || can_come;
     at("lost").hidden = true;
     isFirst = false;
   } catch {

@@ -10,8 +10,7 @@ from fastapi import Depends, FastAPI
 
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
-from kallyai_mcp.sandbox.auth.access_tokens import require
-from kallyai_mcp.sandbox.auth.signing_keys import get_key
+from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.errors import install_error_handlers
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.sandbox.auth.requests import Listener, listening, serving
@@ -29,10 +28,6 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     def guarded(account: Annotated[Account, Depends(require("calls:read"))]) -> str:
         return account.email
 
-    @app.get("/guarded-twice")
-    def guarded_twice(account: Annotated[Account, Depends(require("calls:read", "transcripts:read"))]) -> str:
-        return account.email
-
     return app
 
 
@@ -46,7 +41,7 @@ def google_key() -> bytes:
 @pytest.fixture
 def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
     sandbox = Sandbox(None, 1, clock)
-    get_key(sandbox, "google", google_key)
+    sandbox.tokens.key("google", google_key)
     yield sandbox
     sandbox.store.close()
 

@@ -6,8 +6,10 @@ import icalendar
 import pytest
 
 from kallyai_mcp.sandbox.simulator.calendar import ics
+from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
-from tests.sandbox.simulator.calls import simulate_at
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 NOW = datetime(2026, 1, 24, 15, 30, 5, tzinfo=UTC)
 
@@ -23,7 +25,7 @@ def agreed(timezone: str | None = "America/New_York", **fields: Any) -> Event:
         "appointment_time": "19:00",
         "party_size": 4,
     } | fields
-    event = simulate_at(submission, now=NOW, timezone=timezone).event
+    event = simulate(CallFacts(Submission.model_validate(submission), NOW, timezone, "call-1"), Scenario()).event
     assert event is not None
     return event
 
@@ -63,10 +65,6 @@ def test_lines_end_with_crlf_and_are_short_enough() -> None:
     assert max(len(line.encode()) for line in lines) <= 75
 
 
-def test_the_file_is_short_enough_to_be_read_by_an_agent() -> None:
-    assert len(ics(agreed(), call_id="call-1", now=NOW)) < 1500
-
-
 def test_texts_of_a_submission_can_not_add_lines_to_the_file() -> None:
     _, vevent = read(agreed(business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me"))
     assert "ATTENDEE" not in vevent
@@ -79,12 +77,6 @@ def test_without_a_time_zone_times_are_in_utc(timezone: str | None) -> None:
     assert zones(calendar) == []
     assert "DTSTART:20260227T190000Z" in ics(event, call_id="call-1", now=NOW)
     assert vevent["DTSTART"].dt == datetime(2026, 2, 27, 19, tzinfo=UTC)
-
-
-def test_an_event_without_a_business_name_has_no_location() -> None:
-    _, vevent = read(agreed(business_name=None))
-    assert "LOCATION" not in vevent
-    assert vevent["SUMMARY"] == "Table for 4"
 
 
 @pytest.mark.parametrize(
@@ -127,9 +119,3 @@ def test_an_end_in_a_repeated_hour_is_written_in_utc() -> None:
     assert vevent["DTSTART"].dt == datetime(2026, 11, 1, 4, 30, tzinfo=UTC)
     assert vevent["DTEND"].dt == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
     assert zones(calendar) == []
-
-
-def test_the_time_zone_in_the_file_has_the_rules_of_the_events_year() -> None:
-    text = ics(agreed(appointment_date="2026-12-31", appointment_time="23:30"), call_id="call-1", now=NOW)
-    assert "TZOFFSETTO:-0500" in text
-    assert "TZOFFSETTO:-0400" in text

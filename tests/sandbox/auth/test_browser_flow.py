@@ -1,0 +1,289 @@
+"""The sign-in in a browser: the CLI flow, the OAuth client's flow, and their pages."""
+
+import base64
+import hashlib
+import re
+from html import unescape
+
+import httpx2
+import pytest
+
+from kallyai_mcp.sandbox import browser_client
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES, Provider
+from tests.sandbox.auth.requests import (
+    LOOPBACK,
+    SCRIPT,
+    Listener,
+    consent_page,
+    error_of,
+    exchange,
+    guarded,
+    query_of,
+    reason_of,
+    request_token_in,
+)
+from tests.sandbox.manual_clock import ManualClock
+
+CLI = {"redirect_uri": "http://127.0.0.1:9999", "state": "s"}
+ASKED = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s&1"}
+
+
+def authorize_url(server: str, listener: Listener, **changes: str) -> str:
+    asked = ASKED | {"redirect_uri": f"{listener.redirect_uri}/callback?app=7"} | changes
+    return str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked))
+
+
+@pytest.mark.parametrize("provider", ["google", "apple"])
+async def test_a_person_signs_in_and_the_tokens_come_back(
+    server: str, listener: Listener, provider: Provider, client: httpx2.AsyncClient
+) -> None:
+    url = httpx2.URL(f"{server}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": "a b&c=d/é"})
+    assert browser_client.sign_in(str(url), account="acct-business", provider=provider) == "You may close this page."
+    assert listener.received.keys() == {"access_token", "refresh_token", "expires_in", "state"}
+    assert (listener.received["expires_in"], listener.received["state"]) == ("3600", "a b&c=d/é")
+    assert (await guarded(client, listener.received["access_token"])).json() == "business@sandbox.test"
+
+
+async def test_a_person_allows_a_client_and_the_code_comes_back(
+    server: str, listener: Listener, client: httpx2.AsyncClient
+) -> None:
+    url = authorize_url(server, listener, scope="transcripts:read  calls:read transcripts:read")
+    browser = browser_client.Browser()
+    browser.open(url)
+    assert "Sandbox Client asks to use a KallyAI account." in browser.text
+    browser.press("Apple")
+    assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")
+    browser.press("trial@sandbox.test")
+    assert browser.title == "Allow Sandbox Client? · Sandbox"
+    assert "as trial@sandbox.test: Read call transcripts transcripts:read Read call history" in browser.text
+    assert browser.buttons == ("Allow", "Deny")
+    browser.press("Allow")
+    assert listener.received.keys() == {"app", "code", "state"}
+    assert (listener.received["app"], listener.received["state"]) == ("7", "s&1")
+    redirect_uri = f"{listener.redirect_uri}/callback?app=7"
+    tokens = (await exchange(client, listener.received["code"], redirect_uri=redirect_uri)).json()
+    assert tokens["scope"] == "transcripts:read calls:read"
+    assert (await guarded(client, tokens["access_token"])).json() == "trial@sandbox.test"
+
+
+@pytest.mark.parametrize("presses", [["Cancel"], ["Google", "Cancel"], ["Google", "personal@sandbox.test", "Deny"]])
+def test_every_page_can_be_canceled(server: str, listener: Listener, presses: list[str]) -> None:
+    browser = browser_client.Browser()
+    browser.open(authorize_url(server, listener))
+    for name in presses:
+        browser.press(name)
+    assert listener.received == {"app": "7", "error": "access_denied", "state": "s&1"}
+
+
+@pytest.mark.parametrize("scope", [None, "", "  "])
+async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient, scope: str | None) -> None:
+    page = await consent_page(client, **({} if scope is None else {"scope": scope}))
+    assert all(f"<code>{one}</code>" in page.text for one in SCOPES)
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["http://localhost:1", "http://127.0.0.1:65535", "http://localhost:8080/", "http://127.0.0.1:80/"]
+)
+async def test_the_cli_flow_redirects_to_the_exact_redirect_uri(client: httpx2.AsyncClient, redirect_uri: str) -> None:
+    state = "\U0001f4de" * 2048
+    first = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri, "state": state})
+    done = await client.post("/v1/auth/sign-in", data={"request": request_token_in(first), "account": "acct-personal"})
+    assert query_of(done)["state"] == state
+    assert done.headers["location"].startswith(f"{redirect_uri}?access_token=eyJ")
+    assert (done.headers["cache-control"], done.headers["referrer-policy"]) == ("no-store", "no-referrer")
+
+
+@pytest.mark.parametrize(
+    ("client_id", "redirect_uri"),
+    [
+        ("sandbox-client", "http://localhost/"),
+        ("sandbox-client", "https://localhost:8080/callback"),
+        ("sandbox-client", "http://localhost:8080/a/b?c=d"),
+        ("sandbox-client", "https://client.example/oauth/callback"),
+        ("sandbox-partner", "https://partner.example/callback"),
+        ("sandbox-partner", "http://127.0.0.1:8765/callback"),
+    ],
+)
+async def test_a_client_may_use_its_own_redirect_uris(
+    client: httpx2.AsyncClient, client_id: str, redirect_uri: str
+) -> None:
+    request_token = request_token_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
+    separator = "&" if "?" in redirect_uri else "?"
+    assert allowed.headers["location"].startswith(f"{redirect_uri}{separator}code=")
+    assert (allowed.headers["cache-control"], allowed.headers["referrer-policy"]) == ("no-store", "no-referrer")
+
+
+NEVER = [
+    "http://localhost:0", "http://localhost:65536", "http://localhost:99999999", "http://localhost:8080#a",
+    "http://localhost:8080\r\nX-Injected: yes", "http://localhost:\u0661\u0662", "http://user@localhost:8080",
+    "http://localhost:8080@evil.example", "http://localhost:80:8080", "http://localhost.evil.example:8080",
+    "http://evil.example:8080", "http://127.0.0.1.evil.example:8080", "http://127.0.0.2:8080", "http://0.0.0.0:8080",
+    "http://[::1]:8080", "http://localhost\\@evil.example:8080", "//localhost:8080", "",
+    "javascript:alert(1)", SCRIPT, "https://client.example/oauth/callback/", "https://partner.example/callback",
+    "https://client.example/oauth/callback?a=b", "https://client.example.evil.example/oauth/callback",
+    "http://localhost:8080/;script-src *\u00e9",
+]  # fmt: skip
+REFUSED = [
+    *[("/v1/auth/cli", {"redirect_uri": uri}, "invalid_redirect_uri") for uri in NEVER],
+    *[("/v1/auth/authorize", ASKED | {"redirect_uri": uri}, "invalid_redirect_uri") for uri in NEVER],
+    *[("/v1/auth/cli", {"redirect_uri": f"http://localhost{end}"}, "invalid_redirect_uri")
+      for end in ("", ":", ":8080/callback", ":8080//", ":8080?a=b", ":8080\n")],
+    ("/v1/auth/cli", {"redirect_uri": "https://localhost:8080"}, "invalid_redirect_uri"),
+    *[("/v1/auth/authorize", ASKED | {"client_id": "sandbox-partner", "redirect_uri": uri}, "invalid_redirect_uri")
+      for uri in (LOOPBACK, "http://127.0.0.1:8765/callback?a=b")],
+    *[("/v1/auth/authorize", ASKED | {"client_id": name}, "invalid_client") for name in ("nobody", "", SCRIPT)],
+    ("/v1/auth/cli", {}, "validation_error"),
+    ("/v1/auth/cli", CLI | {"state": "s" * 2049}, "validation_error"),
+    ("/v1/auth/authorize", {"client_id": "sandbox-client", "response_type": "code"}, "validation_error"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "query", "code"), REFUSED)
+async def test_a_request_that_can_not_be_answered_at_its_redirect_uri_has_no_redirect(
+    client: httpx2.AsyncClient, path: str, query: dict[str, str], code: str
+) -> None:
+    response = await client.get(path, params=query)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, code)
+    assert reason_of(response)
+    assert "location" not in response.headers
+    heading = {"en": "This sign-in can't continue", "es": "No se puede continuar"}
+    for language, words in heading.items():
+        page = await client.get(path, params=query, headers={"Accept": "text/html", "Accept-Language": language})
+        assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
+        assert "location" not in page.headers
+        assert f"<h1>{words}</h1>" in unescape(page.text)
+        assert code in page.text
+        assert not any(each in page.text for each in ("<form", "evil.example", "<script"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": None}, "invalid_request"),
+        ({"scope": "calls:read calls:all"}, "invalid_scope"),
+        ({"scope": SCRIPT}, "invalid_scope"),
+    ],
+)
+async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(
+    client: httpx2.AsyncClient, changes: dict[str, str | None], error: str
+) -> None:
+    asked = {name: value for name, value in {**ASKED, **changes}.items() if value is not None}
+    response = await client.get("/v1/auth/authorize", params=asked)
+    query = query_of(response)
+    assert response.headers["location"].startswith(f"{LOOPBACK}?")
+    assert (query["error"], query["state"]) == (error, "s&1")
+    assert query["error_description"]
+
+
+@pytest.mark.parametrize(("path", "asked"), [("cli", CLI), ("authorize", ASKED)])
+async def test_a_parameter_given_twice_is_refused(client: httpx2.AsyncClient, path: str, asked: dict[str, str]) -> None:
+    response = await client.get(f"/v1/auth/{path}", params=[*asked.items(), ("scope", "calls:read"), ("scope", "x")])
+    assert error_of(response, 400) == "invalid_request"
+
+
+async def steps(client: httpx2.AsyncClient, request_token: str) -> list[httpx2.Response]:
+    """Try a request token in every request that takes one."""
+    return [
+        await client.get("/v1/auth/sign-in", params={"request": request_token, "provider": "google"}),
+        await client.post("/v1/auth/sign-in", data={"request": request_token, "account": "acct-personal"}),
+        await client.get("/v1/auth/consent", params={"request": request_token}),
+        await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"}),
+        await client.post("/v1/auth/consent", data={"request": request_token, "decision": "deny"}),
+    ]
+
+
+async def test_a_forged_or_foreign_request_token_is_refused(client: httpx2.AsyncClient) -> None:
+    good = request_token_in(await client.get("/v1/auth/cli", params=CLI))
+    header, payload, signature = good.split(".")
+    done = await client.post("/v1/auth/sign-in", data={"request": good, "account": "acct-personal"})
+    access_token = query_of(done)["access_token"]
+    for token in (f"{header}.{payload[:-2]}AA.{signature}", f"{header}.{payload}.", "eyJ...", SCRIPT, access_token):
+        for step in await steps(client, token):
+            assert error_of(step, 400) == "sign_in_expired"
+    assert error_of(await guarded(client, good), 401) == "invalid_token"
+    client.cookies.clear()
+    for _ in range(2):  # without a cookie, and with another one
+        for step in await steps(client, good):
+            assert error_of(step, 400) == "sign_in_expired"
+        await client.get("/v1/auth/cli", params=CLI)
+
+
+async def test_a_page_is_valid_for_ten_minutes(client: httpx2.AsyncClient, clock: ManualClock) -> None:
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
+    clock.advance(seconds=599)
+    await client.get("/v1/auth/cli", params=CLI)  # a second tab does not end the first one's sign-in
+    assert (await steps(client, request_token))[0].status_code == 200
+    clock.advance(seconds=1)
+    for step in await steps(client, request_token):
+        assert error_of(step, 400) == "sign_in_expired"
+
+
+async def test_a_cookie_that_someone_else_planted_is_replaced(client: httpx2.AsyncClient) -> None:
+    client.cookies.set("kallyai_sandbox_browser", "planted")
+    cookie = (await client.get("/v1/auth/cli", params=CLI)).headers["set-cookie"]
+    assert "planted" not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+async def test_a_step_that_the_flow_does_not_have_is_refused(client: httpx2.AsyncClient) -> None:
+    for first in (await client.get("/v1/auth/cli", params=CLI), await client.get("/v1/auth/authorize", params=ASKED)):
+        token = request_token_in(first)
+        assert error_of(await client.get("/v1/auth/consent", params={"request": token}), 400) == "sign_in_expired"
+        allowed = await client.post("/v1/auth/consent", data={"request": token, "decision": "allow"})
+        assert error_of(allowed, 400) == "sign_in_expired"
+        chosen = await client.post("/v1/auth/sign-in", data={"request": token, "account": SCRIPT})
+        assert error_of(chosen, 400) == "invalid_request"
+    form = {"request": request_token_in(await consent_page(client)), "decision": "perhaps"}
+    assert (await client.post("/v1/auth/consent", data=form)).json()["error"]["code"] == "validation_error"
+
+
+async def all_pages(client: httpx2.AsyncClient, language: str = "en") -> dict[str, httpx2.Response]:
+    """Return each page in this language."""
+    client.headers.update({"Accept": "text/html", "Accept-Language": language})
+    first = await client.get("/v1/auth/cli", params=CLI | {"state": SCRIPT})
+    chooser = {"request": request_token_in(first), "provider": "apple"}
+    return {
+        "sign in": first,
+        "choose": await client.get("/v1/auth/sign-in", params=chooser),
+        "consent": await consent_page(client, state=SCRIPT),
+        "stopped": await client.get("/v1/auth/cli", params={"redirect_uri": SCRIPT}),
+    }
+
+
+async def test_every_page_has_strict_headers_and_loads_and_shows_nothing_from_outside(
+    client: httpx2.AsyncClient,
+) -> None:
+    for name, page in (await all_pages(client)).items():
+        policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+        (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+        back_to = {"stopped": "'none'"}.get(name, "'self' http://127.0.0.1:9999")
+        assert policy == {
+            "default-src": "'none'",
+            "style-src": f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'",
+            "form-action": back_to,
+            "base-uri": "'none'",
+            "frame-ancestors": "'none'",
+        }, name
+        assert page.headers["cache-control"] == "no-store", name
+        assert page.headers["referrer-policy"] == "no-referrer", name
+        assert page.headers["x-content-type-options"] == "nosniff", name
+        loads = re.search(r"<(script|link|img|iframe|object)|\s(src|href|style|on\w+)=|url\(|@import", page.text)
+        assert not loads, name
+        assert "alert(1)" not in page.text, name
+        assert [page.text.count(f"<{tag}") for tag in ("title>", "h1>", "main>")] == [1, 1, 1], name
+        assert '<html lang="en">' in page.text, name
+
+
+async def test_the_pages_are_in_spanish_for_a_spanish_browser(client: httpx2.AsyncClient) -> None:
+    pages = await all_pages(client, "es-MX,es;q=0.9")
+    for page in pages.values():
+        assert page.headers["content-language"] == "es"
+        assert "Accept-Language" in page.headers["vary"]
+    assert not any(account.description in pages["choose"].text for account in ACCOUNTS.values())
+    assert "¿Permitir el acceso a Sandbox Client?" in pages["consent"].text
+    assert "Leer las transcripciones de las llamadas" in pages["consent"].text
+    assert "Después vuelves a http://127.0.0.1:9999" in unescape(pages["consent"].text)
+    assert SCOPES_ES.keys() == SCOPES.keys()
