@@ -140,7 +140,7 @@ class Tokens:
         if account_id not in ACCOUNTS:
             raise ValueError(f"no such account: {account_id}; there are {', '.join(ACCOUNTS)}")
         if unknown := [scope for scope in granted if scope not in SCOPES]:
-            raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(SCOPES)}")
+            raise ValueError(f"the scopes are {', '.join(SCOPES)}, not {', '.join(sorted(unknown))}")
         with self._store.transaction() as db:
             grant = self._start(db, account_id, None, " ".join(granted))
         return self.respond(*grant)
