@@ -17,7 +17,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
-from kallyai_mcp.tools.call_results import call_answer
+from kallyai_mcp.tools.call_results import call_answer, refusal_of
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import list_state
@@ -224,6 +224,6 @@ async def service_id(app_context: AppContext, id_: str) -> str:
         raise KallyAIError("The call has not been placed yet.", code="call_scheduled")
     if record.is_active:
         raise KallyAIError("The call is still in progress.", code="call_in_progress")
-    if record.state is CallState.REFUSED and record.error is not None:
-        raise record.error
+    if (refusal := refusal_of(record)) is not None:
+        raise refusal
     raise KallyAIError("The outcome of the call is unknown.", code="outcome_unknown")

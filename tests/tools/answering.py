@@ -24,7 +24,8 @@ class Answering:
     """The answers.
 
     Attributes:
-        calls: What is answered, by the number that is called; the beginning of a number is enough.
+        calls: What is answered, by the number that is called; the beginning of a number is enough. `error` is an HTTP
+            status and the body of an error.
         calendars: The calendar file of the call to a number, or the HTTP status in place of one.
         transcript: The entries of every transcript.
         statistics: The account's.
@@ -46,7 +47,9 @@ class Answering:
         path = request.url.path.removeprefix("/v1/")
         match request.method, path.split("/"):
             case "POST", ["calls"]:
-                return 201, self._place((await request.json())["submission"])
+                submission = (await request.json())["submission"]
+                said = self._of(self.calls, submission["respondent_phone"], {})
+                return said["error"] if "error" in said else (201, self._place(submission, said))
             case _, ["calls"]:
                 return 200, {"calls": list(reversed(self.placed.values())), "total": len(self.placed)}
             case _, ["calls", id_] if id_ in self.placed:
@@ -58,10 +61,11 @@ class Answering:
                 return (file, {}) if isinstance(file, int) else Response(file, media_type="text/calendar")
             case _, ["users", "me", what]:
                 return 200, self.statistics if what == "statistics" else self.subscription
+            case _, ["stripe", "billing-portal"]:
+                return 200, {"url": "https://billing.stripe.com/p/session/x"}
         return 404, {}
 
-    def _place(self, submission: dict[str, Any]) -> dict[str, Any]:
-        said = self._of(self.calls, submission["respondent_phone"], {})
+    def _place(self, submission: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
         id_ = said.get("call_id") or str(uuid.uuid4())
         self.placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
         return self.placed[id_]
@@ -73,9 +77,12 @@ class Answering:
 
 @asynccontextmanager
 async def answering(
-    home: Path, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
+    home: Path,
+    calls: Mapping[str, Mapping[str, Any]],
+    calendars: Mapping[str, str | int] | None = None,
+    **environment: str,
 ) -> AsyncIterator[tuple[Answering, Settings]]:
     """Serve these answers; yields them, and the settings of an agent that uses this KallyAI."""
     kallyai = Answering(calls, calendars)
     async with fake_service(kallyai.answer) as url:
-        yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
 NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
-PARTY = "Italian Bistro (+1 202-555-01"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Row:
     Attributes:
         callee: The sandbox's name of the test number.
         outcome: In the structure; None when no call was placed.
-        begins: The first words.
         card: What a person sees.
         links: The names of the linked resources.
         retryable: In the structure.
@@ -43,7 +41,6 @@ class Row:
 
     callee: str
     outcome: str | None
-    begins: str
     card: Card
     links: tuple[str, ...] = ()
     retryable: bool = False
@@ -54,7 +51,6 @@ ROWS = (
     Row(
         "success",
         "booked",
-        f"Booked: table for 4 at {PARTY}00), Wed Jan 28, 7:00 PM.",
         links=("calendar.ics",),
         appointment="2026-01-28T19:00:00-05:00",
         card=Card("Booked", "Reservado", "good", "Wed, Jan 28, 7:00 PM.", ("Calendar file", "Conversation")),
@@ -62,7 +58,6 @@ ROWS = (
     Row(
         "counter_offer",
         "booked_other_time",
-        f"Booked for another time: Wed Jan 28, 8:30 PM; you asked for 7:00 PM. {PARTY}01).",
         links=("calendar.ics",),
         appointment="2026-01-28T20:30:00-05:00",
         card=Card(
@@ -76,7 +71,6 @@ ROWS = (
     Row(
         "fully_booked",
         "answered",
-        f"Answered: {PARTY}02), ",
         card=Card(
             "Answered",
             "Llamada atendida",
@@ -88,7 +82,6 @@ ROWS = (
     Row(
         "no_event",
         "answered",
-        f"Answered: {PARTY}15), ",
         card=Card(
             "Answered",
             "Llamada atendida",
@@ -100,46 +93,31 @@ ROWS = (
     Row(
         "no_answer",
         "not_reached",
-        f"Not reached: no answer at {PARTY}04) after 30 s. It is 10:30 AM there. You may call again",
         retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "Nobody picked up.", ("Call again",)),
     ),
     Row(
         "busy",
         "not_reached",
-        f"Not reached: the line of {PARTY}03) was busy.",
         retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)),
     ),
     Row(
         "voicemail",
         "not_reached",
-        f"Not reached: voicemail at {PARTY}05) after ",
         retryable=True,
-        card=Card(
-            "Not reached",
-            "No se logró contactar",
-            "warn",
-            "Only voicemail answered.",
-            ("Call again",),
-        ),
+        card=Card("Not reached", "No se logró contactar", "warn", "Only voicemail answered.", ("Call again",)),
     ),
     Row(
         "failed",
         "failed",
-        f"Failed: the call to {PARTY}06) failed after ",
         card=Card(
-            "Failed",
-            "Llamada fallida",
-            "bad",
-            "The call failed. Nothing is known to be agreed.",
-            ("Conversation",),
+            "Failed", "Llamada fallida", "bad", "The call failed. Nothing is known to be agreed.", ("Conversation",)
         ),
     ),
     Row(
         "terminated",
         "failed",
-        f"Failed: KallyAI ended the call to {PARTY}08) early after ",
         card=Card(
             "Failed",
             "Llamada fallida",
@@ -151,13 +129,11 @@ ROWS = (
     Row(
         "cancelled",
         "canceled",
-        f"Canceled: the call to {PARTY}07) was canceled after ",
         card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()),
     ),
     Row(
         "suppression_violation",
         None,
-        "Not called: this number is on the do-not-call list (suppression_violation). Do not try again; ask the user",
         card=Card(
             "Not called", "No se llamó", "bad", "This number is on the do-not-call list. Reach them another way.", ()
         ),

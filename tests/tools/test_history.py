@@ -17,30 +17,6 @@ from tests.sandbox.manual_clock import ManualClock
 NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 
 
-async def test_before_the_first_call_the_list_says_how_to_place_one(agent: Agent) -> None:
-    answer = await agent.use("list_calls")
-
-    assert answer.text == "No calls yet. make_call places one."
-    assert answer.data == {"calls": [], "total": 0, "offset": 0}
-
-
-async def test_each_call_is_one_line_newest_first_in_the_users_time(agent: Agent, clock: ManualClock) -> None:
-    first = await agent.use("make_call", BISTRO)
-    clock.advance(hours=2)
-    second = await agent.use("make_call", BISTRO, business_name="Dr. Ruiz", respondent_phone=NUMBERS["no_answer"])
-
-    answer = await agent.use("list_calls")
-
-    heading, newest, oldest = answer.text.splitlines()
-    assert heading == "2 calls, newest first. Times are yours."
-    assert newest.startswith("Jan 25 12:30 PM  not reached  Dr. Ruiz +12025550104  no answer  ")
-    assert newest.endswith(second.data["call_id"])
-    assert oldest.startswith(
-        "Jan 25 10:30 AM  booked  Italian Bistro +14155551234  table for 4, Jan 28, 4:00 PM there  "
-    )
-    assert oldest.endswith(first.data["call_id"])
-
-
 async def test_a_row_says_when_a_time_is_not_the_users(agent: Agent) -> None:
     london = {"respondent_phone": "+442079460100", "timezone": "Europe/London"}
     await agent.use("make_call", BISTRO, **london)

@@ -29,7 +29,6 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
         read = await agent.use("get_call", call_id=made.data["call_id"]) if row.outcome else made
 
     for answer in (made, read):
-        assert answer.text.startswith(row.begins)
         assert answer.data.get("outcome") == row.outcome
         assert answer.data["retryable"] is row.retryable
         assert answer.data.get("appointment", {}).get("start") == row.appointment
@@ -43,92 +42,30 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
 
 
 @pytest.mark.parametrize(
-    ("call", "calendar", "outcome", "begins"),
+    ("call", "calendar", "outcome"),
     [
-        ({"status": "success"}, None, "answered", "Answered: Bistro (+44 20 7946 0123)."),
-        (
-            {"status": "success"},
-            "DTSTART:20261128T190000Z",
-            "booked",
-            "Booked: appointment at Bistro (+44 20 7946 0123), Sat Nov 28, 7:00 PM there.",
-        ),
-        (
-            {"status": "success", "appointment_time": "18:00"},
-            "DTSTART:20261128T190000Z",
-            "booked_other_time",
-            "Booked for another time: Sat Nov 28, 7:00 PM there; you asked for 6:00 PM. Bistro (+44 20 7946 0123).",
-        ),
+        ({"status": "success"}, None, "answered"),
+        ({"status": "success"}, "DTSTART:20261128T190000Z", "booked"),
+        ({"status": "success", "appointment_time": "18:00"}, "DTSTART:20261128T190000Z", "booked_other_time"),
         (
             {"status": "success", "appointment_date": "2026-11-27", "appointment_time": "19:00:00"},
             "DTSTART:20261128T190000Z",
             "booked_other_time",
-            "Booked for another time: Sat Nov 28, 7:00 PM there; you asked for Fri Nov 27, 7:00 PM. Bistro",
         ),
-        (
-            {"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"},
-            None,
-            "not_reached",
-            "Not reached: no answer at Bistro (+44 20 7946 0123) after 1 min 4 s. It is 3:30 PM there. You may",
-        ),
-        (
-            {"status": "failed", "duration_seconds": 0, "highlights": "The number is not in service"},
-            None,
-            "failed",
-            "Failed: the call to Bistro (+44 20 7946 0123) failed after 0 s. Take nothing as agreed.\nKallyAI: ",
-        ),
-        (
-            {"status": "cancelled", "duration_seconds": 77, "highlights": "They had confirmed it"},
-            None,
-            "canceled",
-            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Somebody may have",
-        ),
-        (
-            {"status": "canceled"},
-            None,
-            "canceled",
-            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled. Take",
-        ),
-        (
-            {"status": None, "duration_seconds": 3},
-            None,
-            "unknown",
-            "Unknown: KallyAI does not say how the call to Bistro (+44 20 7946 0123) ended. Take nothing as agreed.\n",
-        ),
-        ({"status": "settled", "duration_seconds": 3}, None, "unknown", "Unknown: KallyAI gives the call to Bistro"),
-        (
-            {"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"},
-            None,
-            None,
-            "In progress: the call to Bistro (+44 20 7946 0123) has lasted 1 min. It continues without you; do not ",
-        ),
-        (
-            {"status": "queued", "created_at": "2026-01-25T15:29:00Z"},
-            None,
-            None,
-            'In progress: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "queued" 1 min after it was',
-        ),
-        (
-            {"status": "ringing"},
-            None,
-            None,
-            'In progress: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "ringing". It continues',
-        ),
-        (
-            {"status": "blocked", "created_at": "2026-01-22T15:30:00Z"},
-            None,
-            None,
-            'Unknown: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "blocked", which this program '
-            "does not know, 72 h after it was placed. It may go on; do not place it again.\nNext: get_call with ",
-        ),
+        ({"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"}, None, "not_reached"),
+        ({"status": "failed", "duration_seconds": 0, "highlights": "The number is not in service"}, None, "failed"),
+        ({"status": "cancelled", "duration_seconds": 77, "highlights": "They had confirmed it"}, None, "canceled"),
+        ({"status": "canceled"}, None, "canceled"),
+        ({"status": None, "duration_seconds": 3}, None, "unknown"),
+        ({"status": "settled", "duration_seconds": 3}, None, "unknown"),
+        ({"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"}, None, None),
+        ({"status": "queued", "created_at": "2026-01-25T15:29:00Z"}, None, None),
+        ({"status": "ringing"}, None, None),
+        ({"status": "blocked", "created_at": "2026-01-22T15:30:00Z"}, None, None),
     ],
 )
 async def test_a_call_of_another_program_claims_what_kallyai_shows(
-    tmp_path: Path,
-    clock: ManualClock,
-    call: dict[str, Any],
-    calendar: str | None,
-    outcome: str | None,
-    begins: str,
+    tmp_path: Path, clock: ManualClock, call: dict[str, Any], calendar: str | None, outcome: str | None
 ) -> None:
     submission = {"respondent_phone": "+442079460123", "business_name": "Bistro", "language": "en"}
     body = {"call_id": "c-1", "submission": submission | call, **call}
@@ -146,7 +83,6 @@ async def test_a_call_of_another_program_claims_what_kallyai_shows(
         async with open_agent(settings, mode="auto", clock=clock) as agent:
             found = await agent.use("get_call", call_id="c-1")
 
-    assert found.text.startswith(begins)
     assert found.data.get("outcome") == outcome
     assert ("elapsed_seconds" in found.data) == (outcome is None and "created_at" in call)
     if call["status"] == "blocked":
