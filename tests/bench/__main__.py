@@ -23,7 +23,7 @@ MEASUREMENTS = (
     "many_calls",
     "many_calls --transport http",
     "many_calls --transport sse",
-    "ledger",
+    "ledger --records 1000 100000",
     "costs",
     "sandbox_calls",
 )
