@@ -7,10 +7,10 @@ announces, not by URL, so that a page that people can't use fails here, too.
 import html
 import http.client
 import http.cookiejar
+import re
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -19,7 +19,6 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _TIMEOUT_SECONDS = 30.0
 _MOST_BYTES = 1_000_000
-_VOID = frozenset(["area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"])
 
 
 class BrowserClientError(Exception):
@@ -73,12 +72,12 @@ class Browser:
     @property
     def title(self) -> str:
         """The page's title; empty if it has none."""
-        return _one_line(self._page.title)
+        return self._page.title
 
     @property
     def text(self) -> str:
         """The page's visible text, on one line."""
-        return _one_line(self._page.text)
+        return self._page.text
 
     @property
     def buttons(self) -> tuple[str, ...]:
@@ -101,9 +100,8 @@ class Browser:
         if len(found) != 1:
             how_many, there_are = "more than one" if found else "no", ", ".join(self.buttons) or "none"
             raise BrowserClientError(f'{how_many} button "{name}" on the page "{self.title}", which has: {there_are}')
-        form, fields = found[0].form, urlencode(found[0].form.fields + found[0].fields)
-        target = urljoin(self._url, form.action)
-        if form.method == "post":
+        fields, target = urlencode(found[0].fields), urljoin(self._url, found[0].action)
+        if found[0].method == "post":
             self._visit(target, fields.encode())
         else:
             self._visit(urlsplit(target)._replace(query=fields).geturl())
@@ -118,15 +116,11 @@ class Browser:
                 page = _read(error)
             # Only the sandbox's own text is repeated: another server's page may show its URL, which contains tokens.
             is_sandbox = urlsplit(error.geturl()).netloc == self._sandbox_host
-            text = f": {_one_line(page.text)[:600]}" if is_sandbox else ""
+            text = f": {page.text[:600]}" if is_sandbox else ""
             raise BrowserClientError(f"a page answered {error.code}{text}") from None
         except (OSError, http.client.HTTPException) as error:
             host = urlsplit(url).netloc
             raise BrowserClientError(f"no answer from {host} or a redirect of it: {type(error).__name__}") from None
-
-
-def _one_line(pieces: list[str]) -> str:
-    return " ".join("".join(pieces).split())
 
 
 class _LoopbackRedirects(urllib.request.HTTPRedirectHandler):
@@ -145,78 +139,50 @@ def _check_loopback(url: str) -> None:
         raise BrowserClientError(f"a URL is not on this machine: {parts.scheme}://{parts.hostname}")
 
 
-@dataclass
-class _Form:
-    action: str
-    method: str
-    fields: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass
+@dataclass(frozen=True)
 class _Button:
-    form: _Form
+    name: str
+    method: str
+    action: str
     fields: list[tuple[str, str]]
-    label: str | None
-    text: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.label or _one_line(self.text)
 
 
-class _Page(HTMLParser):
-    """A page as a screen reader presents it: its title, its text, its forms, and their buttons."""
+class _Page:
+    """One of the sandbox's pages, without what a screen reader does not read: its title, its text, and its buttons."""
 
     def __init__(self, source: str) -> None:
-        super().__init__()
-        self.title: list[str] = []
-        self.text: list[str] = []
-        self.buttons: list[_Button] = []
-        self._open: list[tuple[str, bool]] = []  # each open tag, and whether its content is hidden
-        self._form: _Form | None = None
-        self._button: _Button | None = None
-        self.feed(source)
-        self.close()
+        title = re.search(r"<title>(.*?)</title>", source, re.DOTALL)
+        self.title = _text(title[1]) if title else ""
+        read = _NOT_READ.sub(" ", source)
+        self.text = _text(read)
+        self.buttons = [button for form in _FORM.finditer(read) for button in _buttons(*form.groups())]
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag not in _VOID:
-            is_hidden = tag in {"head", "script", "style", "template"} or "hidden" in given
-            self._open.append((tag, is_hidden or given.get("aria-hidden") == "true" or self._hidden))
-        self._add_text(" ")
-        named = [(given["name"], given.get("value", ""))] if "name" in given else []
-        if tag == "form":
-            self._form = _Form(given.get("action", ""), given.get("method", "get").lower())
-        elif tag == "input" and self._form and given.get("type") == "hidden":
-            self._form.fields += named
-        elif tag == "button" and self._form and not self._hidden and given.get("type", "submit") == "submit":
-            self._button = _Button(self._form, named, given.get("aria-label"))
 
-    def handle_endtag(self, tag: str) -> None:
-        if any(name == tag for name, _ in self._open):
-            while self._open.pop()[0] != tag:
-                pass
-        self._add_text(" ")
-        if tag == "form":
-            self._form = None
-        elif tag == "button" and self._button:
-            self.buttons.append(self._button)
-            self._button = None
+_NOT_READ = re.compile(
+    r'<(head|title|style|script|template)\b.*?</\1>|<(\w+)[^>]* aria-hidden="true"[^>]*>.*?</\2>', re.DOTALL
+)
+_FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
+_BUTTON = re.compile(r"<button\b([^>]*)>(.*?)</button>", re.DOTALL)
+_HIDDEN = re.compile(r'<input\b([^>]*type="hidden"[^>]*)>')
 
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1][0] == "title":
-            self.title.append(data)
-        elif not self._hidden:
-            self._add_text(data)
 
-    @property
-    def _hidden(self) -> bool:
-        return bool(self._open) and self._open[-1][1]
+def _buttons(form: str, content: str) -> list[_Button]:
+    about, given = _attributes(form), [_attributes(each) for each in _HIDDEN.findall(content)]
+    hidden = [(each["name"], each.get("value", "")) for each in given]
+    buttons = []
+    for attributes, label in _BUTTON.findall(content):
+        own = _attributes(attributes)
+        fields = hidden + ([(own["name"], own.get("value", ""))] if "name" in own else [])
+        buttons.append(_Button(_text(label), about.get("method", "get"), about.get("action", ""), fields))
+    return buttons
 
-    def _add_text(self, text: str) -> None:
-        self.text.append(text)
-        if self._button:
-            self._button.text.append(text)
+
+def _attributes(tag: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+
+
+def _text(source: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source)).split())
 
 
 def _read(response: http.client.HTTPResponse | urllib.error.HTTPError) -> _Page:
