@@ -15,7 +15,6 @@ _WRONG = {
     "greater_than_equal": "is under {ge:g}",
     "string_type": "is not a text",
     "string_too_long": "is longer than {max_length} characters; shorten it to what the call needs",
-    "string_too_short": "is too short",
     "string_pattern_mismatch": "is not a time as HH:MM (24 hours)",
     "time_meant": "is not a time as HH:MM (24 hours); did you mean {meant}?",
     "int_type": _WHOLE,

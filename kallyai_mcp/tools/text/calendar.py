@@ -36,13 +36,8 @@ def rebuilt(event: Appointment, call_id: str) -> str:
 def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str) -> str:
     """The event in words.
 
-    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.'
-
-    Args:
-        event: The event.
-        reader: Who reads the text.
-        uri: The resource with the .ics file.
-        place_zone: IANA name of the time zone of the event's place.
+    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.' `uri` is that of
+    the .ics file, and `place_zone` the IANA name of the zone of the event's place.
     """
     what = quoted(event.summary, 120) if event.summary else "Appointment"
     where = f", at {named(event.location)}" if event.location else ""

@@ -69,13 +69,8 @@ def list_preview(
 ) -> str:
     """A description of a list of call_around, for its user, before its first call is placed.
 
-    Args:
-        submissions: Those of the candidates to come, in the order in which they are called.
-        flags: The reasons to ask the user, for each candidate.
-        until: The tool's argument: `booked`, `answered`, or `all`.
-        reader: The user.
-        words: The texts.
-        goes_on: The list goes on, and its consent has become too old.
+    `submissions` are those of the candidates to come, in the order in which they are called, and `flags` the reasons to
+    ask the user for each. With `goes_on`, the list goes on, and its consent has become too old.
     """
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
@@ -110,12 +105,8 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
 def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str) -> str:
     """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
 
-    Args:
-        shown: The preview.
-        confirmation: The token for the next call of the tool.
-        minutes: How long the confirmation is valid.
-        wrong: The agent sent a confirmation that is not valid.
-        tool: The tool that takes the confirmation.
+    It is valid for so many `minutes`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not
+    valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
     return (

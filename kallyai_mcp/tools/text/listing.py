@@ -59,21 +59,11 @@ def listing(
     unsettled: Sequence[CallView] = (),
     is_ledger_read: bool = True,
 ) -> str:
-    """A page of calls as a text.
+    """A page of calls: lists of call_around, calls without an outcome, a line for each call, and the next page.
 
-    First come lists of call_around and the calls without an outcome. Then comes a line for each call, newest first, and
-    at the end how to get the next page.
-
-    Args:
-        views: The page of calls.
-        reader: Who reads the text.
-        total: How many calls there are; None if KallyAI doesn't report it.
-        offset: How many calls come before this page.
-        seen: How many calls there are up to the end of this page.
-        more: There is another page.
-        lists: The lines about lists of call_around.
-        unsettled: The calls without an outcome, except those of `lists`.
-        is_ledger_read: The ledger was read; if not, the text says what may be missing.
+    `offset` calls come before this page, and `seen` calls up to its end, of `total` (None if it is not known).
+    `lists` are the lines about lists, and `unsettled` the other calls without an outcome. If the ledger was not read,
+    the text says what may be missing.
     """
     none = _SAY["none_after"].format(offset=offset) if offset else ""
     if not views and not unsettled and not lists and is_ledger_read:

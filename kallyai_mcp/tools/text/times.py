@@ -14,13 +14,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True)
 class Reader:
-    """The user who gets a text, or whose agent does.
-
-    Attributes:
-        timezone: IANA name of the user's time zone.
-        now: The current time, with a time zone.
-        wait_seconds: How many seconds a tool waits for a call to end by default.
-    """
+    """The user who gets a text, or whose agent does; `timezone` is an IANA name."""
 
     timezone: str
     now: datetime
