@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +21,7 @@ from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
 
 Until = Literal["booked", "answered", "all"]
 
@@ -115,6 +116,32 @@ class CallList:
     ended_at: datetime | None = None
     refusal: KallyAIError | None = None
     records: tuple[CallRecord, ...] = ()
+
+    @classmethod
+    def new(
+        cls,
+        account: AccountKey,
+        submissions: Sequence[Submission],
+        until: Until,
+        asked_at: datetime,
+        *,
+        accept_other_time: bool,
+        timezone: str,
+        own_zones: bool = False,
+    ) -> "CallList":
+        """A list that is requested now and not in the ledger yet."""
+        list_id = new_tracking_id()
+        return cls(
+            list_id,
+            account,
+            tuple(_ask_only(submission) if until == "all" else submission for submission in submissions),
+            until,
+            accept_other_time,
+            timezone,
+            asked_at,
+            own_zones,
+            session_id=list_id,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -229,7 +256,7 @@ def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     return StopReason.REFUSED
 
 
-def ask_only(submission: Submission) -> Submission:
+def _ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask, and not to agree to anything."""
     instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
     return submission.model_copy(update={"additional_instructions": instructions})

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import EARLY, CallRecord, normalized
+from kallyai_mcp.calls.service import Service
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -89,6 +92,36 @@ class SendTime:
         early = _EARLY_KNOWN_CLOCK if self.is_exact else EARLY
         times = (self.at,) if self.or_at is None else (self.at, self.or_at)
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
+
+
+async def find(record: CallRecord, service: Service, ledger: Ledger, since_sent: Stopwatch | None) -> Call | None:
+    """The service's call of `record`, which is then bound to it; None when the service certainly lists none.
+
+    `since_sent` runs since its request left, if this process sent it and lost the response.
+
+    Raises:
+        UncertainError: It is not certain whether the service lists it, or which one it is.
+        KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
+    """
+    if record.call_id is not None:
+        async with service.api_of(record.account) as api:
+            return await api.get_call(record.call_id, number=record.submission.respondent_phone)
+    if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
+        await service.learn_time(record.account)
+        if since_sent is not None and service.time() is not None:
+            # Store the offset of the clocks now: our wall clock may be set before the next search.
+            record = await ledger.mark_response_lost(record, service_time=service.time, since_sent=since_sent.passed)
+    competitors, service_time = await ledger.competitors(record), service.time()
+
+    def sent(record: CallRecord) -> SendTime:
+        return SendTime.of(record, now=competitors.now, service_time=service_time)
+
+    others = [(other, sent(other)) for other in competitors.unbound]
+    async with service.api_of(record.account) as api:
+        call = await find_call(api, record, sent(record), others, competitors.call_ids)
+    if call is not None and not await ledger.bind_call(record, call, proven=False):
+        raise UncertainError("The call belongs to another record.")
+    return call
 
 
 async def find_call(

@@ -1,7 +1,6 @@
 """Growing pauses between tries, writes that are repeated until they succeed, and background work that may fail."""
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -15,40 +14,26 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Retries:
-    """Pauses and repeated writes.
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """The seconds to wait before each next try, without an end: `first`, then twice as long each time."""
+    pause = first
+    while True:
+        yield min(pause, longest)
+        pause *= 2
 
-    Args:
-        clock: The clock of the pauses.
-        timing: Their lengths.
+
+async def until_written(write: Callable[[], Awaitable[Result]], clock: Clock, timing: Timing) -> Result:
+    """Repeat `write` until the ledger can be used, and return its result.
+
+    For what must be written down because nobody could find it out again.
     """
-
-    def __init__(self, clock: Clock, timing: Timing) -> None:
-        self._clock = clock
-        self._timing = timing
-
-    def pauses(self, first: float, longest: float = math.inf) -> Iterator[float]:
-        """The seconds to wait before each next try, without an end: `first`, then twice as long each time.
-
-        None is longer than `longest` or `Timing.longest_pause`.
-        """
-        pause = first
-        while True:
-            yield min(pause, longest, self._timing.longest_pause)
-            pause *= 2
-
-    async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Repeat `write` until the ledger can be used, and return its result.
-
-        For what must be written down because nobody could find it out again.
-        """
-        pauses = self.pauses(self._timing.pause)
-        while True:
-            try:
-                return await write()
-            except LedgerUnavailableError as error:
-                _log.error("%s", error)
-                await self._clock.sleep(next(pauses))
+    waits = pauses(timing.pause, timing.longest_pause)
+    while True:
+        try:
+            return await write()
+        except LedgerUnavailableError as error:
+            _log.error("%s", error)
+            await clock.sleep(next(waits))
 
 
 async def run_logged(work: Callable[[], Awaitable[None]]) -> None:

@@ -1,11 +1,9 @@
-"""The call worker: runs calls in the task group of the server, and takes over the calls of workers that have died."""
+"""Runs calls in the task group of the server, places them when they are due, and takes over those of dead workers."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -15,15 +13,13 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
-from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, Result
+from kallyai_mcp.calls.findings import look_again
+from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
-from kallyai_mcp.calls.list_service import ListService
-from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.calls.retries import Retries, run_logged
-from kallyai_mcp.calls.sender import CallSender
-from kallyai_mcp.calls.service_access import ServiceAccess
-from kallyai_mcp.calls.settler import CallSettler
+from kallyai_mcp.calls.retries import run_logged, until_written
+from kallyai_mcp.calls.run import Run
+from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.timing import Timing
 
 if TYPE_CHECKING:
@@ -43,7 +39,7 @@ _SIGNED_OUT = KallyAIError("Nobody was signed in when the call was due.", code="
 _TOO_MANY = KallyAIError("Too many calls were due at the same time.", code="too_many_when_due")
 
 
-class CallWorker:
+class Worker:
     """Runs calls to their end. Use it as an async context manager, whose exit stops its tasks.
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
@@ -56,6 +52,9 @@ class CallWorker:
         clock: The clock.
         places_due: Whether to place scheduled calls when they are due. Not where clients send their own KallyAI tokens:
             there the account is known only during a request.
+
+    Attributes:
+        service: Gives the API client.
     """
 
     def __init__(
@@ -68,26 +67,21 @@ class CallWorker:
         clock: Clock,
         places_due: bool = True,
     ) -> None:
-        self._service = ServiceAccess(connect, account, clock)
-        self._ledger = ledger
         self.timing = timing
         self.clock = clock
         self.places_due = places_due
-        self._retries = Retries(clock, timing)
-        self._settler = CallSettler(self._service, lambda: self.ledger, timing=timing, clock=clock)
-        self.look_again = self._settler.look_again
-        self.findings_of = self._settler.findings_of
+        self.service = Service(connect, account, clock)
+        self._ledger = ledger
         self._name: str | None = None
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()
-        self._running: dict[str, tuple[CallRecord, asyncio.Future[None]]] = {}
-        self._senders: dict[str, CallSender] = {}
+        self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
+        self._lost_at: dict[str, Stopwatch] = {}
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
         self._is_over = False
         self._tasks = anyio.create_task_group()
-        self.lists = ListService(self, clock)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -113,56 +107,29 @@ class CallWorker:
         In the background, its calls are taken over from workers that have died. Where clients send their own tokens,
         that is possible only during a request, so it happens here too.
         """
-        account = await self._service.account()
+        account = await self.service.account()
         now = self.clock.monotonic()
         if now - self._checked.get(account, -math.inf) > self.timing.watch:
             recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
             self._checked = recent | {account: now}
-            self.in_background(partial(self._take_over, account))
+            self._in_background(partial(self._take_over, account))
             if not self.places_due:
-                self.in_background(self._place_due)
+                self._in_background(self._place_due)
         return account
 
-    async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
-        """The result of `read`. If it takes longer than `seconds`, it goes on in the background.
+    async def leased_name(self) -> str:
+        """The name of this worker, which holds its lease; a new one when it has none.
 
-        Raises:
-            LedgerUnavailableError: `read` failed, or takes longer.
+        It has no lease at first, and after the database was restarted.
         """
-        results: list[Result] = []
-        is_done = anyio.Event()
-
-        async def work() -> None:
-            try:
-                results.append(await read())
-            finally:
-                is_done.set()
-
-        self.in_background(work)
-        with anyio.move_on_after(seconds):
-            await is_done.wait()
-        if not results:
-            raise LedgerUnavailableError(f"The ledger did not answer within {seconds:g} s")
-        return results[0]
-
-    def running(self, account: AccountKey) -> list[CallRecord]:
-        """The account's calls that this worker runs now. Known even when the ledger can't be used."""
-        return [self.as_known(record) for record, _ in self._running.values() if record.account == account]
-
-    async def reserve(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
-        """Reserve a call for this worker, and run it if it is new and due; see `Ledger.reserve`."""
-        # Started before the ledger is used, because the machine may be suspended meanwhile.
-        since_reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
-        asked = replace(asked, worker=await self.leased_name())
-        with self.reserving(asked.tracking_id, undo=partial(self.ledger.release, asked.account, asked.tracking_id)):
-            record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
-            if is_new and record.is_active:
-                self.send(record, since_reserved)
-        return record, is_new
+        async with self._leasing:
+            if self._name is None or not await self.ledger.holds_lease(self._name):
+                self._name = await self.ledger.take_lease()
+            return self._name
 
     @contextmanager
     def reserving(self, tracking_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """A context for a transaction that reserves a call under this id; `take_over` leaves the call alone meanwhile.
+        """A context for a transaction that reserves a call under this id; it is not taken over meanwhile.
 
         If the ledger does not confirm the transaction, it may have been committed all the same. Then `undo` is repeated
         until it succeeds, because the client is told of an error.
@@ -170,7 +137,7 @@ class CallWorker:
 
         async def undone() -> None:
             try:
-                await self._retries.until_written(undo)
+                await until_written(undo, self.clock, self.timing)
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -178,12 +145,29 @@ class CallWorker:
         try:
             yield
         except LedgerUnavailableError:
-            self.in_background(undone)
+            self._in_background(undone)
             raise
         except BaseException:
             self._reserving.discard(tracking_id)
             raise
         self._reserving.discard(tracking_id)
+
+    def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
+        """Start to place a call that this worker has reserved, and to run it to its end.
+
+        `since_reserved` runs since before the reservation.
+        """
+        run = self._new_run(record, since_reserved)
+        self._start(run, run.place)
+
+    def running(self, account: AccountKey) -> list[CallRecord]:
+        """The account's calls that this worker runs now. Known even when the ledger can't be used."""
+        return [run.as_known(run.record) for run in self._runs.values() if run.record.account == account]
+
+    def as_known(self, record: CallRecord) -> CallRecord:
+        """`record` as this worker knows it (`Run.as_known`)."""
+        run = self._runs.get(record.tracking_id)
+        return run.as_known(record) if run is not None else record
 
     async def ended(self, record: CallRecord, until: datetime | None) -> CallRecord:
         """Wait until a call has ended, or is scheduled for later than `until` (None: for any time).
@@ -194,70 +178,38 @@ class CallWorker:
             The record as it was read last.
         """
         while record.is_awaited(until):
-            running = self._running.get(record.tracking_id)
-            if running is None:
+            run = self._runs.get(record.tracking_id)
+            if run is None:
                 await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
             else:
-                await asyncio.shield(running[1])
+                await run.has_ended.wait()
             with suppress(LedgerUnavailableError):
                 record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
 
-    async def leased_name(self) -> str:
-        """The name of this worker, which holds its lease. If it has none, it takes a new lease under a new name.
+    async def look_again(self, record: CallRecord) -> None:
+        """See `findings.look_again`."""
+        await look_again(record, self.service, self.ledger, self.timing, self._lost_at.get(record.tracking_id))
 
-        A worker has no lease at first, and after the database was restarted.
+    def _new_run(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> Run:
+        return Run(record, self.service, self.ledger, self.timing, self._lost_at, since_reserved)
+
+    def _start(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
+        """Start `work` of a run; nothing after the end of this worker: the next one finds the calls in the ledger.
+
+        A request that reserves a call is not canceled, so it may come here after the end.
         """
-        async with self._leasing:
-            if self._name is None or not await self.ledger.holds_lease(self._name):
-                self._name = await self.ledger.take_lease()
-            return self._name
+        if not self._is_over:
+            self._runs[run.record.tracking_id] = run
+            self._tasks.start_soon(self._run, run, work)
 
-    def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
-        """Start to place a call that this worker has reserved, and to run it to its end.
-
-        `since_reserved` runs since before the reservation.
-        """
-        sender = CallSender(
-            record,
-            since_reserved,
-            service=self._service,
-            ledger=self.ledger,
-            settler=self._settler,
-            timing=self.timing,
-            clock=self.clock,
-        )
-        self._senders[record.tracking_id] = sender
-        self._start(record, sender.place)
-
-    def as_known(self, record: CallRecord) -> CallRecord:
-        """`record`, as `reserved` until this worker has written its request, with the error of the last connection.
-
-        The ledger says `sent` before there is a connection.
-        """
-        sender = self._senders.get(record.tracking_id)
-        if sender is None or not record.is_active:
-            return record
-        if sender.was_written:
-            return replace(record, state=CallState.SENT)
-        return replace(record, state=CallState.RESERVED, sent_at=None, error=sender.not_connected)
-
-    def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Start `work` in the task group of the server. Its errors are logged and end nothing else.
-
-        After the end of this worker nothing is started: the next worker finds the calls in the ledger. A request that
-        reserves a call is not canceled, so it may come here after the end.
-        """
+    def _in_background(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
         if not self._is_over:
             self._tasks.start_soon(run_logged, work)
 
-    def _start(self, record: CallRecord, work: Callable[[], Awaitable[None]]) -> None:
-        if not self._is_over:
-            ended = asyncio.get_running_loop().create_future()
-            self._running[record.tracking_id] = (record, ended)
-            self._tasks.start_soon(self._run, record, work, ended)
-
-    async def _run(self, record: CallRecord, work: Callable[[], Awaitable[None]], ended: asyncio.Future[None]) -> None:
+    async def _run(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
+        record = run.record
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
@@ -266,10 +218,9 @@ class CallWorker:
             await run_logged(partial(self.ledger.finish, record, CallState.UNKNOWN, error=problem))
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
-            if self._running.get(record.tracking_id) == (record, ended):
-                del self._running[record.tracking_id]
-                self._senders.pop(record.tracking_id, None)
-            ended.set_result(None)
+            if self._runs.get(record.tracking_id) is run:
+                del self._runs[record.tracking_id]
+            run.has_ended.set()
         if record.session_id is not None and is_tracking_id(record.session_id):  # a call of a list
             await run_logged(partial(self._send_following, record))
 
@@ -304,26 +255,36 @@ class CallWorker:
         while await self.ledger.purge(seconds):
             await self.clock.sleep(self.timing.purge_pause)
 
+    async def _take_over(self, account: AccountKey | None = None) -> None:
+        """Take over the account's calls of workers that have died; None for the account signed in now."""
+        if not await self.ledger.has_abandoned(self._name, self._known()):
+            return
+        account = account or await self.service.account()  # only now: this may ask the system's keyring
+        worker = await self.leased_name()
+        async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
+            for record in await self.ledger.take_over(account, worker, self._known()):
+                if record.tracking_id not in self._known():
+                    run = self._new_run(record)
+                    self._start(run, run.settle)
+
     async def _place_due(self) -> None:
         """Place scheduled calls that are due, and end those that are too late, up to `BATCH` of each."""
         if not await self.ledger.has_due():
             return
         try:
-            account = await self._service.account()
+            account = await self.service.account()
         except NotSignedInError:
             noted = await self.ledger.note_hindrance(None, _SIGNED_OUT)
             if not await self.ledger.expire() and not noted:
                 self._due_again = self.clock.monotonic() + self.timing.due_pause
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
-            await self._service.learn_time(account)
-        async with anyio.create_task_group() as looks:  # somebody may have talked in an earlier attempt after all
-            for attempt in await self.ledger.attempts_before_due(account, BATCH):
-                looks.start_soon(self.look_again, attempt)
+            await self.service.learn_time(account)
+        await self._look_before_retries(account)
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            in_progress = sum(record.schedule.not_before is not None for record, _ in self._running.values())
+            in_progress = sum(run.record.schedule.not_before is not None for run in self._runs.values())
             most = min(BATCH, self.timing.due_at_once - in_progress)
             if most <= 0:
                 await self.ledger.note_hindrance(None, _TOO_MANY)
@@ -331,7 +292,7 @@ class CallWorker:
                 account,
                 worker,
                 most=max(most, 0),
-                service_time=self._service.service_time,
+                service_time=self.service.time,
                 is_only_account=self.places_due,
             )
             for record in due:
@@ -340,17 +301,26 @@ class CallWorker:
         if not await self.ledger.expire() and not due and most > 0:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
-    async def _take_over(self, account: AccountKey | None = None) -> None:
-        """Take over the account's calls of workers that have died; None for the account signed in now."""
-        if not await self.ledger.has_abandoned(self._name, self._known()):
-            return
-        account = account or await self._service.account()  # only now: this may ask the system's keyring
-        worker = await self.leased_name()
-        async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            for record in await self.ledger.take_over(account, worker, self._known()):
-                if record.tracking_id not in self._known():
-                    self._start(record, partial(self._settler.settle, record))
+    async def _look_before_retries(self, account: AccountKey) -> None:
+        """Ask KallyAI whether somebody talked after all in the earlier attempts of calls that are to be placed again.
+
+        Raises:
+            LedgerUnavailableError: What KallyAI says can't be written down, so nothing may be placed.
+        """
+        errors: list[LedgerUnavailableError] = []
+
+        async def look(attempt: CallRecord) -> None:
+            try:
+                await self.look_again(attempt)
+            except LedgerUnavailableError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as looks:
+            for attempt in await self.ledger.attempts_before_due(account, BATCH):
+                looks.start_soon(look, attempt)
+        if errors:
+            raise errors[0]
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""
-        return self._reserving | self._running.keys()
+        return self._reserving | self._runs.keys()

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from kallyai_mcp.calls.service import CallService
-from kallyai_mcp.calls.worker import CallWorker
+from kallyai_mcp.calls.calls import Calls
+from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
@@ -28,7 +28,7 @@ async def open_app_context(
     """
     settings = connection.settings
     async with connection, anyio.create_task_group() as tasks:
-        async with CallWorker(
+        async with Worker(
             connection.api,
             connection.account_key,
             connection.ledger,
@@ -38,7 +38,7 @@ async def open_app_context(
         ) as worker:
             yield AppContext(
                 api=connection.api,
-                calls=CallService(worker),
+                calls=Calls(worker),
                 sign_in=BrowserSignIn(connection, tasks, links=links),
                 timezone=timezone or local_timezone(),
                 wait_seconds=settings.wait_seconds,

@@ -14,11 +14,11 @@ import click
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.background import background_task
+from kallyai_mcp.calls.calls import Placed
 from kallyai_mcp.calls.place_with_consent import place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.cli.call_view import TerminalReader, callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say, wrapped
 from kallyai_mcp.cli.errors import CommandError

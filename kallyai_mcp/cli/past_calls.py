@@ -96,7 +96,7 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
     if wait:
         found = await _follow_list(found, app_context)
     else:
-        found = await app_context.calls.lists.wait(found, _SETTLE_SECONDS, lambda _: None)
+        found = await app_context.calls.wait_for_list(found, _SETTLE_SECONDS, lambda _: None)
     result = await list_result(app_context, found, placed_now=None)
     return ListAnswer.model_validate(result.structured_content)
 
@@ -105,7 +105,7 @@ async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
     """Wait until a list has stopped; meanwhile, show which candidate is being called."""
     with LiveLine() as live:
         live.show(calling(found))
-        return await app_context.calls.lists.wait(found, math.inf, lambda newer: live.update(calling(newer)))
+        return await app_context.calls.wait_for_list(found, math.inf, lambda newer: live.update(calling(newer)))
 
 
 async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
@@ -119,7 +119,7 @@ async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
     """
     result = await scheduling.cancel(app_context, id_)
     answer = CancelAnswer.model_validate(result.structured_content)
-    found = await app_context.calls.lists.find(id_)
+    found = await app_context.calls.find_list(id_)
     words = Words()
     if as_json:
         print_json(answer)

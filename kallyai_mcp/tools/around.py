@@ -86,15 +86,16 @@ async def call_around(
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "twice")])
     submissions = [submission_of(given | candidate.model_dump()) for candidate in candidates]
-    asked = app_context.calls.lists.new(
+    asked = CallList.new(
         await app_context.calls.account(),
         submissions,
         until,
+        app_context.now(),
         accept_other_time=accept_other_time,
         timezone=timezone or app_context.timezone,
         own_zones=timezone is None,
     )
-    known = await app_context.calls.lists.find_same(asked, ever=continue_after is not None)
+    known = await app_context.calls.ledger.lists.find_same(asked, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     after = _passed(known, continue_after) if known is not None else None
@@ -148,14 +149,14 @@ async def _place(
         nonlocal last_calls
         if before is not None and not outdated:
             return before
-        last_calls = await calls.lists.last_calls(asked)
+        last_calls = await calls.ledger.lists.last_calls(asked)
         return await _consent(asked, last_calls, outdated, confirmation, ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
         if before is None:
-            return await calls.lists.place(asked, ListConsent(consent, last_calls))
+            return await calls.place_list(asked, ListConsent(consent, last_calls))
         agreed = None if consent is before else ListConsent(consent, last_calls)
-        return await calls.lists.go_on(asked, after=after, agreed=agreed)
+        return await calls.continue_list(asked, after=after, agreed=agreed)
 
     return await place_with_consent(ask, place)
 
@@ -175,7 +176,7 @@ async def follow_list(
         nonlocal latest
         latest = newer
 
-    found = await app_context.calls.lists.wait(found, seconds, changed)
+    found = await app_context.calls.wait_for_list(found, seconds, changed)
     return await list_result(app_context, found, placed_now=placed_now)
 
 

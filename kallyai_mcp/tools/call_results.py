@@ -119,7 +119,7 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
         if is_tracking_id(id_):
             raise
         record = None
-    return record or await app_context.calls.lists.find(id_) or await app_context.api().get_call(id_)
+    return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
 
 
 async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.common_types import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.times import Reader
@@ -78,7 +78,7 @@ class AppContext:
     """
 
     api: "Callable[[], KallyAI]"
-    calls: CallService
+    calls: Calls
     sign_in: SignInService
     timezone: str
     wait_seconds: float

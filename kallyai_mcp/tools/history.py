@@ -51,13 +51,14 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     is_ledger_read = True
     try:
         if offset == 0:
-            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.lists.list_unfinished()
+            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     page = await app_context.api().list_calls(limit=limit, offset=offset)
     if is_ledger_read:
         try:
-            known = await app_context.calls.find_ended([call.call_id for call in page.calls])
+            calls = app_context.calls
+            known = await calls.ledger.find_ended(await calls.account(), [call.call_id for call in page.calls])
         except LedgerUnavailableError:
             is_ledger_read = False
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
@@ -209,12 +210,12 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     Raises:
         KallyAIError: KallyAI has no id for it. The codes: `call_in_progress`, `call_scheduled`, `outcome_unknown`, and
             `is_a_list` (the id is that of a list of call_around). A call that was refused raises its refusal.
-        NotSignedInError, LedgerUnavailableError: As `CallService.find` raises them.
+        NotSignedInError, LedgerUnavailableError: As `Calls.find` raises them.
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_
     record = await app_context.calls.find(id_)
-    if record is None and await app_context.calls.lists.find(id_) is not None:
+    if record is None and await app_context.calls.find_list(id_) is not None:
         raise KallyAIError("This is a list of calls.", code="is_a_list")
     if record is None:
         return id_

@@ -58,11 +58,11 @@ def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
 async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
     """Stop a list for good; the result says which of its candidates are not called."""
     id_ = found.list_id
-    await app_context.calls.lists.cancel(id_)
-    found = await app_context.calls.lists.find(id_) or found  # the next call may have been reserved since
+    await app_context.calls.cancel_list(id_)
+    found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
-        found = await app_context.calls.lists.find(id_) or found
+        found = await app_context.calls.find_list(id_) or found
     return answer(list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_))
 
 

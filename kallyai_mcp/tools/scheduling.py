@@ -37,7 +37,7 @@ def schedule_of(
     """
     if not_before is None and not retries:
         return app_context.calls.scheduled(None, 0)
-    if not app_context.calls.schedules:
+    if not app_context.calls.worker.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
@@ -71,7 +71,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
 
     Raises:
         NotFoundError: There is no such call or list.
-        KallyAIError: Another error of `CallService` or of the API client.
+        KallyAIError: Another error of `Calls` or of the API client.
     """
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):

@@ -142,7 +142,7 @@ async def find_task(app_context: AppContext, id_: str) -> CallTask | ListTask | 
     """The task with this id, if the account has it; else None."""
     list_id, _, began = id_.rpartition(".")
     if began.isascii() and began.isdecimal() and len(began) <= _DIGITS:
-        found = await app_context.calls.lists.find(list_id)
+        found = await app_context.calls.find_list(list_id)
         if found is not None and int(began) <= _milliseconds(found.asked_at):
             return ListTask(found, int(began))
     record = await app_context.calls.find(id_)

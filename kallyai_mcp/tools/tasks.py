@@ -156,7 +156,7 @@ async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[Cal
     structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
     if tool != "call_around" or structure.get("status") != "in_progress":
         return None
-    found = await calls.lists.find(structure["tracking_id"])
+    found = await calls.find_list(structure["tracking_id"])
     return (ListTask.newest(found), structure.get("placed_now")) if found is not None else None
 
 

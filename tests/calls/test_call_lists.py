@@ -39,12 +39,14 @@ async def start(
     here: World, until: Until = "booked", *, accept: bool = False, on: date | None = None
 ) -> tuple[CallList, bool]:
     three = [submission.model_copy(update={"appointment_date": on}) for submission in THREE]
-    asked = here.calls.lists.new(await here.session.account(), three, until, accept_other_time=accept, timezone="UTC")
-    return await here.run(here.calls.lists.place(asked, ListConsent(ANY, (None,) * len(THREE))))
+    asked = CallList.new(
+        await here.session.account(), three, until, here.clock.now(), accept_other_time=accept, timezone="UTC"
+    )
+    return await here.run(here.calls.place_list(asked, ListConsent(ANY, (None,) * len(THREE))))
 
 
 async def ended(here: World, found: CallList) -> CallList:
-    return await here.run(here.calls.lists.wait(found, 86_400, lambda _: None))
+    return await here.run(here.calls.wait_for_list(found, 86_400, lambda _: None))
 
 
 async def test_the_list_ends_with_the_first_booking(place: str, clock: ManualClock) -> None:
@@ -69,8 +71,8 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
         decided = await ended(here, first)
         calls = len(service.keys)
         again, is_new = await start(here)
-        wrong, _ = await here.run(here.calls.lists.go_on(again, after=2))
-        last = await ended(here, (await here.run(here.calls.lists.go_on(again, after=1)))[0])
+        wrong, _ = await here.run(here.calls.continue_list(again, after=2))
+        last = await ended(here, (await here.run(here.calls.continue_list(again, after=1)))[0])
         told = await start(here)
 
     assert decided.stop_reason is wrong.stop_reason is StopReason.NEEDS_DECISION
@@ -89,12 +91,14 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, 
         decided = await ended(here, (await start(here))[0])
         clock.advance(30 * 3600)
         again, is_new = await start(here)
-        waiting = await here.run(here.calls.lists.list_unfinished())
+        waiting = await here.run(here.calls.list_unfinished())
         with pytest.raises(ConsentOutdatedError):
-            await here.run(here.calls.lists.go_on(again, after=1))
-        last_calls = await here.run(here.calls.lists.last_calls(again))
+            await here.run(here.calls.continue_list(again, after=1))
+        last_calls = await here.run(here.calls.ledger.lists.last_calls(again))
         calls = len(service.keys)
-        going_on, goes_on = await here.run(here.calls.lists.go_on(again, after=1, agreed=ListConsent(ANY, last_calls)))
+        going_on, goes_on = await here.run(
+            here.calls.continue_list(again, after=1, agreed=ListConsent(ANY, last_calls))
+        )
         last = await ended(here, going_on)
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
@@ -111,12 +115,12 @@ async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_c
     async with world(service, place) as here:
         decided = await ended(here, (await start(here))[0])
         clock.advance(2 * 3600)
-        last_calls = await here.run(here.calls.lists.last_calls(decided))
+        last_calls = await here.run(here.calls.ledger.lists.last_calls(decided))
         await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
         agreed = ListConsent(Consent("test", "form"), last_calls)
         with pytest.raises(ConsentOutdatedError):
-            await here.run(here.calls.lists.go_on(decided, after=1, agreed=agreed))
-        found = await here.run(here.calls.lists.find(decided.list_id))
+            await here.run(here.calls.continue_list(decided, after=1, agreed=agreed))
+        found = await here.run(here.calls.find_list(decided.list_id))
 
     assert found is not None
     assert found.stop_reason is StopReason.NEEDS_DECISION
@@ -131,8 +135,8 @@ async def test_an_older_list_does_not_go_on_after_the_same_list_was_begun_again(
         clock.advance(3 * 86_400)
         newer, is_new = await start(here)
         await ended(here, newer)
-        last_calls = await here.run(here.calls.lists.last_calls(older))
-        told, went_on = await here.run(here.calls.lists.go_on(older, after=1, agreed=ListConsent(ANY, last_calls)))
+        last_calls = await here.run(here.calls.ledger.lists.last_calls(older))
+        told, went_on = await here.run(here.calls.continue_list(older, after=1, agreed=ListConsent(ANY, last_calls)))
         await here.run(clock.sleep(60))
 
     assert is_new
@@ -178,8 +182,8 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         stopped = await ended(here, (await start(here))[0])
         clock.advance(3601)
         again, _ = await start(here)
-        last_calls = await here.run(here.calls.lists.last_calls(again))
-        going_on, _ = await here.run(here.calls.lists.go_on(again, after=None, agreed=ListConsent(ANY, last_calls)))
+        last_calls = await here.run(here.calls.ledger.lists.last_calls(again))
+        going_on, _ = await here.run(here.calls.continue_list(again, after=None, agreed=ListConsent(ANY, last_calls)))
         last = await ended(here, going_on)
 
     assert stopped.stop_reason is StopReason.REFUSED
@@ -197,7 +201,7 @@ async def test_a_canceled_list_calls_nobody_else(place: str, clock: ManualClock)
     async with world(service, place) as here:
         found, _ = await start(here)
         await here.run(clock.sleep(5))
-        assert await here.run(here.calls.lists.cancel(found.list_id))
+        assert await here.run(here.calls.cancel_list(found.list_id))
         found = await ended(here, found)
         await here.run(clock.sleep(120))
 
@@ -217,7 +221,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     async with world(service, place) as here:
         found, _ = await start(here)
         await here.run(clock.sleep(5))
-        assert await here.run(here.calls.lists.cancel(found.list_id))
+        assert await here.run(here.calls.cancel_list(found.list_id))
         during, is_new_during = await start(here)
         await ended(here, found)
         after, is_new_after = await start(here)
@@ -248,7 +252,7 @@ async def test_another_process_goes_on_only_where_the_last_call_allows_it(place:
     echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
     service.calls = [booked | {"submission": echo}]
     async with world(service, place) as other, world(service, place) as third:
-        taken = await other.run(other.calls.lists.find(found.list_id))
+        taken = await other.run(other.calls.find_list(found.list_id))
         assert taken is not None
         found = await ended(third, taken)
 
@@ -272,7 +276,7 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
         await here.run(clock.sleep(3))
         here.session.name = "account-1"
         stopped = await ended(here, found)
-        last = await ended(here, (await here.run(here.calls.lists.go_on(stopped, after=None)))[0])
+        last = await ended(here, (await here.run(here.calls.continue_list(stopped, after=None)))[0])
 
     assert stopped.stop_reason is StopReason.NEEDS_SIGN_IN
     assert last.stop_reason is StopReason.DONE
@@ -327,9 +331,9 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
         echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
         service.calls = [{"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}]
         service.replies, keys = [reply("success", "c-2")], len(service.keys)
-        found = await here.run(here.calls.lists.find(stopped.list_id))
+        found = await here.run(here.calls.find_list(stopped.list_id))
         assert found is not None
-        again, _ = await here.run(here.calls.lists.go_on(found, after=1))
+        again, _ = await here.run(here.calls.continue_list(found, after=1))
         last = await ended(here, again)
 
     assert stopped.stop_reason is StopReason.UNKNOWN
@@ -354,7 +358,7 @@ async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_w
 
         await database.write(unfinished)
     async with world(service, place) as here:
-        found = await here.run(here.calls.lists.find(begun.list_id))
+        found = await here.run(here.calls.find_list(begun.list_id))
         await here.run(clock.sleep(60))
 
     assert found is not None
@@ -374,7 +378,7 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
         worker = await ledger.take_lease()
         async with world(service, place, schedules=schedules) as here:
             account = await here.session.account()
-            asked = here.calls.lists.new(account, THREE, "booked", accept_other_time=False, timezone="UTC")
+            asked = CallList.new(account, THREE, "booked", here.clock.now(), accept_other_time=False, timezone="UTC")
         consent = ListConsent(ANY, (None,) * 3)
         _, first, _ = await ledger.lists.reserve(asked, consent, worker, new_tracking_id())
         assert first is not None
@@ -384,7 +388,7 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
     async with world(service, place, schedules=schedules) as here:
         service.replies.pop(0)
         await here.run(here.calls.account())
-        begun = await here.run(here.calls.lists.find(asked.list_id))
+        begun = await here.run(here.calls.find_list(asked.list_id))
         assert begun is not None
         found = await ended(here, begun)
 

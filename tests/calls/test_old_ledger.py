@@ -55,8 +55,8 @@ async def test_what_an_older_version_wrote_goes_on(
     async with world(service, new_place) as here:
         booked = await here.run(here.calls.find(BOOKED))
         unsettled = await here.run(here.calls.list_unsettled())
-        [waiting] = await here.run(here.calls.lists.list_unfinished())
-        further, goes_on = await here.run(here.calls.lists.go_on(waiting, after=len(waiting.records)))
+        [waiting] = await here.run(here.calls.list_unfinished())
+        further, goes_on = await here.run(here.calls.continue_list(waiting, after=len(waiting.records)))
         done = await ended(here, further)
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))

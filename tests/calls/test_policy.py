@@ -159,6 +159,6 @@ def test_the_place_of_a_number_is_its_country(number: str, english: str | None, 
 
 
 def test_placing_needs_no_phonenumbers_before_the_first_number() -> None:
-    code = "import sys, kallyai_mcp.calls.service; print('phonenumbers' in sys.modules)"
+    code = "import sys, kallyai_mcp.calls.calls; print('phonenumbers' in sys.modules)"
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "False\n"

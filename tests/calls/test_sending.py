@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from kallyai_mcp.calls.calls import Placed
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.service import Placed
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.world import LOST, TABLE, Service, world

@@ -11,11 +11,11 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.service import CallService
-from kallyai_mcp.calls.worker import CallWorker
+from kallyai_mcp.calls.worker import Worker
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
     LOST,
@@ -220,8 +220,8 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(plac
     async with world(Service(clock), place) as here:
         session = Session("account-1")
         api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
-        async with CallWorker(lambda: api, session.account, lambda: here.ledger, clock=clock) as worker:
-            calls = CallService(worker)
+        async with Worker(lambda: api, session.account, lambda: here.ledger, clock=clock) as worker:
+            calls = Calls(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))
 
@@ -592,8 +592,8 @@ async def test_a_request_does_not_leave_after_a_long_pause(place: str, clock: Ma
 
         here.session.account = slow_account  # type: ignore[method-assign]  # the machine sleeps while it is asked
         api = KallyAI("http://service", tokens=Session("account-1"), user_agent="tests", app=service)
-        async with CallWorker(lambda: api, slow_account, lambda: here.ledger, clock=clock) as worker:
-            calls = CallService(worker)
+        async with Worker(lambda: api, slow_account, lambda: here.ledger, clock=clock) as worker:
+            calls = Calls(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))
 
@@ -784,9 +784,9 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
 
     async with (
         world(Service(clock), place) as here,
-        CallWorker(connect, here.session.account, lambda: here.ledger, clock=clock) as worker,
+        Worker(connect, here.session.account, lambda: here.ledger, clock=clock) as worker,
     ):
-        calls = CallService(worker)
+        calls = Calls(worker)
         placed = await here.run(calls.place(TABLE, timezone="UTC"))
         record = await here.run(calls.wait(placed.record, 86_400))
 

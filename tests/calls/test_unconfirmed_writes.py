@@ -83,11 +83,11 @@ async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place:
         decided = await ended(here, (await start(here))[0])
         database.lose_confirmations(2)
         with pytest.raises(LedgerUnavailableError):
-            await here.run(here.calls.lists.go_on(decided, after=1))
+            await here.run(here.calls.continue_list(decided, after=1))
         await here.run(clock.sleep(600))
-        found = await here.run(here.calls.lists.find(decided.list_id))
+        found = await here.run(here.calls.find_list(decided.list_id))
         calls = len(service.keys)
-        last = await ended(here, (await here.run(here.calls.lists.go_on(decided, after=1)))[0])
+        last = await ended(here, (await here.run(here.calls.continue_list(decided, after=1)))[0])
 
     assert found is not None
     assert replace(found, ended_at=decided.ended_at) == decided

@@ -54,12 +54,12 @@ async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))
-        going_on, _ = await here.run(here.calls.lists.go_on(first, after=1, agreed=ListConsent(ANY, (None, None))))
+        going_on, _ = await here.run(here.calls.continue_list(first, after=1, agreed=ListConsent(ANY, (None, None))))
         second = await ended(here, going_on)
         await here.tell(second.records[1])
         await here.run(clock.sleep(3600 * 30))
         same, is_new = await start(here)
-        going_on, _ = await here.run(here.calls.lists.go_on(same, after=2, agreed=ListConsent(ANY, (None,))))
+        going_on, _ = await here.run(here.calls.continue_list(same, after=2, agreed=ListConsent(ANY, (None,))))
         third = await ended(here, going_on)
 
     assert not is_new

@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.calls import Calls, Placed
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord
-from kallyai_mcp.calls.service import CallService, Placed
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.calls.worker import CallWorker
+from kallyai_mcp.calls.worker import Worker
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock, WatchedDatabase, run
 
@@ -169,7 +169,7 @@ class Session:
 class World:
     """One process: its call service, its clock, and who is signed in."""
 
-    calls: CallService
+    calls: Calls
     clock: ManualClock
     database: WatchedDatabase
     session: Session
@@ -223,8 +223,8 @@ async def world(
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     async with (
         aclosing(ledger),
-        CallWorker(
+        Worker(
             lambda: api, session.account, lambda: ledger, timing=timing, clock=clock, places_due=schedules
         ) as worker,
     ):
-        yield World(CallService(worker), clock, database, session, ledger)
+        yield World(Calls(worker), clock, database, session, ledger)

@@ -13,13 +13,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.calls.worker import CallWorker
+from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.common_types import Confirm
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -215,11 +215,11 @@ class Process:
         )
         async with (
             aclosing(ledger),
-            CallWorker(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as worker,
+            Worker(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as worker,
         ):
             yield AppContext(
                 api=lambda: api,
-                calls=CallService(worker),
+                calls=Calls(worker),
                 sign_in=self.sign_in,
                 timezone="America/New_York",
                 wait_seconds=1000,

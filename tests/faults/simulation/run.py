@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 from mcp.shared.exceptions import MCPError
 
-from kallyai_mcp.calls import service
+from kallyai_mcp.calls import calls
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
 from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
@@ -171,7 +171,7 @@ class Run:
         errors = _Errors(self._evidence.errors)
         for name in _LOGGERS:
             logging.getLogger(name).addHandler(errors)
-        look_every, service.LOOK_EVERY = service.LOOK_EVERY, _LOOK_EVERY
+        look_every, calls.LOOK_EVERY = calls.LOOK_EVERY, _LOOK_EVERY
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
@@ -189,7 +189,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever ends a process ends the run, and is to be reported
             self._evidence.errors.append("".join(traceback.format_exception(error)))
         finally:
-            service.LOOK_EVERY = look_every
+            calls.LOOK_EVERY = look_every
             for name in _LOGGERS:
                 logging.getLogger(name).removeHandler(errors)
         for home in self._homes:

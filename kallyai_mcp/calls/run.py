@@ -1,0 +1,399 @@
+"""One call on its way: its request is sent, its outcome is found out, and both are written into the ledger.
+
+These are rules 1 to 4 of "The rules of placing a call" of the design:
+
+1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
+   is the record's account, and the record is young (`_check`).
+2. A call counts as refused only when the response proves it (`outcome.proves_no_call`) and comes soon. After 429, the
+   service's list must not show the call: the limit may be that of a service behind KallyAI, which had placed it.
+3. After a lost response the call may have been placed, so the service's list is searched for it (`call_search`). If it
+   can't be found, its outcome is `unknown`.
+4. The same key is sent again only once, within a second of the first send, because the service may ignore the key.
+   After that, the worker only searches. A request that found no connection does not count as sent. After 429 the key
+   is sent again at once after the list has shown that no such call has ended: the service knows the keys of the calls
+   that are in progress.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotConnectedError,
+    RateLimitedError,
+    ResponseLostError,
+    UnreadableResponseError,
+)
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_search import UncertainError, find
+from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.findings import read_findings
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.retries import pauses, until_written
+from kallyai_mcp.calls.service import Service
+from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.telemetry import call_ended, call_refused
+
+_log = logging.getLogger(__name__)
+
+_LISTED_BEFORE = 3.0
+"""The most seconds from the look into the service's list to the request that relies on it."""
+
+_LAST_WRITE = 2.0
+"""The most seconds for which the end of the server waits for the ledger."""
+
+Result = TypeVar("Result")
+
+
+class Run:
+    """One call on its way.
+
+    Args:
+        record: The record of the call.
+        service: Gives the API client.
+        ledger: Has the record.
+        timing: Times and counts.
+        lost: The time since the request left, by tracking id, for each request that this process sent and lost.
+        since_reserved: Runs since just before the record was reserved, for a call that is to be sent; else None.
+
+    Attributes:
+        record: The record as it was written last.
+        has_ended: Set when the run is over.
+    """
+
+    def __init__(
+        self,
+        record: CallRecord,
+        service: Service,
+        ledger: Ledger,
+        timing: Timing,
+        lost: dict[str, Stopwatch],
+        since_reserved: Stopwatch | None = None,
+    ) -> None:
+        self.record = record
+        self.has_ended = asyncio.Event()
+        self._service = service
+        self._ledger = ledger
+        self._timing = timing
+        self._clock = service.clock
+        self._lost_at = lost
+        self._since_reserved = since_reserved
+        self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
+        self._lost: KallyAIError | None = None  # why the first response was lost
+        self._lost_count = 0  # how many requests may have arrived without a response that counts
+        self._was_written = False  # whether a request was written, whatever its response
+        self._not_connected: NotConnectedError | None = None  # why the newest try found no connection, if one did
+        self._may_have_left = False  # a request was written, and no response has proven that no call was placed
+        self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `numbered_anew`)
+        self._since_look: Stopwatch | None = None  # since before the list showed no call in spite of the limit
+
+    def as_known(self, record: CallRecord) -> CallRecord:
+        """`record` of this call, as `reserved` until a request was written, with the error of the last connection.
+
+        The ledger says `sent` before there is a connection.
+        """
+        if self._since_reserved is None or not record.is_active:
+            return record
+        if self._was_written:
+            return replace(record, state=CallState.SENT)
+        return replace(record, state=CallState.RESERVED, sent_at=None, error=self._not_connected)
+
+    async def place(self) -> None:
+        """Place the call, and run it to its end."""
+        try:
+            await self._place()
+        except anyio.get_cancelled_exc_class():
+            # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
+            if not self._may_have_left:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+                    await self._ledger.mark_not_sent(self.record)
+            raise
+
+    async def settle(self) -> None:
+        """Run a call to its end whose worker has died."""
+        record = self.record
+        if record.state is CallState.RESERVED and record.schedule.not_before is not None:
+            await self._until_written(partial(self._ledger.put_back, record))
+            return
+        if record.state is CallState.RESERVED:
+            words = "The server was stopped before the request left."
+            await self._finish(CallState.REFUSED, KallyAIError(words, code="not_sent"))
+            return
+        if record.call is not None:
+            await self._end(record.call)
+            return
+        await self._mark_response_lost()
+        if self.record.call_id is not None:
+            await self._follow(self.record.call_id)
+            return
+        age = (self._clock.now() - (self.record.sent_at or self.record.placed_at)).total_seconds()
+        left = self._timing.search - min(max(age, 0), self._timing.search)
+        await self._search(ResponseLostError("The server was stopped before the answer came."), left)
+
+    async def _place(self) -> None:
+        waits = pauses(self._timing.pause, self._timing.longest_pause)
+        is_due = self.record.schedule.not_before is not None
+        most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
+        tries = 0
+        if self._is_limited and await self._settle_limited(RateLimitedError("KallyAI got too many requests.")):
+            return
+        while True:
+            answer = await self._send()
+            if isinstance(answer, Call):
+                if await self._take_answer(answer):
+                    return
+                answer = UnreadableResponseError("KallyAI answered with an earlier call.")
+            # Once a response was lost, a refusal of a later request says nothing about the first one.
+            if self._lost is not None or not proves_no_call(answer) or self._is_late():
+                if await self._settle_lost(answer):
+                    return
+                continue
+            self._is_limited = self._is_limited or isinstance(answer, RateLimitedError)
+            self._may_have_left = self._is_limited
+            tries += 1
+            pause = answer.retry_after if answer.retry_after is not None else next(waits)
+            again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
+            if isinstance(answer, NotConnectedError):
+                self._not_connected = answer
+            if not again or pause > self._timing.longest_pause:
+                await self._refuse(answer)
+                return
+            if not self._was_written:  # another process can see it, and cancel the call
+                with suppress(LedgerUnavailableError):
+                    await self._ledger.mark_not_sent(self.record)
+            await self._clock.sleep(pause)
+            if self._is_limited and await self._settle_limited(answer):
+                return
+
+    async def _settle_limited(self, error: KallyAIError) -> bool:
+        """After 429, look for the call; returns False when it is certain that the service does not list it."""
+        self._since_look = Stopwatch(self._clock)
+        try:
+            return await self._look()
+        except KallyAIError:
+            await self._mark_response_lost()
+            await self._search(error, self._timing.search, refusal=error)
+            return True
+
+    async def _refuse(self, error: KallyAIError) -> None:
+        """End the call as refused, unless that was because of a limit and the service lists the call all the same."""
+        if self._is_limited:
+            await self._mark_response_lost()
+            if await self._settle_limited(error):
+                return
+        await self._finish(CallState.REFUSED, error)
+
+    async def _settle_lost(self, error: KallyAIError) -> bool:
+        """After a lost response, search for the call; returns False when its request may be sent again before that."""
+        self._lost = self._lost or error
+        self._lost_count += not isinstance(error, NotConnectedError)
+        await self._mark_response_lost()
+        await self._clock.sleep(self._timing.first_look)
+        with suppress(KallyAIError):
+            if await self._look():
+                return True
+        if self._may_be_sent_again():
+            return False
+        await self._search(self._lost, self._timing.search)
+        return True
+
+    async def _send(self) -> Call | KallyAIError:
+        """Send the request once; returns the response as a call, or the error."""
+        record = self.record
+        if self._lost is None:
+            self._since_sent = None
+        try:
+            with self._service.api() as api:
+                return await api.create_call(
+                    record.submission,
+                    timezone=record.timezone,
+                    session_id=record.session_id,
+                    idempotency_key=record.idempotency_key,
+                    before_send=self._check,
+                    before_write=self._before_write,
+                )
+        except KallyAIError as error:
+            return error
+
+    async def _check(self) -> None:
+        """Write down that the request leaves; raises `KallyAIError` when it must not. It has its token already."""
+        if self._lost is None and self._is_late():
+            # The API client calls this a second time after a 401, with a new token.
+            raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
+        self.record = await self._ledger.mark_sent(self.record, service_time=self._service.time)
+        await self._service.check_account(self.record.account)
+        self._check_time()
+        if self._lost is None:
+            self._since_sent = Stopwatch(self._clock)
+
+    def _before_write(self) -> None:
+        """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
+        self._check_time()
+        self._may_have_left = self._was_written = True
+
+    def _check_time(self) -> None:
+        """Raise `KallyAIError` (code `too_late`) when it is too late for the request to leave.
+
+        Called after each step that may take long, or in which the machine may be suspended: the write into the ledger,
+        and the connection.
+        """
+        place_by, within = self.record.schedule.place_by, self._timing.send_within
+        if place_by is not None:
+            within = min(within, (place_by - self.record.placed_at).total_seconds())
+        if self._since_reserved is None or self._since_reserved.longest() > within:
+            raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
+        is_known = self._since_look is None or self._since_look.longest() < _LISTED_BEFORE
+        if not is_known or (self._lost is not None and not self._may_be_sent_again()):
+            raise KallyAIError("The same request may not be sent so much later.", code="too_late")
+
+    def _is_late(self) -> bool:
+        """Whether the request left so long ago that a refusal does not prove that no call was placed."""
+        since_sent = self._since_sent if self._may_have_left else None
+        return since_sent is not None and since_sent.longest() > self._timing.refuse_within
+
+    def _may_be_sent_again(self) -> bool:
+        is_soon = self._since_sent is not None and self._since_sent.longest() < self._timing.resend_within
+        return is_soon and self._lost_count <= 1
+
+    async def _take_answer(self, call: Call) -> bool:
+        """Run the call to its end, whose own request the service answered with `call`.
+
+        Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
+        """
+        bind = partial(
+            self._ledger.bind_call,
+            self.record,
+            call,
+            proven=True,
+            service_time=self._service.time,
+            since_sent=self._since_sent.longest if self._since_sent is not None else None,
+        )
+        if not await self._until_written(bind) and await self._is_earlier(call):
+            return False
+        await self._take(call)
+        return True
+
+    async def _is_earlier(self, call: Call) -> bool:
+        """Whether `call` is certainly the call of an earlier request.
+
+        The same id alone does not prove it: the service may use an id again. Nor does another record with the same
+        idempotency key, which exists after the ledger was deleted.
+        """
+        other = await self._until_written(partial(self._ledger.find, self.record.account, call.call_id))
+        return (
+            other is not None
+            and other.call is not None
+            and other.idempotency_key != self.record.idempotency_key
+            and call.created_at is not None
+            and call.created_at == other.call.created_at
+        )
+
+    async def _mark_response_lost(self) -> None:
+        """See `progress.mark_response_lost`."""
+        if self._since_sent is not None:
+            self._lost_at[self.record.tracking_id] = self._since_sent
+        known = self._lost_at.get(self.record.tracking_id)
+        mark = partial(
+            self._ledger.mark_response_lost,
+            self.record,
+            service_time=self._service.time,
+            since_sent=known.passed if known is not None else None,
+        )
+        self.record = await self._until_written(mark)
+
+    async def _look(self) -> bool:
+        """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
+        call = await find(self.record, self._service, self._ledger, self._lost_at.get(self.record.tracking_id))
+        if call is not None:
+            await self._take(call)
+        return call is not None
+
+    async def _search(self, lost: KallyAIError, seconds: float, *, refusal: KallyAIError | None = None) -> None:
+        """Search for the call until it is found or `seconds` have passed, and run it to its end.
+
+        While it is not certain what the service lists, the search goes on for at least `Timing.search`. `lost` is why
+        the response was lost: the error of the record if nothing is found. The record ends with `refusal`, if there is
+        one, and if it is certain at the end that the service does not list the call.
+        """
+        began = self._clock.monotonic()
+        # After a refusal, a listed call is unlikely, and many requests may be why the service refuses.
+        first = self._timing.first_look if refusal is None else self._timing.longest_pause
+        waits = pauses(first, self._timing.longest_pause)
+        while True:
+            left = seconds - (self._clock.monotonic() - began)
+            await self._clock.sleep(min(next(waits), max(self._timing.first_look, left)) if left > 0 else next(waits))
+            elapsed = self._clock.monotonic() - began
+            try:
+                if await self._look():
+                    return
+            except KallyAIError as error:
+                _log.info("looking for a call whose response was lost: %s", error.code)
+                lost = lost if isinstance(error, UncertainError) else error
+                if elapsed < self._timing.search:
+                    continue
+                await self._finish(CallState.UNKNOWN, lost)
+                return
+            if elapsed >= seconds:
+                state = CallState.UNKNOWN if refusal is None else CallState.REFUSED
+                await self._finish(state, refusal or lost)
+                return
+
+    async def _take(self, call: Call) -> None:
+        if call.is_final:
+            await self._end(call)
+        else:
+            await self._follow(call.call_id)
+
+    async def _follow(self, call_id: str) -> None:
+        """Ask for a call that was placed until it has ended, or `Timing.follow` has passed."""
+        waits = pauses(self._timing.pause, longest=5)
+        last: KallyAIError = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
+        began = self._clock.monotonic()
+        while self._clock.monotonic() - began < self._timing.follow:
+            try:
+                async with self._service.api_of(self.record.account) as api:
+                    call = await api.get_call(call_id, number=self.record.submission.respondent_phone)
+            except KallyAIError as error:
+                _log.info("following a call: %s", error.code)
+                last = error
+            else:
+                if call.is_final:
+                    await self._end(call)
+                    return
+            await self._clock.sleep(next(waits))
+        await self._finish(CallState.UNKNOWN, last)
+
+    async def _finish(self, state: CallState, error: KallyAIError) -> None:
+        """Write down that the call was refused, or that its outcome is unknown."""
+        await self._until_written(partial(self._ledger.finish, self.record, state, error=error))
+        if state is CallState.REFUSED:
+            self._lost_at.pop(self.record.tracking_id, None)  # kept for an unknown call, which is searched for again
+            call_refused(error.code)
+        else:
+            call_ended("unknown")
+
+    async def _end(self, call: Call) -> None:
+        """Write down the outcome of the call and its calendar file in one step."""
+        self._lost_at.pop(self.record.tracking_id, None)
+        record = self.record
+        calendar, reached = await read_findings(
+            self._service, record.account, call, record, within=self._timing.calendar
+        )
+        await self._until_written(
+            partial(self._ledger.finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        )
+        if self.record.is_active:  # else it was counted when its outcome became unknown
+            call_ended(call.status)
+
+    async def _until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
+        return await until_written(write, self._clock, self._timing)
