@@ -9,13 +9,14 @@ import pytest
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Placed
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_service import never
 from tests.calls.world import NOW, PLACED, TABLE, Json, Reply, Service, World, world
@@ -445,6 +446,31 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(place: str, clock
     assert talked is not None
     assert talked.outcome is Outcome.UNKNOWN
     assert (again.is_new, again.record.call_id) == (False, "c-1")
+
+
+async def test_no_retry_is_placed_while_a_sign_that_somebody_talked_can_not_be_written_down(
+    place: str, clock: ManualClock
+) -> None:
+    first: Json = {"call_id": "c-1", "status": "no_answer"}
+    service = Service(clock, [(201, first), PLACED], [first])
+    database = InterruptedDatabase(database_at(place, clock.now))
+
+    async def fail_once_after_the_transcript() -> None:
+        if service.transcript_reads == 2:
+            service.transcript_reads = 0
+            raise LedgerUnavailableError("the database is down")
+
+    async with world(service, place, database=database) as here:
+        placed = await schedule(here, None, retries=1)
+        await attempt(here, placed)
+        service.transcripts["c-1"] = "Yes, I booked it"
+        database.before = fail_once_after_the_transcript
+        await at(here, NOW + timedelta(minutes=20))
+        record = await now(here, placed.record)
+
+    assert service.transcript_reads == 1  # it was read once more
+    assert len(service.keys) == 1
+    assert record.state is CallState.REFUSED
 
 
 async def test_a_later_sign_that_somebody_talked_stops_the_retries_after_one_in_progress(

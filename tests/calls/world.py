@@ -58,6 +58,7 @@ class Service:
         on_look: Called with that count before the list is given.
         calendars: The calendar file of a call by its id, or what is awaited in its place.
         transcripts: What the callee said in a call, by its id.
+        transcript_reads: How often a transcript was asked for.
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
@@ -78,6 +79,7 @@ class Service:
     looks: int = 0
     calendars: dict[str, str | Callable[[], Awaitable[None]]] = field(default_factory=dict)
     transcripts: dict[str, str] = field(default_factory=dict)
+    transcript_reads: int = 0
     calendar_reads: int = 0
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
@@ -134,6 +136,7 @@ class Service:
             total = {"total": len(listed) if self.total is None else self.total} if self.with_total else {}
             return self.list_status, {"calls": listed[offset : offset + limit]} | total
         if request.url.path.endswith("/transcript"):
+            self.transcript_reads += 1
             said = self.transcripts.get(request.url.path.split("/")[-2])
             missing = {"error": {"code": "transcript_not_found"}}
             return (200, {"entries": [{"speaker": "human", "content": said}]}) if said else (404, missing)

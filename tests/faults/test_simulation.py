@@ -72,4 +72,5 @@ def test_many_simulated_plans_cover_everything() -> None:
     assert "event: its database ends all connections" in kinds
     assert {f"answer: {status}" for status in (408, 409, 425, 499, 302, 503, "cut", "half")} <= kinds
     assert {"answer: a refusal that names the call", "service: late details", "service: order changed first"} <= kinds
+    assert {"answer: 429 although the call was placed", "agent: asks once more after the clock was set"} <= kinds
     assert {"process: kill at a step", "process: suspend at a step", "process: another clock"} <= kinds

@@ -31,6 +31,11 @@ _CONSENT_IS_NOT_CHECKED = Patch(
     "    if consent.confirmation_id is not None and tx.rows(",
     "    return None\n    if consent.confirmation_id is not None and tx.rows(",
 )
+_NO_PROCESS_COUNTS_THE_TIME = Patch(
+    f"{_LEDGER}.reservation",
+    "rows = rows or (deliveries.find(tx, asked) if deliveries is not None else [])",
+    "pass",
+)
 _RANDOM_KEY = Patch(
     "kallyai_mcp.calls.records",
     'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))',
@@ -70,6 +75,55 @@ CALLS: tuple[Broken, ...] = (
             troubles=(Trouble(422, placed=True, names_call=True),),
         ),
         (Patch("kallyai_mcp.api.client", " or names_call(response))", ")"),),
+    ),
+    Broken(
+        "429 is taken for a proof while the list can't be read",
+        Plan(
+            "429 after the call was placed, and then the list fails",
+            (_TABLE,),
+            (Ask(0), Ask(150)),
+            troubles=(Trouble(429, placed=True, retry_after=60),),
+            look_troubles=(Trouble(503),) * 12,
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.run",
+                "            await self._search(error, self._timing.search, refusal=error)\n            return True\n",
+                "            return False\n",
+            ),
+        ),
+    ),
+    Broken(
+        "a key is sent again after 429 without a look into the list",
+        Plan(
+            "429 after the call was placed, which ends soon",
+            (_task("busy"),),
+            (Ask(0),),
+            quirks=Quirks(forgets_keys=True),
+            troubles=(Trouble(429, placed=True, retry_after=6),),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.run",
+                "if self._is_limited and await self._settle_limited(answer):",
+                "if False:",
+            ),
+        ),
+    ),
+    Broken(
+        "a clock that is set makes the same request a new call",
+        Plan(
+            "the clock is set forward after the outcome was told",
+            (_TABLE,),
+            (Ask(0), Ask(400)),
+            (Event(350, "has its clock set", seconds=7200),),
+        ),
+        (_NO_PROCESS_COUNTS_THE_TIME,),
+    ),
+    Broken(
+        "a final full stop makes another call",
+        Plan("asks again with a full stop", (_TABLE,), (Ask(0, gives_up=20), Ask(30, retyped=True))),
+        (Patch("kallyai_mcp.calls.records", '.split()).rstrip(" .")', ".split())"),),
     ),
     Broken(
         "a listed call without details is left out",
@@ -118,8 +172,8 @@ CALLS: tuple[Broken, ...] = (
         ),
         (
             Patch(
-                "kallyai_mcp.calls.sender",
-                "        await self._service.check_account(self._record.account)\n",
+                "kallyai_mcp.calls.run",
+                "        await self._service.check_account(self.record.account)\n",
                 "",
             ),
         ),
@@ -210,9 +264,9 @@ CALLS: tuple[Broken, ...] = (
         Plan("the line drops after a yes", (_task(DROPPED),), (Ask(0), Ask(200))),
         (
             Patch(
-                "kallyai_mcp.calls.settler",
-                "callee_spoke = await self._read",
-                "callee_spoke = False and await self._read",
+                "kallyai_mcp.calls.findings",
+                "callee_spoke=await read(_has_words)",
+                "callee_spoke=False",
             ),
         ),
     ),
@@ -230,6 +284,7 @@ CALLS: tuple[Broken, ...] = (
                 "        OR reached",
                 "reached",
             ),
+            _NO_PROCESS_COUNTS_THE_TIME,
         ),
     ),
     Broken(
@@ -338,9 +393,9 @@ CALLS: tuple[Broken, ...] = (
         ),
         (
             Patch(
-                "kallyai_mcp.calls.service",
-                "def _running(self, asked: CallRecord) -> CallRecord | None:\n",
-                "def _running(self, asked: CallRecord) -> CallRecord | None:\n        return None\n",
+                "kallyai_mcp.calls.calls",
+                "def _same_running(self, asked: CallRecord) -> CallRecord | None:\n",
+                "def _same_running(self, asked: CallRecord) -> CallRecord | None:\n        return None\n",
             ),
             _RANDOM_KEY,
         ),
@@ -360,8 +415,8 @@ CALLS: tuple[Broken, ...] = (
         ),
         (
             Patch(
-                "kallyai_mcp.calls.sender",
-                "if self._since_reserved.longest() > self._seconds_to_send():",
+                "kallyai_mcp.calls.run",
+                "if self._since_reserved is None or self._since_reserved.longest() > within:",
                 "if False:",
             ),
             Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),

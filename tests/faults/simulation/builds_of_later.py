@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import NUMBER, Ask, Event, Plan, Start, Task
-from tests.faults.simulation.service import BOOKED, DROPPED, Quirks, Trouble
+from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
 _CALLS = "kallyai_mcp.calls"
@@ -14,7 +14,7 @@ _IN_LONDON = "+442079460123"
 
 _SENT_AT_ANY_TIME = (
     Patch(f"{_LEDGER}.progress", "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now ", ""),
-    Patch(f"{_CALLS}.sender", "return min(left, within)", "return within"),
+    Patch(f"{_CALLS}.run", "within = min(within, (place_by - self.record.placed_at).total_seconds())", "pass"),
 )
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
@@ -66,9 +66,9 @@ LATER = tuple(
             ),
             (
                 Patch(
-                    f"{_CALLS}.service",
-                    "return Schedule(due, due + timedelta(seconds=self._timing.place_within), 1 + retries)",
-                    "return Schedule(due, not_before + timedelta(seconds=self._timing.place_within), 1 + retries)",
+                    f"{_CALLS}.calls",
+                    "return Schedule(due, due + timedelta(",
+                    "return Schedule(due, not_before + timedelta(",
                 ),
             ),
         ),
@@ -114,6 +114,26 @@ LATER = tuple(
                     'Attempt(record.placed_at, "busy",',
                 ),
             ),
+        ),
+        Broken(
+            "words that come late do not stop a retry",
+            Plan(
+                "the transcript of the first attempt has words of the callee after ten minutes",
+                (_later(TALKED, retries=1),),
+                (Ask(0, waits=False, looks_at=700),),
+                quirks=Quirks(words_late=600),
+            ),
+            (Patch(f"{_LEDGER}.progress", "elif changed and end.reached:", "elif False:"),),
+        ),
+        Broken(
+            "nobody looks for late words before a retry",
+            Plan(
+                "the transcript of the first attempt has words of the callee after a minute, and no client asks",
+                (_later(TALKED, retries=1),),
+                (Ask(0, waits=False),),
+                quirks=Quirks(words_late=60),
+            ),
+            (Patch(f"{_CALLS}.worker", "looks.start_soon(look, attempt)", "pass"),),
         ),
         Broken(
             "there is one attempt too many",
@@ -242,7 +262,7 @@ LISTS = tuple(
                 (Ask(0, waits=False),),
                 (Event(20, "someone else signs in"), Event(300, "someone else signs in")),
             ),
-            (Patch(f"{_CALLS}.sender", "        await self._service.check_account(self._record.account)\n", ""),),
+            (Patch(f"{_CALLS}.run", "        await self._service.check_account(self.record.account)\n", ""),),
         ),
     )
 )

@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from tests.faults.simulation.ledgers import Row
 from tests.faults.simulation.run import ACTIVE, Evidence
-from tests.faults.simulation.service import PhoneCall
+from tests.faults.simulation.service import PhoneCall, plain
 from tests.faults.violations import Rule, Violation
 
 RULES = tuple(rule for rule in Rule if rule is not Rule.LEAKED)
@@ -177,10 +176,3 @@ def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
         for name, value in call.submission.items()
         if name in asked and name not in (kept or ())
     )
-
-
-def plain(value: Any) -> Any:
-    """A value without case and spacing."""
-    if isinstance(value, str):
-        return " ".join(value.split()).casefold()
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

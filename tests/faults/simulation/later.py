@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
-from tests.faults.simulation.service import PhoneCall, Quirks, Trouble
+from tests.faults.simulation.service import TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
 
@@ -20,6 +20,9 @@ WINDOW = timedelta(seconds=1800)
 PAUSE = timedelta(minutes=15)
 _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
+
+_PAUSES = ("is stopped", "is suspended with its machine")
+"""Events in which a process does nothing for a time."""
 
 _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London"}
 """Two numbers: one that is called by day, one that is called until the end of the day."""
@@ -65,6 +68,11 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         {rng.randrange(30): rng.choice(("kill", 100.0, 2500.0))} if rng.random() < 0.4 else {}
     )
     starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
+    words_late, talks = 0.0, random.Random(f"late words {seed} {is_shared}")  # noqa: S311 - as above
+    if retries and ending in ("busy", "no_answer") and talks.random() < 0.4:
+        ending, words_late = TALKED, talks.choice((1.0, 60.0, 600.0, 890.0, 1500.0))
+        if talks.random() < 0.5:
+            asks[0] = replace(asks[0], looks_at=moments[0] + talks.uniform(40, 2000))
     troubles: tuple[Trouble, ...] = ()
     if rng.random() < 0.4:
         answer = rng.choice((*STATUSES_AFTER, *BROKEN))
@@ -77,7 +85,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         starts=starts,
         events=events,
         troubles=troubles,
-        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
+        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3, words_late=words_late),
         mode=rng.choice(("auto", "legacy")),
         begins=begins,
     )
@@ -216,6 +224,17 @@ def _attempts(evidence: Evidence) -> Iterator[Violation]:
             if before.status not in ("busy", "no_answer"):
                 text = f"{call.call_id} was placed after {before.call_id} had ended: {before.status}"
                 yield Violation(Rule.TWICE, text)
+        for before, call in combinations(calls, 2):
+            known = before.ends + timedelta(seconds=evidence.plan.quirks.words_late)
+            if before.callee_spoke and call.started > known + _asleep(evidence):
+                yield Violation(Rule.TWICE, f"{call.call_id} was placed although the callee talked in {before.call_id}")
+
+
+def _asleep(evidence: Evidence) -> timedelta:
+    """The longest time from the look at an earlier attempt to the next one."""
+    pauses = [event.seconds for event in evidence.plan.events if event.what in _PAUSES]
+    pauses += [step for start in evidence.plan.starts for step in start.at_step.values() if isinstance(step, float)]
+    return _REQUEST + timedelta(seconds=sum(pauses))
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import ended_row, find_failed, find_lost, find_stuck, plain
+from tests.faults.simulation.judging import ended_row, find_failed, find_lost, find_stuck
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
-from tests.faults.simulation.service import PhoneCall
+from tests.faults.simulation.service import PhoneCall, plain
 from tests.faults.violations import Rule, Violation
 
 _LATEST = timedelta(seconds=125)
@@ -71,7 +71,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and not call.reached_somebody
-            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + ahead > _HOUR
+            # The process that told the outcome first counts the time itself, also when the clock is set.
+            jump = 0.0 if use.process == request.process else ahead
+            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + jump > _HOUR
             if request.redial or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]

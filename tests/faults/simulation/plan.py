@@ -59,9 +59,10 @@ class Ask:
         gives_up: Seconds after which the client gives up.
         silently: It does not tell the server that it gave up.
         waits: It waits for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
-        retyped: The description has other case and spacing.
+        retyped: The description has other case and spacing, and a final full stop.
         confirms: It first asks for a confirmation, and sends that with all requests.
         cancels_at: It cancels the call or the list then, in seconds since the run's begin, if that is still to come.
+        looks_at: It asks for the newest call then, by KallyAI's id, in seconds since the run's begin.
         goes_on: It lets a list go on after the last call, when the list has stopped: where the list needs a decision,
             or whatever the list says.
         decides_after: Seconds that it takes to let the list go on.
@@ -80,6 +81,7 @@ class Ask:
     confirms: bool = False
     until_told: bool = False
     cancels_at: float | None = None
+    looks_at: float | None = None
     goes_on: GoesOn = "never"
     decides_after: float = 0.0
 
@@ -201,9 +203,12 @@ class Plan:
         quirks |= {"service: another clock"} if self.quirks.clock_ahead else set()
         quirks |= {"service: no Date"} if not self.quirks.sends_date else set()
         quirks |= {"service: late details"} if self.quirks.details_late else set()
+        quirks |= {"service: late words of the callee"} if self.quirks.words_late else set()
         quirks |= {"service: small pages"} if self.quirks.page != default.page else set()
         troubles = {f"answer: {trouble.answer}" for trouble in self.troubles}
         troubles |= {"answer: a refusal that names the call" for trouble in self.troubles if trouble.names_call}
+        limits = [each for each in self.troubles if each.answer == 429 and each.placed and not each.names_call]
+        troubles |= {"answer: 429 although the call was placed"} if limits else set()
         steps = {value if value == "kill" else "suspend" for start in self.starts for value in start.at_step.values()}
         clocks = {"process: another clock"} if any(start.ahead for start in self.starts) else set()
         return frozenset(

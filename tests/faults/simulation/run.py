@@ -19,7 +19,7 @@ from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
 from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
 from tests.faults.simulation.process import Process, SignIn
-from tests.faults.simulation.service import PhoneCall, SimulatedService
+from tests.faults.simulation.service import PhoneCall, SimulatedService, plain
 from tests.faults.simulation.world import HungError, World
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
@@ -50,6 +50,7 @@ class Use:
 
     Attributes:
         tool: Its name.
+        process: The name of the process that was asked.
         task: The task of a `make_call`; None for another tool.
         redial: The argument.
         account: Who was signed in then.
@@ -65,6 +66,7 @@ class Use:
     """
 
     tool: str
+    process: str
     task: int | None
     redial: bool
     account: str
@@ -148,7 +150,7 @@ class Run:
     def __init__(self, plan: Plan, places: Sequence[str]) -> None:
         self._plan = plan
         self._world = World(plan.begins)
-        endings = {" ".join(task.description.split()).casefold(): task.ending for task in plan.tasks}
+        endings = {plain(task.description): task.ending for task in plan.tasks}
         endings |= {number: ending for task in plan.tasks for number, ending in task.endings.items()}
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
@@ -301,7 +303,7 @@ class Run:
         process = await self._living(ask.process)
         arguments, tool = dict(self._plan.tasks[ask.task].arguments), self._plan.tasks[ask.task].tool
         if ask.retyped:
-            arguments["task_description"] = f"  {arguments['task_description'].upper()} "
+            arguments["task_description"] = f"  {arguments['task_description'].upper()}. "
         if ask.redial:
             arguments["redial"] = True
         if not ask.waits:
@@ -330,6 +332,13 @@ class Run:
                 tasks.start_soon(make_call)
             if ask.cancels_at is not None:
                 tasks.start_soon(self._cancel, ask.cancels_at, ask)
+            if ask.looks_at is not None:
+                tasks.start_soon(self._look_at_newest, ask.looks_at, ask)
+
+    async def _look_at_newest(self, at: float, ask: Ask) -> None:
+        await self._world.sleep(at - self._world.elapsed)
+        if placed := self._evidence.placed:
+            await self._use(await self._living(ask.process), "get_call", {"call_id": placed[-1].call_id})
 
     async def _cancel(self, at: float, ask: Ask) -> None:
         await self._world.sleep(at - self._world.elapsed)
@@ -392,6 +401,7 @@ class Run:
         await process.awake()  # a program that is stopped can't say how long a request has waited for it
         use = Use(
             tool,
+            process.name,
             task,
             redial,
             self._sign_in.name,

@@ -57,7 +57,8 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
         plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         plan = _disturbed(rng, plan, is_shared=is_shared)
-    return _with_contradictions(random.Random(f"contradictions {seed} {is_shared}"), plan)  # noqa: S311 - as above
+    plan = _with_contradictions(random.Random(f"contradictions {seed} {is_shared}"), plan)  # noqa: S311 - as above
+    return _with_limit(random.Random(f"limit {seed} {is_shared}"), plan)  # noqa: S311 - as above
 
 
 # What the agent does
@@ -118,6 +119,15 @@ def _once_more(rng: random.Random) -> Plan:
     )
 
 
+def _clock_set(rng: random.Random) -> Plan:
+    """The clock is set while no call is in progress."""
+    task = _task(rng)
+    sets = Event(rng.uniform(350, 400), "has its clock set", seconds=rng.choice((-7200, 3700, 7200, 86400)))
+    again = 400 + rng.choice((1, 20, 50, 300, 3000))
+    asks = (Ask(0), Ask(again, process=rng.choice((0, 0, 1)), retyped=rng.random() < 0.5))
+    return Plan("asks once more after the clock was set", (task,), asks, (sets,), starts=(Start(), Start()))
+
+
 def _redials(rng: random.Random) -> Plan:
     task = _task(rng)
     gives_up = _until(rng, task)
@@ -173,6 +183,7 @@ ACTIONS: tuple[tuple[Callable[[random.Random], Plan], str], ...] = (
     (_other_process, ""),
     (_at_once, ""),
     (_once_more, ""),
+    (_clock_set, ""),
     (_redials, ""),
     (_redials_at_once, ""),
     (_one_confirmation, ""),
@@ -246,6 +257,20 @@ def _with_contradictions(rng: random.Random, plan: Plan) -> Plan:
     if rng.random() < 0.15:
         plan = replace(plan, quirks=replace(plan.quirks, order="changed first"))
     return plan
+
+
+def _with_limit(rng: random.Random, plan: Plan) -> Plan:
+    """In some runs, the service places the call and answers 429 all the same, and mostly its list can't be read then.
+
+    A service that asks for a long pause lists the call at once: with no other sign, a client must say "not called".
+    """
+    if rng.random() > 0.15:
+        return plan
+    retry_after = rng.choice((None, 2, 6, 29, 60))
+    limit = Trouble(429, placed=True, delay=rng.choice((0.0, 10.0)), retry_after=retry_after)
+    looks = tuple(Trouble(rng.choice((*BROKEN, 429, 500, 503, 404))) for _ in range(rng.choice((0, 1, 4, 12, 40))))
+    quirks = replace(plan.quirks, lists_ended_only=plan.quirks.lists_ended_only and retry_after != 60)
+    return replace(plan, troubles=(limit,), look_troubles=(*looks, *plan.look_troubles), quirks=quirks)
 
 
 _LATE = 45.0

@@ -31,7 +31,10 @@ BOOKED = "booked"
 DROPPED = "dropped"
 """As an ending: `failed`, and the transcript has words of the callee."""
 
-STATUS_OF = {BOOKED: "success", DROPPED: "failed"}
+TALKED = "talked"
+"""As an ending: `no_answer`, and the transcript has words of the callee, `Quirks.words_late` after the end."""
+
+STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer"}
 """The status that a call ends with, where the ending has another name."""
 
 _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
@@ -69,6 +72,7 @@ class Quirks:
         forgets_keys: An Idempotency-Key is forgotten when its call ends.
         answers_at_once: It answers a request for a call when the call begins, with `in_progress`.
         details_late: A call is found by its id only so many seconds after it began.
+        words_late: The transcript of a call has the words of the callee so many seconds after the end.
     """
 
     clock_ahead: float = 0.0
@@ -85,6 +89,7 @@ class Quirks:
     forgets_keys: bool = False
     answers_at_once: bool = False
     details_late: float = 0.0
+    words_late: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,14 @@ class Trouble:
         placed: A request for a call is processed before.
         delay: Seconds until the answer.
         names_call: An error has the id of the call.
+        retry_after: The seconds in the header `Retry-After`; None for no such header.
     """
 
     answer: int | Broken
     placed: bool = False
     delay: float = 0.0
     names_call: bool = False
+    retry_after: int | None = None
 
     @property
     def is_proof(self) -> bool:
@@ -222,7 +229,7 @@ class SimulatedService:
             is_kept = not self.quirks.forgets_keys or now < known.ends
             if key is not None and (known.account, known.key) == (account, key) and is_kept:
                 return known
-        task = " ".join(str(submission["task_description"]).split()).casefold()
+        task = plain(submission["task_description"])
         ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
         status = STATUS_OF.get(ending, ending)
         ends = now + timedelta(seconds=ENDINGS[status])
@@ -236,7 +243,7 @@ class SimulatedService:
             status,
             request.headers["User-Agent"],
             is_booked=ending == BOOKED,
-            callee_spoke=ending == DROPPED,
+            callee_spoke=ending in (DROPPED, TALKED),
         )
         self.calls.append(call)
         return call
@@ -255,7 +262,9 @@ class SimulatedService:
         events = [call for call in visible if path == f"/v1/calls/{call.call_id}/calendar.ics" and call.is_booked]
         if events:
             return 200, _EVENT.encode()
-        if any(path == f"/v1/calls/{call.call_id}/transcript" and call.callee_spoke for call in visible):
+        words = now - timedelta(seconds=self.quirks.words_late)
+        spoken = [call for call in visible if call.callee_spoke and call.ends <= words]
+        if any(path == f"/v1/calls/{call.call_id}/transcript" for call in spoken):
             return 200, {"entries": [{"speaker": "HUMAN", "content": "Yes, you have it"}]}
         known = now - timedelta(seconds=self.quirks.details_late)
         found = [call for call in visible if path == f"/v1/calls/{call.call_id}" and call.started <= known]
@@ -346,7 +355,8 @@ class SimulatedService:
             await self._respond(send, trouble.answer, b"", {"location": "https://elsewhere.example/v1/calls"})
         else:
             named = {"call_id": shown["call_id"]} if trouble.names_call else {}
-            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named)
+            pause = {} if trouble.retry_after is None else {"retry-after": str(trouble.retry_after)}
+            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named, pause)
 
     async def _respond(
         self, send: Send, status: int, body: Json | bytes, headers: Mapping[str, str] | None = None
@@ -374,6 +384,13 @@ def _account_of(request: Request) -> str:
 def spelled_otherwise(rng: random.Random) -> Mapping[str, str]:
     """Another spelling for some statuses."""
     return {status: rng.choice(others) for status, others in ALSO_SPELLED.items() if rng.random() < 0.5}
+
+
+def plain(value: Any) -> Any:
+    """A value without case, spacing, and final full stops."""
+    if isinstance(value, str):
+        return " ".join(value.split()).casefold().rstrip(" .")
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def without(quirks: Quirks, **changes: Any) -> Quirks:
