@@ -72,10 +72,7 @@ class CloseWithoutReading:
 
 
 class RawServer:
-    """Responds to each request with the next of `replies` and closes the connection, unless the reply is kept alive.
-
-    Empty bytes: it only closes it.
-    """
+    """Responds to each request with the next of `replies`, and closes the connection; with b"", it only closes it."""
 
     def __init__(self, *replies: Reply | CloseWithoutReading) -> None:
         self.replies = list(replies)
@@ -105,11 +102,6 @@ class RawServer:
                     await stream.send(reply.content)
                     return
                 self.requests.append(await _read(stream))
-                while isinstance(reply, bytes) and b"connection: keep-alive" in reply:
-                    await stream.send(reply)
-                    self.requests.append(await _read(stream))
-                    reply = self._next_reply()
-                assert not isinstance(reply, CloseWithoutReading), "the request was read"
                 if isinstance(reply, bytes):
                     await stream.send(reply)
                 else:

@@ -107,7 +107,8 @@ async def test_a_response_that_is_sent_slowly_times_out(part: bytes) -> None:
             await stream.send(part)
             await anyio.sleep(0.01)
 
-    async with client_and_server(drip, timeouts=TINY) as (client, server):
+    timeouts = Timeouts(connect=5, read=0.5, call=0.5, rest=0)  # so much longer than a pause that no pause is too long
+    async with client_and_server(drip, timeouts=timeouts) as (client, server):
         with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)
     assert server.connections == 1
