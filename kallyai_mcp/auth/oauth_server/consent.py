@@ -61,6 +61,8 @@ class Consent:
             return self.problem(request, "redirect")
         answer = (await AuthorizationHandler(provider).handle(request)).headers.get("location", "")
         sealed = answer.removeprefix(provider.consent_url)
+        if not answer:
+            return self.problem(request, "redirect")
         if sealed == answer:
             return self._refuse(request, uri, answer)
         flow = secrets.token_urlsafe(16)

@@ -63,14 +63,14 @@ def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = Non
 
     def limited(path: str, kind: str, endpoint: _Endpoint) -> ASGIApp:
         async def serve(request: Request) -> Response:
-            fields = await _fields(request)
-            wait = rate.acquire(f"{path} {_caller(request, fields, provider.sealed_tokens)}") if rate is not None else 0
+            form = await _form(request) if kind == "form" else {}
+            wait = rate.acquire(f"{path} {_caller(request, form, provider.sealed_tokens)}") if rate is not None else 0
             if wait > 0 and kind == "page":
                 return _later(consent.problem(request, "busy", status=429), wait)
             if wait > 0:
                 return _later(JSONResponse({"error": _BUSY, "error_description": "Too many requests."}, 429), wait)
             try:
-                response = await endpoint(_with_form(request, fields) if kind == "form" else request)
+                response = await endpoint(_with_form(request, form) if kind == "form" else request)
             except KallyAIError as error:
                 answer = {"error": _BUSY, "error_description": "KallyAI or the database can't be asked now."}
                 response = _later(JSONResponse(answer, 503), error.retry_after or 5)
@@ -97,10 +97,8 @@ def _metadata(issuer: str) -> OAuthMetadata:
     return OAuthMetadata.model_validate(of_sdk.model_dump() | ours)
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    """The parameters of a request, with the client_id of its Basic header, which the SDK wants among them."""
-    if request.method != "POST":
-        return dict(request.query_params)
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form, with the client_id of the Basic header, which the SDK wants among them."""
     form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
     kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "basic" and "client_id" not in form:
@@ -121,16 +119,16 @@ def _with_form(request: Request, form: Mapping[str, str]) -> Request:
     return Request({**request.scope, "headers": headers}, receive)
 
 
-def _caller(request: Request, fields: Mapping[str, str], sealed_tokens: SealedTokens) -> str:
-    """What a limit counts: the sign-in or the registered client of a request, or else its address.
+def _caller(request: Request, form: Mapping[str, str], sealed_tokens: SealedTokens) -> str:
+    """What a limit counts: the sign-in of a code or token in the form, or else the address of the request.
 
-    Hosted clients of many users share addresses, and one metadata document.
+    Hosted clients of many users share addresses, and one metadata document. A client alone does not count, because
+    anybody may register as many as they like.
     """
-    token = sealed_tokens.open("code", fields.get("code")) or sealed_tokens.open("refresh", fields.get("refresh_token"))
-    if token is not None:
-        return str(token["family"])
-    if (client_id := fields.get("client_id")) and sealed_tokens.open("client", client_id) is not None:
-        return client_id[-22:]  # the code of its authentication, which no other has
+    token, refresh_token = form.get("token"), form.get("refresh_token")
+    content = sealed_tokens.open("code", form.get("code")) or sealed_tokens.open("refresh", refresh_token or token)
+    if (content := content or sealed_tokens.open("access", token)) is not None:
+        return str(content["family"])
     return network_of(request.client.host) if request.client is not None else "unknown"
 
 

@@ -106,6 +106,14 @@ async def test_of_a_parameter_given_twice_the_one_that_is_checked_is_used(
     assert "evil.example" not in first.text
 
 
+async def test_a_request_without_a_body_is_not_redirected(server: Deployment, user: User) -> None:
+    client = await server.register()
+    response = await user.http.head(AuthRequest.to(server, client["client_id"]).url)
+
+    assert response.status_code == 400
+    assert "location" not in response.headers
+
+
 async def test_an_unknown_client_is_refused_on_a_page(server: Deployment, user: User) -> None:
     client_id = (await server.register())["client_id"]
     changed = client_id[:-5] + ("A" if client_id[-5] != "A" else "B") + client_id[-4:]

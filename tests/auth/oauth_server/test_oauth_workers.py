@@ -8,7 +8,7 @@ from kallyai_mcp.auth.oauth_server.provider import check_public_url
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.setting_values import secret_keys
 from kallyai_mcp.transports.limits import RateLimiter
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, AuthRequest, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, AuthRequest, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
@@ -147,27 +147,36 @@ async def test_requests_from_one_address_are_limited(sandbox: RunningSandbox) ->
     assert "Wait a minute" in pages[2].text
 
 
-async def test_clients_and_sign_ins_behind_one_address_are_limited_separately(
+async def test_sign_ins_behind_one_address_are_limited_separately(sandbox: RunningSandbox, user: User) -> None:
+    async with deploy(sandbox, rate=RateLimiter("6/hour")) as server:
+        client = (await server.register())["client_id"]
+        mine, other = await sign_in(server, user, client), await sign_in(server, user, client)
+        forms = [{"grant_type": "refresh_token", "client_id": client, "refresh_token": "x"} for _ in range(7)]
+        unknown = [(await server.post("token", form)).status_code for form in forms]
+        renewed = []
+        for form in forms:
+            answer = await server.post("token", form | {"refresh_token": mine["refresh_token"]})
+            renewed.append(answer.status_code)
+            mine |= answer.json() if answer.status_code == 200 else {}
+        of_other = await server.post("token", forms[0] | {"refresh_token": other["refresh_token"]})
+        revoked = await server.post("revoke", {"token": mine["refresh_token"], "client_id": client})
+
+    assert unknown == [400] * 6 + [429]
+    assert renewed == [200] * 5 + [429] * 2  # the code of the sign-in was counted, too
+    assert of_other.status_code == revoked.status_code == 200
+
+
+async def test_a_client_that_was_registered_here_does_not_raise_the_limit_of_its_address(
     sandbox: RunningSandbox, user: User
 ) -> None:
-    async with deploy(sandbox, rate=RateLimiter("6/hour")) as server:
-        clients = [(await server.register())["client_id"] for _ in range(3)]
-        tokens = [await sign_in(server, user, client) for client in (*clients, clients[0])]
-        renewed = []
-        for _ in range(7):
-            form = {"grant_type": "refresh_token", "client_id": clients[0], "refresh_token": tokens[0]["refresh_token"]}
-            answer = await server.post("token", form)
-            renewed.append(answer.status_code)
-            tokens[0] |= answer.json() if answer.status_code == 200 else {}
-        other = {"grant_type": "refresh_token", "client_id": clients[0], "refresh_token": tokens[3]["refresh_token"]}
-        of_other = await server.post("token", other)
-        pages = [(await user.open(AuthRequest.to(server, clients[1]).url)).status_code for _ in range(7)]
-        of_other_client = await user.open(AuthRequest.to(server, clients[2]).url)
+    async with deploy(sandbox, rate=RateLimiter("2/hour")) as server:
+        client = (await server.register())["client_id"]
+        named = {"redirect_uris": [f"{REDIRECT}?&client_id={client}&"]}  # as a form, it has a client_id
+        registrations = [await server.http.post(f"{server.url}/oauth/register", json=named) for _ in range(2)]
+        pages = [await user.open(AuthRequest.to(server, client).url) for _ in range(3)]
 
-    assert renewed == [200] * 5 + [429] * 2  # the code of the sign-in was counted, too
-    assert of_other.status_code == 200
-    assert pages[-1] == 429
-    assert of_other_client.status_code == 200
+    assert [response.status_code for response in registrations] == [201, 429]
+    assert [response.status_code for response in pages] == [200, 200, 429]
 
 
 def test_the_repr_does_not_show_keys() -> None:
