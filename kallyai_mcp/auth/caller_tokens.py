@@ -33,10 +33,8 @@ class CallerTokens:
     """The API client's token source for callers with their own tokens: the token of the current request.
 
     A task that a request starts has the same token, because it inherits the request's context. The task may go on after
-    the request, as a call list does. So `current` checks whether the sign-in was revoked since.
-
-    Args:
-        is_revoked: Returns whether a sign-in (the claim `SIGN_IN_CLAIM`) was revoked; None if we issue no tokens.
+    the request, as a call list does. So `current` checks whether the sign-in (the claim `SIGN_IN_CLAIM`) was revoked
+    since, if we issue the tokens.
     """
 
     def __init__(self, is_revoked: Callable[[str], Awaitable[bool]] | None = None) -> None:
@@ -58,8 +56,7 @@ class CallerTokens:
     async def current(self) -> Tokens | None:
         """The caller's token as `Tokens`; None when there is no current request, or its sign-in was revoked.
 
-        Raises:
-            KallyAIError: It is not known whether the sign-in was revoked.
+        Raises `KallyAIError` if it is not known whether the sign-in was revoked.
         """
         token = _request_token()
         if token is None:
@@ -71,7 +68,7 @@ class CallerTokens:
 
 
 class CallerVerifier:
-    """Verifies a bearer token by a cheap request to KallyAI with it.
+    """Verifies a bearer token by a cheap request to KallyAI with it (`send`).
 
     A valid token is cached by its hash for `CACHE_SECONDS`; an invalid one is not. A token without the permission for
     the request counts as invalid. The account is taken from the claims of the token, and a service may answer a forged
@@ -81,11 +78,8 @@ class CallerVerifier:
     Endpoints"). Its caller counts as a new account after each renewal: the calls before are still in KallyAI's list,
     but neither duplicates nor a `tracking_id` of the time before are found. That is logged once.
 
-    Args:
-        send: Sends KallyAI a request with a token; raises what the API client raises.
-        clock: Returns the time of a monotonic clock, in seconds.
-        time: Returns the seconds since the epoch.
-        max_cached: The most valid tokens in the cache, which may be emptied when there are more.
+    `clock` is a monotonic clock, `time` the seconds since the epoch. With more than `max_cached` tokens, the cache may
+    be emptied.
     """
 
     def __init__(
@@ -96,10 +90,7 @@ class CallerVerifier:
         time: Callable[[], float] = time.time,
         max_cached: int = 10_000,
     ) -> None:
-        self._send = send
-        self._clock = clock
-        self._time = time
-        self._max_cached = max_cached
+        self._send, self._clock, self._time, self._max_cached = send, clock, time, max_cached
         self._valid_until: dict[bytes, float] = {}
         self._locks: dict[bytes, anyio.Lock] = {}
         self._has_warned = False
@@ -112,10 +103,11 @@ class CallerVerifier:
         lock = self._locks.setdefault(digest, anyio.Lock())
         try:
             async with lock:  # so that for many requests with one new token, KallyAI is asked only once
-                if self._valid_until.get(digest, -math.inf) <= self._clock() and not await self._is_valid(bearer):
-                    self._valid_until.pop(digest, None)
-                    return None
-                self._remember(digest)
+                if self._valid_until.get(digest, -math.inf) <= self._clock():
+                    if not await self._is_valid(bearer):
+                        self._valid_until.pop(digest, None)
+                        return None
+                    self._remember(digest)
         finally:
             if not lock.statistics().tasks_waiting:
                 self._locks.pop(digest, None)
@@ -125,17 +117,12 @@ class CallerVerifier:
         if not self._has_warned and _tokens(bearer, lineage=_NO_ACCOUNT).account == _NO_ACCOUNT:
             self._has_warned = True
             _log.warning("callers' tokens name no account: after a renewal, a caller counts as another one")
-        return AccessToken(
-            token=bearer, client_id="caller", scopes=[], subject=tokens.account, expires_at=self._end_of(tokens)
-        )
+        end = int(min(tokens.claimed_end or math.inf, self._time() + LONGEST_TOKEN))
+        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=tokens.account, expires_at=end)
 
     def is_known(self, bearer: str) -> bool:
         """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
         return _hash(bearer) in self._valid_until
-
-    def _end_of(self, tokens: Tokens) -> int:
-        """When a token that is valid now expires, in seconds since the epoch."""
-        return int(min(tokens.claimed_end or math.inf, self._time() + LONGEST_TOKEN))
 
     async def _is_valid(self, bearer: str) -> bool:
         try:
@@ -146,12 +133,11 @@ class CallerVerifier:
 
     def _remember(self, digest: bytes) -> None:
         now = self._clock()
-        if digest not in self._valid_until or self._valid_until[digest] <= now:
-            if len(self._valid_until) >= self._max_cached:
-                self._valid_until = {key: until for key, until in self._valid_until.items() if until > now}
-            if len(self._valid_until) >= self._max_cached:
-                self._valid_until.clear()
-            self._valid_until[digest] = now + CACHE_SECONDS
+        if len(self._valid_until) >= self._max_cached:
+            self._valid_until = {key: until for key, until in self._valid_until.items() if until > now}
+        if len(self._valid_until) >= self._max_cached:
+            self._valid_until.clear()
+        self._valid_until[digest] = now + CACHE_SECONDS
 
 
 class SecretVerifier:

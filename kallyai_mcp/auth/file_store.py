@@ -6,64 +6,52 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.urls import origin_of
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_FOLDER = "sign-in"
 _POSIX = os.name == "posix"
-_TRIES = 20
-_PAUSE = 0.025
+_TRIES, _PAUSE = 20, 0.025
+
+
+class TokenStoreError(KallyAIError):
+    """The tokens can't be read from the token store, written to it, or deleted from it. The message has no token."""
+
+    default_code = "token_store_failed"
 
 
 class FileStore:
     """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
 
     Each origin has its own file, which contains the origin. So the tokens of the sandbox are never sent to the live
-    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600. The first
-    `save` creates `home` with its parents.
-
-    Every method but `describe` raises `TokenStoreError` when the file can't be opened, written, or deleted. Then the
-    file is unchanged.
-
-    Args:
-        home: The folder of this program.
-        api_url: The URL of the API.
+    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600.
     """
 
     def __init__(self, home: Path, api_url: str) -> None:
         self._origin = origin_of(api_url)
         name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
-        self._path = home / _FOLDER / f"{name}.json"
+        self._path = home / "sign-in" / f"{name}.json"
 
     def load(self) -> Tokens | None:
         """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed."""
         try:
             text = _retry_if_in_use(self._path.read_bytes)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise TokenStoreError(f"The sign-in in {self._path} can't be read: {error.strerror}.") from None
         self._make_private()
-        try:
-            document = json.loads(text)
-            if not isinstance(document, dict) or document.get("api") != self._origin:
-                raise ValueError(f"not a sign-in for {self._origin}")  # noqa: TRY301 - handled like all other defects
-            return Tokens.from_document(document)
-        except (ValueError, RecursionError) as error:
-            # The JSON parser's error is not logged: it has the whole text, with the tokens.
-            why = "it is not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
-            _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self._path, why)
-            return None
+        return parse_stored(text, self._path, self._origin)
 
     def save(self, tokens: Tokens) -> None:
         """Replace the stored tokens. Other processes see the old file or the new one, never a part of one."""
@@ -72,7 +60,15 @@ class FileStore:
             make_private(self._path.parent)
             write_private(self._path, json.dumps(document))
         except OSError as error:
-            raise TokenStoreError(f"The sign-in can't be written to {self._path}: {error.strerror}.") from None
+            raise self._not_kept(error) from None
+
+    def check(self) -> None:
+        """Raise `TokenStoreError` if tokens could not be saved; leaves nothing on the disk."""
+        try:
+            with tempfile.TemporaryFile(dir=next(p for p in self._path.parents if p.exists())):
+                pass
+        except OSError as error:
+            raise self._not_kept(error) from None
 
     def delete(self) -> None:
         """Delete the tokens."""
@@ -85,6 +81,12 @@ class FileStore:
         """The path of the file."""
         return str(self._path)
 
+    def _not_kept(self, error: OSError) -> TokenStoreError:
+        return TokenStoreError(
+            f"A sign-in can't be kept in {self._path}: {error.strerror}. Make its folder writable, or set KALLYAI_HOME "
+            "to another."
+        )
+
     def _make_private(self) -> None:
         if not _POSIX:
             return
@@ -93,6 +95,20 @@ class FileStore:
             if mode & 0o077:
                 self._path.chmod(0o600)
                 _log.warning("%s was open to other users (mode %03o); it is now 600", self._path, mode)
+
+
+def parse_stored(text: str | bytes, place: object, origin: str) -> Tokens | None:
+    """The tokens in a stored text for one API; None if it is broken, which is logged without a part of it."""
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("api", origin) != origin:
+            raise ValueError(f"not a sign-in for {origin}")  # noqa: TRY301 - handled like all other defects
+        return Tokens.from_document(document)
+    except (ValueError, RecursionError) as error:
+        # The JSON parser's error, which is a kind of ValueError, is not logged: it has the whole text, with the tokens.
+        why = str(error) if type(error) is ValueError else "it is not JSON"
+        _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", place, why)
+        return None
 
 
 def make_folder(folder: Path) -> None:

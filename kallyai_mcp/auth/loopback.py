@@ -12,7 +12,6 @@ import anyio
 
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, loopback_page
 from kallyai_mcp.auth.tokens import Tokens
@@ -28,6 +27,11 @@ _ERROR = re.compile(r"[a-z_]{1,40}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 _Result = Literal["accepted", "wrong", "used", "late"]
+_STATUS: dict[_Result, int] = {"wrong": 400, "used": 409, "late": 410}
+
+
+class WrongAddressError(ValueError):
+    """A pasted address is not the one that the browser was sent to at the end. The message does not quote it."""
 
 
 class LoopbackSignIn:
@@ -41,14 +45,12 @@ class LoopbackSignIn:
         timeout: How long the link works, in seconds from entering the context.
         linger: The most seconds that the end of the context waits for the browser.
         place: Where the user started; the last page says to go back there.
-
-    Attributes:
-        redirect_uri: The URL where the browser comes back: `http://127.0.0.1:PORT`.
-        link: The URL that the user opens.
     """
 
     redirect_uri: str
+    """The URL where the browser comes back: `http://127.0.0.1:PORT`."""
     link: str
+    """The URL that the user opens."""
 
     def __init__(
         self,
@@ -58,9 +60,7 @@ class LoopbackSignIn:
         linger: float = _LINGER_SECONDS,
         place: Origin = "chat",
     ) -> None:
-        self._auth_url = auth_url
-        self._timeout = timeout
-        self._linger = linger
+        self._auth_url, self._timeout, self._linger = auth_url, timeout, linger
         self._place: Origin = place
         self._state = secrets.token_urlsafe(32)
         self._answer: TokenGrant | NotSignedInError | None = None
@@ -90,9 +90,8 @@ class LoopbackSignIn:
     async def grant(self) -> TokenGrant:
         """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
 
-        Raises:
-            NotSignedInError: The page sent an error (code `sign_in_refused`, with the error as `reason`), for example
-                because the user canceled. Or the browser did not come back in time (code `sign_in_timed_out`).
+        Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`, with the error as `reason`), for
+        example because the user canceled, or the browser did not come back in time (code `sign_in_timed_out`).
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
@@ -108,8 +107,7 @@ class LoopbackSignIn:
     def accept(self, pasted: str) -> None:
         """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on another machine.
 
-        Raises:
-            WrongAddressError: It is another URL, or that of another sign-in. This sign-in still waits.
+        Raises `WrongAddressError` if it is another URL, or that of another sign-in. This sign-in still waits.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         try:
@@ -121,61 +119,55 @@ class LoopbackSignIn:
         result = self._accept_query(parts.query)
         if result == "wrong":
             raise WrongAddressError("That address is incomplete, or of another sign-in. Copy the whole address bar.")
-        if result in ("used", "late"):
+        if result != "accepted":
             raise WrongAddressError("This sign-in is over already.")
 
     def _accept_query(self, query: str) -> _Result:
         fields = _fields(query)
         # Checked first, so that a sender without the state learns nothing.
-        if fields is None or not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
+        if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
         if self._answer is not None:
             return "used"
         if anyio.current_time() >= self._deadline:
             return "late"
-        answer = _parse(fields)
-        if answer is None:
+        if (answer := _parse(fields)) is None:
             return "wrong"
         self._answer = answer
         self._answered.set()
         return "accepted"
 
-    def _who(self) -> str | None:
-        """The user of the tokens, if the tokens tell."""
-        return Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
-
     def _reply(self, request: Request) -> Reply:
-        accepted = request.headers.get("accept-language", "")
-        headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
-
-        def show(status: int, kind: Kind, **more: str) -> Reply:
-            return Reply(status, loopback_page(kind, accepted, place=self._place), headers | more)
+        def show(status: int, kind: Kind, *, who: str | None = None, **more: str) -> Reply:
+            body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
+            sent = self._shown.set if status == 200 else lambda: None
+            return Reply(status, body, {**HEADERS, "Content-Type": "text/html; charset=utf-8", **more}, sent)
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "wrong")
-        shown = f"/{self._page}" if self._page else None
-        if request.path not in ("/", shown):
+        is_last = self._page is not None and request.path == f"/{self._page}"
+        if request.path != "/" and not is_last:
             return show(404, "wrong")
         if request.method != "GET":
             return show(405, "wrong", Allow="GET")
-        if request.path == shown and self._page:
-            body = loopback_page(self._page, accepted, place=self._place, who=self._who())
-            return Reply(200, body, headers, self._shown.set)
+        if is_last and self._page is not None:
+            grant = self._answer
+            return show(200, self._page, who=Tokens.from_grant(grant, 0).who if isinstance(grant, TokenGrant) else None)
         result = self._accept_query(request.query)
-        if result == "accepted":
-            self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
-            return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
-        return show({"wrong": 400, "used": 409, "late": 410}[result], "wrong" if result == "wrong" else "over")
+        if result != "accepted":
+            return show(_STATUS[result], "wrong" if result == "wrong" else "over")
+        self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
+        return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
 
 
-def _fields(query: str) -> dict[str, str] | None:
-    """The parameters of `query` by name; None if one is repeated, or if there are too many."""
+def _fields(query: str) -> dict[str, str]:
+    """The parameters of `query` by name; none if one is repeated, or if there are too many."""
     try:
         values = parse_qs(query, keep_blank_values=True, max_num_fields=32, errors="strict")
     except ValueError:
-        return None
-    return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else None
+        return {}
+    return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else {}
 
 
 def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
@@ -183,23 +175,14 @@ def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
     if "error" in fields:
         # Users and agents see it, so it must look like an error code.
         error = fields["error"] if _ERROR.fullmatch(fields["error"]) else "no reason that could be shown"
-        is_canceled = error == "access_denied"
-        what = (
-            "The sign-in was canceled on KallyAI's page."
-            if is_canceled
-            else f"KallyAI's page refused the sign-in ({error})."
-        )
+        what = f"KallyAI's page refused the sign-in ({error})."
+        if error == "access_denied":
+            what = "The sign-in was canceled on KallyAI's page."
         words = f"{what} To try again, ask for a new link and open it."
         return NotSignedInError(words, code="sign_in_refused", reason=error)
-    access_token, refresh_token = fields.get("access_token", ""), fields.get("refresh_token", "")
-    if not _TOKEN.fullmatch(access_token) or (refresh_token and not _TOKEN.fullmatch(refresh_token)):
-        return None
-    expires_in = fields.get("expires_in", "")
-    return TokenGrant.model_validate(
-        {
-            "access_token": access_token,
-            "refresh_token": refresh_token or None,
-            "scope": fields.get("scope") or None,
-            **({"expires_in": int(expires_in)} if _SECONDS.fullmatch(expires_in) else {}),
-        }
-    )
+    names = ("access_token", "refresh_token", "expires_in", "scope")
+    given = {name: fields[name] for name in names if fields.get(name)}
+    if not _SECONDS.fullmatch(given.get("expires_in", "")):
+        given.pop("expires_in", None)
+    tokens = [given.get("access_token", ""), *([given["refresh_token"]] if "refresh_token" in given else [])]
+    return TokenGrant.model_validate(given) if all(map(_TOKEN.fullmatch, tokens)) else None

@@ -20,14 +20,7 @@ _CLOSE_SECONDS = 1.0
 
 @dataclass(frozen=True, repr=False)
 class Request:
-    """A browser's request.
-
-    Attributes:
-        method: The method, such as `GET`.
-        path: The request target up to the question mark.
-        query: The rest after the question mark, not decoded.
-        headers: The headers by lower-case name; of several with one name, the last one.
-    """
+    """A browser's request: the target before and after the question mark, and the headers by lower-case name."""
 
     method: str
     path: str
@@ -37,14 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The reply to a request.
-
-    Attributes:
-        status: The HTTP status.
-        body: The page.
-        headers: The headers, without `Content-Length` and `Connection`.
-        sent: Called when the whole reply has been written to the connection.
-    """
+    """The reply to a request. `sent` is called when all of it has been written to the connection."""
 
     status: int
     body: bytes
@@ -54,18 +40,11 @@ class Reply:
 
 @asynccontextmanager
 async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
-    """A context that listens on a free port of 127.0.0.1. Each connection serves one request.
-
-    Args:
-        answer: Returns the reply to a request.
-
-    Yields:
-        The port, which accepts connections already.
-    """
+    """A context that listens on a free port of 127.0.0.1, and yields it. Each connection serves one request."""
 
     async def handle(stream: SocketStream) -> None:
         async with stream:
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, TimeoutError):
                 await _serve(stream, answer)
 
     listening = await anyio.create_tcp_listener(local_host="127.0.0.1")
@@ -83,8 +62,6 @@ async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None
                 if event is not h11.NEED_DATA:
                     return
                 connection.receive_data(await _receive(stream))
-    except TimeoutError:
-        return
     except h11.RemoteProtocolError:
         await stream.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         return
@@ -96,8 +73,7 @@ async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None
         reason=HTTPStatus(reply.status).phrase.encode("ascii"),
         headers=[*reply.headers.items(), ("Content-Length", str(len(reply.body))), ("Connection", "close")],
     )
-    body = reply.body if event.method != b"HEAD" else b""
-    await stream.send((connection.send(head) or b"") + body)
+    await stream.send((connection.send(head) or b"") + (reply.body if event.method != b"HEAD" else b""))
     # If it were closed while the browser still sends, the connection would be reset, and the browser lose the reply.
     with anyio.move_on_after(_CLOSE_SECONDS):
         await stream.send_eof()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,8 +14,8 @@ from anyio import to_thread
 
 from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.process_lock import ChangeFile, process_lock
+from kallyai_mcp.auth.file_store import TokenStoreError
+from kallyai_mcp.auth.process_lock import process_lock
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 
@@ -49,12 +50,8 @@ class Session:
       Otherwise the user must sign in again.
     * If the service can't be reached, the old token is used until it expires.
 
-    Args:
-        store: Stores the tokens.
-        refresh: Sends a refresh token to the service ("Token Refresh") and returns the response.
-        lock_path: The lock file of all processes with this `store`; the change file is next to it.
-        clock: Returns seconds since the epoch.
-        lock_wait: How long to wait for the lock, in seconds.
+    `lock_path` is the lock file of all processes with this `store`. Next to it is a file that each process rewrites
+    when it changes the sign-in, so that the others need not ask a keyring.
     """
 
     def __init__(
@@ -66,15 +63,12 @@ class Session:
         *,
         lock_wait: float = LOCK_SECONDS,
     ) -> None:
-        self._store = store
-        self._refresh = refresh
+        self._store, self._refresh, self._clock = store, refresh, clock
         self._process_lock = partial(process_lock, lock_path, lock_wait)
-        self._clock = clock
-        self._change_file = ChangeFile(lock_path.with_suffix(".changed"))
+        self._change_file = lock_path.with_suffix(".changed")
         self._renewal_lock = anyio.Lock()
         self._last_read: asyncio.Task[Tokens | None] | None = None
         """It goes on in its thread when it is given up: a keyring that hangs takes only one thread."""
-        self._last_read_until = -math.inf
         self._store_lock = anyio.Lock()  # so that a slow read does not bring back what a write has replaced
         self._stored: Tokens | None = None
         """The tokens in the store when it was last read or written."""
@@ -87,27 +81,17 @@ class Session:
     async def access_token(self) -> str:
         """A token for the next request, renewed if it expires within a minute.
 
-        Raises:
-            NotSignedInError: There are no tokens, or they have expired and can't be renewed.
-            KallyAIError: They have expired, and the service can't be reached to renew them.
+        Raises `NotSignedInError` if there are none, or if they have expired and can't be renewed; another
+        `KallyAIError` if they have expired, and the service can't be reached.
         """
-        tokens = await self.current()
-        if tokens is None:
-            raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
+        tokens = await self._signed_in()
         if tokens.expires_within(EARLY, self._clock()):
             tokens = await self._renew_early(tokens)
         return tokens.access_token.get_secret_value()
 
     async def renew(self, rejected: str) -> str:
-        """A token other than `rejected`, which the service has refused with 401.
-
-        Raises:
-            NotSignedInError: The tokens can't be renewed.
-            KallyAIError: The service can't be reached to renew them.
-        """
-        tokens = await self.current()
-        if tokens is None:
-            raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
+        """A token other than `rejected`, which the service has refused with 401; raises as `access_token`."""
+        tokens = await self._signed_in()
         if not self._replaces(tokens, rejected):
             tokens = await self._renew(rejected)
         return tokens.access_token.get_secret_value()
@@ -115,18 +99,16 @@ class Session:
     async def current(self) -> Tokens | None:
         """The tokens of the signed-in user, which may have expired; None if no user is signed in.
 
-        Raises:
-            TokenStoreError: The store can't be read.
+        Raises `TokenStoreError` if the store can't be read.
         """
-        if self._tokens is None or self._change_file.read() != self._seen_change:
+        if self._tokens is None or self._change() != self._seen_change:
             await self._reread()
         return self._tokens
 
     async def sign_in(self, grant: TokenGrant) -> Tokens:
         """Sign a user in with the tokens of the sign-in page, and the user before out; returns the tokens.
 
-        Raises:
-            TokenStoreError: The tokens can't be stored. Nothing has changed.
+        Raises `TokenStoreError` if the tokens can't be stored; then nothing has changed.
         """
         tokens = Tokens.from_grant(grant, self._clock())
         async with self._renewal_lock, self._process_lock():
@@ -134,16 +116,22 @@ class Session:
         return tokens
 
     async def sign_out(self) -> None:
-        """Delete the tokens for this process and all others.
-
-        Raises:
-            TokenStoreError: The tokens may still be in the store.
-        """
+        """Delete the tokens for this process and all others. After `TokenStoreError`, they may still be stored."""
         async with self._renewal_lock, self._process_lock():
             with anyio.CancelScope(shield=True):
                 async with self._store_lock:
                     await to_thread.run_sync(self._store.delete)
                     self._set_stored(None)
+
+    async def check(self) -> None:
+        """Raise `TokenStoreError` if it is known that a sign-in could not be stored; for before a user signs in."""
+        await to_thread.run_sync(self._store.check)
+
+    async def _signed_in(self) -> Tokens:
+        tokens = await self.current()
+        if tokens is None:
+            raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
+        return tokens
 
     async def _renew_early(self, tokens: Tokens) -> Tokens:
         has_expired = tokens.expires_within(0, self._clock())
@@ -167,15 +155,14 @@ class Session:
                 raise self._failure
             if self._tokens is not None and self._replaces(self._tokens, stale):
                 return self._tokens
+            self._failure = None
             try:
-                tokens = await self._renew_alone(stale)
+                return await self._renew_alone(stale)
             except KallyAIError as error:
                 self._failure = error
-                self._renewals += 1
                 raise
-            self._failure = None
-            self._renewals += 1
-            return tokens
+            finally:
+                self._renewals += 1
 
     async def _renew_alone(self, stale: str) -> Tokens:
         async with self._process_lock() as is_alone:
@@ -239,10 +226,12 @@ class Session:
             with anyio.fail_after(READ_SECONDS):
                 async with self._store_lock:
                     if self._last_read is not None and not self._last_read.done():
-                        with anyio.fail_after(self._last_read_until - anyio.current_time()):
-                            await asyncio.wait([self._last_read])
-                    seen = self._change_file.read()
-                    stored = await asyncio.shield(self._start_read())
+                        await asyncio.wait([self._last_read])
+                    seen = self._change()
+                    read = asyncio.create_task(to_thread.run_sync(self._store.load, abandon_on_cancel=True))
+                    read.add_done_callback(lambda read: read.cancelled() or read.exception())  # or asyncio would log it
+                    self._last_read = read
+                    stored = await asyncio.shield(read)
                     if stored != self._stored:
                         self._tokens = self._stored = stored
                     self._seen_change = seen
@@ -253,12 +242,6 @@ class Session:
                 "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
             ) from None
 
-    def _start_read(self) -> asyncio.Task[Tokens | None]:
-        self._last_read = asyncio.create_task(to_thread.run_sync(self._store.load, abandon_on_cancel=True))
-        self._last_read.add_done_callback(lambda read: read.cancelled() or read.exception())  # or asyncio would log it
-        self._last_read_until = anyio.current_time() + READ_SECONDS
-        return self._last_read
-
     async def _save(self, tokens: Tokens) -> None:
         with anyio.CancelScope(shield=True):
             async with self._store_lock:
@@ -267,7 +250,18 @@ class Session:
 
     def _set_stored(self, tokens: Tokens | None) -> None:
         self._tokens = self._stored = tokens
-        self._seen_change = self._change_file.rewrite()
+        try:
+            self._change_file.write_bytes(secrets.token_hex(8).encode())
+        except OSError as error:
+            _log.warning("%s can't be written (%s), so other processes learn of this late", self._change_file, error)
+        self._seen_change = self._change()
+
+    def _change(self) -> bytes:
+        """The content of the change file, which is random: only its changes matter."""
+        try:
+            return self._change_file.read_bytes()
+        except OSError:
+            return b""
 
 
 class StaticTokens:

@@ -1,37 +1,110 @@
-"""Token stores: their protocol, combinations of them, and the choice of one by a setting."""
+"""Token stores: the system's keyring, a file, the vendor's file, and the choice of them by a setting."""
 
+import json
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore, make_private, write_private
-from kallyai_mcp.auth.keyring_store import KeyringStore
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError, make_private, parse_stored, write_private
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.auth.vendor_store import LIVE_ORIGIN, VendorStore, vendor_path
 from kallyai_mcp.urls import origin_of
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 _log = logging.getLogger(__name__)
 
+SERVICE = "kallyai-mcp"
+LIVE_ORIGIN = "https://api.kallyai.com"
+"""The origin of the only API that gets the vendor's tokens."""
 
-class TokenStore(Protocol):
-    """Stores the tokens for one API. All methods block, for example until a user has unlocked a keyring."""
+_TO_FILE = "set KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read"
+
+
+class KeyringStore:
+    """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
+
+    Each backend raises exceptions of its own libraries. Every exception, such as that of a locked keyring, becomes a
+    `TokenStoreError` with the name of its class. Its message is left out, because it may have a token.
+
+    On Windows, an entry has at most 1,280 UTF-16 characters. Two tokens of the size of the sandbox's access token take
+    1,344, so two characters of the text, which is ASCII, are `packed` into one.
+    """
+
+    def __init__(self, api_url: str, *, packed: bool = sys.platform == "win32") -> None:
+        self._origin, self._packed = origin_of(api_url), packed
+
+    def recommended(self) -> bool:
+        """Whether there is a keyring that is protected and that its library recommends, for the setting `auto`."""
+        try:
+            return bool(self._backend().priority >= 1)
+        except Exception:  # noqa: BLE001 - see the class
+            return False
 
     def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none. Raises `TokenStoreError` if the store can't be read."""
-        ...
+        """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed."""
+        with _store_errors("read"):
+            text = self._backend().get_password(SERVICE, self._origin)
+        if text is None:
+            return None
+        text = str(text)  # a backend may break its contract
+        if self._packed and not text.isascii():
+            text = text.encode("utf-16-le", "replace").decode("ascii", "replace")
+        return parse_stored(text, self.describe(), self._origin)
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens. Raises `TokenStoreError`; then the store still has the old ones."""
-        ...
+        """Replace the stored tokens. If that fails, the keyring still has the old ones."""
+        text = json.dumps(tokens.as_document())
+        if self._packed:
+            text = (text + " " * (len(text) % 2)).encode("ascii").decode("utf-16-le")
+        with _store_errors("written"):
+            self._backend().set_password(SERVICE, self._origin, text)
+
+    def check(self) -> None:
+        """Raise `TokenStoreError` if there is no keyring. Whether it is locked is not known before it is used."""
+        with _store_errors("written"):
+            self._backend()
 
     def delete(self) -> None:
-        """Delete the tokens. Raises `TokenStoreError` if they may still be there."""
-        ...
+        """Delete the tokens."""
+        with _store_errors("removed"):
+            if self._backend().get_password(SERVICE, self._origin) is not None:
+                self._backend().delete_password(SERVICE, self._origin)
 
     def describe(self) -> str:
-        """The place of the tokens, in words for a user."""
-        ...
+        """The name of the keyring's backend."""
+        try:
+            return f"the system keyring ({self._backend().name})"
+        except Exception:  # noqa: BLE001 - see the class
+            return "the system keyring (none is usable)"
+
+    def _backend(self) -> "KeyringBackend":
+        # Imported late: it takes 100 ms, and a server's first answer does not need it.
+        import keyring
+        from keyring.backends import fail, null
+
+        backend = keyring.get_keyring()
+        if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
+            raise TokenStoreError(f"This machine has no keyring that could keep the sign-in: {_TO_FILE}.")
+        return backend
+
+
+@contextmanager
+def _store_errors(what: str) -> Iterator[None]:
+    """A context that turns every exception into a `TokenStoreError`, which says that the sign-in can't be `what`."""
+    try:
+        yield
+    except TokenStoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see `KeyringStore`
+        name = type(error).__name__
+        raise TokenStoreError(
+            f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or {_TO_FILE}."
+        ) from None
 
 
 class AutoStore:
@@ -41,8 +114,7 @@ class AutoStore:
     """
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
-        self._keyring = keyring
-        self._file = file
+        self._keyring, self._file = keyring, file
 
     def load(self) -> Tokens | None:
         """The stored tokens; None if there are none, or if the keyring can't be read, which is logged."""
@@ -68,6 +140,11 @@ class AutoStore:
                 return
         self._file.save(tokens)
 
+    def check(self) -> None:
+        """Raise `TokenStoreError` if there is no usable keyring, and the file could not be written."""
+        if not self._keyring.recommended():
+            self._file.check()
+
     def delete(self) -> None:
         """Delete the tokens from both; raises `TokenStoreError` if one of them may still have them."""
         self._file.delete()
@@ -82,29 +159,20 @@ class AutoStore:
 
 
 class VendorFallbackStore:
-    """A store of our own, and while it is empty, the tokens of the vendor's own tools.
+    """A store of our own, and while it is empty, the token file of the vendor's own tools, which is never written.
 
-    Signing out does not delete the vendor's file, because it is not ours. Instead, the account is written to
-    `signed_out`, and its tokens in the vendor's file are no longer used. Those of another account are.
-
-    Args:
-        own: Our own store.
-        vendor: The vendor's file.
-        signed_out: A file with the ids of the accounts that were signed out, one in a line.
+    The vendor's file is JSON with `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds
+    since the epoch, a minute early, which is not corrected. Signing out does not delete it, because it is not ours.
+    Instead, the account is written to `signed_out`, an id in a line, and its tokens there are no longer used.
     """
 
-    def __init__(self, own: TokenStore, vendor: VendorStore, signed_out: Path) -> None:
-        self._own = own
-        self._vendor = vendor
-        self._signed_out = signed_out
+    def __init__(self, own: FileStore | KeyringStore | AutoStore, vendor: Path, signed_out: Path) -> None:
+        self._own, self._vendor, self._signed_out = own, vendor, signed_out
+        self.save, self.check = own.save, own.check
 
     def load(self) -> Tokens | None:
         """Our own tokens; else the vendor's, unless their account was signed out here."""
         return self._own.load() or self._load_vendor()
-
-    def save(self, tokens: Tokens) -> None:
-        """Save `tokens` to our own store; the vendor's file is never written."""
-        self._own.save(tokens)
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's."""
@@ -123,20 +191,39 @@ class VendorFallbackStore:
     def describe(self) -> str:
         """The store that has the tokens, or would get them."""
         if self._own.load() is None and self._load_vendor() is not None:
-            return self._vendor.describe()
+            return f"{self._vendor} (of KallyAI's own tools, read only)"
         return self._own.describe()
 
     def _load_vendor(self) -> Tokens | None:
-        tokens = self._vendor.load()
-        return None if tokens is None or tokens.account in self._signed_out_accounts() else tokens
+        try:
+            document = json.loads(self._vendor.read_bytes())
+            tokens = Tokens.from_document(document)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError):
+            _log.warning("%s can't be read as a sign-in of KallyAI's own tools; it is left alone", self._vendor)
+            return None
+        # Without an account in the tokens, the refresh token identifies the sign-in, because it lasts longer.
+        named_by = document.get("refresh_token") or document["access_token"]
+        lineage = sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]
+        tokens = tokens.model_copy(update={"lineage": lineage})
+        return None if tokens.account in self._signed_out_accounts() else tokens
 
     def _signed_out_accounts(self) -> set[str]:
         try:
             return set(self._signed_out.read_text(encoding="utf-8").split())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
         except (OSError, UnicodeDecodeError) as error:
             raise TokenStoreError(f"{self._signed_out}, which says who signed out, can't be read.") from error
+
+
+TokenStore = FileStore | KeyringStore | AutoStore | VendorFallbackStore
+"""Stores the tokens for one API. All methods block, for example until a user has unlocked a keyring.
+
+`load` raises `TokenStoreError` if the store can't be read, `save` if it still has the old tokens, `delete` if the
+tokens may still be there, and `check` if it is known that tokens could not be saved. `describe` is for a user.
+"""
 
 
 def open_store(
@@ -150,13 +237,9 @@ def open_store(
         api_url: The URL of the API. Each origin has its own tokens. Only the live service gets the vendor's tokens.
         vendor: The token file of the vendor's own tools; None for its usual path.
     """
-    own: TokenStore
-    if choice == "keyring":
-        own = KeyringStore(api_url)
-    elif choice == "file":
-        own = FileStore(home, api_url)
-    else:
-        own = AutoStore(KeyringStore(api_url), FileStore(home, api_url))
+    keyring, file = KeyringStore(api_url), FileStore(home, api_url)
+    own = keyring if choice == "keyring" else file if choice == "file" else AutoStore(keyring, file)
     if origin_of(api_url) != LIVE_ORIGIN:
         return own
-    return VendorFallbackStore(own, VendorStore(vendor or vendor_path()), home / "sign-in" / "vendor-signed-out")
+    vendor = vendor or Path.home() / ".kallyai_token.json"
+    return VendorFallbackStore(own, vendor, home / "sign-in" / "vendor-signed-out")

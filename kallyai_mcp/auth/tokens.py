@@ -31,35 +31,25 @@ def _absent_when_empty(value: object) -> object:
 
 
 class Tokens(BaseModel):
-    """The tokens of one sign-in. They are immutable, and their `repr` and `str` have no part of a token.
-
-    Attributes:
-        access_token: The bearer token of each request (the reference's "Authentication").
-        refresh_token: The token that renews the access token ("Token Refresh"); None if there is none.
-        expires_at: When the access token expires, in seconds since the epoch; infinite if that is not known.
-        scope: The granted scopes, separated by spaces; None if the service did not say.
-        lineage: A digest that identifies the sign-in, also after renewals. No token can be computed from it.
-    """
+    """The tokens of one sign-in. They are immutable, and their `repr` and `str` have no part of a token."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     access_token: Annotated[SecretStr, BeforeValidator(_header_safe)]
     refresh_token: Annotated[SecretStr | None, BeforeValidator(_absent_when_empty)] = None
     expires_at: float = Field(ge=0)
+    """When the access token expires, in seconds since the epoch; infinite if that is not known."""
     scope: str | None = None
+    """The granted scopes, separated by spaces; None if the service did not say."""
     lineage: str | None = None
+    """A digest that identifies the sign-in, also after renewals. No token can be computed from it."""
 
     @classmethod
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
-        """The tokens of a response.
+        """The tokens of a response that came at `now` (seconds since the epoch).
 
-        Args:
-            grant: The response.
-            now: When it came, in seconds since the epoch.
-            previous: The tokens before a renewal, whose refresh token and scope are kept if the response has none.
-
-        Raises:
-            UnreadableResponseError: The access token has characters that are not allowed in a header.
+        A renewal keeps the refresh token and the scope of the `previous` tokens if the response has none. Raises
+        `UnreadableResponseError` if the access token has characters that are not allowed in a header.
         """
         try:
             return cls(
@@ -76,11 +66,7 @@ class Tokens(BaseModel):
 
     @classmethod
     def from_document(cls, document: object) -> Self:
-        """The tokens in a document that `as_document` returned.
-
-        Raises:
-            ValueError: `document` has no usable tokens. The message quotes no part of it.
-        """
+        """The tokens that `as_document` returned; for others, raises `ValueError`, which quotes no part of them."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:
@@ -89,13 +75,9 @@ class Tokens(BaseModel):
 
     def as_document(self) -> dict[str, Any]:
         """The tokens as JSON types, not encrypted, for a token store."""
-        return {
-            "access_token": self.access_token.get_secret_value(),
-            "refresh_token": self.refresh_token.get_secret_value() if self.refresh_token else None,
-            "expires_at": self.expires_at,
-            "scope": self.scope,
-            "lineage": self.lineage,
-        }
+        refresh_token = self.refresh_token.get_secret_value() if self.refresh_token else None
+        tokens = {"access_token": self.access_token.get_secret_value(), "refresh_token": refresh_token}
+        return tokens | self.model_dump(include={"expires_at", "scope", "lineage"})
 
     def expires_within(self, seconds: float, now: float) -> bool:
         """Whether the access token expires at most `seconds` after `now` (seconds since the epoch)."""
@@ -107,9 +89,8 @@ class Tokens(BaseModel):
 
         It is for display only, because the signature of the token is not checked.
         """
-        claims = self._claims()
         for name in ("email", "sub"):
-            text = str(claims.get(name) or "")
+            text = str(self._claims.get(name) or "")
             if text and text.isprintable():
                 return text[:_MAX_WHO_LENGTH]
         return None
@@ -121,26 +102,24 @@ class Tokens(BaseModel):
         Two sign-ins to one account have the same id if their tokens are JWTs with a subject. Otherwise the account is
         not known, and each sign-in has its own id.
         """
-        claims = self._claims()
-        if claims.get("sub"):
-            return _digest("account", json.dumps([claims.get("iss"), claims["sub"]]))
+        if self._claims.get("sub"):
+            return _digest("account", json.dumps([self._claims.get("iss"), self._claims["sub"]]))
         return self.lineage or _digest("lineage", self.access_token.get_secret_value())
 
     @property
     def claimed_end(self) -> float | None:
         """The end of the access token by its own claim `exp`, in seconds since the epoch; None without a valid one."""
-        end = self._claims().get("exp")
+        end = self._claims.get("exp")
         return float(end) if isinstance(end, int | float) and math.isfinite(end) else None
 
+    @cached_property
     def _claims(self) -> dict[str, Any]:
         parts = self.access_token.get_secret_value().split(".")
-        if len(parts) != 3:
-            return {}
         try:
             claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        except (binascii.Error, ValueError, RecursionError):
+        except (binascii.Error, ValueError, RecursionError, IndexError):
             return {}
-        return claims if isinstance(claims, dict) else {}
+        return claims if isinstance(claims, dict) and len(parts) == 3 else {}
 
 
 def _digest(kind: str, text: str) -> str:

@@ -49,6 +49,5 @@ class BrowserSignIn:
             from kallyai_mcp.auth.sign_in import SignIn  # late: a user who is signed in needs no listener
 
             self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
-        pending = await self._sign_in.begin()
-        left = pending.expires_at - datetime.now(UTC).timestamp()
-        return SignInLink(pending.link, max(1, round(left / 60)))
+        link, expires_at = await self._sign_in.begin()
+        return SignInLink(link, max(1, round((expires_at - datetime.now(UTC).timestamp()) / 60)))

@@ -11,9 +11,10 @@ import anyio
 
 from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError, UnreadableResponseError
 from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
-from kallyai_mcp.cli.credentials import open_credentials
+from kallyai_mcp.cli.credentials import Credentials, open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding, skipped
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota, used_up
@@ -63,7 +64,9 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         return [Finding("token_store", "bad", str(error), fix), not_read], None
     finally:
         log.removeHandler(warnings)
-    if warnings.messages:
+    if (not_kept := _why_not_kept(credentials)) is not None:
+        store = not_kept
+    elif warnings.messages:
         store = Finding("token_store", "bad", " ".join(warnings.messages), _sign_in_again())
     else:
         message = f"a sign-in is kept in {where}" if tokens else f"a sign-in would be kept in {where}"
@@ -74,6 +77,16 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
             )
         store = Finding("token_store", "ok", message, details={"kept_in": where})
     return [store, _describe_tokens(tokens)], tokens
+
+
+def _why_not_kept(credentials: Credentials) -> Finding | None:
+    try:
+        if credentials.store is not None:
+            credentials.store.check()
+    except TokenStoreError as error:
+        problem, _, fix = str(error).rstrip(".").partition(". ")
+        return Finding("token_store", "bad", problem, fix[:1].lower() + fix[1:])
+    return None
 
 
 def _sign_in_again() -> str:

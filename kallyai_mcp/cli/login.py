@@ -16,8 +16,7 @@ import click
 from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.errors import WrongAddressError
-from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.background import background_task
 from kallyai_mcp.cli.connection import Connection, run_with_connection
@@ -67,6 +66,7 @@ async def sign_in(
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
     words = Words()
+    await session.check()
     async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, AsyncExitStack() as stack:
         if open_link is not None and await open_link(flow.link):
             say(words.say("browser_opens", link=flow.link))

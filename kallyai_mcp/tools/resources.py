@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
-from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
@@ -22,6 +22,7 @@ from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.tool_errors import with_sign_in_link
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
@@ -116,12 +117,12 @@ async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
     """
     try:
         return await result
-    except KallyAIError as error:
+    except KallyAIError as found:
+        error, link = await with_sign_in_link(found, app_context)
         note_failure(error.code, error.correlation_id)
         words = error_text(error, places_calls=False)
         if isinstance(error, NotFoundError) or error.code in _NOT_THERE:
             raise ResourceNotFoundError(words) from error
-        link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:
             words = sign_in_needed(link, "read the resource again")
         raise ResourceError(words) from error

@@ -11,7 +11,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
-from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
@@ -26,6 +26,7 @@ async def tool_error(
 
     With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
     """
+    error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
     placed, retryable = consequences(error, places_calls=places_calls)
     structure = ErrorAnswer(
@@ -37,7 +38,7 @@ async def tool_error(
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
     )
-    if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
+    if link is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
         text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
@@ -48,6 +49,18 @@ async def tool_error(
     else:
         text = error_text(error, places_calls=places_calls)
     return answer(text, structure, is_error=True)
+
+
+async def with_sign_in_link(
+    error: errors.KallyAIError, app_context: AppContext
+) -> tuple[errors.KallyAIError, SignInLink | None]:
+    """The error, and a sign-in link if nobody is signed in; or why there can't be one, such as a read-only folder."""
+    if not isinstance(error, errors.NotSignedInError):
+        return error, None
+    try:
+        return error, await app_context.sign_in.link()
+    except errors.KallyAIError as no_link:
+        return no_link, None
 
 
 def _used_up(statistics: Statistics) -> UsedUp | None:

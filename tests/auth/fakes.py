@@ -14,8 +14,7 @@ from keyring.backend import KeyringBackend
 
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from tests.auth.fakes import API, LIVE, files_in, tokens
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -115,10 +114,20 @@ def test_the_error_names_a_file_that_cannot_be_used(tmp_path: Path) -> None:
             action()
 
 
-def test_a_home_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TokenStoreError, match="can't be written"):
-        FileStore(tmp_path / "file" / "home", API).save(tokens())
+    store = FileStore(tmp_path / "file" / "home", API)
+    assert store.load() is None
+    for action in (store.check, lambda: store.save(tokens())):
+        with pytest.raises(
+            TokenStoreError, match=r"can't be kept in .*\. Make its folder writable, or set KALLYAI_HOME"
+        ):
+            action()
+
+
+def test_a_check_leaves_nothing_on_the_disk(tmp_path: Path) -> None:
+    FileStore(tmp_path / "new" / "home", API).check()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_is_retried_where_a_file_in_use_cannot_be_replaced(

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -5,9 +6,9 @@ import keyring
 import pytest
 from keyring.backends import null
 
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.keyring_store import SERVICE, KeyringStore
-from kallyai_mcp.auth.token_store import open_store
+from kallyai_mcp.auth.file_store import TokenStoreError
+from kallyai_mcp.auth.token_store import SERVICE, KeyringStore, open_store
+from kallyai_mcp.sandbox.accounts import SCOPES
 from tests.auth.fakes import API, MemoryKeyring, tokens
 
 
@@ -16,33 +17,17 @@ def test_the_keyring_entry_is_named_after_us_and_the_origin(system_keyring: Memo
     assert list(system_keyring.entries) == [("kallyai-mcp", API)]
 
 
-def test_tokens_too_long_for_one_entry_are_split(system_keyring: MemoryKeyring) -> None:
+def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows(system_keyring: MemoryKeyring) -> None:
     system_keyring.limit = 1280
-    store = KeyringStore(API, part_size=1000)
-    long = tokens("a" * 3000, "r" * 2000)
-    store.save(long)
-    assert store.load() == long
-    store.save(tokens())
+    store = KeyringStore(API, packed=True)
+    for size in (549, 550, 1000):
+        long = tokens("a" * size, "r" * size).model_copy(update={"scope": " ".join(SCOPES), "lineage": "0" * 32})
+        store.save(long)
+        assert store.load() == long
+        with pytest.raises(TokenStoreError):
+            KeyringStore(API, packed=False).save(long)
+    system_keyring.entries[SERVICE, API] = json.dumps(tokens().as_document())  # of an earlier version
     assert store.load() == tokens()
-    assert list(system_keyring.entries) == [(SERVICE, API)]
-
-
-def test_deleting_removes_all_parts(system_keyring: MemoryKeyring) -> None:
-    store = KeyringStore(API, part_size=50)
-    store.save(tokens())
-    assert len(system_keyring.entries) > 2
-    store.delete()
-    assert system_keyring.entries == {}
-
-
-@pytest.mark.parametrize("writes", range(5))
-def test_a_crash_while_saving_parts_keeps_the_old_tokens(writes: int, system_keyring: MemoryKeyring) -> None:
-    store = KeyringStore(API, part_size=30)
-    store.save(tokens("old"))
-    system_keyring.writes_left = writes
-    with pytest.raises(TokenStoreError):
-        store.save(tokens("new"))
-    assert store.load() == tokens("old")
 
 
 @pytest.mark.parametrize(
@@ -51,18 +36,15 @@ def test_a_crash_while_saving_parts_keeps_the_old_tokens(writes: int, system_key
         7,
         "secret",
         "[1]",
-        '"parts"',
         "[" * 100_000,
-        '{"parts": 2, "name": "x"}',
-        '{"parts": "secret"}',
-        '{"parts": 9999999, "name": "x"}',
+        "\u5b22\ud800",
     ],
 )
 def test_a_broken_entry_is_logged_and_kept_and_means_not_signed_in(
     entry: Any, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     system_keyring.entries[SERVICE, API] = entry
-    store = KeyringStore(API)
+    store = KeyringStore(API, packed=True)
     assert store.load() is None
     assert "is broken" in caplog.text
     assert "secret" not in caplog.text
@@ -93,8 +75,9 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
 @pytest.mark.usefixtures("no_keyring")
 def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
     store = open_store("keyring", tmp_path, API)
-    with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
-        store.save(tokens())
+    for action in (store.check, lambda: store.save(tokens())):
+        with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
+            action()
     assert "none is usable" in store.describe()
 
 

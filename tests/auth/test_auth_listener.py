@@ -6,8 +6,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.errors import WrongAddressError
-from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
 from tests.auth.loopback_browser import TOKENS, XSS, answer, loopback_sign_in, state_of
 
 

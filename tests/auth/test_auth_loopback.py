@@ -9,8 +9,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.errors import WrongAddressError
-from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
 from kallyai_mcp.auth.pages import Origin
 from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, loopback_sign_in, state_of
 

@@ -14,8 +14,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.auth import session as auth_session
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session, StaticTokens
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, Clock, Service, grant, jwt, tokens

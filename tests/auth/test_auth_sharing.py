@@ -9,8 +9,7 @@ import pytest
 from filelock import FileLock
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session
 from tests.auth.fakes import API, Clock, FullDiskStore, Service, grant, tokens
 

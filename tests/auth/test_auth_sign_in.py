@@ -7,6 +7,7 @@ import anyio
 import httpx2
 import pytest
 
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.sign_in import SignIn
 from tests.auth.fakes import API, NOW, Clock, FullDiskStore
@@ -38,13 +39,11 @@ async def running(session: Session, clock: Clock, seconds: float = 60) -> AsyncI
 async def test_a_user_who_opens_the_link_is_signed_in(make_session: MakeSession, clock: Clock) -> None:
     session = make_session()
     async with running(session, clock) as sign_in:
-        pending = await sign_in.begin()
-        assert pending.expires_at == NOW + 60
-        before = pending.ended.is_set()
-        shown = await browse(pending.link, access_token="access-7", refresh_token="refresh-7", expires_in="3600")
+        link, expires_at = await sign_in.begin()
+        assert expires_at == NOW + 60
+        shown = await browse(link, access_token="access-7", refresh_token="refresh-7", expires_in="3600")
         assert shown.status_code == 200
         assert await sign_in.arrived(10)
-        assert (before, pending.ended.is_set()) == (False, True)
         tokens = await session.current()
         assert tokens is not None
         assert tokens.expires_at == NOW + 3600
@@ -56,7 +55,7 @@ async def test_there_is_one_link_while_a_sign_in_waits(make_session: MakeSession
         links: list[str] = []
 
         async def begin() -> None:
-            links.append((await sign_in.begin()).link)
+            links.append((await sign_in.begin())[0])
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
@@ -70,11 +69,11 @@ async def test_after_a_link_has_expired_there_is_a_new_one(
 ) -> None:
     caplog.set_level("INFO")
     async with running(make_session(), clock, seconds=0) as sign_in:
-        first = await sign_in.begin()
+        first, _ = await sign_in.begin()
         assert not await sign_in.arrived(10)
         assert "sign-in: sign_in_timed_out" in caplog.text
-        second = await sign_in.begin()
-        assert second.link != first.link
+        second, _ = await sign_in.begin()
+        assert second != first
 
 
 async def test_after_a_refusal_there_is_a_new_link_that_works(
@@ -83,13 +82,13 @@ async def test_after_a_refusal_there_is_a_new_link_that_works(
     caplog.set_level("INFO")
     session = make_session()
     async with running(session, clock) as sign_in:
-        first = await sign_in.begin()
-        await browse(first.link, error="access_denied")
+        first, _ = await sign_in.begin()
+        await browse(first, error="access_denied")
         assert not await sign_in.arrived(10)
         assert "sign-in: sign_in_refused" in caplog.text
         assert await session.current() is None
-        second = await sign_in.begin()
-        await browse(second.link, access_token="access-8")
+        second, _ = await sign_in.begin()
+        await browse(second, access_token="access-8")
         assert await sign_in.arrived(10)
         assert await session.access_token() == "access-8"
 
@@ -101,31 +100,31 @@ async def test_tokens_that_cannot_be_stored_are_an_error_and_a_new_sign_in_can_b
     store = FullDiskStore(tmp_path, API)
     store.is_full = True
     async with running(make_session(store=store), clock) as sign_in:
-        pending = await sign_in.begin()
-        await browse(pending.link, access_token="access-7")
+        link, _ = await sign_in.begin()
+        await browse(link, access_token="access-7")
         assert not await sign_in.arrived(10)
         assert "sign-in: token_store_failed" in caplog.text
-        assert (await sign_in.begin()).link != pending.link
+        assert (await sign_in.begin())[0] != link
 
 
 async def test_the_wait_ends_with_the_program(make_session: MakeSession, clock: Clock) -> None:
     async with running(make_session(), clock) as sign_in:
-        pending = await sign_in.begin()
+        link, _ = await sign_in.begin()
     with anyio.fail_after(5):
         assert not await sign_in.arrived(60)
     with pytest.raises(httpx2.ConnectError):
-        await browse(pending.link, access_token="access-7")
+        await browse(link, access_token="access-7")
 
 
 async def test_a_caller_that_is_cancelled_does_not_end_the_sign_in(make_session: MakeSession, clock: Clock) -> None:
     session = make_session()
     async with running(session, clock) as sign_in:
         with anyio.CancelScope() as tool_call:
-            pending = await sign_in.begin()
+            link, _ = await sign_in.begin()
             tool_call.cancel()
             await sign_in.arrived(10)
         assert tool_call.cancelled_caught
-        await browse(pending.link, access_token="access-7")
+        await browse(link, access_token="access-7")
         assert await sign_in.arrived(10)
         assert await session.access_token() == "access-7"
 
@@ -141,4 +140,13 @@ async def test_without_a_port_there_is_an_error_and_a_new_sign_in_can_begin(
             patch.setattr(anyio, "create_tcp_listener", no_port)
             with pytest.raises(OSError, match="no port"):
                 await sign_in.begin()
-        assert (await sign_in.begin()).link
+        assert (await sign_in.begin())[0]
+
+
+async def test_where_a_sign_in_could_not_be_kept_there_is_no_link(
+    make_session: MakeSession, clock: Clock, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    async with running(make_session(store=FileStore(tmp_path / "file", API)), clock) as sign_in:
+        with pytest.raises(TokenStoreError, match="Make its folder writable"):
+            await sign_in.begin()

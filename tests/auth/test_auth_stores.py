@@ -4,22 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.keyring_store import KeyringStore
+from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.auth.token_store import TokenStore, open_store
 from tests.auth.fakes import API, MemoryKeyring, files_in, tokens
 
 
-@pytest.fixture(params=["file", "keyring", "keyring in parts", "auto", "auto without keyring"])
+@pytest.fixture(params=["file", "keyring", "auto", "auto without keyring"])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     kind: str = request.param
     if kind == "auto without keyring":
         request.getfixturevalue("no_keyring")
         return open_store("auto", tmp_path, API)
-    backend: MemoryKeyring = request.getfixturevalue("system_keyring")
-    if kind == "keyring in parts":
-        backend.limit = 60
-        return KeyringStore(API, part_size=60)
+    request.getfixturevalue("system_keyring")
     return open_store("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
 
 

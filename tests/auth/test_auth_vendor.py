@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.auth.token_store import TokenStore, open_store
 from tests.auth.fakes import API, LIVE, NOW, jwt, tokens
 

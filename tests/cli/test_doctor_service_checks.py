@@ -207,6 +207,19 @@ def test_a_broken_sign_in_file_is_reported(kallyai_home: Path, app: SandboxApp) 
     assert "eyJ" not in result.output
 
 
+def test_where_a_sign_in_could_not_be_kept_it_says_what_to_do_first(
+    kallyai_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kallyai_home.parent.mkdir(parents=True, exist_ok=True)
+    kallyai_home.write_text("a file where a folder should be")
+    monkeypatch.setenv("KALLYAI_HOME", str(kallyai_home / "home"))
+    result = invoke("doctor")
+
+    assert "would be kept" not in result.output
+    assert "A sign-in can't be kept in " in result.output
+    assert "First: token_store. To fix it: make its folder writable, or set KALLYAI_HOME to another." in result.output
+
+
 @pytest.mark.usefixtures("kallyai_home")
 def test_when_callers_bring_their_own_account_no_sign_in_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLYAI_AUTH", "caller")

@@ -47,6 +47,15 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
 
 
+def test_where_a_sign_in_could_not_be_kept_login_says_so_in_one_line_before_the_user_signs_in(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = run_in_process(tmp_path / "file" / "home", "login", "--no-browser", API_URL="http://127.0.0.1:9")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.endswith("Make its folder writable, or set KALLYAI_HOME to another.\n")
+
+
 def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     with started(tmp_path, "login", "--no-browser", API_URL=kallyai_sandbox.url) as process:
         query = parse_qs(urlsplit(read_until(process.stdout, "/v1/auth/cli?")).query)

@@ -37,6 +37,22 @@ async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answe
             return await agent.use(tool, arguments)
 
 
+async def test_where_a_sign_in_could_not_be_kept_every_tool_says_so_in_one_line(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    (tmp_path / "file").write_text("")
+    settings = settings_in(tmp_path / "file" / "home", API_URL="http://127.0.0.1:9")
+    async with open_agent(settings, mode="auto", clock=clock) as agent:
+        answers = [await agent.use("sign_in"), await agent.use("check_quota"), await agent.use("make_call", BISTRO)]
+
+    for answer in answers:
+        assert answer.is_error
+        assert len(answer.text.splitlines()) == 1
+        assert "sign-in can't be kept in " in answer.text
+        assert "Make its folder writable, or set KALLYAI_HOME to another." in answer.text
+    assert answers[2].data["placed"] == "no"
+
+
 CANCELED = {
     "has_active_subscription": False,
     "provider": "stripe",
