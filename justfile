@@ -43,6 +43,7 @@ conformance:
 # Run the examples of docs/frameworks.md with their frameworks
 frameworks:
     uv run python -m tests.frameworks
+    uv run python -m tests.frameworks.sign_in
 
 # Check the graders of the evaluations; with --model MODEL, measure a model
 evals *ARGS="--check":

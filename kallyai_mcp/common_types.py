@@ -1,6 +1,6 @@
 """What packages share that may not import each other. This module imports nothing of the package."""
 
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 Confirm = Literal["auto", "always", "never"]
 """When to ask the user before a call. `auto`: only if the call has a risk flag."""
@@ -18,20 +18,6 @@ REVOKED_SIGN_IN: Final = "oauth_revoked"
 def is_token(text: str) -> bool:
     """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
-
-
-class PostAnswer(NamedTuple):
-    """The answer to a POST.
-
-    Attributes:
-        status: The HTTP status.
-        body: The beginning of the body.
-        retry_after: The seconds of its `Retry-After`; None without one.
-    """
-
-    status: int
-    body: bytes = b""
-    retry_after: float | None = None
 
 
 class RateLimit(Protocol):
