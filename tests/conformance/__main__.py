@@ -5,7 +5,8 @@
 The suite's newest release and its newest pre-release are run at each version of the specification that they know, with
 `kallyai-mcp serve --transport http --sandbox`, and with a server on the same HTTP layer that has the fixtures most
 scenarios need. The scenarios of tasks are run with kallyai-mcp, whose calls replace the fixtures; those of skills need
-none. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations.
+none. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations, and the
+scenarios for authorization servers are run with the hosted sign-in.
 
 It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails unexpectedly, or when a check
 that is expected to fail passes.
@@ -23,6 +24,7 @@ import anyio
 from mcp import MCPDeprecationWarning
 
 from tests.bench.servers import free_ports, serving
+from tests.conformance.authorization import authorize
 from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, NOT_RUN, SKILLS, SPECS, TASKS
 from tests.conformance.fixture.server import fixture_app
 from tests.conformance.fixture.tasks import tasks_app
@@ -61,6 +63,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     with serving(command, port, env):
         outcomes = await _conformance(suites, url, folder)
         findings = await inspect(tools, url, folder)
+    findings += await authorize(tools, folder / "sign-in")
     verdicts = evaluate(outcomes, EXPECTED)
     unexpected_passes = outdated(outcomes, EXPECTED)
     _print_table(verdicts, versions)
@@ -73,7 +76,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     applied = [verdict for verdict in verdicts if verdict.outcome.applies]
     print(
         f"{len(applied)} scenarios run, {wrong} not as expected; "
-        f"{len(findings)} uses of the Inspector, {failed} failed ({time.monotonic() - began:.0f} s)"
+        f"{len(findings)} uses of the Inspector and sign-ins, {failed} failed ({time.monotonic() - began:.0f} s)"
     )
     return 1 if wrong or failed or unexpected_passes else 0
 
@@ -126,9 +129,9 @@ def _print_expected() -> None:
 
 
 def _print_findings(findings: Iterable[Finding]) -> None:
-    print("\nInspector")
+    print("\nInspector and sign-in")
     for finding in findings:
-        print(f"{finding.what:24} {finding.mode:7} {finding.transport:6} {finding.fault or 'passed'}")
+        print(f"{finding.what:38} {finding.mode:7} {finding.transport:6} {finding.fault or 'passed'}")
 
 
 if __name__ == "__main__":
