@@ -19,7 +19,7 @@ async def place_with_consent(
 
     Args:
         ask: Gets the outdated consents. Returns a new consent, or any other value to give up.
-        place: Places the call (`Calls.place`) or the list (`ListService.place`).
+        place: Places the call (`Calls.place`) or the list (`Calls.place_list`).
 
     Returns:
         What `place` returned, or the value with which `ask` gave up.

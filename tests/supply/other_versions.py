@@ -22,7 +22,7 @@ SHARE = (
     "tests/cli/test_serve.py::test_empty_settings_count_as_not_set_and_stderr_is_empty_when_all_is_well",
     "tests/calls/test_policy.py",
     "tests/calls/test_shared_values.py",
-    "tests/sandbox/auth/test_pages.py",
+    "tests/sandbox/auth/test_browser_flow.py",
     "tests/sandbox/auth/test_tokens.py",
     "tests/sandbox/simulator",
     "tests/test_telemetry.py::test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines",
