@@ -58,6 +58,20 @@ def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subpro
     )
 
 
+def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -> set[str]:
+    """The modules that a command imports; the arguments are those of `run`."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *COMMAND[1:], *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        env=environment(home, **settings) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
+        timeout=LIMIT,
+        check=False,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+
+
 @contextmanager
 def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`."""

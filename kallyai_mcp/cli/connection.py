@@ -1,20 +1,19 @@
 """The parts that a command works with: credentials, API client, ledger, and secret keys."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Self
 
 import anyio
-import click
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import Credentials, open_credentials
-from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
+from kallyai_mcp.cli.embedded_sandbox import SANDBOX_SPEED, EmbeddedSandbox, create_sandbox
 from kallyai_mcp.cli.ledger import create_ledger, open_database
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from kallyai_mcp.settings import Settings
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.shared_values import SharedValues
     from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
-
-_Result = TypeVar("_Result")
 
 
 class Connection:
@@ -149,18 +146,15 @@ class Connection:
         return self._database
 
 
-def run_with_connection(connection: Connection, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
-    """Run `work` with a connection, which is closed afterwards.
+def connect(settings: Settings, *, sandbox: bool) -> Connection:
+    """The connection of a command; `sandbox` is its option, which does the same as `KALLYAI_SANDBOX`.
 
     Raises:
-        click.ClickException: `work` raised a `KallyAIError`; the message is its text.
+        CommandError: The sandbox's dependencies are not installed.
     """
+    if not (sandbox or settings.sandbox):
+        return Connection(settings)
+    from kallyai_mcp.cli.sandbox import need_sandbox
 
-    async def run() -> _Result:
-        async with connection:
-            return await work(connection)
-
-    try:
-        return anyio.run(run)
-    except KallyAIError as error:
-        raise click.ClickException(str(error)) from None
+    need_sandbox()
+    return Connection(settings, embedded=partial(create_sandbox, settings, SANDBOX_SPEED))

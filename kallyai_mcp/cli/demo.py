@@ -1,112 +1,104 @@
-"""`kallyai-mcp demo`: calls on the sandbox, from sign-in to transcript, through a real MCP client."""
+"""`kallyai-mcp demo`: three calls on a sandbox in this process, with the texts that an agent reads."""
 
 import os
-import sys
+import shutil
+import sysconfig
 import tempfile
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
 import click
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.console import say, wrapped
-from kallyai_mcp.cli.demo_calls import Demo, DemoError, place_calls, say_below
-from kallyai_mcp.cli.login import sign_in
+from kallyai_mcp.cli.options import speed_option
+from kallyai_mcp.cli.output import CommandError, run, say, say_result
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.context import AppContext
+
+_BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
 
 
-def run_demo(speed: float, *, verbose: bool = False) -> int:
-    """Run the demo and print each step.
-
-    Args:
-        speed: The speed of the calls; 1 is that of real calls. With 20, a call takes about three seconds.
-        verbose: Also print each use of a tool.
-
-    Returns:
-        The exit code: 0 only if each answer was the expected one.
-    """
+@click.command(short_help="Show a call, from sign-in to transcript.")
+@speed_option(60)
+def demo(*, speed: float) -> None:
+    """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""
     need_sandbox()
-    demo = Demo(None, verbose)
-    say(wrapped(demo.text("beginning")))
-    from kallyai_mcp.sandbox.browser_client import BrowserClientError
-
-    failures: list[str] = []
-    try:
-        anyio.run(_run, demo, speed)
-    except* (DemoError, KallyAIError, click.ClickException, BrowserClientError, OSError) as group:
-        failures = [str(error) for error in _errors_in(group)]
-    for failure in failures:
-        say(f"\n{demo.text('failed', reason=failure)}", err=True, fg="red")
-    if not failures:
-        say(f"\n{demo.text('all_well')}", bold=True)
-        say(demo.text("install"))
-        say(demo.text("verbose"))
-    return 1 if failures else 0
+    say("Phone calls by an agent. It all happens here; nobody is called.\n")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        run(partial(_run, Path(home), speed))
+    say("\nEach answer was what it should be. Next, with a sandbox or with your KallyAI account:", bold=True)
+    # In a clone, `uv run` has started this; the program itself is not on the PATH.
+    command = "kallyai-mcp" if shutil.which("kallyai-mcp", path=_user_path()) else "uv run kallyai-mcp"
+    say(f"  {command} install CLIENT --sandbox\n  {command} install CLIENT")
 
 
-def _errors_in(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _errors_in(member)
-    else:
-        yield error
+def _user_path() -> str:
+    """The PATH without the folder of this environment, which `uv run` puts there."""
+    own = sysconfig.get_path("scripts")
+    return os.pathsep.join(each for each in os.environ.get("PATH", "").split(os.pathsep) if each != own)
 
 
-async def _run(demo: Demo, speed: float) -> None:
-    async with AsyncExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        demo.show("sandbox")
-        from kallyai_mcp.sandbox.app import create_app
-        from kallyai_mcp.sandbox.serve import running
+async def _run(home: Path, speed: float) -> None:
+    from kallyai_mcp.sandbox.app import create_app
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+    from kallyai_mcp.tools import past_calls
+    from kallyai_mcp.tools.text.account import quota
+    from kallyai_mcp.tools.text.times import day_and_hour
 
-        app = create_app(speed=speed)
-        stack.callback(app.state.sandbox.close)
-        url = await stack.enter_async_context(running(app))
-        demo.tell("speed", url=url, speed=f"{speed:g}")
-
-        environment = {
-            "KALLYAI_API_URL": url,
-            "KALLYAI_HOME": str(home),
-            "KALLYAI_TOKEN_STORE": "file",
-            # With the default, the user would be asked before a call at night. The demo must do the same at every hour.
-            "KALLYAI_CONFIRM": "never",
-        }
-        demo.show("sign_in")
-        await _sign_in(Settings.from_env(environment), demo)
-
-        demo.show("server")
-        from mcp import Client
-        from mcp.client.stdio import StdioServerParameters
-
-        without_settings = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
-        server = StdioServerParameters(
-            command=sys.executable, args=["-m", "kallyai_mcp"], env=without_settings | environment
+    settings = Settings(home_override=home, confirm="never")
+    numbers = {each.name: each.number for each in TEST_NUMBERS}
+    async with open_app_context(Connection(settings, embedded=partial(create_app, speed=speed))) as app_context:
+        friday = app_context.now().date() + timedelta(days=(4 - app_context.now().weekday()) % 7 or 7)
+        table = Submission(
+            task_category="restaurant",
+            task_description="Book a table by the window",
+            respondent_phone=_BISTRO,
+            business_name="Italian Bistro",
+            user_name="Demo Guest",
+            appointment_date=friday,
+            appointment_time="19:00",
+            party_size=4,
         )
-        demo.client = await stack.enter_async_context(Client(server))
-        tools = (await demo.client.list_tools()).tools
-        demo.tell("tools", count=len(tools), names=", ".join(tool.name for tool in tools))
-        await place_calls(demo)
+        call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table, "booked")
+        assert call_id is not None  # noqa: S101 - a booked call has one
+        say("\nWhat was said:", bold=True)
+        say((await past_calls.transcript(app_context, call_id))[0])
+        event, _ = await past_calls.appointment(app_context, call_id)
+        say("\nThe appointment:", bold=True)
+        say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
+        busy = table.model_copy(update={"respondent_phone": numbers[_BUSY], "business_name": "Busy Bistro"})
+        await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy, "not_reached")
+        ask = Submission(
+            task_category="general", task_description="Ask when they open", respondent_phone=numbers[_DO_NOT_CALL]
+        )
+        await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask, None)
+        say("\nWhat it cost:", bold=True)
+        say(quota(await app_context.api().get_statistics(), None, now=app_context.now()))
 
 
-async def _sign_in(settings: Settings, demo: Demo) -> None:
-    async with Connection(settings) as connection, anyio.create_task_group() as tasks:
+async def _place(app_context: AppContext, title: str, submission: Submission, outcome: str | None) -> str | None:
+    """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal.
 
-        async def open_link(link: str) -> bool:
-            tasks.start_soon(_follow_link, link, demo)
-            return True
+    Raises:
+        CommandError: It ended otherwise.
+    """
+    from kallyai_mcp.api.errors import KallyAIError
+    from kallyai_mcp.tools.call_results import call_words
+    from kallyai_mcp.tools.text.errors import error_text
 
-        tokens = await sign_in(connection, open_link, say_below if demo.verbose else lambda _: None)
-    demo.tell("signed_in", who=tokens.who)
-
-
-async def _follow_link(link: str, demo: Demo) -> None:
-    from kallyai_mcp.sandbox import browser_client
-
-    page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
-    if demo.verbose:
-        demo.tell("last_page", page=page)
+    say(f"\n{title}", bold=True)
+    try:
+        placed = await app_context.calls.place(submission, timezone="America/Los_Angeles")
+        ended = await app_context.calls.wait(placed.record, 60)
+        text, answer, _ = await call_words(app_context, ended, placed_now=True)
+        got = answer.outcome.value if answer.outcome else answer.status
+    except KallyAIError as error:
+        text, answer, got = error_text(error, places_calls=True), None, None
+    say_result(text)
+    if got != outcome:
+        raise CommandError(f"That should have been {outcome or 'refused'}, not {got or 'refused'}: please report it.")
+    return answer.call_id if answer is not None else None

@@ -1,178 +1,186 @@
-"""`kallyai-mcp doctor`: checks this installation and says how to fix what is wrong."""
+"""`kallyai-mcp doctor`: checks this installation, and says how to fix what is wrong."""
 
-import json
-import os
-import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import anyio
-import anyio.to_thread
 
-from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_checks
-from kallyai_mcp.cli.clients.known import Machine
-from kallyai_mcp.cli.console import say, wrapped
-from kallyai_mcp.cli.doctor_checks import Finding, skipped
+from kallyai_mcp import __version__
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.cli.clients import CLIENTS, Machine, command_of
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.output import SetupError, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.tools.text.plain import duration, one_line
 
-_SIGNS = {"ok": "✓", "warning": "!", "bad": "✗", "skipped": "-"}
-_FOR_AN_ACCOUNT = {"token_store", "sign_in", "api", "clock", "account"}
-_CHECK_SECONDS = 6.0
-"""How many seconds a check may take. The checks of a round run at the same time, and there are two rounds."""
+_SECONDS = 8.0
+"""The most seconds for one check."""
+
+_CLOCK_SECONDS = 60.0
+"""How many seconds this machine's clock may differ from KallyAI's. A token is renewed that long before it expires."""
+
+_SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
+
+
+class Finding(NamedTuple):
+    """What a check found: one line, and what to do if it is `bad`."""
+
+    check: str
+    status: Literal["ok", "bad", "skipped"]
+    message: str
+    fix: str | None = None
 
 
 def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
-    """Run every check and print what was found. Nothing is changed, and no secret is printed.
-
-    It ends within 15 seconds, even if a check hangs. In that case, the process exits without the interpreter's own
-    clean-up, which would wait for the thread of the check.
-
-    Args:
-        settings: The settings of this process, or why they are not valid.
-        as_json: Print one JSON object instead of lines: `ok` (no check failed), and `checks`, a list. Each check has
-            `check`, `status` (ok, warning, bad, skipped), `message`, `fix`, and its own details.
+    """Run every check, and print one line for each. Nothing is changed, and no secret is printed.
 
     Returns:
         The exit code: 0 if no check failed, else 1.
     """
-    runner = _CheckRunner()
-    found = _without_sign_in(anyio.run(_examine, settings, runner))
-    code = int(any(each.verdict == "bad" for each in found))
+
+    async def run() -> list[Finding]:
+        return [finding async for finding in _findings(settings)]
+
+    found = anyio.run(run)
+    bad = [finding for finding in found if finding.status == "bad"]
     if as_json:
-        say(json.dumps({"ok": code == 0, "checks": [_document(each) for each in found]}, indent=2))
-    else:
-        for each in found:
-            _show(each)
-        say(wrapped(_summary(found)) if sys.stdout.isatty() else _summary(found))
-    if runner.has_hung:
-        sys.stdout.flush()
-        os._exit(code)
-    return code
+        say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
+        return int(bool(bad))
+    for each in found:
+        fix = f". To fix it: {each.fix}" if each.fix else ""
+        say(f"{_SIGNS[each.status]} {each.check:<8} {each.message}{fix}", fg="red" if each.status == "bad" else None)
+    say("All is well." if not bad else f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
+    return int(bool(bad))
 
 
-class _CheckRunner:
-    """Runs checks at the same time, each in its own thread and for `_CHECK_SECONDS` at most.
-
-    Attributes:
-        has_hung: A check took too long; its thread may still run.
-    """
-
-    def __init__(self) -> None:
-        self.has_hung = False
-
-    async def run(self, *checks: Callable[[], Any]) -> list[Any]:
-        """Return the result of each check; if it failed, its exception; if it took too long, a `TimeoutError`."""
-        results: list[Any] = [None] * len(checks)
-
-        async def run_one(index: int, check: Callable[[], Any]) -> None:
-            try:
-                with anyio.fail_after(_CHECK_SECONDS):
-                    results[index] = await anyio.to_thread.run_sync(check, abandon_on_cancel=True)
-            except TimeoutError as error:
-                self.has_hung = True
-                results[index] = error
-            except Exception as error:  # noqa: BLE001 - one check that fails must not stop the others
-                results[index] = error
-
-        async with anyio.create_task_group() as tasks:
-            for index, check in enumerate(checks):
-                tasks.start_soon(run_one, index, check)
-        return results
-
-
-async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> list[Finding]:
-    first = [doctor_checks.version(), doctor_checks.settings_and_sources(settings)]
-    check_clients = partial(doctor_checks.clients, Machine.this())
+async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:
+    yield _program()
+    clients, only_sandbox = _clients(Machine.this())
     if isinstance(settings, SettingsError):
-        (clients,) = await runner.run(check_clients)
-        return [*first, *_findings(clients, "clients")]
+        yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
+    else:
+        async with Connection(settings) as connection:
+            for check in (_sign_in, _api, _ledger):
+                found = await _checked(check, connection)
+                if found.message == _NOBODY and only_sandbox:
+                    found = Finding("sign_in", "skipped", f"{_NOBODY}; the clients here use the embedded sandbox")
+                yield found
+    for finding in clients:
+        yield finding
+
+
+async def _checked(check: Callable[[Connection], Awaitable[Finding]], connection: Connection) -> Finding:
+    name = check.__name__.strip("_")
+    try:
+        with anyio.fail_after(_SECONDS):
+            return await check(connection)
+    except TimeoutError:
+        return Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
+    except (KallyAIError, SetupError) as error:
+        shared = name == "ledger" and connection.settings.database_url is not None
+        return Finding(name, "bad", str(error), _FIXES["shared" if shared else name])
+
+
+def _why_not_writable(folder: Path) -> str | None:
+    """Why nothing can be written into `folder`, or why it can't be created; None if it can."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=there):
+            return None
+    except OSError as error:
+        return f"{folder} can't be written: {error.strerror}"
+
+
+_NOBODY = "nobody is signed in"
+
+_FIXES = {
+    "sign_in": "sign in with `kallyai-mcp login`; KALLYAI_TOKEN_STORE=file keeps the sign-in in a file",
+    "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
+    "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
+    "shared": "see that PostgreSQL runs, and is set up as docs/hosting-workers.md says",
+}
+
+
+def _program() -> Finding:
+    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    found = shutil.which("kallyai-mcp")
+    if found is None:
+        return Finding("program", "ok", f"{versions}; `kallyai-mcp` is not on the PATH, so clients get its whole path")
+    return Finding("program", "ok", f"{versions}; {found}")
+
+
+async def _sign_in(connection: Connection) -> Finding:
+    settings = connection.settings
+    if settings.sandbox or settings.auth in ("caller", "oauth"):
+        why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
+        return Finding("sign_in", "skipped", f"not needed with {why}")
+    tokens, where = await connection.credentials.tokens.current(), connection.credentials.describe_store()
+    if Path(where).is_absolute() and (problem := _why_not_writable(settings.home / "sign-in")):
+        return Finding("sign_in", "bad", f"a sign-in can't be kept: {problem}", _FIXES["ledger"])
+    if tokens is None:
+        return Finding("sign_in", "bad", _NOBODY, "sign in with `kallyai-mcp login`")
+    left = tokens.expires_at - time.time()
+    if left <= 0 and tokens.refresh_token is None:
+        return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
+    who = f" as {one_line(tokens.who)}" if tokens.who else ""
+    return Finding("sign_in", "ok", f"signed in{who}; kept in {where}")
+
+
+async def _api(connection: Connection) -> Finding:
+    settings = connection.settings
     if settings.sandbox:
-        ledger, clients = await runner.run(partial(doctor_ledger_checks.ledger, settings), check_clients)
-        return [*first, doctor_checks.sandbox(), *_findings(ledger, "ledger"), *_findings(clients, "clients")]
-    signed_in, service, ledger, clients = await runner.run(
-        partial(doctor_service_checks.sign_in, settings),
-        partial(doctor_service_checks.service, settings),
-        partial(doctor_ledger_checks.ledger, settings),
-        check_clients,
-    )
-    store_and_sign_in, tokens = signed_in if isinstance(signed_in, tuple) else (signed_in, None)
-    service_findings = _findings(service, "api", "clock")
-    second_round = [partial(doctor_ledger_checks.stuck_calls, settings, tokens)]
-    if service_findings[0].verdict == "ok":
-        second_round.append(partial(doctor_service_checks.account, settings, tokens))
-    stuck, *account = await runner.run(*second_round)
-    no_account = skipped("account", "not checked, as KallyAI does not answer as it should")
-    return [
-        *first,
-        *_findings(store_and_sign_in, "token_store", "sign_in"),
-        *service_findings,
-        *(_findings(account[0], "account") if account else [no_account]),
-        *_findings(ledger, "ledger"),
-        *_findings(stuck, "stuck_calls"),
-        *_findings(clients, "clients"),
-    ]
+        return Finding("api", "skipped", "not needed with the embedded sandbox")
+    api = connection.api()
+    before = time.time()
+    if not await api.check_reachable():
+        fix = "open the address in a browser or use another network; see that KALLYAI_API_URL is the API's address"
+        return Finding(
+            "api", "bad", f"{settings.api_url} answers with a web page: a bot check or a network's page", fix
+        )
+    if api.server_time is None:
+        return Finding("api", "ok", f"{settings.api_url} answers, without its time")
+    ahead = (before + time.time()) / 2 - api.server_time.timestamp()
+    if abs(ahead) > _CLOCK_SECONDS:
+        apart = f"{duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} KallyAI's"
+        return Finding("api", "bad", f"this machine's clock is {apart}", "set the clock, or let the network set it")
+    return Finding("api", "ok", f"{settings.api_url} answers; the clocks agree")
 
 
-def _findings(result: Any, *names: str) -> list[Finding]:
-    """The findings of a check. If it failed or took too long, a finding that says so for each of its `names`."""
-    if isinstance(result, TimeoutError):
-        message = f"no answer within {_CHECK_SECONDS:g} s"
-        fix = "try again in a minute; if it happens again, look at what it depends on"
-        return [Finding(name, "bad", message, fix) for name in names]
-    if isinstance(result, Exception):
-        # Only the class of the error: its message may contain a secret.
-        kind = type(result).__name__
-        message = f"the check itself failed ({kind})"
-        fix = "report this as a bug of kallyai-mcp"
-        return [Finding(name, "bad", message, fix) for name in names]
-    return result if isinstance(result, list) else [result]
+async def _ledger(connection: Connection) -> Finding:
+    settings = connection.settings
+    if settings.database_url is None and not (settings.home / "ledger.db").exists():
+        if problem := _why_not_writable(settings.home):
+            return Finding("ledger", "bad", problem, _FIXES["ledger"])
+        return Finding("ledger", "ok", f"{settings.home / 'ledger.db'}; the first call makes it")
+    check_shared_database(settings)
+    ledger = connection.ledger()
+    await ledger.check()
+    where = "PostgreSQL" if settings.database_url is not None else str(settings.home / "ledger.db")
+    return Finding("ledger", "ok", f"{where} can be written")
 
 
-def _document(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "status": finding.verdict,
-        "message": finding.message,
-        "fix": finding.fix,
-        **finding.details,
-    }
-
-
-def _summary(found: list[Finding]) -> str:
-    problems = [each for each in found if each.verdict == "bad"]
-    if not problems:
-        warnings = ", ".join(each.check for each in found if each.verdict == "warning")
-        if warnings:
-            return f"It works. See the warning: {warnings}."
-        return "All is well."
-    first, count = problems[0], len(problems)
-    said = f"1 problem: {first.check}." if count == 1 else f"{count} problems. First: {first.check}."
-    return f"{said}{_how_to_fix(first)}"
-
-
-def _how_to_fix(finding: Finding) -> str:
-    return f" To fix it: {finding.fix}." if finding.fix else ""
-
-
-def _without_sign_in(found: list[Finding]) -> list[Finding]:
-    """`found`, without failed checks of the sign-in if all clients here use the embedded sandbox, which needs none."""
-    rows: list[dict[str, Any]] = next(
-        (each.details.get("clients", []) for each in found if each.check == "clients"), []
-    )
-    if not rows or not all(row.get("sandbox") for row in rows):
-        return found
-    why = "the clients here use the embedded sandbox, which needs none of it"
-    return [
-        replace(each, verdict="skipped", message=f"{each.message}; {why}", fix=None)
-        if each.verdict == "bad" and each.check in _FOR_AN_ACCOUNT
-        else each
-        for each in found
-    ]
-
-
-def _show(finding: Finding) -> None:
-    fix = _how_to_fix(finding)
-    line = f"{_SIGNS[finding.verdict]} {finding.check:<11} {finding.message}{'.' if fix else ''}{fix}"
-    say(wrapped(line, hanging=" " * 14) if sys.stdout.isatty() else line)
+def _clients(machine: Machine) -> tuple[list[Finding], bool]:
+    """A finding for each client that has an entry for this program, and whether all entries use the sandbox."""
+    found, uses_sandbox = [], []
+    for client in CLIENTS.values():
+        try:
+            text = client.path(machine).read_bytes().decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+        for name, entry in (client.servers(text) or {}).items():
+            if (words := command_of(entry)) is None:
+                continue
+            uses_sandbox.append("--sandbox" in words)
+            if shutil.which(words[0]) is None:
+                fix = f"add the entry again with `kallyai-mcp install`, for {client.title}"
+                found.append(Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix))
+            else:
+                found.append(Finding("client", "ok", f"{client.title} has the entry {name}"))
+    none = Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")
+    return found or [none], bool(found) and all(uses_sandbox)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from kallyai_mcp.sandbox.app import SandboxApp
 
 
+SANDBOX_SPEED = 10.0
+"""The speed of the calls of commands on the embedded sandbox; 1 is that of real calls."""
+
+
 class EmbeddedSandbox:
     """The sandbox app, and the token source of its account. The app is created when it is first needed.
 

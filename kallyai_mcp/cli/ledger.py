@@ -9,7 +9,7 @@ from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.cli.errors import SetupError
+from kallyai_mcp.cli.output import SetupError
 from kallyai_mcp.setting_values import MAKE_KEY
 from kallyai_mcp.settings import Settings
 

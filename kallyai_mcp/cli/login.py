@@ -1,117 +1,145 @@
 """`kallyai-mcp login` and `logout`."""
 
-import _thread
 import os
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
-import click
 from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.background import background_task
-from kallyai_mcp.cli.connection import Connection, run_with_connection
-from kallyai_mcp.cli.console import say
-from kallyai_mcp.cli.long_lines import long_lines
-from kallyai_mcp.cli.words import Words
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.output import CommandError, run, say
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
 """The prefixes of the environment variables that this program, its database library, and OpenTelemetry read."""
 
+_FAILURES = {
+    "access_denied": "The sign-in was canceled on KallyAI's page.",
+    "sign_in_timed_out": "Nobody finished signing in before the link expired.",
+}
+
 
 def log_in(settings: Settings, *, browser: bool) -> None:
     """Sign in through the browser.
 
-    Args:
-        settings: The settings of this process.
-        browser: Open the browser. Otherwise, print the link, and also accept the pasted redirect address.
+    With `browser`, the browser is opened. Otherwise, the link is printed, and the pasted address is accepted, too.
 
     Raises:
         click.ClickException: Signing in failed; the message says why and what to do.
     """
-    words = Words()
     if settings.access_token is not None:
-        raise click.ClickException(words.say("token_first"))
-    open_link = _open_browser if browser else None
-    tokens = run_with_connection(Connection(settings), lambda connection: sign_in(connection, open_link, say))
-    say(words.say("now_signed_in", who=words.say("as", name=tokens.who) if tokens.who else ""))
+        raise CommandError("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
+
+    async def work() -> Tokens:
+        async with Connection(settings) as connection:
+            return await sign_in(connection, _open_browser if browser else None)
+
+    with _terminal_as_it_was():
+        tokens = run(work)
+    say(f"Signed in as {tokens.who}." if tokens.who else "Signed in.")
 
 
 async def sign_in(
-    connection: Connection, open_link: Callable[[str], Awaitable[bool]] | None, say: Callable[[str], None]
+    connection: Connection, open_link: Callable[[str], Awaitable[bool]] | None, tell: Callable[[str], None] = say
 ) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens.
 
     Args:
         connection: The KallyAI to sign in to.
         open_link: Opens the link in a browser, and returns whether that worked; None if the user opens it.
-        say: Prints lines for the user.
-
-    Returns:
-        The tokens, which are stored.
+        tell: Prints lines for the user.
 
     Raises:
-        click.ClickException: The user canceled the sign-in, or did not finish it in time.
+        CommandError: The user canceled the sign-in, or did not finish it in time.
     """
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
-    words = Words()
     await session.check()
-    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, AsyncExitStack() as stack:
+    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
         if open_link is not None and await open_link(flow.link):
-            say(words.say("browser_opens", link=flow.link))
+            tell(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:
-            say(words.say("open_link", link=flow.link))
-            say(words.say("other_machine", address=flow.redirect_uri))
-            await stack.enter_async_context(background_task(_accept_pasted_address, flow, say, words))
+            tell(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
+            tell(
+                "If that browser runs on another machine, it ends on an address that it can't open.\n"
+                f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:"
+            )
+            tasks.start_soon(_accept_pasted_address, flow, tell)
         try:
             grant = await flow.grant()
         except NotSignedInError as error:
-            key = "sign_in_canceled" if error.reason == "access_denied" else error.code
-            raise click.ClickException(words.say(key, reason=error.reason)) from None
+            why = _FAILURES.get(error.reason or "") or _FAILURES.get(error.code)
+            why = why or f"KallyAI's page refused the sign-in ({error.reason})."
+            raise CommandError(f"{why} `kallyai-mcp login` starts again.") from None
+        finally:
+            tasks.cancel_scope.cancel()
     return await session.sign_in(grant)
 
 
-async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None], words: Words) -> None:
+async def _accept_pasted_address(flow: LoopbackSignIn, tell: Callable[[str], None]) -> None:
     send, receive = anyio.create_memory_object_stream[str](8)
-    with long_lines(sys.stdin.buffer) as read_line:
-        _read_lines(read_line, send)
-        async with receive:
-            async for line in receive:
-                if not line.strip():
-                    continue
-                try:
-                    flow.accept(line.strip())
-                except WrongAddressError:
-                    say(words.say("wrong_address", address=flow.redirect_uri))
-                else:
-                    return
+    threading.Thread(target=_read_lines, args=(send, anyio.lowlevel.current_token()), daemon=True).start()
+    async with receive:
+        async for line in receive:
+            if not line.strip():
+                continue
+            try:
+                flow.accept(line.strip())
+            except WrongAddressError:
+                tell(
+                    f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this "
+                    "sign-in. Copy the whole address bar."
+                )
+            else:
+                return
 
 
-def _read_lines(read_line: Callable[[], str], send: MemoryObjectSendStream[str]) -> None:
-    """Read lines in a daemon thread, which doesn't keep the process alive, and send them to `send`."""
-    token = anyio.lowlevel.current_token()
+def _read_lines(send: MemoryObjectSendStream[str], token: anyio.lowlevel.EventLoopToken) -> None:
+    """Read lines in a daemon thread, which doesn't keep the process alive."""
+    read = _line_of_terminal if sys.stdin.isatty() else _line_of_pipe
+    try:
+        while line := read():
+            anyio.from_thread.run(partial(send.send, line), token=token)
+    except (EOFError, KeyboardInterrupt, anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
+        return  # the input or the sign-in has ended
 
-    def read() -> None:
-        try:
-            while line := read_line():
-                anyio.from_thread.run(send.send, line, token=token)
-        except KeyboardInterrupt:
-            _thread.interrupt_main()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
-            return  # the sign-in has ended
 
-    threading.Thread(target=read, daemon=True, name="stdin").start()
+def _line_of_pipe() -> str:
+    # Not the buffered stream: at exit, a daemon thread that waits in it would still hold its lock.
+    line: bytes = sys.stdin.buffer.raw.readline()  # type: ignore[union-attr]  # a pipe has it
+    return line.decode(errors="replace")
+
+
+def _line_of_terminal() -> str:
+    with suppress(ImportError):  # Windows has no such limit
+        import readline  # noqa: F401 - without it, a terminal cuts a line at 1,024 to 4,096 characters
+    return f"{input()}\n"
+
+
+@contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """At the end of this context, the terminal's settings are what they were; a thread may still wait for a line."""
+    if not sys.stdin.isatty() or sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(0)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSANOW, before)
 
 
 def log_out(settings: Settings) -> None:
@@ -121,16 +149,17 @@ def log_out(settings: Settings) -> None:
         click.ClickException: The sign-in could not be deleted.
     """
     if settings.access_token is not None:
-        raise click.ClickException(Words().say("token_is_sign_in"))
+        raise CommandError("The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.")
 
-    async def sign_out(connection: Connection) -> None:
-        session = connection.credentials.session
-        assert session is not None  # noqa: S101 - refused above
-        was_signed_in = await session.current() is not None
-        await session.sign_out()
-        say(Words().say("signed_out" if was_signed_in else "was_nobody"))
+    async def work() -> bool:
+        async with Connection(settings) as connection:
+            session = connection.credentials.session
+            assert session is not None  # noqa: S101 - refused above
+            was_signed_in = await session.current() is not None
+            await session.sign_out()
+            return was_signed_in
 
-    run_with_connection(Connection(settings), sign_out)
+    say("Signed out." if run(work) else "Nobody was signed in.")
 
 
 async def _open_browser(link: str) -> bool:

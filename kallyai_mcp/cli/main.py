@@ -1,41 +1,104 @@
 """The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
 
+import errno
 import gc
+import importlib
+import os
+import shutil
 import sys
-from typing import get_args
+from collections.abc import Iterable
+from typing import Any, get_args
 
 import click
+from click.exceptions import NoSuchCommand
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli import call_commands, install_commands, sandbox_commands
-from kallyai_mcp.cli.console import prepare_streams, say
-from kallyai_mcp.cli.errors import SetupError
-from kallyai_mcp.cli.help_texts import (
-    address_options,
-    json_option,
-    option,
-    sandbox_option,
-    serve_on_sandbox,
-    speed_option,
-)
+from kallyai_mcp.cli.options import address_options, json_option, sandbox_option, speed_option
+from kallyai_mcp.cli.output import SetupError, prepare_streams, say
 from kallyai_mcp.settings import Auth, Settings, SettingsError
-
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
 
+_LATER = {
+    "demo": ("demo", "Show a call, from sign-in to transcript."),
+    "install": ("install", "Add this server to a client."),
+    "call": ("calls", "Place a call, and see what was agreed."),
+    "calls": ("calls", "List your calls, newest first."),
+    "show": ("calls", "Show how a call or a list ended."),
+    "cancel": ("calls", "Cancel a scheduled call or a list."),
+    "transcript": ("calls", "Show who said what in a call."),
+    "calendar": ("calls", "Print a call's appointment (.ics)."),
+    "status": ("status", "Show account, quota, and last calls."),
+    "uninstall": ("install", "Remove this server from a client."),
+    "sandbox": ("sandbox", "Run a complete KallyAI here."),
+}
+"""The module of each command that is imported only to be run, and its line in the help."""
+
+_ORDER = (
+    *("demo", "install", "login", "call", "calls", "show", "cancel", "transcript", "calendar", "status", "doctor"),
+    *("serve", "logout", "uninstall", "sandbox"),
+)
+"""The commands in the order in which a new user needs them."""
+
+
+class _Formatter(click.HelpFormatter):
+    """Help whose right column is wide enough for words on a narrow terminal, too."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
 
 class _Group(click.Group):
-    """The commands, in the order in which a new user needs them."""
+    """The commands. The module of a command in `_LATER` is imported when the command is used."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
         del ctx
-        return list(self.commands)
+        return list(_ORDER)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found: click.Command | None
+        if cmd_name in _LATER:
+            module, _ = _LATER[cmd_name]
+            found = getattr(importlib.import_module(f"kallyai_mcp.cli.{module}"), cmd_name)
+        else:
+            found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            found.context_class = _Context
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; for a misspelled command, all commands are considered."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand:
+            raise NoSuchCommand(args[0], possibilities=_ORDER, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        own = ((name, command.get_short_help_str(60)) for name, command in self.commands.items())
+        lines = dict(own) | {name: line for name, (_, line) in _LATER.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lines[name]) for name in _ORDER])
 
 
-@click.group(cls=_Group, invoke_without_command=True, context_settings=_CONTEXT)
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -43,38 +106,34 @@ def cli(context: click.Context) -> None:
 
     Without a command it serves MCP on standard input and output, for a client that starts it.
     """
-    context.obj = _read_settings()
-    if isinstance(context.obj, SettingsError) and context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
-        raise SetupError(str(context.obj))
+    try:
+        context.obj = Settings.from_env()
+    except SettingsError as error:
+        context.obj = error
+        if context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
+            raise SetupError(str(error)) from None
     if context.invoked_subcommand is None:
         context.invoke(serve)
 
 
-def _read_settings() -> Settings | SettingsError:
-    try:
-        return Settings.from_env()
-    except SettingsError as error:
-        return error
-
-
-@click.command(short_help="Serve MCP over stdio or HTTP.")
-@option(
+@cli.command(short_help="Serve MCP over stdio or HTTP.")
+@click.option(
     "--transport",
-    "How clients connect.",
     type=click.Choice(["stdio", "http", "sse"]),
     default="stdio",
     show_default=True,
+    help="How clients connect.",
 )
-@address_options(host="Over HTTP: the address to listen on.", port="Over HTTP; 0: a free one.", default_port=8000)
-@option(
+@address_options(default_port=8000)
+@click.option(
     "--auth",
-    "Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
-    "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their "
-    "own account.",
     type=click.Choice(get_args(Auth)),
     show_default="KALLYAI_AUTH, or none",
+    help="Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
+    "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their own "
+    "account.",
 )
-@serve_on_sandbox
+@sandbox_option
 @speed_option(10)
 @click.pass_obj
 def serve(
@@ -111,8 +170,8 @@ def serve(
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
 
-@click.command(short_help="Sign in through the browser.")
-@option("--no-browser", "Print the link instead of opening it, and accept the pasted address.", is_flag=True)
+@cli.command(short_help="Sign in through the browser.")
+@click.option("--no-browser", is_flag=True, help="Print the link, and accept the pasted address.")
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
@@ -121,7 +180,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
     log_in(settings, browser=not no_browser)
 
 
-@click.command(short_help="Delete the sign-in on this machine.")
+@cli.command(short_help="Delete the sign-in on this machine.")
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Delete the sign-in on this machine."""
@@ -130,45 +189,34 @@ def logout(settings: Settings) -> None:
     log_out(settings)
 
 
-@click.command(short_help="Show the account, the quota, and the last calls.")
-@option(
-    "--audit", "Show the audit trail: which calls were asked for, who asked, and how the user agreed.", is_flag=True
-)
-@sandbox_option
-@json_option
-@click.pass_obj
-def status(settings: Settings, *, audit: bool, sandbox: bool, as_json: bool) -> None:
-    """Show who is signed in, the quota, the calls in progress, and the last calls."""
-    from kallyai_mcp.cli.status import show_audit, show_status
-
-    (show_audit if audit else show_status)(settings, sandbox=sandbox, as_json=as_json)
-
-
-@click.command(short_help="Check this installation; say how to fix it.")
+@cli.command(short_help="Check this installation.")
 @json_option
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
     from kallyai_mcp.cli.doctor import examine
 
-    if isinstance(settings, SettingsError):
-        settings = _read_settings()
     raise SystemExit(examine(settings, as_json=as_json))
 
 
-_COMMANDS = (
-    *(sandbox_commands.demo, install_commands.install, login, call_commands.call, call_commands.calls),
-    *(call_commands.show, call_commands.cancel, call_commands.transcript, call_commands.calendar, status, doctor),
-    *(serve, logout, install_commands.uninstall, sandbox_commands.sandbox),
-)
-for _command in _COMMANDS:
-    cli.add_command(_command)
-
-
-def main() -> None:
+def main(*arguments: Any) -> None:
     """Run the command line: the entry point of `kallyai-mcp` and `python -m kallyai_mcp`."""
     prepare_streams()
+    columns = shutil.get_terminal_size().columns
+    narrow = {"terminal_width": columns} if columns < 50 else {}  # click takes no width below 50 by itself
     try:
-        cli(prog_name="kallyai-mcp")
-    except KeyboardInterrupt:
+        # not `standalone_mode`, in which click says "Aborted!" after Ctrl-C
+        code = cli(*arguments, prog_name="kallyai-mcp", standalone_mode=False, **narrow)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
+    except OSError as error:
+        # stdout is closed or full. What is left in its buffer must not fail again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            say(f"Error: the output can't be written: {error.strerror}.", err=True)
+        sys.exit(1)

@@ -1,6 +1,8 @@
 """`kallyai-mcp sandbox`, and the check that the sandbox is installed."""
 
+import errno
 import importlib.util
+import os
 import sqlite3
 from datetime import datetime
 from functools import partial
@@ -8,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import click
 
-from kallyai_mcp.cli.console import say, table
-from kallyai_mcp.cli.errors import CommandError, reason_of
-from kallyai_mcp.cli.shell import set_variable
+from kallyai_mcp.cli.options import address_options, speed_option
+from kallyai_mcp.cli.output import CommandError, say
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def need_sandbox() -> None:
     """Check that the sandbox's dependencies are installed.
 
     Raises:
-        click.ClickException: They are not installed; the message says how to install them.
+        CommandError: They are not installed; the message says how to install them.
     """
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
         raise CommandError(
@@ -34,20 +36,18 @@ def need_sandbox() -> None:
         )
 
 
-def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, *, play: bool) -> None:
-    """Run a sandbox over HTTP until SIGINT or SIGTERM.
-
-    Args:
-        host: The address or name to listen on.
-        port: The port to listen on; 0 for any free port.
-        data: The file that stores the sandbox's state; None stores it in memory.
-        speed: The speed of the calls; 1 is that of real calls.
-        scenarios: A scenario file, which says what happens on its lines; None for the test numbers alone.
-        play: On all other lines, a person or a program plays the callee.
-
-    Raises:
-        click.ClickException: The sandbox can't start; the message says why.
-    """
+@click.command(short_help="Run a complete KallyAI on this machine.")
+@address_options(default_port=8787)
+@click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
+@speed_option(1)
+@click.option(
+    "--scenarios",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A TOML file that says what happens on its lines.",
+)
+@click.option("--play", is_flag=True, help="You play the callee on all other lines, on a page.")
+def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, play: bool) -> None:
+    """Run a complete KallyAI on this machine, over HTTP, until Ctrl-C."""
     need_sandbox()
     from kallyai_mcp.sandbox.serve import serve
     from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
@@ -56,18 +56,14 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
 
     def ready(url: str) -> None:
         say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
-        useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
-        language = "en"
-        for line in table([(each.number, one_line(each.description.in_language(language))) for each in useful]):
-            say(f"  {line}")
+        for line in lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]:
+            say(f"  {line.number}  {one_line(line.description.in_language('en'))}")
         if play:
-            page = f"{url}/_sandbox/play"
-            say(f"Calls to other numbers wait to be picked up at {page}")
+            say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
         say(f"State is in {data}." if data else "State is in memory, gone when it stops.")
-        say(f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.")
-        say("To use it, in another terminal:")
+        say(f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it. To use it, in another terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
-            say(f"  {set_variable(name, value)}")
+            say(f"  set {name}={value}" if os.name == "nt" else f"  export {name}={value}")
         say("  kallyai-mcp login")
         say("Each call is shown here in one line.")
 
@@ -78,25 +74,28 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
-            raise CommandError(f"{error.filename} can't be created: {reason_of(error)}") from None
-        raise CommandError(f"{host}:{port} can't be listened on: {reason_of(error)}") from None
+            raise CommandError(f"{error.filename} can't be created: {error.strerror}.") from None
+        raise CommandError(cannot_listen(host, port, error)) from None
     except sqlite3.Error as error:
-        raise CommandError(f"{data} can't be used as the sandbox's data: {error}") from None
+        raise CommandError(f"{data} can't be used as the sandbox's data: {error}.") from None
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Why a server can't listen on an address, in one line."""
+    if error.errno == errno.EADDRINUSE:
+        return f"{host}:{port} is in use. Choose another --port; 0 takes a free one."
+    return f"{host}:{port} can't be listened on: {error.strerror or error}."
 
 
 def _read_scenarios(file: Path) -> "tuple[Line, ...]":
-    """The lines of a scenario file.
-
-    Raises:
-        click.ClickException: The file can't be read, or is not valid; the message has a line for each problem.
-    """
     from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 
     try:
         return read_scenarios(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
-        raise CommandError(f"{file} can't be read: {why}") from None
+    except OSError as error:
+        raise CommandError(f"{file} can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{file} is not UTF-8.") from None
     except ScenarioFileError as error:
         problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
         raise CommandError(f"{file} is not a valid scenario file:\n{problems}") from None

@@ -10,9 +10,9 @@ import anyio
 
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
 from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings

@@ -19,8 +19,9 @@ from starlette.routing import Route
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
-from kallyai_mcp.cli.errors import CommandError, SetupError, reason_of
 from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.output import CommandError, SetupError
+from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.cli.serve_auth import ServeOptions, check_access, choose_verifier, create_oauth_server
 from kallyai_mcp.cli.shared_keys import request_state_security
 from kallyai_mcp.logs import configure
@@ -63,8 +64,7 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
         has_uvloop = importlib.util.find_spec("uvloop") is not None
         anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": has_uvloop})
     except OSError as error:
-        why = reason_of(error)
-        raise CommandError(f"{host}:{port} can't be listened on: {why}") from None
+        raise CommandError(cannot_listen(host, port, error)) from None
     except StartupError as error:
         raise CommandError(str(error)) from None
 

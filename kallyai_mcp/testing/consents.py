@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from kallyai_mcp.cli.connection import Connection, run_with_connection
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.output import run
 from kallyai_mcp.settings import Settings
 
 _MOST_CALLS = 10_000
@@ -22,12 +23,15 @@ def consents_of(env: Mapping[str, str]) -> dict[str, str]:
         click.ClickException: The ledger can't be read.
     """
 
-    async def read(connection: Connection) -> dict[str, str]:
-        account, found = await connection.account_key(), {}
-        for entry in await connection.ledger().audit(account, _MOST_CALLS):
-            if entry.tracking_id is not None and (record := await connection.ledger().find(account, entry.tracking_id)):
-                found[record.idempotency_key] = entry.how or "none is recorded"
+    async def read() -> dict[str, str]:
+        async with Connection(Settings.from_env(env)) as connection:
+            account, found = await connection.account_key(), {}
+            for entry in await connection.ledger().audit(account, _MOST_CALLS):
+                if entry.tracking_id is None:
+                    continue
+                if (record := await connection.ledger().find(account, entry.tracking_id)) is not None:
+                    found[record.idempotency_key] = entry.how or "none is recorded"
         return found
 
     with ThreadPoolExecutor(1) as thread:  # in this thread, the test may have an event loop of its own
-        return thread.submit(run_with_connection, Connection(Settings.from_env(env)), read).result()
+        return thread.submit(run, read).result()

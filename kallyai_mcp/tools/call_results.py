@@ -1,8 +1,7 @@
 """The results of make_call and get_call."""
 
 from datetime import date, datetime
-
-from mcp.types import CallToolResult
+from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
@@ -23,6 +22,9 @@ from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.usage_cache import usage_of
 
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
 """The states of a record that a result gives as its status, because KallyAI has no call and so no status."""
 
@@ -38,8 +40,27 @@ async def to_result(
     client_is_there: bool = True,
     was_active: bool = False,
     with_links: bool = False,
-) -> CallToolResult:
-    """The result for a call record; its outcome counts as delivered.
+) -> "CallToolResult":
+    """The result for a call record; its outcome counts as delivered. The arguments are those of `call_words`.
+
+    With `with_links`, the client can use links to resources.
+    """
+    text, structure, is_error = await call_words(
+        app_context, record, placed_now=placed_now, client_is_there=client_is_there, was_active=was_active
+    )
+    has_links = with_links and not is_error and record.state is not CallState.SCHEDULED
+    return answer(text, structure, *(links(CallView.of_record(record)) if has_links else []), is_error=is_error)
+
+
+async def call_words(
+    app_context: AppContext,
+    record: CallRecord,
+    *,
+    placed_now: bool | None,
+    client_is_there: bool = True,
+    was_active: bool = False,
+) -> tuple[str, CallAnswer, bool]:
+    """The text and the structure for a call record, and whether it is an error; its outcome counts as delivered.
 
     Args:
         app_context: What the tool works with.
@@ -49,7 +70,6 @@ async def to_result(
         client_is_there: It is certain that the client still waits for the result. Otherwise the outcome doesn't count
             as delivered, and the next request for the same call gets it instead of placing a call.
         was_active: The call was in progress when this request asked for it.
-        with_links: The client can use links to resources.
 
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
@@ -68,15 +88,14 @@ async def to_result(
             raise refusal
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
         text = error_text(refusal, places_calls=True)
-        return answer(f"{text}\n{not_again(record, reader)}", structure, is_error=True)
+        return f"{text}\n{not_again(record, reader)}", structure, True
     waits = view.is_not_placed_yet(reader.now)
     structure.placed_now, structure.submission = None if placed_now and waits else placed_now, _asked(view)
     text = call_text(view, reader, is_duplicate=placed_now is False, few_left=left)
     if view.call is not None:
         before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
         text = "\n".join(filter(None, (before, text, attempts(record, reader))))
-    has_links = with_links and record.state is not CallState.SCHEDULED
-    return answer(text, structure, *(links(view) if has_links else []))
+    return text, structure, False
 
 
 def refusal_of(record: CallRecord) -> KallyAIError | None:
@@ -128,12 +147,18 @@ async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
     return CallView.of_call(call, calendar, reached, timezone=app_context.timezone)
 
 
-async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
+async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> "CallToolResult":
     """The result for a call that is not in the ledger."""
-    view, reader = await unrecorded_view(app_context, call), app_context.reader()
+    view = await unrecorded_view(app_context, call)
+    text, structure = unrecorded_words(view, app_context.reader())
+    return answer(text, structure, *(links(view) if with_links else []))
+
+
+def unrecorded_words(view: CallView, reader: Reader) -> tuple[str, CallAnswer]:
+    """The text and the structure for a call that is not in the ledger."""
     structure = call_answer(view, reader.now)
     structure.submission = _asked(view)
-    return answer(call_text(view, reader), structure, *(links(view) if with_links else []))
+    return call_text(view, reader), structure
 
 
 def call_answer(view: CallView, now: datetime) -> CallAnswer:

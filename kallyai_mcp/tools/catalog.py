@@ -7,9 +7,8 @@ from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
 from kallyai_mcp.tools.around import call_around
 from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
 from kallyai_mcp.tools.calls import get_call, make_call
-from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
+from kallyai_mcp.tools.history import cancel_call, get_calendar_event, get_transcript, list_calls
 from kallyai_mcp.tools.missing_details import ask_missing
-from kallyai_mcp.tools.scheduling import cancel_call
 
 _PLACES_CALLS = "calls:write"
 """The scope for placing and canceling calls."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-
-from mcp.types import CallToolResult
+from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList
@@ -13,6 +12,9 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CancelAnswer, ListAnswer, ListState, OneCallAnswer, answer
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled
 from kallyai_mcp.tools.text.plain import visible
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
@@ -24,8 +26,13 @@ _SHOWN = {
 """The fields of a candidate, beside the code of a refusal."""
 
 
-async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> CallToolResult:
-    """The result for a list in its present state; the outcomes in it count as delivered.
+async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> "CallToolResult":
+    """The result for a list in its present state; as `list_words`."""
+    return answer(*await list_words(app_context, found, placed_now=placed_now))
+
+
+async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> tuple[str, ListAnswer]:
+    """The text and the structure for a list in its present state; the outcomes in it count as delivered.
 
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
     earlier one, and None if the request only asked about the list.
@@ -34,7 +41,7 @@ async def list_result(app_context: AppContext, found: CallList, *, placed_now: b
         await app_context.calls.delivery.note(record, placed_now=None)
     reader = app_context.reader()
     text = call_list(found, reader, is_duplicate=placed_now is False)
-    return answer(text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=placed_now))
+    return text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=placed_now)
 
 
 def list_state(found: CallList, now: datetime) -> ListState:
@@ -55,15 +62,15 @@ def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
     ]
 
 
-async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
-    """Stop a list for good; the result says which of its candidates are not called."""
+async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, CancelAnswer]:
+    """Stop a list for good; the text says which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.find_list(id_) or found
-    return answer(list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_))
+    return list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_)
 
 
 def _candidate(view: CallView, now: datetime) -> OneCallAnswer:

@@ -6,12 +6,13 @@ call was placed. Some drop the content. Pydantic AI then returns a list instead 
 the same resources by the structure.
 """
 
-from functools import cache
-
-from mcp.shared.uri_template import UriTemplate
-from mcp.types import Annotations, ContentBlock, EmbeddedResource, ResourceLink, TextResourceContents
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from kallyai_mcp.tools.call_view import CallView
+
+if TYPE_CHECKING:
+    from mcp.types import ContentBlock, EmbeddedResource, ResourceLink
 
 CALLS = "kallyai://calls"
 CALL = "kallyai://calls/{call_id}"
@@ -19,24 +20,21 @@ TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
 """URI templates (RFC 6570); a `tracking_id` may be used as `call_id`."""
 
-_parsed = cache(UriTemplate.parse)
-
 
 def call_uri(template: str, call_id: str) -> str:
     """The URI of one call by the template `CALL`, `TRANSCRIPT`, or `CALENDAR`; the id is percent-encoded."""
-    return _parsed(template).expand({"call_id": call_id})
+    return template.replace("{call_id}", quote(call_id, safe=""))
 
 
 def call_id_in(uri: str) -> str | None:
     """The id of the call in `uri`; None if `uri` matches none of the templates `CALL`, `TRANSCRIPT`, and `CALENDAR`."""
-    for template in (CALL, TRANSCRIPT, CALENDAR):
-        match = _parsed(template).match(uri)
-        if match is not None and isinstance(call_id := match["call_id"], str) and call_id:
-            return call_id
-    return None
+    rest = uri.removeprefix(f"{CALLS}/")
+    for end in (TRANSCRIPT, CALENDAR):
+        rest = rest.removesuffix(end.removeprefix(CALL))
+    return unquote(rest) if uri.startswith(f"{CALLS}/") and rest and "/" not in rest else None
 
 
-def links(view: CallView) -> list[ContentBlock]:
+def links(view: CallView) -> "list[ContentBlock]":
     """The links (`resource_link`) of the result about a call; at most one.
 
     For a call in progress, it is the call itself, so that a client can read it again. For a call that made an
@@ -50,11 +48,15 @@ def links(view: CallView) -> list[ContentBlock]:
     return []
 
 
-def calendar_file(call_id: str, text: str) -> EmbeddedResource:
+def calendar_file(call_id: str, text: str) -> "EmbeddedResource":
     """The calendar file of a call, attached to a result."""
+    from mcp.types import EmbeddedResource, TextResourceContents
+
     contents = TextResourceContents(uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=text)
     return EmbeddedResource(type="resource", resource=contents)
 
 
-def _link(uri: str, name: str, mime_type: str) -> ResourceLink:
+def _link(uri: str, name: str, mime_type: str) -> "ResourceLink":
+    from mcp.types import Annotations, ResourceLink
+
     return ResourceLink(uri=uri, name=name, mime_type=mime_type, annotations=Annotations(audience=["user"]))

@@ -16,7 +16,7 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, unrecorded_view
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
+from kallyai_mcp.tools.past_calls import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt

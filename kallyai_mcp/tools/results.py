@@ -6,14 +6,18 @@ errors (`ErrorAnswer`) are in no schema.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, SubmissionEcho, Subscription
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult, ContentBlock
 
 _OBJECT = WithJsonSchema({"type": "object"})
 _OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
@@ -213,13 +217,51 @@ class SignInAnswer(Answer):
     expires_in: int | None = None
 
 
-def answer(text: str, structure: Answer, *more: ContentBlock, is_error: bool = False) -> CallToolResult:
-    """A result: `text` for the model, and `structure` for programs, without the fields that are None.
+def answer(text: str, structure: Answer, *more: "ContentBlock", is_error: bool = False) -> "CallToolResult":
+    """A result: `text` for the model, and `structure` for programs."""
+    from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
+
+    return CallToolResult(
+        content=[TextContent(type="text", text=text), *more], structured_content=as_json(structure), is_error=is_error
+    )
+
+
+def as_json(structure: Answer) -> dict[str, Any]:
+    """A structure as JSON, without the fields that are None.
 
     Some clients give their model only the structure. So invisible characters are removed from its texts, too.
     """
-    return CallToolResult(
-        content=[TextContent(type="text", text=text), *more],
-        structured_content=visible_throughout(structure.model_dump(mode="json", exclude_none=True)),
-        is_error=is_error,
+    document: dict[str, Any] = visible_throughout(structure.model_dump(mode="json", exclude_none=True))
+    return document
+
+
+def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
+    """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
+    maybe = places_calls and may_have_been_placed(error)
+    return ErrorAnswer(
+        status="unknown" if maybe else "refused" if places_calls else "error",
+        code=error.code,
+        retryable=not maybe and _is_retryable(error),  # the same request could place a second call
+        placed="maybe" if maybe else "no",
+        retry_after=error.retry_after,
+        correlation_id=error.correlation_id,
+        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
     )
+
+
+def _is_retryable(error: errors.KallyAIError) -> bool:
+    if isinstance(error, errors.PolicyError):
+        return error.retry_after is not None
+    return error.code in _RETRYABLE or isinstance(
+        error,
+        errors.NotConnectedError
+        | errors.NotSignedInError
+        | errors.UnauthorizedError
+        | errors.RateLimitedError
+        | errors.ResponseLostError
+        | errors.UnavailableError,
+    )
+
+
+_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
+"""Codes of this program for conditions that end without the user's help."""

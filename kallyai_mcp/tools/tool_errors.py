@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult
@@ -12,10 +11,10 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer
+from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer, error_answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
-from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, with_service_words
+from kallyai_mcp.tools.text.errors import error_text, quota_text, with_service_words
 from kallyai_mcp.tools.usage_cache import usage_of
 
 
@@ -28,16 +27,7 @@ async def tool_error(
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    placed, retryable = consequences(error, places_calls=places_calls)
-    structure = ErrorAnswer(
-        status="unknown" if placed == "maybe" else "refused" if places_calls else "error",
-        code=error.code,
-        retryable=retryable,
-        placed=placed,
-        retry_after=error.retry_after,
-        correlation_id=error.correlation_id,
-        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
-    )
+    structure = error_answer(error, places_calls=places_calls)
     if link is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
@@ -98,28 +88,3 @@ def protocol_errors() -> Iterator[None]:
         yield
     except errors.KallyAIError as error:
         raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
-
-
-def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:
-    """Whether a call was placed, and whether the same request may succeed later; the arguments as for `tool_error`."""
-    if places_calls and may_have_been_placed(error):
-        return "maybe", False  # the same request could place a second call
-    return "no", _is_retryable(error)
-
-
-def _is_retryable(error: errors.KallyAIError) -> bool:
-    if isinstance(error, errors.PolicyError):
-        return error.retry_after is not None
-    return error.code in _RETRYABLE or isinstance(
-        error,
-        errors.NotConnectedError
-        | errors.NotSignedInError
-        | errors.UnauthorizedError
-        | errors.RateLimitedError
-        | errors.ResponseLostError
-        | errors.UnavailableError,
-    )
-
-
-_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
-"""Codes of this program for conditions that end without the user's help."""

@@ -3,26 +3,30 @@
 import json
 import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from ruamel.yaml import YAML
 
-from kallyai_mcp.cli.clients.known import CLIENTS, Machine
+from kallyai_mcp.cli.clients import CLIENTS, Machine
 from kallyai_mcp.cli.main import cli
 from tests.processes import environment
 
 
 def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
-    """Make `home` the user's home folder, for this process and its children; returns it."""
+    """Make `home` the user's home folder, for this process and its children; returns it.
+
+    The PATH has no client's own program.
+    """
     home.mkdir()
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("APPDATA", str(home / "AppData" / "Roaming"))
     monkeypatch.setenv("LOCALAPPDATA", str(home / "AppData" / "Local"))
+    monkeypatch.setenv("PATH", str(home / "bin"))
     for name in (
         "XDG_CONFIG_HOME",
         "XDG_DATA_HOME",
@@ -39,9 +43,20 @@ def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     return home
 
 
+def add_program(home: Path, name: str, script: str) -> None:
+    """Put a client's own program on the PATH: a Python script, which gets its arguments in `sys.argv[1:]`."""
+    file = home / "bin" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!{sys.executable}\nimport json, sys\nfrom pathlib import Path\n{script}")
+    file.chmod(0o755)
+
+
 def invoke(*arguments: str) -> Result:
     """Run a command in this process."""
-    return CliRunner().invoke(cli, arguments)
+    result = CliRunner().invoke(cli, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 def run_in_process(
@@ -85,7 +100,5 @@ def write_file(client: str, content: bytes | str) -> Path:
 def entry_in(client: str, name: str = "kallyai") -> Any:
     """The entry of that name in a client's file; None when there is none."""
     text = file_of(client).read_text(encoding="utf-8-sig")
-    if client == "goose":
-        return YAML(typ="safe").load(text)["extensions"].get(name)
     document = tomllib.loads(text) if client == "codex" else json.loads(text)
     return document[CLIENTS[client].table].get(name)

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ class PseudoTerminal:
 
     def __init__(self, process: "subprocess.Popen[bytes]", descriptor: int) -> None:
         self.process = process
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self.output = ""
 
     def read_until(self, wanted: str) -> str:
@@ -30,7 +31,14 @@ class PseudoTerminal:
 
     def type(self, text: str) -> None:
         """Press the keys of `text`."""
-        os.write(self._descriptor, text.encode())
+        os.write(self.descriptor, text.encode())
+
+    def wait_for_keys(self) -> None:
+        """Wait until the command reads single keys, in place of lines of limited length."""
+        deadline = time.monotonic() + LIMIT
+        while termios.tcgetattr(self.descriptor)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)
 
     def read_some(self) -> bool:
         """Wait for more output, and read it; False when the command has ended."""
@@ -44,11 +52,11 @@ class PseudoTerminal:
         return self.process.wait(timeout=LIMIT)
 
     def _read(self, deadline: float) -> bool:
-        ready, _, _ = select.select([self._descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select([self.descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             return False
         try:
-            data = os.read(self._descriptor, 4096)
+            data = os.read(self.descriptor, 4096)
         except OSError:  # what Linux reports when the last process has left the terminal
             return False
         self.output += data.decode(errors="replace")
@@ -57,9 +65,9 @@ class PseudoTerminal:
 
 @contextmanager
 def on_terminal(
-    home: Path, *arguments: str, command: Sequence[str] = FORKED_COMMAND, **settings: str
+    home: Path, *arguments: str, command: Sequence[str] = FORKED_COMMAND, columns: str = "100", **settings: str
 ) -> Iterator[PseudoTerminal]:
-    """Start a command on a terminal of 100 columns; if it has not ended by the end of the block, it is killed."""
+    """Start a command on a terminal of its own; if it has not ended by the end of the block, it is killed."""
     own, its = pty.openpty()
     with subprocess.Popen(
         [*command, *arguments],
@@ -67,7 +75,7 @@ def on_terminal(
         stdout=its,
         stderr=its,
         start_new_session=True,
-        env=environment(home, **settings) | {"COLUMNS": "100", "TERM": "xterm"},
+        env=environment(home, **settings) | {"COLUMNS": columns, "TERM": "xterm"},
     ) as process:
         os.close(its)
         try:

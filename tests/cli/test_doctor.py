@@ -1,202 +1,204 @@
 """`doctor`, on a machine where all is well, and on machines with one problem each."""
 
+import hashlib
 import json
-import os
+import re
 import socket
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import anyio.to_thread
 import pytest
 
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import opened
-from tests.cli.doctor_run import (
-    UNREACHABLE,
-    app,
-    checks_in,
-    hashes_of_files,
-    home,
-    kallyai_home,
-    run_doctor,
-    run_here,
-    sign_in,
-)
-from tests.cli.machine import invoke, write_file
-from tests.processes import FORKED_COMMAND, LIMIT, run
+from tests.cli.machine import invoke, move_home, write_file
+from tests.postgres_server import PostgresServer, skip_without_server
+from tests.processes import free_port
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
-__all__ = ["app", "home", "kallyai_home"]
+UNREACHABLE = "http://127.0.0.1:9"
+ENTRY = {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
+ON_SANDBOX = {"command": sys.executable, "args": ["-m", "kallyai_mcp", "serve", "--sandbox"]}
 
 
-async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Path, app: SandboxApp) -> None:
-    kallyai_home = home / "kallyai"
-    write_file(
-        "cursor", json.dumps({"mcpServers": {"kallyai": {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}}})
-    )
-    async with opened(kallyai_home / "ledger.db") as ledger:
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`KALLYAI_HOME`, in a home folder of its own; the service can't be reached."""
+    folder = move_home(monkeypatch, tmp_path / "home") / "kallyai"
+    monkeypatch.setenv("KALLYAI_HOME", str(folder))
+    monkeypatch.setenv("KALLYAI_TOKEN_STORE", "file")
+    monkeypatch.setenv("KALLYAI_API_URL", UNREACHABLE)
+    return folder
+
+
+@pytest.fixture
+def app() -> Iterator[SandboxApp]:
+    """A sandbox on the real clock."""
+    with sandbox_app() as app:
+        yield app
+
+
+def sign_in(home: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:
+    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens("acct-personal"))
+    tokens = Tokens.from_grant(grant, time.time()).model_copy(update=changes)
+    FileStore(home, url).save(tokens)
+    return tokens
+
+
+def checks() -> dict[str, dict[str, Any]]:
+    """The checks of `doctor`, the last one of each kind."""
+    result = invoke("doctor", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == int(not document["ok"])
+    assert document["ok"] == all(check["status"] != "bad" for check in document["checks"])
+    return {check["check"]: check for check in document["checks"]}
+
+
+async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
+    home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hashes() -> dict[str, str]:
+        files = (path for path in home.parent.rglob("*") if path.is_file())
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
+    async with opened(home / "ledger.db") as ledger:
         await ledger.check()
     async with running(app) as url:
-        tokens = sign_in(kallyai_home, url, app)
-        before = hashes_of_files(home)
-        lines = await run_doctor(kallyai_home, url)
-        as_json = await run_doctor(kallyai_home, url, "--json")
-        after = hashes_of_files(home)
+        monkeypatch.setenv("KALLYAI_API_URL", url)
+        tokens = sign_in(home, url, app)
+        before = hashes()
+        result = await anyio.to_thread.run_sync(invoke, "doctor")
+        found = await anyio.to_thread.run_sync(checks)
+        after = hashes()
 
-    checks = checks_in(as_json.stdout)
-    assert lines.returncode == as_json.returncode == 0, lines.stdout
-    assert lines.stderr == as_json.stderr == ""
-    assert {check["status"] for check in checks.values()} == {"ok"}
-    *found, last = lines.stdout.splitlines()
-    assert [line.split()[1] for line in found] == list(checks)
+    assert result.exit_code == 0, result.output
+    *lines, last = result.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == list(found) == ["program", "sign_in", "api", "ledger", "client"]
     assert last == "All is well."
-    assert list(checks) == [
-        "version",
-        "settings",
-        "token_store",
-        "sign_in",
-        "api",
-        "clock",
-        "account",
-        "ledger",
-        "stuck_calls",
-        "clients",
-    ]
-    assert "165 of 210 minutes" in checks["account"]["message"]
-    assert checks["sign_in"]["who"] == "personal@sandbox.test"
-    assert checks["clients"]["clients"][0]["client"] == "cursor"
-    assert "Cursor (kallyai)" in checks["clients"]["message"]
+    assert {check["status"] for check in found.values()} == {"ok"}
+    assert found["sign_in"]["message"].startswith("signed in as personal@sandbox.test; kept in ")
+    assert found["api"]["message"] == f"{url} answers; the clocks agree"
     assert before == after
     for secret in (tokens.access_token, tokens.refresh_token):
         assert secret is not None
-        assert secret.get_secret_value() not in lines.stdout + as_json.stdout
+        assert secret.get_secret_value() not in result.output + str(found)
 
 
-@pytest.mark.usefixtures("kallyai_home")
-def test_the_embedded_sandbox_needs_no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_uses_the_sandbox_needs_no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ON_SANDBOX}}))
+    by_entry = checks()["sign_in"]
+    write_file("gemini", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
+    with_a_real_one = checks()["sign_in"]
     monkeypatch.setenv("KALLYAI_SANDBOX", "1")
+    by_setting = checks()
 
-    result = invoke("doctor")
-
-    assert result.exit_code == 0
-    assert "✓ sandbox     KALLYAI_SANDBOX is on" in result.stdout
-    assert "sign_in" not in result.stdout
-
-
-@pytest.mark.usefixtures("kallyai_home")
-def test_a_missing_sandbox_is_reported_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-
-    found = run_here()["sandbox"]
-
-    assert found["status"] == "bad"
-    assert "kallyai-mcp[sandbox]" in found["message"]
+    assert by_entry["status"] == "skipped"
+    assert by_entry["message"] == "nobody is signed in; the clients here use the embedded sandbox"
+    assert with_a_real_one["status"] == "bad"
+    assert with_a_real_one["fix"] == "sign in with `kallyai-mcp login`"
+    assert by_setting["sign_in"]["status"] == by_setting["api"]["status"] == "skipped"
 
 
-@pytest.mark.usefixtures("kallyai_home")
-def test_every_setting_is_listed_with_its_source_and_secrets_only_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALLYAI_MCP_TOKEN", "hush-hush-hush-hush")
-    monkeypatch.setenv("KALLYAI_ALLOW_NUMBERS", "+1415, +34")
-    monkeypatch.setenv("KALLYAI_OTHER_PROGRAM", "x")
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
+    found = checks()
+
+    assert found["settings"]["message"] == (
+        "KALLYAI_WAIT_SECOND: there is no such setting; did you mean KALLYAI_WAIT_SECONDS?"
+    )
+    assert list(found) == ["program", "settings", "client"]
+
+
+def test_a_sign_in_that_has_ended_is_reported(home: Path, app: SandboxApp) -> None:
+    sign_in(home, UNREACHABLE, app, refresh_token=None, expires_at=time.time() - 1)
+
+    assert checks()["sign_in"]["message"] == "the sign-in has ended and can't be renewed"
+
+
+@pytest.mark.parametrize("is_below_a_file", [True, False])
+def test_a_home_folder_that_can_not_be_written_is_the_reason_for_sign_in_and_ledger(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *, is_below_a_file: bool
+) -> None:
+    home.touch()
+    if not is_below_a_file and sys.platform != "linux":
+        pytest.skip("other systems have no folder in which nobody can create one")
+    folder = home / "below" if is_below_a_file else Path("/proc/kallyai")
+    monkeypatch.setenv("KALLYAI_HOME", str(folder))
+    found = checks()
+
+    for check in ("sign_in", "ledger"):
+        assert found[check]["status"] == "bad"
+        assert str(folder) in found[check]["message"]
+        assert re.search("can't be .*: (Not a directory|No such file or directory)", found[check]["message"])
+        assert "KALLYAI_" in found[check]["fix"]
+    if not is_below_a_file:
+        assert found["sign_in"]["message"].startswith("a sign-in can't be kept: ")
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_ledger_that_can_not_be_written_is_reported(home: Path, *, is_folder: bool) -> None:
+    home.mkdir()
+    if is_folder:
+        (home / "ledger.db").mkdir()
+    else:
+        (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
+    ledger = checks()["ledger"]
+
+    assert ledger["status"] == "bad"
+    assert str(home / "ledger.db") in ledger["message"]
+
+
+async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = (await anyio.to_thread.run_sync(checks))["api"]
+    with sandbox_app(clock=ManualClock(datetime.now(UTC) - timedelta(minutes=10))) as app:
+        async with running(app) as url:
+            monkeypatch.setenv("KALLYAI_API_URL", url)
+            clock = (await anyio.to_thread.run_sync(checks))["api"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("KALLYAI_API_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr("kallyai_mcp.cli.doctor._SECONDS", 0.2)
+        waited = (await anyio.to_thread.run_sync(checks))["api"]
+
+    assert "can't be reached" in refused["message"]
+    assert clock["message"].startswith("this machine's clock is 10 min")
+    assert waited["message"] == "no answer within 0.2 s"
+    assert refused["status"] == clock["status"] == waited["status"] == "bad"
+
+
+def test_a_shared_database_is_checked_and_its_password_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_DATABASE_URL", f"postgresql://user:hush-hush@127.0.0.1:{free_port()}/calls")
+    without_keys = checks()["ledger"]
+    monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
     result = invoke("doctor", "--json")
 
-    found = checks_in(result.stdout)["settings"]
-    table = found["settings"]
-    assert table["KALLYAI_MCP_TOKEN"] == {"value": "set", "source": "environment"}
-    assert table["KALLYAI_CLIENT_SECRET"] == {"value": None, "source": "default"}
-    assert table["KALLYAI_ALLOW_NUMBERS"]["value"] == ["+1415", "+34"]
-    assert table["KALLYAI_WAIT_SECONDS"] == {"value": 45, "source": "default"}
-    assert found["unknown"] == ["KALLYAI_OTHER_PROGRAM"]
-    assert found["status"] == "ok"
+    assert "needs KALLYAI_SECRET_KEYS" in without_keys["message"]
+    assert "The ledger's database can't be used" in result.stdout
     assert "hush" not in result.output
 
 
-@pytest.mark.usefixtures("kallyai_home")
-def test_a_misspelled_setting_and_a_bad_value_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
-    misspelled = run_here()["settings"]
-    monkeypatch.delenv("KALLYAI_WAIT_SECOND")
-    monkeypatch.setenv("KALLYAI_CONFIRM", "perhaps")
-    bad = run_here()
+def test_a_database_that_may_lose_calls_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_server()
+    monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
+    with PostgresServer(settings={"fsync": "off"}) as server:
+        monkeypatch.setenv("KALLYAI_DATABASE_URL", server.create_database())
+        unsafe = checks()["ledger"]
+    with PostgresServer() as server:
+        monkeypatch.setenv("KALLYAI_DATABASE_URL", server.create_database())
+        safe = checks()["ledger"]
 
-    assert misspelled["status"] == "bad"
-    assert "KALLYAI_WAIT_SECOND: there is no such setting; did you mean KALLYAI_WAIT_SECONDS?" in misspelled["message"]
-    assert bad["settings"]["status"] == "bad"
-    assert "KALLYAI_CONFIRM: 'perhaps' is not one of" in bad["settings"]["message"]
-    assert list(bad) == ["version", "settings", "clients"]
-
-
-@pytest.mark.usefixtures("kallyai_home")
-def test_clients_with_a_missing_command_or_a_broken_file_are_reported(home: Path) -> None:
-    gone = str(home / "old" / "kallyai-mcp")
-    write_file(
-        "cursor",
-        json.dumps({"mcpServers": {"phone": {"command": gone}, "other": {"command": "nothing"}, "none": None}}),
-    )
-    write_file("codex", '[mcp_servers.kallyai]\nurl = "http://127.0.0.1:8000/mcp"\n')
-    broken = write_file("gemini", "{\n")
-
-    found = run_here()["clients"]
-
-    assert found["status"] == "bad"
-    assert f"Cursor starts {gone}, which does not exist" in found["message"]
-    assert f"{broken}, line 2: " in found["message"]
-    assert "`kallyai-mcp install cursor --name phone`" in found["fix"]
-    assert [row["client"] for row in found["clients"]] == ["cursor", "gemini"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
-@pytest.mark.usefixtures("kallyai_home")
-def test_on_a_terminal_lines_are_wrapped_and_paths_are_not(kallyai_home: Path) -> None:
-    import pty
-
-    ours, theirs = pty.openpty()
-    environ = os.environ | {"COLUMNS": "60", "KALLYAI_API_URL": UNREACHABLE, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([*FORKED_COMMAND, "doctor"], stdout=theirs, env=environ, timeout=LIMIT, check=False)
-    os.close(theirs)
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        shown = terminal.read(20_000).decode().splitlines()
-
-    assert done.returncode == 1
-    assert all(len(line) <= 60 or str(kallyai_home) in line for line in shown[:-1])
-    assert any(line.startswith(" " * 14) for line in shown)
-    assert any(str(kallyai_home / "ledger.db") in line for line in shown)
-
-
-async def test_a_console_that_can_not_show_the_signs_gets_ascii(home: Path) -> None:
-    done = await run_doctor(home / "kallyai", UNREACHABLE, charset="ascii")
-
-    assert done.returncode == 1
-    assert done.stdout.isascii()
-    assert done.stdout.startswith("+ version ")
-    assert "\nx sign_in " in done.stdout
-
-
-def test_it_ends_within_15_seconds_when_the_service_does_not_answer(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
-        done = run(home / "kallyai", "doctor", "--json", API_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        took = time.monotonic() - began
-
-    found = checks_in(done.stdout)
-    assert done.returncode == 1
-    assert took < 15
-    assert found["api"]["message"] == "no answer within 6 s"
-    assert found["ledger"]["status"] == "ok"
-
-
-@pytest.mark.usefixtures("kallyai_home")
-def test_a_machine_whose_clients_use_the_sandbox_is_healthy_without_a_sign_in() -> None:
-    entry = {"command": sys.executable, "args": ["-m", "kallyai_mcp", "serve", "--sandbox"]}
-    write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
-    healthy = invoke("doctor")
-    write_file("gemini", json.dumps({"mcpServers": {"kallyai": entry | {"args": ["-m", "kallyai_mcp"]}}}))
-    with_a_live_one = invoke("doctor")
-
-    assert healthy.exit_code == 0, healthy.stdout
-    assert healthy.stdout.splitlines()[-1] == "All is well."
-    assert "nobody is signed in; the clients here use the embedded sandbox" in healthy.stdout
-    assert with_a_live_one.exit_code == 1
-    assert with_a_live_one.stdout.splitlines()[-1].startswith("2 problems. First: sign_in. To fix it: sign in with ")
+    assert unsafe["status"] == "bad"
+    assert "fsync = off" in unsafe["message"]
+    assert (safe["status"], safe["message"]) == ("ok", "PostgreSQL can be written")

@@ -1,4 +1,4 @@
-"""`install` and `uninstall`, on files such as users have."""
+"""`install`, `uninstall`, and what `doctor` says of the clients, on files such as users have."""
 
 import json
 import os
@@ -12,12 +12,12 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kallyai_mcp.cli.install_commands import CLIENT_KEYS
-from tests.cli.machine import entry_in, file_of, invoke, move_home, run_ok, write_file
+from kallyai_mcp.cli.clients import CLIENTS, Machine
+from tests.cli.machine import add_program, entry_in, file_of, invoke, move_home, run_ok, write_file
 from tests.processes import environment, run
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, owners or links")
-
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, links, or scripts")
+EDITED = [key for key, client in CLIENTS.items() if client.format == "json"]
 OTHER = '{"mcpServers": {"other": {"command": "x"}}}'
 
 
@@ -31,125 +31,91 @@ def backups(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"{file.name}.*.bak"))
 
 
-@pytest.mark.parametrize("client", CLIENT_KEYS)
-def test_an_entry_with_an_absolute_command_is_added_and_removed_for_each_client(home: Path, client: str) -> None:
+@pytest.mark.parametrize("client", EDITED)
+def test_an_entry_with_an_absolute_command_is_added_and_removed(home: Path, client: str) -> None:
     said = run_ok("install", client)
     file, entry = file_of(client), entry_in(client)
 
     assert file.is_relative_to(home)
-    words = entry["command"] if client == "opencode" else [entry["cmd" if client == "goose" else "command"]]
-    assert Path(words[0]).is_absolute()
-    assert Path(words[0]).is_file()
-    kinds = {"opencode": "local", "goose": "stdio", "claude-code": "stdio"}
-    assert entry.get("type") == ("stdio" if client.startswith("vscod") else kinds.get(client))
+    command = entry["command"][0] if client == "opencode" else entry["command"]
+    assert Path(command).is_absolute()
+    assert Path(command).is_file()
     assert str(file) in said
     assert said.splitlines()[1].startswith("Next: ")
     assert backups(file) == []
-
     assert "nothing was changed" in run_ok("install", client)
     assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
-    assert entry_in(client) is None if client != "codex" else file.read_text() == ""
+    assert entry_in(client) is None
     assert "nothing was changed" in run_ok("uninstall", client)
 
 
-GOOSE = """\
-# mine
-GOOSE_MODEL: "claude"  # the best
-extensions:
-  developer:
-    enabled: true
-    type: builtin
-    name: developer
-    args:
-    - -y
-GOOSE_MODE: smart_approve
-"""
+def test_doctor_is_content_with_the_entry_of_every_client() -> None:
+    for client in CLIENTS:
+        result = invoke("install", client)
+        if client not in EDITED:  # the user pastes the entry
+            write_file(client, result.stdout.partition("Error: ")[0])
+    checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
+    clients = [check for check in checks if check["check"] == "client"]
+
+    assert {check["status"] for check in clients} == {"ok"}
+    for title in {client.title for client in CLIENTS.values()} - {"Goose"}:  # whose YAML is not read
+        assert any(check["message"].startswith(title) for check in clients), title
 
 
-def test_a_yaml_file_keeps_its_comments_order_and_quotes() -> None:
-    file = write_file("goose", GOOSE)
+def test_doctor_names_an_entry_whose_program_is_gone() -> None:
+    write_file("cursor", '{"mcpServers": {"kallyai": {"command": "/gone/kallyai-mcp", "args": []}}}')
+    result = invoke("doctor")
 
-    run_ok("install", "goose", "--sandbox")
-    with_entry = file.read_text(encoding="utf-8")
-    run_ok("uninstall", "goose")
-
-    assert file.read_text(encoding="utf-8") == GOOSE
-    before, after = GOOSE.split("GOOSE_MODE:")
-    assert with_entry.startswith(before)
-    assert with_entry.endswith(f"GOOSE_MODE:{after}")
-    lines = with_entry.removeprefix(before).removesuffix(f"GOOSE_MODE:{after}").splitlines()
-    assert lines[:4] == ["  kallyai:", "    enabled: true", "    type: stdio", "    name: kallyai"]
+    assert result.exit_code == 1
+    assert "Cursor starts /gone/kallyai-mcp, which is not there" in result.stdout
 
 
-def test_opencode_s_own_file_with_comments_is_the_one_that_is_read(home: Path) -> None:
-    folder = home / ".config" / "opencode"
-    folder.mkdir(parents=True)
-    (folder / "opencode.jsonc").write_text("{}", encoding="utf-8")
+@POSIX
+def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None:
+    add_program(home, "claude", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
+    add_program(home, "codex", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
 
-    run_ok("install", "opencode")
+    run_ok("install", "claude-code")
+    write_file("claude-code", json.dumps({"mcpServers": {"kallyai": {"type": "stdio", "command": "/old", "args": []}}}))
+    run_ok("install", "claude-code", "--sandbox")
+    run_ok("uninstall", "claude-code")
+    run_ok("install", "codex", "--sandbox")
+    said = [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
 
-    assert not (folder / "opencode.json").exists()
-    assert entry_in("opencode")["enabled"] is True
-
-
-OPENCODE_2 = """\
-{
-  "mcp": {
-    "servers": {
-      "other": {
-        "type": "local",
-        "command": ["x"]
-      }
-    },
-    "timeout": {"startup": 5000}
-  }
-}
-"""
+    entry = json.loads(said[0][-1])
+    assert said[0][:-1] == ["mcp", "add-json", "--scope", "user", "kallyai"]
+    assert sorted(entry) == ["args", "command", "type"]
+    assert said[1] == ["mcp", "remove", "--scope", "user", "kallyai"]
+    assert json.loads(said[2][-1])["args"] == ["serve", "--sandbox"]
+    assert said[3] == ["mcp", "remove", "--scope", "user", "kallyai"]
+    assert said[4] == ["mcp", "add", "kallyai", "--", entry["command"], "serve", "--sandbox"]
 
 
-def test_a_file_in_the_layout_of_opencode_2_keeps_it() -> None:
-    file = write_file("opencode", OPENCODE_2)
+@POSIX
+def test_a_program_that_fails_leaves_the_entry_to_this_one(home: Path) -> None:
+    add_program(home, "gemini", "sys.exit(3)")
+    run_ok("install", "gemini")
 
-    printed = json.loads(run_ok("install", "opencode", "--print").partition("\nIt goes")[0])
-    run_ok("install", "opencode")
-    servers = json.loads(file.read_text(encoding="utf-8"))["mcp"]["servers"]
-    again = run_ok("install", "opencode")
-    run_ok("uninstall", "opencode")
-
-    assert list(servers) == ["other", "kallyai"]
-    assert sorted(servers["kallyai"]) == ["command", "type"]
-    assert printed == {"mcp": {"servers": {"kallyai": servers["kallyai"]}}}
-    assert "nothing was changed" in again
-    assert file.read_text(encoding="utf-8") == OPENCODE_2
+    assert entry_in("gemini")["args"] == []
 
 
-def test_an_entry_in_the_older_layout_of_opencode_stays_there() -> None:
-    mcp = {
-        "kallyai": {"type": "local", "command": ["old"], "enabled": False},
-        "servers": {"type": "remote", "url": "x"},
-    }
-    file = write_file("opencode", json.dumps({"mcp": mcp}))
+def test_an_entry_of_the_sandbox_says_what_it_replaced() -> None:
+    run_ok("install", "cursor")
+    said = run_ok("install", "cursor", "--sandbox")
 
-    run_ok("install", "opencode")
-    changed = json.loads(file.read_text(encoding="utf-8"))["mcp"]
-    run_ok("uninstall", "opencode")
-
-    assert changed["servers"] == mcp["servers"]
-    assert changed["kallyai"]["command"] != ["old"]
-    assert json.loads(file.read_text(encoding="utf-8")) == {"mcp": {"servers": mcp["servers"]}}
+    assert "It replaced the entry that makes real calls. The sandbox calls nobody." in said
 
 
-async def test_the_written_command_starts_a_server(home: Path) -> None:
-    written = await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
-    entry = entry_in("cursor")
-    server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
-    with anyio.fail_after(30):
-        async with Client(server) as client:
-            tools = (await client.list_tools()).tools
+@pytest.mark.parametrize("client", ["codex", "goose"])
+def test_an_entry_that_can_not_be_written_is_printed_to_be_pasted(client: str) -> None:
+    file = write_file(client, "# mine\n")
+    result = invoke("install", client)
 
-    assert written.returncode == 0
-    assert entry["args"][-2:] == ["serve", "--sandbox"]
-    assert "make_call" in {tool.name for tool in tools}
+    assert result.exit_code == 1
+    assert f"Paste the entry above into {file} yourself" in result.stderr
+    if client == "codex":
+        assert Path(tomllib.loads(result.stdout)["mcp_servers"]["kallyai"]["command"]).is_file()
+    assert file.read_text() == "# mine\n"
 
 
 JSON_FILES = {
@@ -158,18 +124,16 @@ JSON_FILES = {
     "CRLF": '{\r\n  "mcpServers": {\r\n    "other": {"command": "x"}\r\n  }\r\n}\r\n',
     "a byte order mark": '\ufeff{\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
     "tabs": '{\n\t"mcpServers": {\n\t\t"other": {\n\t\t\t"command": "x"\n\t\t}\n\t}\n}\n',
-    "minified": '{"a":1,"mcpServers":{"other":{"command":"x"}}}',
     "one line": OTHER,
     "an empty table": '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
     "an open empty object": "{\n}\n",
-    "duplicate names": '{\n  "a": 1,\n  "a": 2,\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
-    "a brace on the line of the last member": '{\n  "mcpServers": {\n    "other": {"command": "x"}}}',
+    "the same name elsewhere": '{\n  "kallyai": 1,\n  "p": {"mcpServers": {"kallyai": 2}},\n  "mcpServers": {}\n}',
     "text that looks like comments": '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c,}"}\n  }\n}\n',
 }
 
 
 @pytest.mark.parametrize("content", JSON_FILES.values(), ids=JSON_FILES)
-def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> None:
+def test_everything_else_in_a_json_file_stays_as_it_is(content: str) -> None:
     file = write_file("cursor", content)
     before = json.loads(content.removeprefix("\ufeff"))
 
@@ -177,375 +141,144 @@ def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> Non
     written = file.read_bytes().decode()
     after = json.loads(written.removeprefix("\ufeff"))
     (backup,) = backups(file)
-    run_ok("install", "cursor")
-    again = file.read_bytes().decode()
     run_ok("uninstall", "cursor")
+    removed = file.read_bytes().decode()
 
     entry = after["mcpServers"].pop("kallyai")
     assert after == {"mcpServers": {}} | before
     assert set(entry) == {"command", "args"}
     assert backup.read_bytes().decode() == content
-    assert again == written
+    assert written.startswith("\ufeff") == content.startswith("\ufeff")
     assert ("\r\n" in content) == ("\r\n" in written)
-    assert written.replace("\r\n", "").count("\n") == 0 if "\r\n" in content else True
-    removed = file.read_bytes().decode()
-    if "mcpServers" in before:
+    kept = [line for line in content.splitlines() if '"' in line and "{}" not in line]
+    assert [line for line in kept if line not in written.splitlines()] == [] or "\n" not in content.strip()
+    assert json.loads(removed.removeprefix("\ufeff")) == {"mcpServers": {}} | before
+    if '"other"' in content:
         assert removed == content
-    else:
-        assert removed.replace(",", "").replace('"mcpServers": {}', "").split() == content.split()
 
 
-JSONC_FILES = {
-    "a comment": '// mine\n{\n  "mcpServers": {\n    "other": {} // this one\n  }\n}\n',
-    "a comment of many lines": '{\n  /* all\n   */ "mcpServers": {"other": {}}\n}\n',
-    "a comment alone": "// nothing yet\n",
-    "a trailing comma": '{\n  "mcpServers": {\n    "other": {"command": "x",},\n  },\n}\n',
-    "a trailing comma before a comment": '{\n  "mcpServers": {}, // none\n}\n',
-    "an entry of its own": '{\n  "mcpServers": {"kallyai": {"command": "old", "env": {"A": "b"}}} // mine\n}\n',
-}
-
-
-@pytest.mark.parametrize("content", JSONC_FILES.values(), ids=JSONC_FILES)
-def test_a_file_with_comments_is_left_alone_and_the_entry_to_paste_is_printed(content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ['// mine\n{"mcpServers": {}}', '{"mcpServers": {"other": {},},}', "[]", '{"mcpServers": 1}', "{"]
+)
+def test_a_file_that_is_not_plain_json_is_left_alone_and_the_entry_printed(content: str) -> None:
     file = write_file("cursor", content)
-
     result = invoke("install", "cursor")
 
-    name, _, entry = result.stdout.partition(": ")
-    pasted = json.loads(entry)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {file} has comments or trailing commas")
-    assert 'Paste the entry above into it yourself, under "mcpServers"' in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert name == '"kallyai"'
-    assert Path(pasted["command"]).is_absolute()
-    assert pasted.get("env") == ({"A": "b"} if "env" in content else None)
+    assert f"Paste the entry above into {file} yourself" in result.stderr
+    assert Path(json.loads(result.stdout)["mcpServers"]["kallyai"]["command"]).is_file()
     assert file.read_text() == content
+    assert invoke("uninstall", "cursor").exit_code == 1
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
-def test_removing_the_entry_from_a_file_with_comments_is_left_to_the_user() -> None:
-    file = write_file("cursor", JSONC_FILES["an entry of its own"])
+def test_what_the_user_added_to_the_entry_stays() -> None:
+    write_file("cursor", '{"mcpServers": {"kallyai": {"command": "old", "env": {"KALLYAI_CONFIRM": "always"}}}}')
+    run_ok("install", "cursor")
 
-    result = invoke("uninstall", "cursor")
-
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {file} has comments or trailing commas")
-    assert result.stderr.endswith('Remove the entry "kallyai" under "mcpServers" yourself.\n')
-    assert file.read_text() == JSONC_FILES["an entry of its own"]
-    assert [each.name for each in file.parent.iterdir()] == [file.name]
-
-
-def test_a_file_with_comments_that_needs_no_change_is_no_error() -> None:
-    content = JSONC_FILES["a comment"]
-    file = write_file("cursor", content)
-    assert 'has no entry "kallyai"' in run_ok("uninstall", "cursor")
-
-    entry = invoke("install", "cursor").stdout
-    pasted = content.replace('"other": {}', f'"other": {{}}, {entry}')
-    file.write_text(pasted)
-    assert "nothing was changed" in run_ok("install", "cursor")
-    assert file.read_text() == pasted
-
-
-@pytest.mark.parametrize("content", ["", " \n", "\ufeff"], ids=["empty", "blank", "only a byte order mark"])
-def test_an_empty_file_counts_as_one_without_servers(content: str) -> None:
-    file = write_file("claude-desktop", content)
-
-    run_ok("install", "claude-desktop")
-
-    assert entry_in("claude-desktop")["args"] is not None
-    assert file.read_bytes().startswith(b"\xef\xbb\xbf") == content.startswith("\ufeff")
-
-
-TOML_FILES = {
-    "settings": 'model = "x" # mine\n\n[tui]\nnotifications = true\n',
-    "other servers": '[mcp_servers.other]\ncommand = "x"\nargs = [ "a", ] # b\n\n[tools]\nweb = true\n',
-    "servers apart": '[mcp_servers.a]\ncommand = "x"\n\n[tools]\nweb = true\n\n[mcp_servers.b]\ncommand = "y"\n',
-    "CRLF": 'model = "x"\r\n\r\n[mcp_servers.other]\r\ncommand = "x"\r\n',
-    "no line end": 'model = "x"',
-    "a text of many lines": 'notes = """\n[mcp_servers.kallyai]\n"""\n',
-}
-
-
-@pytest.mark.parametrize("content", TOML_FILES.values(), ids=TOML_FILES)
-def test_everything_else_in_a_toml_file_stays_byte_for_byte(content: str) -> None:
-    file = write_file("codex", content)
-
-    run_ok("install", "codex")
-    written = file.read_bytes().decode()
-    run_ok("install", "codex")
-
-    assert written.startswith(content)
-    assert file.read_bytes().decode() == written
-    assert entry_in("codex").keys() == {"command", "args"}
-    assert written.replace("\r\n", "").count("\n") == 0 if "\r\n" in content else True
-
-    run_ok("uninstall", "codex")
-    assert file.read_bytes().decode().rstrip() == content.rstrip()
-    assert len(backups(file)) == 2
-
-
-def test_servers_in_an_inline_table_get_one_more() -> None:
-    file = write_file("codex", 'mcp_servers = { other = { command = "x" } } # mine\n')
-
-    run_ok("install", "codex")
-
-    assert entry_in("codex", "other") == {"command": "x"}
-    assert Path(entry_in("codex")["command"]).is_absolute()
-    assert file.read_text().endswith("# mine\n")
-    run_ok("uninstall", "codex")
-    assert tomllib.loads(file.read_text()) == {"mcp_servers": {"other": {"command": "x"}}}
-
-
-@pytest.mark.parametrize(
-    ("client", "content"),
-    [
-        (
-            "vscode",
-            '{"servers": {"kallyai": {"command": "uvx", "args": ["kallyai-mcp"], "env": {"A": "b"}, "x": 1}}}',
-        ),
-        (
-            "codex",
-            '[mcp_servers.kallyai] # c\ncommand = "uvx"\nargs = []\nx = 1\n\n[mcp_servers.kallyai.env]\nA = "b"\n',
-        ),
-    ],
-)
-def test_an_existing_entry_gets_the_command_and_keeps_its_other_fields(client: str, content: str) -> None:
-    file = write_file(client, content)
-
-    run_ok("install", client)
-
-    entry = entry_in(client)
-    assert Path(entry["command"]).is_absolute()
-    assert entry["env"] == {"A": "b"}
-    assert entry["x"] == 1
-    assert ("# c" in file.read_text()) == (client == "codex")
-    assert set(entry) == {"command", "args", "env", "x"}
-
-
-@pytest.mark.parametrize(
-    ("client", "content"),
-    [
-        ("cursor", '{"mcpServers": {"kallyai": {"url": "http://127.0.0.1:8000/mcp", "headers": {"A": "b"}}}}'),
-        ("claude-code", '{"mcpServers": {"kallyai": null}}'),
-        ("codex", '[mcp_servers.kallyai]\nurl = "http://127.0.0.1:8000/mcp"\n'),
-    ],
-)
-def test_an_entry_with_a_url_is_replaced(client: str, content: str) -> None:
-    write_file(client, content)
-
-    run_ok("install", client)
-
-    assert set(entry_in(client)) - {"type"} == {"command", "args"}
-
-
-@pytest.mark.parametrize(
-    ("client", "content", "why"),
-    [
-        ("cursor", '{\n  "mcpServers": {\n    "a": 1\n    "b": 2\n  }\n}', "line 4: "),
-        ("cursor", '{\n  "a": [1 2]\n}', "line 2: "),
-        ("cursor", '{\n  "a" 1\n}', "line 2: "),
-        ("cursor", "{\n  a: 1\n}", "line 2: "),
-        ("cursor", '{\n  "a": ', "line 2: "),
-        ("cursor", '{\n  "a": NaN\n}', "line 1: NaN is not JSON"),
-        ("cursor", '{"a": 1}\n}', "line 2: "),
-        ("cursor", "[1]", "line 1: it is not an object"),
-        ("cursor", "{\n /* ", "line 2: "),
-        ("cursor", '// mine\n{\n  "a" 1\n}', "line 3: "),
-        pytest.param("cursor", "[" * 100_000, "line 1: it is nested too deeply", id="deep JSON"),
-        ("cursor", b'{\n"a": "\xff"}', "line 2: it is not UTF-8"),
-        ("cursor", '{\n"mcpServers": []}', 'line 2: "mcpServers" is not an object'),
-        ("claude-desktop", "{\n // mine\n}", "line 2: "),
-        ("claude-code", '{\n "a": 1,\n}', "line "),
-        ("codex", "model = \n", "line 1: invalid value"),
-        ("goose", "a: [\n", "line 2: "),
-        ("goose", "- a\n", "line 1: it is not a mapping"),
-        ("goose", "extensions: 1\n", 'line 1: "extensions" is not a mapping'),
-        ("codex", "a = 1\nmcp_servers = 1\n", 'line 2: "mcp_servers" is not a table'),
-        ("codex", '[a]\nb = "', "line 2: "),
-        pytest.param("codex", "a = " + "[" * 100_000, "line 1: ", id="deep TOML"),
-    ],
-)
-def test_a_broken_file_is_reported_with_line_and_reason_and_left_alone(
-    client: str, content: str | bytes, why: str
-) -> None:
-    file = write_file(client, content)
-    before = file.read_bytes()
-
-    result = invoke("install", client)
-
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {file}, {why}")
-    assert len(result.stderr.splitlines()) == 1
-    assert file.read_bytes() == before
-    assert [each.name for each in file.parent.iterdir()] == [file.name]
-    if "is not" not in why or "UTF-8" in why:
-        assert invoke("uninstall", client).stderr == result.stderr
+    assert entry_in("cursor")["env"] == {"KALLYAI_CONFIRM": "always"}
+    assert entry_in("cursor")["command"] != "old"
 
 
 @POSIX
-def test_a_read_only_file_is_left_alone() -> None:
-    file = write_file("cursor", OTHER)
-    file.chmod(0o444)
-
-    result = invoke("install", "cursor")
-
-    assert result.exit_code == 1
-    assert f"{file} is read-only" in result.stderr
-    assert file.read_text() == OTHER
-
-
-@POSIX
-def test_a_linked_file_is_written_and_the_link_stays(home: Path) -> None:
-    real = home / "dotfiles" / "cursor.json"
-    real.parent.mkdir()
+def test_a_link_its_mode_and_a_read_only_file_stay_as_they_are(home: Path) -> None:
+    real = home / "dotfiles.json"
     real.write_text(OTHER)
+    real.chmod(0o640)
     link = file_of("cursor")
     link.parent.mkdir()
     link.symlink_to(real)
-
     run_ok("install", "cursor")
 
     assert link.is_symlink()
-    assert "kallyai" in real.read_text()
-    assert len(backups(real)) == 1
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    real.chmod(0o400)
+    before = real.read_text()
+    result = invoke("uninstall", "cursor")
+    assert f"{real} is read-only. It was left as it is." in result.stderr
+    assert real.read_text() == before
 
 
-@POSIX
-def test_a_link_to_itself_and_a_folder_in_place_of_the_file_are_reported() -> None:
-    link, folder = file_of("cursor"), file_of("windsurf")
-    link.parent.mkdir()
-    link.symlink_to(link)
-    folder.mkdir(parents=True)
+def test_a_file_that_is_not_utf_8_is_named() -> None:
+    file = write_file("cursor", b"\xff\xfe{}")
 
-    for path, client in ((link, "cursor"), (folder, "windsurf")):
-        result = invoke("install", client)
-        assert result.exit_code == 1
-        assert result.stderr.startswith(f"Error: {path} ")
+    assert f"{file} is not UTF-8" in invoke("install", "cursor").stderr
 
 
-@POSIX
-def test_mode_and_owner_stay() -> None:
-    file = write_file("gemini", "{}")
-    file.chmod(0o640)
-    if os.geteuid() == 0:
-        os.chown(file, 12345, 12345)
-    before = file.stat()
-
-    run_ok("install", "gemini")
-
-    for path in (file, *backups(file)):
-        after = path.stat()
-        assert (stat.S_IMODE(after.st_mode), after.st_uid) == (0o640, before.st_uid)
-
-
-@POSIX
-def test_only_its_owner_can_read_a_new_file() -> None:
-    run_ok("install", "claude-code")
-
-    assert stat.S_IMODE(file_of("claude-code").stat().st_mode) == 0o600
-
-
-def test_print_shows_the_whole_file_for_the_entry_and_writes_nothing(home: Path) -> None:
-    shown, table = invoke("install", "vscode", "--print"), run_ok("install", "codex", "--print")
-
-    assert json.loads(shown.stdout)["servers"]["kallyai"]["type"] == "stdio"
-    assert shown.stderr == f"It goes into {file_of('vscode')}; nothing was written.\n"
-    assert tomllib.loads(table)["mcp_servers"]["kallyai"]["command"]
-    assert list(home.iterdir()) == []
-
-
-def test_two_entries_with_different_names_can_coexist() -> None:
+def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
+    write_file("windsurf-next", OTHER)
     run_ok("install", "cursor")
-    run_ok("install", "cursor", "--name", "phone-test", "--sandbox")
-    run_ok("uninstall", "cursor")
+    said = run_ok("install")
 
-    assert entry_in("cursor") is None
-    assert "--sandbox" in entry_in("cursor", "phone-test")["args"]
-    bad = invoke("install", "cursor", "--name", "my phone")
-    assert bad.exit_code == 2
-    assert "--name" in bad.stderr
+    assert "  cursor           has the entry\n  windsurf-next    no entry\n" in said
+    assert max(map(len, said.splitlines())) <= 41
+    assert 'entry "kallyai" now' in run_ok("install", "--all")
+    assert entry_in("windsurf-next") is not None
 
 
-def test_a_folder_that_the_client_would_not_create_is_not_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = home / "elsewhere"
-    monkeypatch.setenv("CODEX_HOME", str(elsewhere))
+def test_a_misspelled_client_gets_the_names_that_are_near() -> None:
+    result = invoke("install", "claude_code")
 
-    result = invoke("install", "codex")
-
-    assert result.exit_code == 1
-    assert "CODEX_HOME" in result.stderr
-    assert not elsewhere.exists()
-    elsewhere.mkdir()
-    run_ok("install", "codex")
-    assert (elsewhere / "config.toml").exists()
+    assert result.exit_code == 2
+    assert "did you mean claude-code" in result.stderr
 
 
-def test_settings_of_the_shell_are_named_but_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALLYAI_ACCESS_TOKEN", "abc123456789")
+def test_another_file_and_another_name_can_be_chosen(tmp_path: Path) -> None:
+    run_ok("install", "cursor", "--file", str(tmp_path / "profile.json"), "--name", "phone")
 
-    said = run_ok("install", "cursor")
-
-    assert "Note: these settings have values here: KALLYAI_ACCESS_TOKEN." in said
-    assert "abc123456789" not in said + file_of("cursor").read_text()
+    assert json.loads((tmp_path / "profile.json").read_text())["mcpServers"]["phone"]["args"] == []
+    assert invoke("install", "cursor", "--name", "my phone").exit_code == 2
 
 
-def test_invalid_settings_do_not_prevent_installing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALLYAI_WAIT_SECONDS", "soon")
+def test_print_changes_nothing() -> None:
+    shown = json.loads(run_ok("install", "cursor", "--print"))
 
-    assert invoke("install", "cursor").exit_code == 0
-    assert invoke("status").exit_code == 2
+    assert list(shown["mcpServers"]) == ["kallyai"]
+    assert not file_of("cursor").exists()
 
 
-def test_without_a_client_those_that_are_found_are_listed(home: Path) -> None:
-    assert run_ok("install").startswith("No client was found here.")
+async def test_the_written_command_starts_a_server(home: Path) -> None:
+    await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
+    entry = entry_in("cursor")
+    server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
+    with anyio.fail_after(30):
+        async with Client(server) as client:
+            tools = (await client.list_tools()).tools
 
-    (home / ".cursor").mkdir()
-    write_file("codex", '[mcp_servers.kallyai]\ncommand = "x"\n')
-    listed = run_ok("install").splitlines()
+    assert entry["args"][-2:] == ["serve", "--sandbox"]
+    assert "make_call" in {tool.name for tool in tools}
 
-    assert [line.split() for line in listed[:2]] == [
-        ["Cursor", "cursor", "has", "no", "entry"],
-        ["Codex", "codex", "has", "the", "entry"],
+
+def test_uvx_starts_what_it_has_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_program(home, "uv", "")
+    add_program(home, "uvx", "")
+    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/mDHneBTF6iIwVE9")
+    monkeypatch.setenv("UV", str(home / "bin" / "uv"))
+
+    run_ok("install", "cursor")
+    run_ok("install", "cursor", "--name", "sandbox", "--sandbox")
+
+    uvx = str(home / "bin" / "uvx")
+    assert entry_in("cursor") == {"command": uvx, "args": ["kallyai-mcp"]}
+    arguments = ["--from", "kallyai-mcp[sandbox]", "kallyai-mcp", "serve", "--sandbox"]
+    assert entry_in("cursor", "sandbox") == {"command": uvx, "args": arguments}
+
+
+def test_the_files_are_where_each_system_has_them() -> None:
+    home = Path("/home/ada")
+    linux, mac = Machine("linux", {}, home), Machine("darwin", {}, home)
+    windows = Machine("win32", {"APPDATA": "/home/ada/AppData/Roaming"}, home)
+    desktop = "Claude/claude_desktop_config.json"
+    paths = {key: [client.path(machine) for machine in (linux, mac, windows)] for key, client in CLIENTS.items()}
+
+    assert paths["claude-desktop"] == [
+        home / ".config" / desktop,
+        home / "Library" / "Application Support" / desktop,
+        home / "AppData" / "Roaming" / desktop,
     ]
-    assert listed[-1].startswith("To add the entry: kallyai-mcp install CLIENT")
-
-
-def test_all_adds_the_entry_to_every_client_that_is_found(home: Path) -> None:
-    assert invoke("install", "--all").exit_code == 1
-
-    (home / ".cursor").mkdir()
-    write_file("codex", "")
-    write_file("gemini", "{ broken")
-    done = invoke("install", "--all")
-
-    assert done.exit_code == 1
-    assert "settings.json, line 1" in done.stderr
-    assert entry_in("cursor")["command"]
-    assert entry_in("codex")["command"]
-
-
-def test_another_file_of_the_client_can_be_named(home: Path) -> None:
-    file = home / "profile" / "mcp.json"
-
-    assert str(file) in run_ok("install", "vscode", "--file", str(file))
-    assert json.loads(file.read_text())["servers"]["kallyai"]["type"] == "stdio"
-    assert not file_of("vscode").exists()
-    run_ok("uninstall", "vscode", "--file", str(file))
-    assert "kallyai" not in file.read_text()
-    assert invoke("install", "--file", str(file)).exit_code == 2
-
-
-def test_a_misspelled_client_is_answered_with_the_close_ones() -> None:
-    assert "did you mean claude-code" in invoke("install", "claudecode").stderr
-    assert "choose from claude-desktop, " in invoke("install", "zzz").stderr
-
-
-def test_what_to_do_next_is_said() -> None:
-    said = run_ok("install", "cursor")
-
-    assert "Next: restart Cursor" in said
-    assert 'Then ask it, for example: "Call +1' in said
-    assert "asks you to sign in" in said
-    assert "sign in" not in run_ok("install", "windsurf", "--sandbox")
+    assert paths["vscode"][1] == home / "Library" / "Application Support" / "Code" / "User" / "mcp.json"
+    assert paths["goose"][2] == home / "AppData" / "Roaming" / "Block" / "goose" / "config" / "config.yaml"
+    assert paths["zed"][:2] == [home / ".config" / "zed" / "settings.json"] * 2
+    moved = Machine("linux", {"CODEX_HOME": os.fspath(home / "c"), "XDG_CONFIG_HOME": os.fspath(home / "x")}, home)
+    assert CLIENTS["codex"].path(moved) == home / "c" / "config.toml"
+    assert CLIENTS["opencode"].path(moved) == home / "x" / "opencode" / "opencode.json"

@@ -39,7 +39,6 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert status.returncode == 0
     assert f"KallyAI: {url}" in status.stdout
     assert f"Signed in as personal@sandbox.test; kept in {tmp_path}" in status.stdout
-    assert "Access token: good for " in status.stdout
     assert "27 of 35 calls left (and 165 of 210 minutes)" in status.stdout
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
@@ -75,6 +74,35 @@ def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Path, kal
     assert "That is not the right address: it has to start with http://127.0.0.1:" in output
     assert "Signed in as business@sandbox.test." in output
     assert "eyJ" not in output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+@pytest.mark.parametrize("pastes", [True, False])
+def test_login_takes_a_long_address_on_a_terminal_and_leaves_the_terminal_as_it_was(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox, *, pastes: bool
+) -> None:
+    import termios
+
+    from tests.cli.pseudo_terminal import on_terminal
+
+    with on_terminal(tmp_path, "login", "--no-browser", columns="400", API_URL=kallyai_sandbox.url) as terminal:
+        before = termios.tcgetattr(terminal.descriptor)
+        shown = terminal.read_until("and paste it here:")
+        link = next(line for line in shown.splitlines() if "/v1/auth/cli?" in line)
+        if pastes:
+            terminal.wait_for_keys()
+            query = parse_qs(urlsplit(link).query)
+            tokens = signed_in(kallyai_sandbox)
+            terminal.type(
+                f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}&refresh_token="
+                f"{tokens['refresh_token']}&expires_in=3600&more={5000 * 'x'}&state={query['state'][0]}\r"
+            )
+        else:
+            browser_client.sign_in(link)
+        assert terminal.wait() == 0, terminal.output
+        assert termios.tcgetattr(terminal.descriptor) == before
+
+    assert "Signed in as personal@sandbox.test." in terminal.output
 
 
 def test_login_opens_the_browser_without_its_own_secrets(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.cli.shell import Shell, set_variable, shell_of
 from tests.agent import open_agent, settings_in
 from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, started, started_anew
@@ -43,8 +42,8 @@ def test_the_sandbox_prints_its_url_and_three_useful_numbers_and_serves_its_docu
     assert b"+12025550100" in page
     # Its port is in use.
     assert second.returncode == 1
-    assert second.stderr.startswith(f"Error: {url.removeprefix('http://')} can't be listened on: ")
-    assert len(second.stderr.splitlines()) == 1
+    address = url.removeprefix("http://")
+    assert second.stderr == f"Error: {address} is in use. Choose another --port; 0 takes a free one.\n"
 
 
 def test_with_play_calls_to_other_numbers_wait_to_be_picked_up(tmp_path: Path) -> None:
@@ -92,27 +91,34 @@ def test_a_data_folder_that_can_not_be_created_is_reported(tmp_path: Path) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None:
-    begun = datetime.now(UTC).month
+def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path) -> None:
     done = run_in_process(tmp_path, "demo", "--speed", "1000")
-    same_period = datetime.now(UTC).month == begun
 
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
-    assert "4 calls counted (" in done.stdout or ("A new billing period" in done.stdout and not same_period)
     for words in (
-        "signed in as personal@sandbox.test",
-        "Booked  Italian Bistro, +1 415-555-1234",
-        ", 7:00 PM",
-        "  Italian Bistro\n",
-        "  KallyAI\n",
-        "Table for 4 at Italian Bistro",
-        'Second Bistro: answered. KallyAI: "',
-        "Third Bistro: booked. Nobody else is called.",
-        "Not called: the number is on the do-not-call list",
-        "Each answer was what it should be.\nNext: `kallyai-mcp install`",
+        "\nBooked: table for 4 at Italian Bistro (+1 415-555-1234), Fri ",
+        "\n0:01 HUMAN: ",
+        "\nThe appointment:\nTable for 4 at Italian Bistro, Fri ",
+        "\nNot reached: the line of Busy Bistro (",
+        "\nNot called: this number is on the do-not-call list",
+        " of 35 calls left (and ",
+        "\nEach answer was what it should be. ",
     ):
         assert words in done.stdout
+    first, second = (line.strip() for line in done.stdout.splitlines()[-2:])
+    assert first in ("kallyai-mcp install CLIENT --sandbox", "uv run kallyai-mcp install CLIENT --sandbox")
+    assert second == first.removesuffix(" --sandbox")
+
+
+def test_an_answer_that_is_not_what_it_should_be_fails_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kallyai_mcp.cli.demo._BISTRO", "+12025550103")  # a busy line
+    done = run_in_process(tmp_path, "demo", "--speed", "1000")
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: That should have been booked, not not_reached: please report it.\n"
 
 
 async def test_it_reports_each_call(tmp_path: Path) -> None:
@@ -127,27 +133,3 @@ async def test_it_reports_each_call(tmp_path: Path) -> None:
     assert lines[0] == "+12025550103  calling"
     assert lines[1].startswith("+12025550103  busy, ")
     assert lines[2] == "+12025550121  refused: suppression_violation"
-
-
-@pytest.mark.parametrize(
-    ("platform", "environ", "shell", "line"),
-    [
-        ("linux", {"SHELL": "/bin/bash"}, "posix", "export A=b"),
-        ("darwin", {"SHELL": "/opt/homebrew/bin/fish"}, "fish", "set -x A b"),
-        ("darwin", {"SHELL": "/bin/tcsh"}, "csh", "setenv A b"),
-        (
-            "linux",
-            {"SHELL": "/bin/bash", "PSModulePath": "/home/u/.local/share/powershell"},
-            "powershell",
-            '$env:A = "b"',
-        ),
-        ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\u\\Documents\\PS;C:\\x"}, "powershell", '$env:A = "b"'),
-        ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\Program Files\\x"}, "cmd", "set A=b"),
-        ("win32", {"SHELL": "/usr/bin/bash"}, "posix", "export A=b"),
-    ],
-)
-def test_variables_are_set_as_the_shell_of_the_user_does(
-    platform: str, environ: dict[str, str], shell: Shell, line: str
-) -> None:
-    assert shell_of(platform, environ) == shell
-    assert set_variable("A", "b", shell) == line

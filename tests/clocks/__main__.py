@@ -19,17 +19,17 @@ from tests.clocks.shifted_clock import LIBRARY, shifted_to
 
 SHARE = (
     "tests/auth/test_auth_tokens.py",
-    "tests/cli/test_sandbox_command.py::test_the_demo_exits_with_0_when_each_answer_is_right",
-    "tests/cli/test_status.py::test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five",
+    "tests/cli/test_sandbox_command.py::test_the_demo_shows_three_calls_and_what_to_do_next",
+    "tests/cli/test_status.py::test_it_shows_the_account_the_quota_and_the_calls_and_no_token",
     "tests/calls/test_policy.py",
     "tests/sandbox/test_quota.py",
 )
 """Tests that use the machine's clock; few, because a shifted clock makes Python several times slower."""
 
-AT_NIGHT = ("tests/cli/test_call.py",)
+AT_NIGHT = ("tests/cli/test_calls.py",)
 """Tests that run once more, at night in all of the United States, when a user is asked before each call there."""
 
-YEARS_LATER = ("tests/cli/test_demo.py",)
+YEARS_LATER = ("tests/cli/test_sandbox_command.py",)
 """Tests that run once more, years after the day that `tests.conftest.clock` shows."""
 
 SECONDS = 3600

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from kallyai_mcp.cli.clients.known import CLIENTS
+from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
 from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings

@@ -5,7 +5,7 @@ import json
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-from kallyai_mcp.cli.clients.known import CLIENTS
+from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.tools.catalog import tools
 from tests.docs.pages import first_column, text_of
 

@@ -17,7 +17,6 @@ SHARE = (
     "tests/auth/test_auth_files.py",
     "tests/auth/test_auth_keyrings.py",
     "tests/auth/test_auth_loopback.py",
-    "tests/cli/test_demo.py",
     "tests/cli/test_install.py",
     "tests/cli/test_serve.py::test_empty_settings_count_as_not_set_and_stderr_is_empty_when_all_is_well",
     "tests/calls/test_policy.py",

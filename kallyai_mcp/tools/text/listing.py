@@ -28,15 +28,14 @@ _NOT_PLACED = {
 
 _SAY = {
     "none": "No calls yet. make_call places one.",
-    "no_ledger": (
-        "This program's record of calls can't be read now, so calls in progress and bookings may be missing here."
-    ),
     "none_after": "No calls after the first {offset}.",
     "no_other": "No other calls.",
     "count": "{calls}, newest first{page}. Times are yours.",
     "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
     "more": "More: offset={seen}.",
 }
+
+NO_LEDGER = "This program's record of calls can't be read now, so calls in progress and bookings may be missing here."
 
 NOT_LOOKED_UP = "answered*: whether it booked something is not known here; get_call looks it up."
 """Explains the asterisk of `state_in_words`."""
@@ -69,7 +68,7 @@ def listing(
     if not views and not unsettled and not lists and is_ledger_read:
         return none or _SAY["none"]
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [] if is_ledger_read else [_SAY["no_ledger"]]
+    lines = [] if is_ledger_read else [NO_LEDGER]
     lines += [*lists, *(_row(view, reader, room) for view in unsettled)]
     lines += [_SAY["unsettled"]] if unsettled else []
     if views:

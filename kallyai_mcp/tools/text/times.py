@@ -1,5 +1,6 @@
 """Formats of days and times: 12 hours, and the year only if it is not the present one."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +11,10 @@ from kallyai_mcp.tools.text.plain import zone_of
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+HAS_24_HOURS: ContextVar[bool] = ContextVar("HAS_24_HOURS", default=False)
+DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
+"""What a terminal sets by the user's locale."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Reader:
 
 def hour(hours: int, minutes: int) -> str:
     """A time of day: "7:00 PM"."""
+    if HAS_24_HOURS.get():
+        return f"{hours}:{minutes:02}"
     return f"{hours % 12 or 12}:{minutes:02} {'PM' if hours >= 12 else 'AM'}"
 
 
@@ -40,7 +47,8 @@ def weekday_name(day: date) -> str:
 def day(moment: date, now: datetime) -> str:
     """The day of `moment`: "Feb 1"."""
     year = f", {moment.year}" if moment.year != now.year else ""
-    return f"{_MONTHS[moment.month - 1]} {moment.day}{year}"
+    month = _MONTHS[moment.month - 1]
+    return f"{moment.day} {month}{year.lstrip(',')}" if DAY_FIRST.get() else f"{month} {moment.day}{year}"
 
 
 def when(moment: datetime, reader: Reader) -> str:

@@ -1,0 +1,395 @@
+"""The commands about calls: call, calls, show, cancel, transcript, calendar. They print the tools' own texts.
+
+Those that only read import no MCP SDK.
+"""
+
+import math
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from kallyai_mcp.api import errors
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import connect
+from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.options import json_option, sandbox_option
+from kallyai_mcp.cli.output import CommandError, errors_as_json, run, say, say_json, say_result
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.results import Answer, CallAnswer, ListState, OneCallAnswer, error_answer
+from kallyai_mcp.tools.results import as_json as structure_of
+from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.plain import duration, one_line
+
+_ASKED_BY = "kallyai-mcp call"
+
+_STEP_SECONDS = 60.0
+"""How long one wait for a call lasts; it is shorter than the pause before another attempt, which is not waited for."""
+
+_SETTLE_SECONDS = 3.0
+"""How long `show` waits for a call to end: another process may be settling it."""
+
+_SEARCHED = 200
+"""How many of the newest calls are searched for the beginning of an id."""
+
+_EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
+"""The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
+
+Shown = tuple[str, Answer | None, int]
+"""What a command prints: the tool's text, its structure for --json, and the exit code."""
+
+
+def _about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
+    """Make a function a command with the options --sandbox and --json, which prints what the function returns.
+
+    An error is printed as the tool says it; with --json, its structure, with the text as `message`.
+    """
+
+    @wraps(work)
+    def command(settings: Settings, /, *, sandbox: bool, as_json: bool, **arguments: Any) -> None:
+        check_shared_database(settings)
+        places_calls = work.__name__ == "call"
+
+        async def opened() -> Shown:
+            async with open_app_context(connect(settings, sandbox=sandbox), links=False) as app_context:
+                try:
+                    return await work(app_context, **arguments)
+                except errors.KallyAIError as error:
+                    facts = structure_of(error_answer(error, places_calls=places_calls))
+                    raise CommandError(error_text(error, places_calls=places_calls), facts) from None
+
+        with errors_as_json(as_json):
+            text, structure, code = run(opened)
+        if as_json and structure is not None:
+            say_json(structure_of(structure))
+        elif text:
+            say_result(text)
+        if code:
+            raise SystemExit(code)
+
+    return sandbox_option(json_option(click.pass_obj(command)))
+
+
+@click.command(short_help="List your calls, newest first.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, metavar="N", help="How many.")
+@click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="How many of the newest to skip.")
+@_about_calls
+async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
+    """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
+    from kallyai_mcp.tools.past_calls import list_page
+    from kallyai_mcp.tools.text.listing import NO_LEDGER
+
+    text, page = await list_page(app_context, limit=limit, offset=offset)
+    notes = [NO_LEDGER] if NO_LEDGER in text else []
+    if not page.calls:
+        notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
+    if page.lists:
+        notes.append(list_note(page.lists))
+    if page.next_offset is not None:
+        notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}")
+    for note in notes:
+        say(note, err=True)
+    return "\n".join(call_rows(page.calls, app_context)), page, 0
+
+
+def list_note(lists: Sequence[ListState]) -> str:
+    """Which lists of call_around go on, or wait for the user."""
+    shown = ", ".join(f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists)
+    return f"Lists: {shown}; `kallyai-mcp show ID` shows one"
+
+
+def call_rows(found: Sequence[OneCallAnswer], app_context: AppContext) -> list[str]:
+    """A row of at most 80 columns for each call; without a terminal, columns with tabs between them and whole ids."""
+    from kallyai_mcp.calls.numbers import for_people
+    from kallyai_mcp.tools.text.times import when
+
+    rows = []
+    reader = app_context.reader()
+    for one in found:
+        moment = one.created_at or (datetime.fromisoformat(one.scheduled_for) if one.scheduled_for else None)
+        at = when(moment, reader) if moment is not None else ""
+        number = for_people(one.respondent_phone) if one.respondent_phone else ""
+        name = one_line(one.business_name or "")
+        ended = (one.outcome or one.status or "in_progress").replace("_", " ")
+        id_ = one_line(one.call_id or one.tracking_id or "")
+        if sys.stdout.isatty():
+            who = f"{name} {number}".strip()
+            rows.append(f"{at:<16.16} {ended:<17.17} {who:<33.33} {id_[:10]}")
+        else:
+            rows.append(f"{at}\t{ended}\t{name}\t{number}\t{id_}")
+    return rows
+
+
+@click.command(short_help="Show how a call or a list ended.")
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--follow", is_flag=True, help="Wait until it has ended.")
+@_about_calls
+async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Shown:
+    """Show how the call or the list with this ID ended, or how far it is; without ID, the last call.
+
+    The beginning of an ID is enough if no other call has it.
+    """
+    from kallyai_mcp.api.models import Call
+    from kallyai_mcp.calls.records import CallRecord
+    from kallyai_mcp.tools.call_results import call_words, find_any, unrecorded_view, unrecorded_words
+    from kallyai_mcp.tools.list_results import list_words
+
+    found = await find_any(app_context, await whole_id(app_context, id_))
+    if isinstance(found, CallRecord):
+        record = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
+        text, answer, _ = await call_words(app_context, record, placed_now=None)
+        return text, answer, 0
+    if isinstance(found, Call):
+        return *unrecorded_words(await unrecorded_view(app_context, found), app_context.reader()), 0
+    seconds = math.inf if follow else _SETTLE_SECONDS
+    found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
+    return *await list_words(app_context, found, placed_now=None), 0
+
+
+@click.command(short_help="Cancel a scheduled call or a list.")
+@click.argument("id_", metavar="ID")
+@_about_calls
+async def cancel(app_context: AppContext, *, id_: str) -> Shown:
+    """Cancel the scheduled call, the retry, or the list with this ID for good.
+
+    A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
+    canceled.
+    """
+    from kallyai_mcp.tools import past_calls
+
+    text, answer = await past_calls.cancel(app_context, await whole_id(app_context, id_))
+    return text, answer, 0 if answer.status == "canceled" else 1
+
+
+@click.command(short_help="Show who said what in a call.")
+@click.argument("id_", metavar="[ID]", required=False)
+@_about_calls
+async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
+    """Show who said what in the call with this ID; without ID, in the last call."""
+    from kallyai_mcp.tools import past_calls
+
+    return *await past_calls.transcript(app_context, await whole_id(app_context, id_)), 0
+
+
+@click.command(short_help="Print a call's appointment (.ics).")
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
+@_about_calls
+async def calendar(app_context: AppContext, *, id_: str | None, output: Path | None) -> Shown:
+    """Print the appointment that the call with this ID made, as an .ics file; without ID, that of the last call."""
+    from kallyai_mcp.tools import past_calls
+    from kallyai_mcp.tools.text.calendar import rebuilt
+
+    call_id = await past_calls.service_id(app_context, await whole_id(app_context, id_))
+    event, _ = await past_calls.appointment(app_context, call_id)
+    ics, answer = rebuilt(event, call_id), past_calls.event_answer(call_id, event)
+    if output is None:
+        return ics.replace("\r\n", "\n").rstrip("\n"), answer, 0
+    try:
+        await anyio.Path(output).write_text(ics, encoding="utf-8", newline="")
+    except OSError as error:
+        raise CommandError(f"{output} can't be written: {error.strerror}.") from None
+    return f"{one_line(answer.summary or 'The appointment')} is in {output}.", answer, 0
+
+
+async def whole_id(app_context: AppContext, beginning: str | None) -> str:
+    """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None.
+
+    Raises:
+        CommandError: There is no call yet, or several ids begin so.
+    """
+    if beginning is not None and len(beginning) >= len("00000000-0000-0000-0000-000000000000"):
+        return beginning
+    from kallyai_mcp.tools.past_calls import list_page
+
+    _, page = await list_page(app_context, limit=_SEARCHED if beginning is not None else 1, offset=0)
+    known = [one.call_id or one.tracking_id or "" for one in page.calls]
+    known += [one.tracking_id for one in page.calls if one.tracking_id]
+    known += [one.tracking_id for one in page.lists or () if one.tracking_id]
+    if beginning is None:
+        if not known:
+            raise CommandError("No calls yet. `kallyai-mcp call` places one.")
+        return known[0]
+    found = sorted({id_ for id_ in known if id_.startswith(beginning)})
+    if len(found) > 1:
+        raise CommandError(f"Several calls have an id that begins with {beginning}: {', '.join(found)}")
+    return found[0] if found else beginning
+
+
+@click.command(short_help="Place a call, and see what was agreed.")
+@click.argument("respondent_phone", metavar="NUMBER")
+@click.argument("task_description", metavar="TASK")
+@click.option("--business", "business_name", metavar="NAME", help="Who is called.")
+@click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
+@click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
+@click.option("--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment.")
+@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, in the zone of --timezone.")
+@click.option("--leeway", "time_preference_text", metavar="WORDS", help='The time in words, such as "after 5pm".')
+@click.option("--party", "party_size", type=int, metavar="N", help="How many people, 1 to 50.")
+@click.option("--lang", "language", type=click.Choice(["en", "es"]), help="The language of the call and its summary.")
+@click.option(
+    "--category",
+    "task_category",
+    type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
+    metavar="KIND",
+    show_default="restaurant with --party, else general",
+    help="restaurant, clinic, hotel, or general.",
+)
+@click.option("--also", "additional_instructions", multiple=True, metavar="WISH", help="A wish or limit; repeatable.")
+@click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
+@click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
+@click.option("--timezone", metavar="ZONE", show_default="the callee's", help="IANA zone of the appointment.")
+@click.option(
+    "--not-before",
+    metavar="TIME",
+    help="Call at this time: ISO 8601; without an offset, in --timezone if given, else the callee's.",
+)
+@click.option("--retries", type=int, default=0, metavar="N", help="Call again up to N times if busy or no answer.")
+@click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
+@click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
+@_about_calls
+async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments: Any) -> Shown:
+    """Have KallyAI call NUMBER and do TASK, and print what was agreed.
+
+    NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
+
+    You see the call and are asked whether to place it. It is a real call to another person. The exit code is 0 if the
+    phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if nobody was reached or the call
+    broke off, and 4 if the outcome is not known.
+
+    A call with --not-before, or another attempt, is placed by any kallyai-mcp server of yours that runs then.
+
+    Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time 19:00 --name Ada
+    """
+    from kallyai_mcp.calls.place_with_consent import place_with_consent
+    from kallyai_mcp.tools.call_results import call_words
+
+    arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")
+    arguments["call_language"] = arguments["language"]
+    arguments["is_urgent"] = arguments["is_urgent"] or None
+    arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
+    asked = _read(arguments, app_context)
+    placed = await place_with_consent(
+        partial(_ask, app_context, asked, yes=yes, redial=redial),
+        lambda consent: app_context.calls.place(**asked, redial=redial, consent=consent),
+    )
+    record = await _followed(app_context, placed.record)
+    text, answer, is_error = await call_words(app_context, record, placed_now=placed.is_new)
+    is_refused = is_error or (not placed.is_new and asked["schedule"].not_before is not None and not record.is_open)
+    text = text.replace("redial=true", "--redial", 1) if placed.is_new is False else text
+    return text, answer, 1 if is_refused else _EXIT_CODES.get(_outcome(answer), 0)
+
+
+def _outcome(answer: CallAnswer) -> str:
+    return answer.outcome or ("in_progress" if answer.status == "in_progress" else answer.status or "unknown")
+
+
+def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, Any]:
+    """What `Calls.place` needs, from the command's arguments.
+
+    Raises:
+        click.UsageError: Arguments are wrong; the message names each by its option.
+        CommandError: The number is an emergency number.
+    """
+    from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
+    from kallyai_mcp.tools.catalog import tools
+    from kallyai_mcp.tools.scheduling import schedule_of
+    from kallyai_mcp.tools.submissions import callee_zone, submission_of
+    from kallyai_mcp.tools.text.argument_words import emergency
+
+    model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
+    try:
+        values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
+        submission = submission_of(values)
+        zone = callee_zone(values["timezone"], submission.respondent_phone, app_context)
+        schedule = schedule_of(
+            values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context
+        )
+    except InvalidArgumentsError as error:
+        if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
+            raise CommandError(emergency(dial)) from None
+        options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
+        lines = [f"{_name(options.get(one.argument), one.argument)}: {one.text}" for one in error.problems]
+        raise click.UsageError("\n".join(["Not called.", *lines])) from None
+    return {"submission": submission, "timezone": zone, "schedule": schedule}
+
+
+def _name(parameter: click.Parameter | None, argument: str) -> str:
+    """The name under which the user gives an argument: NUMBER, or --party."""
+    if parameter is None:
+        return argument
+    return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
+
+
+async def _ask(
+    app_context: AppContext, asked: Mapping[str, Any], _: Sequence[object], *, yes: bool, redial: bool
+) -> Any:
+    """Show the call to the user, and ask for consent, unless the option `--yes` gave it.
+
+    Raises:
+        click.ClickException: The user did not agree, or can't be asked.
+        PolicyError: The call policy refuses the call.
+    """
+    from kallyai_mcp.calls.policy import Consent
+    from kallyai_mcp.tools.consent import risks_of
+    from kallyai_mcp.tools.text.consent import preview
+    from kallyai_mcp.tools.text.words import Words
+
+    found = await app_context.calls.precheck(**asked, redial=redial, asked_by=_ASKED_BY)
+    if found.duplicate is not None:
+        return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
+    if found.refusal is not None:
+        raise found.refusal
+    flags, usage = await risks_of(asked["submission"], app_context, found, asked["schedule"])
+    asks = not yes and sys.stdin.isatty()
+    say(
+        preview(asked["submission"], flags, usage, asked["schedule"], app_context.reader(), Words(), asks=asks),
+        err=True,
+    )
+    if yes:
+        return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
+    if not asks:
+        raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
+    question = "Place this call?" if asked["schedule"].not_before is None else "Schedule this call?"
+    # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if not click.confirm(question, default=False, err=True):
+            raise CommandError("Not called.")
+    except (click.Abort, KeyboardInterrupt):
+        raise CommandError("Not called.") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
+
+
+async def _followed(app_context: AppContext, record: Any) -> Any:
+    """Wait until a call has ended, and show how long it has lasted. A later attempt is not waited for.
+
+    On Ctrl-C, a call whose request was not sent yet is canceled. Any other call goes on, and the command that follows
+    it is printed.
+    """
+    followed = record
+    if record.is_active:
+        callee = one_line(record.submission.business_name or record.submission.respondent_phone)
+        say(f"Calling {callee} …", err=True)
+    try:
+        while followed.is_active:
+            followed = await app_context.calls.wait(followed, _STEP_SECONDS)
+            if followed.is_active:
+                say(f"  {duration(followed.elapsed(app_context.now()))} so far", err=True)
+    finally:
+        if followed.is_active:
+            with anyio.CancelScope(shield=True):
+                if await app_context.calls.cancel(record.tracking_id):
+                    say("Canceled. Nobody was called.", err=True)
+                else:
+                    say(f"The call goes on. To follow it: kallyai-mcp show {record.tracking_id} --follow", err=True)
+    return followed

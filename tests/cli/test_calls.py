@@ -1,0 +1,296 @@
+"""`call`, `calls`, `show`, `cancel`, `transcript`, `calendar`: a person's calls, by the same ledger as the tools."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio.to_thread
+import httpx2
+import pytest
+
+from kallyai_mcp.testing import KallyAISandbox
+from tests.agent import open_agent, settings_in
+from tests.cli.machine import invoke
+from tests.processes import LIMIT, imported_by, started
+from tests.sandbox.manual_clock import ManualClock
+
+on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+
+SATURDAY = (date.today() + timedelta(days=7)).isoformat()  # noqa: DTZ011 - any day that is not past
+TABLE = ("Reserve a table", "--business", "Italian Bistro", "--party", "4", "--date", SATURDAY, "--time", "19:00",
+         "--name", "Ada")  # fmt: skip
+BISTRO, BUSY, DO_NOT_CALL = "+14155551234", "+12025550103", "+12025550121"
+ASK = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": BISTRO}
+
+
+@pytest.fixture(autouse=True)
+def home(kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which somebody is signed in at the sandbox, and whose settings commands in this process find."""
+    for name, value in kallyai_sandbox.env.items():
+        monkeypatch.setenv(name, value)
+    return Path(kallyai_sandbox.env["KALLYAI_HOME"])
+
+
+@pytest.fixture
+def signed_in(kallyai_sandbox: KallyAISandbox) -> dict[str, str]:
+    """The settings with which other servers and processes use the same account."""
+    return {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
+
+
+def printed(*arguments: str, code: int = 0) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+async def in_thread(work: Callable[..., Any], *arguments: str, code: int = 0) -> Any:
+    """Run `printed` or `structure` beside the event loop of a test."""
+    return await anyio.to_thread.run_sync(lambda: work(*arguments, code=code))
+
+
+def structure(*arguments: str, code: int = 0) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(printed(*arguments, "--json", code=code))
+    return document
+
+
+def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
+    placed = invoke("call", BISTRO, *TABLE, "--yes")
+    (row,) = printed("calls").splitlines()
+    call_id = row.split("\t")[-1]
+    file = home / "table.ics"
+
+    assert placed.exit_code == 0, placed.output
+    assert placed.stderr.startswith("Call to Italian Bistro, +1 415-555-1234 (United States)\n")
+    assert placed.stdout.startswith("Booked: table for 4 at Italian Bistro (+1 415-555-1234), ")
+    assert row.split("\t")[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
+    # Without an id it is the last call, and the beginning of an id is enough.
+    for words in ((), (call_id,), (call_id[:6],)):
+        assert printed("show", *words) == placed.stdout
+        assert "table for 4" in printed("transcript", *words)
+        assert printed("calendar", *words).startswith("BEGIN:VCALENDAR")
+    assert str(file) in printed("calendar", "-o", str(file))
+    assert file.read_text().startswith("BEGIN:VCALENDAR")
+
+
+async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
+    await in_thread(printed, "call", BISTRO, *TABLE, "--yes")
+    (call,) = (await in_thread(structure, "calls"))["calls"]
+    id_ = {"call_id": call["call_id"]}
+    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        for command, tool in (
+            (("calls",), await agent.use("list_calls", limit=20)),
+            (("show",), await agent.use("get_call", id_)),
+            (("transcript",), await agent.use("get_transcript", id_)),
+            (("calendar",), await agent.use("get_calendar_event", id_)),
+            (("cancel", call["call_id"]), await agent.use("cancel_call", id_)),
+        ):
+            code = int(command[0] == "cancel")  # nothing was canceled
+            assert await in_thread(structure, *command, code=code) == tool.data, command
+        busy = await in_thread(structure, "call", BUSY, "Ask", "--yes", code=3)
+        refused = await in_thread(structure, "call", DO_NOT_CALL, "Ask", "--yes", code=1)
+        tool = await agent.use("make_call", ASK | {"respondent_phone": DO_NOT_CALL, "task_description": "Ask"})
+
+    assert (busy["status"], busy["outcome"], busy["placed_now"]) == ("busy", "not_reached", True)
+    assert refused.pop("message") == tool.text.replace(tool.data["correlation_id"], refused["correlation_id"])
+    assert refused | {"correlation_id": ""} == tool.data | {"correlation_id": ""}
+    assert refused["code"] == "suppression_violation"
+
+
+async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reverse(
+    home: Path, signed_in: dict[str, str]
+) -> None:
+    other = "+14155550000"
+    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        first = await in_thread(structure, "call", BISTRO, "Ask for the hours", "--yes")
+        by_tool = await agent.use("make_call", ASK)
+        await agent.use("make_call", ASK | {"respondent_phone": other})
+    by_terminal = await in_thread(printed, "call", other, "Ask for the hours", "--yes")
+
+    assert first["placed_now"] is True
+    assert (by_tool.data["placed_now"], by_tool.data["call_id"]) == (False, first["call_id"])
+    assert "no new call was placed. To call again on purpose: --redial.\nAnswered: " in by_terminal
+    assert (await in_thread(structure, "calls"))["total"] == 2
+    assert "no new call" not in await in_thread(printed, "call", other, "Ask for the hours", "--yes", "--redial")
+    assert (await in_thread(structure, "calls"))["total"] == 3
+
+
+def test_a_later_time_for_a_call_that_was_just_made_is_refused_and_not_passed_over() -> None:
+    printed("call", BISTRO, *TABLE, "--yes")
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+    again = printed("call", BISTRO, *TABLE, "--yes", "--not-before", later, code=1)
+    assert "no new call was placed" in again
+    assert printed("call", BISTRO, *TABLE, "--yes", "--not-before", later, "--redial").startswith("Scheduled: ")
+
+
+def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
+    due = (datetime.now(UTC) + timedelta(days=2)).astimezone(ZoneInfo("America/Los_Angeles")).replace(hour=9, minute=30)
+    asked = ("call", "+16195550100", "Ask for the hours", "--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
+    scheduled = invoke(*asked, "--yes")
+    again = printed(*asked, "--yes")
+    (row,) = printed("calls").splitlines()
+    id_ = row.split("\t")[-1]
+
+    assert scheduled.exit_code == 0, scheduled.output
+    assert re.search(r"When: .*9:30 AM", scheduled.stderr), scheduled.stderr
+    assert "Scheduled: +1 619-555-0100, " in scheduled.stdout
+    assert id_ in again
+    assert row.split("\t")[1] == "scheduled"
+    assert structure("show", id_[:8])["attempts"] == 3
+    assert printed("cancel", id_).startswith("Canceled")
+    assert "t-none" not in printed("cancel", "t-none", code=1)
+
+
+def test_arguments_are_named_as_they_were_typed() -> None:
+    wrong = invoke("call", "415-555-1234", "Ask", "--party", "51", "--date", "2020-01-01", "--retries", "9", "--yes")
+    far = invoke("call", BISTRO, "Ask", "--not-before", "2099-01-01T09:00", "--yes")
+
+    assert wrong.exit_code == far.exit_code == 2
+    for words in ("NUMBER: ", "+14155551234", "--party: 51", "--date: ", "--retries: 9"):
+        assert words in wrong.stderr
+    assert "--not-before: " in far.stderr
+
+
+def test_a_busy_number_is_called_again_later_and_the_command_does_not_wait_for_it() -> None:
+    busy = printed("call", BUSY, "Ask for the hours", "--retries", "1", "--yes")
+
+    assert busy.startswith("Not reached yet: +1 202-555-0103 (busy ")
+    assert printed("show") == busy
+    assert structure("show")["attempt"] == 2
+
+
+async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: Path, signed_in: dict[str, str]) -> None:
+    ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table",
+           "candidates": [{"respondent_phone": number, "business_name": name} for number, name in
+                          ((BUSY, "First"), ("+12025550102", "Second"), (BISTRO, "Third"))]}  # fmt: skip
+    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        decide = await agent.use("call_around", ask)
+        asked = await agent.use("get_call", call_id=decide.data["tracking_id"])
+        id_ = decide.data["tracking_id"]
+        shown = await in_thread(printed, "show", id_)
+        followed = await in_thread(structure, "show", id_[:10], "--follow")
+        noted = await anyio.to_thread.run_sync(invoke, "calls")
+        state = await in_thread(printed, "status")
+        document = await in_thread(structure, "status")
+        await in_thread(printed, "cancel", id_)
+        canceled = await in_thread(structure, "show", id_)
+
+    assert shown == f"{asked.text}\n"
+    assert followed == asked.data
+    assert f"{id_} (needs decision)" in noted.stderr
+    assert f"{id_} (needs decision)" in state
+    assert [found["tracking_id"] for found in document["calls"]["lists"]] == [id_]
+    assert canceled["status"] == "canceled"
+
+
+def test_exit_codes_say_how_a_call_ended() -> None:
+    other_time = printed("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
+    unasked = invoke("call", BISTRO, "Ask for the hours")
+
+    assert other_time.startswith("Booked for another time: ")
+    assert printed("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
+    assert printed("call", BUSY, "Ask for the hours", "--yes", "--sandbox", code=3).startswith("Not reached: ")
+    assert unasked.exit_code == 1
+    assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
+    assert printed("show", "t-none", code=1) == ""
+    assert structure("show", "t-none", code=1)["code"] == "call_not_found"
+
+
+def test_the_beginning_of_an_id_that_several_calls_have_is_refused() -> None:
+    for number in (BISTRO, BUSY):
+        due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+        printed("call", number, "Ask for the hours", "--yes", "--not-before", due)
+    several = invoke("show", "t-")
+
+    assert several.exit_code == 1
+    assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
+
+
+@on_posix
+def test_on_a_terminal_the_user_is_asked_and_again_if_the_number_was_called_meanwhile(
+    home: Path, signed_in: dict[str, str]
+) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+        terminal.read_until("Place this call? [y/N]: ")
+        terminal.type("n\n")
+        assert terminal.wait() == 1
+        assert terminal.output.rstrip().endswith("Error: Not called.")
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+        terminal.read_until("Place this call? [y/N]: ")
+        printed("call", BISTRO, "Ask for the hours", "--yes")
+        terminal.type("y\n")
+        terminal.read_until("this number was called within the last hour")
+        terminal.type("y\n")
+        assert terminal.wait() == 0, terminal.output
+        output = terminal.output
+
+    assert output.count("Place this call? [y/N]: ") == 2
+    assert "Calling Italian Bistro" in output
+    assert "\x1b[32m\x1b[1mBooked\x1b[0m: table for 4" in output
+    assert structure("calls")["total"] == 2
+
+
+@on_posix
+def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home: Path, signed_in: dict[str, str]) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+        terminal.read_until("Place this call? [y/N]")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.wait() == 1
+
+    assert terminal.output.endswith("Error: Not called.\r\n")
+    assert structure("calls")["total"] == 0
+
+
+@on_posix
+async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
+    home: Path, kallyai_sandbox: KallyAISandbox, signed_in: dict[str, str]
+) -> None:
+    async with httpx2.AsyncClient(base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT) as http:
+        await http.put(f"line/{BISTRO}", json={"does": "is_played"})
+        with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in) as process:
+            with anyio.fail_after(LIMIT):
+                while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
+                    await anyio.sleep(0.01)
+            (call,) = kallyai_sandbox.calls
+            await http.post(f"play/calls/{call.call_id}/pick-up")
+            process.send_signal(signal.SIGINT)
+            _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
+            await http.post(f"play/calls/{call.call_id}/hang-up")
+    command = re.search(r"The call goes on\. To follow it: kallyai-mcp show (t-\S+) --follow\n", words)
+
+    assert process.returncode == 130
+    assert command is not None, words
+    assert "+1 415-555-1234" in await anyio.to_thread.run_sync(lambda: printed("show", command[1], "--follow"))
+    assert len(kallyai_sandbox.calls) == 1
+
+
+@on_posix
+def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    printed("call", BISTRO, "Ask", "--business", "The Italian Bistro of Ada Lovelace at the Old Harbor", "--yes")
+    with on_terminal(home, "calls", **signed_in) as terminal:
+        assert terminal.wait() == 0
+    (row,) = terminal.output.splitlines()
+
+    assert len(row) <= 80
+    assert "\x1b" not in row
+    assert structure("show", row.split()[-1])["respondent_phone"] == BISTRO
+
+
+def test_commands_that_only_read_import_no_mcp_sdk(home: Path, signed_in: dict[str, str]) -> None:
+    printed("call", BUSY, "Ask for the hours", "--yes", code=3)
+    for command in ("calls", "status", "show"):
+        modules = imported_by(home, command, **signed_in)
+        assert "kallyai_mcp.tools.past_calls" in modules
+        assert not {"mcp", "starlette", "fastapi", "keyring"} & modules, command
