@@ -35,7 +35,7 @@ def open_database(settings: Settings, now: Callable[[], datetime] | None = None)
         from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 
         return SqliteDatabase(settings.home / "ledger.db", now=now or Clock().now)
-    if importlib.util.find_spec("psycopg") is None:
+    if importlib.util.find_spec("psycopg_pool") is None:
         raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
     from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 

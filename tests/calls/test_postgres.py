@@ -9,7 +9,8 @@ import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -335,6 +336,31 @@ async def test_connections_that_were_ended_while_idle_are_replaced(
     assert record.state is CallState.ENDED
     assert len(service.keys) == 2
     assert elapsed < 2
+
+
+async def test_transactions_find_all_idle_connections_ended_and_run_once_without_an_error(
+    postgres: PostgresDatabases, database_url: str
+) -> None:
+    """The pool does not ask whether a connection still works: the first statement of a transaction finds out."""
+    database = PostgresDatabase(database_url)
+    together = threading.Barrier(8)
+
+    def connect(_: Transaction) -> None:
+        together.wait(LIMIT)
+
+    def insert(name: str, tx: Transaction) -> int:
+        return tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', :n, 'v', 0)", n=name)
+
+    async with aclosing(database):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(database.write, connect)
+        end_connections(postgres, database_url)
+        for number in range(10):
+            assert await database.write(partial(insert, str(number))) == 1
+        written = await database.read(lambda tx: len(tx.rows("SELECT 1 FROM shared_values")), empty=0)
+
+    assert written == 10
 
 
 async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_reserved(

@@ -1,21 +1,28 @@
 """The PostgreSQL driver: one database, shared by the workers of many machines (extra `postgres`)."""
 
+import logging
 import re
 import secrets
+import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import anyio
+import anyio.to_thread
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result, Row, StatementError, storable
-from kallyai_mcp.calls.ledger.postgres_pool import Connection, PostgresPool, Use
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, StatementError, storable
 from kallyai_mcp.calls.ledger.schema import migrate
+
+_log = logging.getLogger(__name__)
+# It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
@@ -23,48 +30,70 @@ _SECONDS = 8.0
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
 
+_POLL_SECONDS = 0.1
+"""How often a transaction that waits for a connection looks whether it can't be opened."""
+
 _LEASES = 0x6B61_6C79
 """The first half of the key of each lease's advisory lock. The second half is the worker's number."""
 
-_MIGRATION_LOCK = (0x6B61_6C7A, 0)
-
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-
-_SESSION = {
-    "statement_timeout": "5000",
-    "lock_timeout": "5000",
-    "idle_in_transaction_session_timeout": "30000",
-    # Each statement must see what was written before it got its lock, whatever the default of the database is.
-    "default_transaction_isolation": r"read\ committed",
-    # On the server's side too, so that the lease of a machine without power ends within half a minute.
-    **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
-}
+_MIGRATION_LOCK = 0x6B61_6C7A
 
 _OPTIONS: dict[str, str | int] = {
-    **_KEEPALIVES,
-    "connect_timeout": 5,
-    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     "application_name": "kallyai-mcp",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # On the server's side too, so that the lease of a machine without power ends within half a minute. And each
+    # statement must see what was written before it got its lock, whatever the default of the database is.
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    "-c statement_timeout=5000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
+    r"-c default_transaction_isolation=read\ committed",
 }
-
-_PORTS = range(1, 65536)
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
+_OWN = (
+    psycopg.ProgrammingError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.NotSupportedError,
+    psycopg.errors.InFailedSqlTransaction,
+)
+_OF_THE_SERVER = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
+"""Those of the errors above that the operator of the database can repair."""
 
-@dataclass(frozen=True)
-class _Lease:
-    """A worker's lease: an advisory lock on a connection that is used for nothing else.
+_Connection = psycopg.Connection[Row]
+_CONNECTED: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
 
-    Attributes:
-        worker: The worker's name: its number in hexadecimal.
-        connection: The connection that holds the lock.
-        backend: The id of the server's process for this connection.
-    """
 
-    worker: str
-    connection: Connection
-    backend: int
+class _Use:
+    """One use of the database in a thread. It can be given up while the thread waits for the server."""
+
+    def __init__(self) -> None:
+        self._connection: _Connection | None = None
+        self._is_given_up = False
+
+    def take(self, connection: _Connection | None) -> None:
+        """Note the connection that the thread uses from now on. Raises if the use was given up, and its caller told."""
+        self._connection = connection
+        if self._is_given_up:
+            raise psycopg.OperationalError("given up")
+
+    def give_up(self) -> None:
+        """Shut the connection's socket down, so that the thread that waits for it ends."""
+        self._is_given_up = True
+        if (used := self._connection) is not None:
+            with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(used.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+
+class _Lease(NamedTuple):
+    """A worker's lease: an advisory lock on a connection that is used for nothing else."""
+
+    worker: str  # its number in hexadecimal
+    connection: _Connection
+    backend: int  # the id of the server's process for this connection
 
 
 class PostgresDatabase:
@@ -84,15 +113,23 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
         try:
-            conninfo = make_conninfo(url, **_OPTIONS)
-            _check_ports(conninfo)
+            self._conninfo = make_conninfo(url, **_OPTIONS)
+            _check_ports(self._conninfo)
         except (psycopg.Error, ValueError):
             raise ValueError("not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name") from None
         self._clock = now
         self._seconds = seconds
-        self._pool = PostgresPool(conninfo, size=_CONNECTIONS, seconds=seconds)
+        self._pool = ConnectionPool(
+            self._conninfo,
+            connection_class=_Connection,
+            kwargs=_CONNECTED,
+            min_size=0,
+            max_size=_CONNECTIONS,
+            reconnect_timeout=0,
+            open=False,
+        )
+        self._threads = anyio.CapacityLimiter(_CONNECTIONS)
         self._lease: _Lease | None = None
-        self._opening = anyio.Lock()
         self._is_prepared = False
         self._is_newer = False
 
@@ -103,80 +140,128 @@ class PostgresDatabase:
 
     async def write(self, work: "Callable[[PostgresTransaction], Result]") -> Result:
         """See `Database.write`."""
-        await self._prepare()
-
-        def writing(use: Use) -> Result:
-            with self._pool.transaction(use) as connection:
-                return work(PostgresTransaction(connection, self._clock, self._lease))
-
-        try:
-            return await self._pool.run(writing)
-        except StatementError as error:
-            if self._is_newer:
-                raise LedgerUnavailableError(f"The ledger is of a newer version of kallyai-mcp: {error}") from error
-            raise
+        return await self._in_thread(lambda use: self._prepared_transaction(use, work))
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
-        await self._prepare()
-        if self._pool.is_closed:  # nothing would release the lease
-            raise LedgerUnavailableError("The ledger's database can't be used: this program is ending")
 
-        def taking(use: Use) -> _Lease:
-            connection = self._pool.connect(use, autocommit=True)
+        def taking(use: _Use) -> _Lease:
+            self._prepared_transaction(use, PostgresTransaction.now)  # fails when this program is ending
+            connection = _Connection.connect(self._conninfo, **_CONNECTED)
             try:
                 with suppress(psycopg.errors.UndefinedObject):  # before PostgreSQL 14
+                    use.take(connection)
                     connection.execute("SET idle_session_timeout = 0")
                 while True:
                     number = secrets.randbits(31)
-                    [row] = connection.execute(
-                        "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid", (_LEASES, number)
-                    ).fetchall()
+                    taken = "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid"
+                    [row] = connection.execute(taken, (_LEASES, number)).fetchall()
                     if row["ok"]:
-                        return _Lease(f"{number:08x}", use.take(connection), row["pid"])
+                        use.take(connection)
+                        return _Lease(f"{number:08x}", connection, row["pid"])
             except BaseException:
                 connection.close()
                 raise
 
-        lease = await self._pool.run(taking)
-        if self._lease is not None:
-            self._lease.connection.close()
-        self._lease = lease
+        lease = await self._in_thread(taking)
+        before, self._lease = self._lease, lease
+        if before is not None:
+            before.connection.close()
         return lease.worker
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""
         lease, self._lease = self._lease, None
 
-        def releasing(use: Use) -> None:
-            if lease is not None:
-                # Released at once, because the server notices only later that a connection was closed.
-                use.take(lease.connection).execute("SELECT pg_advisory_unlock_all()")
-
-        with suppress(LedgerUnavailableError):
-            await self._pool.run(releasing)
+        with suppress(PoolClosed):
+            self._pool.open()  # so that nothing can open it later
+        self._pool.close(timeout=0)
         if lease is not None:
+
+            def releasing(use: _Use) -> None:
+                use.take(lease.connection)
+                # Released at once, because the server notices only later that a connection was closed.
+                lease.connection.execute("SELECT pg_advisory_unlock_all()")
+
+            with suppress(LedgerUnavailableError):
+                await self._in_thread(releasing)
             lease.connection.close()
-        await self._pool.aclose()
 
-    async def _prepare(self) -> None:
-        """On first use, check the server's settings and migrate the schema."""
-        if self._is_prepared:
-            return
+    async def _in_thread(self, work: Callable[[_Use], Result]) -> Result:
+        """Do `work` in a thread.
 
-        def preparing(use: Use) -> None:
-            with self._pool.transaction(use) as connection:
-                _check_durability(connection)
-                connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _MIGRATION_LOCK)
-                self._is_newer = migrate(PostgresTransaction(connection, self._clock, None))
-
-        with anyio.move_on_after(self._seconds):
-            async with self._opening:
-                if not self._is_prepared:
-                    await self._pool.run(preparing)
-                    self._is_prepared = True
-                return
+        Raises:
+            ConstraintError: A unique index refused it.
+            StatementError: The database refused a statement.
+            LedgerUnavailableError: The database can't be used, or did not answer in time.
+        """
+        use = _Use()
+        # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded.
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
+            try:
+                return await anyio.to_thread.run_sync(work, use, abandon_on_cancel=True, limiter=self._threads)
+            except LedgerUnavailableError as error:
+                _log.error("%s", error)
+                raise
+            except psycopg.errors.UniqueViolation as error:
+                raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
+            except (psycopg.Error, OSError) as error:
+                if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER) and not self._is_newer:
+                    why = error.diag.message_primary or str(error)  # the rest of the message may quote a whole row
+                    _log.error("the ledger's database refused a statement: %s", why)
+                    raise StatementError(why) from None
+                # The driver's message may quote the URL with its password.
+                why = type(error).__name__
+                _log.warning("the ledger's database can't be used: %s", why)
+                raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
+        use.give_up()
+        if not self._pool.closed:
+            self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
+
+    def _prepared_transaction(self, use: _Use, work: "Callable[[PostgresTransaction], Result]") -> Result:
+        if not self._is_prepared:
+            self._is_newer = self._transaction(use, _prepare)
+            self._is_prepared = True
+        return self._transaction(use, work)
+
+    def _transaction(self, use: _Use, work: "Callable[[PostgresTransaction], Result]") -> Result:
+        connection = self._begun(use)
+        try:
+            result = work(PostgresTransaction(connection, self._clock, self._lease))
+            if connection.execute("COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
+                raise psycopg.ProgrammingError("the transaction was rolled back")
+            return result
+        finally:
+            self._pool.putconn(connection)  # rolls back what was not committed
+
+    def _begun(self, use: _Use) -> _Connection:
+        """A connection of the pool with a new transaction. Those that the server has ended meanwhile are replaced."""
+        self._pool.open()
+        failures, ended = self._failed_connections(), 0
+        while True:
+            try:
+                connection = self._pool.getconn(timeout=_POLL_SECONDS)
+            except PoolTimeout:
+                use.take(None)
+                if self._failed_connections() > failures:  # the pool itself would go on
+                    raise
+                continue
+            try:
+                use.take(connection)
+                connection.execute("BEGIN")
+            except psycopg.Error:
+                connection.close()
+                self._pool.putconn(connection)
+                use.take(None)
+                ended += 1
+                if ended > _CONNECTIONS:
+                    raise
+            else:
+                return connection
+
+    def _failed_connections(self) -> int:
+        return self._pool.get_stats().get("connections_errors", 0)
 
 
 class PostgresTransaction:
@@ -184,7 +269,7 @@ class PostgresTransaction:
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
-    def __init__(self, connection: Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
+    def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
         self._connection = connection
         self._clock = clock
         self._lease = lease
@@ -211,17 +296,12 @@ class PostgresTransaction:
         """See `Transaction.holds_lease`."""
         if self._lease is None or self._lease.worker != worker:
             return False
-        return bool(
-            self.rows(
-                # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
-                "SELECT 1 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases "
-                "AND objid = :number AND objsubid = 2 AND pid = :backend "
-                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-                leases=_LEASES,
-                number=int(worker, 16),
-                backend=self._lease.backend,
-            )
+        # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
+        held = (
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases AND objid = :number "
+            "AND objsubid = 2 AND pid = :backend"
         )
+        return bool(self.rows(held, leases=_LEASES, number=int(worker, 16), backend=self._lease.backend))
 
     def is_abandoned(self, worker: str) -> bool:
         """See `Transaction.is_abandoned`. The lock of an abandoned worker is taken until the transaction ends."""
@@ -233,24 +313,27 @@ class PostgresTransaction:
         return bool(row["ok"])
 
 
-def _check_durability(connection: Connection) -> None:
-    """Refuse a server that may lose what it has confirmed, or keep the locks of workers that have died.
+def _prepare(transaction: PostgresTransaction) -> bool:
+    """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers.
 
-    Raises:
-        LedgerUnavailableError: `fsync` or `synchronous_commit` is off, or the settings of the session have no effect.
+    Returns whether the schema is a newer one.
     """
-    for name in ("fsync", "synchronous_commit"):
-        row = connection.execute("SELECT current_setting(%s) AS value", (name,)).fetchone()
-        if row is not None and row["value"] == "off":
-            raise LedgerUnavailableError(
-                f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
-            )
-    row = connection.execute("SELECT current_setting('statement_timeout') AS value").fetchone()
-    if row is None or row["value"] == "0":
+    settings = ("fsync", "synchronous_commit", "statement_timeout")
+    fsync, commit, timeout = (
+        transaction.rows("SELECT current_setting(:name) AS value", name=name)[0]["value"] for name in settings
+    )
+    if "off" in (fsync, commit):
+        name = "fsync" if fsync == "off" else "synchronous_commit"
+        raise LedgerUnavailableError(
+            f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
+        )
+    if timeout == "0":
         raise LedgerUnavailableError(
             "The settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
+    transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION_LOCK)
+    return migrate(transaction)
 
 
 @lru_cache(maxsize=256)
@@ -262,5 +345,5 @@ def _translated(statement: str) -> bytes:
 def _check_ports(conninfo: str) -> None:
     """Raise `ValueError` for an impossible port, which the library would find only when it connects."""
     for port in str(conninfo_to_dict(conninfo).get("port") or "").split(","):
-        if port and int(port) not in _PORTS:
+        if port and not 0 < int(port) < 65536:
             raise ValueError(port)
