@@ -243,6 +243,22 @@ async def test_while_the_server_is_dead_a_wait_goes_on_and_ends_with_the_outcome
     assert len(service.keys) == 1
 
 
+async def test_a_server_that_takes_no_connections_is_reported_at_once(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    """Long before the time-out for a server that hangs."""
+    async with opened(own_postgres.create_database(), clock.now) as ledger:
+        await reserved(ledger, another(1))
+        own_postgres.kill()
+        began = time.monotonic()
+        for number in (2, 3):
+            with pytest.raises(LedgerUnavailableError):
+                await ledger.reserve(another(number), redial=False)
+        elapsed = time.monotonic() - began
+
+    assert elapsed < 4
+
+
 async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(
     own_postgres: PostgresServer, clock: ManualClock
 ) -> None:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -29,9 +30,6 @@ _SECONDS = 8.0
 
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
-
-_POLL_SECONDS = 0.1
-"""How often a transaction that waits for a connection looks whether it can't be opened."""
 
 _LEASES = 0x6B61_6C79
 """The first half of the key of each lease's advisory lock. The second half is the worker's number."""
@@ -67,23 +65,23 @@ _Connection = psycopg.Connection[Row]
 _CONNECTED: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
 
 
+@dataclass
 class _Use:
     """One use of the database in a thread. It can be given up while the thread waits for the server."""
 
-    def __init__(self) -> None:
-        self._connection: _Connection | None = None
-        self._is_given_up = False
+    connection: _Connection | None = None
+    is_given_up: bool = False
 
     def take(self, connection: _Connection | None) -> None:
         """Note the connection that the thread uses from now on. Raises if the use was given up, and its caller told."""
-        self._connection = connection
-        if self._is_given_up:
+        self.connection = connection
+        if self.is_given_up:
             raise psycopg.OperationalError("given up")
 
     def give_up(self) -> None:
         """Shut the connection's socket down, so that the thread that waits for it ends."""
-        self._is_given_up = True
-        if (used := self._connection) is not None:
+        self.is_given_up = True
+        if (used := self.connection) is not None:
             with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(used.fileno())) as copy:
                 copy.shutdown(socket.SHUT_RDWR)
 
@@ -238,13 +236,13 @@ class PostgresDatabase:
     def _begun(self, use: _Use) -> _Connection:
         """A connection of the pool with a new transaction. Those that the server has ended meanwhile are replaced."""
         self._pool.open()
-        failures, ended = self._failed_connections(), 0
+        failures, ended = self._pool.get_stats().get("connections_errors"), 0
         while True:
             try:
-                connection = self._pool.getconn(timeout=_POLL_SECONDS)
+                connection = self._pool.getconn(timeout=0.1)
             except PoolTimeout:
                 use.take(None)
-                if self._failed_connections() > failures:  # the pool itself would go on
+                if self._pool.get_stats().get("connections_errors") != failures:  # the pool itself would go on
                     raise
                 continue
             try:
@@ -259,9 +257,6 @@ class PostgresDatabase:
                     raise
             else:
                 return connection
-
-    def _failed_connections(self) -> int:
-        return self._pool.get_stats().get("connections_errors", 0)
 
 
 class PostgresTransaction:
@@ -318,16 +313,16 @@ def _prepare(transaction: PostgresTransaction) -> bool:
 
     Returns whether the schema is a newer one.
     """
-    settings = ("fsync", "synchronous_commit", "statement_timeout")
-    fsync, commit, timeout = (
-        transaction.rows("SELECT current_setting(:name) AS value", name=name)[0]["value"] for name in settings
+    [row] = transaction.rows(
+        "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, "
+        "current_setting('statement_timeout') AS statement_timeout"
     )
-    if "off" in (fsync, commit):
-        name = "fsync" if fsync == "off" else "synchronous_commit"
-        raise LedgerUnavailableError(
-            f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
-        )
-    if timeout == "0":
+    for name, value in row.items():
+        if value == "off":
+            raise LedgerUnavailableError(
+                f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
+            )
+    if row["statement_timeout"] == "0":
         raise LedgerUnavailableError(
             "The settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
