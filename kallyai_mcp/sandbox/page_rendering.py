@@ -1,14 +1,11 @@
 """Renders the sandbox's pages in English or Spanish. They load no resources of other servers."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import jinja2
-from babel.dates import format_date
-from babel.numbers import format_decimal
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 
@@ -69,17 +66,13 @@ def render(
         return spanish if language == "es" else english
 
     def number(value: float) -> str:
-        return format_decimal(value, "#,##0.#", locale=language)
+        text = f"{value:,.1f}".removesuffix(".0")
+        return text if language == "en" else text.translate(str.maketrans(",.", ".,"))
 
     sandbox = t("Sandbox", "Entorno de pruebas")
     page = _environment().get_template(template)
     html = page.render(language=language, t=t, number=number, sandbox=sandbox, **values)
     return HTMLResponse(html, status, {**HEADERS, "Content-Language": language, **headers})
-
-
-def day(moment: datetime, language: str) -> str:
-    """Return the date of `moment` as it is written in `language`."""
-    return format_date(moment, "long", locale=language)
 
 
 def read(name: str) -> str:

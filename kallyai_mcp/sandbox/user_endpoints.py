@@ -15,6 +15,7 @@ from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.page_rendering import PageLanguage
 from kallyai_mcp.sandbox.schemas import BillingPortal, Plan, Statistics, Subscription, errors
+from kallyai_mcp.sandbox.simulator.phrasebook import date_in_words
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 router = APIRouter(tags=["User"])
@@ -85,6 +86,6 @@ async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep
         account=account,
         minutes_used=usage.tenths / 10,
         calls_used=usage.calls,
-        start=page_rendering.day(usage.period_start, language),
-        end=page_rendering.day(usage.period_end - timedelta(days=1), language),
+        start=date_in_words(usage.period_start, language, "date.without_weekday"),
+        end=date_in_words(usage.period_end - timedelta(days=1), language, "date.without_weekday"),
     )

@@ -7,18 +7,25 @@ from importlib.resources import files
 from typing import Final
 
 import phonenumbers
-from babel.dates import format_date, format_time
 
 from kallyai_mcp.sandbox.simulator.simulated_call import Slot
 
-_SPANISH: Final = (("+1", "es_US"), ("+52", "es_MX"))
-"""The locales of Spanish by country code; for all other numbers, the formats are those of Spain."""
+_TWELVE_HOURS: Final = ("+1", "+52")
+"""The country codes where times in Spanish have 12 hours; elsewhere they have 24, as in Spain."""
 
 
 @cache
 def phrases() -> dict[str, dict[str, str]]:
     """Return the phrases by key and language; read with the first call."""
     return tomllib.loads((files("kallyai_mcp.sandbox.simulator") / "phrases.toml").read_text(encoding="utf-8"))
+
+
+def date_in_words(day: date, language: str, form: str = "date") -> str:
+    """Return a date in words: `date`, `date.with_year`, or `date.without_weekday`."""
+    months, weekdays = (phrases()[name][language].split() for name in ("months", "weekdays"))
+    return phrases()[form][language].format(
+        weekday=weekdays[day.weekday()], month=months[day.month - 1], day=day.day, year=day.year
+    )
 
 
 class Phrasebook:
@@ -35,8 +42,7 @@ class Phrasebook:
         self.language = language
         self._today = today
         self._is_aloud = aloud and language == "es"
-        of_place = next((name for code, name in _SPANISH if phone.startswith(code)), "es")
-        self._locale = of_place if language == "es" else language
+        self._has_twelve_hours = language == "en" or phone.startswith(_TWELVE_HOURS)
 
     def say(self, key: str, **facts: str) -> str:
         """Return the phrase of `key` with `facts` inserted."""
@@ -48,17 +54,20 @@ class Phrasebook:
 
     def moment(self, slot: Slot) -> str:
         """Return a day, and its time if there is one, in words ("Friday, November 27 at 7:00 PM")."""
-        pattern = self.say("pattern.date" if slot.day.year == self._today.year else "pattern.date_year")
-        words = self.say("moment.date", date=format_date(slot.day, pattern, locale=self.language))
+        form = "date" if slot.day.year == self._today.year else "date.with_year"
+        words = self.say("moment.date", date=date_in_words(slot.day, self.language, form))
         return words if slot.at is None else self.say("moment.date_time", date=words, time=self.time(slot.at))
 
     def time(self, at: time) -> str:
         """Return a time as it is in a sentence ("7:00 PM", "las siete de la tarde", "las 19:00")."""
         if self._is_aloud:
             return _spanish_words(at)
-        text = format_time(at, "short", locale=self._locale)
-        text = text.replace("\u202f", " ").replace("\xa0", " ")  # CLDR's spaces are not equal to typed ones
-        text = text.replace("a.m.", "a. m.").replace("p.m.", "p. m.")  # as Spanish spelling wants it
+        text = f"{at.hour}:{at.minute:02}"
+        if self._has_twelve_hours:
+            half = "ap"[at.hour >= 12]
+            text = f"{at.hour % 12 or 12}:{at.minute:02} " + (
+                f"{half}. m." if self.language == "es" else f"{half}m".upper()
+            )
         return self.say("time.one" if text.startswith("1:") else "time", time=text)
 
 
