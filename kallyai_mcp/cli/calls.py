@@ -358,15 +358,19 @@ async def _ask(
     if not asks:
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
     question = "Place this call?" if asked["schedule"].not_before is None else "Schedule this call?"
-    # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
+    # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply. And not by `input`,
+    # which prints the question so late that a Ctrl-C right after it would have no effect.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        if not click.confirm(question, default=False, err=True):
-            raise CommandError("Not called.")
-    except (click.Abort, KeyboardInterrupt):
-        raise CommandError("Not called.") from None
+        click.echo(f"{question} [y/N]: ", err=True, nl=False)
+        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        agreed = False
+        say(err=True)
     finally:
         signal.signal(signal.SIGINT, before)
+    if not agreed:
+        raise CommandError("Not called.")
     return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
 
 
