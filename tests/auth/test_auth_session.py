@@ -17,32 +17,57 @@ from kallyai_mcp.auth import session as auth_session
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session, StaticTokens
 from kallyai_mcp.auth.tokens import Tokens
-from tests.auth.fakes import NOW, Clock, Service, grant, jwt, tokens
+from tests.auth.fakes import NOW, Clock, Service, tokens
 from tests.processes import LIMIT
 
 MakeSession = Callable[..., Session]
 
 
-async def test_a_token_that_has_not_expired_is_used_without_a_request(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=60.5))
-    assert await make_session().access_token() == "access-0"
-    assert service.requests == []
-
-
-async def test_a_token_is_renewed_a_minute_before_it_expires(
+async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refused(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
-    store.save(tokens(left=60))
+    store.save(tokens(left=60.5))
     session = make_session()
+    assert await session.access_token() == "access-0"
+    assert service.requests == []
+    clock.time += 0.5
     assert await session.access_token() == "access-1"
     assert await session.access_token() == "access-1"
     assert service.requests == ["refresh-0"]
     assert store.load() == await session.current()
-    clock.time += 3600
-    assert await session.access_token() == "access-2"
-    assert service.requests == ["refresh-0", "refresh-1"]
+    assert [await session.renew("access-1") for _ in range(2)] == ["access-2"] * 2
+    service.gives_refresh_token = False
+    clock.time += 4000
+    assert await session.access_token() == "access-3"
+    clock.time += 4000
+    assert await session.access_token() == "access-4"
+    assert service.requests == ["refresh-0", "refresh-1", "refresh-2", "refresh-2"]
+
+
+@pytest.mark.parametrize("error", [None, NotConnectedError("no network"), RuntimeError("the client is closed")])
+async def test_twenty_tasks_renew_once_and_share_the_result(
+    error: Exception | None, make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+    service.error = error
+    got: list[object] = []
+
+    async def ask() -> None:
+        try:
+            got.append(await session.access_token())
+        except (NotConnectedError, RuntimeError) as caught:
+            got.append(caught)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ask)
+    assert got == ["access-1" if error is None else error] * 20
+    if not isinstance(error, RuntimeError):  # which is a defect of ours, so each task shows it
+        assert len(service.requests) == 1
+    service.error = None
+    assert (await session.access_token()).startswith("access-")
 
 
 async def test_without_a_sign_in_the_error_says_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
@@ -109,47 +134,6 @@ async def test_a_read_that_a_caller_gave_up_is_waited_for(make_session: MakeSess
             unlocked.set()
 
 
-async def test_twenty_tasks_renew_once_and_all_get_the_new_token(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    session = make_session()
-    got: list[str] = []
-
-    async def ask() -> None:
-        got.append(await session.access_token())
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(20):
-                tasks.start_soon(ask)
-    assert got == ["access-1"] * 20
-    assert len(service.requests) == 1
-
-
-async def test_tasks_that_waited_for_a_failed_renewal_share_its_error(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    service.error = NotConnectedError("no network")
-    session = make_session()
-    caught: list[NotConnectedError] = []
-
-    async def ask() -> None:
-        with pytest.raises(NotConnectedError) as one:
-            await session.access_token()
-        caught.append(one.value)
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(5):
-                tasks.start_soon(ask)
-    assert len(caught) == 5
-    assert len(service.requests) == 1
-    service.error = None
-    assert await session.access_token() == "access-2"
-
-
 @pytest.mark.parametrize(
     "error", [NotConnectedError("no network"), ResponseLostError("lost"), UnavailableError("down", status=503)]
 )
@@ -165,47 +149,6 @@ async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
         await session.access_token()
     assert caught.value is error
     assert store.load() == tokens(left=30)
-
-
-async def test_after_a_refused_renewal_the_error_asks_to_sign_in_and_nothing_is_deleted(
-    make_session: MakeSession, store: FileStore
-) -> None:
-    store.save(tokens(refresh="refresh-revoked", left=0))
-    with pytest.raises(NotSignedInError, match="no longer accepts this sign-in") as caught:
-        await make_session().access_token()
-    assert (caught.value.status, caught.value.code, caught.value.correlation_id) == (401, "invalid_token", "corr-7")
-    assert "revoked" not in repr(caught.value)
-    assert store.load() == tokens(refresh="refresh-revoked", left=0)
-
-
-async def test_a_bad_request_is_a_refused_renewal(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    service.error = BadRequestError("no such token", code="invalid_grant", status=400)
-    with pytest.raises(NotSignedInError):
-        await make_session().access_token()
-
-
-async def test_a_transient_error_is_not_a_refused_renewal(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    service.error = BadRequestError("too slow", status=408)
-    with pytest.raises(BadRequestError):
-        await make_session().access_token()
-
-
-async def test_a_renewal_without_a_refresh_token_keeps_the_old_one(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
-) -> None:
-    store.save(tokens(left=0))
-    service.gives_refresh_token = False
-    session = make_session()
-    await session.access_token()
-    clock.time += 4000
-    assert await session.access_token() == "access-2"
-    assert service.requests == ["refresh-0", "refresh-0"]
 
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
@@ -241,23 +184,6 @@ async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled
     assert service.requests == ["refresh-0"]
 
 
-async def test_a_refused_token_is_renewed_once(make_session: MakeSession, store: FileStore, service: Service) -> None:
-    store.save(tokens())
-    session = make_session()
-    assert await session.renew("access-0") == "access-1"
-    assert await session.renew("access-0") == "access-1"
-    assert service.requests == ["refresh-0"]
-
-
-async def test_a_refused_token_is_not_used_when_it_cannot_be_renewed(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens())
-    service.error = NotConnectedError("no network")
-    with pytest.raises(NotConnectedError):
-        await make_session().renew("access-0")
-
-
 async def test_a_token_without_a_refresh_token_is_used_until_it_expires(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
@@ -272,54 +198,45 @@ async def test_a_token_without_a_refresh_token_is_used_until_it_expires(
     assert service.requests == []
 
 
-async def test_a_renewal_that_hangs_times_out(
-    make_session: MakeSession, store: FileStore, service: Service, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("answer", "raised", "words"),
+    [
+        (None, NotSignedInError, "no longer accepts this sign-in"),
+        (BadRequestError("no such token", code="invalid_grant", status=400), NotSignedInError, "no longer accepts"),
+        (BadRequestError("too slow", status=408), BadRequestError, "too slow"),
+        (NotConnectedError("no network"), NotConnectedError, "no network"),
+        ("two words {}", UnreadableResponseError, "not a token"),
+        ("never", ResponseLostError, "too long"),
+    ],
+)
+async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what_to_do(
+    answer: Exception | str | None,
+    raised: type[Exception],
+    words: str,
+    make_session: MakeSession,
+    store: FileStore,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kallyai_mcp.auth.session.RENEWAL_SECONDS", 0.01)
-    store.save(tokens(left=0))
-    service.gate = anyio.Event()
-    with anyio.fail_after(10), pytest.raises(ResponseLostError, match="too long"):
-        await make_session().access_token()
+    revoked = tokens(refresh="refresh-revoked" if answer is None else "refresh-0")
+    store.save(revoked)
+    if isinstance(answer, Exception):
+        service.error = answer
+    elif answer == "never":
+        monkeypatch.setattr(auth_session, "RENEWAL_SECONDS", 0.01)
+        service.gate = anyio.Event()
+    elif answer is not None:
+        service.access_token = answer.format
+    with anyio.fail_after(10), pytest.raises(raised, match=words) as caught:
+        await make_session().renew("access-0")
+    assert "revoked" not in repr(caught.value)
+    assert store.load() == revoked
 
 
-async def test_an_unexpected_error_is_raised_unchanged_and_the_next_renewal_works(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    session = make_session()
-    service.error = RuntimeError("the client is closed")
-    with pytest.raises(RuntimeError, match="the client is closed"):
-        await session.access_token()
-    service.error = None
-    assert await session.access_token() == "access-2"
-
-
-async def test_an_answer_without_a_usable_token_is_an_error(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    service.access_token = "two words {}".format
-    with pytest.raises(UnreadableResponseError):
-        await make_session().access_token()
-    assert store.load() == tokens(left=0)
-
-
-async def test_signing_in_says_who_is_signed_in(make_session: MakeSession) -> None:
-    session = make_session()
-    signed_in = await session.sign_in(grant(access_token=jwt(email="user@example.com"), expires_in=1800))
-    assert (signed_in.who, signed_in.expires_at) == ("user@example.com", NOW + 1800)
-    assert await session.current() == signed_in
-
-
-async def test_the_token_of_the_setting_is_used_unchanged() -> None:
+async def test_the_token_of_the_setting_is_used_unchanged_and_not_renewed() -> None:
     static = StaticTokens("secret")
     assert await static.access_token() == "secret"
-    assert (await static.current()).access_token.get_secret_value() == "secret"
     assert not (await static.current()).expires_within(1e9, NOW)
-    assert "secret" not in repr(static)
-
-
-async def test_the_token_of_the_setting_is_not_renewed_and_the_error_names_the_setting() -> None:
     with pytest.raises(NotSignedInError, match="KALLYAI_ACCESS_TOKEN") as caught:
-        await StaticTokens("secret").renew("secret")
-    assert "secret" not in repr(caught.value)
+        await static.renew("secret")
+    assert "secret" not in repr(static) + repr(caught.value)

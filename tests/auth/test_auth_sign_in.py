@@ -64,47 +64,22 @@ async def test_there_is_one_link_while_a_sign_in_waits(make_session: MakeSession
         assert len(set(links)) == 1
 
 
-async def test_after_a_link_has_expired_there_is_a_new_one(
-    make_session: MakeSession, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    async with running(make_session(), clock, seconds=0) as sign_in:
-        first, _ = await sign_in.begin()
-        assert not await sign_in.arrived(10)
-        assert "sign-in: sign_in_timed_out" in caplog.text
-        second, _ = await sign_in.begin()
-        assert second != first
-
-
-async def test_after_a_refusal_there_is_a_new_link_that_works(
-    make_session: MakeSession, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    session = make_session()
-    async with running(session, clock) as sign_in:
-        first, _ = await sign_in.begin()
-        await browse(first, error="access_denied")
-        assert not await sign_in.arrived(10)
-        assert "sign-in: sign_in_refused" in caplog.text
-        assert await session.current() is None
-        second, _ = await sign_in.begin()
-        await browse(second, access_token="access-8")
-        assert await sign_in.arrived(10)
-        assert await session.access_token() == "access-8"
-
-
-async def test_tokens_that_cannot_be_stored_are_an_error_and_a_new_sign_in_can_begin(
-    make_session: MakeSession, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
+async def test_after_a_sign_in_that_failed_there_is_a_new_link(
+    ends: str, make_session: MakeSession, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     store = FullDiskStore(tmp_path, API)
-    store.is_full = True
-    async with running(make_session(store=store), clock) as sign_in:
-        link, _ = await sign_in.begin()
-        await browse(link, access_token="access-7")
+    store.is_full = ends == "token_store_failed"
+    session = make_session(store=store)
+    async with running(session, clock, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
+        first, _ = await sign_in.begin()
+        if ends != "sign_in_timed_out":
+            await browse(first, **({"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}))
         assert not await sign_in.arrived(10)
-        assert "sign-in: token_store_failed" in caplog.text
-        assert (await sign_in.begin())[0] != link
+        assert f"sign-in: {ends}" in caplog.text
+        assert await session.current() is None
+        assert (await sign_in.begin())[0] != first
 
 
 async def test_the_wait_ends_with_the_program(make_session: MakeSession, clock: Clock) -> None:

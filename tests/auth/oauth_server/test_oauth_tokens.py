@@ -41,31 +41,58 @@ async def faults(sandbox: RunningSandbox, server: Deployment, *kinds: str) -> No
     assert (await server.http.put(f"{sandbox.url}/_sandbox/faults", json=plan)).status_code == 200
 
 
-CODES: dict[str, tuple[str, dict[str, str]]] = {
-    "a wrong verifier": ("invalid_grant", {"code_verifier": "w" * 43}),
-    "no verifier": ("invalid_grant", {"code_verifier": ""}),
-    "another redirect URI": ("invalid_request", {"redirect_uri": "http://127.0.0.1:5124/back"}),
-    "an invalid code": ("invalid_grant", {"code": "x"}),
-}
-
-
-@pytest.mark.parametrize("wrong", CODES)
-async def test_a_code_needs_its_verifier_and_redirect_uri(server: Deployment, user: User, wrong: str) -> None:
+async def test_a_code_needs_its_client_its_verifier_and_its_redirect_uri_and_lasts_a_minute(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
     auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    code = await user.code(auth_request.url)
-    error, changes = CODES[wrong]
-    first = await server.post("token", auth_request.form(code) | changes)
-    second = await server.post("token", auth_request.form(code))
-
-    assert_error(first, error)
-    assert second.status_code == 200  # the first attempt did not use the code up
-
-
-async def test_another_client_cannot_use_a_code(server: Deployment, user: User) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    form = auth_request.form(await user.code(auth_request.url))
     other = (await server.register())["client_id"]
+    for error, changes in (
+        ("invalid_grant", {"code_verifier": "w" * 43}),
+        ("invalid_grant", {"code_verifier": ""}),
+        ("invalid_request", {"redirect_uri": "http://127.0.0.1:5124/back"}),
+        ("invalid_grant", {"code": "x"}),
+        ("invalid_grant", {"client_id": other}),
+    ):
+        assert_error(await server.post("token", form | changes), error)
+    late = form | {"code": await user.code(auth_request.url)}
+    good = await server.post("token", form)
+    sandbox.clock.advance(seconds=60)
 
-    assert_error(await server.post("token", auth_request.form(await user.code(auth_request.url), client_id=other)))
+    assert good.status_code == 200  # no attempt has used the code up
+    assert_error(await server.post("token", late))
+
+
+async def test_an_access_token_expires_with_kallyais_and_a_refresh_token_is_its_clients(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    tokens = await sign_in(server, user)
+    other = (await server.register())["client_id"]
+    used = []
+    for seconds in (3599, 1):
+        sandbox.clock.advance(seconds=seconds)
+        used.append((await server.use(tokens["access_token"], "check_quota")).status_code)
+    assert_error(await renew(server, tokens, client_id=other))
+    renewed = (await renew(server, tokens)).json()
+
+    assert used == [200, 401]
+    assert (await server.use(renewed["access_token"], "check_quota")).status_code == 200
+
+
+async def test_what_kallyai_has_refused_or_the_user_has_ended_is_refused(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    callback = await user.callback_url(auth_request.url)
+    forged = callback.replace(answer_in(callback)["code"], "forged")
+    assert_error(await server.post("token", auth_request.form(answer_in(next_url(await user.open(forged)))["code"])))
+    tokens = await sign_in(server, user)
+    with sandbox.app.state.sandbox.store.transaction() as db:
+        db.execute("UPDATE auth_families SET revoked = 1")
+    assert_error(await renew(server, tokens))
+    code = await user.code(auth_request.url)
+    await user.press(await user.open(f"{server.url}/oauth/sign-out"), "")
+    assert_error(await server.post("token", auth_request.form(code)))
 
 
 async def test_a_reused_code_is_refused_and_its_tokens_are_revoked(server: Deployment, user: User) -> None:
@@ -78,26 +105,6 @@ async def test_a_reused_code_is_refused_and_its_tokens_are_revoked(server: Deplo
 
     assert [before.status_code, after.status_code] == [200, 401]
     assert_error(await renew(server, {**tokens, "client_id": auth_request.client_id}))
-
-
-async def test_a_code_expires_after_a_minute(sandbox: RunningSandbox, server: Deployment, user: User) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    code = await user.code(auth_request.url)
-    sandbox.clock.advance(seconds=60)
-
-    assert_error(await server.post("token", auth_request.form(code)))
-
-
-async def test_an_access_token_expires_with_kallyais(sandbox: RunningSandbox, server: Deployment, user: User) -> None:
-    tokens = await sign_in(server, user)
-    sandbox.clock.advance(seconds=3599)
-    before = await server.use(tokens["access_token"], "check_quota")
-    sandbox.clock.advance(seconds=1)
-    after = await server.use(tokens["access_token"], "check_quota")
-    renewed = (await renew(server, tokens)).json()
-    again = await server.use(renewed["access_token"], "check_quota")
-
-    assert [before.status_code, after.status_code, again.status_code] == [200, 401, 200]
 
 
 async def test_a_sealed_token_works_for_its_purpose_only_and_not_after_a_change(server: Deployment, user: User) -> None:
@@ -113,14 +120,6 @@ async def test_a_sealed_token_works_for_its_purpose_only_and_not_after_a_change(
         assert_error(await server.post("token", auth_request.form(bad)))
 
     assert (await server.use(access, "check_quota")).status_code == 200
-
-
-async def test_another_client_cannot_use_a_refresh_token(server: Deployment, user: User) -> None:
-    tokens = await sign_in(server, user)
-    other = (await server.register())["client_id"]
-
-    assert_error(await renew(server, tokens, client_id=other))
-    assert (await renew(server, tokens)).status_code == 200
 
 
 async def test_a_reused_refresh_token_revokes_the_sign_in(server: Deployment, user: User) -> None:
@@ -160,16 +159,6 @@ async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
         assert_error(response, "temporarily_unavailable", 503)
         assert int(response.headers["retry-after"]) > 0
     assert renewed.status_code == 200
-
-
-async def test_a_refresh_fails_after_kallyai_has_revoked_the_sign_in(
-    sandbox: RunningSandbox, server: Deployment, user: User
-) -> None:
-    tokens = await sign_in(server, user)
-    with sandbox.app.state.sandbox.store.transaction() as db:
-        db.execute("UPDATE auth_families SET revoked = 1")
-
-    assert_error(await renew(server, tokens))
 
 
 async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_users_error(
@@ -221,23 +210,6 @@ async def test_a_token_for_another_server_with_the_same_keys_is_not_valid(
     assert_error(renewed)
 
 
-async def test_a_code_that_kallyai_refuses_is_refused(server: Deployment, user: User) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    callback = await user.callback_url(auth_request.url)
-    forged = callback.replace(answer_in(callback)["code"], "forged")
-    code = answer_in(next_url(await user.open(forged)))["code"]
-
-    assert_error(await server.post("token", auth_request.form(code)))
-
-
-async def test_a_code_is_refused_after_signing_out(server: Deployment, user: User) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    code = await user.code(auth_request.url)
-    await user.press(await user.open(f"{server.url}/oauth/sign-out"), "")
-
-    assert_error(await server.post("token", auth_request.form(code)))
-
-
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -260,23 +232,15 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     assert "was used again" in caplog.text
 
 
-async def test_without_a_refresh_token_from_kallyai_the_client_gets_none(sandbox: RunningSandbox, user: User) -> None:
+async def test_a_client_gets_no_more_than_kallyai_gives(sandbox: RunningSandbox, user: User) -> None:
     kallyai = OddKallyAI()
-    kallyai.refresh_token = None
     async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
         auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-        tokens = (await server.post("token", auth_request.form(await kallyai.code(server, user, auth_request)))).json()
+        kallyai.refresh_token = None
+        form = auth_request.form(await kallyai.code(server, user, auth_request))
+        tokens = (await server.post("token", form)).json()
+        kallyai.scope = "billing:manage"
+        no_scope = await server.post("token", form | {"code": await kallyai.code(server, user, auth_request)})
 
     assert "refresh_token" not in tokens
-
-
-async def test_there_is_no_token_if_kallyai_grants_no_requested_scope(sandbox: RunningSandbox, user: User) -> None:
-    kallyai = OddKallyAI()
-    kallyai.scope = "billing:manage"
-    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
-        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-
-        assert_error(
-            await server.post("token", auth_request.form(await kallyai.code(server, user, auth_request))),
-            "invalid_scope",
-        )
+    assert_error(no_scope, "invalid_scope")
