@@ -16,7 +16,7 @@ import anyio.to_thread
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, StatementError, storable
 from kallyai_mcp.calls.ledger.schema import migrate
@@ -171,7 +171,7 @@ class PostgresDatabase:
         """See `Database.aclose`."""
         lease, self._lease = self._lease, None
 
-        with suppress(PoolClosed):
+        with suppress(psycopg.OperationalError):  # closed already
             self._pool.open()  # so that nothing can open it later
         self._pool.close(timeout=0)
         if lease is not None:
