@@ -42,7 +42,7 @@ async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
                     await anyio.sleep(_POLL_SECONDS)
     except OSError:
         can_lock = False
-        _log.warning("no lock can be made in %s, so two processes may renew the sign-in at the same time", path.parent)
+        _log.info("no lock can be made in %s, so two processes may renew the sign-in at the same time", path.parent)
     try:
         yield lock.is_locked or not can_lock
     finally:

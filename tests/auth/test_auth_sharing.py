@@ -101,6 +101,7 @@ async def test_the_wait_for_a_lock_of_another_process_ends(
 async def test_without_a_lock_file_a_token_is_still_renewed(
     make_session: MakeSession, store: FileStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     store.save(tokens(left=0))
     (tmp_path / "file").write_text("")
     session = make_session(lock_path=tmp_path / "file" / "renew.lock")
@@ -113,6 +114,7 @@ async def test_without_a_lock_file_a_token_is_still_renewed(
 async def test_a_folder_that_is_not_writable_though_it_says_so_is_no_lock_that_others_hold(
     make_session: MakeSession, store: FileStore, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     store.save(tokens(left=0))
     session = make_session(lock_path=Path("/proc/renew.lock"))
     with anyio.fail_after(5):
