@@ -24,7 +24,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.telemetry import call_refused
@@ -257,7 +257,13 @@ class Calls:
     async def continue_list(
         self, found: CallList, *, after: int | None, agreed: ListConsent | None = None
     ) -> tuple[CallList, bool]:
-        """Let a list go on that has stopped; arguments, results, and errors as in `ListLedger.go_on`."""
+        """Let a list go on that has stopped; arguments, results, and errors as in `ListLedger.go_on`.
+
+        Unless the user has decided so, KallyAI is asked first whether somebody talked after all in its last call.
+        """
+        for record in found.records[-2:] if after is None else ():
+            if record.state is CallState.ENDED and not record.reached:
+                await self.worker.look_again(record)
         return await self._send_first(found, partial(self.ledger.lists.go_on, found, after=after, agreed=agreed))
 
     async def cancel_list(self, list_id: str) -> bool:

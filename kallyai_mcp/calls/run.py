@@ -158,7 +158,9 @@ class Run:
                 if await self._settle_lost(answer):
                     return
                 continue
-            self._is_limited = self._is_limited or isinstance(answer, RateLimitedError)
+            if isinstance(answer, RateLimitedError):
+                self._is_limited = True
+                await self._mark_response_lost()
             self._may_have_left = self._is_limited
             tries += 1
             pause = answer.retry_after if answer.retry_after is not None else next(waits)
@@ -181,16 +183,13 @@ class Run:
         try:
             return await self._look()
         except KallyAIError:
-            await self._mark_response_lost()
             await self._search(error, self._timing.search, refusal=error)
             return True
 
     async def _refuse(self, error: KallyAIError) -> None:
         """End the call as refused, unless that was because of a limit and the service lists the call all the same."""
-        if self._is_limited:
-            await self._mark_response_lost()
-            if await self._settle_limited(error):
-                return
+        if self._is_limited and await self._settle_limited(error):
+            return
         await self._finish(CallState.REFUSED, error)
 
     async def _settle_lost(self, error: KallyAIError) -> bool:

@@ -280,44 +280,48 @@ class Worker:
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self.service.learn_time(account)
-        await self._look_before_retries(account)
+        await self._look_before_due(account)
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            in_progress = sum(run.record.schedule.not_before is not None for run in self._runs.values())
-            most = min(BATCH, self.timing.due_at_once - in_progress)
-            if most <= 0:
+            most = self._most_due()
+            if not most:
                 await self.ledger.note_hindrance(None, _TOO_MANY)
             due = await self.ledger.take_due(
                 account,
                 worker,
-                most=max(most, 0),
+                most=most,
                 service_time=self.service.time,
                 is_only_account=self.places_due,
             )
             for record in due:
                 if record.is_active:
                     self.send(record, since_reserved)
-        if not await self.ledger.expire() and not due and most > 0:
+        if not await self.ledger.expire() and not due and most:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
-    async def _look_before_retries(self, account: AccountKey) -> None:
-        """Ask KallyAI whether somebody talked after all in the earlier attempts of calls that are to be placed again.
+    def _most_due(self) -> int:
+        """How many scheduled calls may be placed now."""
+        in_progress = sum(run.record.schedule.not_before is not None for run in self._runs.values())
+        return max(0, min(BATCH, self.timing.due_at_once - in_progress))
+
+    async def _look_before_due(self, account: AccountKey) -> None:
+        """Ask KallyAI whether somebody talked after all in the calls that others are due to follow.
 
         Raises:
             LedgerUnavailableError: What KallyAI says can't be written down, so nothing may be placed.
         """
         errors: list[LedgerUnavailableError] = []
 
-        async def look(attempt: CallRecord) -> None:
+        async def look(record: CallRecord) -> None:
             try:
-                await self.look_again(attempt)
+                await self.look_again(record)
             except LedgerUnavailableError as error:
                 errors.append(error)
 
         async with anyio.create_task_group() as looks:
-            for attempt in await self.ledger.attempts_before_due(account, BATCH):
-                looks.start_soon(look, attempt)
+            for record in await self.ledger.unreached_before_due(account, self._most_due()):
+                looks.start_soon(look, record)
         if errors:
             raise errors[0]
 

@@ -18,7 +18,7 @@ from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.times import Reader
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
+from tests.calls.world import LOST, NOW, TABLE, Json, Reply, Service, World, world
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
@@ -394,3 +394,48 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
 
     assert [record.call_id for record in found.records[1:]] == ["c-2", "c-3"]
     assert len(service.keys) == 2
+
+
+NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
+
+
+async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(place: str, clock: ManualClock) -> None:
+    """The process ended before it placed that call."""
+    service = Service(clock, calls=[NOBODY])
+    async with world(service, place) as here:
+        account = await here.session.account()
+        asked = CallList.new(account, THREE, "booked", clock.now(), accept_other_time=False, timezone="UTC")
+        worker = await here.run(here.ledger.take_lease())
+        agreed = ListConsent(ANY, (None,) * len(THREE))
+        _, record, _ = await here.run(here.ledger.lists.reserve(asked, agreed, worker, new_tracking_id()))
+        assert record is not None
+        call = Call.model_validate(NOBODY)
+        await here.run(here.ledger.bind_call(record, call, proven=True))
+        await here.run(here.ledger.finish(record, CallState.ENDED, call=call))
+        planned = await here.run(here.ledger.lists.find(asked.account, asked.list_id))
+        service.transcripts["c-1"] = "Yes, you have a table"
+    async with world(service, place) as here:
+        await here.run(clock.sleep(60))
+        found = await here.run(here.calls.find_list(asked.list_id))
+
+    assert planned is not None
+    assert [each.state for each in planned.records] == [CallState.ENDED, CallState.SCHEDULED]
+    assert found is not None
+    assert (found.stop_reason, len(found.records)) == (StopReason.UNKNOWN, 1)
+    assert service.keys == []
+
+
+async def test_a_list_that_is_asked_for_again_does_not_go_on_if_somebody_talked_after_all(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [(201, NOBODY), reply("success", "c-2")], [NOBODY])
+    async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
+        limited = await ended(here, (await start(here))[0])
+        service.transcripts["c-1"] = "Yes, you have a table"
+        clock.advance(3700)
+        agreed = ListConsent(ANY, (None,) * len(limited.to_come))
+        found, _ = await here.run(here.calls.continue_list(limited, after=None, agreed=agreed))
+
+    assert limited.stop_reason is StopReason.REFUSED
+    assert found.stop_reason is StopReason.UNKNOWN
+    assert len(service.keys) == 1

@@ -256,6 +256,28 @@ async def test_a_clock_that_is_corrected_while_a_call_is_unknown_does_not_hide_t
     assert found.call_id == "c-1"
 
 
+@pytest.mark.parametrize("jump", [-300, 3600])
+async def test_a_clock_that_is_set_after_a_rate_limit_does_not_hide_the_call(
+    place: str, clock: ManualClock, jump: float
+) -> None:
+    service = Service(clock, headers={"Retry-After": "29"}, clock_offset=7200)
+
+    async def place_and_refuse() -> tuple[int, dict[str, object]]:
+        service.calls = [shown(at=service.service_time())]
+        return 429, {"error": {"code": "rate_limited"}}
+
+    service.replies = [place_and_refuse, PLACED]
+    async with world(service, place) as here:
+        placed = await here.place()
+        await here.run(clock.sleep(10))
+        clock.set_wall_clock(jump)
+        service.clock_offset = 7200 - jump
+        record = await here.outcome(placed)
+
+    assert (record.state, record.call_id) == (CallState.ENDED, "c-1")
+    assert len(service.keys) == 1
+
+
 @pytest.mark.parametrize(("status", "seconds"), [("success", 3590), ("busy", 55)])
 async def test_a_clock_that_is_set_forward_after_the_outcome_was_told_makes_the_same_request_no_new_call(
     place: str, clock: ManualClock, status: str, seconds: float

@@ -41,21 +41,26 @@ from kallyai_mcp.calls.records import (
 from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 
+_NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED)
+
 
 def follow_up(tx: Tx, record: CallRecord, policy: CallPolicy, timing: Timing) -> None:
     """Plan what comes after `record`, which this transaction has ended.
 
     Its account is locked, and its row says how it ended.
     """
-    if _plan_retry(tx, record, timing):
-        return
+    if not _plan_retry(tx, record, timing):
+        for found in _open_lists(tx, record):
+            advance(tx, found, policy, timing)
+
+
+def _open_lists(tx: Tx, record: CallRecord) -> list[CallList]:
     rows = tx.rows(
         "SELECT call_lists.* FROM call_lists JOIN call_list_calls ON call_lists.list_id = call_list_calls.list_id "
         "WHERE call_list_calls.tracking_id = :id AND why IS NULL",
         id=record.tracking_id,
     )
-    for found in (list_from_row(tx, row) for row in rows):
-        advance(tx, found, policy, timing)
+    return [list_from_row(tx, row) for row in rows]
 
 
 def _plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> bool:
@@ -95,11 +100,31 @@ def _plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> bool:
     return True
 
 
-def stop_retries(tx: Tx, record: CallRecord) -> None:
-    """Let no attempt follow `record`, an attempt that reached somebody, as is known only now.
+def stop_following(tx: Tx, record: CallRecord) -> None:
+    """Let no call follow `record`, which reached somebody, as is known only now, unless the next one was sent."""
+    _stop_retries(tx, record)
+    for found in _open_lists(tx, record):
+        before, last = replace(found, records=found.records[:-1]), found.records[-1]
+        is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
+        if not is_next or last.state not in _NOT_SENT or (reason := before.next_stop_reason()) is None:
+            continue
+        tx.run(
+            "DELETE FROM call_list_calls WHERE list_id = :list AND tracking_id = :id",
+            list=found.list_id,
+            id=last.tracking_id,
+        )
+        tx.run(
+            "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
+            "WHERE tracking_id = :id AND session_id = :list",
+            now=tx.now(),
+            id=last.tracking_id,
+            list=found.list_id,
+        )
+        stop(tx, before, reason)
 
-    The next one may be scheduled, or taken and not sent yet. Of one that was sent, no further one follows.
-    """
+
+def _stop_retries(tx: Tx, record: CallRecord) -> None:
+    """Let no attempt follow that is not sent yet; of one that was sent, no further one follows."""
     error = KallyAIError(f"The attempt before ({record.call_id}) may have reached somebody.", code="reached_before")
     rows = tx.rows(
         "SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint "
@@ -110,7 +135,7 @@ def stop_retries(tx: Tx, record: CallRecord) -> None:
     for retry in readable(rows):
         if record.call_id not in {attempt.call_id for attempt in retry.schedule.earlier}:
             continue
-        if retry.state is CallState.SENT:
+        if retry.state not in _NOT_SENT:
             attempts = retry.schedule.attempt
             tx.run(
                 "UPDATE calls SET attempts = :attempts WHERE tracking_id = :id", id=retry.tracking_id, attempts=attempts
@@ -124,18 +149,29 @@ def stop_retries(tx: Tx, record: CallRecord) -> None:
         )
 
 
-def attempts_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRecord]:
-    """The earlier attempts of up to `most` of the account's calls that are due to be tried again."""
+def unreached_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRecord]:
+    """The calls that reached nobody, as far as is known, before the `most` calls of the account that are due first.
+
+    They are the earlier attempts of a call that is to be tried again, and the call before in a list.
+    """
+    own = "SELECT * FROM calls WHERE api = :api AND account = :account"
     due = tx.rows(
-        "SELECT * FROM calls WHERE state = 'scheduled' AND not_before <= :now AND earlier IS NOT NULL "
-        "AND api = :api AND account = :account ORDER BY not_before LIMIT :most",
+        f"{own} AND state = 'scheduled' AND not_before <= :now ORDER BY not_before LIMIT :most",
         now=tx.now(),
         most=most,
         **account.columns,
     )
-    ids = [attempt.call_id for record in readable(due) for attempt in record.schedule.earlier]
-    one = "SELECT * FROM calls WHERE api = :api AND account = :account AND call_id = :id"
-    return readable(row for id_ in ids for row in tx.rows(one, id=id_, **account.columns))
+    found: list[Row] = []
+    for record in readable(due):
+        for attempt in record.schedule.earlier:
+            found += tx.rows(f"{own} AND call_id = :id", id=attempt.call_id, **account.columns)
+        found += tx.rows(
+            "SELECT calls.* FROM call_list_calls AS next JOIN call_list_calls AS done "
+            "ON done.list_id = next.list_id AND done.position = next.position - 1 "
+            "JOIN calls ON calls.tracking_id = done.tracking_id WHERE next.tracking_id = :id",
+            id=record.tracking_id,
+        )
+    return [record for record in readable(found) if record.state is CallState.ENDED and not record.reached]
 
 
 def advance(

@@ -269,7 +269,7 @@ class Ledger(Transactions):
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
     has_due = reads(scheduling.has_due, empty=False)
-    attempts_before_due = reads(follow_up.attempts_before_due, empty=[])
+    unreached_before_due = reads(follow_up.unreached_before_due, empty=[])
     expire = writes(maintenance.expire)
 
     async def take_due(

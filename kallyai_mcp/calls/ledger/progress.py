@@ -6,7 +6,7 @@ from dataclasses import replace
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
-from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_retries
+from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.maintenance import expire_shown
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
@@ -31,7 +31,8 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     values = {"id": record.tracking_id, "worker": record.worker}
     sent = tx.rows(
         "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
-        "clock_offset = COALESCE(clock_offset, :offset) "
+        # Before its own request, a record may have the offset at an earlier request with its key.
+        "clock_offset = CASE WHEN sent_at IS NULL THEN :offset ELSE COALESCE(clock_offset, :offset) END "
         f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest "
         "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now RETURNING *",
         now=now,
@@ -164,7 +165,7 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, policy: Ca
     if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
         follow_up(tx, from_row(changed[0]), policy, timing)
     elif changed and end.reached:
-        stop_retries(tx, from_row(changed[0]))
+        stop_following(tx, from_row(changed[0]))
 
 
 def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:

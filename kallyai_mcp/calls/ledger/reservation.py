@@ -218,7 +218,8 @@ def numbered_anew(tx: Tx, asked: CallRecord, timing: Timing) -> CallRecord:
     lost_at = known.response_lost_at
     if known.sent_at is not None:  # a call of an earlier request may have gone on until then
         lost_at = max(min(lost_at, known.sent_at), known.sent_at - timedelta(seconds=timing.search))
-    return replace(new, generation=known.generation, idempotency_key=known.idempotency_key, response_lost_at=lost_at)
+    names = ("generation", "idempotency_key", "clock_offset")
+    return replace(new, response_lost_at=lost_at, **{name: getattr(known, name) for name in names})
 
 
 def readable(rows: Iterable[Row]) -> list[CallRecord]:

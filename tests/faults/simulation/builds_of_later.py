@@ -133,7 +133,7 @@ LATER = tuple(
                 (Ask(0, waits=False),),
                 quirks=Quirks(words_late=60),
             ),
-            (Patch(f"{_CALLS}.worker", "looks.start_soon(look, attempt)", "pass"),),
+            (Patch(f"{_CALLS}.worker", "looks.start_soon(look, record)", "pass"),),
         ),
         Broken(
             "there is one attempt too many",

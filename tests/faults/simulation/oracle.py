@@ -39,14 +39,16 @@ def find_violations(evidence: Evidence) -> list[Violation]:
 
 def _twice(evidence: Evidence) -> Iterator[Violation]:
     for number, task in enumerate(evidence.plan.tasks):
-        calls = [call for call in evidence.placed if _asked_for(call, task)]
-        allowed = sum(_allowed(number, account, calls, evidence) for account in {use.account for use in evidence.uses})
-        if len(calls) > allowed:
-            yield Violation(Rule.TWICE, f"task {number} was placed {len(calls)} times; {allowed} would have been right")
+        for account in sorted({account for use in evidence.uses for account in use.accounts}):
+            calls = [call for call in evidence.placed if call.account == account and _asked_for(call, task)]
+            allowed = _allowed(number, account, calls, evidence)
+            if len(calls) > allowed:
+                text = f"task {number} was placed {len(calls)} times on {account}; {allowed} would have been right"
+                yield Violation(Rule.TWICE, text)
 
 
 def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Evidence) -> int:
-    """How often a task may have been placed because of what was asked for while `account` was signed in.
+    """How often a task may have been placed on `account` because of what was asked for while it was signed in.
 
     Once; and once more for each outcome that the agent was told before it asked again, if the call reached nobody, or
     was long ago, or the agent asked for a redial.
@@ -54,7 +56,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     by_id = {call.call_id: call for call in calls}
     told: dict[tuple[Any, Any], Use] = {}  # what the agent was told first of each call
     tracking = {row["tracking_id"]: row["call_id"] for row in evidence.rows}
-    requests = [use for use in evidence.uses if use.task == number and use.account == account]
+    requests = [use for use in evidence.uses if use.task == number and account in use.accounts]
     asked_ids = {use.answer.data.get("tracking_id") for use in requests if use.answer is not None}
     for use in sorted(evidence.uses, key=lambda use: use.answered):
         if use.answer is None or not (use.is_outcome or use.status == "unknown"):
