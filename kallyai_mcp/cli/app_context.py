@@ -2,29 +2,31 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import TaskGroup
 
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.worker import Worker
-from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
-from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
+
+if TYPE_CHECKING:
+    from kallyai_mcp.auth.sign_in import SignIn
 
 
 @asynccontextmanager
 async def open_app_context(
     connection: Connection, *, timezone: str | None = None, links: bool = True
 ) -> AsyncIterator[AppContext]:
-    """Open the app context for as long as a server runs.
+    """Open the app context for as long as a server runs; `connection` is closed at the end.
 
-    Args:
-        connection: The credentials, the API client, the ledger, and the clock; closed at the end.
-        timezone: The user's IANA time zone; None for the machine's.
-        links: The user is at this machine, so tools give out sign-in links for its browser.
+    `timezone` is the user's (IANA), None for the machine's. With `links`, the user is at this machine, so tools give
+    out sign-in links for its browser.
     """
     settings = connection.settings
     async with connection, anyio.create_task_group() as tasks:
@@ -39,8 +41,8 @@ async def open_app_context(
             yield AppContext(
                 api=connection.api,
                 calls=Calls(worker),
-                sign_in=BrowserSignIn(connection, tasks, links=links),
-                timezone=timezone or local_timezone(),
+                sign_in=_BrowserSignIn(connection, tasks, links=links),
+                timezone=timezone or _local_timezone(),
                 wait_seconds=settings.wait_seconds,
                 now=connection.clock.now,
                 confirmations=Confirmations(lambda: connection.keys()),
@@ -50,3 +52,44 @@ async def open_app_context(
                 shared_state=connection.shared_state,
             )
         tasks.cancel_scope.cancel()
+
+
+class _BrowserSignIn:
+    """The tools' `SignInService`. In `tasks`, the listener waits for the user's browser."""
+
+    def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
+        self._connection = connection
+        self._tasks = tasks
+        self._links = links
+        self._sign_in: SignIn | None = None
+
+    async def signed_in(self) -> SignedIn | None:
+        tokens = await self._connection.credentials.tokens.current()
+        return SignedIn(tokens.who) if tokens is not None else None
+
+    async def account(self) -> str:
+        return (await self._connection.account_key()).account
+
+    async def wait_until_signed_in(self, seconds: float) -> bool:
+        return self._sign_in is not None and await self._sign_in.arrived(seconds)
+
+    async def link(self) -> SignInLink | None:
+        session = self._connection.credentials.session
+        if session is None or not self._links:
+            return None
+        if self._sign_in is None:
+            from kallyai_mcp.auth.sign_in import SignIn  # late: a user who is signed in needs no listener
+
+            self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
+        link, expires_at = await self._sign_in.begin()
+        return SignInLink(link, max(1, round((expires_at - datetime.now(UTC).timestamp()) / 60)))
+
+
+def _local_timezone() -> str:
+    """The IANA name of this machine's time zone; "UTC" if it can't be found out."""
+    import tzlocal
+
+    try:
+        return tzlocal.get_localzone_name() or "UTC"
+    except (ValueError, OSError, LookupError):  # what tzlocal raises for settings that contradict each other
+        return "UTC"

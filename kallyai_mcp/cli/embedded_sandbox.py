@@ -5,23 +5,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.settings import Settings
-
 if TYPE_CHECKING:
     from kallyai_mcp.auth.tokens import Tokens
     from kallyai_mcp.sandbox.app import SandboxApp
 
 
-SANDBOX_SPEED = 10.0
-"""The speed of the calls of commands on the embedded sandbox; 1 is that of real calls."""
-
-
 class EmbeddedSandbox:
-    """The sandbox app, and the token source of its account. The app is created when it is first needed.
-
-    Args:
-        create: Creates the app.
-    """
+    """The sandbox app, and the token source of its account. The app is created when it is first needed."""
 
     URL = "http://embedded-sandbox.invalid"
     """The base URL of the sandbox's own links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
@@ -59,15 +49,3 @@ class EmbeddedSandbox:
         """Close the app, if it was created."""
         if "app" in self.__dict__:
             self.app.state.sandbox.close()
-
-
-def create_sandbox(settings: Settings, speed: float) -> "SandboxApp":
-    """Create a sandbox that keeps its state in the folder of `settings`.
-
-    Args:
-        settings: Their `home` is the folder.
-        speed: The speed of the calls; 1 is that of real calls.
-    """
-    from kallyai_mcp.sandbox.app import create_app
-
-    return create_app(data=settings.home / "sandbox.db", speed=speed)

@@ -152,10 +152,6 @@ def serve(
     """
     gc.disable()  # the imports leave no garbage, and collecting makes the start 6 % slower
     embedded = sandbox or settings.sandbox
-    if embedded:
-        from kallyai_mcp.cli.sandbox import need_sandbox
-
-        need_sandbox()
     if transport == "stdio":
         from kallyai_mcp.cli.serve import serve_over_stdio
 

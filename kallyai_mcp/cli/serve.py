@@ -4,13 +4,11 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.embedded_sandbox import create_sandbox
+from kallyai_mcp.cli.connection import connect
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
@@ -50,7 +48,7 @@ def serve_over_stdio(
     if sys.stdin is not None and sys.stdin.isatty():
         say(_for_a_person(), err=True)
     configure(settings.log_level, settings.log_format)
-    connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)
+    connection = connect(settings, sandbox=sandbox, speed=speed)
     server = build_server(
         app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
     )

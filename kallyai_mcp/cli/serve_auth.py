@@ -14,7 +14,7 @@ from starlette.routing import Route
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
-from kallyai_mcp.cli.api_client import open_api
+from kallyai_mcp.cli.connection import open_api
 from kallyai_mcp.cli.output import SetupError
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools

@@ -6,7 +6,6 @@ import importlib.util
 import multiprocessing
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,8 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.embedded_sandbox import create_sandbox
+from kallyai_mcp.cli.connection import Connection, connect
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.output import CommandError, SetupError
 from kallyai_mcp.cli.sandbox import cannot_listen
@@ -94,18 +92,12 @@ def _start(settings: Settings, options: ServeOptions) -> Starlette:
     allow_open_files()
     app = build_app(settings, options)
     gc.freeze()
-    gc.set_threshold(
-        20_000
-    )  # a request leaves few cycles; with the default of 700, the collector takes 8 % of its time
+    gc.set_threshold(20_000)  # a request leaves few cycles; with the default of 700, collecting takes 8 % of its time
     return app
 
 
 def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     """Build the ASGI app.
-
-    Args:
-        settings: The settings of this process.
-        options: How to serve.
 
     Raises:
         SetupError: The options are not safe, or they need a setting or an extra that is missing.
@@ -113,8 +105,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     check_access(settings, options)
     check_shared_database(settings)
     callers = options.auth in ("caller", "oauth")
-    create = partial(create_sandbox, settings, options.speed) if options.sandbox else None
-    connection = Connection(settings, embedded=create, callers=callers)
+    connection = connect(settings, sandbox=options.sandbox, speed=options.speed, callers=callers)
     rate = RateLimiter(settings.rate_limit)
     wrong_bearers = RateLimiter(_WRONG_BEARERS)
     provider: Provider | None = None
