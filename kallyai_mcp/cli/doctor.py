@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import anyio
+import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.clients import CLIENTS, Machine, command_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.options import json_option
 from kallyai_mcp.cli.output import SetupError, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.text.plain import duration, one_line
@@ -37,12 +39,11 @@ class Finding(NamedTuple):
     fix: str | None = None
 
 
-def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
-    """Run every check, and print one line for each. Nothing is changed, and no secret is printed.
-
-    Returns:
-        The exit code: 0 if no check failed, else 1.
-    """
+@click.command(short_help="Check this installation.")
+@json_option
+@click.pass_obj
+def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
+    """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
 
     async def run() -> list[Finding]:
         return [finding async for finding in _findings(settings)]
@@ -51,12 +52,12 @@ def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
     bad = [finding for finding in found if finding.status == "bad"]
     if as_json:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
-        return int(bool(bad))
+        raise SystemExit(int(bool(bad)))
     for each in found:
         fix = f". To fix it: {each.fix}" if each.fix else ""
         say(f"{_SIGNS[each.status]} {each.check:<8} {each.message}{fix}", fg="red" if each.status == "bad" else None)
     say("All is well." if not bad else f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
-    return int(bool(bad))
+    raise SystemExit(int(bool(bad)))
 
 
 async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:

@@ -24,9 +24,7 @@ POSTGRES = "PostgreSQL (KALLYAI_DATABASE_URL)"
 def open_database(settings: Settings, now: Callable[[], datetime] | None = None) -> "Database":
     """The database that all workers share (`KALLYAI_DATABASE_URL`), or this user's file. It is not read yet.
 
-    Args:
-        settings: The settings of this process.
-        now: The wall clock for the user's file; None for the machine's. The shared database has its own clock.
+    `now` is the wall clock for the user's file, None for the machine's. The shared database has its own clock.
 
     Raises:
         LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -12,6 +12,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
+import click
 from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
@@ -30,52 +31,42 @@ _FAILURES = {
 }
 
 
-def log_in(settings: Settings, *, browser: bool) -> None:
-    """Sign in through the browser.
-
-    With `browser`, the browser is opened. Otherwise, the link is printed, and the pasted address is accepted, too.
-
-    Raises:
-        click.ClickException: Signing in failed; the message says why and what to do.
-    """
+@click.command(short_help="Sign in through the browser.")
+@click.option("--no-browser", is_flag=True, help="Print the link, and accept the pasted address.")
+@click.pass_obj
+def login(settings: Settings, *, no_browser: bool) -> None:
+    """Sign in to KallyAI through the browser."""
     if settings.access_token is not None:
         raise CommandError("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
 
     async def work() -> Tokens:
         async with Connection(settings) as connection:
-            return await sign_in(connection, _open_browser if browser else None)
+            return await _sign_in(connection, browser=not no_browser)
 
     with _terminal_as_it_was():
         tokens = run(work)
     say(f"Signed in as {tokens.who}." if tokens.who else "Signed in.")
 
 
-async def sign_in(
-    connection: Connection, open_link: Callable[[str], Awaitable[bool]] | None, tell: Callable[[str], None] = say
-) -> Tokens:
+async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens.
-
-    Args:
-        connection: The KallyAI to sign in to.
-        open_link: Opens the link in a browser, and returns whether that worked; None if the user opens it.
-        tell: Prints lines for the user.
 
     Raises:
         CommandError: The user canceled the sign-in, or did not finish it in time.
     """
     session = connection.credentials.session
-    assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
+    assert session is not None  # noqa: S101 - `login` refuses when the settings have a token
     await session.check()
     async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
-        if open_link is not None and await open_link(flow.link):
-            tell(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
+        if browser and await _open_browser(flow.link):
+            say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:
-            tell(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
-            tell(
+            say(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
+            say(
                 "If that browser runs on another machine, it ends on an address that it can't open.\n"
                 f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:"
             )
-            tasks.start_soon(_accept_pasted_address, flow, tell)
+            tasks.start_soon(_accept_pasted_address, flow)
         try:
             grant = await flow.grant()
         except NotSignedInError as error:
@@ -87,7 +78,7 @@ async def sign_in(
     return await session.sign_in(grant)
 
 
-async def _accept_pasted_address(flow: LoopbackSignIn, tell: Callable[[str], None]) -> None:
+async def _accept_pasted_address(flow: LoopbackSignIn) -> None:
     send, receive = anyio.create_memory_object_stream[str](8)
     threading.Thread(target=_read_lines, args=(send, anyio.lowlevel.current_token()), daemon=True).start()
     async with receive:
@@ -97,7 +88,7 @@ async def _accept_pasted_address(flow: LoopbackSignIn, tell: Callable[[str], Non
             try:
                 flow.accept(line.strip())
             except WrongAddressError:
-                tell(
+                say(
                     f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this "
                     "sign-in. Copy the whole address bar."
                 )
@@ -142,12 +133,10 @@ def _terminal_as_it_was() -> Iterator[None]:
         termios.tcsetattr(0, termios.TCSANOW, before)
 
 
-def log_out(settings: Settings) -> None:
-    """Delete the sign-in on this machine.
-
-    Raises:
-        click.ClickException: The sign-in could not be deleted.
-    """
+@click.command(short_help="Delete the sign-in on this machine.")
+@click.pass_obj
+def logout(settings: Settings) -> None:
+    """Delete the sign-in on this machine."""
     if settings.access_token is not None:
         raise CommandError("The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.")
 

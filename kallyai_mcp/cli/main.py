@@ -13,7 +13,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli.options import address_options, json_option, sandbox_option, speed_option
+from kallyai_mcp.cli.options import address_options, sandbox_option, speed_option
 from kallyai_mcp.cli.output import SetupError, prepare_streams, say
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
@@ -30,6 +30,9 @@ _LATER = {
     "transcript": ("calls", "Show who said what in a call."),
     "calendar": ("calls", "Print a call's appointment (.ics)."),
     "status": ("status", "Show account, quota, and last calls."),
+    "login": ("login", "Sign in through the browser."),
+    "logout": ("login", "Delete the sign-in on this machine."),
+    "doctor": ("doctor", "Check this installation."),
     "uninstall": ("install", "Remove this server from a client."),
     "sandbox": ("sandbox", "Run a complete KallyAI here."),
 }
@@ -94,10 +97,7 @@ class _Group(click.Group):
 @click.group(
     cls=_Group,
     invoke_without_command=True,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
@@ -164,35 +164,6 @@ def serve(
         from kallyai_mcp.cli.serve_http import serve_over_http
 
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
-
-
-@cli.command(short_help="Sign in through the browser.")
-@click.option("--no-browser", is_flag=True, help="Print the link, and accept the pasted address.")
-@click.pass_obj
-def login(settings: Settings, *, no_browser: bool) -> None:
-    """Sign in to KallyAI through the browser."""
-    from kallyai_mcp.cli.login import log_in
-
-    log_in(settings, browser=not no_browser)
-
-
-@cli.command(short_help="Delete the sign-in on this machine.")
-@click.pass_obj
-def logout(settings: Settings) -> None:
-    """Delete the sign-in on this machine."""
-    from kallyai_mcp.cli.login import log_out
-
-    log_out(settings)
-
-
-@cli.command(short_help="Check this installation.")
-@json_option
-@click.pass_obj
-def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
-    """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
-    from kallyai_mcp.cli.doctor import examine
-
-    raise SystemExit(examine(settings, as_json=as_json))
 
 
 def main(*arguments: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import locale
+import logging
 import os
 import sys
 import time
@@ -15,6 +16,9 @@ import click
 from kallyai_mcp.api.errors import KallyAIError
 
 _Result = TypeVar("_Result")
+
+_log, _NO_LOG = logging.getLogger("kallyai_mcp"), logging.NullHandler()
+"""A command says in one line what fails; a log of it would be a second one."""
 
 
 class CommandError(click.ClickException):
@@ -87,6 +91,7 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
         click.ClickException: `work` raised it, or a `KallyAIError`, or an error of the operating system.
         KeyboardInterrupt: Ctrl-C.
     """
+    _log.addHandler(_NO_LOG)
 
     async def localized() -> _Result:
         follow_locale()

@@ -28,11 +28,7 @@ def serve_over_stdio(
 ) -> None:
     """Serve one client on stdin and stdout until it leaves.
 
-    Args:
-        settings: The settings of this process.
-        sandbox: Use the embedded sandbox.
-        speed: The speed of the embedded sandbox's calls; 1 is that of real calls.
-        first_answers: Has answered the client's first requests until now; None if nothing was answered yet.
+    `first_answers` has answered the client's first requests until now; None if nothing was answered yet.
 
     Raises:
         SetupError: The settings of the shared database are not complete or not valid.

@@ -38,12 +38,8 @@ _RETRY_AFTER = 5.0
 class ServeOptions:
     """How to serve over HTTP.
 
-    Attributes:
-        host: The address to listen on; None if it is not known. Then it counts as an address that others can reach.
-        auth: `none`, `secret`, `caller` or `oauth`.
-        sandbox: Use the embedded sandbox.
-        speed: The speed of the embedded sandbox's calls; 1 is that of real calls.
-        is_shared: Other workers accept connections on the same port.
+    `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
+    workers accept connections on the same port.
     """
 
     host: str | None

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -15,28 +16,23 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KIND = "secret key"
-_NAME = "1"
-_KEY_BYTES = 32
+_KIND, _NAME = "secret key", "1"
 _SECONDS = 100 * 365 * 86_400.0
 """The lifetime of a stored key: practically without end."""
 
 
 class SharedKeys:
-    """The secret keys of this process.
+    """The secret keys of this process, of at least 32 bytes each.
 
-    Without `given` keys, it is a random key, until `load` has read the key that all processes share.
-
-    Args:
-        given: The keys of the settings, of at least 32 bytes each.
+    Without keys of the settings (`given`), it is a random key, until `load` has read the key that all processes share.
     """
 
     def __init__(self, given: Sequence[bytes] = ()) -> None:
         self._is_given = bool(given)
-        self._keys = tuple(given) or (secrets.token_bytes(_KEY_BYTES),)
+        self._keys = tuple(given) or (secrets.token_bytes(32),)
 
     def __call__(self) -> Sequence[bytes]:
-        """The keys, of at least 32 bytes each: the first one protects, and all are accepted."""
+        """The keys: the first one protects, and all are accepted."""
         return self._keys
 
     async def load(self, shared_state: "SharedValues") -> None:
@@ -62,20 +58,18 @@ class _Codec:
 
     def __init__(self, keys: SharedKeys) -> None:
         self._keys = keys
-        self._codec: AESGCMRequestStateCodec | None = None
+
+    @cached_property
+    def _codec(self) -> "AESGCMRequestStateCodec":
+        from mcp.server.request_state import AESGCMRequestStateCodec
+
+        return AESGCMRequestStateCodec(list(self._keys()))
 
     def seal(self, payload: bytes) -> str:
-        return self._opened().seal(payload)
+        return self._codec.seal(payload)
 
     def unseal(self, token: str) -> bytes:
-        return self._opened().unseal(token)
-
-    def _opened(self) -> "AESGCMRequestStateCodec":
-        if self._codec is None:
-            from mcp.server.request_state import AESGCMRequestStateCodec
-
-            self._codec = AESGCMRequestStateCodec(list(self._keys()))
-        return self._codec
+        return self._codec.unseal(token)
 
 
 def request_state_security(keys: SharedKeys) -> "RequestStateSecurity":

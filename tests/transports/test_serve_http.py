@@ -294,5 +294,5 @@ async def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
         done = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, *arguments))
 
     assert done.returncode == 1
-    assert f"127.0.0.1:{port} can't be listened on" in done.stderr
+    assert f"127.0.0.1:{port} is in use." in done.stderr
     assert len(done.stderr.splitlines()) == 1
