@@ -89,7 +89,7 @@ class KeyringStore:
 
         backend = keyring.get_keyring()
         if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
-            raise TokenStoreError(f"This machine has no keyring that could keep the sign-in: {_TO_FILE}.")
+            raise TokenStoreError(f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}.")
         return backend
 
 

@@ -13,6 +13,7 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.cli.clients import CLIENTS, Machine, command_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import check_shared_database
@@ -121,9 +122,13 @@ async def _sign_in(connection: Connection) -> Finding:
     if settings.sandbox or settings.auth in ("caller", "oauth"):
         why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
         return Finding("sign_in", "skipped", f"not needed with {why}")
+    try:
+        if connection.credentials.store is not None:
+            connection.credentials.store.check()
+    except TokenStoreError as error:
+        problem, _, fix = str(error).rstrip(".").partition(". ")
+        return Finding("sign_in", "bad", problem, fix[:1].lower() + fix[1:])
     tokens, where = await connection.credentials.tokens.current(), connection.credentials.describe_store()
-    if Path(where).is_absolute() and (problem := _why_not_writable(settings.home / "sign-in")):
-        return Finding("sign_in", "bad", f"a sign-in can't be kept: {problem}", _FIXES["ledger"])
     if tokens is None:
         return Finding("sign_in", "bad", _NOBODY, "sign in with `kallyai-mcp login`")
     left = tokens.expires_at - time.time()

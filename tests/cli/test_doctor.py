@@ -142,8 +142,7 @@ def test_a_home_folder_that_can_not_be_written_is_the_reason_for_sign_in_and_led
         assert str(folder) in found[check]["message"]
         assert re.search("can't be .*: (Not a directory|No such file or directory)", found[check]["message"])
         assert "KALLYAI_" in found[check]["fix"]
-    if not is_below_a_file:
-        assert found["sign_in"]["message"].startswith("a sign-in can't be kept: ")
+    assert found["sign_in"]["message"].startswith("A sign-in can't be kept in ")
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
