@@ -62,17 +62,13 @@ class DocumentFetcher:
             raise DocumentError("too many documents are being read; try again in a moment") from None
         except (TimeoutError, httpx2.TimeoutException):
             raise DocumentError("it took too long") from None
-        except (
-            socket.gaierror,
-            UnicodeError,
-        ):  # in the same words, so that nobody learns which private names there are
+        except (socket.gaierror, UnicodeError):  # in the same words: nobody learns which private names there are
             raise DocumentError("it has no public address") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise DocumentError(f"it can't be reached ({type(error).__name__})") from None
 
     async def _get(self, url: httpx2.URL, host: str, addresses: Sequence[str]) -> bytes:
-        where, name = url.copy_with(host=addresses[0], port=self._port), {"sni_hostname": host}
-        body = b""
+        where, name, body = url.copy_with(host=addresses[0], port=self._port), {"sni_hostname": host}, b""
         try:
             async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
                 if response.status_code != httpx2.codes.OK:
