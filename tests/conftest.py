@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +36,10 @@ LONGEST = ("transports/test_database_failures.py", "faults/test_faults.py")
 
 IN_MEMORY = pytest.StashKey[Path]()
 FAILED = pytest.StashKey[bool]()
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; tested programs would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
