@@ -170,7 +170,8 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
     """The uses of the tool that asked for `call` when nothing more was to come of the request of `before`."""
     for use in evidence.uses:
         is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
-        if use.tool == "make_call" and is_between and _is_over(before, use, evidence):
+        was_past = use.text.startswith("Not called. Fix")  # the time for which it was to be scheduled
+        if use.tool == "make_call" and is_between and not was_past and _is_over(before, use, evidence):
             yield use
 
 

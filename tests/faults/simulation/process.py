@@ -243,7 +243,7 @@ class Process:
         match what:
             case "kill":
                 await self.kill()
-            case float(seconds):
+            case float(seconds) if not self._stop.is_set():  # nothing would wake a process that has ended
                 self.stop(machine=True)
                 self._resuming = asyncio.ensure_future(self._resume_later(seconds))
                 with anyio.CancelScope(shield=True):  # a machine that is suspended does not cancel anything either
