@@ -188,9 +188,10 @@ class Run:
 
     async def _refuse(self, error: KallyAIError) -> None:
         """End the call as refused, unless that was because of a limit and the service lists the call all the same."""
-        if self._is_limited and await self._settle_limited(error):
-            return
-        await self._finish(CallState.REFUSED, error)
+        if self._is_limited and not isinstance(error, RateLimitedError):  # the key could not be sent again
+            await self._search(error, self._timing.search, refusal=error)
+        elif not self._is_limited or not await self._settle_limited(error):
+            await self._finish(CallState.REFUSED, error)
 
     async def _settle_lost(self, error: KallyAIError) -> bool:
         """After a lost response, search for the call; returns False when its request may be sent again before that."""

@@ -310,6 +310,28 @@ async def test_a_rate_limit_proves_nothing_while_the_list_cannot_be_read(
     assert len(service.keys) == 1
 
 
+async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found_also_if_the_key_can_not_be_sent_again(
+    place: str, clock: ManualClock
+) -> None:
+    """The machine is suspended for too long, and the service lists the call only when it has ended."""
+    service = Service(clock, hidden={"c-1"})
+    placed_in_spite_of_a_limit(service, "6")
+
+    def look(looks: int) -> None:
+        if looks == 1:
+            service.headers = {}
+            clock.suspend(150)
+        if looks == 4:
+            service.hidden = set()
+
+    service.on_look = look
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert (record.state, record.call_id) == (CallState.ENDED, "c-1")
+    assert len(service.keys) == 1
+
+
 async def test_a_key_is_not_sent_again_long_after_the_list_was_read(place: str, clock: ManualClock) -> None:
     """The machine is suspended between the look into the list and the request: the call may have ended meanwhile."""
     service = Service(clock, [(429, {}), PLACED])
