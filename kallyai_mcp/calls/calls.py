@@ -5,11 +5,12 @@ It reads calls from the ledger, so every process knows about every call.
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import anyio
 
@@ -20,7 +21,7 @@ from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.findings import read_findings
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
@@ -33,6 +34,12 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0
 """Seconds between two reads of the ledger while a tool waits: another process may have run the call to its end."""
+
+_MAX_ATTEMPTS = 3
+"""How often the user is asked for a consent that is outdated each time."""
+
+Written = TypeVar("Written")
+Other = TypeVar("Other")
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Calls:
         worker: Runs the calls; it must be open as long as this is used.
 
     Attributes:
-        worker: See above.
+        worker: The same one.
         delivery: Notes which outcomes were delivered.
     """
 
@@ -314,6 +321,34 @@ class Calls:
             return await self.ledger.find(record.account, record.tracking_id) or record
         except LedgerUnavailableError:
             return record
+
+
+async def place_with_consent(
+    ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Written]]
+) -> Written | Other:
+    """Ask for consent and place the call or the list. When the consent is outdated by then, ask again.
+
+    Args:
+        ask: Gets the outdated consents. Returns a new consent, or any other value to give up.
+        place: Places the call (`Calls.place`) or the list (`Calls.place_list`).
+
+    Returns:
+        What `place` returned, or the value with which `ask` gave up.
+
+    Raises:
+        ConsentOutdatedError: The consent was outdated three times.
+    """
+    outdated: list[Consent] = []
+    while True:
+        consent = await ask(outdated)
+        if not isinstance(consent, Consent):
+            return consent
+        try:
+            return await place(consent)
+        except ConsentOutdatedError:
+            outdated.append(consent)
+            if len(outdated) == _MAX_ATTEMPTS:
+                raise
 
 
 def _count(error: PolicyError) -> None:

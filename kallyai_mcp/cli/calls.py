@@ -268,7 +268,7 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
 
     Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time 19:00 --name Ada
     """
-    from kallyai_mcp.calls.place_with_consent import place_with_consent
+    from kallyai_mcp.calls.calls import place_with_consent
     from kallyai_mcp.tools.call_results import call_words
 
     arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")

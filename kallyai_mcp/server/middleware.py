@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,17 +11,23 @@ from mcp.types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS
-from kallyai_mcp.server.cancellations import Cancellations
-from kallyai_mcp.server.delivery_middleware import METHODS as DELIVERY
-from kallyai_mcp.server.delivery_middleware import note_deliveries
+from kallyai_mcp.server.cancellations import Cancellations, sender_of
+from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import form_title
-from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.tasks import check_task_listeners
+from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.visual_identity import as_data_uri
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
+
+_DELIVERY = frozenset({"tools/call", "tasks/get", "notifications/cancelled"})
+"""The methods whose results can report the outcome of a call, and that of the notification that cancels them."""
+
+_LONGEST_NAME = 60
+"""Characters of an unknown name that the answer repeats."""
 
 _Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
 """The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
@@ -38,7 +44,7 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
         (declare_no_updates, {"server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
-        (note_deliveries, DELIVERY),
+        (note_deliveries, _DELIVERY),
         (check_task_listeners, {"subscriptions/listen"}),
         (with_app_context, {"resources/read"}),
         (known_tools(read_only=read_only), {"tools/call"}),
@@ -96,6 +102,11 @@ def _titled(request: dict[str, Any]) -> dict[str, Any]:
     return {**request, "params": {**params, "requestedSchema": schema}}
 
 
+@cache
+def _icon() -> str:
+    return as_data_uri(_ICON.read_bytes(), "image/png")
+
+
 async def add_icon(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """Add the server's icon, in a data URI, to the results of `initialize` and `server/discover`.
 
@@ -104,8 +115,37 @@ async def add_icon(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> 
     result = await call_next(ctx)
     if not isinstance(result, dict):
         return result
-    icons = [{"src": as_data_uri(_ICON.read_bytes(), "image/png"), "mimeType": "image/png", "sizes": ["48x48"]}]
+    icons = [{"src": _icon(), "mimeType": "image/png", "sizes": ["48x48"]}]
     if ctx.method == "initialize":
         return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
     meta = result["_meta"]
     return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}}}
+
+
+async def note_deliveries(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
+    """Handle each request in a context of `Delivery.request`, and report cancellations to `Delivery`.
+
+    A client may cancel a request while its result is being sent, when the SDK can't cancel it any more. The outcome in
+    that result does not count as delivered, so the next request for the same call gets it.
+    """
+    delivery, sender = ctx.lifespan_context.calls.delivery, sender_of(ctx)
+    if ctx.method == "notifications/cancelled":
+        await delivery.canceled(sender, (ctx.params or {}).get("requestId"))
+        return await call_next(ctx)
+    async with delivery.request(sender, ctx.request_id):
+        return await call_next(ctx)
+
+
+def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
+    """Middleware: an unknown tool is answered with the names of the tools that exist."""
+    names = [tool.name for tool in tools(read_only=read_only)]
+
+    async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
+        result, name = await call_next(ctx), (ctx.params or {}).get("name")
+        if name in names or not isinstance(result, dict):
+            return result
+        unknown, listed = one_line(str(name), _LONGEST_NAME), ", ".join(names)
+        text = f"There is no tool {unknown}; there are {listed}."
+        return {**result, "content": [{"type": "text", "text": text}]}
+
+    return name_tools

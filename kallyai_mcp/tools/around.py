@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.call_lists import CallList, ListConsent
-from kallyai_mcp.calls.place_with_consent import place_with_consent
+from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (

@@ -12,8 +12,7 @@ from pydantic import Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, TimeOfDay
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.calls import Placed
-from kallyai_mcp.calls.place_with_consent import place_with_consent
+from kallyai_mcp.calls.calls import Placed, place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools import consent, progress

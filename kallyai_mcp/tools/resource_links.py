@@ -7,7 +7,7 @@ the same resources by the structure.
 """
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from kallyai_mcp.tools.call_view import CallView
 
@@ -24,14 +24,6 @@ CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
 def call_uri(template: str, call_id: str) -> str:
     """The URI of one call by the template `CALL`, `TRANSCRIPT`, or `CALENDAR`; the id is percent-encoded."""
     return template.replace("{call_id}", quote(call_id, safe=""))
-
-
-def call_id_in(uri: str) -> str | None:
-    """The id of the call in `uri`; None if `uri` matches none of the templates `CALL`, `TRANSCRIPT`, and `CALENDAR`."""
-    rest = uri.removeprefix(f"{CALLS}/")
-    for end in (TRANSCRIPT, CALENDAR):
-        rest = rest.removesuffix(end.removeprefix(CALL))
-    return unquote(rest) if uri.startswith(f"{CALLS}/") and rest and "/" not in rest else None
 
 
 def links(view: CallView) -> "list[ContentBlock]":

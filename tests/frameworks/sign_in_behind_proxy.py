@@ -15,7 +15,7 @@ async def main(*command: str) -> None:
         while await anyio.to_thread.run_sync(sys.stdin.readline):
             try:
                 result = await client.call_tool("check_quota", {})
-                answer = result.content[0].text  # type: ignore[union-attr]
+                answer = result.content[0].text  # type: ignore[union-attr]  # the tool answers with text
             except Exception as error:  # noqa: BLE001 - any error is the client's answer
                 answer = f"{type(error).__name__}: {error}"
             print(json.dumps(answer), flush=True)

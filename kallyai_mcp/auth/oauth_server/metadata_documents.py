@@ -20,7 +20,7 @@ _SPECIAL = ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", 
 
 
 class DocumentError(Exception):
-    """A document can't be had. The message says why, for the developer of the client."""
+    """A document can't be read. The message says why, for the developer of the client."""
 
 
 class DocumentFetcher:

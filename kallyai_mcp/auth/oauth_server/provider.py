@@ -143,7 +143,7 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
         client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
 
-    async def authorize(self, client: Client, params: AuthorizationParams) -> str:  # type: ignore[override]
+    async def authorize(self, client: Client, params: AuthorizationParams) -> str:  # type: ignore[override]  # from `get_client`
         """The URL of the consent page with the request sealed in it, which becomes a cookie of the user's browser."""
         if not self._is_ours(params.resource or self.issuer):
             raise AuthorizeError("invalid_target", "resource is not this server")
@@ -175,7 +175,7 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         content = {name: request[name] for name in names} | {"code": kallyai_code}
         return self.sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
 
-    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:  # type: ignore[override]
+    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:  # type: ignore[override]  # from `get_client`
         """The content of a code that is the client's. The SDK then checks the verifier and the redirect URI."""
         content = self.sealed_tokens.open("code", authorization_code)
         if content is None or content["client"] != client.key:
@@ -211,7 +211,7 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         account = Tokens.from_grant(grant, self.clock()).account
         return self._issue(content | {"account": account, "generation": 0}, grant, content["scopes"])
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]  # from `get_client`
         """The content of a refresh token that is the client's."""
         content = self.sealed_tokens.open("refresh", refresh_token)
         if content is None or content["client"] != client.key or not self._is_ours(content["resource"]):
@@ -329,7 +329,7 @@ class Revocations(Provider):
     async def load_access_token(self, token: str) -> None:
         """None: an access token names its client by the key alone, which the SDK would compare with the client_id."""
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]  # from `get_client`
         """The content of a refresh or access token that is the client's."""
         content = self.sealed_tokens.open("refresh", refresh_token) or self.sealed_tokens.open("access", refresh_token)
         if content is None or content["client"] != client.key:

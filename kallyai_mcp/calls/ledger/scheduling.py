@@ -108,7 +108,7 @@ def take_following(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy, 
 
 
 def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy, timing: Timing) -> CallRecord | None:
-    """Reserve a scheduled call for `worker`; None if a setting refuses it now, or somebody else was faster."""
+    """Reserve a scheduled call for `worker`; None if somebody else was faster. If a setting refuses it, it ends so."""
     scheduled = "WHERE tracking_id = :id AND state = 'scheduled'"
     if (refusal := check_policy(tx, record, policy)) is not None:
         refused = tx.rows(

@@ -66,7 +66,7 @@ def verify_jwt(token: str, key: Any, algorithm: str, **expected: str | None) -> 
     """
     checks = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["iss", "exp", "iat"]}
     try:
-        return jwt.decode(token, key, algorithms=[algorithm], options=checks, **expected)  # type: ignore[arg-type]
+        return jwt.decode(token, key, algorithms=[algorithm], options=checks, **expected)  # type: ignore[arg-type]  # PyJWT names each option
     except (jwt.InvalidTokenError, ValueError, RecursionError):  # a lone surrogate; a thousand nested brackets
         return None
 

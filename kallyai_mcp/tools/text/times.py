@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.tools.text.plain import zone_of
 
@@ -31,12 +30,6 @@ def hour(hours: int, minutes: int) -> str:
     if HAS_24_HOURS.get():
         return f"{hours}:{minutes:02}"
     return f"{hours % 12 or 12}:{minutes:02} {'PM' if hours >= 12 else 'AM'}"
-
-
-def hour_in_text(time: str | None) -> str | None:
-    """A time of day such as "19:00" in the format of `hour`; any other text, and None, unchanged."""
-    read = time_of_day(time) if time else None
-    return hour(*read) if read is not None else time
 
 
 def weekday_name(day: date) -> str:
