@@ -59,6 +59,10 @@ def answer(body: Any = b"", status: int = 200, **headers: str) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode() + content
 
 
+DETAILS = answer(reference("call_details"), 201)
+STATISTICS = answer(reference("statistics"))
+
+
 async def hang(_: SocketStream) -> None:
     """Sends no response."""
     await anyio.sleep_forever()

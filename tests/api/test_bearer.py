@@ -7,9 +7,8 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
-from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, client_and_server, reference
+from tests.api.raw_server import DETAILS, FRESH, SUBMISSION, TOKEN, Tokens, answer, client_and_server, reference
 
-DETAILS = answer(reference("call_details"), 201)
 UNAUTHORIZED = answer({"error": {"code": "token_expired", "details": {"message": "Expired"}}}, 401)
 
 

@@ -13,6 +13,8 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
 from tests.api.raw_server import (
+    DETAILS,
+    STATISTICS,
     SUBMISSION,
     TOKEN,
     USER_AGENT,
@@ -26,8 +28,6 @@ from tests.api.raw_server import (
     reference,
 )
 
-DETAILS = answer(reference("call_details"), 201)
-STATISTICS = answer(reference("statistics"))
 CUT = b""
 TINY = Timeouts(connect=5, read=0.05, call=0.05, rest=0.1)
 

@@ -20,6 +20,8 @@ from anyio.streams.tls import TLSStream
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
 from tests.api.raw_server import (
+    DETAILS,
+    STATISTICS,
     SUBMISSION,
     TOKEN,
     USER_AGENT,
@@ -28,12 +30,9 @@ from tests.api.raw_server import (
     answer,
     client_and_server,
     hang,
-    reference,
 )
 from tests.transports.certificates import Certificate
 
-DETAILS = answer(reference("call_details"), 201)
-STATISTICS = answer(reference("statistics"))
 HOST = "api.kallyai.example"
 TINY = Timeouts(connect=1, read=10, call=10, rest=10)
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told, and has /proc")
