@@ -23,7 +23,7 @@ from kallyai_mcp.cli.options import json_option, sandbox_option
 from kallyai_mcp.cli.output import CommandError, errors_as_json, run, say, say_json, say_result
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer, CallAnswer, ListState, OneCallAnswer, error_answer
+from kallyai_mcp.tools.results import Answer, ListState, OneCallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import duration, one_line
@@ -284,11 +284,7 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     text, answer, is_error = await call_words(app_context, record, placed_now=placed.is_new)
     is_refused = is_error or (not placed.is_new and asked["schedule"].not_before is not None and not record.is_open)
     text = text.replace("redial=true", "--redial", 1) if placed.is_new is False else text
-    return text, answer, 1 if is_refused else _EXIT_CODES.get(_outcome(answer), 0)
-
-
-def _outcome(answer: CallAnswer) -> str:
-    return answer.outcome or ("in_progress" if answer.status == "in_progress" else answer.status or "unknown")
+    return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, Any]:
