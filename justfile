@@ -14,15 +14,15 @@ test *ARGS:
 
 # Check style, types, and the suite
 check:
-    uv run ruff check
-    uv run ruff format --check
-    uv run mypy
+    uv run --group lint ruff check
+    uv run --group lint ruff format --check
+    uv run --all-groups mypy
     uv run pytest
 
 # Format the code
 format:
-    uv run ruff check --fix
-    uv run ruff format
+    uv run --group lint ruff check --fix
+    uv run --group lint ruff format
 
 # Update the snapshots of schemas and texts
 snapshots:
@@ -55,7 +55,7 @@ bench:
 
 # Check the dependencies
 supply *ARGS:
-    uv run python -m tests.supply {{ARGS}}
+    uv run --all-groups python -m tests.supply {{ARGS}}
 
 # Record the demo as animated pictures, into a folder
 recording FOLDER:
@@ -63,7 +63,7 @@ recording FOLDER:
 
 # Make the pictures of the cards and the consent page, into a folder
 pictures FOLDER:
-    uv run python -m tests.cards.pictures {{FOLDER}}
+    uv run --group browser python -m tests.cards.pictures {{FOLDER}}
 
 # Everything that must pass before a change lands (Debian and root)
 ci:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ import pytest
 from tests.shared_process import shared_process
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from tests.playwright_names import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_CHROMIUM = "there is no chromium on this machine (Debian: apt-get install chromium)"
+NO_PLAYWRIGHT = "needs the dependency group `browser`: uv sync --group browser"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -67,7 +69,9 @@ def _running() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the run's browser; the test is skipped on a machine without it."""
+    """The address of the run's browser; the test is skipped without it, or without Playwright."""
+    if find_spec("playwright") is None:
+        pytest.skip(NO_PLAYWRIGHT)
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     with shared_process(tmp_path_factory, "chromium", _running) as address:
@@ -77,7 +81,7 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def chromium(chromium_address: str) -> AsyncIterator["Browser"]:
     """The run's browser. Each test has a context of its own in it."""
-    from playwright.async_api import async_playwright  # late: every test run imports this module
+    from tests.playwright_names import async_playwright  # late: every test run imports this module
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect(chromium_address)

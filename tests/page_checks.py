@@ -1,6 +1,6 @@
 """What a person needs of every page: borders and texts that are seen, controls that are hit, and nothing cut off."""
 
-from playwright.async_api import Frame, Page
+from tests.playwright_names import Frame, Page
 
 _LOOK = """
 () => {

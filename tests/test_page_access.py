@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, Page, Route
 
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.auth.pages import loopback_page
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.page_checks import hard_to_use
+from tests.playwright_names import Browser, Page, Route
 from tests.sandbox.auth.requests import request_token_in
 
 SANDBOX = "http://sandbox.test"

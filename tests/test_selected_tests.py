@@ -7,12 +7,12 @@ import pytest
 
 from tests.clocks.__main__ import AT_NIGHT, YEARS_LATER
 from tests.clocks.__main__ import SHARE as CLOCKS
-from tests.supply.other_versions import SHARE as SUPPLY
+from tests.supply.__main__ import LOWEST
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("node", [*CLOCKS, *AT_NIGHT, *YEARS_LATER, *SUPPLY])
+@pytest.mark.parametrize("node", [*CLOCKS, *AT_NIGHT, *YEARS_LATER, *LOWEST])
 def test_a_selected_test_exists(node: str) -> None:
     path, _, name = node.partition("::")
 

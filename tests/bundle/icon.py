@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import anyio
-from playwright.async_api import async_playwright
 
 from tests.chromium import CHROMIUM, FLAGS
+from tests.playwright_names import async_playwright
 
 FOLDER = Path(__file__).parents[2] / "kallyai_mcp" / "bundle"
 SIZES = {"icon.png": 512, "icon-48.png": 48}

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser
 
 from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -13,6 +12,7 @@ from kallyai_mcp.settings import Settings
 from tests.agent import SHOWS_APPS, Agent, open_agent
 from tests.cards.kit import Chat, HostPages, Tabs, serve_host_pages
 from tests.cards.npm import bundled, missing
+from tests.playwright_names import Browser
 from tests.sandbox.manual_clock import ManualClock
 
 Open = Callable[..., Awaitable[Chat]]

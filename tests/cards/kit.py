@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 from mcp.types import CallToolResult
-from playwright.async_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, Request
 
 from kallyai_mcp.auth.loopback_listener import Reply, listening
 from kallyai_mcp.auth.loopback_listener import Request as Asked
@@ -17,6 +16,7 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
 from tests.page_checks import hard_to_use
+from tests.playwright_names import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, Request
 
 TIMEOUT_MS = 8_000
 """How long to wait for a page, in ms."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from playwright.async_api import Browser, async_playwright, expect
 
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
@@ -23,6 +22,7 @@ from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.chromium import CHROMIUM, FLAGS
+from tests.playwright_names import Browser, async_playwright, expect
 from tests.sandbox.manual_clock import ManualClock
 
 FONTS = ("Inter", "Roboto", "Noto Sans", "Liberation Sans", "DejaVu Sans")

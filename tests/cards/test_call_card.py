@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 import pytest
 from mcp.types import CallToolResult, TextContent
-from playwright.async_api import expect
 from starlette.requests import Request
 
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -16,6 +15,7 @@ from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS, calls_made
 from tests.fake_service import fake_service
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 
 

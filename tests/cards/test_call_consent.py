@@ -5,12 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 from mcp.types import CallToolResult
-from playwright.async_api import expect
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS, calls_made
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
 
 from tests.agent import BISTRO, Agent
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 
 SPANISH = {"theme": "light", "locale": "es-ES", "timeZone": "Europe/Madrid"}

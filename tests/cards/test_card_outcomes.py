@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
 from starlette.requests import Request
 
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.fake_service import fake_service
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import answering, calendar_file
 from tests.tools.outcomes import NUMBERS, ROWS, Row

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from mcp.types import CallToolResult
-from playwright.async_api import expect
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, Chat, calls_made
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import answering, calendar_file
 from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE

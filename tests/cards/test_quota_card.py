@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from mcp.types import CallToolResult, TextContent
-from playwright.async_api import expect
 
 from kallyai_mcp.cards.pages import quota_card
 from kallyai_mcp.tools.results import QuotaAnswer, answer
@@ -14,6 +13,7 @@ from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
 from tests.fake_service import fake_service
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import answering
 

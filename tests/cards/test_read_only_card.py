@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult, TextResourceContents
-from playwright.async_api import expect
 
 from kallyai_mcp.cards.pages import CALL_CARD_URI, call_card
 from kallyai_mcp.cli.app_context import open_app_context
@@ -17,6 +16,7 @@ from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
 from tests.cards.kit import NUMBERS
+from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, Page, expect
 
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
 from tests.page_checks import hard_to_use
+from tests.playwright_names import Browser, Page, expect
 from tests.sandbox.sandbox_app import sandbox_app
 
 SUBMISSION = {

@@ -11,7 +11,6 @@ from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from playwright.async_api import Browser, BrowserContext, Page, expect
 from pydantic import AnyUrl
 
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
@@ -19,6 +18,7 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in
 from tests.page_checks import hard_to_use
+from tests.playwright_names import Browser, BrowserContext, Page, expect
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, post_initialize
 
 
