@@ -2,193 +2,249 @@
 
     uv run python -m tests.bundle.check
 
-The bundle is packed, unpacked into an empty folder, and run by the command of its manifest; the sdist and the wheel are
-built, and the wheel is installed into an empty environment, first alone, then with the sandbox, then with pytest; the
-files for the MCP registry and for Claude Code are linted. Needs npm, and a package index for the dependencies.
-
-Exits with 1 at the first problem, which it prints.
+Needs npm, and a package index for the dependencies. Exits with 1 at the first problem, which it prints.
 """
 
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
-from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import anyio
-from anyio import to_thread
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp import __version__
-from tests import programs
+from kallyai_mcp.settings import Settings
+from tests import npm, programs
 from tests.agent import BISTRO, Agent
-from tests.bundle.mcpb import clean_copy, launch, mcpb
-from tests.cards.npm import missing
+from tests.programs import ROOT, run_well
+
+NODE = Path(__file__).parent / "node"
+"""The npm package `@anthropic-ai/mcpb`, which packs bundles, in the version of its lock file."""
 
 LINTER = "skillsaw==0.22.0"
 """Knows the registry's schemas and Claude Code's rules for plug-ins."""
 
 SECONDS = 300
-"""How long a step may take; the first one installs the dependencies."""
+"""How long a server may take; at first, uv installs the dependencies."""
 
-INSTALL_HINT = 'pip install "kallyai-mcp[sandbox]"'
+UNRELATED = (
+    ".venv/bin/python",
+    ".env",
+    ".kallyai_token.json",
+    "uv.lock",
+    "dist/a.whl",
+    "kallyai_mcp/__pycache__/a.pyc",
+)
+"""Files that a developer may have in the folder."""
 
+CHANGED = {
+    "confirm": "always",
+    "sandbox": True,
+    "stop_calls": True,
+    "wait_seconds": 30,
+    "keep_days": 7,
+    "token_store": "file",
+    "calls_per_day": "20",
+    "calls_per_hour": "5",
+    "calls_per_number": "2",
+    "log_level": "debug",
+    "allow_numbers": "+1415, +34",
+    "deny_numbers": "+1900",
+}
+"""A user's configuration in which every option differs from its default."""
 
-class CheckError(Exception):
-    """A problem was found; the message is one sentence."""
-
-
-def main() -> int:
-    """Run and print every step; returns the exit code."""
-    if reason := missing():
-        print(f"This can't be checked here: {reason}", file=sys.stderr)
-        return 1
-    failures: list[str] = []
-    try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            anyio.run(check, Path(folder))
-    except* (CheckError, RuntimeError) as group:
-        failures = [f"FAILED: {error}" for error in errors_in(group)]
-        print("\n".join(failures), file=sys.stderr)
-    return 1 if failures else 0
-
-
-async def check(folder: Path) -> None:
-    """Run all the steps, those of the bundle beside the others; their files are written to `folder`."""
-    began = time.monotonic()
-
-    def done(what: str) -> None:
-        print(f"{time.monotonic() - began:5.1f} s  {what}", flush=True)
-
-    async def check_bundle() -> None:
-        await bundle(clean_copy(folder / "bundle" / "copy"), folder / "bundle")
-        done("the bundle, unpacked, lists its tools and prompts, and places a call on the sandbox")
-
-    async def check_wheel() -> None:
-        copy = clean_copy(folder / "copy")
-        wheel = await to_thread.run_sync(built, copy, folder)
-        done("sdist and wheel have every file, and the sdist builds the same wheel")
-        await bare(wheel, folder)
-        done("the wheel alone serves, and says what to install for the sandbox")
-        await to_thread.run_sync(with_sandbox, wheel, folder)
-        done("the wheel with the sandbox shows its demo")
-        await to_thread.run_sync(with_pytest, copy, folder)
-        done("a project with the wheel and pytest tests its agent")
-        await to_thread.run_sync(linted, copy, folder)
-        done("the files for the registry and for Claude Code are valid")
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(check_bundle)
-        tasks.start_soon(check_wheel)
+ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1"}
 
 
-async def bundle(copy: Path, folder: Path) -> None:
-    """Pack `copy`, unpack it into another folder, and run it as a desktop app does, with two configurations."""
-    unpacked = folder / "unpacked"
-    await to_thread.run_sync(mcpb, "pack", copy, folder / "kallyai.mcpb")
-    await to_thread.run_sync(mcpb, "unpack", folder / "kallyai.mcpb", unpacked)
-    manifest = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))
-    tools = [tool["name"] for tool in manifest["tools"]]
-    prompts = [prompt["name"] for prompt in manifest["prompts"]]
+def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
+    """Pack and unpack it with unrelated files beside it."""
+    copy = clean_copy(folder / "copy")
+    package = files_in(copy)
+    for name in UNRELATED:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).touch()
 
-    default = launch(unpacked, {})
-    async with served(default.command, folder, default.env) as agent:
-        require(await tools_of(agent) == tools, "the bundle's server has other tools than its manifest")
-        listed = [prompt.name for prompt in (await agent.client.list_prompts()).prompts]
-        require(listed == prompts, "the bundle's server has other prompts than its manifest")
+    assert "Manifest schema validation passes!" in mcpb("validate", copy / "manifest.json")
+    mcpb("pack", copy, folder / "kallyai.mcpb")
+    mcpb("unpack", folder / "kallyai.mcpb", folder / "bundle")
 
-    on_sandbox = launch(unpacked, {"sandbox": True})
-    async with served(on_sandbox.command, folder, on_sandbox.env) as agent:
+    assert files_in(folder / "bundle", "") == package | {"manifest.json", "pyproject.toml", "README.md", "LICENSE"}
+    assert (folder / "kallyai.mcpb").stat().st_size < 1_000_000
+
+
+def options_of_the_bundle_are_settings(folder: Path) -> None:
+    """Options that are not set, or emptied, leave the defaults; those that are set change them."""
+    assert settings(folder, {}) == settings(folder, dict.fromkeys(CHANGED, "")) == Settings()
+    changed = {f"KALLYAI_{name.upper()}": str(value) for name, value in CHANGED.items()}
+    assert settings(folder, CHANGED) == Settings.from_env(changed)
+
+
+async def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:
+    """As a desktop app starts it; a host may start the entry point itself instead (MANIFEST.md, "UV Runtime")."""
+    bundle = folder / "bundle"
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    started = launch(bundle, {"sandbox": True})
+    async with served([started["command"], *started["args"]], folder, started["env"]) as agent:
         soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
         answer = await agent.use("make_call", BISTRO, appointment_date=soon)
-        require(answer.text.startswith("Booked: "), f"the bundle's call should have succeeded: {answer.text}")
+        assert answer.text.startswith("Booked: "), answer.text
 
-    # MANIFEST.md, "UV Runtime": a host may start the entry point itself, without the command.
-    by_entry_point = ["uv", "run", "--directory", str(unpacked), "--no-dev", manifest["server"]["entry_point"]]
+    by_entry_point = ["uv", "run", "--directory", str(bundle), "--no-dev", manifest["server"]["entry_point"]]
     async with served(by_entry_point, folder, {}) as agent:
-        require(await tools_of(agent) == tools, "the entry point serves other tools than the manifest says")
+        assert await tools_of(agent) == [tool["name"] for tool in manifest["tools"]]
 
 
-def built(copy: Path, folder: Path) -> Path:
-    """Build the sdist, and from it the wheel, which must equal the one built from `copy`; returns the wheel."""
-    run("uv", "build", "--quiet", "--out-dir", folder / "dist", copy)
+def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
+    """`wheel` is built from the sdist, `direct` from the work tree."""
+    copy = clean_copy(folder / "sources")
+    run("uv", "build", "--quiet", "--out-dir", folder / "wheel", copy)
     run("uv", "build", "--quiet", "--wheel", "--out-dir", folder / "direct", copy)
-    wheel = next((folder / "dist").glob("*.whl"))
-    names = contents(wheel)
-    require(names == contents(folder / "direct" / wheel.name), "the sdist builds another wheel than the work tree")
-    files = {path.relative_to(copy).as_posix() for path in (copy / "kallyai_mcp").rglob("*") if path.is_file()}
-    require(not files - names, f"the wheel lacks {sorted(files - names)}")
+    with (
+        zipfile.ZipFile(wheel_in(folder)) as built,
+        zipfile.ZipFile(folder / "direct" / wheel_in(folder).name) as direct,
+    ):
+        assert set(built.namelist()) == set(direct.namelist()) >= files_in(copy)
+        described = built.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
 
     # modelcontextprotocol.io/registry/package-types: the registry looks for this in the description on PyPI.
-    with zipfile.ZipFile(wheel) as archive:
-        described = archive.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
     name = json.loads((copy / "kallyai_mcp" / "registry" / "server.json").read_text(encoding="utf-8"))["name"]
-    require(f"mcp-name: {name}" in described, f"README.md should say: <!-- mcp-name: {name} -->")
-    return wheel
+    assert f"mcp-name: {name}" in described, f"README.md should say: <!-- mcp-name: {name} -->"
 
 
-async def bare(wheel: Path, folder: Path) -> None:
-    """Install the wheel without extras: it serves, and commands that need the sandbox say so in one line."""
-    await to_thread.run_sync(run, "uv", "venv", "--quiet", folder / "venv")
-    await to_thread.run_sync(run, "uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel)
-    command = installed_command(folder)
-    version = (await to_thread.run_sync(run, command, "--version")).stdout.strip()
-    require(version == f"kallyai-mcp, version {__version__}", f"the wheel's version is {version!r}")
-    async with served([command], folder, {}) as agent:
-        require(len(await tools_of(agent)) == 10, "the wheel should serve ten tools")
+async def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None:
+    """Without extras it has one HTTP client, and commands that need the sandbox say so in one line."""
+    run("uv", "venv", "--quiet", folder / "venv")
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel_in(folder))
+    names = {line.partition("==")[0] for line in run("uv", "pip", "freeze", "--python", folder / "venv").splitlines()}
+    assert "httpx2" in names
+    assert names.isdisjoint({"aiohttp", "httpx", "requests", "urllib3"})
+    command = program(folder, "kallyai-mcp")
+    assert run(command, "--version").strip() == f"kallyai-mcp, version {__version__}"
+    async with served([str(command)], folder, {}) as agent:
+        assert len(await tools_of(agent)) == len(json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"])
     for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
-        done = await to_thread.run_sync(partial(run, command, *arguments, code=1))
-        lines = done.stderr.strip().splitlines()
-        require(len(lines) == 1 and INSTALL_HINT in lines[0], f"{arguments} should say in a line: {INSTALL_HINT}")
+        done = programs.run([command, *arguments], variables=ENVIRONMENT)
+        (line,) = done.stderr.strip().splitlines()
+        assert done.returncode == 1
+        assert 'pip install "kallyai-mcp[sandbox]"' in line
 
 
-def with_sandbox(wheel: Path, folder: Path) -> None:
-    """Install the sandbox as well, and run the demo."""
-    extra = f"kallyai-mcp[sandbox] @ {wheel.as_uri()}"
+def the_wheel_with_the_sandbox_shows_its_demo(folder: Path) -> None:
+    extra = f"kallyai-mcp[sandbox] @ {wheel_in(folder).as_uri()}"
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
-    shown = run(installed_command(folder), "demo", "--speed", "1000").stdout
-    require("Each answer was what it should be." in shown, "the demo should have ended well")
+    assert "Each answer was what it should be." in run(program(folder, "kallyai-mcp"), "demo", "--speed", "1000")
 
 
-def with_pytest(copy: Path, folder: Path) -> None:
-    """Install pytest as well, and run the tests of a project of its own."""
+def a_project_with_the_wheel_and_pytest_tests_its_agent(folder: Path) -> None:
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", "pytest")
-    project = folder / "project"
-    shutil.copytree(copy / "tests" / "bundle" / "project", project)
-    python = Path(installed_command(folder)).with_name("python")
+    shutil.copytree(Path(__file__).parent / "project", folder / "project")
+    python = program(folder, "python")
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-    shown = run(python, "-m", "pytest", "-q", "--rootdir", project, project / "agent_checks.py", PATH=path).stdout
-    require("2 passed" in shown, f"the project's tests should have passed: {shown}")
+    checks = folder / "project" / "agent_checks.py"
+    assert "2 passed" in run(python, "-m", "pytest", "-q", "--rootdir", checks.parent, checks, PATH=path)
 
 
-def linted(copy: Path, folder: Path) -> None:
-    """Lint the file for the MCP registry and those for Claude Code, each in its own folder."""
-    registry = folder / "registry"
-    registry.mkdir()
-    (copy / "kallyai_mcp" / "registry" / "server.json").rename(registry / "server.json")
-    plugin = folder / "plugin"
-    plugin.mkdir()
+def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
+    """Lint each in a folder of its own."""
+    copy = clean_copy(folder / "linted")
+    (folder / "registry").mkdir()
+    (copy / "kallyai_mcp" / "registry" / "server.json").rename(folder / "registry" / "server.json")
+    (folder / "plugin" / "kallyai_mcp").mkdir(parents=True)
     for name in (".claude-plugin", "README.md", "kallyai_mcp/skills"):
-        (plugin / name).parent.mkdir(exist_ok=True)
-        (copy / name).rename(plugin / name)
-    for target in (registry, plugin):
-        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", target)
+        (copy / name).rename(folder / "plugin" / name)
+    for target in ("registry", "plugin"):
+        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", folder / target)
+
+
+BUNDLE = (
+    the_bundle_has_the_program_and_nothing_else,
+    options_of_the_bundle_are_settings,
+    the_bundle_places_a_call_on_the_sandbox,
+)
+WHEEL = (
+    the_sdist_builds_the_same_wheel_with_every_file,
+    the_wheel_alone_serves_and_says_what_the_sandbox_needs,
+    the_wheel_with_the_sandbox_shows_its_demo,
+    a_project_with_the_wheel_and_pytest_tests_its_agent,
+    the_files_for_the_registry_and_claude_code_are_valid,
+)
+
+
+def check(steps: tuple[Any, ...], folder: Path) -> None:
+    """Run the steps, and print each."""
+    for step in steps:
+        began = time.monotonic()
+        anyio.run(step, folder) if iscoroutinefunction(step) else step(folder)
+        print(f"{time.monotonic() - began:5.1f} s  {step.__name__.replace('_', ' ')}", flush=True)
+
+
+def run(command: str | Path, *arguments: str | Path, **variables: str) -> str:
+    """Run a command that must succeed; returns its output."""
+    return run_well([command, *arguments], variables=ENVIRONMENT | variables).stdout
+
+
+def mcpb(*arguments: str | Path) -> str:
+    """Run `mcpb`; returns its output."""
+    folder = npm.installed("mcpb", sorted(NODE.iterdir()))
+    return run("node", folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js", *arguments)
+
+
+def launch(bundle: Path, user_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The command, arguments, and environment that a desktop app uses for the unpacked bundle and a configuration.
+
+    The package reads the manifest as desktop apps do (MANIFEST.md, "User Configuration"): an option that is not set and
+    has no default stays in the environment as the literal `${user_config.…}`.
+    """
+    folder = npm.installed("mcpb", sorted(NODE.iterdir()))
+    started: dict[str, Any] = json.loads(run("node", folder / "configured.js", bundle, json.dumps(user_config)))
+    return started
+
+
+def settings(folder: Path, user_config: Mapping[str, Any]) -> Settings:
+    """The settings of a server that a desktop app starts."""
+    return Settings.from_env(launch(folder / "bundle", user_config)["env"])
+
+
+def clean_copy(folder: Path) -> Path:
+    """Copy the project's own files into `folder`, without files that a build, a test, or an editor has left."""
+    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def files_in(folder: Path, part: str = "kallyai_mcp") -> set[str]:
+    """The files in a part of a folder, relative to the folder."""
+    return {path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file()}
+
+
+def wheel_in(folder: Path) -> Path:
+    """The wheel that was built from the sdist."""
+    return next((folder / "wheel").glob("*.whl"))
+
+
+def program(folder: Path, name: str) -> Path:
+    """A program of the environment with the wheel."""
+    return folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / name
 
 
 @asynccontextmanager
 async def served(command: list[str], folder: Path, env: Mapping[str, str]) -> AsyncIterator[Agent]:
     """An agent whose client has started `command`, with `KALLYAI_HOME` in `folder`."""
     home = {"KALLYAI_HOME": str(folder / "home")}
-    parameters = StdioServerParameters(command=command[0], args=command[1:], env={**environment(), **env, **home})
+    parameters = StdioServerParameters(command=command[0], args=command[1:], env={**ENVIRONMENT, **env, **home})
     with anyio.fail_after(SECONDS):
         async with Client(parameters) as client:
             yield Agent(client)
@@ -199,50 +255,12 @@ async def tools_of(agent: Agent) -> list[str]:
     return [tool.name for tool in (await agent.client.list_tools()).tools]
 
 
-def run(
-    program: str | Path, *arguments: str | Path, code: int = 0, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command, with these environment variables, whose exit code must be `code`.
-
-    Raises:
-        CheckError: It was another; the message has the command's output.
-    """
-    done = programs.run([program, *arguments], variables=environment() | variables, seconds=SECONDS)
-    line = " ".join(map(str, (program, *arguments)))
-    require(done.returncode == code, f"{line} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
-    return done
-
-
-def environment() -> dict[str, str]:
-    """This process's environment, without the project's virtual environment and the user's settings."""
-    return programs.own_environment() | {"PYTHONUTF8": "1"}
-
-
-def installed_command(folder: Path) -> str:
-    """The command that the wheel has installed."""
-    return str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "kallyai-mcp")
-
-
-def contents(wheel: Path) -> set[str]:
-    """The names of the files in a wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
-
-
-def errors_in(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group and in the groups within it."""
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from errors_in(member)
-    else:
-        yield error
-
-
-def require(condition: bool, message: str) -> None:
-    """Raises `CheckError` with this message unless the condition holds."""
-    if not condition:
-        raise CheckError(message)
+def main() -> None:
+    """Check the bundle beside the wheel."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ThreadPoolExecutor() as pool:
+        for done in [pool.submit(check, BUNDLE, Path(folder)), pool.submit(check, WHEEL, Path(folder))]:
+            done.result()
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
