@@ -185,7 +185,7 @@ def public_url(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """The URL of a PostgreSQL database. `cli.ledger` checks the rest of it, which needs the database's library."""
+    """The URL of a PostgreSQL database. `cli.connection` checks the rest of it, which needs the database's library."""
     if not re.match("(?i:postgres(?:ql)?)://", text):
         raise ValueError(
             "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database"

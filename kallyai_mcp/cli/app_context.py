@@ -11,7 +11,6 @@ from anyio.abc import TaskGroup
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.ledger import timing
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
 
@@ -34,7 +33,7 @@ async def open_app_context(
             connection.api,
             connection.account_key,
             connection.ledger,
-            timing=timing(settings),
+            timing=connection.timing,
             clock=connection.clock,
             places_due=not connection.callers and not settings.read_only,
         ) as worker:

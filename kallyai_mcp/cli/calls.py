@@ -17,10 +17,17 @@ import click
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import connect
-from kallyai_mcp.cli.ledger import check_shared_database
-from kallyai_mcp.cli.options import json_option, sandbox_option
-from kallyai_mcp.cli.output import CommandError, errors_as_json, run, say, say_json, say_result
+from kallyai_mcp.cli.connection import check_shared_database, connect
+from kallyai_mcp.cli.output import (
+    CommandError,
+    errors_as_json,
+    json_option,
+    run,
+    sandbox_option,
+    say,
+    say_json,
+    say_result,
+)
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import Answer, ListState, OneCallAnswer, error_answer
@@ -200,11 +207,7 @@ async def calendar(app_context: AppContext, *, id_: str | None, output: Path | N
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
-    """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None.
-
-    Raises:
-        CommandError: There is no call yet, or several ids begin so.
-    """
+    """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None."""
     if beginning is not None and len(beginning) >= len("00000000-0000-0000-0000-000000000000"):
         return beginning
     from kallyai_mcp.tools.past_calls import list_page
@@ -288,12 +291,7 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, Any]:
-    """What `Calls.place` needs, from the command's arguments.
-
-    Raises:
-        click.UsageError: Arguments are wrong; the message names each by its option.
-        CommandError: The number is an emergency number.
-    """
+    """What `Calls.place` needs, from the command's arguments."""
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.catalog import tools
     from kallyai_mcp.tools.scheduling import schedule_of
@@ -327,12 +325,7 @@ def _name(parameter: click.Parameter | None, argument: str) -> str:
 async def _ask(
     app_context: AppContext, asked: Mapping[str, Any], _: Sequence[object], *, yes: bool, redial: bool
 ) -> Any:
-    """Show the call to the user, and ask for consent, unless the option `--yes` gave it.
-
-    Raises:
-        click.ClickException: The user did not agree, or can't be asked.
-        PolicyError: The call policy refuses the call.
-    """
+    """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import Consent
     from kallyai_mcp.tools.consent import risks_of
     from kallyai_mcp.tools.text.consent import preview

@@ -18,6 +18,8 @@ _UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
 
 Entry = dict[str, Any]
 
+_RESTART = "restart {}, and see in its settings, under MCP, that it is on"
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -49,19 +51,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Client:
-    """One MCP client.
+    """One MCP client. `path` returns the file that has its servers, in the `table`; only plain JSON is edited.
 
-    Attributes:
-        title: The client's own name.
-        path: Returns the file that has its servers.
-        reload: What the user must do so that the client reads its servers again.
-        format: The format of the file. Only JSON without comments is edited.
-        table: The key in the file that has the servers.
-        shape: The form of an entry: `command` and `args`; the same with a `type`; OpenCode's; Goose's.
-        program: The client's own program, if it can add and remove servers.
-        adds: The arguments with which `program` adds an entry; `{name}`, `{entry}` (JSON), and `{named}` (JSON with the
-            name) stand for the values, `{command}` for the command and its arguments.
-        removes: The arguments with which it removes an entry; none if it can't.
+    `reload` says what makes the client read its servers again. `adds` and `removes` are the arguments with which its
+    own `program` does it: `{name}`, `{entry}` (JSON), `{named}` (JSON with the name), and `{command}` stand for values.
     """
 
     title: str
@@ -70,7 +63,7 @@ class Client:
     format: Literal["json", "toml", "yaml"] = "json"
     table: str = "mcpServers"
     shape: Literal["common", "typed", "opencode", "goose"] = "common"
-    program: str | None = None
+    program: str = ""
     adds: str = ""
     removes: str = ""
 
@@ -91,26 +84,23 @@ class Client:
         """Whether the client seems to be installed: its program, its file, or a folder that only it creates."""
         path = self.path(machine)
         has_folder = path.parent != machine.home and path.parent.is_dir()
-        return has_folder or path.is_file() or (self.program is not None and shutil.which(self.program) is not None)
+        return has_folder or path.is_file() or shutil.which(self.program) is not None
 
     def to_paste(self, name: str, entry: Entry) -> str:
-        """An entry as the file has it, for the user to paste."""
-        match self.format:
-            case "toml":
-                values = (f"{key} = {json.dumps(value)}" for key, value in entry.items())
-                return "\n".join([f"[{self.table}.{name}]", *values])
-            case "yaml":  # each value of an entry is written as JSON, which is YAML, too
-                values = (f"    {key}: {json.dumps(value)}" for key, value in entry.items())
-                return "\n".join([f"{self.table}:", f"  {name}:", *values])
-            case "json":
-                return json.dumps({self.table: {name: entry}}, indent=2, ensure_ascii=False)
+        """An entry as the file has it, for the user to paste. A value as JSON is TOML and YAML, too."""
+        if self.format == "json":
+            return json.dumps({self.table: {name: entry}}, indent=2, ensure_ascii=False)
+        values = {key: json.dumps(value) for key, value in entry.items()}
+        if self.format == "toml":
+            return "\n".join([f"[{self.table}.{name}]", *(f"{key} = {value}" for key, value in values.items())])
+        return "\n".join([f"{self.table}:", f"  {name}:", *(f"    {key}: {value}" for key, value in values.items())])
 
-    def commands(self, template: str, name: str, entry: Entry) -> list[str]:
+    def command(self, template: str, name: str, entry: Entry) -> list[str]:
         """The command line of the client's own program, from `adds` or `removes`."""
         started = [entry["command"], *entry["args"]] if "command" in entry else []
         words = {"{name}": [name], "{entry}": [json.dumps(entry)], "{command}": started}
         words["{named}"] = [json.dumps({"name": name, **entry})]
-        program = shutil.which(self.program or "") or ""
+        program = shutil.which(self.program) or ""
         return [program, *(word for part in template.split() for word in words.get(part, [part]))]
 
     def servers(self, text: str) -> dict[str, Any] | None:
@@ -135,8 +125,8 @@ def command_of(entry: object) -> list[str] | None:
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
     """The command that starts this server over stdio, and its arguments.
 
-    It is an absolute path, because desktop programs have a short PATH: `uvx` if `uvx` started this process; else the
-    executable `kallyai-mcp` of this installation; else this Python.
+    It is an absolute path, because desktop programs have a short PATH: `uvx` if that started this process; else the
+    executable of this installation; else this Python.
     """
     serve = ["serve", "--sandbox"] if sandbox else []
     if any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts) and (uvx := _uvx()) is not None:
@@ -151,11 +141,9 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
 
 def _uvx() -> str | None:
     """The absolute path of `uvx`: next to the `uv` that started this process (variable UV), else on the PATH."""
-    uv = Path(os.environ.get("UV", ""))
-    sibling = uv.with_name(f"uvx{uv.suffix}") if uv.name else None
-    if sibling is not None and sibling.is_file():
-        return str(sibling.absolute())
-    found = shutil.which("uvx")
+    beside = Path(os.environ.get("UV", "")).parent
+    found = shutil.which("uvx", path=str(beside)) if os.environ.get("UV") else None
+    found = found or shutil.which("uvx")
     return str(Path(found).absolute()) if found else None
 
 
@@ -213,16 +201,12 @@ def _windsurf(title: str, folder: str) -> Client:
     return Client(
         title,
         lambda machine: machine.home / ".codeium" / folder / "mcp_config.json",
-        f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
+        _RESTART.format(title),
     )
 
 
 CLIENTS: dict[str, Client] = {
-    "claude-desktop": Client(
-        "Claude Desktop",
-        _claude_desktop,
-        "quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
-    ),
+    "claude-desktop": Client("Claude Desktop", _claude_desktop, "quit Claude Desktop in the menu, and start it again"),
     "claude-code": Client(
         "Claude Code",
         lambda machine: machine.folder("CLAUDE_CONFIG_DIR") / ".claude.json",
@@ -232,11 +216,7 @@ CLIENTS: dict[str, Client] = {
         adds="mcp add-json --scope user {name} {entry}",
         removes="mcp remove --scope user {name}",
     ),
-    "cursor": Client(
-        "Cursor",
-        lambda machine: machine.home / ".cursor" / "mcp.json",
-        "restart Cursor, and see that the server is switched on in its settings, under MCP",
-    ),
+    "cursor": Client("Cursor", lambda machine: machine.home / ".cursor" / "mcp.json", _RESTART.format("Cursor")),
     "vscode": _vs_code("VS Code", "Code", "code"),
     "vscode-insiders": _vs_code("VS Code Insiders", "Code - Insiders", "code-insiders"),
     "vscodium": _vs_code("VSCodium", "VSCodium", "codium"),
@@ -261,12 +241,7 @@ CLIENTS: dict[str, Client] = {
         removes="mcp remove --scope user {name}",
     ),
     "opencode": Client("OpenCode", _opencode, "start OpenCode again", table="mcp", shape="opencode"),
-    "zed": Client(
-        "Zed",
-        _zed,
-        "see in the settings of Zed's agent panel that the server is running",
-        table="context_servers",
-    ),
+    "zed": Client("Zed", _zed, "see in the settings of Zed's agent panel that it is on", table="context_servers"),
     "goose": Client("Goose", _goose, "start a new session of Goose", format="yaml", table="extensions", shape="goose"),
     "cline": Client("Cline", _cline, "see in Cline's list of MCP servers that it is on"),
 }

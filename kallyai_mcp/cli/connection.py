@@ -1,9 +1,10 @@
 """The parts that a command works with: the sign-in, the API client, the ledger, and the secret keys."""
 
+import importlib.util
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -11,10 +12,13 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
-from kallyai_mcp.cli.ledger import create_ledger, open_database
+from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.cli.output import SetupError
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
+from kallyai_mcp.setting_values import MAKE_KEY
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +45,47 @@ SANDBOX_SPEED = 10.0
 """The speed of the calls of commands on the embedded sandbox; 1 is that of real calls."""
 
 
+class EmbeddedSandbox:
+    """A sandbox in this process, and the token source of its account, which is always signed in."""
+
+    URL = "http://embedded-sandbox.invalid"
+    """The base URL of the sandbox's own links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
+
+    def __init__(self, create: "Callable[[], SandboxApp]") -> None:
+        self._create = create
+        self._tokens: Tokens | None = None
+
+    @cached_property
+    def app(self) -> "SandboxApp":
+        """The ASGI app, created at its first use."""
+        return self._create()
+
+    async def current(self) -> "Tokens":
+        """The account's tokens."""
+        if self._tokens is None:
+            from kallyai_mcp.api.models import TokenGrant
+            from kallyai_mcp.auth.tokens import Tokens
+
+            grant = TokenGrant.model_validate(self.app.state.sandbox.issue_tokens())
+            self._tokens = Tokens.from_grant(grant, datetime.now(UTC).timestamp())
+        return self._tokens
+
+    async def access_token(self) -> str:
+        """An access token for the next request."""
+        return (await self.current()).access_token.get_secret_value()
+
+    async def renew(self, rejected: str) -> str:
+        """An access token other than `rejected`."""
+        if self._tokens is not None and self._tokens.access_token.get_secret_value() == rejected:
+            self._tokens = None
+        return await self.access_token()
+
+    def close(self) -> None:
+        """Close the app, if it was created."""
+        if "app" in self.__dict__:
+            self.app.state.sandbox.close()
+
+
 @dataclass(frozen=True)
 class Credentials:
     """Where access tokens come from. `session` and `store` are None unless it is the sign-in on this machine."""
@@ -57,11 +102,8 @@ class Credentials:
 class Connection:
     """The parts that a command works with. Each is opened at its first use, once, and closed by `close`.
 
-    Args:
-        settings: The settings of this process.
-        embedded: Creates a sandbox to use instead of the settings' KallyAI, with an account that is signed in.
-        callers: The access token is that of the client of each HTTP request.
-        now: The wall clock; None for the machine's.
+    `embedded` creates a sandbox to use instead of the settings' KallyAI. With `callers`, the access token is that of
+    the client of each HTTP request. `now` is the wall clock, None for the machine's.
     """
 
     def __init__(
@@ -112,13 +154,35 @@ class Connection:
         return self._api
 
     @cached_property
+    def timing(self) -> Timing:
+        """The times and counts of calls, from the settings."""
+        settings = self.settings
+        return Timing(
+            repeat_after=settings.same_call_seconds,
+            search=settings.settle_seconds,
+            place_within=settings.late_seconds,
+            keep_days=settings.keep_days,
+        )
+
+    @cached_property
     def _database(self) -> "Database":
-        return open_database(self.settings, self.clock.now)
+        return _open_database(self.settings, self.clock.now)
 
     def ledger(self) -> "Ledger":
         """The ledger; raises `LedgerUnavailableError` if the database's URL is not valid, or its driver is missing."""
         if self._ledger is None:
-            self._ledger = create_ledger(self._database, self.settings, self.clock)
+            from kallyai_mcp.calls.ledger.ledger import Ledger
+
+            settings = self.settings
+            policy = CallPolicy(
+                calls_per_hour=settings.calls_per_hour,
+                calls_per_day=settings.calls_per_day,
+                calls_per_number=settings.calls_per_number,
+                allowed=settings.allow_numbers,
+                denied=settings.deny_numbers,
+                stopped=settings.stop_calls,
+            )
+            self._ledger = Ledger(self._database, policy=policy, timing=self.timing, clock=self.clock)
         return self._ledger
 
     def shared_state(self) -> "SharedValues":
@@ -164,11 +228,7 @@ class Connection:
 
 
 def connect(settings: Settings, *, sandbox: bool, speed: float = SANDBOX_SPEED, callers: bool = False) -> Connection:
-    """The connection of a command; with `sandbox`, or `KALLYAI_SANDBOX`, to the embedded sandbox, at this `speed`.
-
-    Raises:
-        CommandError: The sandbox's dependencies are not installed.
-    """
+    """The connection of a command; with `sandbox`, or `KALLYAI_SANDBOX`, to the embedded sandbox, at this `speed`."""
     if not (sandbox or settings.sandbox):
         return Connection(settings, callers=callers)
     from kallyai_mcp.cli.sandbox import need_sandbox
@@ -192,10 +252,8 @@ def open_api(
 ) -> "KallyAI":
     """Create an API client; without `tokens`, one that only signs in. The HTTP library is imported only here.
 
-    The waits between two tries are multiples of `retry_backoff`, in seconds.
-
-    Raises:
-        KallyAIError: A variable of the environment can't be used, such as a malformed proxy (code `bad_environment`).
+    The waits between two tries are multiples of `retry_backoff`, in seconds. Raises `KallyAIError` (`bad_environment`)
+    if a variable of the environment can't be used, such as a malformed proxy.
     """
     from kallyai_mcp.api.client import KallyAI
 
@@ -209,3 +267,33 @@ def open_api(
         )
     except ValueError as error:
         raise KallyAIError(str(error), code="bad_environment") from None
+
+
+def check_shared_database(settings: Settings) -> None:
+    """Raise `SetupError` if the settings of the shared database are not complete; does not connect to it."""
+    if settings.database_url is None:
+        return
+    if not settings.secret_keys:
+        raise SetupError(
+            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one."
+        )
+    try:
+        _open_database(settings, Clock().now)
+    except LedgerUnavailableError as error:
+        raise SetupError(str(error)) from None
+
+
+def _open_database(settings: Settings, now: Callable[[], datetime]) -> "Database":
+    """The shared database (`KALLYAI_DATABASE_URL`), which has its own clock, or this user's file; not read yet."""
+    if settings.database_url is None:
+        from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+
+        return SqliteDatabase(settings.home / "ledger.db", now=now)
+    if importlib.util.find_spec("psycopg_pool") is None:
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
+    from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+
+    try:
+        return PostgresDatabase(settings.database_url)
+    except ValueError:
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None

@@ -13,8 +13,7 @@ import click
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.options import speed_option
-from kallyai_mcp.cli.output import CommandError, run, say, say_result
+from kallyai_mcp.cli.output import CommandError, run, say, say_result, speed_option
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
@@ -81,11 +80,7 @@ async def _run(home: Path, speed: float) -> None:
 
 
 async def _place(app_context: AppContext, title: str, submission: Submission, outcome: str | None) -> str | None:
-    """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal.
-
-    Raises:
-        CommandError: It ended otherwise.
-    """
+    """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal."""
     from kallyai_mcp.api.errors import KallyAIError
     from kallyai_mcp.tools.call_results import call_words
     from kallyai_mcp.tools.text.errors import error_text

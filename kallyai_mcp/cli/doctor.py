@@ -4,8 +4,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Literal, NamedTuple
 
 import anyio
@@ -15,10 +14,8 @@ from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.cli.clients import CLIENTS, Machine, command_of
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.ledger import check_shared_database
-from kallyai_mcp.cli.options import json_option
-from kallyai_mcp.cli.output import SetupError, say, say_json
+from kallyai_mcp.cli.connection import Connection, check_shared_database
+from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.text.plain import duration, one_line
 
@@ -29,6 +26,13 @@ _CLOCK_SECONDS = 60.0
 """How many seconds this machine's clock may differ from KallyAI's. A token is renewed that long before it expires."""
 
 _SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
+_NOBODY = "nobody is signed in"
+_FIXES = {
+    "sign_in": "sign in with `kallyai-mcp login`; KALLYAI_TOKEN_STORE=file keeps the sign-in in a file",
+    "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
+    "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
+    "shared": "see that PostgreSQL runs, and is set up as docs/hosting-workers.md says",
+}
 
 
 class Finding(NamedTuple):
@@ -62,59 +66,29 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
 
 
 async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:
-    yield _program()
+    found = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
+    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    yield Finding("program", "ok", f"{versions}; {found}")
     clients, only_sandbox = _clients(Machine.this())
     if isinstance(settings, SettingsError):
         yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
     else:
         async with Connection(settings) as connection:
             for check in (_sign_in, _api, _ledger):
-                found = await _checked(check, connection)
-                if found.message == _NOBODY and only_sandbox:
-                    found = Finding("sign_in", "skipped", f"{_NOBODY}; the clients here use the embedded sandbox")
-                yield found
+                name = check.__name__.strip("_")
+                try:
+                    with anyio.fail_after(_SECONDS):
+                        result = await check(connection)
+                except TimeoutError:
+                    result = Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
+                except (KallyAIError, SetupError) as error:
+                    is_shared = name == "ledger" and settings.database_url is not None
+                    result = Finding(name, "bad", str(error), _FIXES["shared" if is_shared else name])
+                if result.message == _NOBODY and only_sandbox:
+                    result = Finding(name, "skipped", f"{_NOBODY}; the clients here use the embedded sandbox")
+                yield result
     for finding in clients:
         yield finding
-
-
-async def _checked(check: Callable[[Connection], Awaitable[Finding]], connection: Connection) -> Finding:
-    name = check.__name__.strip("_")
-    try:
-        with anyio.fail_after(_SECONDS):
-            return await check(connection)
-    except TimeoutError:
-        return Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
-    except (KallyAIError, SetupError) as error:
-        shared = name == "ledger" and connection.settings.database_url is not None
-        return Finding(name, "bad", str(error), _FIXES["shared" if shared else name])
-
-
-def _why_not_writable(folder: Path) -> str | None:
-    """Why nothing can be written into `folder`, or why it can't be created; None if it can."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    try:
-        with tempfile.TemporaryDirectory(dir=there):
-            return None
-    except OSError as error:
-        return f"{folder} can't be written: {error.strerror}"
-
-
-_NOBODY = "nobody is signed in"
-
-_FIXES = {
-    "sign_in": "sign in with `kallyai-mcp login`; KALLYAI_TOKEN_STORE=file keeps the sign-in in a file",
-    "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
-    "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
-    "shared": "see that PostgreSQL runs, and is set up as docs/hosting-workers.md says",
-}
-
-
-def _program() -> Finding:
-    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
-    found = shutil.which("kallyai-mcp")
-    if found is None:
-        return Finding("program", "ok", f"{versions}; `kallyai-mcp` is not on the PATH, so clients get its whole path")
-    return Finding("program", "ok", f"{versions}; {found}")
 
 
 async def _sign_in(connection: Connection) -> Finding:
@@ -131,11 +105,9 @@ async def _sign_in(connection: Connection) -> Finding:
     tokens, where = await connection.credentials.tokens.current(), connection.credentials.describe_store()
     if tokens is None:
         return Finding("sign_in", "bad", _NOBODY, "sign in with `kallyai-mcp login`")
-    left = tokens.expires_at - time.time()
-    if left <= 0 and tokens.refresh_token is None:
+    if tokens.expires_at <= time.time() and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
-    who = f" as {one_line(tokens.who)}" if tokens.who else ""
-    return Finding("sign_in", "ok", f"signed in{who}; kept in {where}")
+    return Finding("sign_in", "ok", f"signed in{f' as {one_line(tokens.who)}' if tokens.who else ''}; kept in {where}")
 
 
 async def _api(connection: Connection) -> Finding:
@@ -145,10 +117,9 @@ async def _api(connection: Connection) -> Finding:
     api = connection.api()
     before = time.time()
     if not await api.check_reachable():
+        page = f"{settings.api_url} answers with a web page: a bot check or a network's page"
         fix = "open the address in a browser or use another network; see that KALLYAI_API_URL is the API's address"
-        return Finding(
-            "api", "bad", f"{settings.api_url} answers with a web page: a bot check or a network's page", fix
-        )
+        return Finding("api", "bad", page, fix)
     if api.server_time is None:
         return Finding("api", "ok", f"{settings.api_url} answers, without its time")
     ahead = (before + time.time()) / 2 - api.server_time.timestamp()
@@ -160,15 +131,16 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    if settings.database_url is None and not (settings.home / "ledger.db").exists():
-        if problem := _why_not_writable(settings.home):
-            return Finding("ledger", "bad", problem, _FIXES["ledger"])
-        return Finding("ledger", "ok", f"{settings.home / 'ledger.db'}; the first call makes it")
+    file = settings.home / "ledger.db"
+    if settings.database_url is None and not file.exists():
+        try:
+            with tempfile.TemporaryDirectory(dir=next(each for each in file.parents if each.exists())):
+                return Finding("ledger", "ok", f"{file}; the first call makes it")
+        except OSError as error:
+            return Finding("ledger", "bad", f"{settings.home} can't be written: {error.strerror}", _FIXES["ledger"])
     check_shared_database(settings)
-    ledger = connection.ledger()
-    await ledger.check()
-    where = "PostgreSQL" if settings.database_url is not None else str(settings.home / "ledger.db")
-    return Finding("ledger", "ok", f"{where} can be written")
+    await connection.ledger().check()
+    return Finding("ledger", "ok", f"{'PostgreSQL' if settings.database_url is not None else file} can be written")
 
 
 def _clients(machine: Machine) -> tuple[list[Finding], bool]:

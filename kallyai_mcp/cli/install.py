@@ -1,41 +1,27 @@
 """`kallyai-mcp install` and `uninstall`: this server's entry in a client."""
 
-import difflib
+import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, Machine, command_of, server_command
-from kallyai_mcp.cli.json_edit import edited
 from kallyai_mcp.cli.output import CommandError, say
 from kallyai_mcp.cli.sandbox import need_sandbox
 
 _ADD_SECONDS = 60
-
-
-class _ClientName(click.ParamType[str]):
-    """A client's name. The error about a misspelled one names similar ones."""
-
-    name = "client"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in CLIENTS:
-            near = difflib.get_close_matches(value.lower().replace(" ", "-"), CLIENTS, 3, 0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(CLIENTS)}."
-            raise click.BadParameter(f"no client is called {value!r}; {hint}", ctx, param)
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        del ctx, param
-        return [CompletionItem(name) for name in CLIENTS if name.startswith(incomplete)]
+_WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 
 
 def _check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
@@ -45,28 +31,25 @@ def _check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
     return name
 
 
-_file = click.option(
-    "--file", type=click.Path(dir_okay=False, path_type=Path), help="Change this file of the client's format."
-)
+_client_name = click.Choice(list(CLIENTS), case_sensitive=False)
 _name = click.option("--name", default="kallyai", show_default=True, callback=_check_name, help="Name of the entry.")
-_CLIENTS_HELP = f"Clients: {', '.join(CLIENTS)}"
+_EPILOG = f"Clients: {', '.join(CLIENTS)}"
 
 
-@click.command(short_help="Add this server to a client.", epilog=_CLIENTS_HELP)
-@click.argument("client", metavar="[CLIENT]", type=_ClientName(), required=False)
+@click.command(short_help="Add this server to a client.", epilog=_EPILOG)
+@click.argument("client", metavar="[CLIENT]", type=_client_name, required=False)
 @click.option("--all", "every", is_flag=True, help="Add it to every client that is found here.")
-@_file
 @_name
 @click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account, nobody is called.")
 @click.option("--print", "only_print", is_flag=True, help="Show the entry and change nothing.")
-def install(*, client: str | None, every: bool, file: Path | None, name: str, sandbox: bool, only_print: bool) -> None:
+def install(*, client: str | None, every: bool, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT; without CLIENT, list the clients that are found here.
 
     A client's own command adds it, if it has one. Else its file is edited: the rest stays as it is, and a backup is
     kept next to it. If neither can be done, the entry is printed to be pasted, and the exit code is 1.
     """
-    if (client is not None and every) or (client is None and file is not None):
-        raise click.UsageError("--file needs a client, and --all takes none.")
+    if client is not None and every:
+        raise click.UsageError("--all takes no client.")
     if sandbox:
         need_sandbox()
     here = [key for key, known in CLIENTS.items() if known.is_on(Machine.this())]
@@ -75,8 +58,8 @@ def install(*, client: str | None, every: bool, file: Path | None, name: str, sa
     failures = []
     for key in [client] if client is not None else here if every else []:
         try:
-            _install(CLIENTS[key], name, file, sandbox=sandbox, only_print=only_print)
-        except click.ClickException as error:
+            _install(CLIENTS[key], name, sandbox=sandbox, only_print=only_print)
+        except CommandError as error:
             failures.append(error.message)
     if every and not here:
         failures.append("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
@@ -84,21 +67,20 @@ def install(*, client: str | None, every: bool, file: Path | None, name: str, sa
         raise CommandError("\n".join(failures))
 
 
-@click.command(short_help="Remove this server from a client.", epilog=_CLIENTS_HELP)
-@click.argument("client", metavar="CLIENT", type=_ClientName())
-@_file
+@click.command(short_help="Remove this server from a client.", epilog=_EPILOG)
+@click.argument("client", metavar="CLIENT", type=_client_name)
 @_name
-def uninstall(*, client: str, file: Path | None, name: str) -> None:
+def uninstall(*, client: str, name: str) -> None:
     """Remove this server from CLIENT."""
     known = CLIENTS[client]
-    path = _target(file or known.path(Machine.this()))
-    servers = known.servers(_read(path))
+    path, text = _read(known)
+    servers = known.servers(text)
     if servers is not None and name not in servers:
         say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
-    if file is None and known.removes and _ran(known.commands(known.removes, name, {})):
+    if known.removes and _ran(known.command(known.removes, name, {})):
         say(f'{known.title} no longer has the entry "{name}".')
-    elif known.format == "json" and (new := edited(_read(path), (known.table, name), None)) is not None:
+    elif known.format == "json" and (new := _edited(text, known.table, name, None)) is not None:
         backup = _replace(path, new, known)
         say(f'{known.title} no longer has the entry "{name}", in {path}. The file as it was: {backup}.')
     else:
@@ -106,29 +88,19 @@ def uninstall(*, client: str, file: Path | None, name: str) -> None:
     say(f"Next: restart {known.title}.")
 
 
-_WHY_NOT = "this program does not change files with comments, TOML, or YAML."
-
-
 def _list(here: list[str], name: str) -> None:
     if not here:
         say("No client was found here. You can still name one of these:")
     for key in here or CLIENTS:
-        known = CLIENTS[key]
-        servers = known.servers(_read(known.path(Machine.this())))
-        has_entry = None if servers is None else name in servers
-        state = {True: "has the entry", False: "no entry", None: "can't be read"}[has_entry] if here else ""
-        say(f"  {key:<16} {state}".rstrip())
+        servers = CLIENTS[key].servers(_read(CLIENTS[key])[1])
+        state = "can't be read" if servers is None else "has the entry" if name in servers else "no entry"
+        say(f"  {key:<16} {state if here else ''}".rstrip())
     say("To add it: kallyai-mcp install CLIENT\nTo all here: kallyai-mcp install --all")
 
 
-def _install(client: Client, name: str, file: Path | None, *, sandbox: bool, only_print: bool) -> None:
-    """Add the entry by the client's own program, else in its file.
-
-    Raises:
-        click.ClickException: Neither can be done; the entry was printed, and nothing was changed.
-    """
-    path = _target(file or client.path(Machine.this()))
-    entry, before = client.entry(name, *server_command(sandbox=sandbox)), _read(path)
+def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
+    """Add the entry by the client's own program, else in its file; else print it, and raise `CommandError`."""
+    (path, before), entry = _read(client), client.entry(name, *server_command(sandbox=sandbox))
     old = (client.servers(before) or {}).get(name)
     if isinstance(old, dict) and {"command", "cmd"} & set(old):
         entry = old | entry  # a user may have set `env` there
@@ -139,9 +111,11 @@ def _install(client: Client, name: str, file: Path | None, *, sandbox: bool, onl
     if isinstance(old, dict) and entry in (old, {"args": []} | old):  # Codex leaves an empty list out
         say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
-    if file is None and client.adds and _added_by_program(client, name, entry, replaces=old is not None):
+    if old is not None and client.removes:
+        _ran(client.command(client.removes, name, entry))  # Claude Code adds no name that it has
+    if client.adds and _ran(client.command(client.adds, name, entry)):
         say(f'{client.title} has the entry "{name}" now.')
-    elif client.format == "json" and (new := edited(before, (client.table, name), entry)) is not None:
+    elif client.format == "json" and (new := _edited(before, client.table, name, entry)) is not None:
         backup = _replace(path, new, client)
         kept = f" The file as it was: {backup}." if backup else ""
         say(f'{client.title} has the entry "{name}" now, in {path}.{kept}')
@@ -150,7 +124,8 @@ def _install(client: Client, name: str, file: Path | None, *, sandbox: bool, onl
         raise CommandError(f"Paste the entry above into {path} yourself: {_WHY_NOT}")
     say(f"Next: {client.reload}.")
     if sandbox:
-        replaced = "It replaced the entry that makes real calls. " if _is_real(old) else ""
+        is_real = "--sandbox" not in (command_of(old) or ["--sandbox"])
+        replaced = "It replaced the entry that makes real calls. " if is_real else ""
         say(f'{replaced}The sandbox calls nobody. Ask, for example: "Call +12025550100 and ask when they close."')
     else:
         say('Then ask it, for example: "Call +1… and ask when they close today."')
@@ -159,21 +134,8 @@ def _install(client: Client, name: str, file: Path | None, *, sandbox: bool, onl
         say(f"Note: {client.title} may start the server without {', '.join(names)}. Put those into the entry's env.")
 
 
-def _is_real(entry: object) -> bool:
-    words = command_of(entry)
-    return words is not None and "--sandbox" not in words
-
-
-def _added_by_program(client: Client, name: str, entry: Entry, *, replaces: bool) -> bool:
-    if replaces and client.removes:
-        _ran(client.commands(client.removes, name, entry))  # Claude Code adds no name that it has
-    return _ran(client.commands(client.adds, name, entry))
-
-
 def _ran(command: list[str]) -> bool:
     """Whether a client's own program is here and did what it was told."""
-    if not command[0]:
-        return False
     try:
         done = subprocess.run(  # noqa: S603 - the program is the client's own
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ADD_SECONDS, check=False
@@ -183,42 +145,34 @@ def _ran(command: list[str]) -> bool:
     return done.returncode == 0
 
 
-def _target(path: Path) -> Path:
-    """The file itself, if `path` is a symbolic link to it."""
+def _read(client: Client) -> tuple[Path, str]:
+    """A client's file, without symbolic links, and its text; "" if there is none."""
+    path = client.path(Machine.this())
     try:
-        return path.absolute().resolve() if path.is_symlink() else path.absolute()
-    except (OSError, RuntimeError):
-        raise CommandError(f"{path} is a link that leads to itself.") from None
-
-
-def _read(path: Path) -> str:
-    """The text of a client's file with its line ends; "" if there is none."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
+        path = path.resolve() if path.is_symlink() else path
+        return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
     except FileNotFoundError:
-        return ""
+        return path, ""
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8. It was left as it is.") from None
-    except OSError as error:
-        raise CommandError(f"{path} can't be read: {error.strerror}.") from None
+    except (OSError, RuntimeError) as error:  # a link that leads to itself is a RuntimeError
+        raise CommandError(f"{path} can't be read: {error}.") from None
 
 
 def _replace(path: Path, text: str, client: Client) -> Path | None:
-    """Replace a file by a rename, with its mode and its byte order mark; returns the backup, if there was a file."""
-    old = path.read_bytes() if path.exists() else None
-    mode = stat.S_IMODE(path.stat().st_mode) if old is not None else 0o600
-    content = (b"\xef\xbb\xbf" if (old or b"").startswith(b"\xef\xbb\xbf") else b"") + text.encode()
-    backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak") if old is not None else None
+    """Replace a file by a rename, with its mode; returns the backup, if there was a file."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak") if path.exists() else None
     try:
-        if old is not None and not mode & stat.S_IWUSR:
+        if not mode & stat.S_IWUSR:
             raise CommandError(f"{path} is read-only. It was left as it is.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        for file, data in ((backup, old), (path, content)):
-            if file is not None and data is not None:
-                with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
-                    new.write(data)
-                Path(new.name).chmod(mode)
-                Path(new.name).replace(file)
+        if backup is not None:
+            shutil.copy2(path, backup)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
+            new.write(text.encode())
+        Path(new.name).chmod(mode)
+        Path(new.name).replace(path)
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}. It was left as it is.") from None
     seen, real = str(path).lower(), os.path.realpath(path).lower()
@@ -228,3 +182,63 @@ def _replace(path: Path, text: str, client: Client) -> Path | None:
             "from the Microsoft Store. Run this from another terminal, with Python from python.org or uv."
         )
     return backup
+
+
+def _edited(text: str, table: str, name: str, entry: Entry | None) -> str | None:
+    """A JSON text with this entry in the table, or without it for None. All other characters stay as they are.
+
+    Each attempt is parsed and compared with the edit of the parsed data, so a wrong place can't be chosen. None if the
+    text is not plain JSON (it may have comments), or the table is something else.
+    """
+    if not text.strip():
+        return json.dumps({table: {name: entry}}, indent=2, ensure_ascii=False) + "\n"
+    try:
+        wanted = json.loads(text)
+        if name in wanted.get(table, {}):
+            del wanted[table][name]
+            text = _first_that_is(wanted, _removals(text, name))
+        if entry is not None:
+            wanted.setdefault(table, {})[name] = entry
+            text = _first_that_is(wanted, _insertions(text, table, name, entry))
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        return None
+    return text
+
+
+def _first_that_is(wanted: Any, attempts: Iterator[str]) -> str:
+    for attempt in attempts:
+        with suppress(ValueError):
+            if json.loads(attempt) == wanted:
+                return attempt
+    raise ValueError("the place in the text was not found")
+
+
+def _places(text: str, name: str) -> Iterator[tuple[int, int, int]]:
+    """Where a member of this name may be: its begin, the begin of its value, and its end."""
+    for match in re.finditer(re.escape(json.dumps(name)) + r"\s*:\s*", text):
+        with suppress(ValueError):  # a place within a text
+            yield match.start(), match.end(), json.JSONDecoder().raw_decode(text, match.end())[1]
+
+
+def _removals(text: str, name: str) -> Iterator[str]:
+    for start, _, end in _places(text, name):
+        before, after = text[:start], text[end:]
+        if after.lstrip().startswith(","):  # the next member takes its place
+            yield before + after.lstrip()[1:].lstrip()
+        yield before.rstrip().removesuffix(",") + after
+
+
+def _insertions(text: str, table: str, name: str, entry: Entry) -> Iterator[str]:
+    """Attempts to put the entry first into the table, or a new table first into the document."""
+    has_lines, newline = "\n" in text.strip(), "\r\n" if "\r\n" in text else "\n"
+    unit = found[1] if (found := re.search(r'\n([ \t]+)"', text)) else "  "
+    tables = [(at, 2, name, entry) for _, at, _ in _places(text, table)]
+    for at, depth, key, value in [*tables, (text.index("{"), 1, table, {name: entry})]:
+        member = f"{json.dumps(key)}: {json.dumps(value, indent=unit if has_lines else None, ensure_ascii=False)}"
+        rest = text[at + 1 :]
+        if rest.lstrip().startswith("}"):
+            rest = newline + unit * (depth - 1) + rest.lstrip() if has_lines else rest.lstrip()
+        else:
+            rest = "," + rest if has_lines else ", " + rest
+        indented = f"\n{member}".replace("\n", newline + unit * depth) if has_lines else member
+        yield text[: at + 1] + indented + rest

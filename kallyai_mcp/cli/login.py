@@ -49,11 +49,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 
 
 async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
-    """Run the reference's "CLI Authentication", from the link to the stored tokens.
-
-    Raises:
-        CommandError: The user canceled the sign-in, or did not finish it in time.
-    """
+    """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `login` refuses when the settings have a token
     await session.check()

@@ -13,16 +13,16 @@ import click
 from click.exceptions import NoSuchCommand
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli.options import address_options, sandbox_option, speed_option
-from kallyai_mcp.cli.output import SetupError, prepare_streams, say
+from kallyai_mcp.cli.output import SetupError, address_options, prepare_streams, sandbox_option, say, speed_option
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
 
-_LATER = {
+_COMMANDS = {
     "demo": ("demo", "Show a call, from sign-in to transcript."),
     "install": ("install", "Add this server to a client."),
+    "login": ("login", "Sign in through the browser."),
     "call": ("calls", "Place a call, and see what was agreed."),
     "calls": ("calls", "List your calls, newest first."),
     "show": ("calls", "Show how a call or a list ended."),
@@ -30,19 +30,13 @@ _LATER = {
     "transcript": ("calls", "Show who said what in a call."),
     "calendar": ("calls", "Print a call's appointment (.ics)."),
     "status": ("status", "Show account, quota, and last calls."),
-    "login": ("login", "Sign in through the browser."),
-    "logout": ("login", "Delete the sign-in on this machine."),
     "doctor": ("doctor", "Check this installation."),
+    "serve": ("main", "Serve MCP over stdio or HTTP."),
+    "logout": ("login", "Delete the sign-in on this machine."),
     "uninstall": ("install", "Remove this server from a client."),
     "sandbox": ("sandbox", "Run a complete KallyAI here."),
 }
-"""The module of each command that is imported only to be run, and its line in the help."""
-
-_ORDER = (
-    *("demo", "install", "login", "call", "calls", "show", "cancel", "transcript", "calendar", "status", "doctor"),
-    *("serve", "logout", "uninstall", "sandbox"),
-)
-"""The commands in the order in which a new user needs them."""
+"""Each command's module and line in the help, in the order in which a new user needs them."""
 
 
 class _Formatter(click.HelpFormatter):
@@ -57,23 +51,19 @@ class _Context(click.Context):
 
 
 class _Group(click.Group):
-    """The commands. The module of a command in `_LATER` is imported when the command is used."""
+    """The commands. The module of each is imported when the command is used."""
 
     context_class = _Context
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(_ORDER)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found: click.Command | None
-        if cmd_name in _LATER:
-            module, _ = _LATER[cmd_name]
-            found = getattr(importlib.import_module(f"kallyai_mcp.cli.{module}"), cmd_name)
-        else:
-            found = super().get_command(ctx, cmd_name)
-        if found is not None:
-            found.context_class = _Context
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[cmd_name][0]}")
+        found: click.Command = getattr(module, cmd_name)
+        found.context_class = _Context
         return found
 
     def resolve_command(
@@ -83,15 +73,12 @@ class _Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand:
-            raise NoSuchCommand(args[0], possibilities=_ORDER, ctx=ctx) from None
+            raise NoSuchCommand(args[0], possibilities=list(_COMMANDS), ctx=ctx) from None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
-        del ctx
-        own = ((name, command.get_short_help_str(60)) for name, command in self.commands.items())
-        lines = dict(own) | {name: line for name, (_, line) in _LATER.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, lines[name]) for name in _ORDER])
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
 
 @click.group(
@@ -116,14 +103,8 @@ def cli(context: click.Context) -> None:
         context.invoke(serve)
 
 
-@cli.command(short_help="Serve MCP over stdio or HTTP.")
-@click.option(
-    "--transport",
-    type=click.Choice(["stdio", "http", "sse"]),
-    default="stdio",
-    show_default=True,
-    help="How clients connect.",
-)
+@click.command()
+@click.option("--transport", type=click.Choice(["stdio", "http", "sse"]), default="stdio", show_default=True)
 @address_options(default_port=8000)
 @click.option(
     "--auth",
@@ -137,14 +118,7 @@ def cli(context: click.Context) -> None:
 @speed_option(10)
 @click.pass_obj
 def serve(
-    settings: Settings,
-    *,
-    transport: str = "stdio",
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    auth: str | None = None,
-    sandbox: bool = False,
-    speed: float = 10,
+    settings: Settings, *, transport: str, host: str, port: int, auth: str | None, sandbox: bool, speed: float
 ) -> None:
     """Serve MCP to clients: to one on stdin and stdout, or to many over HTTP.
 

@@ -1,4 +1,4 @@
-"""What a command prints: lines, JSON, and errors of one line."""
+"""What commands have in common: their options, and what they print: lines, JSON, and errors of one line."""
 
 import json
 import locale
@@ -16,9 +16,28 @@ import click
 from kallyai_mcp.api.errors import KallyAIError
 
 _Result = TypeVar("_Result")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _log, _NO_LOG = logging.getLogger("kallyai_mcp"), logging.NullHandler()
 """A command says in one line what fails; a log of it would be a second one."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result.")
+sandbox_option = click.option("--sandbox", is_flag=True, help="Use the embedded sandbox: nobody is called.")
+
+
+def address_options(*, default_port: int) -> Callable[[_Command], _Command]:
+    """Give a command the options --host and --port."""
+    ports = click.IntRange(0, 65535)
+    host = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+    port = click.option("--port", metavar="N", type=ports, default=default_port, show_default=True, help="0: any free.")
+    return lambda command: host(port(command))
+
+
+def speed_option(default: float) -> Callable[[_Command], _Command]:
+    """Give a command the option --speed, with this default."""
+    times = click.FloatRange(min=0, min_open=True)
+    words = "Speed of the sandbox's calls; 1 is real."
+    return click.option("--speed", metavar="TIMES", type=times, default=default, show_default=True, help=words)
 
 
 class CommandError(click.ClickException):
@@ -42,21 +61,18 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
 
 
 _COLORS = {
-    "Booked": "green",
-    "Scheduled": "cyan",
-    "In": "cyan",
-    "Answered": "cyan",
-    "Left": "cyan",
-    "Unknown": "yellow",
+    "cyan": ("Scheduled", "In", "Answered", "Left"),
+    "green": ("Booked",),
+    "yellow": ("Unknown", "Not"),
+    "red": ("Refused", "Failed"),
 }
-_COLORS |= {"Not": "yellow", "Refused": "red", "Failed": "red"}
-"""The colors of a result by its first word; the cards have the same ones."""
+"""The colors of a result and the first words that have them; the cards have the same ones."""
 
 
 def say_result(text: str) -> None:
     """Print a tool's own text, with its first word in color."""
     first = text.split(":")[0].split(" ")[0].rstrip(".")
-    color = _COLORS.get(first)
+    color = next((color for color, words in _COLORS.items() if first in words), None)
     say((click.style(first, fg=color, bold=True) if color else first) + text[len(first) :])
 
 
@@ -77,19 +93,10 @@ def errors_as_json(as_json: bool) -> Iterator[None]:
         raise SystemExit(error.exit_code) from None
 
 
-def prepare_streams() -> None:
-    """Have stdout and stderr print "?" for each character that their encoding lacks."""
-    for stream in (sys.stdout, sys.stderr):
-        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="replace")
-
-
 def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run the asynchronous part of a command. It prints nothing that a program reads: a pipe may be closed.
 
-    Raises:
-        click.ClickException: `work` raised it, or a `KallyAIError`, or an error of the operating system.
-        KeyboardInterrupt: Ctrl-C.
+    An error of KallyAI's, or of the operating system, is raised as a `CommandError`.
     """
     _log.addHandler(_NO_LOG)
 
@@ -100,16 +107,22 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
     try:
         return anyio.run(localized)
     except (KallyAIError, OSError, click.ClickException, BaseExceptionGroup) as error:
-        first = _first(error)
+        first: BaseException = error
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
         if isinstance(first, KallyAIError):
             from kallyai_mcp.tools.results import as_json, error_answer
 
             raise CommandError(str(first), as_json(error_answer(first, places_calls=False))) from None
         if isinstance(first, OSError):
-            raise CommandError(words_of(first)) from None
+            where = f"{first.filename}: " if first.filename else ""
+            raise CommandError(f"{where}{first.strerror or first}. {_WRITABLE}") from None
         if isinstance(first, click.ClickException | KeyboardInterrupt):
             raise first from None
         raise
+
+
+_WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be writable."
 
 
 def follow_locale() -> None:
@@ -129,15 +142,8 @@ def follow_locale() -> None:
         locale.setlocale(locale.LC_TIME, before)
 
 
-def words_of(error: OSError) -> str:
-    """An error of the operating system in one line, with the file and what to do."""
-    where = f"{error.filename}: " if error.filename else ""
-    return (
-        f"{where}{error.strerror or error}. KALLYAI_HOME names a folder for this program's files; it must be writable."
-    )
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def prepare_streams() -> None:
+    """Have stdout and stderr print "?" for each character that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="replace")

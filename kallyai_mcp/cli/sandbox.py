@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from kallyai_mcp.cli.options import address_options, speed_option
-from kallyai_mcp.cli.output import CommandError, say
+from kallyai_mcp.cli.output import CommandError, address_options, say, speed_option
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
@@ -24,11 +23,7 @@ _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 
 
 def need_sandbox() -> None:
-    """Check that the sandbox's dependencies are installed.
-
-    Raises:
-        CommandError: They are not installed; the message says how to install them.
-    """
+    """Check that the sandbox's dependencies are installed."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
         raise CommandError(
             'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '

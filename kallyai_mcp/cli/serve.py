@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import connect
-from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.connection import check_shared_database, connect
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -29,9 +28,6 @@ def serve_over_stdio(
     """Serve one client on stdin and stdout until it leaves.
 
     `first_answers` has answered the client's first requests until now; None if nothing was answered yet.
-
-    Raises:
-        SetupError: The settings of the shared database are not complete or not valid.
     """
 
     @asynccontextmanager
@@ -42,7 +38,7 @@ def serve_over_stdio(
 
     check_shared_database(settings)
     if sys.stdin is not None and sys.stdin.isatty():
-        say(_for_a_person(), err=True)
+        say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
     connection = connect(settings, sandbox=sandbox, speed=speed)
     server = build_server(
@@ -54,9 +50,7 @@ def serve_over_stdio(
     anyio.run(serve_stdio, server, first_answers)
 
 
-def _for_a_person() -> str:
-    """The text for a person who starts the server on a terminal."""
-    return """\
+_FOR_A_PERSON = """\
 kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
   kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
   kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor

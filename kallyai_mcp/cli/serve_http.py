@@ -1,40 +1,55 @@
-"""`kallyai-mcp serve` over HTTP, and the app for workers that uvicorn starts."""
+"""`kallyai-mcp serve` over HTTP: who may use it, and the app, also for workers that uvicorn starts."""
 
 import asyncio
 import gc
 import importlib.util
+import logging
 import multiprocessing
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import click
+from mcp.server.auth.provider import AccessToken
+from mcp.server.mcpserver import RequestStateSecurity
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
+from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
+from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection, connect
-from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.connection import Connection, check_shared_database, connect, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError
 from kallyai_mcp.cli.sandbox import cannot_listen
-from kallyai_mcp.cli.serve_auth import ServeOptions, check_access, choose_verifier, create_oauth_server
-from kallyai_mcp.cli.shared_keys import request_state_security
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.limits import RateLimiter
+from kallyai_mcp.transports.limits import RateLimiter, VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.standard_streams import allow_open_files
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
+from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
-    from kallyai_mcp.auth.oauth_server.provider import Provider
+    from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.auth.oauth_server.provider import Provider, SharedState
+
+_log = logging.getLogger(__name__)
+
+_VERIFY_SECONDS = 10.0
+"""How many seconds KallyAI may take to verify a token."""
+
+_RETRY_AFTER = 5.0
+"""After how many seconds a client should try again if its bearer token can't be verified, and KallyAI names no time."""
 
 _WRONG_BEARERS = "20/minute"
 """How many wrong bearer tokens one address may send."""
@@ -46,12 +61,28 @@ _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
 
 
-def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sandbox: bool, speed: float) -> None:
-    """Serve over HTTP until SIGINT or SIGTERM.
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to serve over HTTP.
 
-    Raises:
-        click.ClickException: The address is not free, or the options are not safe; one line says why.
+    `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
+    workers accept connections on the same port.
     """
+
+    host: str | None
+    auth: str
+    sandbox: bool = False
+    speed: float = 1
+    is_shared: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host is not None and is_loopback(self.host)
+
+
+def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sandbox: bool, speed: float) -> None:
+    """Serve over HTTP until SIGINT or SIGTERM."""
     app = _start(settings, ServeOptions(host, auth, sandbox, speed))
     gc.enable()  # `main` has disabled it for the imports
 
@@ -72,9 +103,6 @@ def from_environment() -> Starlette:
 
     An example is `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2`. The app doesn't know its
     address, so `KALLYAI_AUTH` must not be `none`.
-
-    Raises:
-        SystemExit: A setting is not valid, or not safe; one line on stderr says which.
     """
     try:
         settings = Settings.from_env()
@@ -97,11 +125,7 @@ def _start(settings: Settings, options: ServeOptions) -> Starlette:
 
 
 def build_app(settings: Settings, options: ServeOptions) -> Starlette:
-    """Build the ASGI app.
-
-    Raises:
-        SetupError: The options are not safe, or they need a setting or an extra that is missing.
-    """
+    """Build the ASGI app."""
     check_access(settings, options)
     check_shared_database(settings)
     callers = options.auth in ("caller", "oauth")
@@ -114,13 +138,18 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     if options.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection.api, connection.shared_state())
     verifier, is_known = choose_verifier(settings, options, provider)
-    app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
+    opened: list[AppContext] = []
+
+    @asynccontextmanager
+    async def shared_app_context() -> AsyncIterator[AppContext]:  # the SDK asks for it for each `/sse` connection
+        yield opened[0]
+
     server = build_server(
-        app_context.get,
+        shared_app_context,
         log_level=settings.log_level,
         keep_days=settings.keep_days,
         read_only=settings.read_only,
-        request_state=request_state_security(connection.keys),
+        request_state=RequestStateSecurity(codec=connection.keys),
     )
     own_pages = (provider.issuer,) if provider is not None else ()
     policy = AccessPolicy(
@@ -139,7 +168,10 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with app_context.open():
+        # Opened outside of any request, so that its tasks never see the token of a caller.
+        links = options.is_local and settings.public_url is None
+        async with open_app_context(connection, links=links) as app_context:
+            opened.append(app_context)
             await connection.keys.load(connection.shared_state())
             yield
 
@@ -152,28 +184,6 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         routes=routes,
         middleware=middleware,
     )
-
-
-class _SharedAppContext:
-    """One app context for the whole life of the app. The SDK runs the server's lifespan for each `/sse` connection.
-
-    The app context is opened outside of any request, so that its tasks never see the token of a caller.
-    """
-
-    def __init__(self, connection: Connection, *, links: bool) -> None:
-        self._connection = connection
-        self._links = links
-        self._app_context: AppContext | None = None
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        async with open_app_context(self._connection, links=self._links) as self._app_context:
-            yield
-
-    @asynccontextmanager
-    async def get(self) -> AsyncIterator[AppContext]:
-        assert self._app_context is not None, "nothing is served before the app has started"  # noqa: S101
-        yield self._app_context
 
 
 def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
@@ -193,3 +203,127 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
         await connection.api().check_reachable()
 
     return {"ledger": ledger, "api": api}
+
+
+def check_access(settings: Settings, options: ServeOptions) -> None:
+    """Check that the settings neither open the server to everyone nor make it impossible to use."""
+    flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
+    if options.auth == "none" and not options.is_local:
+        host = options.host or "The server"
+        raise SetupError(
+            f"{host} can be reached by others, so say who may use it: {flag}secret (clients with "
+            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
+            "who sign in)."
+        )
+    if options.auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
+        raise SetupError(
+            f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
+            f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
+        )
+    if options.auth == "secret" and settings.mcp_token is None:
+        raise SetupError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
+    if options.auth in ("caller", "oauth") and options.sandbox:
+        raise SetupError(
+            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
+        )
+
+
+def _public_name(settings: Settings) -> str | None:
+    """The setting that lets others use the server, and not only programs on this machine; None if there is none."""
+    hosts = [host.removesuffix(":*") for host in settings.allowed_hosts]
+    names = {
+        "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],
+        "KALLYAI_ALLOWED_HOSTS": [f"http://{host}" for host in hosts],
+        "KALLYAI_ALLOWED_ORIGINS": [origin.removesuffix(":*") for origin in settings.allowed_origins],
+    }
+    return next((name for name, urls in names.items() if any(not _is_loopback_url(url) for url in urls)), None)
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
+def create_oauth_server(
+    settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState"
+) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
+    """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
+    needed = {
+        "KALLYAI_CLIENT_ID": settings.client_id,
+        "KALLYAI_CLIENT_SECRET": settings.client_secret,
+        "KALLYAI_SECRET_KEYS": settings.secret_keys,
+        "KALLYAI_PUBLIC_URL": settings.public_url,
+    }
+    if missing := [name for name, value in needed.items() if not value]:
+        names = ", ".join(missing)
+        raise SetupError(f"oauth needs {names} (docs/hosted-sign-in.md).")
+    from kallyai_mcp.auth.oauth_server.clients import DocumentClients
+    from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
+    from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
+    from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+    from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
+    from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+
+    try:
+        issuer = check_public_url(settings.public_url or "")
+    except ValueError as error:
+        raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
+    provider = Provider(
+        issuer=issuer,
+        sealed_tokens=SealedTokens(settings.secret_keys),
+        shared_state=shared_state,
+        document_clients=DocumentClients(DocumentFetcher(settings.user_agent).fetch, issuer),
+        api=api,
+        client_id=settings.client_id or "",
+        client_secret=settings.client_secret or "",
+        tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
+    )
+    routes = oauth_routes(provider, urlsplit(settings.api_url).netloc, RateLimiter(settings.rate_limit))
+    return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)
+
+
+def choose_verifier(
+    settings: Settings, options: ServeOptions, provider: "Provider | None"
+) -> tuple[Verifier | None, Callable[[str], bool]]:
+    """Choose how bearer tokens are verified.
+
+    Returns:
+        The verifier; None if no bearer token is needed. And a function that returns, without a request to KallyAI,
+        whether a bearer token was valid before.
+    """
+    if provider is not None:
+        return _bounded(provider.load_access_token), provider.is_known
+    if options.auth == "caller":
+        verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
+        return _bounded(verifier), verifier.is_known
+    if settings.mcp_token is None:
+        return None, lambda _: False
+    secret = SecretVerifier(settings.mcp_token)
+    return secret, secret.is_known
+
+
+def _bounded(verifier: Verifier) -> Verifier:
+    """`verifier` with a time limit; its errors are raised as `VerificationUnavailableError`."""
+
+    async def verify(bearer: str) -> AccessToken | None:
+        try:
+            with anyio.fail_after(_VERIFY_SECONDS):
+                return await verifier(bearer)
+        except TimeoutError as error:
+            raise VerificationUnavailableError from error
+        except KallyAIError as error:
+            _log.warning("a bearer could not be verified: %s", error.code)
+            raise VerificationUnavailableError(error.retry_after or _RETRY_AFTER) from error
+
+    return verify
+
+
+async def _use(bearer: str, settings: Settings) -> object:
+    """Send a cheap request with `bearer`, to find out whether KallyAI accepts the token."""
+    api = open_api(settings, StaticTokens(bearer), retry_backoff=0.1)
+    try:
+        return await api.list_calls(limit=1)
+    except ForbiddenError:  # the token may still permit something else
+        return await api.get_statistics()

@@ -3,13 +3,11 @@
 import logging
 import secrets
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import RequestStateSecurity
     from mcp.server.request_state import AESGCMRequestStateCodec
 
     from kallyai_mcp.calls.ledger.shared_values import SharedValues
@@ -22,9 +20,10 @@ _SECONDS = 100 * 365 * 86_400.0
 
 
 class SharedKeys:
-    """The secret keys of this process, of at least 32 bytes each.
+    """The secret keys of this process, of at least 32 bytes each: the first one protects, and all are accepted.
 
     Without keys of the settings (`given`), it is a random key, until `load` has read the key that all processes share.
+    It is also the codec of the state that clients keep between the rounds of a request (MCP 2026-07-28).
     """
 
     def __init__(self, given: Sequence[bytes] = ()) -> None:
@@ -32,7 +31,7 @@ class SharedKeys:
         self._keys = tuple(given) or (secrets.token_bytes(32),)
 
     def __call__(self) -> Sequence[bytes]:
-        """The keys: the first one protects, and all are accepted."""
+        """The keys."""
         return self._keys
 
     async def load(self, shared_state: "SharedValues") -> None:
@@ -52,28 +51,15 @@ class SharedKeys:
         if stored is not None:
             self._keys = (bytes.fromhex(stored),)
 
+    def seal(self, payload: bytes) -> str:
+        """Protect state that a client keeps."""
+        return self._codec().seal(payload)
 
-class _Codec:
-    """The SDK's codec. It is created at its first use, because the keys are loaded after the server is built."""
+    def unseal(self, token: str) -> bytes:
+        """The state that a client kept; raises the SDK's `InvalidRequestState`."""
+        return self._codec().unseal(token)
 
-    def __init__(self, keys: SharedKeys) -> None:
-        self._keys = keys
-
-    @cached_property
     def _codec(self) -> "AESGCMRequestStateCodec":
         from mcp.server.request_state import AESGCMRequestStateCodec
 
-        return AESGCMRequestStateCodec(list(self._keys()))
-
-    def seal(self, payload: bytes) -> str:
-        return self._codec.seal(payload)
-
-    def unseal(self, token: str) -> bytes:
-        return self._codec.unseal(token)
-
-
-def request_state_security(keys: SharedKeys) -> "RequestStateSecurity":
-    """The protection of the state that clients keep between the rounds of a request (MCP 2026-07-28)."""
-    from mcp.server.mcpserver import RequestStateSecurity
-
-    return RequestStateSecurity(codec=_Codec(keys))
+        return AESGCMRequestStateCodec(list(self._keys))

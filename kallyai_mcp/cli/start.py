@@ -43,10 +43,7 @@ def _serve(settings: Settings) -> None:
 
 
 def _plain_settings() -> Settings | None:
-    """The settings; None if the first answers can't be given early with them.
-
-    They can't if a setting may change the answers, or what happens or is logged before them.
-    """
+    """The settings; None if one may change the first answers, or what happens or is logged before them."""
     try:
         settings = Settings.from_env()
     except SettingsError:

@@ -9,8 +9,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.calls import call_rows, list_note
 from kallyai_mcp.cli.connection import Connection, connect
-from kallyai_mcp.cli.options import json_option, sandbox_option
-from kallyai_mcp.cli.output import CommandError, errors_as_json, run, say, say_json
+from kallyai_mcp.cli.output import CommandError, errors_as_json, json_option, run, sandbox_option, say, say_json
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import QuotaAnswer, error_answer

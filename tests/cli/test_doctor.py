@@ -110,30 +110,24 @@ def test_a_machine_that_uses_the_sandbox_needs_no_sign_in(monkeypatch: pytest.Mo
     assert by_setting["sign_in"]["status"] == by_setting["api"]["status"] == "skipped"
 
 
-def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_setting_and_a_sign_in_that_has_ended_are_named(
+    home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(home, UNREACHABLE, app, refresh_token=None, expires_at=time.time() - 1)
+    ended = checks()["sign_in"]["message"]
     monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
     found = checks()
 
-    assert found["settings"]["message"] == (
-        "KALLYAI_WAIT_SECOND: there is no such setting; did you mean KALLYAI_WAIT_SECONDS?"
-    )
+    assert ended == "the sign-in has ended and can't be renewed"
+    assert found["settings"]["message"].startswith("KALLYAI_WAIT_SECOND: there is no such setting")
     assert list(found) == ["program", "settings", "client"]
 
 
-def test_a_sign_in_that_has_ended_is_reported(home: Path, app: SandboxApp) -> None:
-    sign_in(home, UNREACHABLE, app, refresh_token=None, expires_at=time.time() - 1)
-
-    assert checks()["sign_in"]["message"] == "the sign-in has ended and can't be renewed"
-
-
-@pytest.mark.parametrize("is_below_a_file", [True, False])
 def test_a_home_folder_that_can_not_be_written_is_the_reason_for_sign_in_and_ledger(
-    home: Path, monkeypatch: pytest.MonkeyPatch, *, is_below_a_file: bool
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.touch()
-    if not is_below_a_file and sys.platform != "linux":
-        pytest.skip("other systems have no folder in which nobody can create one")
-    folder = home / "below" if is_below_a_file else Path("/proc/kallyai")
+    folder = home / "below"
     monkeypatch.setenv("KALLYAI_HOME", str(folder))
     found = checks()
 
@@ -145,17 +139,14 @@ def test_a_home_folder_that_can_not_be_written_is_the_reason_for_sign_in_and_led
     assert found["sign_in"]["message"].startswith("A sign-in can't be kept in ")
 
 
-@pytest.mark.parametrize("is_folder", [True, False])
-def test_a_ledger_that_can_not_be_written_is_reported(home: Path, *, is_folder: bool) -> None:
-    home.mkdir()
-    if is_folder:
-        (home / "ledger.db").mkdir()
-    else:
-        (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
-    ledger = checks()["ledger"]
-
-    assert ledger["status"] == "bad"
-    assert str(home / "ledger.db") in ledger["message"]
+def test_a_ledger_that_can_not_be_written_is_reported(home: Path) -> None:
+    (home / "ledger.db").mkdir(parents=True)
+    folder = checks()["ledger"]
+    (home / "ledger.db").rmdir()
+    (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
+    for ledger in (folder, checks()["ledger"]):
+        assert ledger["status"] == "bad"
+        assert str(home / "ledger.db") in ledger["message"]
 
 
 async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(
@@ -186,18 +177,10 @@ def test_a_shared_database_is_checked_and_its_password_not_printed(monkeypatch: 
     assert "needs KALLYAI_SECRET_KEYS" in without_keys["message"]
     assert "The ledger's database can't be used" in result.stdout
     assert "hush" not in result.output
-
-
-def test_a_database_that_may_lose_calls_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     skip_without_server()
-    monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        monkeypatch.setenv("KALLYAI_DATABASE_URL", server.create_database())
-        unsafe = checks()["ledger"]
-    with PostgresServer() as server:
-        monkeypatch.setenv("KALLYAI_DATABASE_URL", server.create_database())
-        safe = checks()["ledger"]
-
-    assert unsafe["status"] == "bad"
-    assert "fsync = off" in unsafe["message"]
-    assert (safe["status"], safe["message"]) == ("ok", "PostgreSQL can be written")
+    for fsync, expected in (("off", "fsync = off"), ("on", "PostgreSQL can be written")):
+        with PostgresServer(settings={"fsync": fsync}) as server:
+            monkeypatch.setenv("KALLYAI_DATABASE_URL", server.create_database())
+            found = checks()["ledger"]
+        assert found["status"] == {"off": "bad", "on": "ok"}[fsync]
+        assert expected in found["message"]

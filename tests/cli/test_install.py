@@ -31,55 +31,60 @@ def backups(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"{file.name}.*.bak"))
 
 
-@pytest.mark.parametrize("client", EDITED)
-def test_an_entry_with_an_absolute_command_is_added_and_removed(home: Path, client: str) -> None:
-    said = run_ok("install", client)
-    file, entry = file_of(client), entry_in(client)
-
-    assert file.is_relative_to(home)
-    command = entry["command"][0] if client == "opencode" else entry["command"]
-    assert Path(command).is_absolute()
-    assert Path(command).is_file()
-    assert str(file) in said
-    assert said.splitlines()[1].startswith("Next: ")
-    assert backups(file) == []
-    assert "nothing was changed" in run_ok("install", client)
-    assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
-    assert entry_in(client) is None
-    assert "nothing was changed" in run_ok("uninstall", client)
-
-
-def test_doctor_is_content_with_the_entry_of_every_client() -> None:
+def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_again(home: Path) -> None:
     for client in CLIENTS:
         result = invoke("install", client)
-        if client not in EDITED:  # the user pastes the entry
-            write_file(client, result.stdout.partition("Error: ")[0])
+        if client not in EDITED:
+            write_file(client, result.stdout.partition("Error: ")[0])  # the user pastes the entry
+            continue
+        file, entry = file_of(client), entry_in(client)
+        command = entry["command"][0] if client == "opencode" else entry["command"]
+        assert file.is_relative_to(home)
+        assert Path(command).is_absolute()
+        assert Path(command).is_file()
+        assert str(file) in result.stdout
+        assert result.stdout.splitlines()[1].startswith("Next: ")
+        assert backups(file) == []
+        assert "nothing was changed" in run_ok("install", client)
     checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
     clients = [check for check in checks if check["check"] == "client"]
+    for client in EDITED:
+        assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
+        assert entry_in(client) is None
+        assert "nothing was changed" in run_ok("uninstall", client)
 
     assert {check["status"] for check in clients} == {"ok"}
     for title in {client.title for client in CLIENTS.values()} - {"Goose"}:  # whose YAML is not read
         assert any(check["message"].startswith(title) for check in clients), title
 
 
-def test_doctor_names_an_entry_whose_program_is_gone() -> None:
-    write_file("cursor", '{"mcpServers": {"kallyai": {"command": "/gone/kallyai-mcp", "args": []}}}')
+def test_what_the_user_added_to_the_entry_stays_and_doctor_names_a_program_that_is_gone() -> None:
+    entry = {"command": "/gone/kallyai-mcp", "env": {"KALLYAI_CONFIRM": "always"}}
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
     result = invoke("doctor")
 
     assert result.exit_code == 1
     assert "Cursor starts /gone/kallyai-mcp, which is not there" in result.stdout
+    run_ok("install", "cursor")
+    assert entry_in("cursor")["env"] == {"KALLYAI_CONFIRM": "always"}
+    assert entry_in("cursor")["command"] != "/gone/kallyai-mcp"
+    assert "It replaced the entry that makes real calls. The sandbox calls nobody." in run_ok(
+        "install", "cursor", "--sandbox"
+    )
 
 
 @POSIX
 def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None:
     add_program(home, "claude", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
     add_program(home, "codex", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
+    add_program(home, "gemini", "sys.exit(3)")  # a program that fails leaves the entry to this one
 
     run_ok("install", "claude-code")
     write_file("claude-code", json.dumps({"mcpServers": {"kallyai": {"type": "stdio", "command": "/old", "args": []}}}))
     run_ok("install", "claude-code", "--sandbox")
     run_ok("uninstall", "claude-code")
     run_ok("install", "codex", "--sandbox")
+    run_ok("install", "gemini")
     said = [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
 
     entry = json.loads(said[0][-1])
@@ -88,22 +93,8 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
     assert said[1] == ["mcp", "remove", "--scope", "user", "kallyai"]
     assert json.loads(said[2][-1])["args"] == ["serve", "--sandbox"]
     assert said[3] == ["mcp", "remove", "--scope", "user", "kallyai"]
-    assert said[4] == ["mcp", "add", "kallyai", "--", entry["command"], "serve", "--sandbox"]
-
-
-@POSIX
-def test_a_program_that_fails_leaves_the_entry_to_this_one(home: Path) -> None:
-    add_program(home, "gemini", "sys.exit(3)")
-    run_ok("install", "gemini")
-
     assert entry_in("gemini")["args"] == []
-
-
-def test_an_entry_of_the_sandbox_says_what_it_replaced() -> None:
-    run_ok("install", "cursor")
-    said = run_ok("install", "cursor", "--sandbox")
-
-    assert "It replaced the entry that makes real calls. The sandbox calls nobody." in said
+    assert said[4] == ["mcp", "add", "kallyai", "--", entry["command"], "serve", "--sandbox"]
 
 
 @pytest.mark.parametrize("client", ["codex", "goose"])
@@ -118,41 +109,33 @@ def test_an_entry_that_can_not_be_written_is_printed_to_be_pasted(client: str) -
     assert file.read_text() == "# mine\n"
 
 
-JSON_FILES = {
-    "other servers": '{\n  "mcpServers": {\n    "other": {"command": "x"}\n  },\n  "theme": "dark"\n}\n',
-    "no servers": '{\n    "theme": "dark"\n}',
-    "CRLF": '{\r\n  "mcpServers": {\r\n    "other": {"command": "x"}\r\n  }\r\n}\r\n',
-    "a byte order mark": '\ufeff{\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
-    "tabs": '{\n\t"mcpServers": {\n\t\t"other": {\n\t\t\t"command": "x"\n\t\t}\n\t}\n}\n',
-    "one line": OTHER,
-    "an empty table": '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
-    "an open empty object": "{\n}\n",
-    "the same name elsewhere": '{\n  "kallyai": 1,\n  "p": {"mcpServers": {"kallyai": 2}},\n  "mcpServers": {}\n}',
-    "text that looks like comments": '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c,}"}\n  }\n}\n',
-}
+JSON_FILES = [
+    '{\r\n\t"mcpServers": {\r\n\t\t"other": {"command": "x"}\r\n\t},\r\n\t"theme": "dark"\r\n}\r\n',
+    '{\n    "theme": "dark"\n}',
+    OTHER,
+    '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
+    '{\n  "kallyai": 1,\n  "p": {"mcpServers": {"kallyai": 2}},\n  "mcpServers": {}\n}',
+    '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c,}"}\n  }\n}\n',
+]
 
 
-@pytest.mark.parametrize("content", JSON_FILES.values(), ids=JSON_FILES)
+@pytest.mark.parametrize("content", JSON_FILES)
 def test_everything_else_in_a_json_file_stays_as_it_is(content: str) -> None:
     file = write_file("cursor", content)
-    before = json.loads(content.removeprefix("\ufeff"))
 
     run_ok("install", "cursor")
     written = file.read_bytes().decode()
-    after = json.loads(written.removeprefix("\ufeff"))
+    after = json.loads(written)
     (backup,) = backups(file)
     run_ok("uninstall", "cursor")
     removed = file.read_bytes().decode()
 
-    entry = after["mcpServers"].pop("kallyai")
-    assert after == {"mcpServers": {}} | before
-    assert set(entry) == {"command", "args"}
+    assert set(after["mcpServers"].pop("kallyai")) == {"command", "args"}
+    assert after == {"mcpServers": {}} | json.loads(content) == json.loads(removed)
     assert backup.read_bytes().decode() == content
-    assert written.startswith("\ufeff") == content.startswith("\ufeff")
-    assert ("\r\n" in content) == ("\r\n" in written)
-    kept = [line for line in content.splitlines() if '"' in line and "{}" not in line]
-    assert [line for line in kept if line not in written.splitlines()] == [] or "\n" not in content.strip()
-    assert json.loads(removed.removeprefix("\ufeff")) == {"mcpServers": {}} | before
+    assert written.count("\n") - written.count("\r\n") in (0, written.count("\n"))
+    lines = [line for line in content.splitlines() if '"' in line and "{}" not in line]
+    assert [line for line in lines if line not in written.splitlines()] == [] or "\n" not in content.strip()
     if '"other"' in content:
         assert removed == content
 
@@ -170,14 +153,6 @@ def test_a_file_that_is_not_plain_json_is_left_alone_and_the_entry_printed(conte
     assert file.read_text() == content
     assert invoke("uninstall", "cursor").exit_code == 1
     assert [each.name for each in file.parent.iterdir()] == [file.name]
-
-
-def test_what_the_user_added_to_the_entry_stays() -> None:
-    write_file("cursor", '{"mcpServers": {"kallyai": {"command": "old", "env": {"KALLYAI_CONFIRM": "always"}}}}')
-    run_ok("install", "cursor")
-
-    assert entry_in("cursor")["env"] == {"KALLYAI_CONFIRM": "always"}
-    assert entry_in("cursor")["command"] != "old"
 
 
 @POSIX
@@ -199,12 +174,6 @@ def test_a_link_its_mode_and_a_read_only_file_stay_as_they_are(home: Path) -> No
     assert real.read_text() == before
 
 
-def test_a_file_that_is_not_utf_8_is_named() -> None:
-    file = write_file("cursor", b"\xff\xfe{}")
-
-    assert f"{file} is not UTF-8" in invoke("install", "cursor").stderr
-
-
 def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
     write_file("windsurf-next", OTHER)
     run_ok("install", "cursor")
@@ -216,25 +185,17 @@ def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> 
     assert entry_in("windsurf-next") is not None
 
 
-def test_a_misspelled_client_gets_the_names_that_are_near() -> None:
-    result = invoke("install", "claude_code")
+def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None:
+    shown = json.loads(run_ok("install", "cursor", "--name", "phone", "--print"))
+    unknown = invoke("install", "claude_code")
 
-    assert result.exit_code == 2
-    assert "did you mean claude-code" in result.stderr
-
-
-def test_another_file_and_another_name_can_be_chosen(tmp_path: Path) -> None:
-    run_ok("install", "cursor", "--file", str(tmp_path / "profile.json"), "--name", "phone")
-
-    assert json.loads((tmp_path / "profile.json").read_text())["mcpServers"]["phone"]["args"] == []
-    assert invoke("install", "cursor", "--name", "my phone").exit_code == 2
-
-
-def test_print_changes_nothing() -> None:
-    shown = json.loads(run_ok("install", "cursor", "--print"))
-
-    assert list(shown["mcpServers"]) == ["kallyai"]
+    assert list(shown["mcpServers"]) == ["phone"]
     assert not file_of("cursor").exists()
+    assert invoke("install", "cursor", "--name", "my phone").exit_code == 2
+    assert unknown.exit_code == 2
+    assert "'claude-code'" in unknown.stderr
+    file = write_file("cursor", b"\xff\xfe{}")
+    assert f"{file} is not UTF-8" in invoke("install", "cursor").stderr
 
 
 async def test_the_written_command_starts_a_server(home: Path) -> None:

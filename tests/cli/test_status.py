@@ -126,29 +126,29 @@ def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> No
     assert elsewhere.returncode == 1
 
 
-async def test_what_this_machine_knows_is_printed_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
+async def test_what_this_machine_knows_is_printed_also_without_the_service_or_the_ledger(
+    tmp_path: Path, app: SandboxApp
+) -> None:
     async with fake_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
         sign_in(tmp_path, url, app)
-        shown = await status(tmp_path, url)
+        no_service = await status(tmp_path, url)
         as_json = await status(tmp_path, url, "--json")
-
-    assert shown.returncode == as_json.returncode == 1
-    assert "Signed in as personal@sandbox.test" in shown.stdout
-    assert shown.stderr.startswith("Error: ")
-    assert len(shown.stderr.splitlines()) == 1
-    document = json.loads(as_json.stdout)
-    assert document["error"]["code"] == "oops"
-    assert document["signed_in"]["who"] == "personal@sandbox.test"
-
-
-async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Path, app: SandboxApp) -> None:
+    refused = await status(tmp_path, "http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
     (tmp_path / "ledger.db").mkdir()
     shared = {"DATABASE_URL": f"postgresql://127.0.0.1:{free_port()}/calls", "SECRET_KEYS": "0123456789abcdef" * 4}
     async with running(app) as url:
         sign_in(tmp_path, url, app)
-        for settings in ({}, shared):
-            shown = await status(tmp_path, url, **settings)
+        no_ledger = [await status(tmp_path, url, **settings) for settings in ({}, shared)]
 
-            assert "165 of 210 minutes" in shown.stdout
-            assert "This program's record of calls can't be read now" in shown.stdout
-            assert "Traceback" not in shown.stderr
+    assert no_service.returncode == as_json.returncode == refused.returncode == 1
+    assert "Signed in as personal@sandbox.test" in no_service.stdout
+    assert no_service.stderr.startswith("Error: ")
+    assert len(no_service.stderr.splitlines()) == len(refused.stderr.splitlines()) == 1
+    document = json.loads(as_json.stdout)
+    assert (document["error"]["code"], document["signed_in"]["who"]) == ("oops", "personal@sandbox.test")
+    assert "Signed in; kept in KALLYAI_ACCESS_TOKEN" in refused.stdout
+    assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in refused.stderr
+    for shown in no_ledger:
+        assert "165 of 210 minutes" in shown.stdout
+        assert "This program's record of calls can't be read now" in shown.stdout
+        assert "Traceback" not in shown.stderr

@@ -17,8 +17,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp
 
-from kallyai_mcp.cli.serve_auth import ServeOptions
-from kallyai_mcp.cli.serve_http import build_app
+from kallyai_mcp.cli.serve_http import ServeOptions, build_app
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings

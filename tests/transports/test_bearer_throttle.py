@@ -11,8 +11,7 @@ from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from kallyai_mcp.cli.serve_auth import ServeOptions
-from kallyai_mcp.cli.serve_http import build_app
+from kallyai_mcp.cli.serve_http import ServeOptions, build_app
 from kallyai_mcp.transports.limits import (
     BearerThrottle,
     RateLimiter,

@@ -10,8 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from kallyai_mcp.cli.serve_auth import ServeOptions
-from kallyai_mcp.cli.serve_http import build_app
+from kallyai_mcp.cli.serve_http import ServeOptions, build_app
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
