@@ -17,11 +17,7 @@ _KEPT = ("turns", "loses_the_answer", "seconds")
 
 
 def check_number(number: str) -> str:
-    """Return `number`, if it is in E.164.
-
-    Raises:
-        ValueError: It is not in E.164, so no call could be placed to it.
-    """
+    """Return `number`, if it is in E.164; raise `ValueError` otherwise."""
     if not re.fullmatch(E164, str(number)):
         raise ValueError(f"{number!r} is not a number in E.164, such as '+12025550142'")
     return number
@@ -38,10 +34,7 @@ class Line:
     Until a test sets something, the callee agrees to the request. A value that is not possible (a number, a time, a
     day, a refusal, or any other) raises `ValueError`, with one line that says what is possible.
 
-    Args:
-        number: The number, in E.164.
-        lines: The sandbox's lines.
-        index: The call to the line for which the methods set something, from 0.
+    `index` is the call to the line for which the methods set something, from 0.
     """
 
     def __init__(self, number: str, lines: Lines, *, index: int = 0) -> None:
@@ -54,11 +47,9 @@ class Line:
     ) -> "Line":
         """The callee agrees to the request.
 
-        Args:
-            at: The time that is free, such as "20:30". Every other time is taken, and this one is offered instead.
-            on: The day that is free, such as "2026-11-27". Every other day is taken, and this one is offered instead.
-            ignores_instructions: KallyAI agrees to the other time even without `accept_other_time`, to test how the
-                agent reports it. By default, KallyAI does not agree then, and nothing is booked.
+        With `at` ("20:30") or `on` ("2026-11-27"), every other time or day is taken, and this one is offered instead.
+        With `ignores_instructions`, KallyAI agrees to it even without `accept_other_time`, to test how the agent
+        reports it; by default, nothing is booked then.
         """
         return self._does("agrees", at=at, on=on, ignores_instructions=ignores_instructions)
 

@@ -1,9 +1,12 @@
 """The sandbox of one test: its address and account for the agent, its lines, and the calls that were placed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from anyio.from_thread import start_blocking_portal
 
@@ -12,35 +15,48 @@ from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.testing.line import Line, check_number
-from kallyai_mcp.testing.placed_call import PlacedCall
-from kallyai_mcp.testing.story import tell
 
 __tracebackhide__ = True  # pytest shows a failed assertion at the line of the test
 
 _AT_ONCE = 1e9
 """The speed at which a call of several minutes lasts less than a microsecond."""
 
+_MOST_CALLS = 10_000
+_GIVEN = ("form", "confirmation")
+"""The kinds of consent in which the user themselves agreed (`calls.policy.ConsentKind`)."""
 
-class KallyAISandbox:
-    """A KallyAI for one test, signed in, by default as an account with 27 calls left.
 
-    Args:
-        app: The sandbox's application.
-        url: The URL at which it is served.
-        home: The folder for the data of a kallyai-mcp server (`KALLYAI_HOME`).
-        account_id: The sandbox's account that is signed in.
+@dataclass(frozen=True)
+class PlacedCall:
+    """A call that was placed, even if its client did not get the answer.
 
-    Attributes:
-        url: The base URL of the API, without a slash at its end.
-        access_token: An access token of the account, with all scopes.
-        env: Variables to add to the environment of the server's process: the API's URL, the access token, a folder of
-            its own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM` to `always`.
+    `submission` is the reference's "SubmissionPayload", as it was sent, and `status` the reference's, or
+    `in_progress`. Until the call has ended, `highlights` and `calendar` (the iCalendar file of what was booked) are
+    None, and `transcript` is empty; it has (speaker, words), and the speaker is `AI` or `HUMAN`.
     """
 
-    def __init__(self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal") -> None:
+    number: str
+    submission: dict[str, Any]
+    status: str
+    highlights: str | None
+    transcript: tuple[tuple[str, str], ...]
+    calendar: str | None
+    idempotency_key: str | None
+    call_id: str
+    started_at: datetime
+
+
+class KallyAISandbox:
+    """A KallyAI for one test, at `url`, signed in as an account with 27 calls left, whose token is `access_token`.
+
+    `env` is to be added to the environment of the server's process: the API's URL, the access token, a folder of its
+    own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM` to `always`.
+    """
+
+    def __init__(self, app: SandboxApp, url: str, home: Path) -> None:
         self._sandbox = app.state.sandbox
         self.url = url
-        self.access_token: str = self._sandbox.issue_tokens(account_id)["access_token"]
+        self.access_token: str = self._sandbox.issue_tokens("acct-personal")["access_token"]
         self.env = {
             "KALLYAI_API_URL": url,
             "KALLYAI_ACCESS_TOKEN": self.access_token,
@@ -60,15 +76,7 @@ class KallyAISandbox:
             return [_placed_call(call, has_ended=call.has_ended(now)) for call in call_table.all_calls(db)]
 
     def assert_called_once(self, number: str) -> PlacedCall:
-        """Check that exactly one call was placed to this number (E.164).
-
-        Returns:
-            The call, for more checks.
-
-        Raises:
-            AssertionError: There was no such call, or there were several; the message tells what happened.
-            ValueError: The number is not in E.164.
-        """
+        """Check that exactly one call was placed to this number (E.164), and return it."""
         check_number(number)
         to_number = [call for call in self.calls if call.number == number]
         if len(to_number) != 1:
@@ -76,12 +84,7 @@ class KallyAISandbox:
         return to_number[0]
 
     def assert_not_called(self, number: str | None = None) -> None:
-        """Check that no call was placed; with `number`, that none was placed to it.
-
-        Raises:
-            AssertionError: A call was placed; the message tells what happened.
-            ValueError: The number is not in E.164.
-        """
+        """Check that no call was placed; with `number` (E.164), that none was placed to it."""
         if number is not None:
             check_number(number)
         found = [call for call in self.calls if number in (None, call.number)]
@@ -89,32 +92,54 @@ class KallyAISandbox:
             self._fail(f"No call{f' to {number}' if number else ''} was expected, but {_placed(len(found))}.")
 
     def assert_consented(self) -> None:
-        """Check that the user agreed to each placed call, before it was placed.
+        """Check that the user agreed to each placed call before it was placed, and that there was one.
 
-        The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user
-        (`KALLYAI_CONFIRM`).
-
-        Raises:
-            AssertionError: A call was placed without the user's consent, or no call at all; the message tells what
-                happened.
+        The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user:
+        with `KALLYAI_CONFIRM=always`.
         """
-        from kallyai_mcp.testing.consents import GIVEN, consents_of
-
         calls = self.calls
         if not calls:
             self._fail("The user's yes to a call was expected, but no call was placed.")
-        by_key = consents_of(self.env)
+        by_key = _consents_of(self.env)
         consents = {call.call_id: how for call in calls if (how := by_key.get(call.idempotency_key or ""))}
-        without = [call for call in calls if consents.get(call.call_id) not in GIVEN]
+        without = [call for call in calls if consents.get(call.call_id) not in _GIVEN]
         if without:
-            self._fail(f"The user's yes to each call was expected, but {_placed(len(without))} without it.", consents)
+            what = f"The user's yes to each call was expected, but {_placed(len(without))} without it."
+            if "never_asks" in consents.values():
+                what += " The server asked nobody: run it with KALLYAI_CONFIRM=always."
+            self._fail(what, consents)
 
-    def _fail(self, what: str, consents: dict[str, str] | None = None) -> NoReturn:
-        raise AssertionError("\n".join([what, *tell(self.calls, list(self._sandbox.refused), consents)]))
+    def _fail(self, what: str, consents: Mapping[str, str] | None = None) -> NoReturn:
+        """Raise an `AssertionError` that tells every call that was asked for, in order, with its outcome."""
+        events: list[tuple[datetime, str]] = []
+        for call in self.calls:
+            ended = f"{call.status}: {call.highlights}" if call.highlights else call.status
+            consent = f" Consent: {consents.get(call.call_id, 'none is recorded')}." if consents is not None else ""
+            text = f"the agent called {call.number}{_task(call.submission)}. It ended with {ended}{consent}"
+            events.append((call.started_at, text))
+        for each in self._sandbox.refused:
+            about = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
+            events.append((each.at, f"{about}. It was refused: {each.code} ({each.reason})."))
+        events.sort(key=lambda event: event[0])
+        lines = [
+            f"  {index}. After {(at - events[0][0]).total_seconds():.1f} s {text}"
+            for index, (at, text) in enumerate(events, start=1)
+        ]
+        told = ["What happened:", *lines] if lines else ["Nothing happened: the agent did not ask for any call."]
+        raise AssertionError("\n".join([what, *told]))
 
 
 def _placed(number: int) -> str:
     return {0: "no call was placed", 1: "1 call was placed"}.get(number, f"{number} calls were placed")
+
+
+def _task(submission: Mapping[str, Any]) -> str:
+    """The callee and the task of a call, in words."""
+    when = " ".join(str(submission[name]) for name in ("appointment_date", "appointment_time") if name in submission)
+    people = f"for {submission['party_size']}" if "party_size" in submission else ""
+    business = f" ({submission['business_name']})" if "business_name" in submission else ""
+    details = ", ".join(part for part in (when, people) if part)
+    return f"{business} to “{submission['task_description']}”" + (f", {details}" if details else "")
 
 
 def _placed_call(call: Call, *, has_ended: bool) -> PlacedCall:
@@ -131,13 +156,29 @@ def _placed_call(call: Call, *, has_ended: bool) -> PlacedCall:
     )
 
 
+def _consents_of(env: Mapping[str, str]) -> dict[str, str]:
+    """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
+    from kallyai_mcp.cli.connection import Connection
+    from kallyai_mcp.cli.output import run
+    from kallyai_mcp.settings import Settings
+
+    async def read() -> dict[str, str]:
+        async with Connection(Settings.from_env(env)) as connection:
+            account, found = await connection.account_key(), {}
+            for entry in await connection.ledger().audit(account, _MOST_CALLS):
+                if entry.tracking_id is None:
+                    continue
+                if (record := await connection.ledger().find(account, entry.tracking_id)) is not None:
+                    found[record.idempotency_key] = entry.how or "none is recorded"
+        return found
+
+    with ThreadPoolExecutor(1) as thread:  # in this thread, the test may have an event loop of its own
+        return thread.submit(run, read).result()
+
+
 @contextmanager
 def running_sandbox(home: Path) -> Iterator[KallyAISandbox]:
-    """Serve a sandbox of its own, in a thread, while the block runs.
-
-    Args:
-        home: The folder for the data of a kallyai-mcp server (`KALLYAI_HOME`).
-    """
+    """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a kallyai-mcp server."""
     app = create_app(speed=_AT_ONCE)
     try:
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(running(app)) as url:

@@ -86,52 +86,29 @@ async def test_another_time_is_booked_only_where_the_agent_accepts_it_or_the_tes
     assert ("T203000" in calendar) if calendar is not None else says == "Nothing was booked"
 
 
-@pytest.mark.parametrize(
-    ("set_line", "says"),
-    [
-        (lambda line: line.answers("At ten, every day."), "At ten, every day."),
-        (lambda line: line.is_busy(), "busy"),
-        (lambda line: line.does_not_answer(), "no answer"),
-        (lambda line: line.goes_to_voicemail(), "voicemail"),
-        (lambda line: line.refuses("suppression_violation"), "do-not-call list"),
-        (lambda line: line.refuses("quota_exceeded"), "Not called"),
-    ],
-    ids=["answers", "busy", "no answer", "voicemail", "do not call", "quota"],
-)
-async def test_the_agent_reads_what_the_line_does(
-    kallyai_sandbox: KallyAISandbox, set_line: Callable[[Any], object], says: str
-) -> None:
-    set_line(kallyai_sandbox.line(NUMBER))
+async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: KallyAISandbox) -> None:
+    line = kallyai_sandbox.line(NUMBER)
+    line.is_busy().then.does_not_answer().then.goes_to_voicemail().then.says("We have moved.").answers("At ten.")
+    kallyai_sandbox.line("+12025550143").refuses("suppression_violation")
     async with agent_with(kallyai_sandbox.env) as agent:
-        assert says in (await agent.use("make_call", QUESTION)).text
-
-
-async def test_the_callee_says_what_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
-    kallyai_sandbox.line(NUMBER).says("We have moved.", "Who is this?").answers("At ten.")
-    async with agent_with(kallyai_sandbox.env) as agent:
-        await agent.use("make_call", QUESTION)
-
-    said = [words for speaker, words in kallyai_sandbox.calls[0].transcript if speaker == "HUMAN"]
-    first = said.index("We have moved.")
-    assert said[first + 1] == "Who is this?"
-    assert said[first + 2].endswith("At ten.")
-
-
-async def test_the_next_calls_can_end_otherwise_than_the_first(kallyai_sandbox: KallyAISandbox) -> None:
-    kallyai_sandbox.line(NUMBER).is_busy().then.does_not_answer().then.answers("At ten.")
-    async with agent_with(kallyai_sandbox.env) as agent:
-        for says in ("busy", "no answer", "At ten.", "At ten."):
+        for says in ("busy", "no answer", "voicemail", "At ten.", "At ten."):
             assert says in (await agent.use("make_call", QUESTION, redial=True)).text
+        refused = await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
 
-    assert [call.status for call in kallyai_sandbox.calls] == ["busy", "no_answer", "success", "success"]
+    assert "do-not-call list" in refused.text
+    ended = ["busy", "no_answer", "voicemail", "success", "success"]
+    assert [call.status for call in kallyai_sandbox.calls] == ended
+    said = [words for speaker, words in kallyai_sandbox.calls[3].transcript if speaker == "HUMAN"]
+    assert said[said.index("We have moved.") + 1].endswith("At ten.")
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_called_once(NUMBER)
     lines = str(failed.value).splitlines()
-    assert lines[0] == f"Exactly one call to {NUMBER} was expected, but 4 calls were placed to it."
+    assert lines[0] == f"Exactly one call to {NUMBER} was expected, but 5 calls were placed to it."
     assert lines[2].endswith(
         f"the agent called {NUMBER} to “Ask when they close”. "
         "It ended with busy: The line was busy. Nobody was reached."
     )
+    assert "It was refused: suppression_violation (" in lines[-1]
 
 
 async def test_a_call_whose_answer_is_lost_is_found_and_not_placed_again(kallyai_sandbox: KallyAISandbox) -> None:
@@ -170,7 +147,10 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_consented()
     first, _, agreed, unasked = str(failed.value).splitlines()
-    assert first == "The user's yes to each call was expected, but 1 call was placed without it."
+    assert first == (
+        "The user's yes to each call was expected, but 1 call was placed without it. "
+        "The server asked nobody: run it with KALLYAI_CONFIRM=always."
+    )
     assert agreed.endswith(" Consent: form.")
     assert unasked.endswith(" Consent: never_asks.")
 
