@@ -47,16 +47,16 @@ class PlacedCall:
 
 
 class KallyAISandbox:
-    """A KallyAI for one test, at `url`, signed in as an account with 27 calls left, whose token is `access_token`.
+    """A KallyAI for one test, at `url`, signed in, by default as an account with 27 calls left.
 
     `env` is to be added to the environment of the server's process: the API's URL, the access token, a folder of its
     own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM` to `always`.
     """
 
-    def __init__(self, app: SandboxApp, url: str, home: Path) -> None:
+    def __init__(self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal") -> None:
         self._sandbox = app.state.sandbox
         self.url = url
-        self.access_token: str = self._sandbox.issue_tokens("acct-personal")["access_token"]
+        self.access_token: str = self._sandbox.issue_tokens(account_id)["access_token"]
         self.env = {
             "KALLYAI_API_URL": url,
             "KALLYAI_ACCESS_TOKEN": self.access_token,
