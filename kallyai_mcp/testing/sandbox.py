@@ -125,8 +125,8 @@ class KallyAISandbox:
             f"  {index}. After {(at - events[0][0]).total_seconds():.1f} s {text}"
             for index, (at, text) in enumerate(events, start=1)
         ]
-        told = ["What happened:", *lines] if lines else ["Nothing happened: the agent did not ask for any call."]
-        raise AssertionError("\n".join([what, *told]))
+        history = ["What happened:", *lines] if lines else ["Nothing happened: the agent did not ask for any call."]
+        raise AssertionError("\n".join([what, *history]))
 
 
 def _placed(number: int) -> str:
