@@ -15,6 +15,7 @@ from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.mcpserver.resources import ResourceTemplate
 from mcp.types import CallToolResult, EmbeddedResource, TextContent
 
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -23,7 +24,6 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.results import ErrorAnswer
 from tests.sandbox.manual_clock import ManualClock
-from tests.short_pauses import ShortPauses
 
 BISTRO = {
     "task_category": "restaurant",
@@ -61,6 +61,13 @@ setattr(ResourceTemplate, "from_function", cache(ResourceTemplate.from_function)
 
 SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]}),)}
 """Options of `open_agent` for a host of MCP Apps."""
+
+
+class ShortPauses(Clock):
+    """A clock of calls whose pauses between two tries, or between two looks, are short."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 10)
 
 
 @dataclass(frozen=True)

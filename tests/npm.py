@@ -10,18 +10,26 @@ from platformdirs import user_cache_path
 
 from tests.programs import SECONDS, run_well
 
+NEEDED = 20
+"""The oldest version of Node.js."""
+
+
+def missing() -> str | None:
+    """What is missing on this machine to install packages; None when nothing is."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return "there is no npm on this machine (Debian: apt-get install nodejs npm)"
+    version = run_well([node, "--version"]).stdout.strip()
+    if int(version.removeprefix("v").split(".")[0]) < NEEDED:
+        return f"Node.js is {version}, and {NEEDED} is needed"
+    return None
+
 
 def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] = lambda _: None) -> Path:
-    """Install packages, the first time on this machine; returns the folder.
+    """Install packages, the first time on this machine, and call `then` with the folder; returns the folder.
 
-    Args:
-        name: The beginning of the folder's name.
-        files: `package.json`, `package-lock.json`, and other files for the folder. If one changes, the packages are
-            installed again.
-        then: Called with the folder to complete the installation.
-
-    Raises:
-        RuntimeError: npm failed; the message has its output.
+    The name of the folder begins with `name`. It has these files: `package.json`, `package-lock.json`, and others. If
+    one changes, the packages are installed again.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     cache = user_cache_path("kallyai-mcp") / "tests"

@@ -8,16 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.forked_python import FORKED
-
 LIMIT = 30
 """Seconds until a process that should have ended counts as hung."""
 
 COMMAND = [sys.executable, "-m", "kallyai_mcp"]
 """As a client starts it."""
-
-FORKED_COMMAND = [FORKED, "-m", "kallyai_mcp"]
-"""The same program, without the time that its imports take."""
 
 
 def free_port() -> int:
@@ -75,27 +70,14 @@ def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -
 @contextmanager
 def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`."""
-    with _started(FORKED_COMMAND, arguments, environment(home, **settings)) as process:
-        yield process
-
-
-@contextmanager
-def started_anew(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command as `started` does, but as a client starts it: it imports what it needs."""
-    with _started(COMMAND, arguments, environment(home, **settings)) as process:
-        yield process
-
-
-@contextmanager
-def _started(command: list[str], arguments: tuple[str, ...], env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [*command, *arguments],
+        [*COMMAND, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env=env,
+        env=environment(home, **settings),
     ) as process:
         try:
             yield process

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -13,9 +14,6 @@ SECONDS = 600
 
 _REMOVED = ("KALLYAI_", "PYTEST_", "COVERAGE_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC")
 """How variables begin that would change what a program does."""
-
-_END = 3000
-"""How many characters of a program's output an error has at most."""
 
 
 def own_environment() -> dict[str, str]:
@@ -31,14 +29,7 @@ def run(
     stdin: str = "",
     seconds: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program, which may fail.
-
-    Args:
-        command: The program and its arguments.
-        folder: The folder that it runs in.
-        variables: Its environment; by default `own_environment`.
-        stdin: Its input.
-        seconds: How long it may take.
+    """Run a program, which may fail; its environment is `own_environment` unless `variables` are given.
 
     Raises:
         RuntimeError: There is no such program, or it did not end.
@@ -51,37 +42,23 @@ def run(
             env=own_environment() if variables is None else variables,
             input=stdin,
             capture_output=True,
-            text=True,
             encoding="utf-8",
             errors="replace",
             timeout=seconds,
             check=False,
         )
-    except FileNotFoundError:
-        raise RuntimeError(f"there is no program {program}") from None
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{_short(command)} did not end within {seconds:g} s") from None
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        raise RuntimeError(f"{program}: {error}") from None
 
 
-def run_well(
-    command: Sequence[str | Path],
-    *,
-    folder: Path = ROOT,
-    variables: Mapping[str, str] | None = None,
-    stdin: str = "",
-    seconds: float = SECONDS,
-) -> subprocess.CompletedProcess[str]:
-    """Run a program that must succeed; the arguments are those of `run`.
+def run_well(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program that must succeed, as `run` does.
 
     Raises:
         RuntimeError: It failed, or as for `run`; the message has the end of its output.
     """
-    done = run(command, folder=folder, variables=variables, stdin=stdin, seconds=seconds)
+    done = run(command, **options)
     if done.returncode:
-        output = f"{done.stdout}\n{done.stderr}".strip()[-_END:]
-        raise RuntimeError(f"{_short(command)} failed with exit code {done.returncode}:\n{output}")
+        output = f"{done.stdout}\n{done.stderr}".strip()[-3000:]
+        raise RuntimeError(f"{' '.join(map(str, command))} failed with exit code {done.returncode}:\n{output}")
     return done
-
-
-def _short(command: Sequence[str | Path]) -> str:
-    return " ".join(map(str, command[:3])) + (" …" if len(command) > 3 else "")

@@ -1,6 +1,7 @@
 """Real processes that share one sign-in."""
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 
 from kallyai_mcp.auth.file_store import FileStore
 from tests.auth.fakes import NOW, TokenEndpoint, tokens
-from tests.forked_python import FORKED
 
 Start = Callable[[], "subprocess.Popen[str]"]
 
@@ -26,7 +26,7 @@ def start(tmp_path: Path, endpoint: TokenEndpoint) -> Iterator[Start]:
 
     def run() -> "subprocess.Popen[str]":
         arguments = [str(tmp_path), str(tmp_path / "renew.lock"), endpoint.url, str(NOW)]
-        command = [FORKED, "-m", "tests.auth.renewing_process", *arguments]
+        command = [sys.executable, "-m", "tests.auth.renewing_process", *arguments]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process

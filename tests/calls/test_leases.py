@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,6 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, NOW, another, asked, ended, is_placed, outcome, reserved, sent, state_of
-from tests.forked_python import FORKED
 from tests.processes import LIMIT
 
 FOLDER = Path(__file__).parents[2]
@@ -202,7 +202,7 @@ class Holder:
 
 @contextmanager
 def holder(place: str, *, send: bool = False) -> Iterator[Holder]:
-    command = [FORKED, "-m", "tests.calls.lease_holder", place, "send" if send else "wait"]
+    command = [sys.executable, "-m", "tests.calls.lease_holder", place, "send" if send else "wait"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=FOLDER) as process:
         try:
             yield Holder(process)

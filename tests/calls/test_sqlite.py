@@ -30,7 +30,6 @@ from tests.calls.ledgers import opened
 from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import PLACED, TABLE, Json, Service, shown, world
-from tests.forked_python import FORKED
 
 FOLDER = Path(__file__).parents[2]
 
@@ -434,7 +433,7 @@ asyncio.run(main())
 def child(code: str, *arguments: str) -> str:
     """Run Python code in a process of its own; returns what it prints."""
     done = subprocess.run(
-        [FORKED, "-c", code, *arguments],
+        [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
         timeout=LIMIT,

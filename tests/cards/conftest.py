@@ -11,7 +11,8 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import SHOWS_APPS, Agent, open_agent
 from tests.cards.kit import Chat, HostPages, Tabs, serve_host_pages
-from tests.cards.npm import bundled, missing
+from tests.cards.npm import bundled
+from tests.npm import missing
 from tests.playwright_names import Browser
 from tests.sandbox.manual_clock import ManualClock
 

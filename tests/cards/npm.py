@@ -10,23 +10,8 @@ SOURCE = Path(__file__).parent / "host"
 BUNDLING = ("host.js", "--bundle", "--minify", "--format=iife", "--target=chrome120", "--outfile=host.bundle.js")
 
 
-def missing() -> str | None:
-    """What is missing on this machine to make the bundle; None when nothing is."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
-        return "there is no npm on this machine (Debian: apt-get install nodejs npm)"
-    version = run_well([node, "--version"]).stdout
-    if int(version.removeprefix("v").split(".")[0]) < 20:
-        return f"Node.js is {version.strip()}, and the host library needs 20"
-    return None
-
-
 def bundled() -> Path:
-    """The folder with `host.bundle.js` and `axe.min.js`, made once on each machine.
-
-    Raises:
-        RuntimeError: npm or esbuild failed; the message has their output.
-    """
+    """The folder with `host.bundle.js` and `axe.min.js`, made once on each machine."""
     sources = [SOURCE / name for name in ("package.json", "package-lock.json", "host.js")]
     return npm.installed("card-host", [*sources, Path(__file__)], _bundle)  # this file has the options of the bundle
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import FORKED_COMMAND, LIMIT, environment
+from tests.processes import COMMAND, LIMIT, environment
 
 
 class PseudoTerminal:
@@ -65,7 +65,7 @@ class PseudoTerminal:
 
 @contextmanager
 def on_terminal(
-    home: Path, *arguments: str, command: Sequence[str] = FORKED_COMMAND, columns: str = "100", **settings: str
+    home: Path, *arguments: str, command: Sequence[str] = COMMAND, columns: str = "100", **settings: str
 ) -> Iterator[PseudoTerminal]:
     """Start a command on a terminal of its own; if it has not ended by the end of the block, it is killed."""
     own, its = pty.openpty()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.agent import open_agent, settings_in
 from tests.cli.machine import run_in_process
-from tests.processes import LIMIT, started, started_anew
+from tests.processes import LIMIT, started
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -27,7 +27,7 @@ def fetch(url: str) -> bytes:
 
 
 def test_the_sandbox_prints_its_url_and_three_useful_numbers_and_serves_its_documents(tmp_path: Path) -> None:
-    with started_anew(tmp_path, "sandbox", "--port", "0") as process:
+    with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
         url = url_in(process.stdout.readline())
         numbers = [process.stdout.readline().split()[0] for _ in range(3)]

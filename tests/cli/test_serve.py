@@ -13,8 +13,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
-from tests.forked_python import FORKED
-from tests.processes import FORKED_COMMAND, environment, started, started_anew
+from tests.processes import COMMAND, environment, started
 
 CALL = {
     "task_category": "general",
@@ -51,7 +50,7 @@ def connect(process: subprocess.Popen[str]) -> None:
 
 def test_a_read_only_server_never_offers_to_place_calls(tmp_path: Path) -> None:
     """Also not in the first answers, which are made before it is imported."""
-    with started_anew(tmp_path, READ_ONLY="1") as process:
+    with started(tmp_path, READ_ONLY="1") as process:
         connect(process)
         assert process.stdin is not None
         assert process.stdout is not None
@@ -76,8 +75,8 @@ async def test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps
     tmp_path: Path, mode: Literal["legacy", "auto"]
 ) -> None:
     server = StdioServerParameters(
-        command=FORKED,
-        args=[*FORKED_COMMAND[1:], "serve", "--transport", "stdio", "--speed", "100000"],
+        command=sys.executable,
+        args=[*COMMAND[1:], "serve", "--transport", "stdio", "--speed", "100000"],
         env=environment(tmp_path, SANDBOX="1"),
     )
     with anyio.fail_after(30):

@@ -26,7 +26,6 @@ from typing import get_args
 import anyio
 
 from kallyai_mcp.sandbox.faults import Kind
-from tests import forked_python
 from tests.faults import stdio_broken
 from tests.faults.checks import RULES
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
@@ -64,7 +63,6 @@ def main() -> int:
         sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, kind=kind)
         print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
         return 1 if sums.reports else 0
-    forked_python.install()
     suite = WORKERS if options.workers else SERVERS
     began = time.monotonic()
     done = 0

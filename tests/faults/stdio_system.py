@@ -19,7 +19,7 @@ from mcp.types import jsonrpc_message_adapter
 
 from tests.clocks.shifted_clock import LIBRARY
 from tests.faults.plans import CLOCK_JUMPS_AT, Plan, Step
-from tests.faults.server_process import is_forked, start
+from tests.faults.server_process import start
 from tests.faults.service import Service
 from tests.faults.system import (
     SHUTDOWN_SECONDS,
@@ -180,9 +180,8 @@ class StdioSystem(System):
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",  # before libfaketime 0.9.10
             }
-        forked = is_forked(self.plan.seed) and "LD_PRELOAD" not in env
         stderr, reading = self._folder / f"{name}.stderr", anyio.CancelScope()
-        process = await start([], env, stderr=stderr, forked=forked, command=self._command)
+        process = await start([], env, stderr=stderr, command=self._command)
         async with process:
             try:
                 async with Client(_over_stdio(process, reading), mode=self.plan.mode) as client:

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from tests.faults.memory import fast_folder
 from tests.faults.plans import WORKERS_WAIT_SECONDS
-from tests.faults.server_process import is_forked, start
+from tests.faults.server_process import start
 from tests.faults.service import Service
 from tests.faults.system import SHUTDOWN_SECONDS, Row, ServerFailedError, server_environment
 from tests.postgres_server import PostgresServer
@@ -53,7 +53,7 @@ class Worker:
                 return
             command = ["serve", "--transport", "http", "--port", "0"]
             self._starts += 1
-            self._process = await start(command, env, forked=is_forked(self._starts))
+            self._process = await start(command, env)
             with anyio.move_on_after(_START_SECONDS):
                 self.port = await self._tasks.start(self._read_stderr, self._process)
             if self.port is None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import pytest
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.clock import Clock
-from tests.forked_python import FORKED
 from tests.sandbox.fixture_types import RequestBody
 from tests.sandbox.manual_clock import ManualClock
 
@@ -25,7 +25,7 @@ KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 @contextlib.asynccontextmanager
 async def server_process(data: Path, *, speed: float) -> AsyncIterator[tuple[anyio.abc.Process, str]]:
     """Run a sandbox in a separate process, killed at the end of the block; yield the process and its base URL."""
-    command = [FORKED, "-m", "tests.sandbox.server_process", str(data), str(speed)]
+    command = [sys.executable, "-m", "tests.sandbox.server_process", str(data), str(speed)]
     async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as process:
         assert process.stdout is not None
         line = b""

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,6 @@ from kallyai_mcp.server.sdk_internals import (
     connection_of,
     run_on_lines,
 )
-from tests.forked_python import FORKED
 from tests.processes import LIMIT
 
 INITIALIZE = {
@@ -106,7 +106,9 @@ anyio.run(main)
 def test_the_streams_of_the_sdk_are_those_of_the_process_and_nobody_else_uses_them(tmp_path: Path) -> None:
     (asked := tmp_path / "asked").write_text("one\ntwo\n", encoding="utf-8")
     with asked.open() as stdin:
-        done = subprocess.run([FORKED, "-c", ON_FILES], stdin=stdin, capture_output=True, timeout=LIMIT, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", ON_FILES], stdin=stdin, capture_output=True, timeout=LIMIT, check=True
+        )
 
     assert done.stdout.decode().split() == ["ONE", "TWO", "after"]
     assert done.stderr.decode().split() == ["printed"]

@@ -25,7 +25,7 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO
-from tests.processes import FORKED_COMMAND, environment
+from tests.processes import COMMAND, environment
 from tests.sandbox.manual_clock import ManualClock
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -162,7 +162,7 @@ class Process:
 
 @asynccontextmanager
 async def process_in(home: Path) -> AsyncIterator[Process]:
-    command = [*FORKED_COMMAND, "serve", "--sandbox", "--speed", "1"]
+    command = [*COMMAND, "serve", "--sandbox", "--speed", "1"]
     with anyio.fail_after(30):
         async with await anyio.open_process(command, env=environment(home), stderr=None) as process:
             yield Process(process)

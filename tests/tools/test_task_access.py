@@ -1,5 +1,6 @@
 """Which task a client can ask for: other accounts, other clients, other processes."""
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, open_agent, settings_in
-from tests.forked_python import FORKED
-from tests.processes import FORKED_COMMAND, environment
+from tests.processes import COMMAND, environment
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import (
     METHODS,
@@ -205,8 +205,8 @@ async def test_no_notifications_of_tasks_are_promised(tmp_path: Path) -> None:
 async def test_over_stdio_a_client_that_polls_gets_the_result(tmp_path: Path) -> None:
     polling = Polling()
     server = StdioServerParameters(
-        command=FORKED,
-        args=[*FORKED_COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
+        command=sys.executable,
+        args=[*COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
         env=environment(tmp_path),
     )
     with anyio.fail_after(30):

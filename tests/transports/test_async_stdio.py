@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.forked_python import FORKED
-from tests.processes import COMMAND, FORKED_COMMAND, LIMIT, environment
+from tests.processes import COMMAND, LIMIT, environment
 from tests.transports.http_server import CALL, running_sandbox
 from tests.transports.stdio_peer import Peer, initialization, line, on_sockets, piped
 
@@ -42,7 +42,7 @@ anyio.run(serve_stdio, server)
 
 
 SERVE = [*COMMAND, "serve", "--sandbox"]
-FORKED_SERVE = [*FORKED_COMMAND, "serve", "--sandbox"]
+SERVE_SANDBOX = [*COMMAND, "serve", "--sandbox"]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer, message: bytes, i
 def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
     tmp_path: Path, reply: bytes
 ) -> None:
-    with piped(tmp_path, FORKED_SERVE, CONFIRM="always") as peer:
+    with piped(tmp_path, SERVE_SANDBOX, CONFIRM="always") as peer:
         peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
         peer.send(line(2, "tools/call", name="make_call", arguments=CALL))
         peer.answer()
@@ -134,7 +134,7 @@ def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_noth
 
 
 def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
-    with on_sockets(tmp_path, FORKED_SERVE) as peer:
+    with on_sockets(tmp_path, SERVE_SANDBOX) as peer:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
@@ -145,14 +145,14 @@ def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
     requests, responses = tmp_path / "requests", tmp_path / "responses"
     requests.write_bytes(initialization())
     with requests.open("rb") as stdin, responses.open("wb") as stdout:
-        subprocess.run(FORKED_SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
+        subprocess.run(SERVE_SANDBOX, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
 
     assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
 
 
 async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, [*FORKED_COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
+        with piped(tmp_path, [*COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
             lists = b"".join(line(number, "tools/list") for number in range(2, 102))
             call = line(102, "tools/call", name="make_call", arguments=CALL)
             await anyio.to_thread.run_sync(peer.send, initialization() + lists + call, abandon_on_cancel=True)
@@ -165,7 +165,7 @@ async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
-    with piped(tmp_path, FORKED_SERVE, stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, SERVE_SANDBOX, stderr=subprocess.PIPE) as peer:
         peer.send(initialization())
         assert peer.answer()["id"] == 1
         peer.reads.close()
@@ -177,7 +177,7 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
 
 
 def test_other_output_goes_to_stderr(tmp_path: Path) -> None:
-    with piped(tmp_path, [FORKED, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, [sys.executable, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
         peer.send(initialization() + line(2, "tools/call", name="print_something", arguments={}))
         assert peer.answer()["id"] == 1
         assert peer.answer()["result"]["content"][0]["text"] == "done"

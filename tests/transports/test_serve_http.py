@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.transports import status_routes
 from tests.cli.machine import run_in_process
-from tests.processes import started, started_anew
+from tests.processes import started
 from tests.transports.http_server import (
     ACCEPT,
     CALL,
@@ -172,7 +172,7 @@ async def test_requests_of_the_2025_protocol_need_no_session(tmp_path: Path) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 def test_sigterm_ends_the_server_within_two_seconds_during_a_call_and_a_stream(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
-    with started_anew(tmp_path, *options) as process:
+    with started(tmp_path, *options) as process:
         url = url_of(process)
         with httpx2.stream("GET", f"{url}/sse", timeout=LIMIT) as stream:
             assert "endpoint" in next(stream.iter_lines())

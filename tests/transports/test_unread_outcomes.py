@@ -14,11 +14,11 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.processes import FORKED_COMMAND, LIMIT
+from tests.processes import COMMAND, LIMIT
 from tests.transports.http_server import CALL, RunningSandbox, running_sandbox
 from tests.transports.stdio_peer import Connected, Peer, initialization, line, on_sockets, piped
 
-SERVE = [*FORKED_COMMAND, "serve"]
+SERVE = [*COMMAND, "serve"]
 MAKE_CALL = line(2, "tools/call", name="make_call", arguments=CALL)
 ANOTHER_CALL = line(3, "tools/call", name="make_call", arguments=CALL | {"respondent_phone": "+12025550199"})
 LISTS = b"".join(line(number, "tools/list") for number in range(100, 200))

@@ -23,7 +23,6 @@ from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
-from tests.forked_python import FORKED
 from tests.processes import environment, free_port
 from tests.transports.http_server import ACCEPT, CALL, LIMIT, initialize
 
@@ -94,9 +93,8 @@ async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator
     command = COMMAND
     for original, replacement in options.items():
         command = command.replace(original, replacement)
-    python = sys.executable if workers > 1 else FORKED  # several import everything themselves
     process = await anyio.open_process(
-        [python, "-m", *shlex.split(command)], stdin=None, stdout=None, env=environment(home, **settings)
+        [sys.executable, "-m", *shlex.split(command)], stdin=None, stdout=None, env=environment(home, **settings)
     )
     server = Uvicorn(port, process)
     async with process, anyio.create_task_group() as tasks:
