@@ -31,7 +31,8 @@ _FIXES = {
     "sign_in": "sign in with `kallyai-mcp login`; KALLYAI_TOKEN_STORE=file keeps the sign-in in a file",
     "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
     "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
-    "shared": "see that PostgreSQL runs, and is set up as docs/hosting-workers.md says",
+    "serve": "set it where the server runs",
+    "shared": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
 }
 
 
@@ -74,7 +75,7 @@ async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding
         yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
     else:
         async with Connection(settings) as connection:
-            for check in (_sign_in, _api, _ledger):
+            for check in (_sign_in, _api, _ledger, *((_serve,) if settings.auth != "none" else ())):
                 name = check.__name__.strip("_")
                 try:
                     with anyio.fail_after(_SECONDS):
@@ -141,6 +142,14 @@ async def _ledger(connection: Connection) -> Finding:
     check_shared_database(settings)
     await connection.ledger().check()
     return Finding("ledger", "ok", f"{'PostgreSQL' if settings.database_url is not None else file} can be written")
+
+
+async def _serve(connection: Connection) -> Finding:
+    from kallyai_mcp.cli.serve_http import ServeOptions, check_access  # late: it imports the MCP SDK
+
+    settings = connection.settings
+    check_access(settings, ServeOptions(None, settings.auth))
+    return Finding("serve", "ok", f"KALLYAI_AUTH={settings.auth} has what a server over HTTP needs")
 
 
 def _clients(machine: Machine) -> tuple[list[Finding], bool]:

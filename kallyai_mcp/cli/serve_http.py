@@ -226,6 +226,15 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
         raise SetupError(
             f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
         )
+    needed = {
+        "KALLYAI_CLIENT_ID": settings.client_id,
+        "KALLYAI_CLIENT_SECRET": settings.client_secret,
+        "KALLYAI_SECRET_KEYS": settings.secret_keys,
+        "KALLYAI_PUBLIC_URL": settings.public_url,
+    }
+    if options.auth == "oauth" and not all(needed.values()):
+        missing = ", ".join(name for name, value in needed.items() if not value)
+        raise SetupError(f"{flag}oauth needs {missing} (docs/hosting.md).")
 
 
 def _public_name(settings: Settings) -> str | None:
@@ -250,15 +259,6 @@ def create_oauth_server(
     settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState"
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
-    needed = {
-        "KALLYAI_CLIENT_ID": settings.client_id,
-        "KALLYAI_CLIENT_SECRET": settings.client_secret,
-        "KALLYAI_SECRET_KEYS": settings.secret_keys,
-        "KALLYAI_PUBLIC_URL": settings.public_url,
-    }
-    if missing := [name for name, value in needed.items() if not value]:
-        names = ", ".join(missing)
-        raise SetupError(f"oauth needs {names} (docs/hosted-sign-in.md).")
     from kallyai_mcp.auth.oauth_server.clients import DocumentClients
     from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
     from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url

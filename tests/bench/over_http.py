@@ -107,7 +107,7 @@ def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list
 
 
 def workers_command(count: int, port: int) -> list[str]:
-    """The command in docs/hosting-workers.md."""
+    """The command in docs/hosting.md."""
     app = [
         "--factory",
         "kallyai_mcp.cli.serve_http:from_environment",

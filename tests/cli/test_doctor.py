@@ -110,6 +110,17 @@ def test_a_machine_that_uses_the_sandbox_needs_no_sign_in(monkeypatch: pytest.Mo
     assert by_setting["sign_in"]["status"] == by_setting["api"]["status"] == "skipped"
 
 
+def test_what_a_server_over_http_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_AUTH", "oauth")
+    monkeypatch.setenv("KALLYAI_CLIENT_ID", "phone")
+    lacking = checks()["serve"]
+    monkeypatch.setenv("KALLYAI_AUTH", "caller")
+
+    assert lacking["status"] == "bad"
+    assert "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/hosting.md)" in lacking["message"]
+    assert checks()["serve"]["status"] == "ok"
+
+
 def test_a_bad_setting_and_a_sign_in_that_has_ended_are_named(
     home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

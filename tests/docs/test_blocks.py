@@ -18,16 +18,16 @@ RUN_BY = {
     "python": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
     "toml": {"docs/testing-agents.md"},  # tests/sandbox/test_scenarios.py
     "js": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
-    "nginx": {"docs/hosting-workers.md"},  # tests/transports/test_behind_nginx.py
+    "nginx": {"docs/hosting.md"},  # tests/transports/test_behind_nginx.py
+    "sh": {"docs/hosting.md"},  # tests/docs/test_container.py
+    "ini": {"docs/hosting.md"},  # the same
     "json": {"README.md", "docs/install.md"},  # below
     "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
     "mermaid": {"docs/architecture.md", "docs/tools.md"},  # a drawing: neither code nor output
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
-_WINDOWS = ("..\\kallyai\\Scripts\\pip",)
-_UNIX = ("../kallyai/bin/pip", "../uv/bin/")
-COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "npm", "python", "/plugin", *_UNIX, *_WINDOWS)
+COMMANDS = ("kallyai-mcp", "pip", "uv", "npm", "python", "/plugin", "../kallyai/bin/pip", "../uv/bin/")
 
 
 def fenced(page: str, language: str | None = None) -> list[str]:

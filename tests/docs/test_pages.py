@@ -13,7 +13,7 @@ from kallyai_mcp.cli.main import cli
 from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.tools.catalog import tools
-from tests.docs.pages import DOCS, PAGES, first_column, shown_commands, text_of, without_code
+from tests.docs.pages import DOCS, PAGES, ROOT, first_column, shown_commands, text_of, without_code
 
 FORBIDDEN = re.compile(
     r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
@@ -22,40 +22,22 @@ FORBIDDEN = re.compile(
 """What DESIGN's vocabulary rules out."""
 
 
-def test_the_tools_are_listed() -> None:
-    assert first_column("docs/tools.md", "tool") == [tool.name for tool in tools()]
-
-
-def test_the_commands_are_listed() -> None:
+def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
     names = cli.list_commands(click.Context(cli))
-
-    assert set(first_column("docs/terminal.md", "command")) == {"kallyai-mcp", *(f"kallyai-mcp {n}" for n in names)}
-
-
-def test_the_settings_are_listed() -> None:
     attributes = {name.removesuffix("_override") for name in Settings.__dataclass_fields__}
-    listed = first_column("docs/settings.md", "variable")
+    settings = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
+    numbers = [f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED]
+    clients = text_of("docs/install.md").split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
+    pages = set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt")))
 
-    assert {name.removeprefix("KALLYAI_").lower() for name in listed} == attributes
-
-
-def test_the_test_numbers_are_listed() -> None:
-    rows = [f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED]
-
-    assert "\n".join(rows) in text_of("docs/sandbox.md")
-
-
-def test_the_clients_and_the_values_of_auth_are_listed() -> None:
-    section = text_of("docs/install.md").split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
-
-    assert re.findall(r"\| `([a-z-]+)` \|", section) == list(CLIENTS)
+    assert first_column("docs/tools.md", "tool") == [tool.name for tool in tools()]
+    assert set(first_column("docs/terminal.md", "command")) == {"kallyai-mcp", *(f"kallyai-mcp {n}" for n in names)}
+    assert sorted(name.lower() for name in settings) == sorted(attributes)
+    assert "\n".join(numbers) in text_of("docs/testing-agents.md")
+    assert re.findall(r"\| `([a-z-]+)` \|", clients) == list(CLIENTS)
     assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth))
-
-
-def test_llms_txt_lists_every_page() -> None:
-    listed = set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt")))
-
-    assert listed == {page.name for page in DOCS.glob("*.md")}
+    assert pages == {page.name for page in DOCS.glob("*.md")}
+    assert len(PAGES) - len(list((ROOT / ".github").glob("*.md"))) <= 12
 
 
 def links() -> Iterator[tuple[Path, str]]:
@@ -88,15 +70,10 @@ def test_commands_have_the_options_that_are_shown() -> None:
         command.make_context(words[0], words[1:])
 
 
-def test_no_page_has_a_word_that_the_vocabulary_rules_out() -> None:
-    found = {str(page): FORBIDDEN.findall(without_code(page.read_text(encoding="utf-8"))) for page in PAGES}
-
-    assert {page: words for page, words in found.items() if words} == {}
-
-
-def test_no_page_begins_with_anything_but_its_title() -> None:
+def test_each_page_begins_with_its_only_title_and_has_no_word_that_the_vocabulary_rules_out() -> None:
     for page in PAGES:
-        lines = page.read_text(encoding="utf-8").splitlines()
+        text = without_code(page.read_text(encoding="utf-8"))
 
-        assert lines[0].startswith("# ") or page.name == "pull_request_template.md", page
-        assert sum(line.startswith("# ") for line in without_code("\n".join(lines)).splitlines()) <= 1, page
+        assert FORBIDDEN.findall(text) == [], page
+        assert text.startswith("# ") or page.name == "pull_request_template.md", page
+        assert len(re.findall(r"^# ", text, re.MULTILINE)) <= 1, page

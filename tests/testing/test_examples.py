@@ -17,24 +17,10 @@ from tests.testing.test_plugin import NUMBER, TABLE, agent_with
 PAGE = "docs/testing-agents.md"
 NODE = shutil.which("node")
 
-AGENT = """
-import json
-import urllib.request
-
-
-def run_my_agent(task, env):
-    submission = {"task_category": "restaurant", "task_description": task, "respondent_phone": "+12025550142",
-                  "party_size": 4}
-    body = json.dumps({"submission": submission, "timezone": "America/New_York"}).encode()
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {env['KALLYAI_ACCESS_TOKEN']}"}
-    urllib.request.urlopen(urllib.request.Request(env["KALLYAI_API_URL"] + "/v1/calls", body, headers)).close()
-"""
-"""In place of the reader's agent: one request to KallyAI's API."""
-
 
 def test_the_example_for_pytest_passes(tmp_path: Path) -> None:
     (example,) = fenced(PAGE, "python")
-    (tmp_path / "test_example.py").write_text(AGENT + example, encoding="utf-8")
+    (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
     options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tmp_path)],

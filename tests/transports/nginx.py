@@ -1,4 +1,4 @@
-"""nginx with the configuration that docs/hosting-workers.md shows."""
+"""nginx with the configuration that docs/hosting.md shows."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from tests.processes import free_port
 from tests.transports.certificates import Certificate
 from tests.transports.http_server import LIMIT
 
-PAGE = Path(__file__).parents[2] / "docs" / "hosting-workers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "hosting.md"
 NAME = "phone.example.com"
 """The host name in that configuration."""
 

@@ -14,7 +14,7 @@ from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent,
 from tests.transports.workers import COMMAND, WorkerConnection, WorkerLookup, uvicorn, worker_lookup
 
 SECRET = "a-secret-of-many-characters"
-PAGE = (Path(__file__).parents[2] / "docs" / "hosting-workers.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
 
 
 async def one_call_in_each(

@@ -31,7 +31,7 @@ COMMAND = (
     "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log --no-server-header "
     "--timeout-keep-alive 75 --timeout-graceful-shutdown 1 --no-proxy-headers"
 )
-"""The command that docs/hosting-workers.md shows."""
+"""The command that docs/hosting.md shows."""
 
 
 class Uvicorn:
