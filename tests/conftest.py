@@ -26,7 +26,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
-LONGEST = ("transports/test_database_failures.py", "faults/test_faults.py")
+LONGEST = ("transports/test_database_failures.py",)
 """Modules with tests that wait ten seconds."""
 
 

@@ -7,87 +7,49 @@ This starts the broken build of that name, as `python -m kallyai_mcp` starts the
 
 import runpy
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import cast
 
 import anyio
 
-from kallyai_mcp.sandbox.faults import FaultPlan
-from tests.faults.plans import Action, Plan
 from tests.faults.simulation.broken import Broken, Patch, break_program
-
-
-@dataclass(frozen=True)
-class StdioBuild:
-    """A broken build; see `Broken`."""
-
-    name: str
-    plan: Plan
-    patches: tuple[Patch, ...]
-
-
-_UNREAD = replace(
-    Plan.of(0),
-    number="+12025550104",
-    tasks=("Ask for the opening hours",),
-    faults=FaultPlan(),
-    action=Action.STOPS_READING,
-    wait_seconds=30.0,
-    end_after=10.0,
-    is_retyped=False,
-    clock_ahead=0,
-    clock_jumps=0,
-)
+from tests.faults.simulation.plan import Plan as SimulatedPlan
 
 BUILDS = (
-    StdioBuild(
+    (
         "an outcome that waits for a full pipe counts as told",
-        replace(_UNREAD, unread_end="is killed", unread_lists=10),
-        (
-            Patch(
-                "kallyai_mcp.server.answers_read", "delivery.awaits_reading = True", "delivery.awaits_reading = False"
-            ),
-        ),
+        Patch("server.answers_read", "delivery.awaits_reading = True", "delivery.awaits_reading = False"),
+        "is not read and killed",
+        10,
     ),
-    StdioBuild(
+    (
         "an outcome that was written counts as read",
-        replace(_UNREAD, unread_end="gets SIGTERM"),
-        (Patch("kallyai_mcp.transports.async_stdio", "max(self._read, self.sent - waiting)", "self.sent"),),
+        Patch("transports.async_stdio", "max(self._read, self.sent - waiting)", "self.sent"),
+        "is not read and gets SIGTERM",
+        0,
     ),
 )
+"""For each: its name, the change, how its server ends, and how many lists of tools the client does not read."""
 
 
 def prove() -> int:
     """Print a line for each broken build; returns 1 if one was not detected, or if the real one broke a rule."""
+    from tests.faults.real import Plan, run_plan  # late: a broken build must not import the program before
+
     failed = False
-    for build in BUILDS:
-        rules = anyio.run(_rules, build.plan, [sys.executable, "-m", __name__, build.name])
-        real = anyio.run(_rules, build.plan, None)
-        failed = failed or not rules or bool(real)
-        print(f"{build.name:70} {', '.join(rules) or 'NOT SEEN'}", flush=True)
-        if real:
-            print(f"The real build: {build.plan.action}: {', '.join(real)}", flush=True)
+    for name, _, ends, lists in BUILDS:
+        plan = Plan(0, "stdio", ends, None, 1.0, lists)
+        found = anyio.run(run_plan, plan, [sys.executable, "-m", __name__, name])
+        real = anyio.run(run_plan, plan)
+        failed = failed or not found or bool(real)
+        print(f"{name:70} {', '.join(sorted({each.rule for each in found})) or 'NOT SEEN'}", flush=True)
+        print("".join(f"The real build: {each.rule}: {each.text}\n" for each in real), end="")
     print(f"{len(BUILDS)} broken servers over stdio, {'FAILED' if failed else 'each of them seen'}")
     return int(failed)
 
 
-async def _rules(plan: Plan, command: Sequence[str] | None) -> list[str]:
-    """The rules that a run with servers of this command broke."""
-    from tests.faults.runs import run
-    from tests.faults.stdio_system import StdioSystem
-
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        result = await run(StdioSystem(plan, Path(folder), anyio.CapacityLimiter(1), command))
-    return sorted({violation.rule.value for violation in result.violations})
-
-
 def main() -> None:
     """Be the broken build that the command names."""
-    [build] = [each for each in BUILDS if each.name == sys.argv[1]]
-    break_program(cast("Broken", build))
+    [patch] = [patch for name, patch, _, _ in BUILDS if name == sys.argv[1]]
+    break_program(Broken(sys.argv[1], SimulatedPlan("", (), ()), (patch,)))
     sys.argv = ["kallyai-mcp"]
     runpy.run_module("kallyai_mcp", run_name="__main__", alter_sys=True)
 

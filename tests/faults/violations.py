@@ -13,6 +13,7 @@ class Rule(StrEnum):
     UNTRUE = "not true"
     UNASKED = "placed without the user's yes"
     LATE = "placed too early or too late"
+    TOO_MANY = "too many calls at once"
     ACCOUNT = "placed on another account"
     LEAKED = "token or traceback leaked"
     FAILED = "server failed or hung"

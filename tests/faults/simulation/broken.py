@@ -19,11 +19,16 @@ from tests.faults.simulation.plan import Kind, Plan
 
 @dataclass(frozen=True)
 class Patch:
-    """A change of one module: `old`, which it has once, becomes `new`."""
+    """A change of one module, named without `kallyai_mcp.`: `old`, which it has once, becomes `new`."""
 
-    module: str
+    name: str
     old: str
     new: str
+
+    @property
+    def module(self) -> str:
+        """The module's whole name."""
+        return f"kallyai_mcp.{self.name}"
 
     def apply(self, source: str) -> str:
         """The changed source.
@@ -58,6 +63,11 @@ class Broken:
     plan: Plan
     patches: tuple[Patch, ...]
     kind: Kind = "calls"
+
+
+def broken(name: str, plan: Plan, *patches: Patch, kind: Kind = "calls") -> Broken:
+    """A broken build with these changes."""
+    return Broken(name, plan, patches, kind)
 
 
 def break_program(broken: Broken) -> None:

@@ -1,6 +1,7 @@
 """What the oracles of all simulated runs share."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,6 +12,10 @@ from tests.faults.violations import Rule, Violation
 
 RULES = tuple(rule for rule in Rule if rule is not Rule.LEAKED)
 """What they judge by."""
+
+HOUR = timedelta(seconds=3590)
+SEND_WITHIN = timedelta(seconds=125)
+"""An hour, and the two minutes within which a request leaves, with some tolerance."""
 
 _LOOKED_BACK = timedelta(seconds=140)
 _LOOKED_AHEAD = timedelta(seconds=620)
@@ -90,6 +95,44 @@ def find_failed(evidence: Evidence) -> Iterator[Violation]:
     for use in evidence.uses:
         if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
             yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
+
+
+def calls_by_account(evidence: Evidence) -> list[list[PhoneCall]]:
+    """The calls of each account, oldest first: no account knows of the calls of another."""
+    ordered = sorted(evidence.placed, key=lambda call: call.started)
+    return [[c for c in ordered if c.account == account] for account in sorted({c.account for c in ordered})]
+
+
+def find_shared(evidence: Evidence) -> Iterator[Violation]:
+    """No two records of a ledger have the outcome of one call."""
+    of_calls = Counter(row["call_id"] for row in evidence.rows if row["call_id"] is not None)
+    if len({start.home for start in evidence.plan.starts}) == 1:
+        for call_id, count in of_calls.items():
+            if count > 1:
+                yield Violation(Rule.UNTRUE, f"{count} records have the outcome of {call_id}")
+
+
+def find_over_limit(evidence: Evidence) -> Iterator[Violation]:
+    """No more calls an hour than the setting allows."""
+    limit = evidence.plan.calls_per_hour
+    if limit is None or evidence.plan.has("has its clock set"):
+        return
+    for calls in calls_by_account(evidence):
+        for first, beyond in zip(calls, calls[limit:], strict=False):
+            if beyond.started - first.started < HOUR - SEND_WITHIN:
+                yield Violation(Rule.UNASKED, f"{beyond.call_id} is one more than {limit} in an hour")
+
+
+def find_unasked_account(evidence: Evidence) -> Iterator[Violation]:
+    """No call is placed on an account on which nobody asked for one."""
+    asked = {a for use in evidence.uses if use.tool in ("make_call", "call_around") for a in use.accounts}
+    for call in evidence.placed:
+        if call.account not in asked:
+            yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on")
+
+
+SHARED = (find_lost, find_stuck, find_failed, find_shared, find_over_limit, find_unasked_account)
+"""The checks of every run."""
 
 
 # When a call may be unknown

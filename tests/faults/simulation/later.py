@@ -8,7 +8,8 @@ from itertools import combinations, pairwise
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
+from tests.faults.simulation.judging import SHARED, calls_by_account
+from tests.faults.simulation.many_due import WINDOW, find_violations_of_many, many_due_plan
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
@@ -16,7 +17,6 @@ from tests.faults.simulation.service import TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
 
-WINDOW = timedelta(seconds=1800)
 PAUSE = timedelta(minutes=15)
 _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
@@ -29,7 +29,12 @@ _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times."""
+    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
+
+    Every fiftieth has thousands of calls that are due at one moment.
+    """
+    if seed % 50 == 49:
+        return many_due_plan(seed, is_shared=is_shared)
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     number = rng.choice(tuple(_ZONES))
     begins, not_before, due = NOON, None, None
@@ -107,7 +112,7 @@ def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str 
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_times, _attempts, _canceled, _untrue, find_lost, find_stuck, find_failed)
+    checks = (_times, _attempts, _canceled, _untrue, find_violations_of_many, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -140,6 +145,15 @@ def _due(arguments: Mapping[str, Any]) -> datetime | None:
     return min(shown) if shown else possible[0]
 
 
+def _appointment(evidence: Evidence) -> datetime | None:
+    """The time that the call is to ask for, if there is one."""
+    arguments = evidence.plan.tasks[0].arguments
+    if "appointment_time" not in arguments:
+        return None
+    at = datetime.fromisoformat(f"{arguments['appointment_date']}T{arguments['appointment_time']}")
+    return at.replace(tzinfo=_zone(evidence))
+
+
 def _next_due(ended: datetime, zone: ZoneInfo) -> datetime:
     """When a call may be placed again at the earliest: after the pause, between 8:00 and 21:00 there."""
     due = ended + PAUSE
@@ -153,8 +167,7 @@ def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
 
     No account knows of the calls of another. One use of `make_call` is the reason for one new request at most.
     """
-    for account in sorted({call.account for call in evidence.placed}):
-        calls = sorted((c for c in evidence.placed if c.account == account), key=lambda call: call.started)
+    for calls in calls_by_account(evidence):
         request, used = calls[:1], set[int]()
         for call in calls[1:]:
             anew = [use.asked for use in _asked_anew(request[-1], call, evidence) if use.asked not in used]
@@ -211,6 +224,8 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
             if call.started < earliest - timedelta(seconds=1):
                 yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the one before it")
             there = call.started.astimezone(zone)
+            if (appointment := _appointment(evidence)) is not None and there > appointment:
+                yield Violation(Rule.LATE, f"{call.call_id} was placed at {there}, after the appointment")
             if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
                 yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
 

@@ -5,19 +5,24 @@ import signal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
 
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.base import Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+from kallyai_mcp.calls.records import AccountKey, CallRecord, to_row
+from kallyai_mcp.calls.schedule import Schedule
+from tests.faults.simulation.plan import MANY
 
 Row = dict[str, Any]
 
-_NEWER = "t-newer"
+_NEWER, _MANY = "t-newer", "t-many-"
 
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 """The connections of this run; another one may use another database of the server."""
@@ -198,10 +203,34 @@ class LedgerPlace:
                 db.execute(f"INSERT OR REPLACE INTO calls ({names}) VALUES ({places})", row)  # noqa: S608 - constants
                 db.execute("UPDATE schema_version SET version = version + 1")
 
+    async def add_due(self, account: str, number: int, due: datetime) -> None:
+        """Add so many calls, each to a number of its own, that are due at `due`."""
+        schedule, rows = Schedule(due, due + timedelta(minutes=30)), []
+        for place in range(number):
+            fields = {"task_category": "general", "task_description": MANY, "respondent_phone": f"+1415556{place:04}"}
+            wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
+            record = CallRecord.new(wanted, key, self._now(), timezone="UTC", session_id=None, schedule=schedule)
+            rows.append(to_row(record) | {"tracking_id": f"{_MANY}{place}"})
+        names, places = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+        statement = f"INSERT INTO calls ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+
+        def insert(tx: Transaction) -> None:
+            for row in rows:
+                tx.run(statement, **row)
+
+        database = self.open(self._now)
+        await database.write(insert)
+        await database.aclose()
+
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:
-        """The rows of these accounts, in the order in which they were inserted; those of a later version left out."""
+        """The rows of these accounts, in the order in which they were inserted, but for those that were added here."""
         order = "placed_at, rowid" if self.is_file else "placed_at"
-        return [row for row in self._all("calls", order) if row["account"] in accounts and row["tracking_id"] != _NEWER]
+        ours = [row for row in self._all("calls", order) if row["account"] in accounts]
+        return [row for row in ours if row["tracking_id"] != _NEWER and not row["tracking_id"].startswith(_MANY)]
+
+    def many_rows(self) -> list[Row]:
+        """The rows that `add_due` added."""
+        return [row for row in self._all("calls", "tracking_id") if row["tracking_id"].startswith(_MANY)]
 
     def lists(self, accounts: tuple[str, ...]) -> list[Row]:
         """The call lists of these accounts, in the order in which they were asked for."""

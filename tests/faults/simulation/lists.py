@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Literal
 
 from kallyai_mcp.calls.call_lists import LONGEST
-from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
+from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, calls_by_account
 from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
@@ -18,8 +18,6 @@ from tests.faults.violations import Rule, Violation
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
-_HOUR = timedelta(seconds=3590)
-_SEND_WITHIN = timedelta(seconds=125)
 
 
 def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
@@ -96,14 +94,8 @@ def _begins(rng: random.Random) -> datetime:
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_after_a_yes, _twice, _canceled, _account, _late, _limit, _untrue, find_lost, find_stuck, find_failed)
+    checks = (_after_a_yes, _twice, _canceled, _late, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
-
-
-def _calls(evidence: Evidence) -> list[list[PhoneCall]]:
-    """The calls of each account, oldest first: no account knows of the calls of another."""
-    ordered = sorted(evidence.placed, key=lambda call: call.started)
-    return [[c for c in ordered if c.account == account] for account in sorted({c.account for c in ordered})]
 
 
 def _asks(evidence: Evidence, account: str) -> list[Use]:
@@ -117,7 +109,7 @@ def _clock_ahead(evidence: Evidence) -> timedelta:
 
 def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the agent asked for the list again when it counts as a new one: an hour after its end."""
-    over = before.ends + _HOUR - _clock_ahead(evidence)
+    over = before.ends + HOUR - _clock_ahead(evidence)
     return any(over <= use.asked_at <= call.started for use in _asks(evidence, call.account))
 
 
@@ -127,7 +119,7 @@ def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
     If KallyAI has a calendar event for the call, the decision counts only if the ledger did not know of the event.
     """
     until = evidence.plan.tasks[0].arguments["until"]
-    for before, call in (pair for calls in _calls(evidence) for pair in pairwise(calls)):
+    for before, call in (pair for calls in calls_by_account(evidence) for pair in pairwise(calls)):
         if _asked_long_after(before, call, evidence):
             continue
         decisions = [use for use in _decisions(before, evidence) if use.asked_at <= call.started]
@@ -169,7 +161,7 @@ def _may_be_unknown(before: PhoneCall, until: str, evidence: Evidence) -> bool:
 def _twice(evidence: Evidence) -> Iterator[Violation]:
     """The candidates are called in turn, each once, unless the list was canceled and asked for again."""
     numbers = [candidate["respondent_phone"] for candidate in evidence.plan.tasks[0].arguments["candidates"]]
-    for calls in _calls(evidence):
+    for calls in calls_by_account(evidence):
         for position, call in enumerate(calls):
             place = numbers.index(call.submission["respondent_phone"])
             for before in calls[:position]:
@@ -197,31 +189,15 @@ def _canceled(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the list was canceled")
 
 
-def _account(evidence: Evidence) -> Iterator[Violation]:
-    for call in evidence.placed:
-        if not _asks(evidence, call.account):
-            yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on")
-
-
 def _late(evidence: Evidence) -> Iterator[Violation]:
     """No call is placed long after its list was asked for."""
     back = timedelta(seconds=evidence.clock_set[0])
     for call in evidence.placed:
         asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
-        if asked and call.started > max(asked) + LONGEST + _SEND_WITHIN + back:
+        if asked and call.started > max(asked) + LONGEST + SEND_WITHIN + back:
             yield Violation(
                 Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
             )
-
-
-def _limit(evidence: Evidence) -> Iterator[Violation]:
-    limit = evidence.plan.calls_per_hour
-    if limit is None or evidence.plan.has("has its clock set"):
-        return
-    for calls in _calls(evidence):
-        for first, beyond in zip(calls, calls[limit:], strict=False):
-            if beyond.started - first.started < _HOUR - _SEND_WITHIN:
-                yield Violation(Rule.UNASKED, f"{beyond.call_id} is one more than {limit} in an hour")
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:
@@ -241,5 +217,5 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
 
 def _is_of_new(use: Use, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the list may be a second one, which has not come to every candidate of the first yet."""
-    is_long_ago = use.asked_at >= call.ends + _HOUR - _clock_ahead(evidence)
+    is_long_ago = use.asked_at >= call.ends + HOUR - _clock_ahead(evidence)
     return is_long_ago or any(other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses)

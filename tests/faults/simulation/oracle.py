@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import ended_row, find_failed, find_lost, find_stuck
+from tests.faults.simulation.judging import SHARED, ended_row
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
@@ -30,7 +30,7 @@ _NOTICED = timedelta(seconds=1)
 
 def find_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_twice, find_lost, _shown, find_stuck, _faultless, _untrue, _unasked, _late, _account, find_failed)
+    checks = (_twice, _shown, _faultless, _untrue, _unasked, _late, _account, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 

@@ -15,6 +15,9 @@ NUMBER = "+14155551234"
 Kind = Literal["calls", "later", "lists"]
 """What a run is about: calls at once; calls that are due later or placed again; lists of candidates."""
 
+MANY = "One of many"
+"""The description of each of the calls of "many calls are due"."""
+
 ACCOUNT, OTHER_ACCOUNT = "first-account", "second-account"
 
 
@@ -104,6 +107,7 @@ What = Literal[
     "its database ends all connections",
     "its ledger gets a newer record",
     "other programs call",
+    "many calls are due",
 ]
 
 
@@ -115,7 +119,7 @@ class Event:
         at: When, in seconds since the run's begin.
         what: What happens.
         process: To which process.
-        seconds: How long it lasts; how far the clock is set.
+        seconds: How long it lasts; how far the clock is set; after how long the calls are due.
         number: How many calls.
     """
 
@@ -191,33 +195,19 @@ class Plan:
     @property
     def kinds(self) -> frozenset[str]:
         """What there is in it, for the sums."""
-        default = Quirks()
-        quirks = {
-            f"service: {name} {getattr(self.quirks, name)}"
-            for name in ("order", "dates", "echo", "times")
-            if getattr(self.quirks, name) != getattr(default, name)
-        }
-        flags = ("is_retyped", "lists_ended_only", "forgets_keys", "answers_at_once")
-        quirks |= {f"service: {name}" for name in flags if getattr(self.quirks, name)}
-        quirks |= {"service: other spellings"} if self.quirks.spellings else set()
-        quirks |= {"service: another clock"} if self.quirks.clock_ahead else set()
-        quirks |= {"service: no Date"} if not self.quirks.sends_date else set()
-        quirks |= {"service: late details"} if self.quirks.details_late else set()
-        quirks |= {"service: late words of the callee"} if self.quirks.words_late else set()
-        quirks |= {"service: small pages"} if self.quirks.page != default.page else set()
-        troubles = {f"answer: {trouble.answer}" for trouble in self.troubles}
-        troubles |= {"answer: a refusal that names the call" for trouble in self.troubles if trouble.names_call}
-        limits = [each for each in self.troubles if each.answer == 429 and each.placed and not each.names_call]
-        troubles |= {"answer: 429 although the call was placed"} if limits else set()
+        default = vars(Quirks())
+        quirks = {name for name, value in vars(self.quirks).items() if value != default[name]}
         steps = {value if value == "kill" else "suspend" for start in self.starts for value in start.at_step.values()}
-        clocks = {"process: another clock"} if any(start.ahead for start in self.starts) else set()
+        limits = [each for each in self.troubles if each.answer == 429 and each.placed and not each.names_call]
         return frozenset(
             chain(
                 [f"agent: {self.title}"],
-                quirks,
-                troubles,
-                clocks,
+                (f"service: {name}" for name in quirks),
+                (f"answer: {trouble.answer}" for trouble in self.troubles),
+                ["answer: a refusal that names the call"] * any(trouble.names_call for trouble in self.troubles),
+                ["answer: 429 although the call was placed"] * bool(limits),
                 (f"process: {value} at a step" for value in steps),
+                ["process: another clock"] * any(start.ahead for start in self.starts),
                 (f"event: {event.what}" for event in self.events),
                 ["service: old calls of other programs"] * bool(self.foreign),
             )

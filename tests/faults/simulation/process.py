@@ -37,11 +37,7 @@ _KEY = b"k" * 32
 
 
 class SignIn:
-    """Who is signed in on a machine; a token source, and the tools' `SignInService`.
-
-    Attributes:
-        name: The account.
-    """
+    """Who is signed in on a machine; a token source, and the tools' `SignInService`. `name` is the account."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -51,27 +47,21 @@ class SignIn:
         return AccountKey("http://service", self.name)
 
     async def account(self) -> str:
-        """See `SignInService`."""
         return self.name
 
     async def access_token(self) -> str:
-        """See `api.bearer.TokenSource`."""
         return f"token-of-{self.name}"
 
     async def renew(self, rejected: str) -> str:
-        """See `api.bearer.TokenSource`."""
         raise NotSignedInError(f"{len(rejected)} characters were refused")
 
     async def signed_in(self) -> SignedIn | None:
-        """See `SignInService`."""
         return SignedIn(self.name)
 
     async def link(self) -> SignInLink | None:
-        """See `SignInService`."""
         return None
 
     async def wait_until_signed_in(self, seconds: float) -> bool:
-        """See `SignInService`."""
         return seconds < 0
 
 
@@ -80,18 +70,6 @@ class Process:
 
     Everything that the server does beyond itself passes `_step`: each use of its ledger and of the service, before and
     after. There it can be stopped or killed, so every step of a call is as likely as any other.
-
-    Args:
-        name: For the log.
-        world: The true time.
-        service: The service.
-        place: Its ledger.
-        sign_in: Whose calls it places.
-        mode: The protocol generation of its client.
-        ahead: How many seconds its clock is ahead.
-        confirm: When the user is asked.
-        keep_days: The setting.
-        calls_per_hour: The setting.
 
     Attributes:
         steps: How many steps it has taken.

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from kallyai_mcp.calls import calls
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
-from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
+from tests.faults.simulation.plan import ACCOUNT, MANY, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
 from tests.faults.simulation.process import Process, SignIn
 from tests.faults.simulation.service import PhoneCall, SimulatedService, plain
 from tests.faults.simulation.world import HungError, World
@@ -49,19 +49,11 @@ class Use:
     """One use of a tool.
 
     Attributes:
-        tool: Its name.
-        process: The name of the process that was asked.
         task: The task of a `make_call`; None for another tool.
-        redial: The argument.
         account: Who was signed in then.
         accounts: Who was signed in until its end, too.
-        confirmation: The one that was sent.
-        continue_after: The argument.
-        asked: Its place in the order of everything that the agent sent and got.
-        asked_at: When it was sent (the true time).
+        asked: Its place in the order of everything that the agent sent and got; `asked_at` is the true time.
         answered: The place of its answer in that order; infinite when the agent got none.
-        answered_at: When.
-        answer: The answer, if the agent got one.
         text: The answer, or why there was none.
     """
 
@@ -96,21 +88,20 @@ class Evidence:
     """What is known after a run.
 
     Attributes:
-        plan: The run's plan.
         service: The truth.
         uses: What the agent was told.
-        rows: The rows of all ledgers.
-        lists: Their call lists.
+        rows: The rows of all ledgers, and `lists` their call lists.
+        many: The rows of the calls of "many calls are due", which are not among `rows`.
         shown: What `get_call` answers at the end, by tracking id and call id.
         errors: What went wrong in the program itself.
         ended: When processes ended before the end of the run, by their names.
-        log: What happened, line by line.
     """
 
     plan: Plan
     service: SimulatedService
     uses: list[Use] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    many: list[Row] = field(default_factory=list)
     lists: list[Row] = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -119,8 +110,8 @@ class Evidence:
 
     @property
     def placed(self) -> Sequence[PhoneCall]:
-        """The calls that were placed for us."""
-        return self.service.placed()
+        """The calls that were placed for us, but for those of "many calls are due"."""
+        return [call for call in self.service.placed() if call.submission["task_description"] != MANY]
 
     def times_of(self, what: What) -> list[datetime]:
         """When these events happened."""
@@ -140,12 +131,7 @@ class Evidence:
 
 
 class Run:
-    """One run.
-
-    Args:
-        plan: What happens.
-        places: The ledgers' files, or URLs of databases, one for each home.
-    """
+    """One run, with the files of the ledgers, or the URLs of their databases, one for each home."""
 
     def __init__(self, plan: Plan, places: Sequence[str]) -> None:
         self._plan = plan
@@ -196,6 +182,7 @@ class Run:
                 logging.getLogger(name).removeHandler(errors)
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)
+            self._evidence.many += home.many_rows()
             self._evidence.lists += home.lists(ACCOUNTS)
         return self._evidence
 
@@ -289,6 +276,9 @@ class Run:
                 for number in range(event.number):
                     submission = _submission(self._plan, 0) | {"respondent_phone": f"+1415556{number:04}"}
                     self._service.add_foreign(ACCOUNT, submission, age=0)
+            case "many calls are due":
+                with self._world.working():
+                    await home.add_due(ACCOUNT, event.number, self._world.now() + timedelta(seconds=event.seconds))
 
     def _change_account(self, account: str) -> None:
         self._sign_in.name = account
@@ -501,7 +491,7 @@ class Run:
                 self._evidence.shown[id_] = answer.structured_content or {}
 
     def _has_active(self, account: str) -> bool:
-        states = [row["state"] for home in self._homes for row in home.rows((account,))]
+        states = [row["state"] for home in self._homes for row in home.rows((account,)) + home.many_rows()]
         goes_on = any(row["why"] is None for home in self._homes for row in home.lists((account,)))
         return goes_on or any(state in (*ACTIVE, "scheduled") for state in states)
 

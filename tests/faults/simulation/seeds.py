@@ -47,8 +47,7 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
         is_shared: For two workers with one PostgreSQL database, not for processes with an SQLite file.
     """
     rng = random.Random(f"simulated {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
-    make, _ = ACTIONS[seed % len(ACTIONS)]
-    plan = make(rng)
+    plan = ACTIONS[seed % len(ACTIONS)](rng)
     plan = replace(plan, seed=seed, mode=rng.choice(("auto", "legacy")), quirks=_quirks(rng, plan))
     plan = _with_troubles(rng, plan)
     if is_shared:
@@ -177,20 +176,9 @@ def _clock_ahead(rng: random.Random) -> Plan:
     return Plan("asks a process with another clock", (task,), asks, starts=starts, keep_days=rng.choice((0, 90)))
 
 
-ACTIONS: tuple[tuple[Callable[[random.Random], Plan], str], ...] = (
-    (_waits, ""),
-    (_gives_up, ""),
-    (_other_process, ""),
-    (_at_once, ""),
-    (_once_more, ""),
-    (_clock_set, ""),
-    (_redials, ""),
-    (_redials_at_once, ""),
-    (_one_confirmation, ""),
-    (_twelve_tasks, ""),
-    (_similar_tasks, ""),
-    (_two_homes, ""),
-    (_clock_ahead, ""),
+ACTIONS: tuple[Callable[[random.Random], Plan], ...] = (
+    *(_waits, _gives_up, _other_process, _at_once, _once_more, _clock_set, _redials, _redials_at_once),
+    *(_one_confirmation, _twelve_tasks, _similar_tasks, _two_homes, _clock_ahead),
 )
 """In turn, so that any stretch of seeds covers as much as any other."""
 

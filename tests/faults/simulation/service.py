@@ -4,7 +4,7 @@ import json
 import random
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
@@ -147,11 +147,10 @@ class SimulatedService:
         troubles: What happens to the first requests for a call, in turn.
         look_troubles: What happens to the first other requests, in turn.
         endings: How the calls end, by the number, or by the task's description; `success` for all others.
-        seed: Shuffles lists.
+        seed: Makes the ids.
 
     Attributes:
         calls: Every call, those of other programs included.
-        fired: The troubles that happened.
         dated: Which process it has sent a whole response with a `Date`, and when.
     """
 
@@ -171,7 +170,7 @@ class SimulatedService:
         self._endings = endings or {}
         self._rng = random.Random(seed)  # noqa: S311 - it has to be repeatable, not secret
         self.calls: list[PhoneCall] = []
-        self.fired: list[Trouble] = []
+        self._by_key: dict[tuple[str, str], PhoneCall] = {}
         self.dated: list[tuple[str, datetime]] = []
 
     def stop_troubles(self) -> None:
@@ -205,8 +204,6 @@ class SimulatedService:
         body = await request.json() if request.method == "POST" else {}
         troubles = self._troubles if request.method == "POST" else self._look_troubles
         trouble = troubles.pop(0) if troubles else None
-        if trouble is not None:
-            self.fired.append(trouble)
         if trouble is not None and not trouble.placed:
             await self._world.sleep(trouble.delay)
             await self._break(trouble, request, {}, send)
@@ -225,10 +222,9 @@ class SimulatedService:
 
     def _place(self, request: Request, submission: Json) -> PhoneCall:
         account, key, now = _account_of(request), request.headers.get("Idempotency-Key"), self._world.now()
-        for known in self.calls:
-            is_kept = not self.quirks.forgets_keys or now < known.ends
-            if key is not None and (known.account, known.key) == (account, key) and is_kept:
-                return known
+        known = self._by_key.get((account, key or ""))
+        if known is not None and (not self.quirks.forgets_keys or now < known.ends):
+            return known
         task = plain(submission["task_description"])
         ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
         status = STATUS_OF.get(ending, ending)
@@ -246,29 +242,30 @@ class SimulatedService:
             callee_spoke=ending in (DROPPED, TALKED),
         )
         self.calls.append(call)
+        if key is not None:
+            self._by_key[account, key] = call
         return call
 
     def _look(self, request: Request) -> tuple[int, Json | bytes]:
         path, account, now = request.url.path, _account_of(request), self._world.now()
         if path == "/v1/users/me/statistics":
             return 200, {"plan_type": "business", "minutes_remaining": 5000, "calls_remaining": 900}
-        visible = [
-            call
-            for call in self.calls
-            if call.account == account and (not self.quirks.lists_ended_only or now >= call.ends)
-        ]
         if path == "/v1/calls":
-            return 200, self._page(visible, int(request.query_params["limit"]), int(request.query_params["offset"]))
-        events = [call for call in visible if path == f"/v1/calls/{call.call_id}/calendar.ics" and call.is_booked]
-        if events:
+            calls = [call for call in self.calls if self._is_visible(call, account)]
+            return 200, self._page(calls, int(request.query_params["limit"]), int(request.query_params["offset"]))
+        id_, _, part = path.removeprefix("/v1/calls/").partition("/")
+        call = next((call for call in self.calls if call.call_id == id_ and self._is_visible(call, account)), None)
+        if call is not None and part == "calendar.ics" and call.is_booked:
             return 200, _EVENT.encode()
-        words = now - timedelta(seconds=self.quirks.words_late)
-        spoken = [call for call in visible if call.callee_spoke and call.ends <= words]
-        if any(path == f"/v1/calls/{call.call_id}/transcript" for call in spoken):
+        spoken = now - timedelta(seconds=self.quirks.words_late)
+        if call is not None and part == "transcript" and call.callee_spoke and call.ends <= spoken:
             return 200, {"entries": [{"speaker": "HUMAN", "content": "Yes, you have it"}]}
-        known = now - timedelta(seconds=self.quirks.details_late)
-        found = [call for call in visible if path == f"/v1/calls/{call.call_id}" and call.started <= known]
-        return (200, self._shown(found[0])) if found else (404, {"error": {"code": "call_not_found"}})
+        if call is not None and not part and call.started <= now - timedelta(seconds=self.quirks.details_late):
+            return 200, self._shown(call)
+        return 404, {"error": {"code": "call_not_found"}}
+
+    def _is_visible(self, call: PhoneCall, account: str) -> bool:
+        return call.account == account and (not self.quirks.lists_ended_only or self._world.now() >= call.ends)
 
     def _page(self, calls: list[PhoneCall], limit: int, offset: int) -> Json:
         ordered = sorted(calls, key=lambda call: call.started, reverse=self.quirks.order == "newest first")
@@ -391,8 +388,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return " ".join(value.split()).casefold().rstrip(" .")
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def without(quirks: Quirks, **changes: Any) -> Quirks:
-    """`quirks` with other values."""
-    return replace(quirks, **changes)
