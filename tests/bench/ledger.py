@@ -19,7 +19,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.bench.table import Row, Target, command
+from tests.bench.table import not_measured, row
 from tests.many_records import add_records
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 
@@ -154,43 +154,34 @@ async def _purge(ledger: Ledger, database: Database, rounds: int) -> list[float]
 _MEASURED = {"last call": _last_calls, "place": _place, "take due": _take_due, "list": _list, "purge": _purge}
 
 
-async def _measure(database: Database, records: int, rounds: int) -> dict[str, float]:
-    """The milliseconds of each use, as medians."""
+async def _measure(database: Database, what: str, records: int, rounds: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(ledger):
         await ledger.check()
         await _fill(database, records)
-        return {
-            name: statistics.median(await measured(ledger, database, rounds)) * 1000
-            for name, measured in _MEASURED.items()
-        }
+        for name, measured in _MEASURED.items():
+            figure = statistics.median(await measured(ledger, database, rounds)) * 1000
+            row(f"{name}, {what}", "ms", [figure], at_most=MILLISECONDS[name])
 
 
-def rows(sizes: Sequence[int], rounds: int) -> list[Row]:
-    """Measure both drivers."""
-    found: list[Row] = []
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, nargs="+", default=RECORDS)
+    parser.add_argument("--rounds", type=int, default=100)
+    options = parser.parse_args()
     for driver in ("SQLite", "PostgreSQL"):
-        for records in sizes:
+        for records in options.records:
+            what = f"{records:,} records, {driver}"
             with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
                 if driver == "SQLite":
                     database: Database = SqliteDatabase(Path(folder) / "ledger.db")
                 elif has_server():
                     database = PostgresDatabase(stack.enter_context(PostgresServer()).url(), seconds=60)
                 else:
-                    found.append(Row(f"{records:,} records, {driver}", None, "ms", reason=NO_SERVER))
+                    not_measured(what, NO_SERVER)
                     continue
-                for name, figure in anyio.run(_measure, database, records, rounds).items():
-                    target = Target("at most", MILLISECONDS[name], "figure")
-                    found.append(Row(f"{name}, {records:,} records, {driver}", figure, "ms", target=target))
-    return found
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, nargs="+", default=RECORDS)
-    parser.add_argument("--rounds", type=int, default=100)
-    command("ledger", parser, lambda options: rows(options.records, options.rounds))
+                anyio.run(_measure, database, what, records, options.rounds)
 
 
 if __name__ == "__main__":

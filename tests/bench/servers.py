@@ -1,4 +1,4 @@
-"""Server processes that are measured, and their memory."""
+"""Server processes that are measured, their memory, and the time that they have had a processor."""
 
 import os
 import socket
@@ -12,6 +12,8 @@ from typing import Literal
 
 import httpx2
 
+SECRET = "a-secret-of-the-bench"
+
 
 def free_ports(count: int) -> list[int]:
     """Unused ports of 127.0.0.1."""
@@ -22,20 +24,18 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> int | None:
-    """The peak (VmHWM) or current (VmRSS) resident memory of a process in kB; None on a system without /proc."""
+def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> float:
+    """The peak (VmHWM) or current (VmRSS) resident memory of a process in kB; not a number without /proc."""
     status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return None
-    lines = status.read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else [f"{kind}: nan"]
+    return next(float(line.split()[1]) for line in lines if line.startswith(kind))
 
 
-def processor_seconds(pid: int) -> float | None:
-    """The time that a process has had a processor, in it and in the kernel; None on a system without /proc."""
+def processor_seconds(pid: int) -> float:
+    """The time that a process has had a processor, in it and in the kernel; not a number without /proc."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
-        return None
+        return float("nan")
     fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -72,3 +72,12 @@ def _wait_for(port: int) -> None:
         else:
             return
     raise SystemExit(f"nothing answers on port {port}")
+
+
+def workers_command(count: int, port: int) -> list[str]:
+    """The command in docs/hosting.md."""
+    factory = ["--factory", "kallyai_mcp.cli.serve_http:from_environment"]
+    protocol = ["--http", "kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol"]
+    quiet = ["--ws", "none", "--no-access-log", "--no-server-header", "--log-level", "warning"]
+    number = ["--workers", str(count), "--port", str(port)]
+    return [sys.executable, "-m", "uvicorn", *factory, *protocol, *quiet, *number]

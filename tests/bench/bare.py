@@ -1,0 +1,41 @@
+"""The server that ours is compared with: a bare `MCPServer`, one tool with an HTTP call and one without.
+
+    python -m tests.bench.bare PORT|stdio UPSTREAM_URL
+
+Over HTTP, its `streamable_http_app` is served with uvicorn, httptools, and uvloop, as ours is served.
+"""
+
+import sys
+from typing import Any
+
+import httpx2
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+
+
+def build(upstream: str) -> MCPServer[Any]:
+    """A server with `echo`, without an HTTP call, and `check_quota`, which gets the statistics of `upstream`."""
+    server = MCPServer("bare", log_level="WARNING")
+    client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
+
+    @server.tool()
+    def echo(text: str) -> str:
+        """Return the text."""
+        return text
+
+    @server.tool()
+    async def check_quota() -> dict[str, Any]:
+        """Get the statistics."""
+        response = await client.get("/v1/users/me/statistics")
+        quota: dict[str, Any] = response.raise_for_status().json()
+        return quota
+
+    return server
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "stdio":
+        build(sys.argv[2]).run()
+        sys.exit()
+    app = build(sys.argv[2]).streamable_http_app(stateless_http=True)
+    uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="uvloop", log_level="warning", access_log=False)

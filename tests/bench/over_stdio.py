@@ -1,0 +1,111 @@
+"""Over stdio: from the start of the process to the list of tools and the first answer, and further answers.
+
+    uv run python -m tests.bench.over_stdio [--starts STARTS] [--calls CALLS] [--rounds ROUNDS]
+
+Compared with a bare `MCPServer` that makes the same request to a KallyAI that answers at once. The client waits for
+each answer before its next message, as real ones do. The two take turns, so that a change in the machine's speed
+affects both.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.servers import memory, processor_seconds, upstream
+from tests.bench.table import row
+from tests.processes import COMMAND, environment
+
+_AGAINST = "a bare MCPServer, the same request"
+
+
+class Server:
+    """A server that was started and used once; `figures` are of that, in ms and MB."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        began, pipe = time.perf_counter(), subprocess.PIPE
+        self._process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        self._number = 0
+        client = {"name": "bench", "version": "1"}
+        self._ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
+        self._send({"method": "notifications/initialized"})
+        assert self._ask("tools/list", {})["tools"]
+        listed = time.perf_counter()
+        self.use()
+        answered, pid = time.perf_counter(), self._process.pid
+        times = [(listed - began) * 1000, (answered - began) * 1000, processor_seconds(pid) * 1000]
+        self.figures = (*times, memory(pid, "VmHWM") / 1024)
+
+    def use(self) -> None:
+        """Use the tool with one API request."""
+        assert not self._ask("tools/call", {"name": "check_quota", "arguments": {}}).get("isError")
+
+    def milliseconds(self, calls: int) -> float:
+        """The median of so many uses."""
+        times = []
+        for _ in range(calls):
+            began = time.perf_counter()
+            self.use()
+            times.append((time.perf_counter() - began) * 1000)
+        return statistics.median(times)
+
+    def close(self) -> "Server":
+        """End it."""
+        self._process.communicate(timeout=10)
+        return self
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        self._number += 1
+        self._send({"id": self._number, "method": method, "params": params})
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            answer = json.loads(line)
+            if answer.get("id") == self._number:
+                result: dict[str, Any] = answer["result"]
+                return result
+        raise SystemExit(f"{self._process.args!r} ended without an answer to {method}")
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        self._process.stdin.flush()
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--starts", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, upstream() as url:
+        ours = (COMMAND, environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token"))
+        bare = ([sys.executable, "-m", "tests.bench.bare", "stdio", url], dict(os.environ))
+        pairs = [(Server(*ours).close(), Server(*bare).close()) for _ in range(options.starts + 1)][1:]
+        our, their = Server(*ours), Server(*bare)
+        for server in (our, their):
+            server.milliseconds(20)
+        warm = [(our.milliseconds(options.calls), their.milliseconds(options.calls)) for _ in range(options.rounds)]
+        our.close()
+        their.close()
+    our_starts, their_starts = (list(zip(*(pair[which].figures for pair in pairs), strict=True)) for which in (0, 1))
+    goals = (
+        ("from the start of the process to the list of tools, over stdio", "ms", 0.35),
+        ("from the start of the process to a tool's answer that needs one API request", "ms", 1.1),
+        ("the same, in time of a processor", "ms", None),
+        ("peak memory up to that answer", "MB", 1.1),
+    )
+    for (what, unit, goal), mine, theirs in zip(goals, our_starts, their_starts, strict=True):
+        row(what, unit, mine, theirs, _AGAINST, at_most=goal)
+    mine, theirs = zip(*warm, strict=True)
+    row("check_quota over stdio, not the first call", "ms", mine, theirs, _AGAINST, at_most=0.65)
+
+
+if __name__ == "__main__":
+    main()
