@@ -13,90 +13,67 @@ import argparse
 import tempfile
 import time
 import traceback
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import anyio
 
 from tests.calls.test_state_machine import check
 from tests.faults.memory import fast_folder
 from tests.fuzz.openapi import run_schemathesis
-from tests.fuzz.properties import PROPERTIES, Property, check_property
+from tests.fuzz.properties import PROPERTIES, check_property
 from tests.postgres_server import PostgresServer, has_server
-
-CALLS_SHARE = 0.3
-"""The share of the requested number of examples that `calls` has: each has 40 events."""
-
-POSTGRES_SHARE = 0.05
-"""The same on PostgreSQL."""
 
 
 def main() -> int:
-    """Run, and print the tables."""
+    """Run, and print the sums."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="The fuzz suite.")
     parser.add_argument("--examples", type=int, default=300, help="examples for each property (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the random examples (default: 0)")
-    parser.add_argument(
-        "--only", choices=[*PROPERTIES, "calls", "service"], action="append", help="a part; may be repeated"
-    )
+    names = [*PROPERTIES, "calls", "service"]
+    parser.add_argument("--only", choices=names, action="append", help="a part; may be repeated")
     parser.add_argument("--seconds", type=int, default=60, help="time limit of schemathesis in seconds (default: 60)")
     options = parser.parse_args()
-    parts = options.only or [*PROPERTIES, "calls", "service"]
-    passed = [_check(PROPERTIES[name], options.examples, options.seed) for name in parts if name in PROPERTIES]
-    if "calls" in parts:
-        passed.append(_check_calls(options.examples, options.seed))
-    if "service" in parts:
-        passed.append(_check_sandbox(min(options.examples, 100), options.seed, options.seconds))
-    return 0 if all(passed) else 1
+    passed = True
+    for name in options.only or names:
+        if name in PROPERTIES:
+            search = partial(check_property, PROPERTIES[name], options.examples, options.seed)
+            passed &= _passes(PROPERTIES[name].statement, search)
+        elif name == "calls":
+            passed &= _check_calls(options.examples, options.seed)
+        else:
+            for is_in in (True, False):
+                run = partial(run_schemathesis, min(options.examples, 100), options.seed, options.seconds)
+                passed &= anyio.run(partial(run, signed_in=is_in))
+    return 0 if passed else 1
 
 
-def _check(checked: Property, examples: int, seed: int) -> bool:
-    outcome = check_property(checked, examples, seed)
-    verdict = "FAILED" if outcome.failure else "passed"
-    print(f"{checked.statement}: {outcome.examples} examples, {outcome.seconds:.0f} s, {verdict}")
-    for result, count in sorted(outcome.results.items()):
+def _passes(statement: str, search: Callable[[], Counter[str] | None]) -> bool:
+    """Search for an example that shows that `statement` is wrong, and print what came of it."""
+    began, failure = time.monotonic(), ""
+    results: Counter[str] | None = None
+    try:
+        results = search()
+    except Exception as error:  # noqa: BLE001 - whatever the example raised is printed
+        failure = "".join(traceback.format_exception(error, limit=-3))[:6000]
+    print(f"{statement}: {'FAILED' if failure else 'passed'}, {time.monotonic() - began:.0f} s\n{failure}")
+    for result, count in sorted((results or {}).items()):
         print(f"  {count:6} {result}")
-    if outcome.failure is not None:
-        print("".join(traceback.format_exception(outcome.failure, limit=-3))[:6000])
-    return outcome.failure is None
+    return not failure
 
 
 def _check_calls(examples: int, seed: int) -> bool:
+    """Each example has 40 events, so there are fewer."""
+    statement = "Calls are placed at most once in any order of events on"
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
-        passed = _check_calls_at(str(Path(folder) / "ledger.db"), "SQLite", int(examples * CALLS_SHARE), seed)
+        on_file = partial(check, str(Path(folder) / "ledger.db"), steps=40, first=seed)
+        passed = _passes(f"{statement} SQLite", partial(on_file, examples=max(1, int(examples * 0.3))))
     if has_server():
         with PostgresServer(folder=fast_folder()) as server:
-            passed &= _check_calls_at(server.create_database(), "PostgreSQL", int(examples * POSTGRES_SHARE), seed)
-    return passed
-
-
-def _check_calls_at(place: str, name: str, examples: int, seed: int) -> bool:
-    began = time.monotonic()
-    failure: Exception | None = None
-    try:
-        check(place, examples=max(examples, 1), steps=40, first=seed)
-    except Exception as error:  # noqa: BLE001 - whatever the example raised is printed
-        failure = error
-    print(
-        f"Calls are placed at most once in any order of events on {name}: {examples} examples, "
-        f"{time.monotonic() - began:.0f} s, {'FAILED' if failure else 'passed'}"
-    )
-    if failure is not None:
-        print("".join(traceback.format_exception(failure, limit=-3))[:6000])
-    return failure is None
-
-
-def _check_sandbox(examples: int, seed: int, seconds: int) -> bool:
-    passed = True
-    for signed_in in (True, False):
-        began = time.monotonic()
-        run = run_schemathesis(signed_in, examples, seed, seconds)
-        print(
-            f"The sandbox answers as its OpenAPI document says, {'signed in' if signed_in else 'not signed in'}: "
-            f"{run.requests} requests, {time.monotonic() - began:.0f} s, {'passed' if run.passed else 'FAILED'}"
-        )
-        for status, count in sorted(run.statuses.items()):
-            print(f"  {count:6} {status}")
-        if not run.passed:
-            print(run.report)
-        passed = passed and run.passed
+            on_server = partial(check, server.create_database(), steps=40, first=seed)
+            passed &= _passes(f"{statement} PostgreSQL", partial(on_server, examples=max(1, int(examples * 0.05))))
     return passed
 
 

@@ -63,7 +63,7 @@ def find_violations_of_many(evidence: Evidence) -> Iterator[Violation]:
             if not 0 <= after <= WINDOW.total_seconds() + 5:
                 yield Violation(Rule.LATE, f"{row['tracking_id']} was placed {after:.0f} s after it was due")
     yield from _too_many([call for placed in calls.values() for call in placed])
-    if len(evidence.plan.events) == 1:
+    if [event.what for event in evidence.plan.events] == ["many calls are due"]:
         yield from _held_up(evidence)
 
 
