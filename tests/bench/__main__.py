@@ -19,7 +19,6 @@ MEASUREMENTS = {
     "placing": "--seconds 0.05 --rounds 1",
     "many_calls": "--calls 1",
     "many_calls --transport http": "--calls 1",
-    "many_calls --transport sse": "--calls 1",
     "ledger": "--records 1000 --rounds 2",
     "costs": "",
 }

@@ -1,4 +1,4 @@
-"""The server that ours is compared with: a bare `MCPServer`, one tool with an HTTP call and one without.
+"""The server that ours is compared with: a bare `MCPServer` whose one tool makes an HTTP call.
 
     python -m tests.bench.bare PORT|stdio UPSTREAM_URL
 
@@ -14,14 +14,9 @@ from mcp.server.mcpserver import MCPServer
 
 
 def build(upstream: str) -> MCPServer[Any]:
-    """A server with `echo`, without an HTTP call, and `check_quota`, which gets the statistics of `upstream`."""
+    """A server with `check_quota`, which gets the statistics of `upstream`."""
     server = MCPServer("bare", log_level="WARNING")
     client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
-
-    @server.tool()
-    def echo(text: str) -> str:
-        """Return the text."""
-        return text
 
     @server.tool()
     async def check_quota() -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tests.programs import run_well
 from tests.sandbox.manual_clock import ManualClock
 
 NOW = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
-LISTED = (1, 10, 50)
+LISTED = (10, 50)
 ENTRIES = 100
 
 GOALS = {"the list of all tools": 7_000, "make_call in that list": 3_000, "list_calls, 50 calls": 6_000}

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Self
 
@@ -92,7 +92,6 @@ class Load:
 
     rate: float
     milliseconds: float
-    count: int = field(repr=False)
 
     @classmethod
     async def run(cls, port: int, message: bytes | Iterator[bytes], clients: int, seconds: float) -> Self:
@@ -112,4 +111,4 @@ class Load:
         await asyncio.gather(*(client.done for client in connected))
         taken = time.perf_counter() - began
         times = sorted(each for client in connected for each in client.times)
-        return cls(len(times) / taken, times[len(times) // 2] * 1000, len(times))
+        return cls(len(times) / taken, times[len(times) // 2] * 1000)

@@ -1,6 +1,6 @@
 """Calls in progress at once in one server process: whether all succeed, and the memory that each takes.
 
-    uv run python -m tests.bench.many_calls [--transport stdio|http|sse] [--calls CALLS]
+    uv run python -m tests.bench.many_calls [--transport stdio|http] [--calls CALLS]
 
 The sandbox is in this process, the server in another, whose resident memory is read from /proc (Linux) after ten
 calls, and again while all calls are in progress and a client waits for each.
@@ -19,7 +19,6 @@ from typing import Any
 import anyio
 import httpx2
 from mcp import Client
-from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -33,7 +32,7 @@ from tests.bench.servers import free_ports, memory, serving
 from tests.bench.table import row
 from tests.processes import COMMAND, environment
 
-TRANSPORTS = {"stdio": ("stdio", 200, 1, 6.0), "http": ("/mcp", 1000, 20, 2.5), "sse": ("/sse", 200, 20, 6.0)}
+TRANSPORTS = {"stdio": ("stdio", 200, 1, 6.0), "http": ("/mcp", 1000, 20, 2.5)}
 """The name, the calls, the clients, and the sandbox's speed, so slow that all calls are in progress at once."""
 
 _WARM_UP = 10
@@ -92,15 +91,11 @@ async def _server(transport: str, settings: dict[str, str]) -> AsyncIterator[tup
     with serving(command, port, settings) as process:
         async with AsyncExitStack() as stack:
             _, _, clients, _ = TRANSPORTS[transport]
-            yield process.pid, [await stack.enter_async_context(_agent(port, transport)) for _ in range(clients)]
+            yield process.pid, [await stack.enter_async_context(_agent(port)) for _ in range(clients)]
 
 
 @asynccontextmanager
-async def _agent(port: int, transport: str) -> AsyncIterator[Agent]:
-    if transport == "sse":
-        async with Client(sse_client(f"http://127.0.0.1:{port}/sse")) as client:
-            yield Agent(client)
-        return
+async def _agent(port: int) -> AsyncIterator[Agent]:
     unlimited = httpx2.Limits(max_connections=None)
     async with (
         httpx2.AsyncClient(timeout=httpx2.Timeout(30, read=300), limits=unlimited) as http,

@@ -17,13 +17,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench.load import Load, request
-from tests.bench.servers import SECRET, free_ports, serving, upstream, workers_command
+from tests.bench.servers import SECRET, free_ports, serving, upstream
 from tests.bench.table import not_measured, row
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 from tests.processes import COMMAND, environment
 
-SQLITE = "SQLite, one process"
-WORKERS = {f"PostgreSQL, {count} worker{'' if count == 1 else 's'}": count for count in (1, 2, 4)}
+SQLITE, POSTGRES = "SQLite", "PostgreSQL"
 CLIENTS = 32
 
 
@@ -40,20 +39,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    names = [SQLITE, *(WORKERS if has_server() else ())]
+    names = [SQLITE, *([POSTGRES] if has_server() else [])]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     alone: dict[str, list[float]] = {name: [] for name in names}
     rates: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as home, upstream() as url, ExitStack() as running:
         settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
         settings |= {"KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": SECRET}
-        serve = [*COMMAND, "serve", "--transport", "http", "--port", str(ports[SQLITE])]
-        running.enter_context(serving(serve, ports[SQLITE], settings))
-        if len(names) > 1:
-            database = running.enter_context(PostgresServer()).url()
-            settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
-        for name in names[1:]:
-            running.enter_context(serving(workers_command(WORKERS[name], ports[name]), ports[name], settings))
+        for name, port in ports.items():
+            if name == POSTGRES:
+                database = running.enter_context(PostgresServer()).url()
+                settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
+            serve = [*COMMAND, "serve", "--transport", "http", "--port", str(port)]
+            running.enter_context(serving(serve, port, settings))
         messages = {name: _calls(port) for name, port in ports.items()}
         for number in range(options.rounds + 1):
             for name, port in ports.items():
@@ -62,12 +60,12 @@ def main() -> None:
                 if number > 0:  # the first round warms up
                     alone[name].append(one.milliseconds)
                     rates[name].append(many.rate)
-    for name in names[:2]:
+    for name in names:
         row(f"placing one call over /mcp, {name}", "ms", alone[name])
     for name in names:
         row(f"calls placed by {CLIENTS} clients, {name}", "a second", rates[name])
     if len(names) == 1:
-        not_measured("calls placed, PostgreSQL", NO_SERVER)
+        not_measured("placing one call, PostgreSQL", NO_SERVER)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""Server processes that are measured, their memory, and the time that they have had a processor."""
+"""Server processes that are measured, and their memory."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -29,15 +28,6 @@ def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> float:
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else [f"{kind}: nan"]
     return next(float(line.split()[1]) for line in lines if line.startswith(kind))
-
-
-def processor_seconds(pid: int) -> float:
-    """The time that a process has had a processor, in it and in the kernel; not a number without /proc."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return float("nan")
-    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
