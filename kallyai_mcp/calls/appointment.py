@@ -21,13 +21,10 @@ _TEXT_LIMIT = 500
 
 @dataclass(frozen=True)
 class Appointment:
-    """The event of a calendar file.
+    """The event of a calendar file, as KallyAI wrote it.
 
-    Attributes:
-        summary: Its title, as KallyAI wrote it.
-        start: When it begins. A date without a time is a whole day; a time without a zone is in that of the request.
-        end: When it ends; None when the file has no end, or one that is not after the start.
-        location: Where it is, as KallyAI wrote it.
+    A date without a time is a whole day; a time without a zone is in that of the request. `end` is None when the file
+    has no end, or one that is not after the start.
     """
 
     summary: str | None = None
@@ -40,9 +37,7 @@ class Appointment:
 class Calendar:
     """The result of asking KallyAI for the calendar file of a call.
 
-    Attributes:
-        appointment: The appointment; None when the call made none, or when nothing is known.
-        is_known: False when KallyAI did not answer in time, or its file can't be read.
+    `is_known` is False when KallyAI did not answer in time, or its file can't be read.
     """
 
     appointment: Appointment | None = None
@@ -61,11 +56,7 @@ class Calendar:
 
     @classmethod
     def from_json(cls, text: str) -> "Calendar":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError, KeyError, TypeError: This version can't read it.
-        """
+        """Read what `to_json` wrote; errors as in `records.from_row`."""
         stored = json.loads(text)
         event = stored["appointment"]
         made = event and Appointment(
@@ -75,13 +66,7 @@ class Calendar:
 
 
 def read_appointment(ics: str) -> Appointment | None:
-    """The appointment in a calendar file.
-
-    Args:
-        ics: The text of the file (RFC 5545).
-
-    Returns:
-        The first event that is neither canceled nor tentative; None when there is none.
+    """The first event in a calendar file (RFC 5545) that is neither canceled nor tentative; None when there is none.
 
     Raises:
         UnreadableResponseError: The text is not a calendar file, or an event has no start that can be read. The code
@@ -125,14 +110,7 @@ def all_in_zone(appointment: Appointment, zone: tzinfo) -> Appointment:
 
 
 def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
-    """Whether the appointment begins when the call was to ask for.
-
-    Args:
-        appointment: The appointment.
-        day: The day that was asked for (YYYY-MM-DD); None for any day.
-        time: The time that was asked for, as `time_of_day` reads it; None for any time.
-        zone: The zone of `day` and `time`.
-    """
+    """Whether the appointment begins at the `day` (YYYY-MM-DD) and `time` that were asked for, in `zone`, or at any."""
     start = appointment.start
     if start is None:
         return True

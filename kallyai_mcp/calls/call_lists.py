@@ -39,22 +39,16 @@ LONGEST = timedelta(hours=2)
 
 
 class StopReason(StrEnum):
-    """Why a list has stopped.
+    """Why a list has stopped."""
 
-    `BOOKED`: KallyAI has a calendar event. `ANSWERED`: somebody talked, and the user wanted no more than that. `DONE`:
-    every candidate was called. `NEEDS_DECISION`: somebody talked, and something may have been booked. `UNKNOWN`: how a
-    call ended is not known. `NEEDS_SIGN_IN`: the account is no longer signed in. `REFUSED`: no call may be placed now.
-    `CANCELED`: the user canceled it.
-    """
-
-    BOOKED = "booked"
-    ANSWERED = "answered"
-    DONE = "done"
-    NEEDS_DECISION = "needs_decision"
-    UNKNOWN = "unknown"
-    NEEDS_SIGN_IN = "needs_sign_in"
-    REFUSED = "refused"
-    CANCELED = "canceled"
+    BOOKED = "booked"  # KallyAI has a calendar event
+    ANSWERED = "answered"  # somebody talked, and the user wanted no more than that
+    DONE = "done"  # every candidate was called
+    NEEDS_DECISION = "needs_decision"  # somebody talked, and something may have been booked
+    UNKNOWN = "unknown"  # how a call ended is not known
+    NEEDS_SIGN_IN = "needs_sign_in"  # the account is no longer signed in
+    REFUSED = "refused"  # no call may be placed now
+    CANCELED = "canceled"  # the user canceled it
 
 
 GOES_ON_AFTER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN, StopReason.ANSWERED})
@@ -65,37 +59,18 @@ GOES_ON_WHEN_ASKED = frozenset({StopReason.NEEDS_SIGN_IN, StopReason.REFUSED})
 
 
 @dataclass(frozen=True)
-class ListConsent:
-    """A user's consent to call the candidates of a list who are still to come.
-
-    Attributes:
-        consent: How the consent was given, and which risks the user was told.
-        last_calls: When each number had been called last when the user agreed, as `ListLedger.last_calls` returned it.
-    """
-
-    consent: Consent
-    last_calls: tuple[datetime | None, ...]
-
-
-@dataclass(frozen=True)
 class CallList:
     """A list as the ledger has it. All times are aware.
 
     Attributes:
-        list_id: The id that an agent uses.
-        account: The account on which its calls are placed.
         submissions: What KallyAI is asked to do for each candidate, in the order of the calls.
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
-        timezone: The IANA name of the zone of the submissions' times.
-        own_zones: Whether each submission's times are in the zone of its number; `timezone` is for numbers without one.
-        asked_at: When it was requested.
+        timezone: The zone of the submissions' times; with `own_zones`, only of those whose number shows no zone.
         session_id: The `session_id` of all its calls.
-        consent: The user's consent, which covers all its calls.
         agreed_at: When the user agreed last; None while the list is not in the ledger.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
-        ended_at: When it stopped.
         refusal: The error of the setting that stopped it, if one did.
         records: The records of its calls so far, in the order of the calls.
     """
@@ -170,13 +145,9 @@ class CallList:
         )
 
     def may_go_on(self, after: int | None) -> bool:
-        """Whether it has stopped and may go on.
-
-        Args:
-            after: How many candidates the user wants to pass; None to call the one again whose call was refused.
-        """
-        if after is None:
-            return self.stop_reason in GOES_ON_WHEN_ASKED
+        """Whether it has stopped and may go on after so many candidates; None to call the refused one again."""
+        if self.stop_reason in GOES_ON_WHEN_ASKED:
+            return after in (None, len(self.records) - self.was_refused)
         return self.stop_reason in GOES_ON_AFTER and after == len(self.records)
 
     def zone_of(self, submission: Submission) -> str:
@@ -207,7 +178,7 @@ class CallList:
 
     @property
     def language(self) -> Literal["en", "es"] | None:
-        """The language of its summaries, `en` or `es`; None when the request names none."""
+        """The language of its summaries; None when the request names none."""
         return self.submissions[0].language
 
     @property

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import time_of_day
-from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import EARLY, CallRecord, normalized
 from kallyai_mcp.calls.service import Service
 
@@ -53,14 +51,10 @@ class UncertainError(KallyAIError):
 
 @dataclass(frozen=True)
 class SendTime:
-    """When a request left, by the service's clock.
+    """When a request left, by the service's clock; exactly, if that was known then.
 
-    Attributes:
-        at: The time.
-        is_exact: Whether the service's clock was known.
-        or_at: Another time at which the request may have left; None when there is only one. Our clock is ahead of the
-            service's, and may have been right when the request left. The call of another request at this time would
-            have been placed after ours.
+    `or_at` is another time at which it may have left: our clock is ahead of the service's now, and may have been right
+    then. The call of another request at this time would have been placed after ours.
     """
 
     at: datetime
@@ -69,13 +63,9 @@ class SendTime:
 
     @classmethod
     def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
-        """The time at which the request of `record` left.
+        """The time at which the request of `record` left; `now` is by the ledger's clock, which also dated the record.
 
-        Args:
-            record: The record. If it has a `clock_offset`, that was measured at the request, and is still right when
-                our clock was set since.
-            now: The time by the ledger's clock, which also dated the record.
-            service_time: The time by the service's clock at `now`; None when it is not known.
+        A `clock_offset` was measured at the request, and is still right when our clock was set since.
         """
         left = record.sent_at or record.response_lost_at or record.placed_at
         if record.clock_offset is not None:
@@ -94,10 +84,8 @@ class SendTime:
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 
 
-async def find(record: CallRecord, service: Service, ledger: Ledger, since_sent: Stopwatch | None) -> Call | None:
+async def find(record: CallRecord, service: Service) -> Call | None:
     """The service's call of `record`, which is then bound to it; None when the service certainly lists none.
-
-    `since_sent` runs since its request left, if this process sent it and lost the response.
 
     Raises:
         UncertainError: It is not certain whether the service lists it, or which one it is.
@@ -106,8 +94,10 @@ async def find(record: CallRecord, service: Service, ledger: Ledger, since_sent:
     if record.call_id is not None:
         async with service.api_of(record.account) as api:
             return await api.get_call(record.call_id, number=record.submission.respondent_phone)
+    ledger = service.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await service.learn_time(record.account)
+        since_sent = service.lost_at.get(record.tracking_id)
         if since_sent is not None and service.time() is not None:
             # Store the offset of the clocks now: our wall clock may be set before the next search.
             record = await ledger.mark_response_lost(record, service_time=service.time, since_sent=since_sent.passed)
@@ -127,21 +117,10 @@ async def find(record: CallRecord, service: Service, ledger: Ledger, since_sent:
 async def find_call(
     api: "KallyAI", record: CallRecord, sent: SendTime, others: Iterable[tuple[CallRecord, SendTime]], bound: set[str]
 ) -> Call | None:
-    """The call of the service that can only be the call of `record` (rule 3 of placing a call).
+    """The call of the service that can only be the call of `record` (rule 3 of placing a call); errors as in `find`.
 
-    Args:
-        api: The client, for the list and for the details of calls ("List Calls", "Get Call Details").
-        record: The record.
-        sent: When its request left.
-        others: The other records of the account whose call is not known, each with the time at which its request left.
-        bound: The ids of calls that belong to other records.
-
-    Returns:
-        The call; None when it is certain that the service does not list it.
-
-    Raises:
-        UncertainError: It is not certain whether the service lists it, or which one it is.
-        KallyAIError: The service can't be asked.
+    `others` are the records of the account whose call is not known, with the times at which their requests left;
+    `bound` are the ids of calls that belong to other records.
     """
     fitting: list[Call] = []
     is_vague = False
@@ -189,24 +168,16 @@ def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
 
 def _with_listed(call: Call, listed: Call) -> Call:
     """The details of a `call`, with the number and the date of its entry in the list where the details lack them."""
-    number, at = listed.submission.respondent_phone, listed.created_at
-    return call.model_copy(
-        update={
-            "created_at": call.created_at or at,
-            "submission": call.submission.model_copy(
-                update={"respondent_phone": call.submission.respondent_phone or number}
-            ),
-        }
-    )
+    number = call.submission.respondent_phone or listed.submission.respondent_phone
+    submission = call.submission.model_copy(update={"respondent_phone": number})
+    return call.model_copy(update={"created_at": call.created_at or listed.created_at, "submission": submission})
 
 
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     """All entries of the list that may be as new as the request, whatever the order of the list is.
 
-    Raises:
-        UncertainError: The list can't be read to its end, or changed between two pages: an entry that moved from one
-            page to the other may have been read in neither.
-        KallyAIError: The service can't be asked.
+    It is uncertain if it can't be read to its end, or changed between two pages: an entry that moved from one page to
+    the other may have been read in neither.
     """
     uncertain = UncertainError("The list can't be read as a whole.")
     found: dict[str, Call] = {}

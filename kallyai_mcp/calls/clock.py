@@ -9,6 +9,21 @@ from datetime import UTC, datetime
 import anyio
 
 
+def moment(seconds: float) -> datetime:
+    """A time in the ledger (seconds since the epoch) as an aware time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """`moment` for a column that may be NULL."""
+    return moment(seconds) if seconds is not None else None
+
+
+def seconds_or_none(time: datetime | None) -> float | None:
+    """The seconds since the epoch that the ledger stores for a time; None for None."""
+    return time.timestamp() if time is not None else None
+
+
 class Clock:
     """The machine's clocks.
 

@@ -25,13 +25,9 @@ MarkDelivered = Callable[[list[CallRecord], bool], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Report:
-    """A call in the result of a request.
+    """A call as the result of a request reports it, and whether that delivers its outcome.
 
-    Attributes:
-        record: The call, as the result reports it.
-        placed_now: True if the request placed the call, False if the call is a duplicate, None if the request only
-            asked about it.
-        delivers: Whether this report delivers the outcome of the call.
+    `placed_now`: the request placed the call (True), the call is a duplicate (False), or it only asked about it (None).
     """
 
     record: CallRecord
@@ -46,11 +42,7 @@ _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", de
 class Delivery:
     """Notes in the ledger which outcomes were delivered, and notes when one was not delivered after all.
 
-    Args:
-        mark: Writes that into the ledger.
-
-    Attributes:
-        awaits_reading: Whether an answer delivers when it was `read`, and not already at the end of its request.
+    With `awaits_reading`, an answer delivers when it was `read`, and not already at the end of its request.
     """
 
     def __init__(self, mark: MarkDelivered) -> None:
@@ -65,14 +57,10 @@ class Delivery:
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
-        """A context for one request. If the request fails or is canceled, its result delivers nothing.
+        """A context for one request, with the calls that its result reports; `note` adds to this list.
 
-        Args:
-            connection: Identifies the connection: the same object for all its requests.
-            request_id: The id of the request, which is unique in its connection.
-
-        Yields:
-            The calls that the result of the request reports; `note` adds to this list.
+        If the request fails or is canceled, its result delivers nothing. `connection` is the same object for all
+        requests of a connection.
         """
         reports: list[Report] = []
         token = _reports.set(reports)
@@ -112,12 +100,9 @@ class Delivery:
         return tuple(_reports.get() or ())
 
     async def note(self, record: CallRecord, *, placed_now: bool | None = None, certain: bool = True) -> None:
-        """Note that the result of the current request reports `record`.
+        """Note that the result of the current request reports `record`; `placed_now` as in `Report`.
 
-        Args:
-            record: The call, as the result reports it.
-            placed_now: See `Report`.
-            certain: Whether the client is known to wait for the result; if not, nothing counts as delivered.
+        Unless it is `certain` that the client waits for the result, nothing counts as delivered.
         """
         reports, has_news = _reports.get(), not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting

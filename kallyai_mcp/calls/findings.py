@@ -10,12 +10,9 @@ from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdEr
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_search import find
-from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.service import Service
-from kallyai_mcp.calls.timing import Timing
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -28,48 +25,34 @@ _KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
 Found = TypeVar("Found")
 
 
-async def look_again(
-    record: CallRecord, service: Service, ledger: Ledger, timing: Timing, since_sent: Stopwatch | None
-) -> None:
+async def look_again(record: CallRecord, service: Service) -> None:
     """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that.
 
-    If KallyAI can't be asked, the record stays unchanged. `since_sent` is as in `find`.
-
-    Raises:
-        LedgerUnavailableError: News can't be written down.
+    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news can't be written.
     """
-    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else timing.calendar
+    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else service.timing.calendar
     with suppress(KallyAIError), service.clock.move_on_after(seconds):
-        call = await find(record, service, ledger, since_sent)
+        call = await find(record, service)
     is_news = call != record.call or record.is_calendar_unread or not record.reached
     if call is not None and call.is_final and is_news:
-        calendar, reached = await read_findings(service, record.account, call, record, within=timing.calendar)
-        await ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        calendar, reached = await read_findings(service, record.account, call, record)
+        await service.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
 
 async def read_findings(
-    service: Service, account: AccountKey, call: Call, record: CallRecord | None, *, within: float
+    service: Service, account: AccountKey, call: Call, record: CallRecord | None
 ) -> tuple[Calendar | None, bool]:
-    """What KallyAI's calendar file and transcript say about an ended call of `account`.
-
-    An event that lies before the call is no booking, and yet a sign that the call reached somebody.
+    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
 
     Nothing is raised: an outcome must not be lost because nothing more can be read.
 
-    Args:
-        service: Gives the API client.
-        account: Whose call it is.
-        call: The call.
-        record: Its record; None when the ledger has none.
-        within: How many seconds each request may take.
-
-    Returns:
-        The calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
-        without `success`, unless it has an appointment.
+    Returns the calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
+    without `success`, unless it has an appointment. An event that lies before the call is no booking, and yet a sign
+    that the call reached somebody.
     """
 
     async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
-        with service.clock.move_on_after(within):
+        with service.clock.move_on_after(service.timing.calendar):
             try:
                 async with service.api_of(account) as api:
                     return await what(call, api)

@@ -47,8 +47,7 @@ class NumberProblem:
 
     Attributes:
         kind: What is wrong; `tools.text.argument_words` has the words for it.
-        code: The code of "Error Code Reference" for such a number; None when the reference has none.
-        country_code: The country code of the number, if it has one.
+        code: The code of "Error Code Reference" for such a number, if it has one.
         meant: The numbers that may be meant, in E.164.
         prefix: The digits that stand in place of the plus sign: `00`, `011`, or none.
         dial: The digits that the user must dial, if it is an emergency number.

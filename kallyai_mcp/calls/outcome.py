@@ -11,20 +11,15 @@ from kallyai_mcp.calls.appointment import Calendar, is_as_asked
 
 
 class Outcome(StrEnum):
-    """What may be claimed about a call that has ended ("What an outcome may claim" of the design).
+    """What may be claimed about a call that has ended ("What an outcome may claim" of the design)."""
 
-    `BOOKED`: KallyAI has a calendar event, as asked for. `BOOKED_OTHER_TIME`: it has one for another day or time.
-    `ANSWERED`: the conversation took place, and nothing shows a booking. `NOT_REACHED`: nobody talked. `FAILED`: the
-    call was interrupted. `CANCELED`: it was canceled. `UNKNOWN`: nothing is certain, or KallyAI contradicts itself.
-    """
-
-    BOOKED = "booked"
-    BOOKED_OTHER_TIME = "booked_other_time"
-    ANSWERED = "answered"
-    NOT_REACHED = "not_reached"
-    FAILED = "failed"
+    BOOKED = "booked"  # KallyAI has a calendar event, as asked for
+    BOOKED_OTHER_TIME = "booked_other_time"  # it has one for another day or time
+    ANSWERED = "answered"  # the conversation took place, and nothing shows a booking
+    NOT_REACHED = "not_reached"  # nobody talked
+    FAILED = "failed"  # the call was interrupted
     CANCELED = "canceled"
-    UNKNOWN = "unknown"
+    UNKNOWN = "unknown"  # nothing is certain, or KallyAI contradicts itself
 
 
 _WITHOUT_SUCCESS: Mapping[str, Outcome] = MappingProxyType(
@@ -52,18 +47,9 @@ _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 def outcome_of(
     call: Call, calendar: Calendar | None, *, reached: bool, day: str | None, time: str | None, zone: tzinfo
 ) -> Outcome | None:
-    """The outcome of a call.
+    """The outcome of a call that was to ask for a `day` (YYYY-MM-DD) and a `time` (HH:MM) in `zone`, or for any.
 
-    Args:
-        call: The call, as KallyAI reports it.
-        calendar: Its calendar file; None when KallyAI was not asked for it.
-        reached: Whether it reached somebody (`reached_somebody`).
-        day: The day that the call was to ask for (YYYY-MM-DD); None for any day.
-        time: The time that the call was to ask for (HH:MM); None for any time.
-        zone: The zone of `day` and `time`.
-
-    Returns:
-        None while the call is in progress.
+    `reached` is what `reached_somebody` has said. None while the call is in progress.
     """
     if not call.is_final:
         return None
@@ -80,12 +66,7 @@ def reached_somebody(call: Call, calendar: Calendar | None = None, *, callee_spo
     """Whether somebody may have talked to KallyAI in a call that has ended. With an unknown status, yes.
 
     A calendar event proves it. Words of the callee in the transcript prove it too, except after `voicemail`, where they
-    are those of the recording. An interrupted call without a transcript counts by its duration.
-
-    Args:
-        call: The call, as KallyAI reports it.
-        calendar: Its calendar file, if it is known.
-        callee_spoke: Whether the transcript has words of the callee; None without a transcript.
+    are those of the recording. An interrupted call without a transcript (`callee_spoke`: None) counts by its duration.
     """
     if call.plain_status not in NOBODY_REACHED or (calendar is not None and calendar.appointment is not None):
         return True

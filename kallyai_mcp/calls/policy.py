@@ -31,14 +31,7 @@ _NO_COMMON_HOUR = timedelta(hours=LATEST.hour - EARLIEST.hour)
 
 @dataclass(frozen=True)
 class Limit:
-    """The most calls of one account in a rolling window.
-
-    Attributes:
-        setting: The name of the setting that sets it.
-        count: The most calls.
-        window: The length of the window.
-        per_number: Whether only the calls to one number are counted.
-    """
+    """The most calls of one account, or of one account to one number, in a rolling window."""
 
     setting: str
     count: int
@@ -48,10 +41,8 @@ class Limit:
     def error(self, oldest: datetime | None, *, now: datetime) -> PolicyError:
         """The error that refuses one more call.
 
-        Args:
-            oldest: When the oldest of the last `count` calls was placed: one more call is allowed when it leaves the
-                window. None when no call is ever allowed.
-            now: The time (aware).
+        `oldest` is when the oldest of the last `count` calls was placed: one more call is allowed when it leaves the
+        window. None when no call is ever allowed.
         """
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
@@ -71,14 +62,8 @@ def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:
 class CallPolicy:
     """What an operator allows. By default nothing is limited. `Settings` has checked the values.
 
-    Attributes:
-        calls_per_hour: Calls of one account in any 60 minutes (`KALLYAI_CALLS_PER_HOUR`).
-        calls_per_day: Calls of one account in any 24 hours (`KALLYAI_CALLS_PER_DAY`).
-        calls_per_number: Calls of one account to one number in any 24 hours (`KALLYAI_CALLS_PER_NUMBER`).
-        allowed: E.164 numbers, or prefixes of them such as +1415, that may be called; empty for all
-            (`KALLYAI_ALLOW_NUMBERS`).
-        denied: Those that may not be called, even if they are allowed (`KALLYAI_DENY_NUMBERS`).
-        stopped: No call may be placed (`KALLYAI_STOP_CALLS`).
+    `allowed` and `denied` are E.164 numbers, or prefixes of them such as +1415. Without `allowed`, all may be called
+    that are not denied.
     """
 
     calls_per_hour: int | None = None
@@ -116,18 +101,13 @@ class CallPolicy:
 
 
 class RiskFlag(StrEnum):
-    """A reason to ask the user before a call.
+    """A reason to ask the user before a call."""
 
-    `LOCAL_HOUR`: it is not between 8:00 and 21:00 for the callee. `CALLED_RECENTLY`: the number was called within the
-    last hour. `FEW_MINUTES`: the plan has less than 5 minutes left, or no call. `COSTLY`: a satellite or shared-cost
-    number. `URGENT`: the request says `is_urgent`.
-    """
-
-    LOCAL_HOUR = "local_hour"
-    CALLED_RECENTLY = "called_recently"
-    FEW_MINUTES = "few_minutes"
-    COSTLY = "costly"
-    URGENT = "urgent"
+    LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
+    CALLED_RECENTLY = "called_recently"  # the number was called within the last hour
+    FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left, or no call
+    COSTLY = "costly"  # a satellite or shared-cost number
+    URGENT = "urgent"  # the request says `is_urgent`
 
 
 @dataclass(frozen=True)
@@ -136,9 +116,9 @@ class Consent:
 
     Attributes:
         asked_by: The client's own name and version, for the audit trail.
-        how: How consent was given.
         risk_flags: The risks that the user was told.
         last_call: When the number had been called last, at the time of the consent; None for never.
+        last_calls: The same for each number of a list that is still to be called (`Ledger.last_calls`).
         confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
         joins: The tracking id of the duplicate that was found. Then no risk was checked, and no new call is allowed.
         since: Runs since the request arrived, or since the user said yes; None to count from the reservation.
@@ -148,6 +128,7 @@ class Consent:
     how: ConsentKind
     risk_flags: tuple[RiskFlag, ...] = ()
     last_call: datetime | None = None
+    last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
     joins: str | None = None
     since: Stopwatch | None = field(default=None, compare=False)
@@ -165,13 +146,8 @@ def risk_flags(
 
     With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the ordinary hours in any
     of them. It does not apply if the zones don't show where the phone is: there is no known zone, or they differ so
-    much that no hour is ordinary in all of them. An example is a toll-free number of North America.
-
-    Args:
-        submission: The call.
-        usage: The account's statistics; None when they are not known.
-        now: The time (aware).
-        last_call: When the number was called last; None for never.
+    much that no hour is ordinary in all of them. An example is a toll-free number of North America. `usage` is None
+    when it is not known, `last_call` when the number was never called.
     """
     number = submission.respondent_phone
     minutes, calls = (usage.minutes_remaining, usage.calls_remaining) if usage is not None else (None, None)

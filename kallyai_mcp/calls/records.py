@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.ledger.base import moment, moment_or_none, seconds_or_none
+from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of
 from kallyai_mcp.calls.policy import Consent
@@ -29,26 +29,20 @@ EARLY = timedelta(minutes=2)
 
 
 class CallState(StrEnum):
-    """How far a call has come.
+    """How far a call has come."""
 
-    `SCHEDULED`: it is due later. `RESERVED`: it is in the ledger, and nothing was sent. `SENT`: the request may have
-    left, and its end is not known yet. `ENDED`: it has an outcome. `REFUSED`: no call was placed. `UNKNOWN`: a call may
-    have been placed, and its outcome could not be found. `CANCELED`: the user canceled it before anything was sent.
-    `EXPIRED`: it was not placed when it was due.
-    """
-
-    SCHEDULED = "scheduled"
-    RESERVED = "reserved"
-    SENT = "sent"
-    ENDED = "ended"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
+    SCHEDULED = "scheduled"  # due later; nothing was sent
+    RESERVED = "reserved"  # in the ledger; nothing was sent
+    SENT = "sent"  # the request may have left, and its end is not known yet
+    ENDED = "ended"  # it has an outcome
+    REFUSED = "refused"  # no call was placed
+    UNKNOWN = "unknown"  # a call may have been placed, and its outcome could not be found
+    CANCELED = "canceled"  # the user canceled it before anything was sent
+    EXPIRED = "expired"  # not placed when it was due
 
 
 ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
-"""The states of a call that a worker must still run to its end; `ledger.schema.ACTIVE` is the same in SQL."""
+"""The states of a call that a worker must still run to its end; `ledger.rows.ACTIVE` is the same in SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +64,15 @@ class CallRecord:
 
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
-        fingerprint: A digest that is equal for two submissions that request the same call.
         day: The UTC date of `placed_at`, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
-        idempotency_key: The `Idempotency-Key` of every request for it ("Create Call").
-        timezone: The IANA name of the user's time zone.
-        session_id: The session that the call belongs to ("CallCreateRequest"); None for none.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
             request: when an earlier one with its key was sent, which was refused by 429.
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
-        calendar: The result of reading its calendar file; None when KallyAI was not asked for it.
+        calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
     """
@@ -123,10 +113,7 @@ class CallRecord:
         worker: str = "",
         schedule: Schedule = NOW,
     ) -> "CallRecord":
-        """A record of a call that is requested at `placed_at` and is not in the ledger yet; see the attributes.
-
-        `day`, `generation`, and `idempotency_key` are empty: the ledger chooses them.
-        """
+        """A record that is not in the ledger yet, which chooses its `day`, `generation`, and `idempotency_key`."""
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
         return cls(
             tracking_id=new_tracking_id(),
@@ -211,14 +198,8 @@ class CallRecord:
 class AuditEntry:
     """One line of the audit trail: a call that was placed or scheduled, or that a setting refused.
 
-    Attributes:
-        at: When that happened (aware).
-        number: The number, in E.164. The repr shows a part of it.
-        outcome: `placed`, `scheduled`, or `refused:` and the setting's name.
-        tracking_id: The id of the call's record; None for a call that was refused.
-        asked_by: The client's own name and version; None when they are not known.
-        how: How consent was given (`policy.ConsentKind`); None when that is not known.
-        risk_flags: The reasons to ask the user first (`policy.RiskFlag`).
+    `outcome` is `placed`, `scheduled`, or `refused:` and the setting's name; a refused call has no `tracking_id`. `how`
+    is a `policy.ConsentKind`. The repr shows a part of the number only.
     """
 
     at: datetime
@@ -302,29 +283,19 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
         "state": record.state.value,
-        **Ending(record.call, record.calendar, record.error, record.reached).columns,
+        **end_columns(record),
         **record.schedule.columns,
     }
 
 
-@dataclass(frozen=True)
-class Ending:
-    """The attributes of `CallRecord` that say how a call ended."""
-
-    call: Call | None = None
-    calendar: Calendar | None = None
-    error: KallyAIError | None = None
-    reached: bool | None = None
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns `outcome`, `calendar`, `reached`, and `error`."""
-        return {
-            "outcome": self.call.model_dump_json() if self.call is not None else None,
-            "calendar": self.calendar.to_json() if self.calendar is not None else None,
-            "reached": int(self.reached) if self.reached is not None else None,
-            "error": error_text(self.error),
-        }
+def end_columns(record: CallRecord) -> dict[str, Any]:
+    """The columns of the row that say how a call ended."""
+    return {
+        "outcome": record.call.model_dump_json() if record.call is not None else None,
+        "calendar": record.calendar.to_json() if record.calendar is not None else None,
+        "reached": int(record.reached) if record.reached is not None else None,
+        "error": error_text(record.error),
+    }
 
 
 @lru_cache(1024)
@@ -334,11 +305,7 @@ def _submission(text: str) -> Submission:
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
-    """The record in a row that `to_row` wrote; further columns are ignored.
-
-    Raises:
-        ValueError, KeyError, TypeError: This version can't read the row.
-    """
+    """The record in a row that `to_row` wrote. `ValueError`, `KeyError`, or `TypeError`: this version can't read it."""
     times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
     return CallRecord(
         **{name: row[name] for name in _AS_THEY_ARE},
@@ -387,11 +354,7 @@ def error_text(error: KallyAIError | None) -> str | None:
 
 
 def error_from(text: str | None) -> KallyAIError | None:
-    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `KallyAIError`.
-
-    Raises:
-        ValueError, KeyError, TypeError: This version can't read it.
-    """
+    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `KallyAIError`."""
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)

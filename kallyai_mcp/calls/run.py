@@ -16,7 +16,7 @@ These are rules 1 to 4 of "The rules of placing a call" of the design:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -35,13 +35,10 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.findings import read_findings
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.retries import pauses, until_written
 from kallyai_mcp.calls.service import Service
-from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.telemetry import call_ended, call_refused
 
 _log = logging.getLogger(__name__)
@@ -55,39 +52,43 @@ _LAST_WRITE = 2.0
 Result = TypeVar("Result")
 
 
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """The seconds to wait before each next try, without an end: `first`, then twice as long each time."""
+    pause = first
+    while True:
+        yield min(pause, longest)
+        pause *= 2
+
+
+async def until_written(write: Callable[[], Awaitable[Result]], service: Service) -> Result:
+    """Repeat `write` until the ledger can be used: what it writes down, nobody could find out again."""
+    waits = pauses(service.timing.pause, service.timing.longest_pause)
+    while True:
+        try:
+            return await write()
+        except ConstraintError:
+            raise
+        except LedgerUnavailableError as error:
+            _log.error("%s", error)
+            await service.clock.sleep(next(waits))
+
+
 class Run:
     """One call on its way.
-
-    Args:
-        record: The record of the call.
-        service: Gives the API client.
-        ledger: Has the record.
-        timing: Times and counts.
-        lost: The time since the request left, by tracking id, for each request that this process sent and lost.
-        since_reserved: Runs since just before the record was reserved, for a call that is to be sent; else None.
 
     Attributes:
         record: The record as it was written last.
         has_ended: Set when the run is over.
     """
 
-    def __init__(
-        self,
-        record: CallRecord,
-        service: Service,
-        ledger: Ledger,
-        timing: Timing,
-        lost: dict[str, Stopwatch],
-        since_reserved: Stopwatch | None = None,
-    ) -> None:
+    def __init__(self, record: CallRecord, service: Service, since_reserved: Stopwatch | None = None) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
         self._service = service
-        self._ledger = ledger
-        self._timing = timing
+        self._ledger = service.ledger
+        self._timing = service.timing
         self._clock = service.clock
-        self._lost_at = lost
-        self._since_reserved = since_reserved
+        self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
         self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
         self._lost: KallyAIError | None = None  # why the first response was lost
         self._lost_count = 0  # how many requests may have arrived without a response that counts
@@ -123,7 +124,7 @@ class Run:
         """Run a call to its end whose worker has died."""
         record = self.record
         if record.state is CallState.RESERVED and record.schedule.not_before is not None:
-            await self._until_written(partial(self._ledger.put_back, record))
+            await until_written(partial(self._ledger.put_back, record), self._service)
             return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
@@ -278,7 +279,7 @@ class Run:
             service_time=self._service.time,
             since_sent=self._since_sent.longest if self._since_sent is not None else None,
         )
-        if not await self._until_written(bind) and await self._is_earlier(call):
+        if not await until_written(bind, self._service) and await self._is_earlier(call):
             return False
         await self._take(call)
         return True
@@ -289,7 +290,7 @@ class Run:
         The same id alone does not prove it: the service may use an id again. Nor does another record with the same
         idempotency key, which exists after the ledger was deleted.
         """
-        other = await self._until_written(partial(self._ledger.find, self.record.account, call.call_id))
+        other = await until_written(partial(self._ledger.find, self.record.account, call.call_id), self._service)
         return (
             other is not None
             and other.call is not None
@@ -301,19 +302,19 @@ class Run:
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
         if self._since_sent is not None:
-            self._lost_at[self.record.tracking_id] = self._since_sent
-        known = self._lost_at.get(self.record.tracking_id)
+            self._service.lost_at[self.record.tracking_id] = self._since_sent
+        known = self._service.lost_at.get(self.record.tracking_id)
         mark = partial(
             self._ledger.mark_response_lost,
             self.record,
             service_time=self._service.time,
             since_sent=known.passed if known is not None else None,
         )
-        self.record = await self._until_written(mark)
+        self.record = await until_written(mark, self._service)
 
     async def _look(self) -> bool:
         """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
-        call = await find(self.record, self._service, self._ledger, self._lost_at.get(self.record.tracking_id))
+        call = await find(self.record, self._service)
         if call is not None:
             await self._take(call)
         return call is not None
@@ -375,25 +376,21 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""
-        await self._until_written(partial(self._ledger.finish, self.record, state, error=error))
+        await until_written(partial(self._ledger.finish, self.record, state, error=error), self._service)
         if state is CallState.REFUSED:
-            self._lost_at.pop(self.record.tracking_id, None)  # kept for an unknown call, which is searched for again
+            self._service.lost_at.pop(
+                self.record.tracking_id, None
+            )  # kept for an unknown call, which is searched for again
             call_refused(error.code)
         else:
             call_ended("unknown")
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
-        self._lost_at.pop(self.record.tracking_id, None)
+        self._service.lost_at.pop(self.record.tracking_id, None)
         record = self.record
-        calendar, reached = await read_findings(
-            self._service, record.account, call, record, within=self._timing.calendar
-        )
-        await self._until_written(
-            partial(self._ledger.finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
-        )
+        calendar, reached = await read_findings(self._service, record.account, call, record)
+        end = partial(self._ledger.finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        await until_written(end, self._service)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)
-
-    async def _until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        return await until_written(write, self._clock, self._timing)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.appointment import time_of_day
-from kallyai_mcp.calls.ledger.base import moment, moment_or_none, seconds_or_none
+from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.numbers import local_times, zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
 
@@ -31,13 +31,7 @@ TRIED_AGAIN = frozenset({"busy", "no_answer"})
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that reached nobody.
-
-    Attributes:
-        at: When it was placed.
-        status: The reference's status, as `Call.plain_status`.
-        call_id: The service's id of the call.
-    """
+    """An attempt that reached nobody: when it was placed, its `Call.plain_status`, and the service's id of the call."""
 
     at: datetime
     status: str
@@ -52,7 +46,7 @@ class Schedule:
         not_before: When it is due (aware); None for at once.
         place_by: The latest time at which it may be placed (aware); None for a call that is due at once.
         attempts: The most attempts, with the first one.
-        earlier: The attempts that reached nobody, the first one first.
+        earlier: The attempts so far, which reached nobody.
     """
 
     not_before: datetime | None = None
@@ -78,11 +72,7 @@ class Schedule:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Schedule":
-        """The schedule in a row with the columns that `columns` returned.
-
-        Raises:
-            ValueError, KeyError, TypeError: This version can't read it.
-        """
+        """The schedule in a row with the columns that `columns` returned; errors as in `records.from_row`."""
         earlier = json.loads(row["earlier"]) if row["earlier"] else ()
         return cls(
             moment_or_none(row["not_before"]),
@@ -99,10 +89,8 @@ NOW = Schedule()
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
     """When the next attempt of a call is due: after `PAUSE`, between 8:00 and 21:00 for the callee.
 
-    Args:
-        ended_at: When the attempt ended (aware).
-        number: The number (E.164). With several zones, it is between these hours in all of them.
-        timezone: The IANA name of the zone that counts when the number does not show what time it is there.
+    If the number (E.164) has several zones, it is between these hours in all of them. If it does not show what time it
+    is there, `timezone` counts.
     """
     due = ended_at + PAUSE
     zones = [ZoneInfo(timezone)]

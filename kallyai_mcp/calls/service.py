@@ -1,4 +1,4 @@
-"""KallyAI as calls use it: the client for one account, and what time it is by the service's clock."""
+"""What all calls of a process share: KallyAI for one account, the service's clock, the ledger, and the times."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.timing import Timing
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -21,23 +23,36 @@ _OLDEST = 120.0
 
 
 class Service:
-    """Gives the API client for requests about calls, and knows the service's clock.
+    """What all calls of a process share: the API client, the service's clock, the ledger, and the times.
 
-    That clock is the `Date` header of a response, plus the time since then on this machine.
+    The service's clock is the `Date` header of a response, plus the time since then on this machine.
 
-    Args:
-        connect: Returns the API client; called when it is first needed.
+    Attributes:
         account: Returns the account that is signed in now; raises `NotSignedInError` when there is none.
-        clock: The clock of this machine.
+        lost_at: The time since the request left, by tracking id, for each request that this process sent and lost.
     """
 
     def __init__(
-        self, connect: "Callable[[], KallyAI]", account: Callable[[], Awaitable[AccountKey]], clock: Clock
+        self,
+        connect: "Callable[[], KallyAI]",
+        account: Callable[[], Awaitable[AccountKey]],
+        ledger: Callable[[], Ledger],
+        *,
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+        clock: Clock,
     ) -> None:
         self._connect = connect
+        self._ledger = ledger
         self.account = account
+        self.timing = timing
         self.clock = clock
+        self.lost_at: dict[str, Stopwatch] = {}
         self._known: _ReadDate | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, which is opened when it is first needed."""
+        return self._ledger()
 
     def time(self) -> datetime | None:
         """The time by the service's clock (aware).
@@ -50,22 +65,13 @@ class Service:
         return self._known.service_time + timedelta(seconds=self._known.since.passed())
 
     async def learn_time(self, account: AccountKey) -> None:
-        """If the service's clock is not known, send a request for the `Date` of its response.
-
-        Raises:
-            KallyAIError: As `api_of`, and the errors of `KallyAI.list_calls`.
-        """
+        """If the service's clock is not known, send a request for the `Date` of its response; errors as `api_of`."""
         if self.time() is None:
             async with self.api_of(account) as api:
                 await api.list_calls(limit=1)
 
     async def check_account(self, account: AccountKey) -> None:
-        """Check that `account` is signed in now.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            KallyAIError: Another account is signed in (code `account_changed`).
-        """
+        """Raise `NotSignedInError`, or `KallyAIError` (code `account_changed`), unless `account` is signed in now."""
         if await self.account() != account:
             raise KallyAIError(
                 "Another account is signed in now than when this call was asked for.", code="account_changed"
@@ -84,12 +90,9 @@ class Service:
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":
-        """A context with the API client, for reading what belongs to `account`.
+        """A context with the API client, for reading what belongs to `account`; errors as `check_account`.
 
-        Raises:
-            NotSignedInError: No account is signed in.
-            KallyAIError: Another account is signed in (code `account_changed`). At the end of the context, what was
-                read may be of that account, and must not be used.
+        An error at its end means that what was read may be of another account, and must not be used.
         """
         await self.check_account(account)
         with self.api() as api:
@@ -100,11 +103,8 @@ class Service:
         """Set the clock by the `Date` of a response.
 
         A `Date` does not count if it may be older than the one before, or if it is earlier than the clock's time: a
-        cache may have kept the response for a long time without an `Age` header.
-
-        Args:
-            service_time: The `Date` (aware).
-            age: The seconds since the request was sent: the most that the `Date` can be old.
+        cache may have kept the response for a long time without an `Age` header. `age` are the seconds since the
+        request was sent: the most that the `Date` can be old.
         """
         known = self.time()
         least = self._known.age if self._known is not None and known is not None else _OLDEST
@@ -115,13 +115,7 @@ class Service:
 
 @dataclass(frozen=True)
 class _ReadDate:
-    """A `Date` that was read.
-
-    Attributes:
-        service_time: The `Date` (aware).
-        age: The most seconds that it was old when it was read.
-        since: Runs since it was read.
-    """
+    """A `Date` that was at most `age` seconds old when it was read; `since` runs since then."""
 
     service_time: datetime
     age: float

@@ -26,8 +26,9 @@ class Timing:
         follow: How long to ask for a call that the service says is in progress.
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
         poll: The pause between two reads of the ledger for a call that another process runs.
+        look: The pause between two reads of the ledger for a call that runs here: another process may have ended it.
         watch: The pause between two checks for calls whose worker has died; each reads one index of the ledger.
-        due_pause: The pause after a check for due scheduled calls that placed none.
+        due_pause: The pause between two checks for scheduled calls that are due.
         purge: The pause between two deletions of old records.
         purge_pause: The pause between two transactions of a deletion, so that others can write.
         due_at_once: How many scheduled calls one worker has in progress at most; the others wait until one has ended.
@@ -51,8 +52,9 @@ class Timing:
     follow: float = 3600
     calendar: float = 5
     poll: float = 0.25
+    look: float = 5.0
     watch: float = 1.0
-    due_pause: float = 10
+    due_pause: float = 5
     purge: float = 3600
     purge_pause: float = 0.05
     due_at_once: int = 500

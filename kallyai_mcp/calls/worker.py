@@ -4,26 +4,20 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.clock import Clock, Stopwatch
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.calls.retries import run_logged, until_written
-from kallyai_mcp.calls.run import Run
+from kallyai_mcp.calls.run import Run, until_written
 from kallyai_mcp.calls.service import Service
-from kallyai_mcp.calls.timing import Timing
-
-if TYPE_CHECKING:
-    from kallyai_mcp.api.client import KallyAI
 
 _log = logging.getLogger(__name__)
 
@@ -44,49 +38,30 @@ class Worker:
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
 
-    Args:
-        connect: Returns the API client; called when it is first needed.
-        account: Returns the account on which calls are placed now; raises `NotSignedInError` when there is none.
-        ledger: Returns the ledger, always the same one, and opens it when it is first needed. The caller closes it.
-        timing: Times and counts.
-        clock: The clock.
-        places_due: Whether to place scheduled calls when they are due. Not where clients send their own KallyAI tokens:
-            there the account is known only during a request.
-
-    Attributes:
-        service: Gives the API client.
+    Without `places_due` it places no scheduled calls in the background, as where clients send their own KallyAI tokens:
+    there the account is known only during a request.
     """
 
-    def __init__(
-        self,
-        connect: "Callable[[], KallyAI]",
-        account: Callable[[], Awaitable[AccountKey]],
-        ledger: Callable[[], Ledger],
-        *,
-        timing: Timing = Timing(),  # noqa: B008 - frozen
-        clock: Clock,
-        places_due: bool = True,
-    ) -> None:
-        self.timing = timing
-        self.clock = clock
+    def __init__(self, service: Service, *, places_due: bool = True) -> None:
+        self.service = service
+        self.timing = service.timing
+        self.clock = service.clock
         self.places_due = places_due
-        self.service = Service(connect, account, clock)
-        self._ledger = ledger
         self._name: str | None = None
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()
         self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
-        self._lost_at: dict[str, Stopwatch] = {}
         self._checked: dict[AccountKey, float] = {}
-        self._due_again = -math.inf
         self._is_over = False
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._watch)
-        self._tasks.start_soon(self._keep_small)
+        self._tasks.start_soon(self._repeat, self._take_over, self.timing.watch)
+        if self.places_due:
+            self._tasks.start_soon(self._repeat, self._place_due, self.timing.due_pause)
+        self._tasks.start_soon(self._repeat, self._purge, self.timing.purge)
         return self
 
     async def __aexit__(
@@ -99,7 +74,7 @@ class Worker:
     @property
     def ledger(self) -> Ledger:
         """The ledger."""
-        return self._ledger()
+        return self.service.ledger
 
     async def account(self) -> AccountKey:
         """The account on which calls are placed now. Raises `NotSignedInError` when there is none.
@@ -128,16 +103,16 @@ class Worker:
             return self._name
 
     @contextmanager
-    def reserving(self, tracking_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    def reserving(self, account: AccountKey, tracking_id: str) -> Iterator[None]:
         """A context for a transaction that reserves a call under this id; it is not taken over meanwhile.
 
-        If the ledger does not confirm the transaction, it may have been committed all the same. Then `undo` is repeated
-        until it succeeds, because the client is told of an error.
+        If the ledger does not confirm the transaction, it may have been committed all the same. Then that is
+        undone, because the client is told of an error.
         """
 
         async def undone() -> None:
             try:
-                await until_written(undo, self.clock, self.timing)
+                await until_written(partial(self.ledger.release, account, tracking_id), self.service)
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -157,7 +132,7 @@ class Worker:
 
         `since_reserved` runs since before the reservation.
         """
-        run = self._new_run(record, since_reserved)
+        run = Run(record, self.service, since_reserved)
         self._start(run, run.place)
 
     def running(self, account: AccountKey) -> list[CallRecord]:
@@ -169,30 +144,20 @@ class Worker:
         run = self._runs.get(record.tracking_id)
         return run.as_known(record) if run is not None else record
 
-    async def ended(self, record: CallRecord, until: datetime | None) -> CallRecord:
-        """Wait until a call has ended, or is scheduled for later than `until` (None: for any time).
+    async def news_of(self, record: CallRecord) -> CallRecord:
+        """Wait until there may be news of a call that any process runs; returns the record as it is then.
 
-        Any process may run it. When the ledger can't be used, it is read again later.
-
-        Returns:
-            The record as it was read last.
+        When the ledger can't be used, it is read again later.
         """
-        while record.is_awaited(until):
-            run = self._runs.get(record.tracking_id)
-            if run is None:
-                await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
-            else:
+        run = self._runs.get(record.tracking_id)
+        if run is None:
+            await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
+        else:
+            with self.clock.move_on_after(self.timing.look):
                 await run.has_ended.wait()
-            with suppress(LedgerUnavailableError):
-                record = await self.ledger.find(record.account, record.tracking_id) or record
+        with suppress(LedgerUnavailableError):
+            record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
-
-    async def look_again(self, record: CallRecord) -> None:
-        """See `findings.look_again`."""
-        await look_again(record, self.service, self.ledger, self.timing, self._lost_at.get(record.tracking_id))
-
-    def _new_run(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> Run:
-        return Run(record, self.service, self.ledger, self.timing, self._lost_at, since_reserved)
 
     def _start(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
         """Start `work` of a run; nothing after the end of this worker: the next one finds the calls in the ledger.
@@ -232,23 +197,13 @@ class Worker:
             for following in await self.ledger.take_following(record, worker):
                 self.send(following, since_reserved)
 
-    async def _watch(self) -> None:
-        """Settle the calls of workers that have died, and place the calls that are due."""
+    async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Do `work` now and then: each in a task of its own, because a deletion of many records takes minutes."""
         pause = _FIRST_PAUSE
         while True:
             await self.clock.sleep(pause)
-            pause = self.timing.watch
-            await run_logged(self._take_over)
-            if self.places_due and self.clock.monotonic() >= self._due_again:
-                await run_logged(self._place_due)
-
-    async def _keep_small(self) -> None:
-        """Delete old records. Beside `_watch`, because hundreds of thousands of them take minutes."""
-        pause = _FIRST_PAUSE
-        while True:
-            await self.clock.sleep(pause)
-            pause = self.timing.purge
-            await run_logged(self._purge)
+            pause = seconds
+            await run_logged(work)
 
     async def _purge(self) -> None:
         seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day
@@ -264,67 +219,58 @@ class Worker:
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
-                    run = self._new_run(record)
+                    run = Run(record, self.service)
                     self._start(run, run.settle)
 
     async def _place_due(self) -> None:
-        """Place scheduled calls that are due, and end those that are too late, up to `BATCH` of each."""
-        if not await self.ledger.has_due():
-            return
-        try:
-            account = await self.service.account()
-        except NotSignedInError:
-            noted = await self.ledger.note_hindrance(None, _SIGNED_OUT)
-            if not await self.ledger.expire() and not noted:
-                self._due_again = self.clock.monotonic() + self.timing.due_pause
-            return
-        with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
-            await self.service.learn_time(account)
-        await self._look_before_due(account)
+        """Place scheduled calls that are due, and end those that are too late, up to `BATCH` of each at once."""
+        while await self.ledger.has_due():
+            try:
+                account = await self.service.account()
+            except NotSignedInError:
+                await self.ledger.note_hindrance(_SIGNED_OUT)
+                await self.ledger.expire()
+                return
+            with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
+                await self.service.learn_time(account)
+            # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
+            # nothing may be placed.
+            for record in await self.ledger.unreached_before_due(account, self._most_due()):
+                await look_again(record, self.service)
+            due = await self._take_due(account)
+            if not await self.ledger.expire() and not due:
+                return
+            await self.clock.sleep(self.timing.watch)
+
+    async def _take_due(self, account: AccountKey) -> list[CallRecord]:
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
-            since_reserved = Stopwatch(self.clock)
-            most = self._most_due()
+            since_reserved, most, time = Stopwatch(self.clock), self._most_due(), self.service.time
             if not most:
-                await self.ledger.note_hindrance(None, _TOO_MANY)
+                await self.ledger.note_hindrance(_TOO_MANY)
             due = await self.ledger.take_due(
-                account,
-                worker,
-                most=most,
-                service_time=self.service.time,
-                is_only_account=self.places_due,
+                account, worker, most=most, service_time=time, is_only_account=self.places_due
             )
             for record in due:
                 if record.is_active:
                     self.send(record, since_reserved)
-        if not await self.ledger.expire() and not due and most:
-            self._due_again = self.clock.monotonic() + self.timing.due_pause
+            return due
 
     def _most_due(self) -> int:
         """How many scheduled calls may be placed now."""
         in_progress = sum(run.record.schedule.not_before is not None for run in self._runs.values())
         return max(0, min(BATCH, self.timing.due_at_once - in_progress))
 
-    async def _look_before_due(self, account: AccountKey) -> None:
-        """Ask KallyAI whether somebody talked after all in the calls that others are due to follow.
-
-        Raises:
-            LedgerUnavailableError: What KallyAI says can't be written down, so nothing may be placed.
-        """
-        errors: list[LedgerUnavailableError] = []
-
-        async def look(record: CallRecord) -> None:
-            try:
-                await self.look_again(record)
-            except LedgerUnavailableError as error:
-                errors.append(error)
-
-        async with anyio.create_task_group() as looks:
-            for record in await self.ledger.unreached_before_due(account, self._most_due()):
-                looks.start_soon(look, record)
-        if errors:
-            raise errors[0]
-
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""
         return self._reserving | self._runs.keys()
+
+
+async def run_logged(work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`. An error is logged and not raised, so that it can't end the server."""
+    try:
+        await work()
+    except KallyAIError as error:
+        _log.info("in the background: %s", error.code)
+    except Exception:  # noqa: BLE001 - the server must go on
+        _log.exception("A background task failed")

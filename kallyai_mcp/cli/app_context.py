@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from kallyai_mcp.calls.calls import Calls
+from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -28,15 +29,12 @@ async def open_app_context(
     out sign-in links for its browser.
     """
     settings = connection.settings
+    service = Service(
+        connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
+    )
+    places_due = not connection.callers and not settings.read_only
     async with connection, anyio.create_task_group() as tasks:
-        async with Worker(
-            connection.api,
-            connection.account_key,
-            connection.ledger,
-            timing=connection.timing,
-            clock=connection.clock,
-            places_due=not connection.callers and not settings.read_only,
-        ) as worker:
+        async with Worker(service, places_due=places_due) as worker:
             yield AppContext(
                 api=connection.api,
                 calls=Calls(worker),

@@ -1,6 +1,7 @@
 """The tool call_around: calls candidates one after another, until one of them is booked or answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import TimeOfDay
-from kallyai_mcp.calls.call_lists import CallList, ListConsent
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools import progress
@@ -95,7 +96,7 @@ async def call_around(
         timezone=timezone or app_context.timezone,
         own_zones=timezone is None,
     )
-    known = await app_context.calls.ledger.lists.find_same(asked, ever=continue_after is not None)
+    known = await app_context.calls.ledger.find_same_list(asked, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     after = _passed(known, continue_after) if known is not None else None
@@ -149,13 +150,13 @@ async def _place(
         nonlocal last_calls
         if before is not None and not outdated:
             return before
-        last_calls = await calls.ledger.lists.last_calls(asked)
+        last_calls = await calls.ledger.last_calls(asked)
         return await _consent(asked, last_calls, outdated, confirmation, ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
         if before is None:
-            return await calls.place_list(asked, ListConsent(consent, last_calls))
-        agreed = None if consent is before else ListConsent(consent, last_calls)
+            return await calls.place_list(asked, replace(consent, last_calls=last_calls))
+        agreed = None if consent is before else replace(consent, last_calls=last_calls)
         return await calls.continue_list(asked, after=after, agreed=agreed)
 
     return await place_with_consent(ask, place)

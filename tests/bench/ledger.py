@@ -93,7 +93,7 @@ async def _last_calls(ledger: Ledger, database: Database, rounds: int) -> list[f
             assert (found is not None) is (number % 2 == 0)
         return durations
 
-    return await database.read(look_up, empty=[])
+    return await database.read(look_up)
 
 
 async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> list[float]:
@@ -125,7 +125,7 @@ async def _list(ledger: Ledger, database: Database, rounds: int) -> list[float]:
 
     async def one(_: int) -> None:
         await ledger.list_unsettled(_ACCOUNT)
-        await ledger.lists.list_unfinished(_ACCOUNT)
+        await ledger.list_unfinished(_ACCOUNT)
         found = await ledger.find_ended(_ACCOUNT, [f"c-kept-{number}" for number in range(1, 11)])
         assert len(found) == 10
 

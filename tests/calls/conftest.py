@@ -7,6 +7,7 @@ from kallyai_mcp.calls.ledger.ledger import Ledger
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
+from tests.calls.world import Service, World, world
 from tests.postgres_server import PostgresDatabases
 
 
@@ -43,3 +44,10 @@ async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     ledger = ledger_at(place, clock.now, clock=clock)
     yield ledger
     await ledger.aclose()
+
+
+@pytest.fixture
+async def here(place: str, clock: ManualClock) -> AsyncIterator[World]:
+    """A process on the ledger at `place`."""
+    async with world(Service(clock), place) as here:
+        yield here

@@ -84,9 +84,9 @@ class InterruptedDatabase:
         self.before: Callable[[], Awaitable[None]] = _nothing
         self.after_write: Callable[[object], Awaitable[None]] = _nothing
 
-    async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
         await self.before()
-        return await self._database.read(work, empty=empty)
+        return await self._database.read(work)
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
         await self.before()
@@ -105,15 +105,6 @@ class InterruptedDatabase:
 
         async def fail() -> None:
             raise LedgerUnavailableError("the database is down")
-
-        self.before = fail
-
-    def fail_until(self, clock: Clock, time: datetime) -> None:
-        """Let every transaction fail that begins before this time of `clock`."""
-
-        async def fail() -> None:
-            if clock.now() < time:
-                raise LedgerUnavailableError("the database is down")
 
         self.before = fail
 

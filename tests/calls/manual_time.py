@@ -91,8 +91,8 @@ class WatchedDatabase:
         self._open = 0
         self._closed = asyncio.Event()
 
-    async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
-        return await self._watched(self._database.read(work, empty=empty))
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        return await self._watched(self._database.read(work))
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
         return await self._watched(self._database.write(work))

@@ -78,5 +78,12 @@ async def state_of(ledger: Ledger, record: CallRecord) -> CallState | None:
     return found.state if found is not None else None
 
 
+async def kept(ledger: Ledger, id_: str = "t-1") -> CallRecord:
+    """The record with this id, which there must be."""
+    found = await ledger.find(ACCOUNT, id_)
+    assert found is not None
+    return found
+
+
 def ago(**span: float) -> datetime:
     return NOW - timedelta(**span)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason, Until
+from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
@@ -26,11 +26,6 @@ EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVE
 ANY = Consent("test", "never_asks")
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
 def reply(status: str, call_id: str) -> Reply:
     return 201, {"call_id": call_id, "status": status}
 
@@ -42,38 +37,45 @@ async def start(
     asked = CallList.new(
         await here.session.account(), three, until, here.clock.now(), accept_other_time=accept, timezone="UTC"
     )
-    return await here.run(here.calls.place_list(asked, ListConsent(ANY, (None,) * len(THREE))))
+    return await here.run(here.calls.place_list(asked, replace(ANY, last_calls=(None,) * len(THREE))))
 
 
 async def ended(here: World, found: CallList) -> CallList:
     return await here.run(here.calls.wait_for_list(found, 86_400, lambda _: None))
 
 
-async def test_the_list_ends_with_the_first_booking(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    service.calendars["c-2"] = EVENT
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here))[0])
-
-    assert found.stop_reason is StopReason.BOOKED
-    assert [record.call_id for record in found.records] == ["c-1", "c-2"]
-    assert [one.respondent_phone for one in found.not_called] == [NUMBERS[2]]
-    assert len(service.keys) == len(set(service.keys)) == 2
-
-
-async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_list_goes_on(
-    place: str, clock: ManualClock
+@pytest.mark.parametrize(
+    ("until", "replies", "why", "called"),
+    [
+        ("booked", [reply("busy", "c-1"), reply("success", "c-booked"), reply("success", "c-3")], "booked", 2),
+        ("booked", [LOST], "unknown", 1),
+        ("answered", [reply("voicemail", "c-1"), reply("success", "c-2"), reply("success", "c-3")], "answered", 2),
+        ("all", [reply("success", f"c-{number}") for number in range(3)], "done", 3),
+    ],
+)
+async def test_a_list_ends_with_the_result_that_was_asked_for(
+    here: World, until: Until, replies: list[Reply], why: str, called: int
 ) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    service = here.answering([*replies], calendars={"c-booked": EVENT})
+    found = await ended(here, (await start(here, until))[0])
+
+    assert found.stop_reason == why
+    assert [one.respondent_phone for one in found.not_called] == [*NUMBERS[called:]]
+    assert len(found.records) == len(set(service.keys)) == called
+    is_told = ["agree to anything" in str(one.additional_instructions) for one in found.submissions]
+    assert is_told == [until == "all"] * 3
+
+
+async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_list_goes_on(here: World) -> None:
+    service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
     service.calendars["c-2"] = EVENT
-    async with world(service, place) as here:
-        first, _ = await start(here)
-        decided = await ended(here, first)
-        calls = len(service.keys)
-        again, is_new = await start(here)
-        wrong, _ = await here.run(here.calls.continue_list(again, after=2))
-        last = await ended(here, (await here.run(here.calls.continue_list(again, after=1)))[0])
-        told = await start(here)
+    first, _ = await start(here)
+    decided = await ended(here, first)
+    calls = len(service.keys)
+    again, is_new = await start(here)
+    wrong, _ = await here.run(here.calls.continue_list(again, after=2))
+    last = await ended(here, (await here.run(here.calls.continue_list(again, after=1)))[0])
+    told = await start(here)
 
     assert decided.stop_reason is wrong.stop_reason is StopReason.NEEDS_DECISION
     assert calls == 1
@@ -84,22 +86,21 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
     assert told[0].list_id == first.list_id
 
 
-async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
+async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(here: World) -> None:
+    service = here.answering([reply("success", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
     service.calendars["c-3"] = EVENT
-    async with world(service, place) as here:
-        decided = await ended(here, (await start(here))[0])
-        clock.advance(30 * 3600)
-        again, is_new = await start(here)
-        waiting = await here.run(here.calls.list_unfinished())
-        with pytest.raises(ConsentOutdatedError):
-            await here.run(here.calls.continue_list(again, after=1))
-        last_calls = await here.run(here.calls.ledger.lists.last_calls(again))
-        calls = len(service.keys)
-        going_on, goes_on = await here.run(
-            here.calls.continue_list(again, after=1, agreed=ListConsent(ANY, last_calls))
-        )
-        last = await ended(here, going_on)
+    decided = await ended(here, (await start(here))[0])
+    here.clock.advance(30 * 3600)
+    again, is_new = await start(here)
+    waiting = await here.run(here.calls.list_unfinished())
+    with pytest.raises(ConsentOutdatedError):
+        await here.run(here.calls.continue_list(again, after=1))
+    last_calls = await here.run(here.calls.ledger.last_calls(again))
+    calls = len(service.keys)
+    going_on, goes_on = await here.run(
+        here.calls.continue_list(again, after=1, agreed=replace(ANY, last_calls=last_calls))
+    )
+    last = await ended(here, going_on)
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
@@ -108,68 +109,19 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, 
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
 
 
-async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_consent_void(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
-    async with world(service, place) as here:
-        decided = await ended(here, (await start(here))[0])
-        clock.advance(2 * 3600)
-        last_calls = await here.run(here.calls.ledger.lists.last_calls(decided))
-        await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
-        agreed = ListConsent(Consent("test", "form"), last_calls)
-        with pytest.raises(ConsentOutdatedError):
-            await here.run(here.calls.continue_list(decided, after=1, agreed=agreed))
-        found = await here.run(here.calls.find_list(decided.list_id))
+async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_consent_void(here: World) -> None:
+    service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
+    decided = await ended(here, (await start(here))[0])
+    here.clock.advance(2 * 3600)
+    last_calls = await here.run(here.calls.ledger.last_calls(decided))
+    await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
+    agreed = replace(Consent("test", "form"), last_calls=last_calls)
+    with pytest.raises(ConsentOutdatedError):
+        await here.run(here.calls.continue_list(decided, after=1, agreed=agreed))
+    found = await here.run(here.calls.find_list(decided.list_id))
 
     assert found is not None
     assert found.stop_reason is StopReason.NEEDS_DECISION
-    assert len(service.keys) == 2
-
-
-async def test_an_older_list_does_not_go_on_after_the_same_list_was_begun_again(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
-    async with world(service, place) as here:
-        older = await ended(here, (await start(here))[0])
-        await here.tell(older.records[0])
-        clock.advance(3 * 86_400)
-        newer, is_new = await start(here)
-        await ended(here, newer)
-        last_calls = await here.run(here.calls.ledger.lists.last_calls(older))
-        told, went_on = await here.run(here.calls.continue_list(older, after=1, agreed=ListConsent(ANY, last_calls)))
-        await here.run(clock.sleep(60))
-
-    assert is_new
-    assert not went_on
-    assert (told.list_id, told.stop_reason) == (older.list_id, StopReason.NEEDS_DECISION)
-    assert len(service.keys) == 2
-
-
-async def test_nobody_is_called_after_an_unknown_outcome(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST])
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here))[0])
-
-    assert found.stop_reason is StopReason.UNKNOWN
-    assert len(found.records) == 1
-
-
-async def test_all_are_asked_and_told_to_agree_to_nothing(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", f"c-{number}") for number in range(1, 4)])
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here, "all"))[0])
-
-    assert found.stop_reason is StopReason.DONE
-    assert len(found.records) == 3
-    assert all("agree to anything" in str(one.additional_instructions) for one in found.submissions)
-
-
-async def test_the_first_conversation_is_enough(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("voicemail", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here, "answered"))[0])
-
-    assert found.stop_reason is StopReason.ANSWERED
     assert len(service.keys) == 2
 
 
@@ -182,8 +134,10 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         stopped = await ended(here, (await start(here))[0])
         clock.advance(3601)
         again, _ = await start(here)
-        last_calls = await here.run(here.calls.ledger.lists.last_calls(again))
-        going_on, _ = await here.run(here.calls.continue_list(again, after=None, agreed=ListConsent(ANY, last_calls)))
+        last_calls = await here.run(here.calls.ledger.last_calls(again))
+        going_on, _ = await here.run(
+            here.calls.continue_list(again, after=None, agreed=replace(ANY, last_calls=last_calls))
+        )
         last = await ended(here, going_on)
 
     assert stopped.stop_reason is StopReason.REFUSED
@@ -192,42 +146,38 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
     assert len(service.keys) == 2
 
 
-async def test_a_canceled_list_calls_nobody_else(place: str, clock: ManualClock) -> None:
+async def test_a_canceled_list_calls_nobody_else(here: World) -> None:
     async def later() -> tuple[int, dict[str, str]]:
-        await clock.sleep(60)
+        await here.clock.sleep(60)
         return 201, {"call_id": "c-1", "status": "busy"}
 
-    service = Service(clock, [later, reply("success", "c-2")])
-    async with world(service, place) as here:
-        found, _ = await start(here)
-        await here.run(clock.sleep(5))
-        assert await here.run(here.calls.cancel_list(found.list_id))
-        found = await ended(here, found)
-        await here.run(clock.sleep(120))
+    service = here.answering([later, reply("success", "c-2")])
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(5))
+    assert await here.run(here.calls.cancel_list(found.list_id))
+    found = await ended(here, found)
+    await here.run(here.clock.sleep(120))
 
     assert found.stop_reason is StopReason.CANCELED
     assert len(service.keys) == 1
 
 
-async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(here: World) -> None:
     async def later() -> tuple[int, dict[str, str]]:
-        await clock.sleep(60)
+        await here.clock.sleep(60)
         return 201, {"call_id": "c-2", "status": "success"}
 
-    service = Service(clock, [reply("busy", "c-1"), later, reply("success", "c-3")])
+    service = here.answering([reply("busy", "c-1"), later, reply("success", "c-3")])
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
-    async with world(service, place) as here:
-        found, _ = await start(here)
-        await here.run(clock.sleep(5))
-        assert await here.run(here.calls.cancel_list(found.list_id))
-        during, is_new_during = await start(here)
-        await ended(here, found)
-        after, is_new_after = await start(here)
-        calls = len(service.keys)
-        clock.advance(3700)
-        much_later, is_new = await start(here)
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(5))
+    assert await here.run(here.calls.cancel_list(found.list_id))
+    during, is_new_during = await start(here)
+    await ended(here, found)
+    after, is_new_after = await start(here)
+    calls = len(service.keys)
+    here.clock.advance(3700)
+    much_later, is_new = await start(here)
 
     assert not is_new_during
     assert not is_new_after
@@ -236,29 +186,6 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     assert calls == 2
     assert is_new
     assert much_later.list_id != found.list_id
-
-
-async def test_another_process_goes_on_only_where_the_last_call_allows_it(place: str, clock: ManualClock) -> None:
-    async def never() -> tuple[int, dict[str, str]]:
-        await clock.sleep(1e9)
-        raise AssertionError
-
-    service = Service(clock, [never, reply("success", "c-2")])
-    service.calendars["c-2"] = EVENT
-    async with world(service, place) as here:
-        found, _ = await start(here)
-        await here.run(clock.sleep(5))
-    booked = {"call_id": "c-1", "status": "busy", "created_at": NOW.isoformat()}
-    echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
-    service.calls = [booked | {"submission": echo}]
-    async with world(service, place) as other, world(service, place) as third:
-        taken = await other.run(other.calls.find_list(found.list_id))
-        assert taken is not None
-        found = await ended(third, taken)
-
-    assert found.stop_reason is StopReason.BOOKED
-    assert [record.call_id for record in found.records] == ["c-1", "c-2"]
-    assert len(service.keys) == 2
 
 
 async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(
@@ -284,14 +211,13 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
     assert set(service.accounts) == {"account-1"}
 
 
-async def test_a_list_that_slept_for_hours_calls_nobody_else(place: str, clock: ManualClock) -> None:
+async def test_a_list_that_slept_for_hours_calls_nobody_else(here: World) -> None:
     async def after_hours() -> tuple[int, dict[str, str]]:
-        clock.set_wall_clock(3 * 3600)
+        here.clock.set_wall_clock(3 * 3600)
         return 201, {"call_id": "c-1", "status": "busy"}
 
-    service = Service(clock, [after_hours, reply("success", "c-2")])
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here))[0])
+    service = here.answering([after_hours, reply("success", "c-2")])
+    found = await ended(here, (await start(here))[0])
 
     assert found.stop_reason is StopReason.REFUSED
     assert len(service.keys) == 1
@@ -307,11 +233,10 @@ def test_a_list_is_the_same_in_another_order() -> None:
     )
 
 
-async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: World) -> None:
+    service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
     service.calendars["c-1"] = EVENT.replace("20260130T200000Z", "20270305T203000")
-    async with world(service, place) as here:
-        found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
+    found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 
     first, *_, advice = call_list(found, Reader(timezone="UTC", now=NOW)).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
@@ -321,20 +246,17 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str
 
 
 @pytest.mark.parametrize("status", ["success", "busy"])
-async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_on(
-    place: str, clock: ManualClock, status: str
-) -> None:
-    service = Service(clock, [LOST])
+async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_on(here: World, status: str) -> None:
+    service = here.answering([LOST])
     service.calendars |= {"c-2": EVENT} | ({"c-1": EVENT} if status == "success" else {})
-    async with world(service, place) as here:
-        stopped = await ended(here, (await start(here))[0])
-        echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
-        service.calls = [{"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}]
-        service.replies, keys = [reply("success", "c-2")], len(service.keys)
-        found = await here.run(here.calls.find_list(stopped.list_id))
-        assert found is not None
-        again, _ = await here.run(here.calls.continue_list(found, after=1))
-        last = await ended(here, again)
+    stopped = await ended(here, (await start(here))[0])
+    echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
+    service.calls = [{"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}]
+    service.replies, keys = [reply("success", "c-2")], len(service.keys)
+    found = await here.run(here.calls.find_list(stopped.list_id))
+    assert found is not None
+    again, _ = await here.run(here.calls.continue_list(found, after=1))
+    last = await ended(here, again)
 
     assert stopped.stop_reason is StopReason.UNKNOWN
     assert last.stop_reason is StopReason.BOOKED
@@ -379,8 +301,8 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
         async with world(service, place, schedules=schedules) as here:
             account = await here.session.account()
             asked = CallList.new(account, THREE, "booked", here.clock.now(), accept_other_time=False, timezone="UTC")
-        consent = ListConsent(ANY, (None,) * 3)
-        _, first, _ = await ledger.lists.reserve(asked, consent, worker, new_tracking_id())
+        consent = replace(ANY, last_calls=(None,) * 3)
+        _, first, _ = await ledger.reserve_list(asked, consent, worker, new_tracking_id())
         assert first is not None
         sent = await ledger.mark_sent(first, service_time=lambda: None)
         busy = Call.model_validate({"call_id": "c-1", "status": "busy"})
@@ -406,13 +328,13 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(p
         account = await here.session.account()
         asked = CallList.new(account, THREE, "booked", clock.now(), accept_other_time=False, timezone="UTC")
         worker = await here.run(here.ledger.take_lease())
-        agreed = ListConsent(ANY, (None,) * len(THREE))
-        _, record, _ = await here.run(here.ledger.lists.reserve(asked, agreed, worker, new_tracking_id()))
+        agreed = replace(ANY, last_calls=(None,) * len(THREE))
+        _, record, _ = await here.run(here.ledger.reserve_list(asked, agreed, worker, new_tracking_id()))
         assert record is not None
         call = Call.model_validate(NOBODY)
         await here.run(here.ledger.bind_call(record, call, proven=True))
         await here.run(here.ledger.finish(record, CallState.ENDED, call=call))
-        planned = await here.run(here.ledger.lists.find(asked.account, asked.list_id))
+        planned = await here.run(here.ledger.find_list(asked.account, asked.list_id))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))
@@ -433,7 +355,7 @@ async def test_a_list_that_is_asked_for_again_does_not_go_on_if_somebody_talked_
         limited = await ended(here, (await start(here))[0])
         service.transcripts["c-1"] = "Yes, you have a table"
         clock.advance(3700)
-        agreed = ListConsent(ANY, (None,) * len(limited.to_come))
+        agreed = replace(ANY, last_calls=(None,) * len(limited.to_come))
         found, _ = await here.run(here.calls.continue_list(limited, after=None, agreed=agreed))
 
     assert limited.stop_reason is StopReason.REFUSED

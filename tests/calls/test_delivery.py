@@ -6,66 +6,19 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Json, Reply, Service, shown, world
+from tests.calls.world import PLACED, TABLE, Json, Reply, Service, World, world
 
 BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
 
 
-async def test_a_retried_redial_joins_a_call_whose_outcome_is_unknown(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [PLACED, LOST])
-    async with world(service, place) as here:
-        await here.tell(await here.call())
-        redialed = await here.call(redial=True)
-        sent = len(service.keys)
-        retried = await here.place(redial=True)
-        await here.tell(retried.record)
-        service.replies = [PLACED]
-        again = await here.place(redial=True)
-
-    assert redialed.state is CallState.UNKNOWN
-    assert (retried.is_new, retried.record.tracking_id) == (False, redialed.tracking_id)
-    assert len(set(service.keys[:sent])) == 2
-    assert again.is_new
-
-
-async def test_an_outcome_that_is_found_later_is_told_although_unknown_was_told(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST])
-    async with world(service, place) as here:
-        await here.tell(await here.call())
-        service.calls = [shown(status="busy")]
-        clock.advance(3600)
-        found = await here.place()
-        redialed = await here.place(redial=True)
-
-    assert (found.is_new, found.record.state, found.record.is_delivered) == (False, CallState.ENDED, False)
-    assert not redialed.is_new
-
-
-async def test_a_request_that_is_canceled_takes_back_only_what_it_delivered(place: str, clock: ManualClock) -> None:
-    async with world(Service(clock, [BUSY, PLACED]), place) as here:
-        ended = await here.call()
-        async with here.calls.delivery.request("connection", 1):
-            await here.tell(ended)
-        told = await here.run(here.calls.find(ended.tracking_id))
-        assert told is not None
-        async with here.calls.delivery.request("connection", 2):
-            await here.tell(told)
-        await here.run(here.calls.delivery.canceled("connection", 2))
-        redialed = await here.place(redial=True)
-
-    assert redialed.is_new
-
-
-async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(
-    place: str, clock: ManualClock
-) -> None:
-    async with world(Service(clock, [BUSY, PLACED]), place) as here:
-        ended = await here.call()
-        async with here.calls.delivery.request("connection", 1):
-            await here.tell(ended)
-            found = await here.run(here.calls.precheck(TABLE, timezone="UTC", redial=True))
-            joined = await here.place(redial=True)
-        redialed = await here.place(redial=True)
+async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(here: World) -> None:
+    here.answering([BUSY, PLACED])
+    ended = await here.call()
+    async with here.calls.delivery.request("connection", 1):
+        await here.tell(ended)
+        found = await here.run(here.calls.precheck(TABLE, timezone="UTC", redial=True))
+        joined = await here.place(redial=True)
+    redialed = await here.place(redial=True)
 
     assert found.duplicate is not None
     assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
@@ -75,42 +28,31 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
 
 @pytest.mark.parametrize("canceled_first", [False, True])
 async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_cancel_was_told(
-    place: str, clock: ManualClock, canceled_first: bool
+    here: World, canceled_first: bool
 ) -> None:
-    async with world(Service(clock, [BUSY, PLACED]), place) as here:
-        delivery = here.calls.delivery
-        delivery.awaits_reading = True
-        ended = await here.call()
-        async with delivery.request("connection", 1):
-            await here.tell(ended)
-        before = await here.place(redial=True)
-        if canceled_first:
-            await here.run(delivery.canceled("connection", 1))
-        await here.run(delivery.read(1))
-        after = await here.place(redial=True)
+    here.answering([BUSY, PLACED])
+    delivery = here.calls.delivery
+    delivery.awaits_reading = True
+    ended = await here.call()
+    async with delivery.request("connection", 1):
+        await here.tell(ended)
+    before = await here.place(redial=True)
+    if canceled_first:
+        await here.run(delivery.canceled("connection", 1))
+    await here.run(delivery.read(1))
+    after = await here.place(redial=True)
 
     assert not before.is_new
     assert after.is_new is not canceled_first
 
 
-async def test_a_request_that_arrives_while_a_refusal_leaves_places_a_call(place: str, clock: ManualClock) -> None:
-    async with world(Service(clock, [REFUSED, PLACED]), place) as here:
-        refused = await here.call()
-        async with here.calls.delivery.request("connection", 1):
-            await here.tell(refused)
-            placed = await here.place()
-
-    assert refused.state is CallState.REFUSED
-    assert placed.is_new
-
-
-async def test_an_outcome_whose_client_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
-    async with world(Service(clock, [BUSY]), place) as here:
-        ended = await here.call()
-        await here.run(here.calls.delivery.note(ended, certain=False))
-        clock.advance(7200)
-        again = await here.place()
-        redialed = await here.place(redial=True)
+async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) -> None:
+    here.answering([BUSY])
+    ended = await here.call()
+    await here.run(here.calls.delivery.note(ended, certain=False))
+    here.clock.advance(7200)
+    again = await here.place()
+    redialed = await here.place(redial=True)
 
     assert not again.is_new
     assert not redialed.is_new
@@ -128,7 +70,7 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
         await here.run(clock.sleep(1))
         database.go_down()
         waited = await here.run(here.calls.wait(placed.record, 45))
-        found = await here.run(here.calls.find(placed.record.tracking_id))
+        found = await here.find(placed.record.tracking_id)
         checked = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
         again = await here.place()
         with pytest.raises(LedgerUnavailableError):
@@ -137,29 +79,8 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
         ended = await here.outcome(placed)
 
     assert waited.is_active
-    assert found is not None
     assert found.is_active
     assert checked.duplicate is not None
     assert (again.is_new, again.record.tracking_id) == (False, placed.record.tracking_id)
     assert ended.state is CallState.ENDED
     assert len(service.keys) == 1
-
-
-async def test_looking_again_does_not_wait_for_a_ledger_that_went_down(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST])
-    database = InterruptedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here:
-        record = await here.call()
-        service.calls = [shown()]
-
-        async def go_down(result: object) -> None:
-            if result is True:  # the call was bound
-                database.go_down()
-
-        database.after_write = go_down
-        began = clock.monotonic()
-        found = await here.run(here.calls.find(record.tracking_id))
-
-    assert found is not None
-    assert found.state is CallState.UNKNOWN
-    assert clock.monotonic() == began

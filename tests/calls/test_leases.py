@@ -17,7 +17,7 @@ from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, NOW, another, asked, ended, is_placed, outcome, reserved, sent, state_of
+from tests.calls.samples import ACCOUNT, another, asked, ended, outcome, reserved, state_of
 from tests.processes import LIMIT
 
 FOLDER = Path(__file__).parents[2]
@@ -40,32 +40,6 @@ async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
 async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own."""
     return await reserved(ledger, replace(record, worker=await ledger.take_lease()))
-
-
-async def test_a_request_may_leave_again_and_keeps_its_first_send_time(ledger: Ledger, clock: ManualClock) -> None:
-    record = await leased(ledger, asked())
-    first = await ledger.mark_sent(record, service_time=lambda: None)
-    clock.advance(1)
-    second = await ledger.mark_sent(first, service_time=lambda: None)
-
-    assert first.state is second.state is CallState.SENT
-    assert first.sent_at == second.sent_at == NOW
-
-
-async def test_the_difference_of_the_clocks_is_kept_from_the_first_time_it_was_known(
-    ledger: Ledger, clock: ManualClock
-) -> None:
-    record = await leased(ledger, asked())
-    unknown = await ledger.mark_sent(record, service_time=lambda: None)
-    ahead = await ledger.mark_response_lost(
-        unknown, service_time=lambda: clock.now().replace(minute=35), since_sent=lambda: 0
-    )
-    clock.advance(1)
-    later = await ledger.mark_sent(record, service_time=clock.now)
-
-    assert unknown.clock_offset is None
-    assert ahead.clock_offset == later.clock_offset == 300
-    assert ahead.response_lost_at == later.response_lost_at == NOW
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(120, ""), (121, "too_late"), (-0.5, ""), (-3600, "too_late")])
@@ -94,12 +68,6 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger, sta
     assert await state_of(ledger, record) is state
 
 
-async def test_no_request_leaves_for_a_record_that_is_gone(ledger: Ledger) -> None:
-    record = replace(asked(), worker=await ledger.take_lease())
-
-    assert await why_not_sent(ledger, record) == "not_sent"
-
-
 async def test_no_request_leaves_for_the_record_of_another_worker(ledger: Ledger, other: Ledger) -> None:
     record = await leased(ledger, asked())
     mine = await other.take_lease()
@@ -107,28 +75,6 @@ async def test_no_request_leaves_for_the_record_of_another_worker(ledger: Ledger
     assert await why_not_sent(other, record) == "not_sent"
     assert await why_not_sent(other, replace(record, worker=mine)) == "not_sent"
     assert await state_of(other, record) is CallState.RESERVED
-
-
-async def test_a_worker_that_took_a_new_lease_sends_nothing_under_the_old_one(ledger: Ledger) -> None:
-    old = await leased(ledger, another(1))
-    assert await ledger.holds_lease(old.worker)
-    new = await leased(ledger, another(2))
-
-    assert not await ledger.holds_lease(old.worker)
-    assert await why_not_sent(ledger, old) == "not_sent"
-    assert (await ledger.mark_sent(new, service_time=lambda: None)).state is CallState.SENT
-
-
-async def test_a_worker_keeps_its_records_while_its_ledger_is_open(ledger: Ledger, other: Ledger) -> None:
-    await sent(ledger, asked())
-    worker = await other.take_lease()
-
-    assert not await other.has_abandoned(worker)
-    assert await other.take_over(ACCOUNT, worker) == []
-    await ledger.aclose()
-    assert await other.has_abandoned(worker)
-    [record] = await other.take_over(ACCOUNT, worker)
-    assert (record.tracking_id, record.worker, record.state) == ("t-1", worker, CallState.SENT)
 
 
 async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger: Ledger, other: Ledger) -> None:
@@ -159,16 +105,6 @@ async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledg
     assert await ledger.has_abandoned(worker, {"t-1"})
     assert [record.tracking_id for record in await ledger.take_over(ACCOUNT, worker, {"t-1"})] == ["t-2"]
     assert not await ledger.has_abandoned(worker, {"t-1", "t-2"})
-
-
-async def test_a_reservation_that_was_not_confirmed_is_ended_unless_its_request_left(ledger: Ledger) -> None:
-    waiting, left = await leased(ledger, another(1)), await sent(ledger, another(2))
-    for record in (waiting, left, asked(3)):
-        await ledger.release(record.account, record.tracking_id)
-
-    assert await state_of(ledger, waiting) is CallState.REFUSED
-    assert await state_of(ledger, left) is CallState.SENT
-    assert await is_placed(ledger, another(1, tracking_id="t-4"))
 
 
 # Processes
@@ -247,20 +183,3 @@ async def test_a_suspended_process_keeps_its_records_and_sends_when_it_goes_on(p
     assert abandoned == (False, [])
     assert (duplicate.tracking_id, is_new) == ("t-1", False)
     assert state == "sent"
-
-
-async def test_a_process_that_ends_in_order_leaves_its_records_to_the_next_one(place: str, here: Ledger) -> None:
-    with holder(place) as ends:
-        assert ends.send() == "sent"
-        assert ends.process.stdin is not None
-        ends.process.stdin.close()
-        ends.process.wait(LIMIT)
-        worker = await here.take_lease()
-        [record] = await here.take_over(ACCOUNT, worker)
-
-    assert record.state is CallState.SENT
-
-
-def test_of_two_processes_that_ask_for_the_same_call_one_may_send(place: str) -> None:
-    with holder(place) as first, holder(place) as second:
-        assert sorted([first.send(), second.send()]) == ["not_sent", "sent"]

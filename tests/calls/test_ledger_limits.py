@@ -4,7 +4,6 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-import anyio
 import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
@@ -14,8 +13,8 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, ended, outcome, reserved, sent
-from tests.calls.world import PLACED, REFUSED, TABLE, Service, world
+from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, outcome, reserved
+from tests.calls.world import TABLE, Service, world
 
 FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT))
 
@@ -39,29 +38,6 @@ async def placed_before(place: str, *records: CallRecord) -> None:
         ledger = ledger_at(place, ManualClock(record.placed_at).now)
         await reserved(ledger, record)
         await ledger.aclose()
-
-
-async def test_of_many_calls_at_one_instant_a_limit_of_five_lets_five_through(place: str, clock: ManualClock) -> None:
-    ledgers = [ledger_at(place, clock.now, policy=CallPolicy(calls_per_hour=5)) for _ in range(2)]
-    refused: list[str] = []
-
-    async def ask(number: int) -> None:
-        try:
-            await ledgers[number % 2].reserve(another(number), redial=False)
-        except PolicyError as error:
-            refused.append(error.setting)
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(20):
-            tasks.start_soon(ask, number)
-    trail = await ledgers[0].audit(ACCOUNT, 100)
-    unsettled = await ledgers[1].list_unsettled(ACCOUNT)
-    for ledger in ledgers:
-        await ledger.aclose()
-
-    assert refused == ["KALLYAI_CALLS_PER_HOUR"] * 15
-    assert len(unsettled) == 5
-    assert sorted(entry.outcome for entry in trail) == ["placed"] * 5 + ["refused:KALLYAI_CALLS_PER_HOUR"] * 15
 
 
 async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
@@ -102,17 +78,6 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
     assert await refusal(place, clock, another(10), policy) is None
 
 
-async def test_a_refusal_names_the_rule_and_says_how_long_it_lasts(place: str, clock: ManualClock) -> None:
-    await placed_before(place, another(1))
-    clock.advance(1)
-
-    error = await refusal(place, clock, another(2), CallPolicy(calls_per_hour=1))
-
-    assert error is not None
-    assert str(error) == "this server allows 1 call an hour (KALLYAI_CALLS_PER_HOUR), and that many were placed"
-    assert error.retry_after == 3599
-
-
 async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str, clock: ManualClock) -> None:
     await placed_before(place, another(1, placed_at=ago(minutes=5)))
     both = CallPolicy(calls_per_hour=1, calls_per_number=1)
@@ -128,31 +93,18 @@ async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str,
     assert str(never) == "this server allows no calls a day (KALLYAI_CALLS_PER_DAY)"
 
 
-async def test_a_limit_of_no_calls_holds_before_the_first_call(place: str, clock: ManualClock) -> None:
-    ledger = ledger_at(place, clock.now, policy=CallPolicy(calls_per_hour=0))
-    found = await ledger.precheck(another(1), redial=False)
-    await ledger.aclose()
-
-    assert found.refusal is not None
-    assert found.refusal.setting == "KALLYAI_CALLS_PER_HOUR"
-    assert await refusal(place, clock, another(2), CallPolicy(calls_per_hour=0)) is not None
-
-
-async def test_a_limit_for_one_number_counts_that_number_alone(place: str, clock: ManualClock) -> None:
-    policy = CallPolicy(calls_per_number=1)
-
-    assert await refusal(place, clock, another(1), policy) is None
-    assert await refusal(place, clock, another(2, THERE), policy) is None
-    assert await refusal(place, clock, another(3), policy) is not None
-
-
-async def test_a_limit_counts_one_account_alone(place: str, clock: ManualClock) -> None:
+async def test_a_limit_counts_one_account_and_if_it_says_so_one_number_alone(place: str, clock: ManualClock) -> None:
     policy = CallPolicy(calls_per_hour=1, calls_per_number=1)
     others = AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)
 
     assert await refusal(place, clock, another(1), policy) is None
     for number, account in enumerate(others, start=2):
         assert await refusal(place, clock, another(number, account=account), policy) is None
+    one_number = CallPolicy(calls_per_number=1)
+    assert await refusal(place, clock, another(4, THERE), one_number) is None
+    refused = await refusal(place, clock, another(5), one_number)
+    assert refused is not None
+    assert "1 call a day to one number (KALLYAI_CALLS_PER_NUMBER), and that many were placed" in str(refused)
 
 
 @pytest.mark.parametrize(
@@ -186,25 +138,6 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
     assert sorted(entry.outcome for entry in trail) == ["placed", *(f"refused:{setting}" for _ in range(2))]
 
 
-async def test_what_the_service_refused_does_not_count_as_the_last_call(place: str, clock: ManualClock) -> None:
-    async with world(Service(clock, [REFUSED, PLACED]), place) as here:
-        await here.call()
-        none = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
-        clock.advance(60)
-        placed = await here.call()
-        last = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
-        there = await here.run(
-            here.calls.precheck(TABLE.model_copy(update={"respondent_phone": THERE}), timezone="UTC")
-        )
-        here.session.name = "account-2"
-        other = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
-
-    assert none.last_call is there.last_call is other.last_call is None
-    assert last.last_call == placed.placed_at
-    assert last.duplicate is not None
-    assert other.duplicate is None
-
-
 async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothing(
     place: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -236,30 +169,6 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
         await ledger.reserve(another(2, THERE, account=account), redial=False, consent=consent)
 
 
-async def test_of_many_reservations_with_one_confirmation_at_one_instant_one_holds(
-    place: str, clock: ManualClock
-) -> None:
-    ledgers = [ledger_at(place, clock.now) for _ in range(2)]
-    outcomes: list[bool] = []
-
-    async def ask(number: int) -> None:
-        consent = Consent("tests", "confirmation", last_call=None, confirmation_id="once")
-        try:
-            # To other numbers, so that only the confirmation is in the way.
-            record = another(number, f"+1415555{number:04}")
-            outcomes.append((await ledgers[number % 2].reserve(record, redial=False, consent=consent))[1])
-        except ConsentOutdatedError:
-            outcomes.append(False)
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(20):
-            tasks.start_soon(ask, number)
-    for ledger in ledgers:
-        await ledger.aclose()
-
-    assert sorted(outcomes) == [False] * 19 + [True]
-
-
 async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
     ledger: Ledger, clock: ManualClock
 ) -> None:
@@ -273,27 +182,6 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     found = await ledger.precheck(another(5), redial=False)
     assert found.last_call == clock.now() != first.placed_at
     await reserved(ledger, another(5), Consent("tests", "form", last_call=found.last_call))
-
-
-async def test_consent_that_no_longer_fits_reserves_nothing_and_uses_up_nothing(ledger: Ledger) -> None:
-    await reserved(ledger, another(1))
-    consent = Consent("tests", "confirmation", confirmation_id="unused")
-
-    with pytest.raises(ConsentOutdatedError):
-        await ledger.reserve(another(2), redial=False, consent=consent)
-
-    assert await ledger.find(ACCOUNT, "t-2") is None
-    assert [entry.outcome for entry in await ledger.audit(ACCOUNT, 9)] == ["placed"]
-    await reserved(ledger, another(3, THERE), consent)
-
-
-async def test_a_duplicate_needs_no_consent_that_fits(ledger: Ledger) -> None:
-    consent = Consent("tests", "confirmation", confirmation_id="once")
-    await reserved(ledger, asked(1), consent)
-
-    record, is_new = await ledger.reserve(asked(2), redial=False, consent=consent)
-
-    assert (record.tracking_id, is_new) == ("t-1", False)
 
 
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
@@ -339,29 +227,3 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
     assert (placed.asked_by, placed.how, placed.risk_flags) == ("a-client 1.0", "form", FORM.risk_flags)
     assert (refused.at, refused.number, refused.tracking_id) == (clock.now(), THERE, None)
     assert (refused.asked_by, refused.how, refused.risk_flags) == (None, None, ())
-
-
-async def test_the_audit_trail_is_given_newest_first_and_no_more_than_asked_for(place: str, ledger: Ledger) -> None:
-    await placed_before(place, *(another(number, placed_at=ago(hours=number)) for number in (2, 3, 1)))
-
-    assert [entry.tracking_id for entry in await ledger.audit(ACCOUNT, 2)] == ["t-1", "t-2"]
-    assert await ledger.audit(ACCOUNT, 0) == []
-    assert len(await ledger.audit(ACCOUNT, 100)) == 3
-
-
-async def test_the_name_of_a_client_is_kept_as_one_harmless_line(ledger: Ledger) -> None:
-    name = "evil\n\ud800\u202e client \U0001f4de Bearer abcdefghijklmnopqrstuvwxyz"
-    await reserved(ledger, asked(), Consent(name, "never_asks"))
-
-    [entry] = await ledger.audit(ACCOUNT, 10)
-    assert entry.asked_by == "evil client \U0001f4de [token]"
-
-
-async def test_a_call_keeps_its_place_in_the_limits_after_its_outcome_was_delivered(
-    place: str, clock: ManualClock, ledger: Ledger
-) -> None:
-    await ended(ledger, another(1))
-    await sent(ledger, another(2))
-
-    assert await refusal(place, clock, another(3), CallPolicy(calls_per_day=2)) is not None
-    assert await refusal(place, clock, another(4), CallPolicy(calls_per_day=3)) is None

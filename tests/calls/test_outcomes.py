@@ -7,11 +7,11 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.appointment import Appointment, Calendar
+from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, Json, Reply, Service, shown, world
+from tests.calls.world import NOW, Json, Reply, Service, World, shown, world
 
 DINNER = Submission(
     task_category="restaurant",
@@ -20,7 +20,6 @@ DINNER = Submission(
     appointment_date="2026-01-28",
     appointment_time="19:00",
 )
-ECHO = {"respondent_phone": "+14155551234", "appointment_date": "2026-01-28", "appointment_time": "19:00:00"}
 
 
 def ics(*lines: str) -> str:
@@ -30,11 +29,6 @@ def ics(*lines: str) -> str:
 
 
 AT_SEVEN = ics("SUMMARY:Table for 4", "DTSTART:20260128T190000Z")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
 
 
 @pytest.mark.parametrize(
@@ -84,58 +78,27 @@ async def test_an_outcome_claims_what_status_and_calendar_say(
     ],
     ids=["a status that is not known", "no summary yet"],
 )
-async def test_what_the_service_tells_only_after_the_call_is_not_lost(
-    place: str, clock: ManualClock, first: Json, later: Json
-) -> None:
-    service = Service(clock, [(201, {"call_id": "c-1"} | first)], [shown() | later], calendars={"c-1": AT_SEVEN})
-    async with world(service, place) as here:
-        await here.tell(await here.call(DINNER))
-        found = await here.run(here.calls.find("c-1"))
-        service.calls = [shown(status="failed")]
-        kept = await here.run(here.calls.find("c-1"))
-
-    assert found is not None
+async def test_what_the_service_tells_only_after_the_call_is_not_lost(here: World, first: Json, later: Json) -> None:
+    service = here.answering([(201, {"call_id": "c-1"} | first)], [shown() | later], calendars={"c-1": AT_SEVEN})
+    await here.tell(await here.call(DINNER))
+    found = await here.find("c-1")
+    service.calls = [shown(status="failed")]
+    kept = await here.run(here.calls.find("c-1"))
     assert found.call is not None
     assert (found.outcome, found.call.highlights) == (Outcome.BOOKED, later["highlights"])
     assert not found.is_delivered
     assert kept == found
 
 
-async def test_a_success_without_a_summary_does_not_become_a_failure(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [(201, {"call_id": "c-1", "status": "success"})], [shown(status="failed")])
-    async with world(service, place) as here:
-        record = await here.call(DINNER)
-        found = await here.run(here.calls.find("c-1"))
-
-    assert found == record
-
-
-async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(here: World) -> None:
     no_summary = {"call_id": "c-1", "status": "success"}
-    service = Service(clock, [(201, no_summary)], [shown()], calendars={"c-1": AT_SEVEN})
-    async with world(service, place) as here:
-        booked = await here.call(DINNER)
-        service.calendars = {"c-1": anyio.sleep_forever}
-        found = await here.run(here.calls.find("c-1"))
-
-    assert found is not None
+    service = here.answering([(201, no_summary)], [shown()], calendars={"c-1": AT_SEVEN})
+    booked = await here.call(DINNER)
+    service.calendars = {"c-1": anyio.sleep_forever}
+    found = await here.find("c-1")
     assert found.call is not None
     assert (found.call.highlights, found.outcome) == ("Booked", Outcome.BOOKED)
     assert found.calendar == booked.calendar
-
-
-async def test_the_calendar_is_read_once_and_kept_with_the_outcome(place: str, clock: ManualClock) -> None:
-    service = Service(clock, calendars={"c-1": AT_SEVEN})
-    async with world(service, place) as here:
-        await here.call(DINNER)
-        found = await here.run(here.calls.find("c-1"))
-        await here.call(DINNER)
-
-    assert found is not None
-    assert found.calendar == Calendar(Appointment("Table for 4", NOW.replace(day=28, hour=19, minute=0)))
-    assert service.calendar_reads == 1
 
 
 async def test_a_calendar_that_does_not_come_delays_an_outcome_for_five_seconds(
@@ -148,14 +111,6 @@ async def test_a_calendar_that_does_not_come_delays_an_outcome_for_five_seconds(
     assert record.outcome is Outcome.ANSWERED
     assert record.calendar == Calendar(is_known=False)
     assert clock.now() - NOW == timedelta(seconds=5)
-
-
-async def test_a_call_that_is_found_after_a_lost_answer_has_its_calendar(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST], [shown() | {"submission": ECHO}], calendars={"c-1": AT_SEVEN})
-    async with world(service, place) as here:
-        record = await here.call(DINNER)
-
-    assert record.outcome is Outcome.BOOKED
 
 
 async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(place: str, clock: ManualClock) -> None:

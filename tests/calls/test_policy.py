@@ -64,11 +64,6 @@ def test_a_number_is_refused_by_the_first_setting_that_forbids_it(policy: CallPo
     assert "+34" not in str(error)
 
 
-def test_nothing_is_flagged_about_an_ordinary_call() -> None:
-    assert flags() == ()
-    assert flags(minutes=None, calls=None) == ()
-
-
 @pytest.mark.parametrize(
     ("number", "now", "is_flagged"),
     [
@@ -101,31 +96,14 @@ def test_a_number_whose_zones_lie_far_apart_is_never_flagged_for_its_hour(hour: 
     assert flags(TOLL_FREE, NOON.replace(hour=hour)) == ()
 
 
-@pytest.mark.parametrize(
-    ("ago", "is_flagged"),
-    [(timedelta(0), True), (timedelta(minutes=59), True), (timedelta(hours=1), False), (timedelta(days=3), False)],
-)
-def test_a_number_rung_in_the_last_hour_is_flagged(ago: timedelta, *, is_flagged: bool) -> None:
-    assert (flags(last_call=NOON - ago) == (RiskFlag.CALLED_RECENTLY,)) is is_flagged
+def test_what_is_flagged_besides_the_hour_is_told_in_one_order() -> None:
+    recently, few = (RiskFlag.CALLED_RECENTLY,), (RiskFlag.FEW_MINUTES,)
 
-
-@pytest.mark.parametrize(("minutes", "calls"), [(4.9, 10), (0, None), (None, 0), (100, 0), (0, 1)])
-def test_few_minutes_or_no_calls_left_are_flagged(minutes: float | None, calls: float | None) -> None:
-    assert flags(minutes=minutes, calls=calls) == (RiskFlag.FEW_MINUTES,)
-    assert flags(minutes=5, calls=1) == ()
-
-
-def test_an_urgent_call_is_flagged() -> None:
-    assert flags(is_urgent=True) == (RiskFlag.URGENT,)
-    assert flags(is_urgent=False) == ()
-
-
-def test_all_that_is_flagged_is_told_in_one_order() -> None:
-    assert flags(last_call=NOON, minutes=0, is_urgent=True) == (
-        RiskFlag.CALLED_RECENTLY,
-        RiskFlag.FEW_MINUTES,
-        RiskFlag.URGENT,
-    )
+    assert flags(minutes=None, calls=None) == flags(minutes=5, calls=1) == flags(is_urgent=False) == ()
+    assert flags(last_call=NOON - timedelta(minutes=59)) == recently
+    assert flags(last_call=NOON - timedelta(hours=1)) == ()
+    assert flags(minutes=4.9) == flags(minutes=0, calls=None) == flags(minutes=None, calls=0) == few
+    assert flags(last_call=NOON, minutes=0, is_urgent=True) == (*recently, *few, RiskFlag.URGENT)
 
 
 def test_the_local_times_are_those_of_the_clocks_there_each_once() -> None:

@@ -1,7 +1,6 @@
 """What must hold at the moment at which a request leaves, also when it is sent again."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -10,20 +9,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.calls.calls import Placed
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
-from tests.calls.manual_time import LIMIT, ManualClock
-from tests.calls.world import LOST, TABLE, Service, world
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, TABLE, Service, World, end_of, world
 from tests.fake_service import out_of_reach
 from tests.transports.certificates import Certificate
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> str:
-    """One driver is enough: the tests of the ledger and the state machine run each statement on both."""
+    """One driver is enough: the tests of the ledger run each statement on both."""
     return str(tmp_path / "home" / "ledger.db")
 
 
@@ -63,56 +60,17 @@ async def connecting(
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
 
 
-def end_of(record: CallRecord) -> tuple[CallState, str | None]:
-    return record.state, record.error.code if record.error is not None else None
+async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(here: World) -> None:
+    service = here.service
+    access_token = here.session.access_token
 
+    async def token_after_another_sign_in() -> str:
+        here.session.name = "account-2"
+        return await access_token()
 
-async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(place: str, clock: ManualClock) -> None:
-    service = Service(clock)
-    async with world(service, place) as here:
-        access_token = here.session.access_token
-
-        async def token_after_another_sign_in() -> str:
-            here.session.name = "account-2"
-            return await access_token()
-
-        # The sign-in changes between two steps of one request, which no argument of the session can do.
-        here.session.access_token = token_after_another_sign_in  # type: ignore[method-assign]
-        record = await here.call()
-
-    assert service.accounts == []
-    assert end_of(record) == (CallState.REFUSED, "account_changed")
-
-
-async def test_no_request_leaves_with_the_token_of_someone_who_was_signed_in_for_a_moment(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock)
-    async with world(service, place) as here:
-        access_token = here.session.access_token
-        signed_in = ["account-2"]
-
-        async def token_of_the_moment() -> str:
-            here.session.name = signed_in.pop() if signed_in else "account-1"
-            token = await access_token()
-            here.session.name = "account-1"
-            return token
-
-        # As above: the sign-in changes within one request.
-        here.session.access_token = token_of_the_moment  # type: ignore[method-assign]
-        record = await here.call()
-
-    assert service.accounts == ["account-1"]
-    assert record.state is CallState.ENDED
-
-
-async def test_no_request_leaves_after_someone_signed_in_while_it_was_written_down(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock)
-    database = interrupted(place, clock, lambda: setattr(here.session, "name", "account-2"))
-    async with world(service, place, database=database) as here:
-        record = await here.call()
+    # The sign-in changes between two steps of one request, which no argument of the session can do.
+    here.session.access_token = token_after_another_sign_in  # type: ignore[method-assign]
+    record = await here.call()
 
     assert service.accounts == []
     assert end_of(record) == (CallState.REFUSED, "account_changed")
@@ -156,68 +114,16 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(
     assert record.state is CallState.UNKNOWN
 
 
-async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock)
-    async with world(service, place) as here:
-        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
-        clock.suspend(121)
-        consent = Consent("tests", "not_needed", last_call=found.last_call, since=found.since)
-        record = await here.outcome(await here.place(consent=consent))
+async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(here: World) -> None:
+    service = here.service
+    found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+    here.clock.suspend(121)
+    consent = Consent("tests", "not_needed", last_call=found.last_call, since=found.since)
+    record = await here.outcome(await here.place(consent=consent))
 
     assert record.error is not None
     assert (record.state, record.error.code) == (CallState.REFUSED, "too_late")
     assert service.keys == []
-
-
-async def test_a_process_that_ends_while_it_reserves_a_call_sends_nothing_and_raises_nothing(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock)
-    database = InterruptedDatabase(database_at(place, clock.now))
-    is_reserved, goes_on = anyio.Event(), anyio.Event()
-    placed: list[Placed] = []
-
-    async def hold(_: object) -> None:
-        is_reserved.set()
-        await goes_on.wait()
-
-    async with anyio.create_task_group() as tasks:
-        async with world(service, place, database=database) as here:
-            await here.run(here.ledger.take_lease())
-            database.after_write = hold
-
-            async def ask() -> None:
-                placed.append(await here.calls.place(TABLE, timezone="UTC"))
-
-            tasks.start_soon(ask)
-            await is_reserved.wait()
-        goes_on.set()
-    async with world(service, place) as following:
-        await following.run(clock.sleep(60))
-        record = await following.run(following.calls.find(placed[0].record.tracking_id))
-
-    assert record is not None
-    assert record.state is CallState.REFUSED
-    assert service.keys == []
-
-
-@pytest.mark.parametrize("is_shared", [False, True], ids=["sqlite", "postgres"])
-async def test_a_process_that_has_ended_reserves_nothing_that_no_other_would_find(
-    place: str, clock: ManualClock, request: pytest.FixtureRequest, *, is_shared: bool
-) -> None:
-    ledger = request.getfixturevalue("database_url") if is_shared else place
-    async with world(Service(clock), ledger) as here:
-        await here.run(here.ledger.list_newest(await here.session.account(), 1))
-    with pytest.raises(LedgerUnavailableError):
-        await here.run(here.calls.place(TABLE, timezone="UTC"))
-    service = Service(clock)
-    async with world(service, ledger) as following:
-        record = await following.call()
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
 
 
 async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connected(
@@ -268,25 +174,6 @@ async def test_a_call_is_reserved_while_its_request_has_not_left(
         assert (record.error.code if record.error is not None else None) == why
 
 
-async def test_a_call_that_found_no_connection_can_be_canceled_by_another_process(
-    place: str, clock: ManualClock
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    service = Service(clock)
-    async with world(service, place, url=url) as here, world(service, place) as other:
-        placed = await here.place()
-        with anyio.fail_after(LIMIT):  # no time passes meanwhile, so there is no second try
-            own = seen = placed.record
-            while own.error is None or seen.state is not CallState.RESERVED:
-                own, seen = [await one.calls.find(own.tracking_id) or own for one in (here, other)]
-        is_canceled = await other.calls.cancel(placed.record.tracking_id)
-        record = await here.outcome(placed)
-
-    assert is_canceled
-    assert record.state is CallState.CANCELED
-
-
 async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(
     place: str, clock: ManualClock
 ) -> None:
@@ -305,20 +192,8 @@ async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says
     service = Service(clock)
     async with world(service, place) as following:
         await following.run(clock.sleep(60))
-        record = await following.run(following.calls.find(placed.record.tracking_id))
+        record = await following.find(placed.record.tracking_id)
         again = await following.call()
-
-    assert record is not None
     assert end_of(record) == (CallState.REFUSED, "not_sent")
     assert again.state is CallState.ENDED
     assert len(service.keys) == 1
-
-
-async def test_after_two_lost_answers_the_key_is_not_sent_a_third_time(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST])
-    async with world(service, place) as here:
-        record = await here.call()
-
-    assert len(service.keys) == 2
-    assert len(set(service.keys)) == 1
-    assert record.state is CallState.UNKNOWN

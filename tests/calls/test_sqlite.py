@@ -6,12 +6,8 @@ import json
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
@@ -29,7 +25,7 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
-from tests.calls.world import PLACED, TABLE, Json, Service, shown, world
+from tests.calls.world import TABLE, Json, Service, world
 
 FOLDER = Path(__file__).parents[2]
 
@@ -88,16 +84,6 @@ async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(
         f"{home}/ledger.db.workers": 0o700,
     }
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
-
-
-async def test_a_ledger_that_others_could_read_is_closed_to_them(ledger: Ledger, path: Path) -> None:
-    await reserved(ledger, asked())
-    await ledger.aclose()
-    path.chmod(0o666)  # noqa: ASYNC240 - nothing else runs
-
-    assert await ledger.find(ACCOUNT, "t-1") is not None
-
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600  # noqa: ASYNC240 - as above
 
 
 async def test_after_ctrl_c_the_next_request_waits_until_the_last_one_has_written(
@@ -161,36 +147,6 @@ async def test_nothing_is_placed_by_a_server_whose_ledger_is_gone_until_it_is_as
     assert service.keys[1] == first.idempotency_key  # the service recognizes the call by it
 
 
-@pytest.mark.parametrize("gone", [deleted, replaced])
-async def test_the_outcome_of_a_call_in_progress_is_written_into_the_new_ledger(
-    path: Path, clock: ManualClock, gone: Callable[[Path], None]
-) -> None:
-    hangs_up = anyio.Event()
-
-    async def talks() -> tuple[int, Json]:
-        await hangs_up.wait()
-        return 201, {"call_id": "c-1", "status": "success", "highlights": "Booked"}
-
-    service = Service(clock, [talks])
-    async with world(service, str(path)) as here:
-        placed = await here.place()
-        with anyio.fail_after(LIMIT):
-            while not service.keys:
-                await anyio.lowlevel.checkpoint()
-        gone(path)
-        joined = await here.place()
-        hangs_up.set()
-        record = await here.outcome(placed)
-        found = await here.run(here.calls.find("c-1"))
-        duplicate = await here.place()
-
-    assert not joined.is_new
-    assert not duplicate.is_new
-    assert len(service.keys) == 1
-    assert found == record
-    assert (record.tracking_id, record.state) == (placed.record.tracking_id, CallState.ENDED)
-
-
 async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_by_the_next_process(
     path: Path, clock: ManualClock
 ) -> None:
@@ -217,74 +173,6 @@ async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_b
     assert ended.state is CallState.ENDED
     assert not again.is_new
     assert len(service.keys) == 1
-
-
-async def test_a_call_that_was_asked_for_again_after_its_ledger_was_deleted_has_the_same_outcome_for_both(
-    path: Path, clock: ManualClock
-) -> None:
-    hangs_up = anyio.Event()
-
-    async def talks() -> tuple[int, Json]:
-        await hangs_up.wait()
-        return 201, shown()
-
-    service = Service(clock, [talks])
-    async with world(service, str(path)) as here, world(service, str(path)) as other:
-        placed = await here.place()
-        with anyio.fail_after(LIMIT):
-            while not service.keys:
-                await anyio.lowlevel.checkpoint()
-        deleted(path)
-        service.replies = [(201, shown())]
-        again = await other.call()
-        hangs_up.set()
-        record = await here.outcome(placed)
-        found = await here.run(here.calls.find(record.tracking_id))
-
-    assert len(set(service.keys)) == 1
-    assert record.call == again.call
-    assert found == record
-
-
-async def test_nothing_is_sent_for_a_call_that_was_reserved_in_a_ledger_that_is_gone(
-    path: Path, clock: ManualClock
-) -> None:
-    service = Service(clock, [(429, {}), PLACED])
-    async with world(service, str(path)) as here:
-        placed = await here.place()
-        with anyio.fail_after(LIMIT):
-            while not service.keys:
-                await anyio.lowlevel.checkpoint()
-        deleted(path)
-        record = await here.outcome(placed)
-        found = await here.run(here.calls.find(record.tracking_id))
-
-    assert len(service.keys) == 1
-    assert record.state is CallState.REFUSED
-    assert found is not None
-    assert found.state is CallState.REFUSED
-
-
-async def test_a_worker_whose_lease_file_is_gone_takes_a_new_lease_for_its_next_call(
-    path: Path, clock: ManualClock
-) -> None:
-    service = Service(clock)
-    async with world(service, str(path)) as here:
-        await here.call()
-        [lease] = path.with_name("ledger.db.workers").iterdir()
-        lease.unlink()
-        record = await here.call(TABLE.model_copy(update={"party_size": 9}))
-
-    assert record.state is CallState.ENDED
-    assert record.worker != lease.stem
-
-
-async def test_a_link_to_the_ledger_leads_to_the_same_leases(ledger: Ledger, path: Path, tmp_path: Path) -> None:
-    await sent(ledger, asked())
-    link = tmp_path / "link.db"
-    link.symlink_to(path)
-    async with opened(link) as other:
-        assert not await other.has_abandoned(None)
 
 
 async def test_the_lease_files_of_killed_processes_are_deleted_later(ledger: Ledger, path: Path) -> None:
@@ -344,155 +232,6 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
     assert any("database is locked" in error for error in errors)
     assert await is_placed(locked, another(12))
     await locked.aclose()
-
-
-async def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(ledger: Ledger, path: Path) -> None:
-    await reserved(ledger, another(1))
-    with connected(path) as other:
-        other.execute("BEGIN IMMEDIATE")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(reserved, ledger, another(2))
-            await anyio.wait_all_tasks_blocked()
-            other.execute("ROLLBACK")
-
-    assert await ledger.find(ACCOUNT, "t-2") is not None
-
-
-async def test_the_outcome_is_written_when_a_locked_ledger_is_free_again(path: Path, clock: ManualClock) -> None:
-    service = Service(clock)
-    database = SqliteDatabase(path, now=clock.now, seconds=0.1)
-    with connected_later(path) as other:
-
-        async def talks() -> tuple[int, Json]:
-            other().execute("BEGIN IMMEDIATE")
-            return 201, {"call_id": "c-1", "status": "success"}
-
-        service.replies = [talks]
-        async with world(service, str(path), database=database) as here:
-            placed = await here.place()
-            async with anyio.create_task_group() as tasks:
-
-                async def free() -> None:
-                    await clock.sleep(20)
-                    other().execute("ROLLBACK")
-
-                tasks.start_soon(free)
-                record = await here.outcome(placed)
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
-
-
-@contextmanager
-def connected_later(path: Path) -> Iterator[Callable[[], sqlite3.Connection]]:
-    """Another program that opens the file only when it needs it."""
-    made: list[sqlite3.Connection] = []
-
-    def connection() -> sqlite3.Connection:
-        if not made:
-            made.append(sqlite3.connect(path, isolation_level=None))
-        return made[0]
-
-    yield connection
-    for each in made:
-        each.close()
-
-
-# Full and read-only, each in a process of its own
-
-
-FULL = """
-import asyncio, os, resource, sys
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import CallState
-from tests.calls.ledgers import opened
-from tests.calls.samples import another, outcome, reserved, sent
-
-def limit(size):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-async def main():
-    async with opened(sys.argv[1]) as ledger:
-        first = await reserved(ledger, another(1))
-        limit(os.path.getsize(sys.argv[1] + "-wal"))
-        for step in (
-            lambda: ledger.reserve(another(2), redial=False),
-            lambda: ledger.finish(first, CallState.ENDED, call=outcome()),
-        ):
-            try:
-                await step()
-            except LedgerUnavailableError as error:
-                print(error.code)
-        limit(resource.RLIM_INFINITY)
-        await ledger.finish(first, CallState.ENDED, call=outcome())
-
-asyncio.run(main())
-"""
-
-
-def child(code: str, *arguments: str) -> str:
-    """Run Python code in a process of its own; returns what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        cwd=FOLDER,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-async def test_on_a_full_disk_nothing_is_reserved_and_the_outcome_is_written_when_there_is_room(path: Path) -> None:
-    printed = child(FULL, str(path))
-
-    async with opened(path) as ledger:
-        assert printed.split() == ["ledger_unavailable"] * 2
-        assert await state_of(ledger, another(1)) is CallState.ENDED
-        assert await state_of(ledger, another(2)) is None
-
-
-READ_ONLY = """
-import asyncio, glob, os, sys, time
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from tests.calls.ledgers import opened
-from tests.calls.samples import another
-
-async def main(path, number):
-    async with opened(path) as ledger:
-        for step in (ledger.take_lease, lambda: ledger.reserve(another(number), redial=False)):
-            began = time.monotonic()
-            try:
-                await step()
-            except LedgerUnavailableError as error:
-                print(error.code, time.monotonic() - began < 5)
-            else:
-                print("done")
-
-folder, folder_mode, file_mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-home, path = folder + "/home", folder + "/home/ledger.db"
-asyncio.run(main(path, 1))  # reads all that the other user may not be allowed to read: modules and SQL
-if os.geteuid() == 0:  # which no mode holds off
-    for name in (folder, *glob.glob(folder + "/**", recursive=True)):
-        os.chown(name, 65534, 65534)
-    os.setegid(65534)
-    os.seteuid(65534)
-asyncio.run(main(path, 2))
-os.chmod(path, file_mode)
-os.chmod(home, folder_mode)
-asyncio.run(main(path, 3))
-"""
-
-
-@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o500, 0o400), (0o500, 0o600), (0o700, 0o400)])
-def test_in_a_file_or_folder_that_is_read_only_nothing_is_reserved(folder_mode: int, file_mode: int) -> None:
-    # Not pytest's own folder, which another user may not enter.
-    with tempfile.TemporaryDirectory() as folder:
-        printed = child(READ_ONLY, folder, str(folder_mode), str(file_mode))
-
-    assert printed.splitlines()[:4] == ["done"] * 4
-    assert printed.splitlines()[-1] == "ledger_unavailable True"
 
 
 async def test_a_file_that_is_no_ledger_is_named_and_left_alone(path: Path, clock: ManualClock) -> None:
@@ -568,7 +307,7 @@ async def test_a_path_that_can_not_be_looked_at_is_not_taken_for_one_that_is_not
             await database.write(lambda transaction: transaction.is_abandoned("x" * 300))
     async with aclosing(SqliteDatabase(too_long / "ledger.db")) as database:
         with pytest.raises(LedgerUnavailableError):
-            await database.read(lambda _: "read", empty="nothing")
+            await database.read(lambda _: "read")
 
 
 # Newer versions
@@ -609,45 +348,15 @@ async def test_a_record_that_can_not_be_read_is_skipped_and_its_call_not_placed_
             await here.place(redial=redial)
         found = await here.run(here.calls.find("t-1"))
         await here.run(clock.sleep(600))
-        readable = await here.run(here.calls.find("t-2"))
+        readable = await here.find("t-2")
         other = await here.call(TABLE.model_copy(update={"party_size": 9}))
         with pytest.raises(LedgerUnavailableError, match="newer version"):
             await here.place(redial=redial)
 
     assert found is None
-    assert readable is not None
     assert readable.state is CallState.REFUSED  # its worker is gone, and its request never left
     assert other.state is CallState.ENDED
     assert len(service.keys) == 1
-
-
-async def test_a_record_that_can_not_be_read_is_left_to_the_version_that_can(
-    path: Path, clock: ManualClock, ledger: Ledger, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with opened(path, clock.now) as newer:
-        record = await sent(newer, asked(tracking_id=f"t-{uuid.uuid4()}"))
-        await changed(path, **NEWER["an unknown category"])
-    worker = await ledger.take_lease()
-    for _ in range(3):
-        assert await ledger.take_over(ACCOUNT, worker) == []
-    await ledger.purge(0)
-
-    with connected(path) as other:
-        assert other.execute("SELECT worker, state FROM calls").fetchall() == [(record.worker, "sent")]
-    assert caplog.text.count("can't be read") == 1
-
-
-async def test_old_records_of_an_unknown_state_are_never_deleted(
-    path: Path, clock: ManualClock, ledger: Ledger
-) -> None:
-    await ended(ledger, asked())
-    await changed(path, state="paused")
-    clock.advance(86400 * 365)
-
-    await ledger.purge(86400)
-
-    with connected(path) as other:
-        assert other.execute("SELECT count(*) FROM calls").fetchone() == (1,)
 
 
 async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
@@ -668,25 +377,3 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
     assert "newer version" in caplog.text
     with connected(path) as other:
         assert other.execute("SELECT version FROM schema_version").fetchall() == [(99,)]
-
-
-async def test_a_ledger_of_a_newer_schema_that_can_not_be_written_places_nothing(
-    path: Path, clock: ManualClock, ledger: Ledger
-) -> None:
-    await reserved(ledger, another(1))
-    await ledger.aclose()
-    with connected(path) as other:
-        other.execute("UPDATE schema_version SET version = 99")
-        other.execute("ALTER TABLE calls RENAME COLUMN day TO date")
-    service = Service(clock)
-    async with world(service, str(path)) as here:
-        with pytest.raises(LedgerUnavailableError):
-            await here.place()
-
-    assert service.keys == []
-
-
-def test_reading_needs_no_locks_of_files() -> None:
-    code = "import sys, kallyai_mcp.calls.ledger.sqlite; print('filelock' in sys.modules)"
-
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "False\n"

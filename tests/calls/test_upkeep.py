@@ -1,19 +1,210 @@
-"""What a worker does without a request: it takes over the calls of workers that died, and deletes old records."""
+"""A ledger that has grown is as fast as a small one, old records are deleted, and those that are needed are kept."""
 
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.call_lists import ListConsent
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import opened
+from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
+from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
-from tests.calls.test_service import left_behind, never
-from tests.calls.world import NOW, TABLE, Service, shown, world
-from tests.many_records import add_records
+from tests.calls.test_service import left_behind
+from tests.calls.world import TABLE, Service, shown, world
+from tests.many_records import add_records, add_rows
+
+FEW, MANY = 200, 5000
+HUNDRED = 100
+DAY = 86_400.0
+
+Result = TypeVar("Result")
+
+
+class CountingDatabase:
+    """A database that counts what its transactions read: rows with PostgreSQL, steps of its machine with SQLite.
+
+    Attributes:
+        read_last: How much the last transaction read.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.read_last = 0
+
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        return await self._database.read(lambda tx: self._counted(tx, work))
+
+    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+        return await self._database.write(lambda tx: self._counted(tx, work))
+
+    async def take_lease(self) -> str:
+        return await self._database.take_lease()
+
+    async def aclose(self) -> None:
+        await self._database.aclose()
+
+    def _counted(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
+        if isinstance(self._database, PostgresDatabase):
+            before = _rows_read(tx)
+            result = work(tx)
+            self.read_last = _rows_read(tx) - before
+            return result
+        connection: sqlite3.Connection = tx._connection  # type: ignore[attr-defined]  # noqa: SLF001
+        self.read_last = 0
+
+        def count() -> None:
+            self.read_last += 1
+
+        connection.set_progress_handler(count, 1)
+        try:
+            return work(tx)
+        finally:
+            connection.set_progress_handler(None, 0)
+
+
+def _rows_read(tx: Transaction) -> int:
+    [row] = tx.rows(
+        "SELECT COALESCE(SUM(COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)), 0) AS read "
+        "FROM pg_stat_xact_user_tables"
+    )
+    return int(row["read"])
+
+
+async def analyze(database: Database) -> None:
+    """Collect the statistics that PostgreSQL's autovacuum collects within a minute."""
+    if isinstance(database, PostgresDatabase):
+        await database.write(lambda tx: tx.run("ANALYZE"))
+
+
+def over(days: float = 0.1, name: str = "over") -> CallRecord:
+    """A call that ended so many days ago and was told."""
+    at = ago(days=days)
+    return replace(
+        asked(),
+        tracking_id=f"t-{name}",
+        fingerprint=name,
+        call_id=f"c-{name}",
+        call=outcome(),
+        state=CallState.ENDED,
+        reached=True,
+        placed_at=at,
+        ended_at=at,
+        delivered_at=at,
+    )
+
+
+def due(after: timedelta = timedelta(0)) -> CallRecord:
+    """A call that is due so long after `NOW`."""
+    schedule = Schedule(NOW + after, NOW + after + timedelta(minutes=30))
+    scheduled = replace(asked(), tracking_id="t-due", fingerprint="due", state=CallState.SCHEDULED)
+    return replace(scheduled, placed_at=ago(hours=1), schedule=schedule)
+
+
+@pytest.fixture
+async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
+    async with aclosing(database_at(place, clock.now)) as database:
+        yield database
+
+
+@pytest.fixture
+def counting(database: Database) -> CountingDatabase:
+    return CountingDatabase(database)
+
+
+@pytest.fixture
+def ledger(counting: CountingDatabase) -> Ledger:
+    """The ledger in `counting`."""
+    return Ledger(counting, policy=CallPolicy(), timing=Timing())
+
+
+Use = Callable[[Ledger], Awaitable[object]]
+
+
+async def take(ledger: Ledger) -> list[CallRecord]:
+    return await ledger.take_due(ACCOUNT, "0000000a", most=HUNDRED, service_time=lambda: None)
+
+
+USES: dict[str, Use] = {
+    "list_unsettled": lambda ledger: ledger.list_unsettled(ACCOUNT),
+    "find_ended": lambda ledger: ledger.find_ended(ACCOUNT, [f"c-over-{number}" for number in range(10)]),
+    "find by tracking_id": lambda ledger: ledger.find(ACCOUNT, "t-over-7"),
+    "find by call_id": lambda ledger: ledger.find(ACCOUNT, "c-over-7"),
+    "list_unfinished": lambda ledger: ledger.list_unfinished(ACCOUNT),
+    "precheck": lambda ledger: ledger.precheck(another(1, "+14155559999"), redial=False),
+    "reserve": lambda ledger: ledger.reserve(another(1, "+14155559999"), redial=False),
+    "has_abandoned": lambda ledger: ledger.has_abandoned(None),
+    "has_due": lambda ledger: ledger.has_due(),
+    "take_due": take,
+    "expire": lambda ledger: ledger.expire(),
+    "purge": lambda ledger: ledger.purge(DAY),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
+    ledger: Ledger, database: Database, counting: CountingDatabase, name: str
+) -> None:
+    """It has calls and lists that are over, three calls in progress, and, for what is done when one is due, others."""
+    at = ago(days=20).timestamp()
+    of_list: dict[str, object] = {"list_id": "l", "fingerprint": "l", "request": "{}", "why": "done", "passed": 0}
+    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
+    read: list[int] = []
+    for count in (FEW, MANY):
+        await database.write(lambda tx: (tx.run("DELETE FROM calls"), tx.run("DELETE FROM call_lists")))
+        await add_records(database, over(), count)
+        if name in ("has_due", "take_due", "expire"):
+            await add_records(database, due(timedelta(days=1)), count)
+        await add_rows(database, "call_lists", ended_list, count)
+        await add_records(database, replace(asked(), fingerprint="sent", state=CallState.SENT), 3)
+        await analyze(database)
+        await USES[name](ledger)
+        read.append(counting.read_last)
+
+    few, many = read
+    assert many <= 1.5 * few + 200
+
+
+async def test_thousands_of_calls_expire_a_hundred_at_a_time(
+    ledger: Ledger, database: Database, clock: ManualClock
+) -> None:
+    await add_records(database, due(), 1050, interval=0)
+    clock.advance(3600)
+    shown = await kept(ledger, "t-due-1050")
+    numbers = [await ledger.expire() for _ in range(12)]
+    assert shown.state is CallState.EXPIRED
+    assert numbers == [HUNDRED] * 10 + [50, 0]
+    assert not await ledger.has_due()
+
+
+async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
+    await add_records(database, over(days=100), 950, interval=0)
+    line: dict[str, object] = {"tracking_id": "t", "number": HERE, "risk_flags": "[]", "outcome": "placed"}
+    audit = ACCOUNT.columns | line | {"at": ago(days=100).timestamp()}
+    await add_rows(database, "audit", audit, 950, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
+    await add_records(database, over(days=1, name="new"), 10)
+
+    def count(tx: Transaction) -> tuple[int, int]:
+        [calls] = tx.rows("SELECT COUNT(*) AS number FROM calls")
+        [lines] = tx.rows("SELECT COUNT(*) AS number FROM audit")
+        return calls["number"], lines["number"]
+
+    left = []
+    while await ledger.purge(90 * DAY):
+        left.append(await database.read(count))
+
+    assert left == [(960 - HUNDRED * batch, 950 - HUNDRED * batch) for batch in range(1, 10)] + [(10, 0)]
+
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
@@ -24,9 +215,7 @@ async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(p
         await here.run(clock.sleep(10))
         async with left_behind(place, clock) as left:
             await here.run(clock.sleep(1.5))
-            found = await here.run(here.calls.find(left.tracking_id))
-
-    assert found is not None
+            found = await here.find(left.tracking_id)
     assert found.call_id == "c-1"
     assert survivor.keys == []
 
@@ -36,7 +225,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
     place: str, clock: ManualClock, keep_days: float
 ) -> None:
     service = Service(clock)
-    async with world(service, place, timing=Timing(watch=600, purge=600, keep_days=keep_days)) as here:
+    async with world(service, place, timing=Timing(watch=600, due_pause=600, purge=600, keep_days=keep_days)) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
         again = await here.place()
@@ -50,54 +239,21 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 
 async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place, timing=Timing(watch=3600, purge=3600, keep_days=1)) as here:
+    async with world(service, place, timing=Timing(watch=3600, due_pause=3600, purge=3600, keep_days=1)) as here:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))
-        going_on, _ = await here.run(here.calls.continue_list(first, after=1, agreed=ListConsent(ANY, (None, None))))
+        going_on, _ = await here.run(
+            here.calls.continue_list(first, after=1, agreed=replace(ANY, last_calls=(None, None)))
+        )
         second = await ended(here, going_on)
         await here.tell(second.records[1])
         await here.run(clock.sleep(3600 * 30))
         same, is_new = await start(here)
-        going_on, _ = await here.run(here.calls.continue_list(same, after=2, agreed=ListConsent(ANY, (None,))))
+        going_on, _ = await here.run(here.calls.continue_list(same, after=2, agreed=replace(ANY, last_calls=(None,))))
         third = await ended(here, going_on)
 
     assert not is_new
     assert same.list_id == first.list_id
     assert [record.call_id for record in third.records] == ["c-1", "c-2", "c-3"]
     assert len(service.keys) == len(NUMBERS)
-
-
-async def test_a_call_in_progress_is_kept_whatever_the_clocks_of_others_say(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [never])
-    async with world(service, place) as here:
-        placed = await here.place()
-        other = ManualClock(clock.now())
-        other.set_wall_clock(86_400 * 30)
-        async with opened(place, other.now) as theirs:
-            await theirs.purge(0)
-        again = await here.place()
-        found = await here.run(here.ledger.find(placed.record.account, placed.record.tracking_id))
-
-    assert not again.is_new
-    assert found is not None
-
-
-async def test_while_many_old_records_are_deleted_calls_are_placed_and_due_ones_too(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
-    async with world(service, place, timing=Timing(poll=2, purge=30)) as here:
-        first = await here.call()
-        await here.tell(first)
-        old = replace(first, call_id="c-old", placed_at=NOW - timedelta(days=100), delivered_at=NOW)
-        await add_records(here.database, old, 2050)
-        due = here.calls.scheduled(NOW + timedelta(seconds=10), 0)
-        placed = await here.run(here.calls.place(OTHER, timezone="UTC", schedule=due))
-        await here.run(clock.sleep(60))
-        ended = await here.run(here.calls.find(placed.record.tracking_id))
-        left = await here.run(here.ledger.list_newest(first.account, 3000))
-
-    assert ended is not None
-    assert ended.state is CallState.ENDED
-    assert [record.call_id for record in left] == ["c-2", "c-1"]

@@ -1,6 +1,6 @@
 """A call service with a ledger of its own, and a KallyAI whose answers the test sets; only the test moves the clock."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,8 @@ from kallyai_mcp.calls.calls import Calls, Placed
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.service import Service as CalledService
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import Worker
 from tests.calls.ledgers import database_at
@@ -52,23 +53,14 @@ class Service:
 
     Attributes:
         replies: The answers to `POST /v1/calls`, in turn; the last one is given again and again.
-        calls: What it lists, in this order.
+        calls: What it lists, in this order, and shows: `hidden` ones not in the list, others not by themselves.
         keys: The Idempotency-Key of each POST so far.
-        looks: How often it was asked for its list.
-        on_look: Called with that count before the list is given.
+        on_look: Called with the number of looks into its list so far, before the list is given.
         calendars: The calendar file of a call by its id, or what is awaited in its place.
         transcripts: What the callee said in a call, by its id.
-        transcript_reads: How often a transcript was asked for.
-        calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
-        hidden: The ids of calls that it does not list yet.
-        without_details: The ids of listed calls that it does not know yet when it is asked for one of them.
         page: How many calls it lists at once, at most.
-        total: The total that it gives; None: the true one.
-        with_total: It gives a total.
-        ignores_offset: It gives the first page again and again.
-        list_status: The status of its answers to `GET /v1/calls`.
     """
 
     clock: ManualClock
@@ -79,8 +71,6 @@ class Service:
     looks: int = 0
     calendars: dict[str, str | Callable[[], Awaitable[None]]] = field(default_factory=dict)
     transcripts: dict[str, str] = field(default_factory=dict)
-    transcript_reads: int = 0
-    calendar_reads: int = 0
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -88,7 +78,6 @@ class Service:
     hidden: set[str] = field(default_factory=set)
     without_details: set[str] = field(default_factory=set)
     page: int = 200
-    total: int | None = None
     with_total: bool = True
     ignores_offset: bool = False
     list_status: int = 200
@@ -113,7 +102,6 @@ class Service:
         await response(scope, receive, send)
 
     async def _calendar(self, call_id: str) -> Response:
-        self.calendar_reads += 1
         calendar = self.calendars.get(call_id)
         if callable(calendar):
             await calendar()
@@ -133,10 +121,9 @@ class Service:
             offset = 0 if self.ignores_offset else int(request.query_params["offset"])
             limit = min(self.page, int(request.query_params["limit"]))
             listed = [call for call in self.calls if call["call_id"] not in self.hidden]
-            total = {"total": len(listed) if self.total is None else self.total} if self.with_total else {}
+            total = {"total": len(listed)} if self.with_total else {}
             return self.list_status, {"calls": listed[offset : offset + limit]} | total
         if request.url.path.endswith("/transcript"):
-            self.transcript_reads += 1
             said = self.transcripts.get(request.url.path.split("/")[-2])
             missing = {"error": {"code": "transcript_not_found"}}
             return (200, {"entries": [{"speaker": "human", "content": said}]}) if said else (404, missing)
@@ -145,6 +132,11 @@ class Service:
         shown = [call for call in self.calls if call["call_id"] not in self.without_details]
         found = [call for call in shown if request.url.path.endswith(f"/{call['call_id']}")]
         return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
+
+
+def end_of(record: CallRecord) -> tuple[CallState, str | None]:
+    """The state of a record, and the code of its error."""
+    return record.state, record.error.code if record.error is not None else None
 
 
 class Session:
@@ -173,10 +165,17 @@ class World:
     """One process: its call service, its clock, and who is signed in."""
 
     calls: Calls
+    service: Service
     clock: ManualClock
     database: WatchedDatabase
     session: Session
     ledger: Ledger
+
+    def answering(self, replies: Sequence[Reply] = (PLACED,), calls: Sequence[Json] = (), **more: Any) -> Service:
+        """The service, with these answers and faults."""
+        for name, value in ({"replies": [*replies], "calls": [*calls]} | more).items():
+            setattr(self.service, name, value)
+        return self.service
 
     async def run(self, work: Awaitable[Result]) -> Result:
         """Do `work` while time passes."""
@@ -196,6 +195,12 @@ class World:
         """Ask for a call, and wait for its end."""
         return await self.outcome(await self.place(submission, redial=redial))
 
+    async def find(self, id_: str) -> CallRecord:
+        """The record with this id, which there must be."""
+        found = await self.run(self.calls.find(id_))
+        assert found is not None
+        return found
+
     async def tell(self, record: CallRecord) -> None:
         """Deliver an outcome to a client."""
         await self.run(self.calls.delivery.note(record))
@@ -207,7 +212,7 @@ async def world(
     place: str,
     *,
     account: str = "account-1",
-    timing: Timing = Timing(watch=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger while time passes
+    timing: Timing = Timing(watch=20, due_pause=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     clock: ManualClock | None = None,
     database: Database | None = None,
@@ -224,10 +229,6 @@ async def world(
     ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
-    async with (
-        aclosing(ledger),
-        Worker(
-            lambda: api, session.account, lambda: ledger, timing=timing, clock=clock, places_due=schedules
-        ) as worker,
-    ):
-        yield World(Calls(worker), clock, database, session, ledger)
+    called = CalledService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
+    async with aclosing(ledger), Worker(called, places_due=schedules) as worker:
+        yield World(Calls(worker), service, clock, database, session, ledger)

@@ -26,7 +26,6 @@ from tests.evals.graders import ScheduledCall, ToolUse
 from tests.evals.task import NOW, TIMEZONE, Task
 from tests.sandbox.manual_clock import ManualClock
 
-_MOST_CALLS = 100
 _REQUEST_TIMED_OUT = -32001
 _CALL_SECONDS = 600
 """How long a call lasts at most on the sandbox."""
@@ -115,7 +114,7 @@ class Bench:
                 record.schedule.not_before,
                 record.submission.model_dump(mode="json", exclude_none=True),
             )
-            for record in await self._connection.ledger().list_newest(account, _MOST_CALLS)
+            for record in await self._connection.ledger().list_unsettled(account)
             if record.state is CallState.SCHEDULED and record.schedule.not_before is not None
         ]
 

@@ -3,28 +3,21 @@
     uv run python -m tests.fuzz --examples 1000 --seed 0
     uv run python -m tests.fuzz --only agent --examples 10000 --seed 1
 
-The part `calls` plays users, clients, clocks, and dying processes in any order, on SQLite and, where there is a server,
-on PostgreSQL. The last part, `service`, runs schemathesis on the sandbox and its OpenAPI document; uv installs it the
-first time.
+The last part, `service`, runs schemathesis on the sandbox and its OpenAPI document; uv installs it the first time.
 Exits with 1 when a property does not hold, and prints the smallest example that shows it.
 """
 
 import argparse
-import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import anyio
 
-from tests.calls.test_state_machine import check
-from tests.faults.memory import fast_folder
 from tests.fuzz.openapi import run_schemathesis
 from tests.fuzz.properties import PROPERTIES, check_property
-from tests.postgres_server import PostgresServer, has_server
 
 
 def main() -> int:
@@ -32,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="The fuzz suite.")
     parser.add_argument("--examples", type=int, default=300, help="examples for each property (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the random examples (default: 0)")
-    names = [*PROPERTIES, "calls", "service"]
+    names = [*PROPERTIES, "service"]
     parser.add_argument("--only", choices=names, action="append", help="a part; may be repeated")
     parser.add_argument("--seconds", type=int, default=60, help="time limit of schemathesis in seconds (default: 60)")
     options = parser.parse_args()
@@ -41,8 +34,6 @@ def main() -> int:
         if name in PROPERTIES:
             search = partial(check_property, PROPERTIES[name], options.examples, options.seed)
             passed &= _passes(PROPERTIES[name].statement, search)
-        elif name == "calls":
-            passed &= _check_calls(options.examples, options.seed)
         else:
             for is_in in (True, False):
                 run = partial(run_schemathesis, min(options.examples, 100), options.seed, options.seconds)
@@ -62,19 +53,6 @@ def _passes(statement: str, search: Callable[[], Counter[str] | None]) -> bool:
     for result, count in sorted((results or {}).items()):
         print(f"  {count:6} {result}")
     return not failure
-
-
-def _check_calls(examples: int, seed: int) -> bool:
-    """Each example has 40 events, so there are fewer."""
-    statement = "Calls are placed at most once in any order of events on"
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
-        on_file = partial(check, str(Path(folder) / "ledger.db"), steps=40, first=seed)
-        passed = _passes(f"{statement} SQLite", partial(on_file, examples=max(1, int(examples * 0.3))))
-    if has_server():
-        with PostgresServer(folder=fast_folder()) as server:
-            on_server = partial(check, server.create_database(), steps=40, first=seed)
-            passed &= _passes(f"{statement} PostgreSQL", partial(on_server, examples=max(1, int(examples * 0.05))))
-    return passed
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
+
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.ledger.config import Config
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
@@ -13,11 +16,11 @@ Row = dict[str, Any]
 BATCH = 100
 """How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
 
+ServiceTime = Callable[[], datetime | None]
+"""Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""
+
 Result = TypeVar("Result")
 Params = ParamSpec("Params")
-
-ServiceTime = Callable[[], datetime | None]
-"""Returns the time by the service's clock (aware); None when it is not known."""
 
 
 class LedgerUnavailableError(KallyAIError):
@@ -26,18 +29,18 @@ class LedgerUnavailableError(KallyAIError):
     default_code = "ledger_unavailable"
 
 
-class ConsentOutdatedError(KallyAIError):
-    """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
-
-    default_code = "consent_outdated"
-
-
-class ConstraintError(Exception):
+class ConstraintError(LedgerUnavailableError):
     """A unique index of the schema, which is a rule, refused a transaction, which was rolled back."""
 
 
 class StatementError(Exception):
     """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
+
+
+class ConsentOutdatedError(KallyAIError):
+    """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
+
+    default_code = "consent_outdated"
 
 
 def storable(values: dict[str, Any]) -> dict[str, Any]:
@@ -48,30 +51,15 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def moment(seconds: float) -> datetime:
-    """A time in the ledger (seconds since the epoch) as an aware time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def moment_or_none(seconds: float | None) -> datetime | None:
-    """`moment` for a column that may be NULL."""
-    return moment(seconds) if seconds is not None else None
-
-
-def seconds_or_none(time: datetime | None) -> float | None:
-    """The seconds since the epoch that the ledger stores for a time; None for None."""
-    return time.timestamp() if time is not None else None
-
-
 class Transaction(Protocol):
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
-    Attributes:
-        SKIP_LOCKED: The end of a SELECT that locks its rows, and leaves out rows that others have locked. Empty for
-            SQLite, where only one transaction writes at a time.
+    `SKIP_LOCKED` is the end of a SELECT that locks its rows, and leaves out rows that others have locked. It is empty
+    for SQLite, where only one transaction writes at a time. `config` is that of the ledger.
     """
 
     SKIP_LOCKED: ClassVar[str]
+    config: "Config"
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
@@ -101,15 +89,15 @@ Tx = Transaction
 class Database(Protocol):
     """A database that holds a ledger. Every method raises `LedgerUnavailableError` when the database can't be used."""
 
-    async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
-        """Run `work`, which only reads, in one transaction; returns `empty` when there is no database yet."""
+    async def read(self, work: Callable[[Tx], Result]) -> Result:
+        """Run `work`, which only reads, in one transaction. If there is no database yet, it reads empty tables."""
         ...
 
-    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+    async def write(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
 
         Raises:
-            ConstraintError: A constraint refused them.
+            ConstraintError: A unique index refused them.
         """
         ...
 
@@ -123,48 +111,41 @@ class Database(Protocol):
 
 
 class Transactions:
-    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`.
+    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`."""
 
-    Args:
-        database: The database of the transactions.
-    """
-
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, config: "Config | None" = None) -> None:
         self._database = database
+        self._config = config
 
-    async def _write_or_raise(self, work: Callable[[Transaction], Result | KallyAIError]) -> Result:
-        """Run a transaction. If it returns an error, commit it and raise the error.
-
-        Raises `LedgerUnavailableError` when a constraint refuses it.
-        """
-        try:
-            found = await self._database.write(work)
-        except ConstraintError as error:
-            raise LedgerUnavailableError(f"The ledger refused the call: {error}") from error
-        if isinstance(found, KallyAIError):
-            raise found
-        return found
+    def ready(self, tx: Tx) -> Tx:
+        """The transaction with the configuration of this ledger."""
+        if self._config is not None:
+            tx.config = self._config
+        return tx
 
 
 def writes(
-    work: Callable[Concatenate[Transaction, Params], Result],
+    work: Callable[Concatenate[Tx, Params], Result | KallyAIError],
 ) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
-    """A method with the arguments of `work` that runs `work` in one transaction."""
+    """A method that runs `work` in one transaction. If `work` returns an error, it is committed, and then raised."""
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        return await self._database.write(lambda tx: work(tx, *args, **values))
+        found = await self._database.write(lambda tx: work(self.ready(tx), *args, **values))
+        if isinstance(found, KallyAIError):
+            raise found
+        return found
 
     return method
 
 
 def reads(
-    work: Callable[Concatenate[Transaction, Params], Result], *, empty: Result
+    work: Callable[Concatenate[Tx, Params], Result],
 ) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
-    """As `writes`, for `work` that only reads; the method returns `empty` when there is no database yet."""
+    """A method that runs `work`, which only reads, in one transaction."""
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        return await self._database.read(lambda tx: work(tx, *args, **values), empty=empty)
+        return await self._database.read(lambda tx: work(self.ready(tx), *args, **values))
 
     return method

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -20,6 +20,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, StatementError, storable
 from kallyai_mcp.calls.ledger.schema import migrate
+
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.ledger.config import Config
 
 _log = logging.getLogger(__name__)
 # It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
@@ -46,7 +49,7 @@ _OPTIONS: dict[str, str | int] = {
     # statement must see what was written before it got its lock, whatever the default of the database is.
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
     "-c statement_timeout=5000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
-    r"-c default_transaction_isolation=read\ committed",
+    r"-c idle_session_timeout=0 -c default_transaction_isolation=read\ committed",
 }
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
@@ -97,16 +100,11 @@ class _Lease(NamedTuple):
 class PostgresDatabase:
     """A PostgreSQL database with a ledger; see `Database`. It uses TLS if the URL says so (`sslmode`).
 
-    A transaction runs in a thread, and its time-out also ends the wait for a server that does not answer. A worker's
-    lease is a session advisory lock on its own connection: the server releases it when the connection ends.
+    A transaction runs in a thread, and its time-out (`seconds`) also ends the wait for a server that does not answer. A
+    worker's lease is a session advisory lock on its own connection: the server releases it when the connection ends.
 
-    Args:
-        url: `postgresql://user:password@host:port/name`. The user must be allowed to create tables.
-        now: A clock in place of the server's; for tests.
-        seconds: The longest time for a transaction, with all waits.
-
-    Raises:
-        ValueError: The URL can't be used; the message does not quote it.
+    The user in `url` must be allowed to create tables. A URL that can't be used is a `ValueError`, which does not quote
+    it. `now` is a clock in place of the server's, for tests.
     """
 
     def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
@@ -129,16 +127,12 @@ class PostgresDatabase:
         self._threads = anyio.CapacityLimiter(_CONNECTIONS)
         self._lease: _Lease | None = None
         self._is_prepared = False
-        self._is_newer = False
-
-    async def read(self, work: "Callable[[PostgresTransaction], Result]", *, empty: Result) -> Result:
-        """See `Database.read`; there is always a database, so `empty` is not used."""
-        del empty
-        return await self.write(work)
 
     async def write(self, work: "Callable[[PostgresTransaction], Result]") -> Result:
         """See `Database.write`."""
         return await self._in_thread(lambda use: self._prepared_transaction(use, work))
+
+    read = write
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
@@ -147,9 +141,7 @@ class PostgresDatabase:
             self._prepared_transaction(use, PostgresTransaction.now)  # fails when this program is ending
             connection = _Connection.connect(self._conninfo, **_CONNECTED)
             try:
-                with suppress(psycopg.errors.UndefinedObject):  # before PostgreSQL 14
-                    use.take(connection)
-                    connection.execute("SET idle_session_timeout = 0")
+                use.take(connection)
                 while True:
                     number = secrets.randbits(31)
                     taken = "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid"
@@ -186,13 +178,6 @@ class PostgresDatabase:
             lease.connection.close()
 
     async def _in_thread(self, work: Callable[[_Use], Result]) -> Result:
-        """Do `work` in a thread.
-
-        Raises:
-            ConstraintError: A unique index refused it.
-            StatementError: The database refused a statement.
-            LedgerUnavailableError: The database can't be used, or did not answer in time.
-        """
         use = _Use()
         # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
@@ -202,9 +187,9 @@ class PostgresDatabase:
                 _log.error("%s", error)
                 raise
             except psycopg.errors.UniqueViolation as error:
-                raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
+                raise ConstraintError(f"The ledger refused the call: {error.diag.constraint_name}") from error
             except (psycopg.Error, OSError) as error:
-                if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER) and not self._is_newer:
+                if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER):
                     why = error.diag.message_primary or str(error)  # the rest of the message may quote a whole row
                     _log.error("the ledger's database refused a statement: %s", why)
                     raise StatementError(why) from None
@@ -219,7 +204,7 @@ class PostgresDatabase:
 
     def _prepared_transaction(self, use: _Use, work: "Callable[[PostgresTransaction], Result]") -> Result:
         if not self._is_prepared:
-            self._is_newer = self._transaction(use, _prepare)
+            self._transaction(use, _prepare)
             self._is_prepared = True
         return self._transaction(use, work)
 
@@ -263,6 +248,7 @@ class PostgresTransaction:
     """One open transaction; see `Transaction`. Its time is the server's, unless there is a `clock`."""
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+    config: "Config"
 
     def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
         self._connection = connection
@@ -308,11 +294,8 @@ class PostgresTransaction:
         return bool(row["ok"])
 
 
-def _prepare(transaction: PostgresTransaction) -> bool:
-    """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers.
-
-    Returns whether the schema is a newer one.
-    """
+def _prepare(transaction: PostgresTransaction) -> None:
+    """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers."""
     [row] = transaction.rows(
         "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, "
         "current_setting('statement_timeout') AS statement_timeout"
@@ -328,7 +311,7 @@ def _prepare(transaction: PostgresTransaction) -> bool:
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
     transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION_LOCK)
-    return migrate(transaction)
+    migrate(transaction)
 
 
 @lru_cache(maxsize=256)
@@ -339,6 +322,6 @@ def _translated(statement: str) -> bytes:
 
 def _check_ports(conninfo: str) -> None:
     """Raise `ValueError` for an impossible port, which the library would find only when it connects."""
-    for port in str(conninfo_to_dict(conninfo).get("port") or "").split(","):
-        if port and not 0 < int(port) < 65536:
+    for port in str(conninfo_to_dict(conninfo).get("port") or 1).split(","):
+        if not 0 < int(port) < 65536:
             raise ValueError(port)

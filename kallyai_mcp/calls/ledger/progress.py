@@ -1,18 +1,19 @@
 """The transactions of one record from its reservation to its end."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
+from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.clock import moment
+from kallyai_mcp.calls.ledger.base import ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
-from kallyai_mcp.calls.ledger.maintenance import expire_shown
-from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
-from kallyai_mcp.calls.ledger.schema import ACTIVE
-from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, error_text, from_row, to_row
-from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.calls.ledger.reservation import next_generation
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, insert, lock_account, readable, select
+from kallyai_mcp.calls.outcome import reached_somebody
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back and count as unchanged, as time servers do."""
@@ -20,20 +21,25 @@ _SMALL_JUMP = 1.0
 _SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
 """The condition for a record in the same attempt. A worker that was suspended may write about an earlier attempt."""
 
-_OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account = :account"
+_OTHERS = f"call_id = :call_id AND tracking_id <> :id AND {MINE}"
 """The condition for other records of the account that the service's call is bound to."""
 
 
-def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: float) -> CallRecord:
-    """See `Ledger.mark_sent`; `within` is how old the record may be, in seconds."""
-    now = tx.now()
-    mine = "tracking_id = :id AND worker = :worker"
+def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
+    """Note that a request is about to leave; returns the record as it is now.
+
+    Raises:
+        KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
+            belongs to another worker, or this worker lost its lease (code `not_sent`).
+    """
+    now, within = tx.now(), tx.config.timing.send_within
+    mine = f"tracking_id = :id AND worker = :worker AND {ACTIVE}"
     values = {"id": record.tracking_id, "worker": record.worker}
     sent = tx.rows(
         "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
         # Before its own request, a record may have the offset at an earlier request with its key.
         "clock_offset = CASE WHEN sent_at IS NULL THEN :offset ELSE COALESCE(clock_offset, :offset) END "
-        f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest "
+        f"WHERE {mine} AND placed_at >= :oldest AND placed_at <= :newest "
         "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now RETURNING *",
         now=now,
         offset=_ahead(service_time, now),
@@ -44,7 +50,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     # Checked after the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
     if sent and tx.holds_lease(record.worker):
         return from_row(sent[0])
-    if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
+    if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine}", **values):
         words = f"The request did not leave within {within / 60:g} minutes or when it was due, so it was not sent."
         raise KallyAIError(words, code="too_late")
     raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
@@ -52,29 +58,18 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
 
 def mark_not_sent(tx: Tx, record: CallRecord) -> None:
     """Set a `sent` record back to `reserved`, because its request has not left and will not."""
-    tx.run(
-        "UPDATE calls SET state = 'reserved', sent_at = NULL, clock_offset = NULL "
-        f"WHERE {_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL",
-        id=record.tracking_id,
-        key=record.idempotency_key,
-        worker=record.worker,
-    )
+    sent = f"{_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL"
+    columns = {"state": "reserved", "sent_at": None, "clock_offset": None}
+    change(tx, record.tracking_id, sent, columns, key=record.idempotency_key, worker=record.worker)
 
 
 def mark_response_lost(
     tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None = None
 ) -> CallRecord:
-    """Note that the response to a request for a call was lost.
+    """Note that the response to a request for a call was lost; returns the record as it is now.
 
-    Args:
-        tx: The transaction.
-        record: The record.
-        service_time: Returns the time by the service's clock.
-        since_sent: Returns the seconds since the request left, whatever the wall clock says. None when another process
-            sent the request: then it is not known how far the clocks differed.
-
-    Returns:
-        The record as it is now.
+    `since_sent` returns the seconds since the request left, whatever the wall clock says. It is None when another
+    process sent the request: then it is not known how far the clocks differed.
     """
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
@@ -98,20 +93,13 @@ def bind_call(
 ) -> bool:
     """Bind a call of the service to its record, and write its outcome if it has ended.
 
-    Args:
-        tx: The transaction.
-        record: The record.
-        call: The call.
-        proven: Whether the service answered the record's own request with the call. Then a record that had only found
-            the call in the service's list loses it, and its outcome is unknown again.
-        service_time: As in `mark_response_lost`.
-        since_sent: As in `mark_response_lost`.
+    It is `proven` if the service answered the record's own request with the call. Then a record that had only found the
+    call in the service's list loses it, and its outcome is unknown again. `since_sent` is as in `mark_response_lost`.
 
-    Returns:
-        False when the call is bound to another record, or `record` has gone on to another attempt.
+    Returns False when the call is bound to another record, or `record` has gone on to another attempt.
     """
     lock_account(tx, record.account)
-    if _is_later_attempt(tx, record):
+    if select(tx, record.account, "tracking_id = :id AND idempotency_key <> :key", **_attempt(record)):
         return False
     if proven:
         tx.run(
@@ -124,26 +112,43 @@ def bind_call(
     if _is_others(tx, record, call.call_id):
         return False
     tx.run(
-        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN state IN {ACTIVE} THEN :outcome ELSE outcome END, "
+        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
         "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
         call_id=call.call_id,
         offset=_offset_when_sent(record, service_time, since_sent),
         id=record.tracking_id,
-        outcome=Ending(call).columns["outcome"] if call.is_final else None,
+        outcome=call.model_dump_json() if call.is_final else None,
     )
     return True
 
 
-def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, policy: CallPolicy, timing: Timing) -> None:
-    """Write down how a call ended, and plan what comes after it; see `Ledger.finish`."""
+def finish(
+    tx: Tx,
+    record: CallRecord,
+    state: CallState,
+    *,
+    call: Call | None = None,
+    calendar: Calendar | None = None,
+    error: KallyAIError | None = None,
+    reached: bool | None = None,
+) -> None:
+    """Write down how a call ended (`ENDED`, `REFUSED`, or `UNKNOWN`), and plan what comes after it.
+
+    An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is
+    no longer in the ledger, because its file was replaced, is written again with its end. Without `reached`,
+    `reached_somebody` decides.
+    """
     lock_account(tx, record.account)  # because the next call needs the next generation
+    if reached is None and call is not None:
+        reached = reached_somebody(call, calendar)
     rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
-    if not rows:
-        _write_again(tx, record, state, end)
-        return
     known = next(iter(readable(rows)), None)
-    if end.calendar is not None and not end.calendar.is_known and known is not None and known.calendar is not None:
-        end = replace(end, calendar=known.calendar)  # a booking that is known must not be lost
+    if calendar is not None and not calendar.is_known and known is not None and known.calendar is not None:
+        calendar = known.calendar  # a booking that is known must not be lost
+    ended = replace(record, state=state, call=call, calendar=calendar, error=error, reached=reached)
+    if not rows:
+        _write_again(tx, ended)
+        return
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, "
@@ -154,67 +159,53 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, policy: Ca
         f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
         state=state.value,
         now=tx.now(),
-        id=record.tracking_id,
-        key=record.idempotency_key,
-        tells_more=int(known is not None and _tells_more(end, known)),
-        call_id=end.call.call_id if end.call is not None else None,
+        tells_more=int(known is not None and _tells_more(ended, known)),
+        call_id=call.call_id if call is not None else None,
+        **_attempt(record),
         **record.account.columns,
-        **end.columns,
+        **end_columns(ended),
     )
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
-        follow_up(tx, from_row(changed[0]), policy, timing)
-    elif changed and end.reached:
+        follow_up(tx, from_row(changed[0]))
+    elif changed and reached:
         stop_following(tx, from_row(changed[0]))
 
 
-def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
+def _write_again(tx: Tx, ended: CallRecord) -> None:
     """Write a record with its end that is no longer in the ledger, because the file was replaced."""
-    call_id = end.call.call_id if end.call is not None else record.call_id
-    if _is_others(tx, record, call_id):
+    call_id = ended.call.call_id if ended.call is not None else ended.call_id
+    if _is_others(tx, ended, call_id):
         call_id = None  # the same call was requested again, and the service answered with the same call
-    sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
-    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id, **vars(end))
-    insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
+    sent_at = None if ended.state is CallState.REFUSED else ended.sent_at or ended.placed_at
+    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id)
+    insert(tx, "calls", to_row(replace(ended, generation=next_generation(tx, ended))))
 
 
-def cancel(tx: Tx, account: AccountKey, tracking_id: str, policy: CallPolicy, timing: Timing) -> bool:
+def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     """Cancel a call whose request has not left. If it has left, the attempt in progress is the last one.
 
-    Returns:
-        False when the request has left, or there is no such call.
+    Returns False when the request has left, or there is no such call.
     """
-    # Waits for a `finish` in progress, which may schedule the next attempt.
-    lock_account(tx, account)
-    changed = tx.rows(
-        "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
-        "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled') "
-        "RETURNING *",
-        now=tx.now(),
-        id=tracking_id,
-        **account.columns,
-    )
-    if changed:
-        follow_up(tx, from_row(changed[0]), policy, timing)  # a list ends with it
-    else:  # its request may have left
-        mine = "tracking_id = :id AND api = :api AND account = :account AND state = 'sent'"
-        values = {"id": tracking_id, **account.columns}
-        for record in readable(tx.rows(f"SELECT * FROM calls WHERE {mine}", **values)):
-            tx.run(f"UPDATE calls SET attempts = :attempt WHERE {mine}", **values, attempt=record.schedule.attempt)
-    return bool(changed)
+    lock_account(tx, account)  # waits for a `finish` in progress, which may schedule the next attempt
+    not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
+    end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
+    if (canceled := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
+        follow_up(tx, canceled)  # a list ends with it
+        return True
+    for record in select(tx, account, "tracking_id = :id AND state = 'sent'", id=tracking_id):
+        change(tx, tracking_id, "state = 'sent'", {"attempts": record.schedule.attempt})
+    return False
 
 
 def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
     lock_account(tx, account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
-    tx.run(
-        "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
-        "WHERE tracking_id = :id AND state IN ('reserved', 'scheduled')",
-        now=tx.now(),
-        id=tracking_id,
-        error=error_text(error),
-    )
+    not_sent = "state IN ('reserved', 'scheduled')"
+    end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}
+    if (released := change(tx, tracking_id, not_sent, end)) is not None:
+        follow_up(tx, released)  # a list stops
 
 
 def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
@@ -224,41 +215,60 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
     """
     for record in records:
         if record.state is CallState.EXPIRED:
-            expire_shown(tx, record)
+            expire(tx, "tracking_id = :id", id=record.tracking_id)
         if not record.is_open:
-            tx.run(
-                "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state",
-                at=tx.now() if delivered else None,
-                id=record.tracking_id,
-                state=record.state.value,
-            )
+            columns = {"delivered_at": tx.now() if delivered else None}
+            change(tx, record.tracking_id, "state = :state", columns, state=record.state.value)
 
 
-def _tells_more(end: Ending, known: CallRecord) -> bool:
-    """Whether `end` says more about how a call ended than its record `known` in the ledger."""
-    call = end.call
+@dataclass(frozen=True)
+class Competitors:
+    """The other records of an account with the number of a given record, which a call in the list may belong to.
+
+    `unbound` are those whose call of the service is not known; `call_ids` are the calls of the others. `now` is the
+    time by the ledger's clock, which also dated the records.
+    """
+
+    unbound: list[CallRecord]
+    call_ids: set[str]
+    now: datetime
+
+
+def competitors(tx: Tx, record: CallRecord) -> Competitors:
+    """The other records that the service's call of `record` may belong to."""
+    same_number = "number = :number AND tracking_id <> :id AND call_id"
+    values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
+    may_be_placed = "sent_at IS NOT NULL AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')"
+    unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
+    bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
+    call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
+    return Competitors(unbound, call_ids, moment(tx.now()))
+
+
+def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
+    """Whether `ended` says more about how a call ended than its record `known` in the ledger."""
+    call = ended.call
     if call is None or known.call is None or not known.may_change:
         return False
     if known.call.plain_status not in Call.FINAL:
         return True
-    if end.reached and not known.reached:
+    if ended.reached and not known.reached:
         return call.plain_status in Call.FINAL
     if call.plain_status != known.call.plain_status or (call.highlights is None and known.call.highlights is not None):
         return False
-    has_new_calendar = known.is_calendar_unread and end.calendar is not None and end.calendar.is_known
+    has_new_calendar = known.is_calendar_unread and ended.calendar is not None and ended.calendar.is_known
     return has_new_calendar or (known.call.highlights is None and call.highlights is not None)
+
+
+def _attempt(record: CallRecord) -> dict[str, str]:
+    """The values of `_SAME_ATTEMPT`."""
+    return {"id": record.tracking_id, "key": record.idempotency_key}
 
 
 def _is_others(tx: Tx, record: CallRecord, call_id: str | None) -> bool:
     """Whether the service's call is bound to another record of the account."""
     values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
     return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values))
-
-
-def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
-    """Whether the record in the ledger has gone on to another attempt."""
-    rows = tx.rows("SELECT idempotency_key FROM calls WHERE tracking_id = :id", id=record.tracking_id)
-    return any(row["idempotency_key"] != record.idempotency_key for row in rows)
 
 
 def _offset_when_sent(

@@ -41,5 +41,5 @@ class SharedValues(Transactions):
 
     put = writes(_put)
     add = writes(_add)
-    get = reads(_get, empty=None)
+    get = reads(_get)
     drop = writes(_drop)

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +30,8 @@ from kallyai_mcp.calls.ledger.schema import migrate
 
 if TYPE_CHECKING:
     from filelock import FileLock
+
+    from kallyai_mcp.calls.ledger.config import Config
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +53,7 @@ class SqliteDatabase:
     a worker is a lock on a file in the folder `<path>.workers`. The system releases it when the process ends in any
     way, and keeps it while the process is suspended.
 
-    Args:
-        path: The file. Its folder is created with it.
-        now: Returns the wall-clock time (aware).
-        seconds: How long to wait for the transactions of other processes.
+    `now` is the wall clock (aware); `seconds` is how long to wait for the transactions of other processes.
     """
 
     def __init__(
@@ -67,21 +65,20 @@ class SqliteDatabase:
         self._one_thread = anyio.Lock()
         self._in_use = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._empty: sqlite3.Connection | None = None
         self._opened_as: tuple[_FileId | None, ...] = ()
-        self._is_newer = False
         self._is_replaced = False
         self._is_closed = False
         self._lease: FileLock | None = None
         self._lease_id: _FileId | None = None
 
-    async def read(self, work: "Callable[[SqliteTransaction], Result]", *, empty: Result) -> Result:
+    async def read(self, work: "Callable[[SqliteTransaction], Result]") -> Result:
         """See `Database.read`."""
 
         def run() -> Result:
             self._notice_replacement()
-            if self._connection is None and not exists(self._path):
-                return empty
-            with _transaction(self._open(), "BEGIN") as connection:
+            connection = self._open() if self._connection is not None or _exists(self._path) else self._no_file()
+            with _transaction(connection, "BEGIN"):
                 return work(SqliteTransaction(connection, self))
 
         return await self._in_thread(run)
@@ -126,6 +123,9 @@ class SqliteDatabase:
         def closing() -> None:
             self._is_closed = True
             self._close()
+            if self._empty is not None:
+                self._empty.close()
+                self._empty = None
             self._release()
 
         await self._in_thread(closing)
@@ -136,18 +136,14 @@ class SqliteDatabase:
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
-        path = self._lease_path(worker)
-        return (
-            self._lease is not None
-            and self._lease.is_locked
-            and Path(self._lease.lock_file) == path
-            and _file_id(path) == self._lease_id
-        )
+        path, lease = self._lease_path(worker), self._lease
+        is_it = lease is not None and lease.is_locked and Path(lease.lock_file) == path
+        return is_it and _file_id(path) == self._lease_id
 
     def is_abandoned(self, worker: str) -> bool:
         """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
         path = self._lease_path(worker)
-        if not exists(path):
+        if not _exists(path):
             return True
         lock = _lock(path)
         try:
@@ -202,10 +198,6 @@ class SqliteDatabase:
             self._opened_as = self._file_ids()
         return self._connection
 
-    def _file_ids(self) -> tuple[_FileId | None, ...]:
-        """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
-        return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
-
     def _opened(self) -> sqlite3.Connection:
         _make_private_folder(self._path.parent)
         # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
@@ -214,15 +206,29 @@ class SqliteDatabase:
             self._path.chmod(0o600)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=self._seconds)
         try:
-            connection.row_factory = sqlite3.Row
-            _retried(partial(_use_write_ahead_log, connection), self._seconds)
+            _use_write_ahead_log(connection, time.monotonic() + self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
-            with _transaction(connection, "BEGIN IMMEDIATE"):
-                self._is_newer = migrate(SqliteTransaction(connection, self))
+            self._make_tables(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _no_file(self) -> sqlite3.Connection:
+        """Empty tables in memory, for reads before the first write."""
+        if self._empty is None:
+            self._empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._make_tables(self._empty)
+        return self._empty
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        connection.row_factory = sqlite3.Row
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            migrate(SqliteTransaction(connection, self))
+
+    def _file_ids(self) -> tuple[_FileId | None, ...]:
+        """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
+        return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         def alone() -> Result:
@@ -237,8 +243,8 @@ class SqliteDatabase:
                     return await anyio.to_thread.run_sync(alone)
                 except (sqlite3.Error, OSError) as error:
                     if _is_rule(error):
-                        raise ConstraintError(str(error)) from error
-                    if _is_own(error) and not self._is_newer:
+                        raise ConstraintError(f"The ledger refused the call: {error}") from error
+                    if _is_own(error):
                         _log.error("the ledger refused a statement: %s", error)
                         raise StatementError(str(error)) from error
                     _log.warning("the ledger can't be used: %s", error)
@@ -250,6 +256,7 @@ class SqliteTransaction:
     """One open transaction; see `Transaction`. The clock and the leases are those of the database."""
 
     SKIP_LOCKED: ClassVar[str] = ""
+    config: "Config"
 
     def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
         self._connection = connection
@@ -268,10 +275,8 @@ class SqliteTransaction:
 
 def _is_rule(error: Exception) -> bool:
     """Whether a unique index refused a statement."""
-    return isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in (
-        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-    )
+    unique = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+    return isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in unique
 
 
 def _is_own(error: Exception) -> bool:
@@ -283,17 +288,13 @@ def _is_own(error: Exception) -> bool:
 
 
 def _make_private_folder(path: Path) -> None:
-    if not exists(path.parent):
+    if not _exists(path.parent):
         _make_private_folder(path.parent)  # `parents=True` would leave their modes to the umask
     path.mkdir(mode=0o700, exist_ok=True)
 
 
-def exists(path: Path) -> bool:
-    """Whether there is something at `path`.
-
-    Raises:
-        OSError: That can't be found out; since Python 3.14, `Path.exists` says no then.
-    """
+def _exists(path: Path) -> bool:
+    """Whether there is something at `path`; raises `OSError` if that can't be found out, unlike `Path.exists`."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -303,11 +304,10 @@ def exists(path: Path) -> bool:
 
 def _file_id(path: Path) -> _FileId | None:
     """The device and the inode of a file, which differ from those of a file that replaces it; None without a file."""
-    try:
+    with suppress(OSError):
         found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _lock(path: Path) -> "FileLock":
@@ -335,23 +335,18 @@ def _need_locks(folder: Path) -> None:
             raise
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")
-
-
-def _retried(work: Callable[[], object], seconds: float) -> None:
-    """Repeat `work` while another process opens the file, which SQLite's own time-out does not cover."""
-    deadline = time.monotonic() + seconds
+def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
+    """Switch the log on; repeated while another process opens the file, which SQLite's own time-out does not cover."""
     while True:
         try:
-            work()
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)
         else:
+            if mode != "wal":
+                raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")
             return
 
 

@@ -38,8 +38,8 @@ LATER = tuple(
         broken(
             "a call is placed before it is due",
             Plan("a call is due in an hour", (_later(not_before=_due(3600)),), (Ask(0, waits=False),)),
-            Patch("calls.ledger.scheduling", "AND not_before <= :now", "AND not_before <= :now + 900"),
-            Patch("calls.ledger.scheduling", "AND not_before <= :there ", ""),
+            Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
+            Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
             *_SENT_AT_ANY_TIME,
         ),
         broken(
@@ -51,7 +51,7 @@ LATER = tuple(
                 _NOBODY_RUNS,
                 starts=(Start(), Start(at=3600)),
             ),
-            Patch("calls.ledger.maintenance", "AND place_by < :now", "AND place_by < :now - 86400"),
+            Patch("calls.ledger.rows", "AND place_by < :now", "AND place_by < :now - 86400"),
             *_SENT_AT_ANY_TIME,
         ),
         broken(
@@ -77,8 +77,8 @@ LATER = tuple(
             ),
             Patch(
                 "calls.ledger.progress",
-                "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now ",
-                "UPDATE calls SET ended_at = :now, delivered_at = :now ",
+                '{"state": "canceled", "ended_at"',
+                '{"ended_at"',
             ),
         ),
         broken(
@@ -90,8 +90,8 @@ LATER = tuple(
             ),
             Patch(
                 "calls.ledger.progress",
-                "attempts = :attempt WHERE {mine}",
-                "attempts = attempts + 0 * :attempt WHERE {mine}",
+                '{"attempts": record.schedule.attempt}',
+                '{"attempts": record.schedule.attempts}',
             ),
         ),
         broken(
@@ -113,7 +113,7 @@ LATER = tuple(
                 (Ask(0, waits=False, looks_at=700),),
                 quirks=Quirks(words_late=600),
             ),
-            Patch("calls.ledger.progress", "elif changed and end.reached:", "elif False:"),
+            Patch("calls.ledger.progress", "elif changed and reached:", "elif False:"),
         ),
         broken(
             "nobody looks for late words before a retry",
@@ -123,7 +123,7 @@ LATER = tuple(
                 (Ask(0, waits=False),),
                 quirks=Quirks(words_late=60),
             ),
-            Patch("calls.worker", "looks.start_soon(look, record)", "pass"),
+            Patch("calls.worker", "await look_again(record, self.service)", "pass"),
         ),
         broken(
             "there is one attempt too many",
@@ -170,7 +170,7 @@ LATER = tuple(
                 (Ask(0, waits=False),),
                 starts=(Start(ahead=3600),),
             ),
-            Patch("calls.ledger.scheduling", "there = known.timestamp() if known is not None else now", "there = now"),
+            Patch("calls.ledger.follow_up", "there = known.timestamp() if known is not None else now", "there = now"),
             *_SENT_AT_ANY_TIME,
         ),
         broken(
@@ -182,9 +182,9 @@ LATER = tuple(
                 (Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
             ),
             Patch(
-                "calls.ledger.scheduling",
-                '"AND api = :api AND account = :account ORDER BY not_before',
-                '"ORDER BY not_before',
+                "calls.ledger.follow_up",
+                "due = select(tx, account, in_time, now=now, there=there, most=most)",
+                'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=most))',
             ),
             _ACCOUNT_IS_NOT_LOOKED_AT,
         ),
@@ -196,9 +196,7 @@ LATER = tuple(
                 (Ask(0, waits=False),),
                 calls_per_hour=1,
             ),
-            Patch(
-                "calls.ledger.scheduling", "check_policy(tx, record, policy)", "check_policy(tx, record, CallPolicy())"
-            ),
+            Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
         ),
         broken(
             "a scheduled call does not answer the same request",
@@ -214,8 +212,8 @@ LATER = tuple(
             ),
             Patch(
                 "calls.ledger.schema",
-                "return text.",
-                'return text.replace("UNIQUE INDEX calls_one_open ", "INDEX calls_one_open ").',
+                "in text.",
+                'in text.replace("UNIQUE INDEX calls_one_open ", "INDEX calls_one_open ").',
             ),
         ),
         broken(
@@ -227,13 +225,11 @@ LATER = tuple(
             "the same due calls are taken twice",
             _due_at_once(5),
             Patch(
-                "calls.ledger.scheduling",
+                "calls.ledger.follow_up",
                 "_DUE = \"state = 'scheduled' AND",
                 "_DUE = \"state IN ('scheduled', 'sent') AND",
             ),
-            Patch(
-                "calls.ledger.scheduling", "WHERE tracking_id = :id AND state = 'scheduled'", "WHERE tracking_id = :id"
-            ),
+            Patch("calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'),
             Patch(
                 "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
             ),
@@ -243,8 +239,8 @@ LATER = tuple(
             _due_at_once(150),
             Patch(
                 "calls.worker",
-                "if not await self.ledger.expire() and not due and most:\n            self._due_again = ",
-                "if due:\n            self._due_again = 1800 + ",
+                "await self.clock.sleep(self.timing.watch)",
+                "await self.clock.sleep(1800)",
             ),
         ),
     )
@@ -311,7 +307,7 @@ LISTS = tuple(
                 (_candidates("no_answer", BOOKED),),
                 (Ask(0, waits=False, cancels_at=10),),
             ),
-            Patch("calls.ledger.follow_up", "call_list_calls.tracking_id = :id AND why IS NULL", "tracking_id = :id"),
+            Patch("calls.ledger.lists", "WHERE tracking_id = :id) AND why IS NULL", "WHERE tracking_id = :id)"),
         ),
         broken(
             "a list goes on hours after it was asked for",
@@ -321,9 +317,9 @@ LISTS = tuple(
                 (Ask(0, waits=False),),
                 (Event(10, "is suspended with its machine", seconds=10_800),),
             ),
-            Patch("calls.ledger.follow_up", "if now - found.asked_at > LONGEST:", "if False:"),
+            Patch("calls.ledger.lists", "if now - found.asked_at > LONGEST:", "if False:"),
             Patch(
-                "calls.ledger.follow_up",
+                "calls.ledger.lists",
                 "schedule = Schedule(now, found.asked_at + LONGEST)",
                 "schedule = Schedule(now, now + LONGEST)",
             ),
@@ -337,14 +333,14 @@ LISTS = tuple(
                 calls_per_hour=1,
             ),
             Patch(
-                "calls.ledger.follow_up",
-                "if (refusal := check_policy(tx, record, policy)) is not None:",
-                "if (refusal := check_policy(tx, record, policy)) is not None and not found.records:",
+                "calls.ledger.lists",
+                "if (refusal := check_policy(tx, record)) is not None:",
+                "if (refusal := check_policy(tx, record)) is not None and not found.records:",
             ),
             Patch(
-                "calls.ledger.scheduling",
-                "if (refusal := check_policy(tx, record, policy)) is not None:",
-                "if (refusal := check_policy(tx, record, policy)) is not None and False:",
+                "calls.ledger.follow_up",
+                "if (refusal := check_policy(tx, record)) is not None:",
+                "if (refusal := check_policy(tx, record)) is not None and False:",
             ),
         ),
         broken(

@@ -18,6 +18,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.common_types import Confirm
@@ -30,8 +31,8 @@ from tests.faults.simulation.world import ProcessClock, World
 
 Result = TypeVar("Result")
 
-TIMING = Timing(watch=20)
-"""Production's times, but for the pause between two looks for the calls of dead workers, which costs the most here."""
+TIMING = Timing(watch=20, look=60, due_pause=20)
+"""Production's times, but for the pauses between two looks into the ledger, which cost the most here."""
 
 _KEY = b"k" * 32
 
@@ -191,9 +192,10 @@ class Process:
         api = KallyAI(
             "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
         )
+        service = Service(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
         async with (
             aclosing(ledger),
-            Worker(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as worker,
+            Worker(service) as worker,
         ):
             yield AppContext(
                 api=lambda: api,
@@ -267,8 +269,8 @@ class _SteppedDatabase:
         self._process = process
         self._database = process._database  # noqa: SLF001 - of this module
 
-    async def read(self, work: Callable[[Transaction], Any], *, empty: Any) -> Any:
-        return await self._process.use_database(lambda: self._database.read(work, empty=empty))
+    async def read(self, work: Callable[[Transaction], Any]) -> Any:
+        return await self._process.use_database(lambda: self._database.read(work))
 
     async def write(self, work: Callable[[Transaction], Any]) -> Any:
         return await self._process.use_database(lambda: self._database.write(work))

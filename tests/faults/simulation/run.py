@@ -14,7 +14,6 @@ import anyio
 import anyio.abc
 from mcp.shared.exceptions import MCPError
 
-from kallyai_mcp.calls import calls
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
 from tests.faults.simulation.plan import ACCOUNT, MANY, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
@@ -39,9 +38,6 @@ _LOGGERS = ("kallyai_mcp", "mcp")
 
 _NOTED = ("redial", "wait_seconds", "confirmation", "call_id", "continue_after")
 """The arguments that are in the log."""
-
-_LOOK_EVERY = 60.0
-"""Simulated seconds between two looks into the ledger while a tool waits, each of which takes real time."""
 
 
 @dataclass
@@ -159,7 +155,6 @@ class Run:
         errors = _Errors(self._evidence.errors)
         for name in _LOGGERS:
             logging.getLogger(name).addHandler(errors)
-        look_every, calls.LOOK_EVERY = calls.LOOK_EVERY, _LOOK_EVERY
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
@@ -177,7 +172,6 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever ends a process ends the run, and is to be reported
             self._evidence.errors.append("".join(traceback.format_exception(error)))
         finally:
-            calls.LOOK_EVERY = look_every
             for name in _LOGGERS:
                 logging.getLogger(name).removeHandler(errors)
         for home in self._homes:

@@ -1,0 +1,309 @@
+"""The transactions of lists of candidates: start one, let it go on, cancel it, and call its next candidate."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import (
+    GOES_ON_WHEN_ASKED,
+    LONGEST,
+    CallList,
+    StopReason,
+    stop_reason_of_refusal,
+)
+from kallyai_mcp.calls.clock import moment, moment_or_none
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
+from kallyai_mcp.calls.ledger.reservation import (
+    check_policy,
+    expire_same,
+    find_duplicate,
+    last_call,
+    note_refusal,
+    numbered,
+    numbered_anew,
+)
+from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, lock_account, readable, write_audit
+from kallyai_mcp.calls.policy import Consent, RiskFlag
+from kallyai_mcp.calls.records import (
+    PLACED,
+    AccountKey,
+    CallRecord,
+    CallState,
+    error_from,
+    error_text,
+    to_row,
+)
+from kallyai_mcp.calls.schedule import Schedule
+
+Reserved = tuple[CallList, CallRecord | None, bool]
+"""The list in the ledger; its call that was reserved, if one was; and whether this request has let the list go on."""
+
+
+def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: str) -> Reserved | ConsentOutdatedError:
+    """Write a new list and reserve its first call for `worker`, unless another list answers it (`find_same_list`).
+
+    The call gets the tracking id `id_`.
+
+    Raises:
+        ConsentOutdatedError: A number was called since the user agreed, or the confirmation was used already.
+    """
+    lock_account(tx, asked.account)
+    if (known := find_same_list(tx, asked)) is not None:
+        return known, None, False
+    used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
+    if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
+        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+    if (outdated := _called_meanwhile(tx, asked, consent)) is not None:
+        return outdated
+    insert(tx, "call_lists", _to_row(asked, consent, tx.now()))
+    return *advance(tx, asked, worker, id_), True
+
+
+def continue_list(
+    tx: Tx, found: CallList, worker: str, id_: str, *, after: int | None, agreed: Consent | None = None
+) -> Reserved | ConsentOutdatedError:
+    """Let a list go on that has stopped, unless a newer list has the same fingerprint.
+
+    `after` is how many candidates to pass, None to call the one again whose call was refused. Without `agreed`, the
+    consent before counts. The next call gets the tracking id `id_`.
+
+    Raises:
+        ConsentOutdatedError: The consent before is too old, or a number was called since the user agreed.
+    """
+    lock_account(tx, found.account)
+    now = find_list(tx, found.account, found.list_id) or found
+    newest = find_same_list(tx, found, ever=True)
+    if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
+        return now, None, False
+    at, agreed_for = tx.now(), tx.config.timing.agreed_for
+    if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > agreed_for:
+        return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+    if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
+        return outdated
+    if now.stop_reason in GOES_ON_WHEN_ASKED and now.was_refused:
+        last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
+        tx.run(last, id=now.list_id, position=len(now.records) - 1)
+        now = replace(now, records=now.records[:-1])
+    consent = agreed or now.consent or Consent(None, "not_needed")
+    agreed_at = moment(at) if agreed is not None else now.agreed_at
+    passed = now.passed if after is None else after
+    now = replace(now, stop_reason=None, ended_at=None, asked_at=moment(at), passed=passed, consent=consent)
+    tx.run(
+        "UPDATE call_lists SET why = NULL, ended_at = NULL, passed = :passed, asked_at = :now, request = :request "
+        "WHERE list_id = :id",
+        id=now.list_id,
+        now=at,
+        passed=passed,
+        request=_request(now, consent, (agreed_at or now.asked_at).timestamp()),
+    )
+    return *advance(tx, now, worker, id_), True
+
+
+def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> bool:
+    """Stop a list so that it can't go on, and cancel its next call if that is scheduled.
+
+    Returns False when it had ended already, or there is no such list.
+    """
+    lock_account(tx, account)
+    found = find_list(tx, account, list_id)
+    if found is None or found.stop_reason in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
+        return False
+    stop(tx, found, StopReason.CANCELED)
+    cancel_next(tx, found)
+    return True
+
+
+def cancel_next(tx: Tx, found: CallList) -> None:
+    """Cancel the next call of a list, which has not been sent."""
+    for record in found.records[-1:]:
+        own = "session_id = :list AND state IN ('scheduled', 'reserved')"
+        end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
+        change(tx, record.tracking_id, own, end, list=found.list_id)
+
+
+def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -> tuple[CallList, CallRecord | None]:
+    """Insert the call of the next candidate of an open list, or stop the list.
+
+    Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
+    once, under the tracking id `id_`; only then is it returned.
+    """
+    while True:
+        if found.records and found.records[-1].is_active:
+            return found, None
+        if (reason := found.next_stop_reason()) is not None:
+            return stop(tx, found, reason), None
+        now = moment(tx.now())
+        if now - found.asked_at > LONGEST:
+            return stop(tx, found, StopReason.REFUSED), None
+        record = _new_record(found, len(found.records))
+        expire_same(tx, record)
+        if (duplicate := find_duplicate(tx, record, redial=False)) is not None:
+            found = _tied(tx, found, duplicate)
+            continue
+        if (refusal := check_policy(tx, record)) is not None:
+            note_refusal(tx, record, refusal, found.consent)
+            if stop_reason_of_refusal(refusal) is not None:
+                return stop(tx, found, StopReason.REFUSED, refusal), None
+            refused = numbered(tx, replace(record, state=CallState.REFUSED, error=refusal, ended_at=now))
+            insert(tx, "calls", to_row(refused))
+            found = _tied(tx, found, refused)
+            continue
+        record = numbered_anew(tx, record)
+        if worker:
+            record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
+        else:
+            schedule = Schedule(now, found.asked_at + LONGEST)
+            record = replace(record, state=CallState.SCHEDULED, schedule=schedule)
+        insert(tx, "calls", to_row(record))
+        write_audit(tx, record, found.consent, PLACED)
+        return _tied(tx, found, record), record if worker else None
+
+
+def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
+    """The account's list with this id; None when there is none."""
+    return next(iter(_select(tx, account, "list_id = :id", id=list_id)), None)
+
+
+def find_same_list(tx: Tx, asked: CallList, *, ever: bool = False) -> CallList | None:
+    """The list that answers the request for `asked`: it goes on, waits for its user, or ended a short time ago.
+
+    With `ever`, the newest list with the same fingerprint, whenever it ended.
+    """
+    one = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC LIMIT 1"
+    found = next(iter(_select(tx, asked.account, one, fingerprint=asked.fingerprint)), None)
+    if found is None or found.ended_at is None or ever:
+        return found
+    timing = tx.config.timing
+    seconds = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
+    if found.ended_at.timestamp() <= tx.now() - seconds:
+        return None
+    # A canceled list answers the request only if one of its calls may have agreed to something: a new list would call
+    # the first candidate again, who could agree too.
+    return None if found.stop_reason is StopReason.CANCELED and not found.may_have_reached else found
+
+
+def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
+    """The account's lists that go on, or have waited for the user for at most `Timing.wait_for_user`, newest first.
+
+    A list whose last call is in progress goes on.
+    """
+    found = _select(tx, account, "ended_at IS NULL")  # none of these has a `why`
+    found += _select(tx, account, "ended_at > :since", since=tx.now() - tx.config.timing.wait_for_user)
+    unfinished = [each for each in found if each.is_open or each.waits_for_user]
+    return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
+
+
+def last_calls(tx: Tx, asked: CallList) -> tuple[datetime | None, ...]:
+    """When the number of each candidate in `asked.to_come` was called last, in that order; None for never."""
+    count = len(asked.submissions)
+    return tuple(last_call(tx, _new_record(asked, place)) for place in range(count - len(asked.to_come), count))
+
+
+def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
+    """The lists that go on and have this record."""
+    of_record = "list_id IN (SELECT list_id FROM call_list_calls WHERE tracking_id = :id) AND why IS NULL"
+    return _select(tx, record.account, of_record, id=record.tracking_id)
+
+
+def stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
+    """Stop a list; `error` is that of the setting that stopped it, if one did."""
+    now = tx.now()
+    tx.run(
+        "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
+        why=reason.value,
+        now=now,
+        message=error_text(error),
+        id=found.list_id,
+    )
+    return replace(found, stop_reason=reason, ended_at=moment(now), refusal=error)
+
+
+def _called_meanwhile(tx: Tx, asked: CallList, consent: Consent) -> ConsentOutdatedError | None:
+    """The error if a number was called since the user agreed, else None."""
+    if consent.depends_on_last_call and last_calls(tx, asked) != consent.last_calls:
+        return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
+    return None
+
+
+def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
+    row = {"list_id": found.list_id, "position": len(found.records), "tracking_id": record.tracking_id}
+    insert(tx, "call_list_calls", row)
+    return replace(found, records=(*found.records, record))
+
+
+def _new_record(found: CallList, position: int) -> CallRecord:
+    """A record for the call of the candidate at `position`, not in the ledger yet."""
+    submission = found.submissions[position]
+    zone = found.zone_of(submission)
+    return CallRecord.new(submission, found.account, found.asked_at, timezone=zone, session_id=found.session_id)
+
+
+def _to_row(asked: CallList, consent: Consent, now: float) -> Row:
+    """The row of a new list in the table `call_lists`. `now` is the ledger's time, in seconds since the epoch."""
+    return {
+        "list_id": asked.list_id,
+        **asked.account.columns,
+        "fingerprint": asked.fingerprint,
+        "request": _request(asked, consent, now),
+        "timezone": asked.timezone,
+        "worker": "",
+        "asked_at": now,
+        "passed": 0,
+        "confirmation_id": consent.confirmation_id,
+    }
+
+
+def _request(asked: CallList, consent: Consent, agreed_at: float) -> str:
+    """The column `request` as JSON: the request, and the consent of `agreed_at` (seconds since the epoch)."""
+    request = {
+        "submissions": [submission.as_json() for submission in asked.submissions],
+        "until": asked.until,
+        "accept_other_time": asked.accept_other_time,
+        "own_zones": asked.own_zones,
+        "session_id": asked.session_id,
+        "consent": [consent.asked_by, consent.how, consent.risk_flags],
+        "agreed_at": agreed_at,
+    }
+    return json.dumps(request)
+
+
+def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
+    """The account's lists that meet a condition, with the records of their calls."""
+    rows = tx.rows(f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values)
+    return [_from_row(tx, row) for row in rows]
+
+
+def _from_row(tx: Tx, row: Row) -> CallList:
+    records = tx.rows(
+        "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
+        "WHERE call_list_calls.list_id = :id ORDER BY call_list_calls.position",
+        id=row["list_id"],
+    )
+    request: dict[str, Any] = json.loads(row["request"])
+    asked_by, how, flags = request["consent"]
+    found = CallList(
+        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        agreed_at=moment(request["agreed_at"]),
+        list_id=row["list_id"],
+        account=AccountKey(row["api"], row["account"]),
+        submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
+        until=request["until"],
+        accept_other_time=request["accept_other_time"],
+        timezone=row["timezone"],
+        asked_at=moment(row["asked_at"]),
+        own_zones=request["own_zones"],
+        session_id=request["session_id"],
+        passed=row["passed"],
+        stop_reason=StopReason(row["why"]) if row["why"] else None,
+        ended_at=moment_or_none(row["ended_at"]),
+        refusal=error_from(row["message"]),
+        records=tuple(as_they_are(tx, readable(records))),
+    )
+    last = found.records[-1] if found.records else None
+    is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
+    if is_expired or found.stop_reason is StopReason.UNKNOWN:  # no worker has written it yet, or the outcome is known
+        return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
+    return found

@@ -1,0 +1,138 @@
+"""The rows of calls in the ledger's tables: how the transactions read, write, and change them."""
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import (
+    AccountKey,
+    AuditEntry,
+    CallRecord,
+    CallState,
+    audit_from_row,
+    audit_row,
+    error_text,
+    from_row,
+)
+
+_log = logging.getLogger(__name__)
+
+ACTIVE = "state IN ('reserved', 'sent')"
+"""The condition for calls that a worker must still run to their end."""
+
+MINE = "api = :api AND account = :account"
+"""The condition for what belongs to an account; `AccountKey.columns` are its values."""
+
+_UNSETTLED = (
+    "(state IN ('reserved', 'sent', 'unknown', 'scheduled') "
+    "OR (not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL))"
+)
+"""The condition of the index `calls_unsettled`; SQLite uses it only for these words."""
+
+_LATE = "state = 'scheduled' AND place_by < :now"
+_EXPIRED = KallyAIError("No program that could place the call ran when it was due.", code="expired")
+
+
+def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
+    """The account's records that meet a condition and that this version can read."""
+    return readable(tx.rows(f"SELECT * FROM calls WHERE {MINE} AND {condition}", **account.columns, **values))
+
+
+def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any) -> CallRecord | None:
+    """Set columns of a record if it meets a condition with the values `known`; returns it as it is then, else None."""
+    settings = ", ".join(f"{name} = :new_{name}" for name in columns)
+    values = {f"new_{name}": value for name, value in columns.items()} | known
+    statement = f"UPDATE calls SET {settings} WHERE tracking_id = :id AND {condition} RETURNING *"
+    rows = tx.rows(statement, id=tracking_id, **values)
+    return from_row(rows[0]) if rows else None
+
+
+def insert(tx: Tx, table: str, row: Row) -> None:
+    """Insert a row by column names."""
+    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)
+
+
+def lock_account(tx: Tx, account: AccountKey) -> None:
+    """Let every other transaction that locks this account wait until this one ends."""
+    tx.run(
+        "INSERT INTO accounts (api, account) VALUES (:api, :account) "
+        "ON CONFLICT (api, account) DO UPDATE SET api = excluded.api",
+        **account.columns,
+    )
+
+
+def readable(rows: Iterable[Row]) -> list[CallRecord]:
+    """The records in `rows`. Those that this version can't read are logged and left out."""
+    records = []
+    for row in rows:
+        try:
+            records.append(from_row(row))
+        except (ValueError, KeyError, TypeError) as error:
+            _note_unreadable(row["tracking_id"], type(error).__name__)
+    return records
+
+
+@lru_cache(maxsize=1000)  # so that each is logged once
+def _note_unreadable(tracking_id: str, why: str) -> None:
+    _log.warning("The record %s of the ledger can't be read and is skipped: %s", tracking_id, why)
+
+
+def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
+    """The record of this account with this `tracking_id` or `call_id`."""
+    found = as_they_are(tx, select(tx, account, "(tracking_id = :id OR call_id = :id)", id=id_))
+    return found[0] if found else None
+
+
+def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
+    """The account's records with these `call_id`s that have an outcome, by `call_id`."""
+    names = {f"id_{number}": id_ for number, id_ in enumerate(call_ids)}
+    listed = ", ".join(f":{name}" for name in names)
+    found = select(tx, account, f"state = 'ended' AND call_id IN ({listed})", **names) if names else []
+    return {record.call_id: record for record in found if record.call_id is not None}
+
+
+def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
+    """The account's open records and those whose outcome is unknown, newest first.
+
+    Also those of scheduled calls that were not placed when they were due, until a client was told.
+    """
+    return as_they_are(tx, select(tx, account, f"{_UNSETTLED} ORDER BY placed_at DESC"))
+
+
+def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
+    """`records`; those that are too late to be placed are expired, even if no worker has written that yet."""
+
+    def as_it_is(record: CallRecord) -> CallRecord:
+        place_by = record.schedule.place_by
+        if record.state is not CallState.SCHEDULED or place_by is None or place_by.timestamp() >= tx.now():
+            return record
+        return replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or _EXPIRED)
+
+    return [as_it_is(record) for record in records]
+
+
+def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
+    """End up to `BATCH` scheduled calls that meet a condition and are too late to be placed; returns them."""
+    late = f"SELECT tracking_id FROM calls WHERE {_LATE} AND {which} ORDER BY place_by LIMIT :most {tx.SKIP_LOCKED}"
+    changed = (
+        f"WITH late AS ({late}) UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
+        "WHERE tracking_id IN (SELECT tracking_id FROM late) RETURNING *"
+    )
+    return readable(tx.rows(changed, now=tx.now(), error=error_text(_EXPIRED), most=BATCH, **values))
+
+
+def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
+    """Write a line of the audit trail; see `AuditEntry`."""
+    insert(tx, "audit", audit_row(record, consent, outcome, tx.now()))
+
+
+def audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
+    """The newest `limit` entries of the account's audit trail, newest first."""
+    newest = f"SELECT * FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
+    return [audit_from_row(row) for row in tx.rows(newest, limit=limit, **account.columns)]

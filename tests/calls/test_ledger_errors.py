@@ -1,0 +1,135 @@
+"""Errors of the program are no outage, and a write whose confirmation was lost places no call twice."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+
+import pytest
+
+from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.ledger.base import ConstraintError, Database, LedgerUnavailableError, StatementError, Transaction
+from tests.calls.ledgers import InterruptedDatabase, database_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.test_call_lists import ended, reply, start
+from tests.calls.world import Service, world
+
+_TRACKED = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
+
+
+@pytest.fixture
+async def database(place: str) -> AsyncIterator[Database]:
+    async with aclosing(database_at(place)) as database:
+        yield database
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("SELECT nothing_like_it FROM calls", "nothing_like_it"),
+        ("SELEC 1", "SELEC"),
+        (_TRACKED, "api"),
+        ("SELECT :missing", "missing"),
+        ("SELECT 1 UNION SELECT 1 FOR UPDATE", "UPDATE"),
+    ],
+    ids=["no such column", "no SQL", "a column is missing", "no value", "not supported"],
+)
+async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_outage(
+    database: Database, caplog: pytest.LogCaptureFixture, statement: str, reason: str
+) -> None:
+    with pytest.raises(StatementError, match=reason):
+        await database.write(lambda tx: tx.run(statement))
+
+    [line] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert reason in line.getMessage()
+    assert "+14155551234" not in caplog.text
+
+
+async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its_commit(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL rolls such a transaction back, and answers COMMIT without an error; SQLite commits it."""
+
+    def insert(tx: Transaction) -> None:
+        tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)")
+        with suppress(Exception):
+            tx.run("SELECT nothing_like_it FROM calls")
+
+    with suppress(StatementError):
+        await database.write(insert)
+        assert await database.read(lambda tx: len(tx.rows("SELECT 1 FROM shared_values"))) == 1
+        return
+    assert "rolled back" in caplog.text
+
+
+async def test_a_rule_of_the_schema_is_no_error_of_the_program(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    value = "INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)"
+    await database.write(lambda tx: tx.run(value))
+    with pytest.raises(ConstraintError):
+        await database.write(lambda tx: tx.run(value))
+
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
+async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(
+    place: str, clock: ManualClock, lost: int
+) -> None:
+    service = Service(clock)
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        await here.run(here.ledger.check())
+        await here.run(here.calls.list_unsettled())
+        database.lose_confirmations(lost)
+        for _ in range(2):
+            try:
+                placed = await here.place()
+            except LedgerUnavailableError:
+                await here.run(clock.sleep(30))
+            else:
+                await here.outcome(placed)
+                break
+        await here.run(clock.sleep(600))
+        unsettled = await here.run(here.calls.list_unsettled())
+
+    assert unsettled == []
+    assert len(service.keys) <= 1
+
+
+async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        await here.run(here.ledger.check())
+        await here.run(here.calls.list_unsettled())
+        database.lose_confirmations(2)  # the second: that it is undone
+        with pytest.raises(LedgerUnavailableError):
+            await start(here)
+        await here.run(clock.sleep(600))
+        calls, (found, _) = len(service.keys), await start(here)
+        again, _ = await here.run(here.calls.continue_list(found, after=None))
+        done = await ended(here, again)
+
+    assert calls == 0
+    assert found.stop_reason is StopReason.REFUSED
+    assert [record.call_id for record in done.records] == ["c-1"]
+
+
+async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        decided = await ended(here, (await start(here))[0])
+        database.lose_confirmations(2)
+        with pytest.raises(LedgerUnavailableError):
+            await here.run(here.calls.continue_list(decided, after=1))
+        await here.run(clock.sleep(600))
+        found = await here.run(here.calls.find_list(decided.list_id))
+        calls = len(service.keys)
+        last = await ended(here, (await here.run(here.calls.continue_list(decided, after=1)))[0])
+
+    assert found is not None
+    assert found.stop_reason is StopReason.REFUSED
+    assert calls == 1
+    assert [record.call_id for record in last.records] == ["c-1", "c-2"]
