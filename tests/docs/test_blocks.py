@@ -23,7 +23,6 @@ RUN_BY = {
     "ini": {"docs/hosting.md"},  # the same
     "json": {"README.md", "docs/install.md"},  # below
     "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
-    "mermaid": {"docs/architecture.md", "docs/tools.md"},  # a drawing: neither code nor output
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 

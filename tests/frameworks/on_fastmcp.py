@@ -1,6 +1,5 @@
 # mypy: disable-error-code="import-not-found"
 # The framework is installed only in an environment of its own; __main__.py runs this file there.
-# docs/frameworks.md shows the following lines.
 import asyncio
 from typing import Any
 
@@ -33,4 +32,3 @@ async def place_call(where: str, call: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     call = {"task_category": "general", "task_description": "Ask when they close"}
     asyncio.run(place_call("kallyai-mcp serve --sandbox", call | {"respondent_phone": "+14155551234"}))
-# It shows no more.

@@ -1,4 +1,3 @@
-// docs/frameworks.md shows the following lines.
 import { createMCPClient } from "@ai-sdk/mcp";
 import { Experimental_StdioMCPTransport as StdioMCPTransport } from "@ai-sdk/mcp/mcp-stdio";
 
@@ -10,7 +9,6 @@ export async function kallyai(where) {
 
 // Then: generateText({ model, prompt, tools: await (await kallyai("…")).tools(), stopWhen: isStepCount(20) })
 // There is no time-out for a tool call; `timeout` or `abortSignal` of generateText ends everything.
-// It shows no more.
 
 /** For `drive.mjs`. */
 export async function open(where, timeout) {
