@@ -188,6 +188,30 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     assert much_later.list_id != found.list_id
 
 
+async def test_a_list_that_was_answered_is_found_behind_one_that_looks_newer_because_the_clock_was_set_back(
+    here: World,
+) -> None:
+    async def later() -> tuple[int, dict[str, str]]:
+        await here.clock.sleep(60)
+        return 201, {"call_id": "c-1", "status": "busy"}
+
+    service = here.answering([later, reply("success", "c-2"), reply("success", "c-3")])
+    canceled, _ = await start(here, "answered")
+    await here.run(here.clock.sleep(5))
+    assert await here.run(here.calls.cancel_list(canceled.list_id))
+    await ended(here, canceled)
+    here.clock.advance(2000)
+    here.clock.set_wall_clock(-3600)
+    answered = await ended(here, (await start(here, "answered"))[0])
+    here.clock.advance(200)
+    again, is_new = await start(here, "answered")
+
+    assert answered.stop_reason is StopReason.ANSWERED
+    assert not is_new
+    assert again.list_id == answered.list_id != canceled.list_id
+    assert len(service.keys) == 2
+
+
 async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(
     place: str, clock: ManualClock
 ) -> None:

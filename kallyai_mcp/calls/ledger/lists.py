@@ -172,17 +172,23 @@ def find_same_list(tx: Tx, asked: CallList, *, ever: bool = False) -> CallList |
 
     With `ever`, the newest list with the same fingerprint, whenever it ended.
     """
-    one = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC LIMIT 1"
-    found = next(iter(_select(tx, asked.account, one, fingerprint=asked.fingerprint)), None)
-    if found is None or found.ended_at is None or ever:
-        return found
+    newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
+    alike = _select(tx, asked.account, newest_first, fingerprint=asked.fingerprint)
+    # Where the clock was set back, the newest list is not the one that was asked for last.
+    return next((found for found in alike if ever or _answers(tx, found)), None)
+
+
+def _answers(tx: Tx, found: CallList) -> bool:
+    """Whether a list answers a request for the same list."""
+    if found.ended_at is None:
+        return True
     timing = tx.config.timing
     seconds = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
     if found.ended_at.timestamp() <= tx.now() - seconds:
-        return None
+        return False
     # A canceled list answers the request only if one of its calls may have agreed to something: a new list would call
     # the first candidate again, who could agree too.
-    return None if found.stop_reason is StopReason.CANCELED and not found.may_have_reached else found
+    return found.stop_reason is not StopReason.CANCELED or found.may_have_reached
 
 
 def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
