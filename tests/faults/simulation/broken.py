@@ -65,11 +65,6 @@ class Broken:
     kind: Kind = "calls"
 
 
-def broken(name: str, plan: Plan, *patches: Patch, kind: Kind = "calls") -> Broken:
-    """A broken build with these changes."""
-    return Broken(name, plan, patches, kind)
-
-
 def break_program(broken: Broken) -> None:
     """Let this process import the broken build.
 
