@@ -3,6 +3,9 @@
 `python -m tests.faults --simulated` has as many as asked, of each kind.
 """
 
+import re
+from pathlib import Path
+
 from tests.faults.simulation.later import later_plan
 from tests.faults.simulation.lists import list_plan
 from tests.faults.simulation.many import run_plan
@@ -17,6 +20,14 @@ FIRST = 40_000
 def test_the_patches_of_the_broken_builds_fit_the_program() -> None:
     for patch in [patch for broken in BROKEN for patch in broken.patches] + [patch for _, patch, _, _ in STDIO_BUILDS]:
         assert patch.new in patch.source()
+
+
+def test_the_broken_builds_on_the_map_of_promises_exist() -> None:
+    promises = (Path(__file__).parent.parent / "promises.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`--prove`: (.+?)(?=, `| \|\n)", promises))
+
+    assert named
+    assert named - {broken.name for broken in BROKEN} - {name for name, *_ in STDIO_BUILDS} == set()
 
 
 def test_a_broken_build_is_seen() -> None:
