@@ -81,7 +81,9 @@ def find_stuck(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _has_another_row(row: Row, evidence: Evidence) -> bool:
-    """Whether another ledger has a record for the same key."""
+    """Whether another ledger has a record for the same key, or may have had one until it was deleted."""
+    if len({start.home for start in evidence.plan.starts}) > 1 and evidence.times_of("its ledger is deleted"):
+        return True
     return any(
         other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
         for other in evidence.rows
