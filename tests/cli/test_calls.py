@@ -157,14 +157,6 @@ def test_arguments_are_named_as_they_were_typed() -> None:
     assert "--not-before: " in far.stderr
 
 
-def test_a_busy_number_is_called_again_later_and_the_command_does_not_wait_for_it() -> None:
-    busy = printed("call", BUSY, "Ask for the hours", "--retries", "1", "--yes")
-
-    assert busy.startswith("Not reached yet: +1 202-555-0103 (busy ")
-    assert printed("show") == busy
-    assert structure("show")["attempt"] == 2
-
-
 async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: Path, signed_in: dict[str, str]) -> None:
     ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table",
            "candidates": [{"respondent_phone": number, "business_name": name} for number, name in
@@ -189,7 +181,16 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
     assert canceled["status"] == "canceled"
 
 
-def test_exit_codes_say_how_a_call_ended() -> None:
+def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for() -> None:
+    busy = printed("call", "+442079460103", "Ask for the hours", "--retries", "1", "--yes")
+    assert busy.startswith("Not reached yet: +44 20 7946 0103 (busy ")
+    assert printed("show") == busy
+    due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    printed("call", BUSY, "Ask", "--yes", "--not-before", due)
+    several = invoke("show", "t-")
+    assert several.exit_code == 1
+    assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
+
     other_time = printed("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
     unasked = invoke("call", BISTRO, "Ask for the hours")
 
@@ -200,16 +201,6 @@ def test_exit_codes_say_how_a_call_ended() -> None:
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
     assert printed("show", "t-none", code=1) == ""
     assert structure("show", "t-none", code=1)["code"] == "call_not_found"
-
-
-def test_the_beginning_of_an_id_that_several_calls_have_is_refused() -> None:
-    for number in (BISTRO, BUSY):
-        due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
-        printed("call", number, "Ask for the hours", "--yes", "--not-before", due)
-    several = invoke("show", "t-")
-
-    assert several.exit_code == 1
-    assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
 
 
 @on_posix

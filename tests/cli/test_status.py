@@ -27,7 +27,6 @@ from tests.sandbox.sandbox_app import sandbox_app
 
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
-    """A sandbox on the real clock, because the commands have no other; its calls take no time."""
     with sandbox_app(speed=100_000) as app:
         yield app
 
