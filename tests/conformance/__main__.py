@@ -3,10 +3,9 @@
     uv run python -m tests.conformance
 
 The suite's newest release and its newest pre-release are run at each version of the specification that they know, with
-`kallyai-mcp serve --transport http --sandbox`, and with a server on the same HTTP layer that has the fixtures most
-scenarios need. The scenarios of tasks are run with kallyai-mcp, whose calls replace the fixtures; those of skills need
-none. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations, and the
-scenarios for authorization servers are run with the hosted sign-in.
+`kallyai-mcp serve --transport http --sandbox`: the scenarios that need no fixture. In those of tasks, kallyai-mcp's
+calls replace the fixtures. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol
+generations, and the scenarios for authorization servers are run with the hosted sign-in.
 
 It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails unexpectedly, or when a check
 that is expected to fail passes.
@@ -16,18 +15,15 @@ import argparse
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import anyio
-from mcp import MCPDeprecationWarning
 
 from tests.bench.servers import free_ports, serving
 from tests.conformance.authorization import authorize
-from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, NOT_RUN, SKILLS, SPECS, TASKS
-from tests.conformance.fixture.server import fixture_app
-from tests.conformance.fixture.tasks import tasks_app
+from tests.conformance.calls_as_tasks import tasks_app
+from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
 from tests.conformance.inspector import SPEED, Finding, inspect
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Outcome, Server, Suite
@@ -41,8 +37,6 @@ def main() -> int:
     argparse.ArgumentParser(
         prog="python -m tests.conformance", description=(__doc__ or "").partition("\n")[0]
     ).parse_args()
-    # The fixtures sample and log to the client, which the scenarios of the older versions need.
-    warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:
         tools = installed()
     except RuntimeError as error:
@@ -83,12 +77,12 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
 
 async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    async with running_app(fixture_app()) as fixture, running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
+    async with running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
 
-        async def run_suite(suite: Suite, server: Server, at: str) -> None:
+        async def run_suite(suite: Suite) -> None:
             for spec in SPECS[suite.release]:
-                found = await suite.run(server, at, spec, folder / f"{suite.release}-{server}-{spec}")
-                outcomes.extend(each for each in found if _belongs(each))
+                found = await suite.run("kallyai-mcp", url, spec, folder / f"{suite.release}-{spec}")
+                outcomes.extend(each for each in found if each.scenario in KALLYAI_SCENARIOS)
 
         async def run_extensions(suite: Suite) -> None:
             for scenario in TASKS:
@@ -98,16 +92,9 @@ async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[
 
         async with anyio.create_task_group() as tasks:
             for suite in suites:
-                tasks.start_soon(run_suite, suite, "kallyai-mcp", url)
-                tasks.start_soon(run_suite, suite, "fixture", fixture)
+                tasks.start_soon(run_suite, suite)
             tasks.start_soon(run_extensions, suites[-1])
     return outcomes
-
-
-def _belongs(outcome: Outcome) -> bool:
-    if outcome.server == "fixture":
-        return outcome.scenario not in NOT_RUN
-    return outcome.server == "tasks" or outcome.scenario in KALLYAI_SCENARIOS
 
 
 def _print_table(verdicts: Iterable[Verdict], versions: dict[str, str]) -> None:

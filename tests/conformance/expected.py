@@ -26,13 +26,7 @@ KALLYAI_SCENARIOS = frozenset(
         "tools-list",
     }
 )
-"""The scenarios that need no fixture, or report which of their checks do; they run with `kallyai-mcp serve`.
-
-The fixture server runs the others, and these too, except those in `NOT_RUN`.
-"""
-
-NOT_RUN = frozenset({"resources-subscribe", "resources-unsubscribe"})
-"""Subscriptions to single resources, which kallyai-mcp does not have."""
+"""The scenarios that need no fixture, or report which of their checks do. The others test the SDK with fixtures."""
 
 TASKS = (
     "tasks-capability-negotiation",
@@ -54,21 +48,13 @@ SKILLS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest")
 Not run: sep-2640-skills-directory, because kallyai-mcp does not declare `directoryRead`, which is optional.
 """
 
-_NO_SESSION = (
-    "/mcp has no session at the versions with a handshake, so that any worker can serve any request: "
-    "the server can't send requests to such a client, and says so. Over stdio and /sse it can."
-)
 _ONLY_CALLS = (
     "It calls failing_job or protocol_error_job, which no phone call can replace: a call that is refused is refused at "
     "once, without a task."
 )
-_NOT_HERE = "It calls a fixture tool that kallyai-mcp does not have; the fixture server passes it."
+_NOT_HERE = "It calls a fixture tool that kallyai-mcp does not have."
 
 EXPECTED = (
-    Expected("fixture", "tools-call-sampling", ("tools-call-sampling",), HANDSHAKE, _NO_SESSION),
-    Expected("fixture", "tools-call-elicitation", ("tools-call-elicitation",), HANDSHAKE, _NO_SESSION),
-    Expected("fixture", "elicitation-sep1034-defaults", ("elicitation-sep1034-general",), ("2025-11-25",), _NO_SESSION),
-    Expected("fixture", "elicitation-sep1330-enums", ("elicitation-sep1330-general",), ("2025-11-25",), _NO_SESSION),
     Expected(
         "kallyai-mcp",
         "logging-set-level",

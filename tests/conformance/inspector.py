@@ -52,14 +52,7 @@ SHARED = ("make_call", "get_call")
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one use of the Inspector.
-
-    Attributes:
-        what: The method or the tool.
-        mode: One of `MODES`.
-        transport: `stdio` or `/mcp`.
-        fault: The error; None if it passed.
-    """
+    """The result of one use of the Inspector, in one of `MODES`. `fault` is None if it passed."""
 
     what: str
     mode: str
@@ -70,10 +63,7 @@ class Finding:
 async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
     """Use the Inspector for every tool; over stdio each use starts a server, with the same home folder.
 
-    Args:
-        tools: The Inspector.
-        url: The base URL of a kallyai-mcp with a sandbox at `SPEED`.
-        folder: A folder for the homes of the Inspector and of the servers over stdio.
+    `url` is that of a kallyai-mcp with a sandbox at `SPEED`; `folder` is for the homes.
     """
     found: list[Finding] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
@@ -145,18 +135,8 @@ class _Inspector:
 
     async def use(self, method: str, *options: str) -> tuple[int, Mapping[str, Any]]:
         """Run it; returns the exit code and the result, and keeps the end of its stderr."""
-        arguments = (
-            "--cli",
-            *self._before,
-            "--protocol-era",
-            self.mode,
-            "--format",
-            "json",
-            "--quiet",
-            "--method",
-            method,
-        )
-        command = [*self._command, *arguments, *options, *self._after]
+        how = ("--protocol-era", self.mode, "--format", "json", "--quiet", "--method", method)
+        command = [*self._command, "--cli", *self._before, *how, *options, *self._after]
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process(command, check=False, env=self._environment)
         self.stderr = done.stderr.decode().strip()[-500:]

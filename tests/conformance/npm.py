@@ -17,12 +17,7 @@ RELEASES = {"released": "conformance-released", "newest": "conformance-newest"}
 
 @dataclass(frozen=True)
 class Tools:
-    """The installed programs.
-
-    Attributes:
-        node: The path of a Node that is new enough.
-        modules: The folder `node_modules`.
-    """
+    """The installed programs, in `node_modules`, and a Node that is new enough."""
 
     node: str
     modules: Path
@@ -38,11 +33,7 @@ class Tools:
 
 
 def installed() -> Tools:
-    """Install them, the first time on this machine.
-
-    Raises:
-        RuntimeError: There is no npm, or no Node that is new enough, or npm failed; the message has npm's output.
-    """
+    """Install them, the first time on this machine; raises `RuntimeError`, which says what is missing."""
     if shutil.which("npm") is None:
         raise RuntimeError("there is no npm on this machine (Debian: apt-get install nodejs npm)")
     folder = npm.installed("conformance", [SOURCE / name for name in ("package.json", "package-lock.json")])

@@ -14,8 +14,8 @@ from tests.conformance.npm import Tools
 SECONDS = 60
 """The time-out of one run, which takes some seconds."""
 
-Server = Literal["kallyai-mcp", "tasks", "fixture"]
-"""`kallyai-mcp serve`; the same with the tool names of the scenarios of tasks; the fixtures on the same HTTP layer."""
+Server = Literal["kallyai-mcp", "tasks"]
+"""`kallyai-mcp serve`; and the same with the tool names of the scenarios of tasks."""
 
 Status = Literal["FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO"]
 STATUSES: tuple[Status, ...] = ("FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO")
@@ -41,15 +41,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The results of one scenario.
-
-    Attributes:
-        server: The server.
-        release: The release of the suite, one of `npm.RELEASES`.
-        spec: The version of the specification, or `EXTENSION`.
-        scenario: The scenario's name.
-        checks: The checks, by id.
-    """
+    """The results of one scenario: its checks by id. `spec` is the version of the specification, or `EXTENSION`."""
 
     server: Server
     release: str
@@ -69,12 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suite:
-    """A release of the suite.
-
-    Attributes:
-        tools: The installed suite.
-        release: One of `npm.RELEASES`.
-    """
+    """A release of the suite, one of `npm.RELEASES`."""
 
     tools: Tools
     release: str

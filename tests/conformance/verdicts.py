@@ -8,15 +8,7 @@ from tests.conformance.suite import Outcome, Server
 
 @dataclass(frozen=True)
 class Expected:
-    """Checks of a scenario that are expected to fail.
-
-    Attributes:
-        server: The server.
-        scenario: The scenario's name.
-        checks: The ids of the checks.
-        specs: The versions of the specification.
-        reason: Why they fail, as a sentence.
-    """
+    """Checks of a scenario, by id, that are expected to fail at these versions, with the reason as a sentence."""
 
     server: Server
     scenario: str
