@@ -16,13 +16,7 @@ _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
 
 
 def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], timeout: float) -> list[str]:
-    """The faults, a line each.
-
-    Args:
-        observed: `drive.Observed` as JSON.
-        calls: The calls to that business in the server's list.
-        timeout: The time-out of the first client, in seconds.
-    """
+    """The faults in `drive.Observed` as JSON, a line each; `calls` are those to that business in the server's list."""
     if observed.get("error"):
         return [str(observed["error"])]
     faults = []

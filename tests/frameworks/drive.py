@@ -34,13 +34,8 @@ TASK = "Call them and ask whether they are open tonight."
 class Observed:
     """What was observed of a client over one transport.
 
-    Attributes:
-        tools: The names of the tools that it offered to the model.
-        timed_out: The error of the client that timed out, or its result if it did not.
-        answers: The tools' answers when the same call was asked for again.
-        result: The last one.
-        seconds: How long the first client took, from its start until it gave up.
-        error: Why there are none; empty if there are.
+    `timed_out` is the error of the client that timed out, or its result if it did not; it took `seconds`. `answers`
+    are the tools' answers when the same call was asked for again, and `error` says why there are none.
     """
 
     tools: list[str]
@@ -54,11 +49,8 @@ class Observed:
 def drive(framework: str, name: str, timeout: int, places: Sequence[str]) -> list[Observed]:
     """Run the client of `framework` twice for one call in each place, in a thread for each.
 
-    Args:
-        framework: The name of the client's module, without `on_`.
-        name: The beginning of the name of the business that is called.
-        timeout: The time-out of the first client, in seconds.
-        places: A command, or a URL that ends in /mcp or /sse.
+    `name` begins the name of the business; the first client times out after `timeout` seconds. A place is a command, or
+    a URL that ends in /mcp or /sse.
     """
     with ThreadPoolExecutor(len(places)) as pool:
         return list(pool.map(partial(_drive, framework, name, timeout), places))
@@ -93,10 +85,7 @@ def name_at(name: str, where: str) -> str:
 
 
 def _run(snippet: Any, framework: str, name: str, where: str, *, wait_seconds: float) -> Observed:
-    if hasattr(snippet, "tools"):
-        run = _with_tools
-    else:
-        run = _without_a_model if hasattr(snippet, "place_call") else partial(_with_a_model, framework)
+    run = _without_a_model if hasattr(snippet, "place_call") else partial(_with_a_model, framework)
     try:
         return asyncio.run(run(snippet, name, where, wait_seconds))
     except Exception as error:  # noqa: BLE001 - each framework has its own error for a time-out; the checks look at it
@@ -109,15 +98,6 @@ async def _with_a_model(framework: str, snippet: Any, name: str, where: str, wai
     model = getattr(models, framework)(script)
     result = await snippet.ask(TASK, where, model)
     return Observed(script.tools, "", script.answers, result)
-
-
-async def _with_tools(snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:
-    """By the script itself, with the tools as the framework gives them to its model."""
-    script, answers = Script(name, wait_seconds), list[str]()
-    async with snippet.tools(where) as tools:
-        while not isinstance(turn := script.turn(answers, tools.keys()), str):
-            answers.append(await tools[turn[0]](**turn[1]))
-    return Observed(script.tools, "", answers, turn)
 
 
 async def _without_a_model(snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:

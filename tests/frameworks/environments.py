@@ -21,18 +21,7 @@ NODE = Path(__file__).parent / "node"
 class Environment:
     """An environment with the framework, the command `kallyai-mcp`, an empty home folder, and no settings.
 
-    Args:
-        framework: The framework.
-        folder: An empty folder for it.
-        newest: Install the newest versions instead of the pinned ones.
-
-    Attributes:
-        framework: The framework.
-        variables: The environment variables of the processes in it.
-        versions: The versions of the framework's packages and of `mcp`, as text.
-
-    Raises:
-        RuntimeError: The framework can't be installed.
+    With `newest`, the newest versions are installed. Raises `RuntimeError` if the framework can't be installed.
     """
 
     def __init__(self, framework: Framework, folder: Path, *, newest: bool) -> None:
@@ -61,11 +50,7 @@ class Environment:
         self.versions = ", ".join(line for line in frozen if line.partition("==")[0] in names)
 
     def drive(self, name: str, timeout: int, places: Sequence[str]) -> list[dict[str, Any]]:
-        """Run `drive`; returns its `Observed` as JSON, one for each place.
-
-        Raises:
-            RuntimeError: It fails, or does not end; the message has its output.
-        """
+        """Run `drive`; returns its `Observed` as JSON, one for each place; raises `RuntimeError` with its output."""
         quiet = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "PYTHONWARNINGS": "ignore"}
         command = [*self._drive, name, str(timeout), *places]
         done = run_well(command, variables=self.variables | quiet, seconds=LIMIT)

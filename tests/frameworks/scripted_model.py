@@ -29,14 +29,7 @@ def call_arguments(name: str) -> dict[str, Any]:
 
 @dataclass
 class Script:
-    """The model of one run of an agent.
-
-    Attributes:
-        name: The name of the business to call.
-        wait_seconds: The argument of `make_call`.
-        tools: The names of the tools that the framework offered.
-        answers: The tools' answers, as text, as the framework gave them to the model.
-    """
+    """The model of one run of an agent, which calls the business `name`; keeps what the framework gave to it."""
 
     name: str
     wait_seconds: float
@@ -44,17 +37,9 @@ class Script:
     answers: list[str] = field(default_factory=list)
 
     def turn(self, answers: Sequence[str], tools: Collection[str]) -> tuple[str, dict[str, Any]] | str:
-        """The model's next turn.
+        """The model's next turn after these answers of tools: a tool and its arguments, or the final answer.
 
-        Args:
-            answers: The tools' answers so far, the newest last.
-            tools: The names of the tools that are offered.
-
-        Returns:
-            A tool and its arguments, or the final answer.
-
-        Raises:
-            ScriptError: The answer has no tracking id, or the call does not end.
+        Raises `ScriptError` if the answer has no tracking id, or the call does not end.
         """
         self.tools = sorted(tools)
         self.answers = list(answers)

@@ -8,17 +8,10 @@ _BEGIN, _END = " docs/frameworks.md shows the following lines.\n", " It shows no
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework, or another client.
+    """A framework or another client, in the module `on_{name}`, with its packages, and the `mcp` that fits them.
 
-    Attributes:
-        name: The name of the snippet's module, without `on_`.
-        title: The framework's name for readers.
-        packages: The packages that a user installs, the framework first.
-        versions: The versions of these packages in CI.
-        mcp: The version of `mcp` that fits them; None in JavaScript.
-        has_timeout: It has a time-out for one tool call. Where it has none, the test aborts the call in the way that
-            the client offers.
-        is_shown: Its code is in docs/frameworks.md.
+    `mcp` is None in JavaScript. `has_timeout` says whether there is a time-out for one tool call; where there is none,
+    the test aborts the call in the way that the client offers. `is_shown` says whether docs/frameworks.md has its code.
     """
 
     name: str
@@ -65,6 +58,4 @@ FRAMEWORKS = (
     Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client",), ("2.4.0",), None),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk",), ("1.32.2",), None, is_shown=False),
     Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp",), ("2.0.99",), None, has_timeout=False, is_shown=False),
-    Framework("llama_index", "LlamaIndex", ("llama-index-tools-mcp",), ("0.6.0",), "2.3.0", is_shown=False),
-    Framework("autogen", "AutoGen", ("autogen-ext[mcp]",), ("0.7.5",), "1.30.0", is_shown=False),
 )
