@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from io import BytesIO
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.background import background_task
 
@@ -52,38 +54,36 @@ async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
         yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
 
 
-async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None:
-    import h11  # imported late: only a sign-in needs it
-
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
+async def _serve(stream: SocketStream, answer: Callable[[Request], Reply]) -> None:
     try:
         with anyio.fail_after(_REQUEST_SECONDS):
-            while not isinstance(event := connection.next_event(), h11.Request):
-                if event is not h11.NEED_DATA:
-                    return
-                connection.receive_data(await _receive(stream))
-    except h11.RemoteProtocolError:
-        await stream.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        return
-    path, _, query = event.target.decode("ascii").partition("?")
-    headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
-    reply = answer(Request(event.method.decode("ascii"), path, query, headers))
-    head = h11.Response(
-        status_code=reply.status,
-        reason=HTTPStatus(reply.status).phrase.encode("ascii"),
-        headers=[*reply.headers.items(), ("Content-Length", str(len(reply.body))), ("Connection", "close")],
-    )
-    await stream.send((connection.send(head) or b"") + (reply.body if event.method != b"HEAD" else b""))
+            head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", _MAX_REQUEST_BYTES)
+        reply = answer(_parse(head))
+    except (anyio.IncompleteRead, anyio.DelimiterNotFound, ValueError):
+        reply = Reply(400, b"")
+    headers = {**reply.headers, "Content-Length": str(len(reply.body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    await stream.send("\r\n".join([*lines, "", ""]).encode("ascii") + reply.body)
     # If it were closed while the browser still sends, the connection would be reset, and the browser lose the reply.
     with anyio.move_on_after(_CLOSE_SECONDS):
         await stream.send_eof()
         reply.sent()
-        while await _receive(stream):
-            pass
+        while True:
+            await stream.receive()
 
 
-async def _receive(stream: ByteStream) -> bytes:
+def _parse(head: bytes) -> Request:
+    """The request line and the headers; raises `ValueError`."""
+    from http.client import HTTPException, parse_headers  # imported late: only a sign-in needs it
+
+    lines = BytesIO(head + b"\r\n\r\n")
+    method, target, version = lines.readline().decode("ascii").split()
+    path, _, query = target.partition("?")
     try:
-        return await stream.receive()
-    except anyio.EndOfStream:
-        return b""
+        headers = parse_headers(lines)
+    except HTTPException as error:
+        raise ValueError("too many headers, or too long ones") from error
+    if not version.startswith("HTTP/1.") or len(headers.get_all("host", [])) > 1:
+        raise ValueError("not HTTP/1, or for two hosts")
+    return Request(method, path, query, {name.lower(): value for name, value in headers.items()})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import kallyai_mcp.auth
 
-HEAVY = {"keyring", "filelock", "uvicorn", "starlette", "platformdirs", "httpx2", "h11"}
+HEAVY = {"keyring", "filelock", "uvicorn", "starlette", "platformdirs", "httpx2"}
 
 
 def test_importing_auth_loads_nothing_that_a_cold_start_does_not_need() -> None:
