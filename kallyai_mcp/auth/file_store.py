@@ -50,7 +50,6 @@ class FileStore:
             return None
         except OSError as error:
             raise TokenStoreError(f"The sign-in in {self._path} can't be read: {error.strerror}.") from None
-        self._make_private()
         return parse_stored(text, self._path, self._origin)
 
     def save(self, tokens: Tokens) -> None:
@@ -87,15 +86,6 @@ class FileStore:
             "to another."
         )
 
-    def _make_private(self) -> None:
-        if not _POSIX:
-            return
-        with suppress(OSError):
-            mode = stat.S_IMODE(self._path.stat().st_mode)
-            if mode & 0o077:
-                self._path.chmod(0o600)
-                _log.warning("%s was open to other users (mode %03o); it is now 600", self._path, mode)
-
 
 def parse_stored(text: str | bytes, place: object, origin: str) -> Tokens | None:
     """The tokens in a stored text for one API; None if it is broken, which is logged without a part of it."""
@@ -105,8 +95,7 @@ def parse_stored(text: str | bytes, place: object, origin: str) -> Tokens | None
             raise ValueError(f"not a sign-in for {origin}")  # noqa: TRY301 - handled like all other defects
         return Tokens.from_document(document)
     except (ValueError, RecursionError) as error:
-        # The JSON parser's error, which is a kind of ValueError, is not logged: it has the whole text, with the tokens.
-        why = str(error) if type(error) is ValueError else "it is not JSON"
+        why = str(error) if type(error) is ValueError else "it is not JSON"  # not the parser's error: it has the text
         _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", place, why)
         return None
 

@@ -38,13 +38,11 @@ class LoopbackSignIn:
     """One sign-in in the browser, from the link to the tokens: an async context manager that listens while it is open.
 
     The tokens come in the URL of a request. The reply is a redirect to another URL, so that the tokens stay neither in
-    the address bar nor in the history. The end of the context waits until the browser has that page.
+    the address bar nor in the history. The end of the context waits up to `linger` seconds until the browser has that
+    page, which sends the user back to `place`.
 
-    Args:
-        auth_url: Returns the URL of the sign-in page for our redirect URI and a state, which must come back.
-        timeout: How long the link works, in seconds from entering the context.
-        linger: The most seconds that the end of the context waits for the browser.
-        place: Where the user started; the last page says to go back there.
+    `auth_url` returns the URL of the sign-in page for our redirect URI and a state, which must come back. The link
+    works for `timeout` seconds from entering the context.
     """
 
     redirect_uri: str
@@ -64,9 +62,8 @@ class LoopbackSignIn:
         self._place: Origin = place
         self._state = secrets.token_urlsafe(32)
         self._answer: TokenGrant | NotSignedInError | None = None
-        self._answered = anyio.Event()
+        self._answered, self._shown = anyio.Event(), anyio.Event()
         self._page: Kind | None = None
-        self._shown = anyio.Event()
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,10 +93,8 @@ class LoopbackSignIn:
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
         if self._answer is None:
-            raise NotSignedInError(
-                "Nobody finished signing in before the link expired. Ask for a new link and open it.",
-                code="sign_in_timed_out",
-            )
+            words = "Nobody finished signing in before the link expired. Ask for a new link and open it."
+            raise NotSignedInError(words, code="sign_in_timed_out")
         if isinstance(self._answer, NotSignedInError):
             raise self._answer
         return self._answer
@@ -146,14 +141,13 @@ class LoopbackSignIn:
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "wrong")
-        is_last = self._page is not None and request.path == f"/{self._page}"
-        if request.path != "/" and not is_last:
-            return show(404, "wrong")
         if request.method != "GET":
             return show(405, "wrong", Allow="GET")
-        if is_last and self._page is not None:
+        if self._page is not None and request.path == f"/{self._page}":
             grant = self._answer
             return show(200, self._page, who=Tokens.from_grant(grant, 0).who if isinstance(grant, TokenGrant) else None)
+        if request.path != "/":
+            return show(404, "wrong")
         result = self._accept_query(request.query)
         if result != "accepted":
             return show(_STATUS[result], "wrong" if result == "wrong" else "over")

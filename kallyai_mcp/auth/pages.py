@@ -95,13 +95,9 @@ _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 
 
 def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
-    """The page at the end of a sign-in on this machine.
+    """The page at the end of a sign-in on this machine that began at `place`; `accepted` is the Accept-Language header.
 
-    Args:
-        kind: What the page says.
-        accepted: The Accept-Language header, which decides the language.
-        place: Where the user started the sign-in.
-        who: The user who has signed in, if the token tells.
+    `who` is the user who has signed in, if the token tells.
     """
     language = page_language(accepted)
     places = texts("kallyai_mcp.auth", place, language)

@@ -20,19 +20,16 @@ async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
     """A context that holds the lock file at `path`. Waiting for the lock does not block the event loop.
 
     Yields False if another process still has the lock after `wait` seconds. Yields True if this process has it, or if
-    no lock file can be created, as in a read-only folder; then a warning is logged.
+    no lock file can be created, as in a read-only folder, which is logged.
     """
     # Imported late: it takes 64 ms, and a server's first answer does not need it.
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, thread_local=False)
-    can_lock = False
+    lock, can_lock = FileLock(path, thread_local=False), True
     try:
         make_folder(path.parent)
-        # On Windows, a lock file that can't be created looks like one that is locked, and `os.access` ignores the
-        # system's access lists. So create another file.
-        with tempfile.TemporaryFile(dir=path.parent):
-            can_lock = True
+        # On Windows, a lock file that can't be created looks like one that is locked. So create another file.
+        tempfile.TemporaryFile(dir=path.parent).close()
         with anyio.move_on_after(wait):
             while not lock.is_locked:
                 try:

@@ -128,21 +128,17 @@ class Session:
         await to_thread.run_sync(self._store.check)
 
     async def _signed_in(self) -> Tokens:
-        tokens = await self.current()
-        if tokens is None:
+        if (tokens := await self.current()) is None:
             raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
         return tokens
 
     async def _renew_early(self, tokens: Tokens) -> Tokens:
-        has_expired = tokens.expires_within(0, self._clock())
-        if tokens.refresh_token is None and not has_expired:
+        if tokens.refresh_token is None and not tokens.expires_within(0, self._clock()):
             return tokens
         try:
             return await self._renew(tokens.access_token.get_secret_value())
-        except NotSignedInError:
-            raise
         except KallyAIError as error:
-            if tokens.expires_within(0, self._clock()):
+            if isinstance(error, NotSignedInError) or tokens.expires_within(0, self._clock()):
                 raise
             _log.warning("the sign-in could not be renewed yet (%s); the old token still lasts", error.code)
             return tokens
@@ -179,21 +175,13 @@ class Session:
             return await self._exchange_shielded(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchange_shielded(self, tokens: Tokens, refresh_token: str) -> Tokens:
-        # In its own task, because a shield does not stop a cancellation by asyncio itself, such as after Ctrl+C.
-        outcome: list[Tokens | Exception] = []
-
-        async def exchange() -> None:
+        # In its own task, because anyio's shield does not stop a cancellation by asyncio itself, such as after Ctrl+C.
+        exchange = asyncio.create_task(self._exchange(tokens, refresh_token))
+        try:
+            return await asyncio.shield(exchange)
+        finally:
             with anyio.CancelScope(shield=True):
-                try:
-                    outcome.append(await self._exchange(tokens, refresh_token))
-                except Exception as error:  # noqa: BLE001 - raised below, and not in an exception group
-                    outcome.append(error)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(exchange)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+                await asyncio.wait([exchange])
 
     async def _exchange(self, tokens: Tokens, refresh_token: str) -> Tokens:
         try:

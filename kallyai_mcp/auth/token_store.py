@@ -183,9 +183,8 @@ class VendorFallbackStore:
                 accounts = [*sorted(self._signed_out_accounts()), vendor_tokens.account]
                 write_private(self._signed_out, "\n".join([*accounts, ""]))
             except OSError as error:
-                raise TokenStoreError(
-                    f"The sign-out can't be written to {self._signed_out}: {error.strerror}."
-                ) from None
+                words = f"The sign-out can't be written to {self._signed_out}: {error.strerror}."
+                raise TokenStoreError(words) from None
         self._own.delete()
 
     def describe(self) -> str:
@@ -226,20 +225,13 @@ tokens may still be there, and `check` if it is known that tokens could not be s
 """
 
 
-def open_store(
-    choice: Literal["auto", "keyring", "file"], home: Path, api_url: str, *, vendor: Path | None = None
-) -> TokenStore:
-    """The token store for one API. Nothing is read and no keyring is imported before its first use.
+def open_store(choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> TokenStore:
+    """The token store for one API, by the setting `KALLYAI_TOKEN_STORE`. Nothing is read before its first use.
 
-    Args:
-        choice: The setting `KALLYAI_TOKEN_STORE`. `auto` is the system's keyring if there is a usable one, else a file.
-        home: The folder of this program.
-        api_url: The URL of the API. Each origin has its own tokens. Only the live service gets the vendor's tokens.
-        vendor: The token file of the vendor's own tools; None for its usual path.
+    Each origin has its own tokens, and only the live service gets those of the vendor's tools.
     """
     keyring, file = KeyringStore(api_url), FileStore(home, api_url)
     own = keyring if choice == "keyring" else file if choice == "file" else AutoStore(keyring, file)
     if origin_of(api_url) != LIVE_ORIGIN:
         return own
-    vendor = vendor or Path.home() / ".kallyai_token.json"
-    return VendorFallbackStore(own, vendor, home / "sign-in" / "vendor-signed-out")
+    return VendorFallbackStore(own, Path.home() / ".kallyai_token.json", home / "sign-in" / "vendor-signed-out")

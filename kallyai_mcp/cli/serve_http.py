@@ -259,7 +259,6 @@ def create_oauth_server(
     settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState"
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
-    from kallyai_mcp.auth.oauth_server.clients import DocumentClients
     from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
     from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
@@ -274,7 +273,7 @@ def create_oauth_server(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys),
         shared_state=shared_state,
-        document_clients=DocumentClients(DocumentFetcher(settings.user_agent).fetch, issuer),
+        fetch=DocumentFetcher(settings.user_agent).fetch,
         api=api,
         client_id=settings.client_id or "",
         client_secret=settings.client_secret or "",

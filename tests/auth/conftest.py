@@ -1,6 +1,5 @@
 """Fixtures for the tests of sign-in: token stores, a service that renews tokens, and a clock that a test sets."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from keyring.backends import fail
 
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
-from tests.auth.fakes import API, Clock, MemoryKeyring, Service, TokenEndpoint
+from tests.auth.fakes import API, Clock, MemoryKeyring, Service
 
 
 @pytest.fixture
@@ -38,18 +37,6 @@ def make_session(store: FileStore, service: Service, clock: Clock, tmp_path: Pat
         return Session(more.pop("store", store), service, lock_path, clock, **more)
 
     return make
-
-
-@pytest.fixture
-def endpoint() -> Iterator[TokenEndpoint]:
-    endpoint = TokenEndpoint()
-    thread = threading.Thread(target=endpoint.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield endpoint
-    endpoint.release.set()
-    endpoint.server.shutdown()
-    thread.join(20)
-    endpoint.server.server_close()
 
 
 @pytest.fixture

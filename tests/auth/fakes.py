@@ -3,9 +3,7 @@
 import base64
 import json
 import secrets
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -63,49 +61,6 @@ class Service:
         return TokenGrant.model_validate(grant)
 
 
-class TokenEndpoint:
-    """The refresh endpoint over HTTP, for other processes; `release` must be set before it answers."""
-
-    def __init__(self) -> None:
-        self.valid = "refresh-0"
-        self.count = 0
-        self.arrived = threading.Event()
-        self.release = threading.Event()
-        self.release.set()
-        self._lock = threading.Lock()
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                endpoint.arrived.set()
-                endpoint.release.wait(20)
-                status, answer = endpoint.answer(body["refresh_token"])
-                data = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that was killed
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def answer(self, refresh_token: str) -> tuple[int, dict[str, object]]:
-        with self._lock:
-            self.count += 1
-            if refresh_token != self.valid:
-                return 401, {"error": {"code": "invalid_token"}}
-            self.valid = f"refresh-{self.count}"
-            return 200, {"access_token": f"access-{self.count}", "refresh_token": self.valid, "expires_in": 3600}
-
-
 class MemoryKeyring(KeyringBackend):
     """A keyring for one test, which can be made to fail; `limit` is the most characters of one entry.
 
@@ -120,7 +75,6 @@ class MemoryKeyring(KeyringBackend):
         self.entries: dict[tuple[str, str], str] = {}
         self.limit = limit
         self.broken: set[str] = set()
-        self.writes_left: int | None = None
 
     def get_password(self, service: str, username: str) -> str | None:
         self._check("get", "")
@@ -130,10 +84,6 @@ class MemoryKeyring(KeyringBackend):
         self._check("set", password)
         if self.limit is not None and len(password) > self.limit:
             raise ValueError(f"too long: {password}")
-        if self.writes_left is not None:
-            self.writes_left -= 1
-            if self.writes_left < 0:
-                raise OSError("the machine was switched off")
         self.entries[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:

@@ -1,32 +1,48 @@
-"""The sign-in in the browser: what it brings, what its user sees, and the pasted address."""
+"""The sign-in in the browser on this machine: what it brings, what its user sees, and who attacks it."""
 
+import logging
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from html.parser import HTMLParser
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
 import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
 from kallyai_mcp.auth.pages import Origin
-from tests.auth.fakes import jwt
+from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.sign_in import SignIn
+from tests.auth.fakes import API, NOW, Clock, FullDiskStore, jwt
 from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, loopback_sign_in, state_of
+from tests.processes import LIMIT
+
+MakeSession = Callable[..., Session]
 
 
-async def test_the_link_has_our_redirect_uri_and_an_unguessable_state() -> None:
-    async with loopback_sign_in() as (flow, _), loopback_sign_in() as (other, _):
-        assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
-        query = parse_qs(urlsplit(flow.link).query)
-        assert query["redirect_uri"] == [flow.redirect_uri]
-        assert len(query["state"][0]) >= 43
-        assert state_of(other) != query["state"][0]
+async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
+    """Send `data` unchanged; returns the reply."""
+    stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
+    async with stream:
+        await stream.send(data)
+        await stream.send_eof()
+        received = b""
+        try:
+            while True:
+                received += await stream.receive()
+        except anyio.EndOfStream:
+            return received
 
 
 async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_address_bar() -> None:
     replies: list[httpx2.Response] = []
     async with loopback_sign_in() as (flow, browser), anyio.create_task_group() as tasks:
+        query = parse_qs(urlsplit(flow.link).query)
 
         async def come_back() -> None:
             replies.append(await browser.get(answer(flow, **TOKENS, scope="calls:read")))
@@ -34,6 +50,9 @@ async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_
 
         tasks.start_soon(come_back)
         grant = await flow.grant()
+    assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
+    assert query["redirect_uri"] == [flow.redirect_uri]
+    assert len(query["state"][0]) >= 43
     assert grant.access_token.get_secret_value() == "secret-access"
     assert grant.refresh_token is not None
     assert grant.refresh_token.get_secret_value() == "secret-refresh"
@@ -42,7 +61,7 @@ async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_
     assert "Sign-in received" in replies[1].text
 
 
-@pytest.mark.parametrize("expires_in", [{}, {"expires_in": ""}, {"expires_in": "soon"}, {"expires_in": "-1"}])
+@pytest.mark.parametrize("expires_in", [{}, {"expires_in": "soon"}, {"expires_in": "-1"}])
 async def test_an_answer_without_a_lifetime_or_refresh_token_is_accepted(expires_in: dict[str, str]) -> None:
     async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, access_token="secret-access", refresh_token="", **expires_in))
@@ -50,16 +69,40 @@ async def test_an_answer_without_a_lifetime_or_refresh_token_is_accepted(expires
         assert (grant.expires_in, grant.refresh_token) == (3600, None)
 
 
+class PageReader(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.lang: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.lang = values.get("lang", self.lang)
+        is_own_icon = values.get("rel") == "icon" and str(values.get("href")).startswith("data:image/svg+xml;base64,")
+        assert is_own_icon or not {"src", "href", "style", "onclick", "onload"} & set(values)
+
+
 @pytest.mark.parametrize(
-    ("place", "next_step"),
-    [("chat", "Go back to your chat and ask for the call again"), ("terminal", "Go back to the terminal")],
+    ("place", "accepted", "lang", "next_step"),
+    [
+        ("chat", "en-US,en;q=0.9,es;q=0.8", "en", "Go back to your chat and ask for the call again"),
+        ("terminal", "", "en", "Go back to the terminal"),
+        ("terminal", "es-MX,es;q=0.9,en;q=0.8", "es", "Vuelve a la terminal"),
+    ],
 )
-async def test_the_page_says_who_signed_in_and_where_to_go_next(place: Origin, next_step: str) -> None:
+async def test_the_page_says_who_signed_in_and_where_to_go_next_in_the_browsers_language(
+    place: Origin, accepted: str, lang: str, next_step: str
+) -> None:
     async with loopback_sign_in(place=place) as (flow, browser):
-        token = jwt(email="ada<b>@example.com")
-        shown = await browser.get(answer(flow, access_token=token), follow_redirects=True)
-        assert "ada&lt;b&gt;@example.com" in shown.text
-        assert next_step in shown.text
+        url, headers = answer(flow, access_token=jwt(email="ada<b>@example.com")), {"Accept-Language": accepted}
+        shown = (await browser.get(url, headers=headers, follow_redirects=True)).text
+    read = PageReader(shown)
+    assert "ada&lt;b&gt;@example.com" in shown
+    assert next_step in shown
+    assert read.lang == lang
+    assert [read.tags.count(tag) for tag in ("main", "h1", "title", "script", "form")] == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -93,42 +136,6 @@ async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() ->
         assert caught.value.code == "sign_in_timed_out"
 
 
-class PageReader(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.lang: str | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        values = dict(attrs)
-        self.lang = values.get("lang", self.lang)
-        is_own_icon = values.get("rel") == "icon" and str(values.get("href")).startswith("data:image/svg+xml;base64,")
-        assert is_own_icon or not {"src", "href", "style", "onclick", "onload"} & set(values)
-
-
-@pytest.mark.parametrize(
-    ("accepted", "lang"),
-    [
-        ("", "en"),
-        ("es-MX,es;q=0.9,en;q=0.8", "es"),
-        ("en-US,en;q=0.9,es;q=0.8", "en"),
-        ("de, ES;q=0.5", "es"),
-        ("en;q=0.4, es;q=0.9", "es"),
-        ("es;q=nonsense", "en"),
-        ("es;q=0", "en"),
-    ],
-)
-async def test_pages_are_in_the_language_that_the_browser_prefers(accepted: str, lang: str) -> None:
-    async with loopback_sign_in() as (flow, browser):
-        shown = await browser.get(answer(flow, **TOKENS), headers={"Accept-Language": accepted}, follow_redirects=True)
-        read = PageReader(shown.text)
-        assert read.lang == lang
-        assert ("Sign-in received" in shown.text) == (lang == "en")
-        assert [read.tags.count(tag) for tag in ("main", "h1", "title", "script", "form")] == [1, 1, 1, 0, 0]
-
-
 async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> None:
     pages: list[httpx2.Response] = []
 
@@ -137,7 +144,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
         pages.append(await browser.get(address))
 
     left = anyio.Event()
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
             async with LoopbackSignIn(auth_url, linger=15) as flow:
                 reply = await browser.get(answer(flow, **TOKENS))
@@ -150,7 +157,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
 
 
 async def test_neither_an_error_nor_a_cancellation_waits_for_the_browser() -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(LIMIT):
         with pytest.raises(NotSignedInError, match="before the link expired"):
             async with LoopbackSignIn(auth_url, 0, linger=60) as flow:
                 await flow.grant()
@@ -162,7 +169,7 @@ async def test_neither_an_error_nor_a_cancellation_waits_for_the_browser() -> No
         assert scope.cancelled_caught
 
 
-@pytest.mark.parametrize("form", ["  {address}\n", '"{address}"', "<{address}>", "{short}", "{localhost}", "{wrapped}"])
+@pytest.mark.parametrize("form", ["  {address}\n", '"{address}"', "{short}", "{localhost}", "{wrapped}"])
 async def test_a_pasted_address_is_accepted(form: str) -> None:
     async with loopback_sign_in() as (flow, _):
         address = answer(flow, **TOKENS)
@@ -176,26 +183,213 @@ async def test_a_pasted_address_is_accepted(form: str) -> None:
         assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
 
 
-@pytest.mark.parametrize(
-    ("pasted", "why"),
-    [
-        ("secret", "start with"),
-        ("http://[secret", "not an address"),
-        ("https://evil.example/?state={state}&access_token=secret", "start with"),
-        ("https://127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
-        ("http://127.0.0.1:1/?state={state}&access_token=secret", "start with"),
-        ("http://x@127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
-        ("http://127.0.0.1:{port}/other?state={state}&access_token=secret", "start with"),
-        ("http://127.0.0.1:{port}/?state=wrong&access_token=secret", "another sign-in"),
-        ("http://127.0.0.1:{port}/?state={state}", "incomplete"),
-    ],
-)
-async def test_a_wrong_pasted_address_is_an_error_that_does_not_quote_it(pasted: str, why: str) -> None:
+async def test_a_wrong_pasted_address_is_an_error_that_does_not_quote_it() -> None:
     async with loopback_sign_in() as (flow, _):
-        text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
-        with pytest.raises(WrongAddressError, match=why) as caught:
-            flow.accept(text)
-        assert "secret" not in str(caught.value)
-        assert state_of(flow) not in str(caught.value)
+        for pasted, why in (
+            ("secret", "start with"),
+            ("http://[secret", "not an address"),
+            ("https://evil.example/?state={state}&access_token=secret", "start with"),
+            ("https://127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
+            ("http://127.0.0.1:1/?state={state}&access_token=secret", "start with"),
+            ("http://x@127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
+            ("http://127.0.0.1:{port}/other?state={state}&access_token=secret", "start with"),
+            ("http://127.0.0.1:{port}/?state=wrong&access_token=secret", "another sign-in"),
+            ("http://127.0.0.1:{port}/?state={state}", "incomplete"),
+        ):
+            text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
+            with pytest.raises(WrongAddressError, match=why) as caught:
+                flow.accept(text)
+            assert "secret" not in str(caught.value)
+            assert state_of(flow) not in str(caught.value)
         flow.accept(answer(flow, **TOKENS))
         assert (await flow.grant()).expires_in == 1800
+
+
+async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works() -> None:
+    async with loopback_sign_in() as (flow, browser):
+        for query in (
+            "",
+            "access_token=evil",
+            "access_token=evil&state=",
+            "access_token=evil&state={state}x",
+            "access_token=evil&state={state}&state={state}",
+            "access_token=evil&state=%ff",
+            "access_token=evil&state=%C3%A9",
+            "error=access_denied&state=wrong",
+            "state={state}",
+            "state={state}&access_token=two+words",
+            "state={state}&access_token=a%0d%0ab",
+            "state={state}&access_token=evil&refresh_token=two+words",
+            "state={state}&access_token=one&access_token=two",
+            "&".join(f"a{n}=1" for n in range(50)) + "&state={state}&access_token=evil",
+        ):
+            wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow)))
+            assert wrong.status_code == 400, query
+            assert "evil" not in wrong.text
+        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+        for second in (TOKENS, {"access_token": "evil"}, {"error": "access_denied"}):
+            assert (await browser.get(answer(flow, **second))).status_code == 409
+            with pytest.raises(WrongAddressError, match="over"):
+                flow.accept(answer(flow, **second))
+        assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
+        assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
+
+
+async def test_another_path_method_or_host_is_refused_and_its_tokens_ignored() -> None:
+    async with loopback_sign_in(seconds=0) as (flow, browser):
+        port = flow.redirect_uri.rpartition(":")[2]
+        for path in ("/favicon.ico", "/done", "/failed", "//evil.example/", "/%2e"):
+            assert (await browser.get(flow.redirect_uri + path)).status_code == 404
+        for method in ("POST", "PUT", "OPTIONS"):
+            refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
+            assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"[::1]:{port}"):
+            assert (await browser.get(answer(flow, **TOKENS), headers={"Host": host})).status_code == 421
+        with pytest.raises(NotSignedInError, match="before the link expired"):
+            await flow.grant()
+
+
+async def test_no_reply_repeats_a_part_of_its_request_or_can_be_stored_or_framed_or_loads_anything(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.NOTSET)
+    for browser_log in ("httpx2", "httpcore2"):  # the test's own browser
+        caplog.set_level(logging.CRITICAL, browser_log)
+    marked, headers = {"x": XSS, XSS: "x"}, {"Accept-Language": XSS, "Referer": XSS, "X": XSS}
+    async with loopback_sign_in() as (flow, browser):
+        port = flow.redirect_uri.rpartition(":")[2]
+        replies = [
+            await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS}), headers=headers),
+            await browser.get(f"{flow.redirect_uri}/{XSS}", headers=headers),
+            await browser.post(answer(flow, **marked), headers=headers),
+            await browser.get(answer(flow, **marked), headers=headers),
+            await browser.get(flow.redirect_uri, headers={"Host": "<script>alert(1)</script>:" + port}),
+            await browser.get(answer(flow, **TOKENS, **marked), headers=headers | {"Host": f"LocalHost:{port}"}),
+            await browser.get(answer(flow, **TOKENS, **marked), headers=headers),
+            await browser.get(f"{flow.redirect_uri}/done?" + urlencode(marked), headers=headers),
+        ]
+        grant = await flow.grant()
+    assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 409, 200]
+    for text in (caplog.text, repr(flow), repr(grant), *(reply.text + repr(reply.headers) for reply in replies)):
+        assert "script" not in text
+        assert "secret" not in text
+        assert state_of(flow) not in text
+    for reply in replies:
+        policy = reply.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        expected = {"cache-control": "no-store", "referrer-policy": "no-referrer", "connection": "close"}
+        assert {name: reply.headers[name] for name in expected} == expected
+        assert "access-control-allow-origin" not in reply.headers
+
+
+async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops_the_listener(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with loopback_sign_in() as (flow, browser):
+        port = int(flow.redirect_uri.rpartition(":")[2])
+        host = f"Host: 127.0.0.1:{port}\r\n".encode()
+        for data, status in (
+            (b"", b"400"),
+            (b"GET / HT", b"400"),
+            (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"400"),
+            (b"GET /" + b"a" * 100_000, b"400"),
+            (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\n" + host + b"Host: evil.example\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\n\r\n", b"421"),
+            (b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"421"),
+        ):
+            assert (await raw(flow, data)).startswith(b"HTTP/1.1 " + status), data[:40]
+        for _ in range(3):
+            stream = await anyio.connect_tcp("127.0.0.1", port)
+            await stream.send(b"GET / HTTP/1.1\r\n" + host + b"\r\n")
+            await anyio.aclose_forcefully(stream)
+        monkeypatch.setattr("kallyai_mcp.auth.loopback_listener._REQUEST_SECONDS", 0.01)
+        async with await anyio.connect_tcp("127.0.0.1", port) as idle:
+            with pytest.raises(anyio.EndOfStream):
+                await idle.receive()
+        monkeypatch.undo()
+        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+
+
+async def browse(link: str, **fields: str) -> httpx2.Response:
+    """Come back from the sign-in page of `link` with these fields."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+    address = f"{query['redirect_uri']}?" + urlencode({**fields, "state": query["state"]})
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+        return await browser.get(address)
+
+
+@asynccontextmanager
+async def running(session: Session, clock: Clock, seconds: float = 60) -> AsyncIterator[SignIn]:
+    """A `SignIn` in a task group that ends as a server's does: by cancellation."""
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as lifespan:
+            yield SignIn(session, auth_url, lifespan, timeout=seconds, clock=clock)
+            lifespan.cancel_scope.cancel()
+
+
+async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(
+    make_session: MakeSession, clock: Clock
+) -> None:
+    session, links = make_session(), list[str]()
+    async with running(session, clock) as sign_in:
+
+        async def begin() -> None:
+            link, expires_at = await sign_in.begin()
+            assert expires_at == NOW + 60
+            links.append(link)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(begin)
+        with anyio.CancelScope() as tool_call:
+            tool_call.cancel()
+            await sign_in.arrived(10)
+        assert tool_call.cancelled_caught
+        shown = await browse(links[0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
+        assert (len(links), len(set(links)), shown.status_code) == (5, 1, 200)
+        assert await sign_in.arrived(10)
+        assert await session.access_token() == "access-7"
+
+
+@pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
+async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program_ends(
+    ends: str, make_session: MakeSession, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = FullDiskStore(tmp_path, API)
+    store.is_full = ends == "token_store_failed"
+    session = make_session(store=store)
+    async with running(session, clock, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
+        first, _ = await sign_in.begin()
+        if ends != "sign_in_timed_out":
+            await browse(first, **({"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}))
+        assert not await sign_in.arrived(10)
+        assert f"sign-in: {ends}" in caplog.text
+        assert await session.current() is None
+        second, _ = await sign_in.begin()
+        assert second != first
+    with anyio.fail_after(LIMIT):
+        assert not await sign_in.arrived(60)
+    with pytest.raises(httpx2.ConnectError):
+        await browse(second, access_token="access-7")
+
+
+async def test_without_a_port_or_a_place_to_keep_the_sign_in_there_is_an_error_and_no_link(
+    make_session: MakeSession, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_port(**_: object) -> None:
+        raise OSError("no port")
+
+    (tmp_path / "file").write_text("")
+    async with running(make_session(store=FileStore(tmp_path / "file", API)), clock) as sign_in:
+        with pytest.raises(TokenStoreError, match="Make its folder writable"):
+            await sign_in.begin()
+    async with running(make_session(), clock) as sign_in:
+        with monkeypatch.context() as patch:
+            patch.setattr(anyio, "create_tcp_listener", no_port)
+            with pytest.raises(OSError, match="no port"):
+                await sign_in.begin()
+        assert (await sign_in.begin())[0]

@@ -1,12 +1,20 @@
+"""Token stores: the file, the system's keyring, the choice between them, and the file of the vendor's own tools."""
+
+import json
 import logging
+import os
+import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kallyai_mcp.auth.file_store import TokenStoreError
-from kallyai_mcp.auth.token_store import TokenStore, open_store
-from tests.auth.fakes import API, MemoryKeyring, files_in, tokens
+from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
+from kallyai_mcp.auth.token_store import SERVICE, KeyringStore, TokenStore, open_store
+from kallyai_mcp.sandbox.accounts import SCOPES
+from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, jwt, tokens
 
 
 @pytest.fixture(params=["file", "keyring", "auto", "auto without keyring"])
@@ -16,30 +24,177 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     return open_store("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
 
 
-def test_saved_tokens_are_loaded_and_deleted(any_store: TokenStore) -> None:
+def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
+    any_store: TokenStore, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.NOTSET)
     any_store.check()
     assert any_store.load() is None
     place = any_store.describe()
-    any_store.save(tokens())
-    any_store.save(tokens("access-1", None))
-    assert any_store.load() == tokens("access-1", None)
+    any_store.save(tokens("secret-access", "secret-refresh"))
+    any_store.save(tokens("secret-access-1", None))
+    assert any_store.load() == tokens("secret-access-1", None)
     assert any_store.describe() == place
-    assert "access" not in place + repr(any_store)
     for _ in range(2):
         any_store.delete()
         assert any_store.load() is None
-
-
-def test_no_store_writes_a_token_to_the_log(
-    any_store: TokenStore, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.NOTSET)
-    any_store.save(tokens("secret-access", "secret-refresh"))
-    any_store.load()
-    system_keyring.broken = {"get"}
+    request.getfixturevalue("system_keyring").broken = {"get"}
     with suppress(TokenStoreError):
         any_store.load()
+    assert "secret" not in place + repr(any_store) + caplog.text
+
+
+def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox, live = FileStore(tmp_path, API), FileStore(tmp_path, LIVE)
+    sandbox.save(tokens("sandbox"))
+    assert live.load() is None
+    live.save(tokens("live"))
+    assert (sandbox.load(), live.load()) == (tokens("sandbox"), tokens("live"))
+    Path(sandbox.describe()).replace(live.describe())
+    assert live.load() is None
+    assert f"not a sign-in for {LIVE}" in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+def test_only_the_owner_can_read_the_file_and_its_folder(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "new" / "home", API)
+    store.save(tokens())
+    path = Path(store.describe())
+    for place in (path, path.parent, path.parent.parent):
+        place.chmod(0o755)
+    store.save(tokens())
+    # The home folder keeps its mode, because other programs may use it.
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (path, *list(path.parents)[:3])] == [
+        *(0o600, 0o700, 0o755, 0o700)
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"secret", b'"secret"', b"\xff\xfe", b'{"access_token": "secret"}', b"[" * 100_000]
+)
+def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
+    content: bytes, tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, keyring = FileStore(tmp_path, API), KeyringStore(API, packed=True)
+    file.save(tokens())
+    path = Path(file.describe())
+    path.write_bytes(content)
+    system_keyring.entries[SERVICE, API] = content.decode("latin-1")
+    for store in (file, keyring):
+        assert store.load() is None
+    assert path.read_bytes() == content
+    assert str(path) in caplog.text
     assert "secret" not in caplog.text
+    for store in (file, keyring):
+        store.save(tokens())
+        assert store.load() == tokens()
+
+
+@pytest.mark.parametrize("entry", [7, "\u5b22\ud800"])
+def test_what_no_keyring_should_return_means_not_signed_in(entry: Any, system_keyring: MemoryKeyring) -> None:
+    system_keyring.entries[SERVICE, API] = entry
+    assert KeyringStore(API, packed=True).load() is None
+
+
+def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = FileStore(tmp_path, API)
+    store.save(tokens("old"))
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(TokenStoreError, match="No space left on device"):
+        store.save(tokens("new"))
+    assert store.load() == tokens("old")
+    assert files_in(tmp_path) == [Path(store.describe())]
+
+
+def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = FileStore(tmp_path / "file" / "home", API)
+    assert store.load() is None
+    for action in (store.check, lambda: store.save(tokens())):
+        with pytest.raises(TokenStoreError, match=r"can't be kept in [^\n]*\. Make its folder writable, or set KALLY"):
+            action()
+    FileStore(tmp_path / "new" / "home", API).check()
+    assert not (tmp_path / "new").exists()
+    folder = FileStore(tmp_path, API)
+    Path(folder.describe()).mkdir(parents=True)
+    unusable: list[Callable[[], object]] = [folder.load, folder.delete, lambda: folder.save(tokens())]
+    for use in unusable:
+        with pytest.raises(TokenStoreError, match="127"):
+            use()
+
+
+@pytest.mark.parametrize("failures", [2, 1000])
+def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
+    failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, left = Path.replace, failures
+
+    def in_use(self: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise PermissionError(13, "in use")
+        return replace(self, target)
+
+    store = FileStore(tmp_path, API)
+    store.save(tokens("old"))
+    monkeypatch.setattr(Path, "replace", in_use)
+    monkeypatch.setattr("kallyai_mcp.auth.file_store._POSIX", False)
+    monkeypatch.setattr("kallyai_mcp.auth.file_store._PAUSE", 0)
+    if failures > 100:
+        with pytest.raises(TokenStoreError, match="in use"):
+            store.save(tokens("new"))
+    else:
+        store.save(tokens("new"))
+    assert store.load() == tokens("old" if failures > 100 else "new")
+
+
+def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows(system_keyring: MemoryKeyring) -> None:
+    system_keyring.limit = 1280
+    store = KeyringStore(API, packed=True)
+    for size in (549, 550, 1000):
+        long = tokens("a" * size, "r" * size).model_copy(update={"scope": " ".join(SCOPES), "lineage": "0" * 32})
+        store.save(long)
+        assert store.load() == long
+        with pytest.raises(TokenStoreError):
+            KeyringStore(API, packed=False).save(long)
+    assert list(system_keyring.entries) == [("kallyai-mcp", API)]
+    system_keyring.entries[SERVICE, API] = json.dumps(tokens().as_document())  # of an earlier version
+    assert store.load() == tokens()
+
+
+@pytest.mark.parametrize("action", ["get", "set", "delete"])
+def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
+    action: str, system_keyring: MemoryKeyring
+) -> None:
+    store = KeyringStore(API)
+    store.save(tokens("secret"))
+    system_keyring.broken = {action}
+    actions: dict[str, Callable[[], object]] = {
+        "get": store.load,
+        "delete": store.delete,
+        "set": lambda: store.save(tokens("secret")),
+    }
+    with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file") as caught:
+        actions[action]()
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("no_keyring")
+def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
+    store = open_store("keyring", tmp_path, API)
+    for action in (store.check, lambda: store.save(tokens())):
+        with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
+            action()
+    assert "none is usable" in store.describe()
 
 
 @pytest.mark.parametrize("priority", [5.0, 0.5])
@@ -53,7 +208,7 @@ def test_auto_uses_a_keyring_only_if_it_is_protected(
     assert files_in(tmp_path) == ([] if priority >= 1 else [Path(store.describe())])
 
 
-def test_auto_falls_back_to_the_file_and_loads_the_latest_tokens(
+def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_out_of_a_locked_keyring(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_store("auto", tmp_path, API)
@@ -67,15 +222,81 @@ def test_auto_falls_back_to_the_file_and_loads_the_latest_tokens(
     store.save(tokens("newest"))
     assert store.load() == tokens("newest")
     assert files_in(tmp_path) == []
-
-
-def test_auto_takes_a_locked_keyring_for_empty_but_does_not_sign_out_there(
-    tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = open_store("auto", tmp_path, API)
-    store.save(tokens())
     system_keyring.broken = {"get"}
     assert store.load() is None
     assert "Unlock the keyring" in caplog.text
     with pytest.raises(TokenStoreError):
         store.delete()
+
+
+def write_vendor(path: Path, **fields: object) -> bytes:
+    known = {"access_token": jwt(iss="k", sub="acct-1"), "refresh_token": "vendor-refresh", "expires_at": NOW}
+    path.write_text(json.dumps(known | fields))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The vendor's file, in the user's home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    return tmp_path / ".kallyai_token.json"
+
+
+@pytest.fixture
+def live(vendor: Path) -> TokenStore:
+    return open_store("file", vendor.parent / "home", LIVE)
+
+
+def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(live: TokenStore, vendor: Path) -> None:
+    assert live.load() is None
+    for refresh_token, expires_at in ((None, 1_790_000_000), ("", 1_790_000_000.5), ("vendor-refresh", NOW)):
+        before = write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
+        got = live.load()
+        assert got is not None
+        assert (got.expires_at, got.who) == (expires_at, "acct-1")
+        assert (got.refresh_token is None) == (not refresh_token)
+    assert str(vendor) in live.describe()
+    assert open_store("file", vendor.parent / "home", API).load() is None
+    live.save(tokens("ours"))
+    assert live.load() == tokens("ours")
+    assert str(vendor) not in live.describe()
+    live.delete()
+    assert vendor.read_bytes() == before
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_after_signing_out_the_vendors_tokens_of_that_account_are_not_used(
+    opaque: bool, live: TokenStore, vendor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    first = write_vendor(vendor, **({"access_token": "vendor-access"} if opaque else {}))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(TokenStoreError, match="No space left on device"):
+            live.delete()
+    for _ in range(2):
+        live.delete()
+        assert live.load() is None
+    write_vendor(vendor, access_token=jwt(iss="k", sub="acct-2"))
+    assert live.load() is not None
+    live.delete()
+    assert live.load() is None
+    vendor.write_bytes(first)
+    assert live.load() is None
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"access_token": "secret", "expires_at": "soon"}', None])
+def test_a_broken_file_of_the_vendor_is_logged_and_kept(
+    content: bytes | None, live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if content is None:
+        vendor.mkdir()
+    else:
+        vendor.write_bytes(content)
+    assert live.load() is None
+    assert content is None or vendor.read_bytes() == content
+    assert str(vendor) in caplog.text
+    assert "secret" not in caplog.text

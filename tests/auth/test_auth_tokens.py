@@ -8,19 +8,13 @@ from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, grant, jwt, tokens
 
 
-def test_tokens_last_for_the_seconds_of_the_grant_or_an_hour() -> None:
-    got = Tokens.from_grant(grant(expires_in=90), NOW)
-    assert got.expires_at == NOW + 90
-    assert (got.expires_within(89, NOW), got.expires_within(90, NOW)) == (False, True)
-    assert Tokens.from_grant(grant(), NOW).expires_at == NOW + 3600
-
-
-def test_a_renewal_keeps_what_it_does_not_bring() -> None:
-    first = Tokens.from_grant(grant(refresh_token="refresh-1", scope="calls:read"), NOW)
-    second = Tokens.from_grant(grant(access_token="access-2", refresh_token=None), NOW + 3600, first)
-    third = Tokens.from_grant(grant(refresh_token="refresh-2"), NOW, second)
-    assert (second.refresh_token, second.scope) == (SecretStr("refresh-1"), "calls:read")
-    assert third.refresh_token == SecretStr("refresh-2")
+def test_a_renewal_keeps_what_it_does_not_bring_and_neither_repr_nor_str_shows_a_token() -> None:
+    first = Tokens.from_grant(grant(access_token="secret-a", refresh_token="secret-r", scope="calls:read"), NOW)
+    second = Tokens.from_grant(grant(access_token="access-2", refresh_token=None, expires_in=90), NOW, first)
+    assert (first.expires_at, second.expires_at) == (NOW + 3600, NOW + 90)
+    assert (second.refresh_token, second.scope) == (SecretStr("secret-r"), "calls:read")
+    assert Tokens.from_document(json.loads(json.dumps(first.as_document()))) == first
+    assert "secret" not in f"{first!r} {first!s} {first}"
 
 
 @pytest.mark.parametrize("access_token", ["two words", "line\nbreak", "tokén", "x" * 20_000])
@@ -30,49 +24,33 @@ def test_a_token_with_characters_that_a_header_cannot_have_is_refused(access_tok
     assert access_token not in str(caught.value)
 
 
-def test_tokens_from_their_document_are_equal_and_neither_repr_nor_str_shows_them() -> None:
-    before = Tokens.from_grant(grant(access_token="secret-a", refresh_token="secret-r", scope="calls:read"), NOW)
-    assert Tokens.from_document(json.loads(json.dumps(before.as_document()))) == before
-    assert "secret" not in f"{before!r} {before!s} {before}"
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
+def test_an_invalid_document_is_refused_without_being_quoted() -> None:
+    for document in (
         None,
         "secret",
         {"access_token": "secret"},
         {"access_token": ["secret"], "expires_at": 1},
         {"access_token": "", "expires_at": 1},
         {"access_token": "secret", "expires_at": float("nan")},
-        {"access_token": "secret", "expires_at": -1},
         {"access_token": "secret", "expires_at": 1, "refresh_token": {"secret": 1}},
-    ],
-)
-def test_an_invalid_document_is_refused_without_being_quoted(document: object) -> None:
-    with pytest.raises(ValueError, match=r"^not (usable|a sign-in)") as caught:
-        Tokens.from_document(document)
-    assert "secret" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    ):
+        with pytest.raises(ValueError, match=r"^not (usable|a sign-in)") as caught:
+            Tokens.from_document(document)
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize(
-    ("claims", "who"),
-    [
+def test_who_is_the_email_or_the_subject_of_the_token() -> None:
+    for claims, who in (
         ({"email": "user@example.com", "sub": "acct-1"}, "user@example.com"),
         ({"sub": 17}, "17"),
         ({"email": "a\x1b[31m", "sub": "acct-1"}, "acct-1"),
         ({"email": "x" * 500}, "x" * 100),
         ({}, None),
-    ],
-)
-def test_who_is_the_email_or_the_subject_of_the_token(claims: dict[str, object], who: str | None) -> None:
-    assert tokens(jwt(**claims)).who == who
-
-
-@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.bm8.c", "a.WzFd.c", "a.!!!.c", "a.gA.c", "a.b"])
-def test_an_opaque_token_names_no_user(token: str) -> None:
-    assert tokens(token).who is None
+    ):
+        assert tokens(jwt(**claims)).who == who
+    for opaque in ("opaque", "a.b.c", "a.bm8.c", "a.WzFd.c", "a.!!!.c", "a.gA.c", "a.b"):
+        assert tokens(opaque).who is None
 
 
 def test_the_account_is_that_of_the_claims_or_of_the_sign_in() -> None:

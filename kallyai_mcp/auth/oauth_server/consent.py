@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from mcp.server.auth.handlers.authorize import AuthorizationHandler
+from pydantic import AnyUrl
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.auth.oauth_server.clients import destination_of, is_at
+from kallyai_mcp.auth.oauth_server.clients import Client, destination_of
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider
@@ -48,18 +49,19 @@ class Consent:
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: the SDK checks the request; shows the consent page, or why there is none."""
         query, provider = request.query_params, self.provider
-        client_id = query.get("client_id", "")
         try:
-            is_document = client_id.startswith("https:")
-            client = await (provider.document_clients.read if is_document else provider.get_client)(client_id)
+            client = await provider.find_client(query.get("client_id", ""))
         except DocumentError as error:
-            return self.problem(request, "client", f"The app's metadata document can't be used: {error}.")
-        if client is None:
-            return self.problem(request, "client", "This app is not registered here. It can register again.")
-        uri = client.redirect_uri_for(query.get("redirect_uri"))
-        if uri is None or is_at(uri, provider.issuer):
+            return self.problem(request, "client", f"The app's client_id can't be used: {error}.")
+        if (uri := client.redirect_uri_for(query.get("redirect_uri"), provider.issuer)) is None:
             return self.problem(request, "redirect")
-        answer = (await AuthorizationHandler(provider).handle(request)).headers.get("location", "")
+        found = client.model_copy(update={"redirect_uris": [AnyUrl(uri)]})
+
+        async def get_client(_: str) -> Client:
+            return found
+
+        asked: Any = SimpleNamespace(get_client=get_client, authorize=provider.authorize)
+        answer = (await AuthorizationHandler(asked).handle(request)).headers.get("location", "")
         sealed = answer.removeprefix(provider.consent_url)
         if not answer:
             return self.problem(request, "redirect")
@@ -87,8 +89,7 @@ class Consent:
 
     async def callback(self, request: Request) -> Response:
         """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
-        query = request.query_params
-        flow, code, error = (query.get(name, "") for name in ("state", "code", "error"))
+        flow, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
         authorization = self.cookies.read(request, "state", flow)
         if authorization is None:
             return self.problem(request, "elsewhere")
@@ -122,13 +123,8 @@ class Consent:
         apps = self.cookies.apps(request)
         if not apps or not self._is_own_page(request):
             return self.problem(request, "forged", status=403)
-        try:
-            for _, family, _ in apps:
-                await self.provider.revoke_family(family)
-        except KallyAIError:
-            response = self.problem(request, "busy", status=503)
-            response.headers["Retry-After"] = "5"
-            return response
+        for _, family, _ in apps:
+            await self.provider.revoke_family(family)
         response = self._page(request, "apps", {"heading": "gone", "text": "gone_text"}, "end")
         self.cookies.set_apps(response, [])
         return response
@@ -152,16 +148,10 @@ class Consent:
             "origin": "published" if asked["publisher"] else "unchecked" if asked["name"] else "",
             "sent": f"sent_{kind}",
         }
-        return self._page(
-            request,
-            "consent",
-            words,
-            host=self.api_host,
-            destination=destination,
-            flow=flow,
-            html_scopes="".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"]),
-            **{name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")},
-        )
+        values = {name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")}
+        scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"])
+        facts = {"host": self.api_host, "destination": destination, "flow": flow, "html_scopes": scopes}
+        return self._page(request, "consent", words, **values, **facts)
 
     def _refuse(self, request: Request, uri: str, answer: str) -> Response:
         """Give a client the SDK's error, with our issuer URL (RFC 9207)."""
@@ -198,9 +188,8 @@ class Consent:
         """A page with `values`, and with the texts that are named by `words`."""
         language, brand = _language(request), urlsplit(self.provider.issuer).netloc
         filled = fill(_HERE, page, language, values, words)
-        html = document(
-            language, brand=brand, body=filled[template], **{n: filled[n] for n in ("heading", "head", "footer")}
-        )
+        parts = {name: filled[name] for name in ("heading", "head", "footer")}
+        html = document(language, brand=brand, body=filled[template], **parts)
         # Without an opener policy, which would separate the page from a client that opened it as a pop-up.
         own = {"Content-Language": language, "Vary": "Accept-Language, Cookie"}
         return HTMLResponse(html, headers={**page_headers(forms="<form" in html), **own})

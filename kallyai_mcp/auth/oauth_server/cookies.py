@@ -21,7 +21,6 @@ APPS_SECONDS = 90 * 24 * 3600.0
 """How long a browser remembers its connected apps: as long as an unused refresh token is valid."""
 
 _MAX_FLOWS, _MAX_APPS = 5, 12
-_NAME = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class Cookies:
@@ -29,42 +28,39 @@ class Cookies:
 
     def __init__(self, sealed_tokens: SealedTokens, *, secure: bool) -> None:
         self._sealed_tokens, self._secure = sealed_tokens, secure
-        self._prefix = "__Host-kallyai-" if secure else "kallyai-"
+        self._apps = "__Host-kallyai-apps" if secure else "kallyai-apps"
+        self._flow = self._apps.replace("apps", "flow-")
 
     def begin(self, request: Request, response: Response, flow: str, sealed: str) -> None:
         """Start a flow with a request that is sealed for `consent`, and end the oldest ones if there are too many."""
-        prefix = f"{self._prefix}flow-"
-        flows = [name.removeprefix(prefix) for name in request.cookies if _NAME.fullmatch(name.removeprefix(prefix))]
+        flows = [name for name in request.cookies if re.fullmatch(f"{self._flow}[A-Za-z0-9_-]{{22}}", name)]
         for old in flows[: 1 - _MAX_FLOWS]:  # a browser sends the oldest first (RFC 6265, section 5.4)
-            self.end(response, old)
-        self._set(response, f"flow-{flow}", sealed, SIGN_IN_SECONDS)
+            self._set(response, old, "", 0)
+        self._set(response, self._flow + flow, sealed, SIGN_IN_SECONDS)
 
     def read(self, request: Request, stage: Literal["consent", "state"], flow: str) -> dict[str, Any] | None:
         """The request of a flow (`Provider.authorize`); None if this browser does not have the flow at this stage."""
-        if not _NAME.fullmatch(flow):
-            return None
-        return self._sealed_tokens.open(stage, request.cookies.get(f"{self._prefix}flow-{flow}"))
+        return self._sealed_tokens.open(stage, request.cookies.get(self._flow + flow))
 
     def go_on(self, response: Response, flow: str, authorization: dict[str, Any]) -> None:
         """Note that the user has allowed a request, and goes on to KallyAI."""
         sealed = self._sealed_tokens.seal("state", authorization, seconds=SIGN_IN_SECONDS)
-        self._set(response, f"flow-{flow}", sealed, SIGN_IN_SECONDS)
+        self._set(response, self._flow + flow, sealed, SIGN_IN_SECONDS)
 
     def end(self, response: Response, flow: str) -> None:
         """End a flow."""
-        self._set(response, f"flow-{flow}", "", 0)
+        self._set(response, self._flow + flow, "", 0)
 
     def apps(self, request: Request) -> list[tuple[str | None, str, int]]:
         """The name, the family, and the time (seconds since the epoch) of each app that was allowed in this browser."""
-        content = self._sealed_tokens.open("apps", request.cookies.get(f"{self._prefix}apps"))
-        return [(name, family, since) for name, family, since in content["apps"]] if content is not None else []
+        content = self._sealed_tokens.open("apps", request.cookies.get(self._apps)) or {"apps": []}
+        return [(name, family, since) for name, family, since in content["apps"]]
 
     def set_apps(self, response: Response, apps: list[tuple[str | None, str, int]]) -> None:
-        """Remember the newest of these apps, or none."""
-        sealed = self._sealed_tokens.seal("apps", {"apps": apps[-_MAX_APPS:]}, seconds=APPS_SECONDS) if apps else ""
-        self._set(response, "apps", sealed, APPS_SECONDS if apps else 0)
+        """Remember the newest of these apps."""
+        sealed = self._sealed_tokens.seal("apps", {"apps": apps[-_MAX_APPS:]}, seconds=APPS_SECONDS)
+        self._set(response, self._apps, sealed, APPS_SECONDS)
 
     def _set(self, response: Response, name: str, value: str, seconds: float) -> None:
         # SameSite is Lax, because KallyAI's site sends the browser back to us.
-        options: dict[str, Any] = {"secure": self._secure, "httponly": True, "samesite": "lax"}
-        response.set_cookie(self._prefix + name, value, max_age=int(seconds), **options)
+        response.set_cookie(name, value, max_age=int(seconds), secure=self._secure, httponly=True, samesite="lax")

@@ -1,20 +1,24 @@
 """Fetches the metadata documents of MCP clients, whose URLs anybody may choose, without access to private networks."""
 
 import ipaddress
+import json
 import socket
 import ssl
-import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from functools import partial
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 
+from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_name, has_redirect_uris
 from kallyai_mcp.urls import https_host
 
 MAX_BYTES = 10 * 1024
 MOST_AT_ONCE = 32
-_lookups = threading.Semaphore(8)
+_MAX_LOOKUPS, _MAX_URL = 8, 512
+_NOT_REACHED = "it can't be reached at a public address"
+"""The same words for a name without an address, and a private one: nobody learns which private names there are."""
 _SPECIAL = ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "3fff::/20")
 """Networks of IANA's registries of special addresses that some versions of Python take for public."""
 
@@ -26,7 +30,7 @@ class DocumentError(Exception):
 class DocumentFetcher:
     """Fetches documents: only https from public addresses, without redirects and proxies, limited in time and size.
 
-    It connects to an address that it has checked, so that a name can't resolve to another one after the check.
+    It connects to the address that it has checked, so that a name can't resolve to another one after the check.
     """
 
     def __init__(
@@ -39,8 +43,9 @@ class DocumentFetcher:
         port: int = 443,
         seconds: float = 5,
     ) -> None:
-        self._resolve, self._may_connect = resolve or _look_up, may_connect or is_public
+        self._resolve, self._may_connect = resolve or self._look_up, may_connect or is_public
         self._port, self._seconds = port, seconds
+        self._lookups = anyio.CapacityLimiter(_MAX_LOOKUPS)
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits),
@@ -50,53 +55,55 @@ class DocumentFetcher:
 
     async def fetch(self, url: str) -> bytes:
         """The document at `url`; raises `DocumentError`."""
-        if (host := https_host(url)) is None:
-            raise DocumentError("its address is not plain https")
+        host = https_host(url)
+        path = urlsplit(url).path if host is not None else ""
+        if host is None or path in ("", "/") or len(url) > _MAX_URL or {".", ".."} & set(path.split("/")):
+            raise DocumentError("the app's id is not the address of one")
         try:
             with anyio.fail_after(self._seconds):
                 addresses = await self._resolve(host)
                 if not addresses or not all(map(self._may_connect, addresses)):
-                    raise DocumentError("it has no public address")
-                return await self._get(httpx2.URL(url), host, addresses[:3])
-        except httpx2.PoolTimeout:
-            raise DocumentError("too many documents are being read; try again in a moment") from None
+                    raise DocumentError(_NOT_REACHED)
+                return await self._get(httpx2.URL(url), host, addresses[0])
         except (TimeoutError, httpx2.TimeoutException):
-            raise DocumentError("it took too long") from None
-        except (socket.gaierror, UnicodeError):  # in the same words: nobody learns which private names there are
-            raise DocumentError("it has no public address") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise DocumentError(f"it can't be reached ({type(error).__name__})") from None
+            raise DocumentError("it took too long, or too many are being read; try again in a moment") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
+            raise DocumentError(_NOT_REACHED) from None
 
-    async def _get(self, url: httpx2.URL, host: str, addresses: Sequence[str]) -> bytes:
-        where, name, body = url.copy_with(host=addresses[0], port=self._port), {"sni_hostname": host}, b""
-        try:
-            async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
-                if response.status_code != httpx2.codes.OK:
-                    raise DocumentError(f"its server answered {response.status_code} (redirects are not followed)")
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise DocumentError(f"it is longer than {MAX_BYTES} bytes")
-        except httpx2.ConnectError:
-            if not addresses[1:]:
-                raise
-            return await self._get(url, host, addresses[1:])
+    async def _get(self, url: httpx2.URL, host: str, address: str) -> bytes:
+        where, name, body = url.copy_with(host=address, port=self._port), {"sni_hostname": host}, b""
+        async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
+            if response.status_code != httpx2.codes.OK:
+                raise DocumentError(f"its server answered {response.status_code} (redirects are not followed)")
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise DocumentError(f"it is longer than {MAX_BYTES} bytes")
         return body
 
+    async def _look_up(self, host: str) -> Sequence[str]:
+        # In threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
+        look_up = partial(socket.getaddrinfo, host, 443, type=socket.SOCK_STREAM)
+        found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._lookups)
+        return [str(address[0]) for *_, address in found]
 
-async def _look_up(host: str) -> Sequence[str]:
-    # Outside of the event loop's own threads, where a slow name server would delay lookups of KallyAI's address.
-    if not _lookups.acquire(blocking=False):
-        raise DocumentError("too many names are being looked up; try again in a moment")
 
-    def look_up() -> list[Any]:
-        try:
-            return socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-        finally:
-            _lookups.release()  # in the thread, which goes on after a time-out
-
-    found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:
+    """The client whose metadata document is at the URL `client_id`; raises `DocumentError`."""
+    try:
+        document = json.loads(await fetch(client_id))
+        if not isinstance(document, dict) or document.get("client_id") != client_id:
+            raise DocumentError("it is about another app")
+        if document.get("token_endpoint_auth_method", "none") != "none":
+            raise DocumentError("it asks for a secret, which nobody can have given the app")
+        names = {"client_name", "redirect_uris"} & document.keys()
+        client = Client.public(client_id, {name: document[name] for name in names}, https_host(client_id))
+    except (ValueError, RecursionError):
+        raise DocumentError("it is no JSON with an app's metadata") from None
+    if not has_redirect_uris(client, issuer):
+        raise DocumentError(REDIRECT_RULE)
+    client.client_name = clean_name(client.client_name)
+    return client
 
 
 def is_public(address: str) -> bool:

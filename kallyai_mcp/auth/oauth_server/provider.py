@@ -19,22 +19,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from mcp.server.auth.provider import (
-    AccessToken,
-    AuthorizationCode,
-    AuthorizationParams,
-    AuthorizeError,
-    OAuthAuthorizationServerProvider,
-    RefreshToken,
-    RegistrationError,
-    TokenError,
-)
+from mcp.server.auth import provider as sdk
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from kallyai_mcp.api.errors import KallyAIError, ServiceError
-from kallyai_mcp.auth.oauth_server.clients import Client, DocumentClients, clean_name, find_problem
+from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_name, has_redirect_uris, key_of
+from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError, read_client
 from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, in_order
-from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.common_types import REVOKED_SIGN_IN, SIGN_IN_CLAIM
 from kallyai_mcp.urls import check_base_url, origin_of
@@ -69,38 +61,27 @@ class SharedState(Protocol):
     """Texts by kind and name that expire, which all workers share and restarts keep. `SharedValues` implements it.
 
     Each method is one atomic step, also between workers. Each raises `KallyAIError` when the state can't be reached.
+    `put` sets a value and returns the one before; `add` sets it only if there is none, and returns whether it did.
     """
 
-    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None:
-        """Set a value for `seconds`; returns the value before it, or None."""
-        ...
-
-    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool:
-        """Set a value for `seconds` unless there is one; returns whether it was set."""
-        ...
-
-    async def get(self, kind: str, name: str) -> str | None:
-        """The value; None if there is none."""
-        ...
-
-    async def drop(self, kind: str, name: str) -> None:
-        """Delete a value."""
-        ...
+    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None: ...  # noqa: D102
+    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool: ...  # noqa: D102
+    async def get(self, kind: str, name: str) -> str | None: ...  # noqa: D102
+    async def drop(self, kind: str, name: str) -> None: ...  # noqa: D102
 
 
-class _Code(AuthorizationCode):
+class _Code(sdk.AuthorizationCode):
     content: dict[str, Any]
 
 
-class _Refresh(RefreshToken):
+class _Refresh(sdk.RefreshToken):
     content: dict[str, Any]
 
 
 def check_public_url(url: str) -> str:
     """Check a public URL; returns it as an issuer (RFC 8414, section 2): scheme, host, and port in lower case.
 
-    Raises:
-        ValueError: It is neither https nor http on a loopback address, or it has a path. The message is one line.
+    Raises `ValueError`, in one line, if it is neither https nor http on a loopback address, or if it has a path.
     """
     issuer = check_base_url(url, "https://phone.example.com")
     if issuer != origin_of(issuer):
@@ -109,16 +90,18 @@ def check_public_url(url: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
-    """The provider. A method that reads or writes the shared state, or asks KallyAI, raises `KallyAIError`."""
+class Provider:
+    """The provider for the SDK's handlers. What uses the shared state, or asks KallyAI, raises `KallyAIError`.
+
+    `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
+    """
 
     issuer: str
     sealed_tokens: SealedTokens
     shared_state: SharedState
-    document_clients: DocumentClients
+    fetch: Callable[[str], Awaitable[bytes]]
     api: "Callable[[], KallyAI]"
     client_id: str
-    """The id of our OAuth client at KallyAI."""
     client_secret: str
     tool_scopes: ToolScopes
     clock: Callable[[], float] = time.time
@@ -128,40 +111,51 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         """All scopes that the tools need: those of a client that asks for none."""
         return in_order(scope for scopes in self.tool_scopes.values() for scope in scopes)
 
+    @property
+    def consent_url(self) -> str:
+        """The beginning of the URL of the consent page, for which nothing but the endpoint of `authorize` has a use."""
+        return f"{self.issuer}/oauth/consent?request="
+
+    async def find_client(self, client_id: str) -> Client:
+        """The client with its redirect URIs; raises `DocumentError`."""
+        if client_id.startswith("https:"):
+            return await read_client(self.fetch, client_id, self.issuer)
+        if (client := await self.get_client(client_id)) is None:
+            raise DocumentError("it is not registered here, and can register again")
+        return client
+
     async def get_client(self, client_id: str) -> Client | None:
         """The client; reads no document, so that a token request never waits for somebody else's server."""
         if client_id.startswith("https:"):
-            return self.document_clients.cached(client_id)
+            return Client.public(client_id, {})
         content = self.sealed_tokens.open("client", client_id)
         return None if content is None else Client.model_validate(content | {"client_id": client_id})
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Seal a client's metadata, with its secret, in its client_id."""
-        if (problem := find_problem(client_info, self.issuer)) is not None:
-            raise RegistrationError("invalid_redirect_uri", problem)
+        if not has_redirect_uris(client_info, self.issuer):
+            raise sdk.RegistrationError("invalid_redirect_uri", REDIRECT_RULE)
         client_info.client_name = clean_name(client_info.client_name)
+        if client_info.client_secret is not None:  # the SDK reads a secret of `client_secret_basic` only with a form
+            client_info.token_endpoint_auth_method = "client_secret_post"  # noqa: S105 - the name of a method
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
         client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
 
-    async def authorize(self, client: Client, params: AuthorizationParams) -> str:  # type: ignore[override]  # from `get_client`
+    async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
         """The URL of the consent page with the request sealed in it, which becomes a cookie of the user's browser."""
         if not self._is_ours(params.resource or self.issuer):
-            raise AuthorizeError("invalid_target", "resource is not this server")
-        request = {
+            raise sdk.AuthorizeError("invalid_target", "resource is not this server")
+        request = params.model_dump(mode="json") | {
             "family": secrets.token_urlsafe(16),
-            "client": client.key,
+            "client": key_of(client),
             "name": client.client_name,
             "publisher": client.publisher,
-            "redirect_uri": str(params.redirect_uri),
-            "explicit": params.redirect_uri_provided_explicitly,
-            "state": params.state,
-            "challenge": params.code_challenge,
             "resource": params.resource or self.issuer,
             "scopes": params.scopes or self.default_scopes,
         }
         sealed = self.sealed_tokens.seal("consent", request, seconds=CONSENT_SECONDS)
         if len(sealed) > _MAX_REQUEST:
-            raise AuthorizeError("invalid_request", "the request, such as its state, is too long")
+            raise sdk.AuthorizeError("invalid_request", "the request, such as its state, is too long")
         return self.consent_url + sealed
 
     def kallyai_url(self, flow: str, scopes: Iterable[str]) -> str:
@@ -171,31 +165,18 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
 
     def code(self, request: Mapping[str, Any], kallyai_code: str) -> str:
         """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
-        names = ("family", "client", "redirect_uri", "explicit", "challenge", "resource", "scopes")
-        content = {name: request[name] for name in names} | {"code": kallyai_code}
-        return self.sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
+        return self.sealed_tokens.seal("code", {**request, "code": kallyai_code}, seconds=CODE_SECONDS)
 
-    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:  # type: ignore[override]  # from `get_client`
+    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:
         """The content of a code that is the client's. The SDK then checks the verifier and the redirect URI."""
         content = self.sealed_tokens.open("code", authorization_code)
-        if content is None or content["client"] != client.key:
+        if content is None or content["client"] != key_of(client):
             return None
-        return _Code(
-            code=authorization_code,
-            client_id=client.client_id,
-            scopes=content["scopes"],
-            expires_at=math.inf,  # the seal has an end, by the injected clock
-            code_challenge=content["challenge"],
-            redirect_uri=content["redirect_uri"],
-            redirect_uri_provided_explicitly=content["explicit"],
-            content=content,
-        )
+        # The seal has an end, by the injected clock.
+        named = {"code": authorization_code, "client_id": client.client_id, "expires_at": math.inf, "content": content}
+        return _Code.model_validate(content | named)
 
-    async def exchange_authorization_code(
-        self,
-        client: OAuthClientInformationFull,  # noqa: ARG002 - checked before, by `load_authorization_code`
-        authorization_code: _Code,
-    ) -> OAuthToken:
+    async def exchange_authorization_code(self, _: Client, authorization_code: _Code) -> OAuthToken:
         """Tokens for a code. While KallyAI can't be reached, the code is not used up."""
         content = authorization_code.content
         family = content["family"]
@@ -211,20 +192,14 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         account = Tokens.from_grant(grant, self.clock()).account
         return self._issue(content | {"account": account, "generation": 0}, grant, content["scopes"])
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]  # from `get_client`
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:
         """The content of a refresh token that is the client's."""
         content = self.sealed_tokens.open("refresh", refresh_token)
-        if content is None or content["client"] != client.key or not self._is_ours(content["resource"]):
+        if content is None or content["client"] != key_of(client) or not self._is_ours(content["resource"]):
             return None
-        names = {"token": refresh_token, "client_id": client.client_id, "scopes": content["scopes"]}
-        return _Refresh(**names, content=content)
+        return _Refresh(token=refresh_token, client_id=client.client_id, scopes=content["scopes"], content=content)
 
-    async def exchange_refresh_token(
-        self,
-        client: OAuthClientInformationFull,  # noqa: ARG002 - checked before, by `load_refresh_token`
-        refresh_token: _Refresh,
-        scopes: list[str],
-    ) -> OAuthToken:
+    async def exchange_refresh_token(self, _: Client, refresh_token: _Refresh, scopes: list[str]) -> OAuthToken:
         """New tokens for a refresh token. While KallyAI can't be reached, the token is not used up."""
         content = refresh_token.content
         family, generation = content["family"], content["generation"]
@@ -239,12 +214,12 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         Tokens.from_grant(grant, self.clock())  # raises if it is no token
         return self._issue(content | {"generation": generation + 1}, grant, scopes)
 
-    async def load_access_token(self, token: str) -> AccessToken | None:
+    async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
         content = self.sealed_tokens.open("access", token)
         if content is None or not self._is_ours(content["resource"]) or await self._is_revoked(content["family"]):
             return None
-        return AccessToken(
+        return sdk.AccessToken(
             token=content["token"],
             client_id=content["client"],
             scopes=content["scopes"],
@@ -254,10 +229,16 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
             claims={"iss": self.issuer, SIGN_IN_CLAIM: content["family"]},
         )
 
-    async def revoke_token(self, token: AccessToken | _Refresh) -> None:
-        """Revoke a token with its family (RFC 7009, section 2.1)."""
-        assert isinstance(token, _Refresh)  # noqa: S101 - `Revocations` makes no others
-        await self.revoke_family(token.content["family"])
+    def opened(self, sealed: str) -> dict[str, Any] | None:
+        """The content of a code or token; None if it is none of ours that is valid."""
+        purposes: tuple[Purpose, ...] = ("access", "refresh", "code")
+        return next(filter(None, (self.sealed_tokens.open(purpose, sealed) for purpose in purposes)), None)
+
+    async def revoke(self, client: OAuthClientInformationFull, token: str) -> None:
+        """Revoke a token of the client with its family (RFC 7009, section 2.1)."""
+        content = self.opened(token)
+        if content is not None and content["client"] == key_of(client):
+            await self.revoke_family(content["family"])
 
     async def revoke_family(self, family: str) -> None:
         """Revoke all codes and tokens of one consent."""
@@ -266,11 +247,6 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
     def is_known(self, bearer: str) -> bool:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
         return self.sealed_tokens.open("access", bearer, even_expired=True) is not None
-
-    @property
-    def consent_url(self) -> str:
-        """The beginning of the URL of the consent page, for which nothing but the endpoint of `authorize` has a use."""
-        return f"{self.issuer}/oauth/consent?request="
 
     @property
     def _callback(self) -> str:
@@ -284,12 +260,12 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
 
     async def _check_not_revoked(self, family: str) -> None:
         if await self._is_revoked(family):
-            raise TokenError("invalid_grant", "This sign-in was revoked.")
+            raise sdk.TokenError("invalid_grant", "This sign-in was revoked.")
 
     async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
         await self.revoke_family(family)
         _log.warning("a %s was used again: its sign-in is revoked", what)
-        raise TokenError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
+        raise sdk.TokenError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
 
     async def _ask(self, request: "Awaitable[TokenGrant]") -> "TokenGrant":
         """KallyAI's answer; raises `TokenError` if KallyAI refuses, or `KallyAIError` if it can't be reached now."""
@@ -299,7 +275,7 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
             if error.code in _OUR_ERRORS:
                 _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
             elif error.status in (400, 401, 403):
-                raise TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+                raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
 
     def _issue(self, content: Mapping[str, Any], grant: "TokenGrant", requested: list[str]) -> OAuthToken:
@@ -308,7 +284,7 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
         granted = [name for name in content["scopes"] if grant.scope is None or name in grant.scope.split()]
         allowed = [name for name in granted if name in requested]
         if not allowed:
-            raise TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
+            raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
         token = {name: content[name] for name in ("family", "client", "resource", "account")}
         access = token | {"token": grant.access_token.get_secret_value(), "scopes": allowed}
         kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else content.get("token")
@@ -317,21 +293,5 @@ class Provider(OAuthAuthorizationServerProvider[_Code, _Refresh, AccessToken]):
             access_token=self.sealed_tokens.seal("access", access, seconds=grant.expires_in),
             expires_in=grant.expires_in,
             scope=" ".join(allowed),
-            refresh_token=self.sealed_tokens.seal("refresh", refresh, seconds=REFRESH_SECONDS)
-            if kept is not None
-            else None,
+            refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, seconds=REFRESH_SECONDS),
         )
-
-
-class Revocations(Provider):
-    """The provider of the revocation endpoint: any of our tokens is revoked, if it is the client's."""
-
-    async def load_access_token(self, token: str) -> None:
-        """None: an access token names its client by the key alone, which the SDK would compare with the client_id."""
-
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:  # type: ignore[override]  # from `get_client`
-        """The content of a refresh or access token that is the client's."""
-        content = self.sealed_tokens.open("refresh", refresh_token) or self.sealed_tokens.open("access", refresh_token)
-        if content is None or content["client"] != client.key:
-            return None
-        return _Refresh(token=refresh_token, client_id=client.client_id, scopes=content["scopes"], content=content)

@@ -1,17 +1,13 @@
 """The routes of the hosted sign-in: the SDK's handlers with our provider, the pages, and the limits of both."""
 
-import base64
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlencode
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
-from mcp.server.auth.handlers.revoke import RevocationHandler
 from mcp.server.auth.handlers.token import TokenHandler
-from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
 from mcp.server.auth.routes import build_metadata
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from mcp.server.transport_security import RequestBodyLimitMiddleware
@@ -20,68 +16,79 @@ from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, request_response
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
-from kallyai_mcp.auth.oauth_server.provider import Provider, Revocations
+from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
-from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.urls import network_of
 
 MAX_BODY = 32 * 1024
 """The most bytes of a body. A sealed refresh token is far shorter."""
 
-_METHODS = ["none", "client_secret_post", "client_secret_basic"]
-_BUSY = "temporarily_unavailable"
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = None) -> Sequence[Route]:
     """The endpoints and the metadata, which need no bearer token.
 
-    Args:
-        provider: The provider.
-        api_host: KallyAI's host, for the pages.
-        rate: How often each endpoint may be used; None for no limit.
+    `api_host` is KallyAI's host, for the pages. `rate` is how often each endpoint may be used; None for no limit.
     """
     consent = Consent(provider, Cookies(provider.sealed_tokens, secure=provider.issuer.startswith("https:")), api_host)
-    clients, revocations = ClientAuthenticator(provider), Revocations(**vars(provider))
-    table: list[tuple[str, str, Literal["page", "json", "form"], _Endpoint]] = [
-        ("GET", "/", "page", consent.home),
-        ("GET", "/oauth/authorize", "page", consent.authorize),
-        ("POST", "/oauth/consent", "page", consent.decide),
-        ("GET", "/oauth/callback", "page", consent.callback),
-        ("GET", "/oauth/sign-out", "page", consent.apps),
-        ("POST", "/oauth/sign-out", "page", consent.sign_out),
-        ("POST", "/oauth/register", "json", RegistrationHandler(provider, ClientRegistrationOptions()).handle),
-        ("POST", "/oauth/token", "form", TokenHandler(provider, clients).handle),
-        ("POST", "/oauth/revoke", "form", RevocationHandler(revocations, clients).handle),
+    of_sdk: Any = provider  # it has no `revoke_token`, which the SDK's types ask for, and our `revoke` does not need
+    clients = ClientAuthenticator(of_sdk)
+
+    async def revoke(request: Request) -> Response:
+        try:
+            client = await clients.authenticate_request(request)
+        except AuthenticationError as error:
+            return JSONResponse({"error": "invalid_client", "error_description": error.message}, 401)
+        await provider.revoke(client, str((await request.form()).get("token")))
+        return Response()
+
+    pages: list[tuple[str, str, _Endpoint]] = [
+        ("GET", "/", consent.home),
+        ("GET", "/oauth/authorize", consent.authorize),
+        ("POST", "/oauth/consent", consent.decide),
+        ("GET", "/oauth/callback", consent.callback),
+        ("GET", "/oauth/sign-out", consent.apps),
+        ("POST", "/oauth/sign-out", consent.sign_out),
+    ]
+    others: list[tuple[str, str, _Endpoint]] = [
+        ("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
+        ("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
+        ("POST", "/oauth/revoke", revoke),
     ]
 
-    def limited(path: str, kind: str, endpoint: _Endpoint) -> ASGIApp:
+    def limited(path: str, endpoint: _Endpoint, *, is_page: bool) -> ASGIApp:
+        def refuse(request: Request, status: int, description: str, seconds: float) -> Response:
+            answer = {"error": "temporarily_unavailable", "error_description": description}
+            response = consent.problem(request, "busy") if is_page else JSONResponse(answer)
+            response.status_code = status
+            response.headers.update({"Retry-After": str(math.ceil(seconds)), "Cache-Control": "no-store"})
+            return response
+
         async def serve(request: Request) -> Response:
-            form = await _form(request) if kind == "form" else {}
-            wait = rate.acquire(f"{path} {_caller(request, form, provider.sealed_tokens)}") if rate is not None else 0
-            if wait > 0 and kind == "page":
-                return _later(consent.problem(request, "busy", status=429), wait)
-            if wait > 0:
-                return _later(JSONResponse({"error": _BUSY, "error_description": "Too many requests."}, 429), wait)
+            caller = await _caller(request, provider)
+            if rate is not None and (wait := rate.acquire(f"{path} {caller}")) > 0:
+                return refuse(request, 429, "Too many requests.", wait)
             try:
-                response = await endpoint(_with_form(request, form) if kind == "form" else request)
+                response = await endpoint(request)
             except KallyAIError as error:
-                answer = {"error": _BUSY, "error_description": "KallyAI or the database can't be asked now."}
-                response = _later(JSONResponse(answer, 503), error.retry_after or 5)
+                return refuse(request, 503, "KallyAI or the database can't be asked now.", error.retry_after or 5)
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
         return RequestBodyLimitMiddleware(request_response(serve), MAX_BODY)
 
-    routes = [Route(path, limited(path, kind, endpoint), methods=[method]) for method, path, kind, endpoint in table]
-    metadata = MetadataHandler(_metadata(provider.issuer)).handle
-    return [*routes, Route("/.well-known/oauth-authorization-server", metadata)]
+    return [
+        *(Route(path, limited(path, endpoint, is_page=True), methods=[method]) for method, path, endpoint in pages),
+        *(Route(path, limited(path, endpoint, is_page=False), methods=[method]) for method, path, endpoint in others),
+        Route("/.well-known/oauth-authorization-server", MetadataHandler(_metadata(provider.issuer)).handle),
+    ]
 
 
 def _metadata(issuer: str) -> OAuthMetadata:
@@ -89,49 +96,24 @@ def _metadata(issuer: str) -> OAuthMetadata:
     of_sdk = build_metadata(AnyHttpUrl(f"{issuer}/oauth"), None, registration, RevocationOptions(enabled=True))
     ours = {
         "issuer": issuer,
-        "token_endpoint_auth_methods_supported": _METHODS,
-        "revocation_endpoint_auth_methods_supported": _METHODS,
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post"],
         "authorization_response_iss_parameter_supported": True,
         "client_id_metadata_document_supported": True,
     }
     return OAuthMetadata.model_validate(of_sdk.model_dump() | ours)
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form, with the client_id of the Basic header, which the SDK wants among them."""
-    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
-    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() == "basic" and "client_id" not in form:
-        with suppress(ValueError):
-            form["client_id"] = unquote(base64.b64decode(encoded).decode().partition(":")[0])
-    return form
-
-
-def _with_form(request: Request, form: Mapping[str, str]) -> Request:
-    """A request with this form, and with a client_secret, which the SDK's revocation wants of public clients, too."""
-    body = urlencode({"client_secret": "", **form}).encode()
-    kept = [pair for pair in request.scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
-    headers = [*kept, (b"content-type", b"application/x-www-form-urlencoded")]
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
-
-    return Request({**request.scope, "headers": headers}, receive)
-
-
-def _caller(request: Request, form: Mapping[str, str], sealed_tokens: SealedTokens) -> str:
-    """What a limit counts: the sign-in of a code or token in the form, or else the address of the request.
+async def _caller(request: Request, provider: Provider) -> str:
+    """What a limit counts: at `token` and `revoke` the sign-in of the code or token in the form, else the address.
 
     Hosted clients of many users share addresses, and one metadata document. A client alone does not count, because
     anybody may register as many as they like.
     """
-    token, refresh_token = form.get("token"), form.get("refresh_token")
-    content = sealed_tokens.open("code", form.get("code")) or sealed_tokens.open("refresh", refresh_token or token)
-    if (content := content or sealed_tokens.open("access", token)) is not None:
-        return str(content["family"])
+    await request.body()  # so that it can be read again
+    form = await request.form(max_files=0)
+    names = ("code", "refresh_token", "token") if request.url.path in ("/oauth/token", "/oauth/revoke") else ()
+    for name in names:
+        if (content := provider.opened(str(form.get(name)))) is not None:
+            return str(content["family"])
     return network_of(request.client.host) if request.client is not None else "unknown"
-
-
-def _later(response: Response, seconds: float) -> Response:
-    response.headers["Retry-After"] = str(math.ceil(seconds))
-    return response

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 from urllib.parse import unquote
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -11,14 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SCOPES = (
-    "calls:read",
-    "calls:write",
-    "sessions:read",
-    "sessions:write",
-    "subscription:read",
-    "billing:manage",
-    "transcripts:read",
-    "recordings:read",
+    *("calls:read", "calls:write", "sessions:read", "sessions:write"),
+    *("subscription:read", "billing:manage", "transcripts:read", "recordings:read"),
 )
 """All scopes, in the reference's order."""
 
@@ -37,35 +30,37 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 """The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
 
 
-def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC request needs, whose method and parameters are unchecked.
-
-    A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
-    """
-    if method == "tools/call":
-        name = params.get("name")
-        return in_order(tool_scopes.get(name, ())) if isinstance(name, str) else ()
-    if method == "resources/read":
-        # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
-        uri = unquote(str(params.get("uri"))).casefold()
-        if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
-            return ()
-        return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
-    return _METHODS.get(method, ())
-
-
 def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
     """The existing scopes among `scopes`, each once, in the reference's order."""
     given = set(scopes)
     return tuple(scope for scope in SCOPES if scope in given)
 
 
+def needed_scopes(message: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
+    """The scopes that a JSON-RPC message needs, whose parts are unchecked.
+
+    A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
+    """
+    method, params = message.get("method"), message.get("params")
+    if not isinstance(params, dict):
+        params = {}
+    if method == "tools/call":
+        return in_order(tool_scopes.get(str(params.get("name")), ()))
+    if method == "resources/read":
+        # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
+        uri = unquote(str(params.get("uri"))).casefold()
+        if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
+            return ()
+        return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
+    return _METHODS.get(str(method), ())
+
+
 class ScopeMiddleware:
     """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to ask for.
 
     MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be inside of the
-    access middleware, which puts the user into the ASGI scope. The SDK's `RequireAuthMiddleware` requires the same
-    scopes for every request; here they depend on the tool.
+    access middleware, which puts the user into the ASGI scope. A body that is too long gets 413, and one that is no
+    JSON object 400. Of two equal names in it, the last counts, as for the SDK.
     """
 
     def __init__(self, app: ASGIApp, issuer: str, tool_scopes: ToolScopes) -> None:
@@ -73,7 +68,7 @@ class ScopeMiddleware:
         self._limited = RequestBodyLimitMiddleware(self._check, MAX_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it with 403, 413 (too long), or 400 (not JSON)."""
+        """Serve a request, or refuse it."""
         is_checked = scope["type"] == "http" and scope["method"] == "POST"
         app = self._limited if is_checked and isinstance(scope.get("user"), AuthenticatedUser) else self._app
         await app(scope, receive, send)
@@ -87,39 +82,25 @@ class ScopeMiddleware:
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
 
-        refusal = self._refusal(scope, first["body"])
-        await (refusal or self._app)(scope, replay, send)
+        await (self._refusal(scope, first["body"]) or self._app)(scope, replay, send)
 
     def _refusal(self, scope: Scope, body: bytes) -> Response | None:
         try:
-            needed = self._needed(json.loads(body, object_pairs_hook=_unique_names)) if body else ()
+            message = json.loads(body or b"{}")
         except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
             error = {"code": -32700, "message": "Parse error"}
             return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+        needed = needed_scopes(message, self._tool_scopes)
         if not (missing := [name for name in needed if name not in scope["user"].scopes]):
             return None
         path = "sse" if scope["path"].startswith("/messages") else "mcp"
-        description = f"The token lacks {' and '.join(missing)}"
-        challenge = (
-            f'Bearer error="insufficient_scope", error_description="{description}", scope="{" ".join(needed)}", '
-            f'resource_metadata="{self._issuer}/.well-known/oauth-protected-resource/{path}"'
-        )
-        answer = {"error": "insufficient_scope", "error_description": description, "scope": " ".join(needed)}
-        return JSONResponse(answer, 403, headers={"WWW-Authenticate": challenge})
-
-    def _needed(self, message: Any) -> tuple[str, ...]:
-        """The scopes that a JSON-RPC message needs, or that all messages of a batch need together."""
-        if isinstance(message, list):
-            return in_order(scope for each in message for scope in self._needed(each))
-        if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
-            return ()
-        params = message.get("params")
-        return needed_by_request(method, params if isinstance(params, dict) else {}, self._tool_scopes)
-
-
-def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose names are all different. With two equal names, another parser could use the other value."""
-    found = dict(given := list(pairs))
-    if len(found) != len(given):
-        raise ValueError("a name is there twice")
-    return found
+        answer = {
+            "error": "insufficient_scope",
+            "error_description": f"The token lacks {' and '.join(missing)}",
+            "scope": " ".join(needed),
+        }
+        at = {"resource_metadata": f"{self._issuer}/.well-known/oauth-protected-resource/{path}"}
+        challenge = ", ".join(f'{name}="{value}"' for name, value in (answer | at).items())
+        return JSONResponse(answer, 403, headers={"WWW-Authenticate": f"Bearer {challenge}"})

@@ -4,7 +4,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
 
@@ -12,37 +12,32 @@ Purpose = Literal["client", "consent", "state", "code", "access", "refresh", "ap
 
 
 class SealedTokens:
-    """SealedTokens with the first of the secret keys (`Settings.secret_keys`), and opens with any of them.
+    """Seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them.
 
-    Each purpose has its own keys. So a text that was sealed for one purpose, such as the state of a request, which the
-    SDK sealed_tokens, can't be opened for another.
+    Each purpose has its own keys, so a text that was sealed for one can't be opened for another.
     """
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> None:
-        self._keys, self._clock = tuple(keys), clock
-        self._codecs: dict[Purpose, AESGCMRequestStateCodec] = {}
+        self._number_of_keys, self._clock = len(keys), clock
+        self._codecs = {
+            purpose: AESGCMRequestStateCodec(
+                [hmac.digest(key, f"kallyai-mcp {purpose}".encode(), "sha256") for key in keys]
+            )
+            for purpose in get_args(Purpose)
+        }
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], *, seconds: float | None = None) -> str:
         """Seal JSON types by name, without the name `exp`; they can be opened for `seconds`, or for ever."""
         end = {} if seconds is None else {"exp": self._clock() + seconds}
-        return self._codec(purpose).seal(json.dumps({**content, **end}, separators=(",", ":")).encode())
+        return self._codecs[purpose].seal(json.dumps({**content, **end}, separators=(",", ":")).encode())
 
     def open(self, purpose: Purpose, sealed: str | None, *, even_expired: bool = False) -> dict[str, Any] | None:
-        """The content of a sealed text, with its end as `exp` (seconds since the epoch) if it has one.
-
-        None if the text was not sealed here, was changed, was sealed for another purpose, or has expired.
-        """
+        """The content, with its end as `exp` (seconds since the epoch) if it has one; None if it is not valid."""
         try:
-            content: dict[str, Any] = json.loads(self._codec(purpose).unseal(sealed or ""))
+            content: dict[str, Any] = json.loads(self._codecs[purpose].unseal(sealed or ""))
         except InvalidRequestState:
             return None
         return content if even_expired or content.get("exp", float("inf")) > self._clock() else None
 
     def __repr__(self) -> str:
-        return f"SealedTokens({len(self._keys)} keys)"
-
-    def _codec(self, purpose: Purpose) -> AESGCMRequestStateCodec:
-        if purpose not in self._codecs:
-            name = f"kallyai-mcp {purpose}".encode()
-            self._codecs[purpose] = AESGCMRequestStateCodec([hmac.digest(key, name, "sha256") for key in self._keys])
-        return self._codecs[purpose]
+        return f"SealedTokens({self._number_of_keys} keys)"

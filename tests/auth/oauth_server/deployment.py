@@ -19,7 +19,6 @@ from mcp.server.auth.provider import AccessToken
 from starlette.middleware import Middleware
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.auth.oauth_server.clients import DocumentClients
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
@@ -101,16 +100,8 @@ async def deploy(
 ) -> AsyncIterator[Deployment]:
     """Run one worker in this process, with the sandbox's clock.
 
-    Args:
-        sandbox: KallyAI. All workers without `database_url` share an SQLite file in its home.
-        keys: The secret keys.
-        public_url: The URL of a proxy before the worker; None for the worker's own.
-        database_url: A PostgreSQL database.
-        rate: The limit of each endpoint.
-        fetch: Fetches metadata document_clients.
-        client_secret: The server's secret at KallyAI.
-        port: The worker's port; None for a free one.
-        api_url: Another service in place of the sandbox.
+    `rate` limits each endpoint, `public_url` is that of a proxy before the worker, and `api_url` another service in
+    place of the sandbox. All workers without `database_url` share an SQLite file in the sandbox's home.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -126,7 +117,7 @@ async def deploy(
         issuer=issuer,
         sealed_tokens=SealedTokens(secret_keys(keys), clock),
         shared_state=connection.shared_state(),
-        document_clients=DocumentClients(fetch, issuer),
+        fetch=fetch,
         api=connection.api,
         client_id="sandbox-client",
         client_secret=client_secret,

