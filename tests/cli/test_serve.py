@@ -48,20 +48,6 @@ def connect(process: subprocess.Popen[str]) -> None:
     assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "kallyai-mcp"
 
 
-def test_a_read_only_server_never_offers_to_place_calls(tmp_path: Path) -> None:
-    """Also not in the first answers, which are made before it is imported."""
-    with started(tmp_path, READ_ONLY="1") as process:
-        connect(process)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(request(2, "tools/list"))
-        process.stdin.flush()
-        names = [tool["name"] for tool in json.loads(process.stdout.readline())["result"]["tools"]]
-
-    assert "list_calls" in names
-    assert "make_call" not in names
-
-
 def place_slow_call(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     assert process.stdout is not None

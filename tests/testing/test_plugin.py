@@ -206,24 +206,11 @@ def test_a_program_signs_in_with_fewer_scopes(kallyai_sandbox: KallyAISandbox) -
         assert "not calls:dream" in json.loads(answer.read())["error"]["details"]["reason"]
 
 
-@pytest.mark.parametrize(
-    ("script", "problem"),
-    [
-        ({"does": "sings"}, "does: Input should be 'agrees'"),
-        ({"at": "25:00"}, "at: Value error, must be a time in the format HH:MM"),
-        ({"does": "answers"}, "`answers` needs `answer`"),
-        ({"does": "declines", "at": "20:00"}, "`at` and `on` need `does` to be `agrees`"),
-        ({"on": "tomorrow"}, "must be a date in the format YYYY-MM-DD"),
-        ({"turns": [{"says": "Hm", "does": "sings"}]}, "turns.0.does"),
-    ],
-)
-def test_a_line_that_is_not_possible_is_refused_with_the_reason(
-    kallyai_sandbox: KallyAISandbox, script: dict[str, Any], problem: str
-) -> None:
+def test_a_line_that_is_not_possible_is_refused_with_the_reason(kallyai_sandbox: KallyAISandbox) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}", "PUT", script)
+        request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}", "PUT", {"does": "sings"})
     with caught.value as answer:
-        assert problem in json.loads(answer.read())["error"]["details"]["reason"]
+        assert "does: Input should be 'agrees'" in json.loads(answer.read())["error"]["details"]["reason"]
 
 
 def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
@@ -240,17 +227,11 @@ def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     ("wrong", "message"),
     [
         (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
-        (lambda sandbox: sandbox.line(12025550142), "12025550142 is not a number in E.164"),
         (lambda sandbox: sandbox.assert_called_once("2025550142"), "'2025550142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
-        (
-            lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"),
-            "refusal should be 'quota_exceeded', 'missing_phone",
-        ),
-        (lambda sandbox: sandbox.line(NUMBER).books(at="25:00"), "at must be a time in the format HH:MM .*'25:00'"),
+        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),
         (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
         (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
-        (lambda sandbox: sandbox.line(NUMBER).answers(""), "answer must have at least 1 character, not ''"),
     ],
 )
 def test_wrong_use_is_one_clear_line(
