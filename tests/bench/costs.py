@@ -51,19 +51,12 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
         db.execute("UPDATE calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id))
 
 
-async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str, str]:
+async def _read(agent: Agent, sandbox: Sandbox) -> dict[str, str]:
     texts: dict[str, str] = {}
     tools = {tool.name: _as_model_input(tool) for tool in (await agent.client.list_tools()).tools}
     texts["the list of all tools"] = "".join(tools.values())
     texts["make_call in that list"] = tools["make_call"]
-    placed = await agent.use("make_call", BISTRO)
-    texts["make_call, success"] = placed.text
-    wrong = await agent.use("make_call", BISTRO, respondent_phone="415-555-1234", party_size=51)
-    texts["make_call, two invalid arguments"] = wrong.text
-    event = await agent.use("get_calendar_event", call_id=placed.data["call_id"])
-    texts["get_calendar_event, without its file"] = event.text
-    for tool in sorted(tools.keys() & {"check_quota", "sign_in"}):
-        texts[tool] = (await agent.use(tool)).text
+    texts["make_call, success"] = (await agent.use("make_call", BISTRO)).text
     long = await agent.use("make_call", BISTRO, respondent_phone=_MANY_QUESTIONS)
     _shorten_transcript(sandbox, long.data["call_id"])
     transcript = await agent.use("get_transcript", call_id=long.data["call_id"])
@@ -73,11 +66,7 @@ async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str,
     for count in LISTED:
         listed = await agent.use("list_calls", limit=count)
         assert len(listed.data["calls"]) == count
-        texts[f"list_calls, {count} call{'' if count == 1 else 's'}"] = listed.text
-    clock.hold()
-    in_progress = await agent.use("make_call", BISTRO, respondent_phone="+14155559999", wait_seconds=0)
-    texts["make_call, in progress"] = in_progress.text
-    clock.advance(hours=1)
+        texts[f"list_calls, {count} calls"] = listed.text
     return texts
 
 
@@ -87,7 +76,7 @@ async def read_all() -> dict[str, str]:
     with large_plan("acct-personal"), tempfile.TemporaryDirectory() as home:
         app = create_app(clock=clock)
         async with open_agent(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
-            return await _read(agent, clock, app.state.sandbox)
+            return await _read(agent, app.state.sandbox)
 
 
 def counted(texts: Sequence[str]) -> list[int]:

@@ -2,17 +2,9 @@
 
     uv run python -m tests.bench.ledger [--records RECORDS ...] [--rounds ROUNDS]
 
-The records are calls of one account that are over and were told; a thousand numbers were called in turn. For each
-number of records:
-
-- last call: the query for the last call to a number, half of the times to a number that was never called;
-- place: reserve a call, note that its request leaves, write its outcome, and note that it was told;
-- list: what `list_calls` reads, for ten calls;
-- take due: one transaction for calls that are due, of which two thousand are due at one moment;
-- purge: one deletion of old records, of which there are two thousand.
-
-A figure is the median of the rounds. PostgreSQL runs on this machine, with `fsync` on, and has the statistics that its
-autovacuum collects within a minute.
+The records are calls of one account that are over and were told; a thousand numbers were called in turn. Two thousand
+more are old, and two thousand calls are due at one moment. PostgreSQL runs on this machine, with `fsync` on, and has
+the statistics that its autovacuum collects within a minute.
 """
 
 import argparse
@@ -42,9 +34,6 @@ from tests.many_records import add_records
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 
 RECORDS = (1000, 100_000, 1_000_000)
-MILLISECONDS = {"last call": 1, "place": 20, "list": 10, "take due": 500, "purge": 100}
-"""The targets, for any number of records."""
-
 _ACCOUNT = AccountKey("http://127.0.0.1", "account")
 _WITH_DUE_CALLS = AccountKey("http://127.0.0.1", "with due calls")
 _DAYS = 60
@@ -79,9 +68,50 @@ async def _fill(database: Database, records: int) -> None:
         await database.write(lambda tx: (tx.run("SET LOCAL statement_timeout = 0"), tx.run("ANALYZE calls")))
 
 
-async def _last_calls(ledger: Ledger, database: Database, rounds: int) -> list[float]:
-    """The duration of each query, in seconds; all are in one transaction."""
-    del ledger
+async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
+    """The milliseconds of `work`, which gets the number of the round; the median."""
+    durations: list[float] = []
+    for number in range(rounds):
+        began = time.perf_counter()
+        await work(number)
+        durations.append(time.perf_counter() - began)
+    return statistics.median(durations) * 1000
+
+
+class Uses:
+    """The uses of a ledger that are measured, each by its number."""
+
+    def __init__(self, ledger: Ledger, worker: str) -> None:
+        self._ledger = ledger
+        self._worker = worker
+
+    async def place(self, number: int) -> None:
+        """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""
+        asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=self._worker)
+        record, _ = await self._ledger.reserve(asked, redial=False)
+        record = await self._ledger.mark_sent(record, service_time=lambda: None)
+        call = Call.model_validate({"call_id": f"c-new {number}", "status": "success", "highlights": "At nine."})
+        await self._ledger.finish(record, CallState.ENDED, call=call)
+        await self._ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
+
+    async def list_calls(self, _: int) -> None:
+        """What `list_calls` reads, for ten calls."""
+        await self._ledger.list_unsettled(_ACCOUNT)
+        await self._ledger.list_unfinished(_ACCOUNT)
+        assert len(await self._ledger.find_ended(_ACCOUNT, [f"c-kept-{number}" for number in range(1, 11)])) == 10
+
+    async def take_due(self, _: int) -> None:
+        """One transaction for calls that are due."""
+        taken = await self._ledger.take_due(_WITH_DUE_CALLS, "worker", most=BATCH, service_time=lambda: None)
+        assert len(taken) == BATCH
+
+    async def purge(self, _: int) -> None:
+        """One deletion of old records."""
+        assert await self._ledger.purge(timedelta(days=90).total_seconds())
+
+
+async def _last_calls(database: Database, rounds: int) -> float:
+    """The milliseconds of a query for the last call to a number, half of the times to one that was never called."""
 
     def look_up(tx: Transaction) -> list[float]:
         durations: list[float] = []
@@ -93,65 +123,7 @@ async def _last_calls(ledger: Ledger, database: Database, rounds: int) -> list[f
             assert (found is not None) is (number % 2 == 0)
         return durations
 
-    return await database.read(look_up)
-
-
-async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> list[float]:
-    durations: list[float] = []
-    for number in range(rounds):
-        began = time.perf_counter()
-        await work(number)
-        durations.append(time.perf_counter() - began)
-    return durations
-
-
-async def _place(ledger: Ledger, database: Database, rounds: int) -> list[float]:
-    del database
-    worker = await ledger.take_lease()
-
-    async def one(number: int) -> None:
-        asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
-        record, _ = await ledger.reserve(asked, redial=False)
-        record = await ledger.mark_sent(record, service_time=lambda: None)
-        call = Call.model_validate({"call_id": f"c-new {number}", "status": "success", "highlights": "At nine."})
-        await ledger.finish(record, CallState.ENDED, call=call)
-        await ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
-
-    return await _timed(rounds, one)
-
-
-async def _list(ledger: Ledger, database: Database, rounds: int) -> list[float]:
-    del database
-
-    async def one(_: int) -> None:
-        await ledger.list_unsettled(_ACCOUNT)
-        await ledger.list_unfinished(_ACCOUNT)
-        found = await ledger.find_ended(_ACCOUNT, [f"c-kept-{number}" for number in range(1, 11)])
-        assert len(found) == 10
-
-    return await _timed(rounds, one)
-
-
-async def _take_due(ledger: Ledger, database: Database, rounds: int) -> list[float]:
-    del database
-
-    async def one(_: int) -> None:
-        taken = await ledger.take_due(_WITH_DUE_CALLS, "worker", most=BATCH, service_time=lambda: None)
-        assert len(taken) == BATCH
-
-    return await _timed(min(rounds, _EXTRA // BATCH // 2), one)
-
-
-async def _purge(ledger: Ledger, database: Database, rounds: int) -> list[float]:
-    del database
-
-    async def one(_: int) -> None:
-        assert await ledger.purge(timedelta(days=90).total_seconds())
-
-    return await _timed(min(rounds, _EXTRA // BATCH), one)
-
-
-_MEASURED = {"last call": _last_calls, "place": _place, "take due": _take_due, "list": _list, "purge": _purge}
+    return statistics.median(await database.read(look_up)) * 1000
 
 
 async def _measure(database: Database, what: str, records: int, rounds: int) -> None:
@@ -159,9 +131,12 @@ async def _measure(database: Database, what: str, records: int, rounds: int) -> 
     async with aclosing(ledger):
         await ledger.check()
         await _fill(database, records)
-        for name, measured in _MEASURED.items():
-            figure = statistics.median(await measured(ledger, database, rounds)) * 1000
-            row(f"{name}, {what}", "ms", [figure], at_most=MILLISECONDS[name])
+        uses, few = Uses(ledger, await ledger.take_lease()), min(rounds, _EXTRA // BATCH // 2)
+        row(f"last call, {what}", "ms", [await _last_calls(database, rounds)], at_most=1)
+        row(f"place, {what}", "ms", [await _timed(rounds, uses.place)], at_most=20)
+        row(f"list, {what}", "ms", [await _timed(rounds, uses.list_calls)], at_most=10)
+        row(f"take due, {what}", "ms", [await _timed(few, uses.take_due)], at_most=500)
+        row(f"purge, {what}", "ms", [await _timed(few, uses.purge)], at_most=100)
 
 
 def main() -> None:

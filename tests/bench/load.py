@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, Self
 
 _VERSION = "2026-07-28"
@@ -94,15 +93,14 @@ class Load:
     milliseconds: float
 
     @classmethod
-    async def run(cls, port: int, message: bytes | Iterator[bytes], clients: int, seconds: float) -> Self:
-        """Send a message again and again, or one after another, from `clients` connections for `seconds`.
+    async def run(cls, port: int, messages: Iterator[bytes], clients: int, seconds: float) -> Self:
+        """Send one message after another, from `clients` connections, for `seconds`.
 
         Raises:
             RuntimeError: A response is an error.
             ConnectionError: A connection broke.
         """
         loop = asyncio.get_running_loop()
-        messages = repeat(message) if isinstance(message, bytes) else message
         began = time.perf_counter()
         connected = [
             (await loop.create_connection(lambda: _Client(messages, began + seconds), "127.0.0.1", port))[1]

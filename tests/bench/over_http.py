@@ -1,19 +1,22 @@
-"""`check_quota` over `/mcp` (2026-07-28): requests per second and their duration, compared with a bare `MCPServer`.
+"""Over `/mcp` (2026-07-28): `check_quota`, compared with a bare `MCPServer`, and placing calls.
 
     uv run python -m tests.bench.over_http [--seconds SECONDS] [--rounds ROUNDS]
 
-Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
-server makes the same HTTP call with a default `httpx2.AsyncClient`. The servers are measured in turn in each round. The
-comparison of one worker with two needs a PostgreSQL server.
+Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`), also that
+a call has ended. The bare server makes the same HTTP call with a default `httpx2.AsyncClient`. The servers are measured
+in turn in each round. Each call that is placed has a number of its own. PostgreSQL runs on this machine, with `fsync`
+on, and is left out where it is not installed.
 """
 
 import argparse
 import asyncio
+import itertools
 import os
 import secrets
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,33 +27,45 @@ from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 from tests.processes import COMMAND, environment
 
 MANY = 32
+"""How many clients use a server at once."""
 
 _SAME = "a bare MCPServer, the same request"
 
 
+def _calls(port: int, bearer: str) -> Iterator[bytes]:
+    """Requests for calls, each to another number."""
+    for number in itertools.count(2_000_000):
+        task = {"task_category": "general", "task_description": "Ask for the opening hours"}
+        yield request(port, "make_call", task | {"respondent_phone": f"+1415{number}"}, bearer)
+
+
 class Measured:
-    """A server, and the rates and milliseconds of each round, by number of clients."""
+    """A server, and the rates and milliseconds of each round, by tool and number of clients."""
 
-    def __init__(self, port: int, bearer: str = "") -> None:
+    def __init__(self, port: int, bearer: str = "", *, places: bool = False) -> None:
         self._port = port
-        self._request = request(port, "check_quota", {}, bearer)
-        self.rates = defaultdict[int, list[float]](list)
-        self.times = defaultdict[int, list[float]](list)
+        self._messages: dict[str, Iterator[bytes]] = {
+            "check_quota": itertools.repeat(request(port, "check_quota", {}, bearer))
+        }
+        if places:
+            self._messages["make_call"] = _calls(port, bearer)
+        self.rates = defaultdict[tuple[str, int], list[float]](list)
+        self.times = defaultdict[tuple[str, int], list[float]](list)
 
-    async def measure(self, clients: int, seconds: float) -> None:
-        """Put it under load once."""
-        load = await Load.run(self._port, self._request, clients, seconds)
-        self.rates[clients].append(load.rate)
-        self.times[clients].append(load.milliseconds)
+    async def measure(self, seconds: float, *, counts: bool) -> None:
+        """Put it under each load once; the first round does not count, because it warms up."""
+        for tool, messages in self._messages.items():
+            for clients in (1, MANY):
+                load = await Load.run(self._port, messages, clients, seconds)
+                if counts:
+                    self.rates[tool, clients].append(load.rate)
+                    self.times[tool, clients].append(load.milliseconds)
 
 
-async def _measure(servers: list[Measured], workers: list[Measured], rounds: int, seconds: float) -> None:
-    for server in (*servers, *workers):  # warm up
-        await server.measure(3, min(1, seconds))
-    for _ in range(rounds):
-        for clients in (1, MANY):
-            for server in (*servers, *(workers if clients == MANY else ())):
-                await server.measure(clients, seconds)
+async def _measure(servers: list[Measured], rounds: int, seconds: float) -> None:
+    for number in range(rounds + 1):
+        for server in servers:
+            await server.measure(seconds, counts=number > 0)
 
 
 def main() -> None:
@@ -66,24 +81,29 @@ def main() -> None:
         running.enter_context(serving(bare, bare_port, dict(os.environ)))
         serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
         running.enter_context(serving(serve, our_port, settings))
-        same, ours = Measured(bare_port), Measured(our_port)
-        workers: list[Measured] = []
+        servers = [Measured(bare_port), Measured(our_port, places=True)]
         if has_server():
             database = running.enter_context(PostgresServer()).url()
             settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
             settings |= {"KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": SECRET}
             for count, port in ((1, one_port), (2, two_port)):
                 running.enter_context(serving(workers_command(count, port), port, settings))
-                workers.append(Measured(port, SECRET))
-        asyncio.run(_measure([same, ours], workers, options.rounds, options.seconds))
-    row("check_quota over /mcp, one client, not the first call", "ms", ours.times[1], same.times[1], _SAME)
+                servers.append(Measured(port, SECRET, places=count == 1))
+        asyncio.run(_measure(servers, options.rounds, options.seconds))
+    same, ours, *workers = servers
+    alone, many = ("check_quota", 1), ("check_quota", MANY)
+    row("check_quota over /mcp, one client, not the first call", "ms", ours.times[alone], same.times[alone], _SAME)
     what = f"check_quota over /mcp, {MANY} clients"
-    row(what, "requests a second", ours.rates[MANY], same.rates[MANY], _SAME, at_least=1.5)
+    row(what, "requests a second", ours.rates[many], same.rates[many], _SAME, at_least=1.5)
+    row("placing one call over /mcp, SQLite", "ms", ours.times["make_call", 1])
+    row(f"calls placed by {MANY} clients, one process with SQLite", "a second", ours.rates["make_call", MANY])
     if workers:
-        one, two = (worker.rates[MANY] for worker in workers)
-        row("two workers with one PostgreSQL database", "requests a second", two, one, "one worker")
+        one, two = workers
+        row("placing one call over /mcp, PostgreSQL", "ms", one.times["make_call", 1])
+        what = "two workers with one PostgreSQL database"
+        row(what, "requests a second", two.rates[many], one.rates[many], "one worker")
     else:
-        not_measured("two workers with one PostgreSQL database", NO_SERVER)
+        not_measured("calls and workers with PostgreSQL", NO_SERVER)
 
 
 if __name__ == "__main__":
