@@ -1,35 +1,31 @@
 """ASGI middleware that enforces the access policy."""
 
 import math
+from weakref import WeakValueDictionary
 
+import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.limits import (
-    UNKNOWN,
-    VERIFY_SECONDS,
-    BearerThrottle,
-    OpenStreams,
-    TooManyAttemptsError,
-    VerificationUnavailableError,
-    is_stream,
-)
+from kallyai_mcp.transports.limits import VERIFY_SECONDS, OpenStreams, VerificationUnavailableError, is_stream
 from kallyai_mcp.transports.protected_resource import metadata_url
 from kallyai_mcp.urls import network_of
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
 
+_CONCURRENT_CHECKS = 4
+"""How many unknown tokens of one address are checked at the same time. The limit may be exceeded by this number."""
+
 
 class AccessMiddleware:
     """Refuses requests that the policy does not allow.
-
-    The answers:
 
     * 421: the `Host` is another one.
     * 403: the `Origin` is another one.
@@ -38,19 +34,13 @@ class AccessMiddleware:
     * 429: too many requests or open streams of one caller, or too many invalid tokens from one address.
 
     It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read it.
-
-    Args:
-        app: The next app.
-        policy: The access policy.
     """
 
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = AuthContextMiddleware(app)
         self._policy = policy
         self._streams = OpenStreams(policy.verifier)
-        self._throttle: BearerThrottle | None = None
-        if policy.verifier is not None:
-            self._throttle = BearerThrottle(policy.verifier, policy.is_known, policy.wrong_bearer_limit)
+        self._checks: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -85,20 +75,39 @@ class AccessMiddleware:
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
-        caller = network_of(scope["client"][0]) if scope.get("client") else UNKNOWN
-        if self._throttle is not None:
-            try:
-                token = await self._throttle.check(bearer, caller) if bearer is not None else None
-            except TooManyAttemptsError as error:
-                return _retry_later(429, "Too many wrong tokens from this address", error.retry_after)
-            except VerificationUnavailableError as error:
-                return _retry_later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
+        caller = network_of(scope["client"][0]) if scope.get("client") else "unknown"
+        if self._policy.verifier is not None:
+            token = await self._verify(bearer, caller) if bearer is not None else None
             if token is None:
                 return self._unauthorized(scope, is_wrong=bearer is not None)
+            if isinstance(token, Response):
+                return token
             scope["user"], scope["auth"] = AuthenticatedUser(token), AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
         wait = self._policy.rate_limit.acquire(caller) if self._policy.rate_limit is not None else 0
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
+
+    async def _verify(self, bearer: str, network: str) -> AccessToken | Response | None:
+        """The content of a bearer token that a network has sent; None if it is invalid; or a refusal to check it.
+
+        A check may take a request to KallyAI. A token that was valid before is always checked, so that others at the
+        same address can't block its owner.
+        """
+        verifier, limit = self._policy.verifier, self._policy.wrong_bearer_limit
+        assert verifier is not None, "without one, every request is allowed"  # noqa: S101
+        try:
+            if limit is None or self._policy.is_known(bearer):
+                return await verifier(bearer)
+            # The dictionary forgets a limiter that no request uses.
+            async with self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS)):
+                if (wait := limit.peek(network)) > 0:
+                    return _retry_later(429, "Too many wrong tokens from this address", wait)
+                token = await verifier(bearer)
+                if token is None:
+                    limit.acquire(network)
+                return token
+        except VerificationUnavailableError as error:
+            return _retry_later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
 
     def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
         """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).

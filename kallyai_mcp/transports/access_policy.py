@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kallyai_mcp.common_types import RateLimit
-from kallyai_mcp.transports.limits import Verifier
+from kallyai_mcp.transports.limits import RateLimiter, Verifier
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,11 @@ class AccessPolicy:
     origins: Sequence[str] = ()
     verifier: Verifier | None = None
     is_known: Callable[[str], bool] = lambda _: False
-    wrong_bearer_limit: RateLimit | None = None
+    wrong_bearer_limit: RateLimiter | None = None
     issuer: str | None = None
     scopes: tuple[str, ...] = ()
     public_url: str | None = None
-    rate_limit: RateLimit | None = None
+    rate_limit: RateLimiter | None = None
     open_paths: frozenset[str] = frozenset()
     trusted_proxies: Sequence[str] = ()
 

@@ -6,26 +6,27 @@ addressed separately, so they don't serve `/sse`.
 """
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.limits import ClientAddress, Interruptions
+from kallyai_mcp.transports.limits import RequestLimits
 from kallyai_mcp.transports.protected_resource import metadata_routes
-from kallyai_mcp.transports.session_ids import SessionIds
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
 
 MAX_BODY_BYTES = 64 * 1024
@@ -60,21 +61,16 @@ def http_app(
 ) -> Starlette:
     """The app of both HTTP transports.
 
-    Args:
-        server: The MCP server, the same as over stdio.
-        policy: Who may use it.
-        readiness: The checks of `/ready`.
-        lifespan: A context that is entered before the first request is served, and left when the app ends.
-        sse: Whether to serve `/sse`. If not, `/sse` answers 404.
-        routes: More routes, such as those of the OAuth server. They come first.
-        middleware: More middleware, inside of the `AccessMiddleware`.
+    `lifespan` is entered before the first request is served, and left when the app ends. Without `sse`, `/sse` answers
+    404. `routes` are more routes, such as those of the OAuth server, which come first, and `middleware` is inside of
+    the `AccessMiddleware`.
     """
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
     )
     for route in streamable.routes:
         if isinstance(route, Route):
-            route.app = SessionIds(route.app)
+            route.app = _with_session_id(route.app)
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
@@ -94,13 +90,40 @@ def http_app(
             yield
 
     stack = [
-        Middleware(Interruptions),
-        Middleware(ClientAddress, trusted=policy.trusted_proxies),
+        Middleware(RequestLimits),
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=list(policy.trusted_proxies)),
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
         *middleware,
     ]
     return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
+
+
+def _with_session_id(app: ASGIApp) -> ASGIApp:
+    """`/mcp` with an id in the response to the first request of a client up to 2025-11-25, and no stream for GET.
+
+    The server keeps no sessions. An id only identifies a client, so that a notification can cancel its request
+    (`server/cancellations.py`), and a load balancer can send both to one worker. Every worker accepts every id, and an
+    id gives no access.
+    """
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            text = "There is no stream to open here; results come in the response to their request."
+            await PlainTextResponse(text, 405, headers={"Allow": "POST"})(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+
+        async def send_named(message: Message) -> None:
+            # Only `initialize` has neither header: later requests of these versions have the version.
+            is_first = "mcp-session-id" not in headers and "mcp-protocol-version" not in headers
+            if is_first and message["type"] == "http.response.start" and message["status"] == 200:
+                MutableHeaders(scope=message)["Mcp-Session-Id"] = secrets.token_urlsafe(24)
+            await send(message)
+
+        await app(scope, receive, send_named)
+
+    return named
 
 
 def _marked_as_legacy(app: ASGIApp) -> ASGIApp:

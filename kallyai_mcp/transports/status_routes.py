@@ -24,9 +24,7 @@ Check = Callable[[], Awaitable[object]]
 class Readiness:
     """Runs readiness checks, one run at a time, and keeps their results for `REMEMBER_SECONDS`.
 
-    Args:
-        checks: The checks by name.
-        clock: Returns the time of a monotonic clock, in seconds.
+    `checks` are the checks by name; `clock` is monotonic, in seconds.
     """
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import errno
-import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -14,22 +13,17 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from kallyai_mcp.transports.limits import MAX_HEAD_BYTES, MAX_HEADERS
 from kallyai_mcp.transports.standard_streams import open_files
 
-HEADER_TIMEOUT = 10.0
-"""The most seconds from the connection, or from the first byte of a request, to the end of the request's headers."""
+REQUEST_TIMEOUT = 10.0
+"""The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
 
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may be idle between two requests. Load balancers close theirs after 60 seconds."""
 
 WRITE_TIMEOUT = 60.0
-"""The most seconds for which a client may not read a response, after the system's buffers are full."""
-
-MAX_HEAD_BYTES = 64 * 1024
-"""The most bytes of a request's first line and headers."""
-
-MAX_HEADERS = 100
-"""The most headers of a request, trailers included."""
+"""The most seconds for which a client may not read a response, after the system's buffers are full (on Linux)."""
 
 MAX_PIPELINED = 16
 """The most requests of a connection that wait for the response to an earlier one. Few clients send any."""
@@ -48,18 +42,15 @@ def most_connections() -> int:
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's HTTP protocol with limits for each connection.
+    """uvicorn's HTTP protocol, which closes a connection whose request or response takes too long.
 
-    It closes a connection if the headers of a request take longer than `HEADER_TIMEOUT` or are too long. It also
-    closes one with too many requests that wait for a response, or whose client does not read a response. Only
-    httptools, which has no limits for requests, calls the methods `on_…`. h11 has its own limits.
+    It also closes one whose headers never end, or that sends many requests before their responses. Only httptools,
+    which has no limits for these, calls the methods `on_…`; h11 has its own limits.
 
     For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
 
-    _head_timer: asyncio.TimerHandle | None = None
-    _write_timer: asyncio.TimerHandle | None = None
-    _in_head = False
+    _request_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
@@ -68,65 +59,48 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         if len(self.connections) > most_connections():
             transport.abort()
             return
-        with contextlib.suppress(OSError):  # a Unix socket has no such option
+        with contextlib.suppress(OSError):  # a Unix socket has no such options
+            connection = transport.get_extra_info("socket")
             # asyncio sets this only for its own listeners. Without it, the second part of a response waits 40 ms.
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._expect_head()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * WRITE_TIMEOUT))
+        self._request_timer = self.loop.call_later(REQUEST_TIMEOUT, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`. The timeout stops at the end of the headers, and starts again after the response."""
+        """Parse `data`. The timeout stops at the end of a request, and starts again with the next one."""
         super().data_received(data)
-        self._head_bytes += len(data) if self._in_head else 0
+        in_head = self.scope is not None and "method" not in self.scope  # which uvicorn adds after the last header
+        self._head_bytes = self._head_bytes + len(data) if in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
-        elif self._in_head or self.cycle is None or self.cycle.response_complete:
-            self._expect_head()
+        elif in_head or self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            self._request_timer = self._request_timer or self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
         else:
-            self._stop("_head_timer")
+            self._stop_timer()
 
     def on_message_begin(self) -> None:
         """Begin a request. If too many wait, raise an error, which uvicorn answers with 400."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for an earlier response")
-        self._in_head, self._head_bytes, self._parsed_bytes = True, 0, 0
+        self._head_bytes = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, and strip the blanks after its value (RFC 9110, section 5.5), which httptools keeps."""
-        self._parsed_bytes += len(name) + len(value) + len(": \r\n")
-        if len(self.headers) >= MAX_HEADERS or self._parsed_bytes + len(self.url) > MAX_HEAD_BYTES:
+        """Add a header, or a trailer of the body, which are endless otherwise."""
+        if len(self.headers) > MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
-        super().on_header(name, value.rstrip(b" \t"))
-
-    def on_headers_complete(self) -> None:
-        """Serve the request."""
-        self._in_head, self._head_bytes = False, 0
-        super().on_headers_complete()
-
-    def pause_writing(self) -> None:
-        """Called when the system's buffers are full: start the timeout of the response."""
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Called when the client reads again: stop the timeout of the response."""
-        self._stop("_write_timer")
-        super().resume_writing()
+        super().on_header(name, value)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timeouts."""
-        self._stop("_head_timer")
-        self._stop("_write_timer")
+        """Stop the timeout."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _expect_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEADER_TIMEOUT, self.transport.abort)
-
-    def _stop(self, timer: str) -> None:
-        if (running := getattr(self, timer)) is not None:
-            running.cancel()
-        setattr(self, timer, None)
+    def _stop_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
 
 class _Server(uvicorn.Server):
@@ -137,32 +111,22 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise StartupError("The server could not start; the log says why.") from None
         self._ready()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # only Windows has the last one
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        handlers = {number: signal.signal(number, self.handle_exit) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+        self.should_exit = True
 
 
 async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str], object]) -> None:
     """Serve `app` until it is canceled, or until SIGINT or SIGTERM (handled only in the main thread).
 
-    Args:
-        app: The ASGI app.
-        host: The address or name to listen on. For a name, all its addresses on this machine are used.
-        port: The port; 0 for any free one.
-        ready: Called with the base URL when the server accepts requests.
+    `host` is an address, or a name, of which all addresses on this machine are used; `port` may be 0 for any free one.
+    `ready` is called with the base URL when the server accepts requests.
 
     Raises:
         OSError: The server can't listen on this address.
@@ -182,28 +146,15 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config, lambda: ready(_url_of(listeners[0])))
-    failures: list[SystemExit] = []
-
-    async def serve() -> None:
-        """Serve until `should_exit` is set. Cancellation is ignored, so that the server always stops in order."""
-        try:
-            with anyio.CancelScope(shield=True):
-                await server.serve(listeners)
-        except SystemExit as error:  # uvicorn raises it if the app's startup fails, after it has logged the reason
-            failures.append(error)
-        finally:
-            for listener in listeners:
-                listener.close()
-            tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(serve)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            server.should_exit = True
-    if failures:
-        raise StartupError("The server could not start; the log says why.")
+    serving = asyncio.create_task(server.serve(listeners))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order
+            await asyncio.wait([serving])
+        for listener in listeners:
+            listener.close()
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:

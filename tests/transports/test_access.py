@@ -1,11 +1,18 @@
-"""Who may use the HTTP server: hosts, origins, the secret, body sizes, and rates."""
+"""Who may use the HTTP server: hosts, origins, the secret, wrong tokens, body sizes, and rates."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
+from starlette.requests import Request
 
+from kallyai_mcp.urls import network_of
+from tests.agent import settings_in
+from tests.fake_service import fake_service
 from tests.transports.http_server import (
     ACCEPT,
     CONNECTIONS,
@@ -39,36 +46,31 @@ def bearer(**headers: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {SECRET}", **headers}
 
 
-@pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.evil.example.com", "localhost:80.evil.com", ""])
-async def test_a_request_for_another_host_is_refused_on_every_path(local: str, host: str) -> None:
+async def test_only_allowed_hosts_are_served_on_every_path(local: str, named: str) -> None:
     async with httpx2.AsyncClient() as client:
-        for path in ("/mcp", "/sse", "/messages/"):
-            response = await client.post(f"{local}{path}", json={}, headers={"Host": host})
+        for host in ("evil.example.com", "127.0.0.1.evil.example.com", "localhost:80.evil.com", ""):
+            for path in ("/mcp", "/sse", "/messages/"):
+                response = await client.post(f"{local}{path}", json={}, headers={"Host": host})
 
-            assert response.status_code == 421
-
-
-@pytest.mark.parametrize("host", ["LOCALHOST", "localhost:9", "[::1]:80", "phone.example.com", "behind.example.com:80"])
-async def test_a_request_for_an_allowed_host_is_served(named: str, host: str) -> None:
-    assert (await post_initialize(named, bearer(Host=host))).status_code == 200
+                assert response.status_code == 421, (host, path)
+    for host in ("LOCALHOST", "localhost:9", "[::1]:80", "phone.example.com", "behind.example.com:80"):
+        assert (await post_initialize(named, bearer(Host=host))).status_code == 200, host
 
 
-@pytest.mark.parametrize(
-    ("origin", "status"),
-    [
-        ("https://evil.example.com", 403),
-        ("null", 403),
-        ("http://localhost.evil.com", 403),
-        ("https://agent.example.com.evil.com", 403),
-        ("http://localhost:6274", 200),
-        (PAGE, 200),
-    ],
-)
-async def test_only_allowed_origins_are_served(named: str, origin: str, status: int) -> None:
-    response = await post_initialize(named, bearer(Origin=origin))
+async def test_only_allowed_origins_are_served(named: str) -> None:
+    pages = {
+        "https://evil.example.com": 403,
+        "null": 403,
+        "http://localhost.evil.com": 403,
+        "https://agent.example.com.evil.com": 403,
+        "http://localhost:6274": 200,
+        PAGE: 200,
+    }
+    for origin, status in pages.items():
+        response = await post_initialize(named, bearer(Origin=origin))
 
-    assert response.status_code == status
-    assert response.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+        assert response.status_code == status, origin
+        assert response.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
 
 
 async def test_a_preflight_request_of_an_allowed_origin_needs_no_token(named: str) -> None:
@@ -100,12 +102,10 @@ async def test_without_the_secret_every_request_is_refused(sandbox: RunningSandb
         accepted = await post_initialize(url, {"Authorization": f"bearer {SECRET}"})
 
     assert {response.status_code for response in responses} == {401}
+    wrong = 'Bearer error="invalid_token", error_description="This bearer token is not valid"'
+    without = "Bearer"  # RFC 6750, section 3.1
     challenges = [response.headers["www-authenticate"] for response in responses]
-    assert challenges[1] == 'Bearer error="invalid_token", error_description="This bearer token is not valid"'
-    assert challenges[4] == challenges[1]
-    assert {*challenges[:1], *challenges[2:4], *challenges[5:]} == {
-        "Bearer"
-    }  # no token was sent: RFC 6750, section 3.1
+    assert challenges == [without, wrong, without, without, wrong, without, without]
     assert accepted.status_code == 200
 
 
@@ -141,3 +141,112 @@ async def test_too_many_requests_are_refused_with_the_time_to_wait(sandbox: Runn
     assert [response.status_code for response in responses] == [200, 200, 429]
     assert 3500 < int(responses[2].headers["retry-after"]) <= 3600
     assert alive.status_code == 200
+
+
+ALLOWED = 20
+"""Wrong tokens that one address may send in a minute."""
+
+
+@asynccontextmanager
+async def server_for_callers(home: Path, checks: "Counter[str]", **settings: str) -> AsyncIterator[str]:
+    """A server on a KallyAI whose valid tokens begin with "good", and which counts the checks of each token."""
+
+    def answer(request: Request) -> tuple[int, object]:
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        checks[token] += 1
+        if token == "down":
+            return 500, {"error": {"code": "internal_error", "message": "Trouble"}}
+        if token.startswith("good"):
+            return 200, {"calls": [], "total": 0}
+        return 401, {"error": {"code": "unauthorized", "message": "No"}}
+
+    async with (
+        fake_service(answer) as service,
+        running_server(settings_in(home, API_URL=service, **settings), auth="caller") as url,
+    ):
+        yield url
+
+
+async def status_of(url: str, token: str, forwarded_for: str | None = None) -> int:
+    headers = {"Authorization": f"Bearer {token}"} | ({"X-Forwarded-For": forwarded_for} if forwarded_for else {})
+    return (await post_initialize(url, headers)).status_code
+
+
+async def test_after_too_many_wrong_tokens_unknown_ones_are_not_checked(tmp_path: Path) -> None:
+    checks: Counter[str] = Counter()
+    async with server_for_callers(tmp_path, checks) as url:
+        known = await status_of(url, "good-known")
+        wrong = [await status_of(url, f"bad-{number}", f"192.0.2.{number}") for number in range(ALLOWED + 2)]
+        refused = await post_initialize(url, {"Authorization": "Bearer good-unknown"})
+        without = await post_initialize(url)
+        still_known = await status_of(url, "good-known")
+
+    assert known == still_known == 200
+    assert wrong == [401] * ALLOWED + [429] * 2  # the address that a client names itself is not believed
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert without.status_code == 401
+    assert checks == {"good-known": 1} | {f"bad-{number}": 1 for number in range(ALLOWED)}
+
+
+async def test_concurrent_wrong_tokens_cause_hardly_more_checks(tmp_path: Path) -> None:
+    checks: Counter[str] = Counter()
+    codes: Counter[int] = Counter()
+
+    async def send_wrong_token(number: int) -> None:
+        codes[await status_of(url, f"bad-{number}")] += 1
+
+    async with server_for_callers(tmp_path, checks) as url:
+        with anyio.fail_after(LIMIT):
+            async with anyio.create_task_group() as tasks:
+                for number in range(60):
+                    tasks.start_soon(send_wrong_token, number)
+
+    assert set(codes) == {401, 429}
+    assert ALLOWED <= codes[401] == checks.total() < ALLOWED + 4
+
+
+async def test_the_secret_works_after_many_wrong_tokens_from_its_address(sandbox: RunningSandbox) -> None:
+    async with running_server(sandbox.settings(MCP_TOKEN=SECRET), auth="secret") as url:
+        answers = [await status_of(url, "wrong") for _ in range(ALLOWED + 1)]
+
+        assert answers == [401] * ALLOWED + [429]
+        assert await status_of(url, SECRET) == 200
+
+
+async def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_addresses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server_for_callers(tmp_path, Counter(), TRUSTED_PROXIES="10.0.0.0/8, 127.0.0.1") as url:
+        wrong = [await status_of(url, "bad", "192.0.2.1") for _ in range(ALLOWED + 1)]
+        others = [await status_of(url, "good", address) for address in ("192.0.2.2", "127.0.0.1")]
+
+    assert wrong[-1] == 429
+    assert others == [200, 200]
+    assert "address" not in caplog.text
+
+
+async def test_a_token_that_can_not_be_checked_is_answered_with_503_and_not_counted(tmp_path: Path) -> None:
+    async with server_for_callers(tmp_path, Counter()) as url:
+        answers = [await post_initialize(url, {"Authorization": "Bearer down"}) for _ in range(2)]
+        wrong = [await status_of(url, "bad") for _ in range(ALLOWED)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert int(answers[0].headers["retry-after"]) > 0
+    assert "down" not in answers[0].text
+    assert wrong == [401] * ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_shared"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("/run/proxy.sock", "/run/proxy.sock", True),
+    ],
+)
+def test_which_addresses_count_as_one(first: str, second: str, is_shared: bool) -> None:
+    assert (network_of(first) == network_of(second)) == is_shared

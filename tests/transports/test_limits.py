@@ -1,0 +1,338 @@
+"""What one client may use of the web server: time, headers, connections, and streams."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from anyio.abc import SocketStream
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kallyai_mcp.transports import limits, uvicorn_server
+from kallyai_mcp.transports.limits import RateLimiter, RequestLimits
+from kallyai_mcp.transports.uvicorn_server import StartupError
+from tests.auth.oauth_server.deployment import User, deploy, sign_in
+from tests.processes import COMMAND, environment, free_port
+from tests.transports.http_server import (
+    ACCEPT,
+    CALL,
+    LIMIT,
+    RunningSandbox,
+    connected_agent,
+    running_app,
+    running_server,
+)
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+
+
+async def _hello(request: Request) -> Response:
+    await request.body()
+    return PlainTextResponse("hello")
+
+
+async def _wait(_: Request) -> Response:
+    await anyio.sleep_forever()
+    raise AssertionError("unreachable")
+
+
+@asynccontextmanager
+async def connection(*more: Route) -> AsyncIterator[SocketStream]:
+    """A connection to an app that answers `hello` at `/`, and nothing at `/wait`."""
+    routes = [Route("/", _hello, methods=["GET", "POST"]), Route("/wait", _wait), *more]
+    async with (
+        running_app(Starlette(routes=routes, middleware=[Middleware(RequestLimits)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        yield stream
+
+
+async def read_until_closed(stream: SocketStream) -> bytes:
+    """All bytes that the server sends before it closes the connection."""
+    received = b""
+    with anyio.fail_after(LIMIT), suppress(anyio.BrokenResourceError):
+        async for part in stream:
+            received += part
+    return received
+
+
+async def answer_to_endless(stream: SocketStream, part: bytes) -> bytes:
+    """What the server sends to a client that sends `part` again and again, until it closes the connection."""
+
+    async def send() -> None:
+        with suppress(anyio.BrokenResourceError):
+            while True:
+                await stream.send(part)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send)
+        received = await read_until_closed(stream)
+        tasks.cancel_scope.cancel()
+    return received
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", HEAD + b"X-Slow: ", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_request_that_is_not_complete_in_time_is_closed(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, is_first: bool
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 0.2)
+    async with connection() as stream:
+        if not is_first:
+            await stream.send(HEAD + b"\r\n")
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+            sent = sent or HEAD
+        await stream.send(sent)
+
+        assert b"HTTP/1.1" not in await read_until_closed(stream)
+
+
+async def test_an_open_stream_outlives_the_timeout_of_requests(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 0.05)
+    async with running_server(sandbox.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with connected_agent(url, "sse") as agent:
+                waited = await agent.use("make_call", CALL, wait_seconds=0.5)
+                quota = await agent.use("check_quota")
+
+    assert waited.data["status"] == "in_progress"
+    assert not quota.is_error
+
+
+@pytest.mark.parametrize("endless", [b"X-Long: " + b"a" * 65_536, b"a: b\r\n" * 200, b"X" * 65_536])
+@pytest.mark.parametrize("before", [b"", b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+async def test_endless_headers_are_closed_also_behind_an_open_response(endless: bytes, before: bytes) -> None:
+    async with connection() as stream:
+        await stream.send(before + HEAD)
+        received = await answer_to_endless(stream, endless)
+
+    assert received.startswith(b"HTTP/1.1 400 ") or received == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "statuses"),
+    [
+        (b"GET /%s HTTP/1.1\r\n" % (b"a" * 100_000), {b"431", b"400"}),
+        (b"GET / HTTP/1.1\r\nX-Long: %s\r\n" % (b"a" * 100_000), {b"431"}),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 100, {b"431", b"400"}),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 99, {b"200"}),
+    ],
+    ids=["URL", "header", "101 headers", "100 headers"],
+)
+async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(
+    head: bytes, statuses: set[bytes]
+) -> None:
+    async with connection() as stream:
+        with suppress(anyio.BrokenResourceError):
+            await stream.send(head + b"Host: localhost\r\n\r\n")
+        with anyio.fail_after(LIMIT):
+            try:
+                received = await stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                received = b""
+
+    assert received[9:12] in statuses or (received == b"" and b"200" not in statuses)
+
+
+async def test_requests_that_are_sent_before_the_answers_are_limited() -> None:
+    async with connection() as stream:
+        received = await answer_to_endless(stream, (HEAD + b"\r\n") * 2000)
+
+    assert received.count(b"HTTP/1.1 200 ") < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a connection that is not read")
+async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "WRITE_TIMEOUT", 0.2)
+    ended = anyio.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                yield b"a" * 1_000_000
+        finally:
+            ended.set()
+
+    async def endless(_: Request) -> Response:
+        return StreamingResponse(parts())
+
+    async with connection(Route("/endless", endless)) as stream:
+        await stream.send(HEAD.replace(b"/", b"/endless", 1) + b"\r\n")
+        with anyio.fail_after(LIMIT):
+            await ended.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    import resource
+
+    port = free_port()
+    limited = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]
+    command = [*limited, *COMMAND, "serve", "--transport", "http", "--port", str(port)]
+    async with await anyio.open_process(command, env=environment(tmp_path), stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        try:
+            with anyio.fail_after(LIMIT):
+                while b"serves" not in await server.stderr.receive():
+                    pass
+            soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+            async with AsyncExitStack() as idle, httpx2.AsyncClient() as client:
+                for _ in range(300):
+                    await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+                answer = await client.get(f"http://127.0.0.1:{port}/health")
+        finally:
+            server.kill()
+
+    assert soft == min(hard, 65_536)
+    assert answer.status_code == 200
+
+
+async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "most_connections", lambda: 1)
+    async with connection() as first, httpx2.AsyncClient() as client:
+        await first.send(HEAD + b"\r\n")
+        answer = await first.receive()
+        port = first.extra(anyio.abc.SocketAttribute.remote_port)  # noqa: S610 - not Django's
+        with pytest.raises(httpx2.TransportError):
+            await client.get(f"http://127.0.0.1:{port}/")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+class FailingLifespan(AbstractAsyncContextManager[None]):
+    async def __aenter__(self) -> None:
+        raise OSError("startup fails")
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+
+async def test_an_app_that_fails_to_start_raises_a_startup_error() -> None:
+    app = Starlette(lifespan=lambda _: FailingLifespan())
+    with anyio.fail_after(LIMIT), pytest.raises(StartupError, match="the log says why"):
+        await uvicorn_server.serve_app(app, "127.0.0.1", 0, ready=lambda _: None)
+
+
+async def test_localhost_is_served_on_both_of_its_addresses() -> None:
+    addresses = {found[4][0] for found in await anyio.getaddrinfo("localhost", 0)}
+    async with running_app(Starlette(routes=[Route("/", _hello)]), host="localhost") as url:
+        for address in addresses if _has_address("::1") else ["127.0.0.1"]:
+            async with await anyio.connect_tcp(address, int(url.rpartition(":")[2])):
+                pass
+
+
+def _has_address(address: str) -> bool:
+    try:
+        socket.create_server((address, 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_rate_is_a_moving_window_for_each_caller() -> None:
+    now = 1000.0
+    limiter = RateLimiter("2/minute", clock=lambda: now)
+    waits = [limiter.acquire("caller")]
+    now += 20
+    waits += [limiter.acquire("caller"), limiter.peek("caller"), limiter.acquire("caller"), limiter.acquire("other")]
+    now += 40
+    waits += [limiter.acquire("caller"), limiter.acquire("caller")]
+
+    assert waits == [0, 0, 40, 40, 0, 0, 20]
+
+
+def listen_request(**headers: str) -> dict[str, Any]:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"_meta": meta, "notifications": {"resourceSubscriptions": ["kallyai://calls"]}}
+    version = {"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+    return {"json": message, "headers": ACCEPT | version | headers}
+
+
+async def test_so_many_streams_may_be_open(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_PER_CALLER", 2)
+    monkeypatch.setattr(limits, "MOST_STREAMS", 3)
+    one, other, third = (
+        {"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-trial", "acct-business")
+    )
+    with anyio.fail_after(LIMIT):
+        async with (
+            running_server(sandbox.settings(), auth="caller") as url,
+            httpx2.AsyncClient(timeout=LIMIT) as client,
+        ):
+            async with (
+                client.stream("GET", f"{url}/sse", headers=one) as events,
+                client.stream("POST", f"{url}/mcp", **listen_request(**one)) as listening,
+                client.stream("GET", f"{url}/sse", headers=other) as others,
+            ):
+                open_ = [stream.aiter_lines() for stream in (events, listening, others)]
+                assert all([await anext(lines) for lines in open_])
+                refused = [
+                    await client.get(f"{url}/sse", headers=one),
+                    await client.post(f"{url}/mcp", **listen_request(**one)),
+                    await client.get(f"{url}/sse", headers=third),
+                ]
+                without_stream = await client.head(f"{url}/sse", headers=other)
+            while (again := await _status_of_stream(client, f"{url}/sse", one)) == 429:
+                await anyio.lowlevel.checkpoint()
+
+    mine = {"error": "You have 2 streams open, which is the most. Close one first."}
+    assert [response.status_code for response in refused] == [429] * 3
+    assert [response.json() for response in refused] == [
+        mine,
+        mine,
+        {"error": "This server has 3 streams open, which is the most."},
+    ]
+    assert without_stream.status_code == 405
+    assert again == 200
+
+
+async def test_a_stream_ends_when_its_sign_in_is_revoked(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert limits.VERIFY_SECONDS <= 60
+    monkeypatch.setattr(limits, "VERIFY_SECONDS", 0.01)
+    with anyio.fail_after(LIMIT):
+        async with deploy(sandbox) as server, User() as user, httpx2.AsyncClient(timeout=LIMIT) as client:
+            tokens = await sign_in(server, user)
+            authorized = {"Authorization": f"Bearer {tokens['access_token']}"}
+            async with (
+                client.stream("GET", f"{server.url}/sse", headers=authorized) as events,
+                client.stream("POST", f"{server.url}/mcp", **listen_request(**authorized)) as listening,
+            ):
+                chunks = [events.aiter_lines(), listening.aiter_lines()]
+                first = [await anext(lines) for lines in chunks]
+                form = {"token": tokens["access_token"], "client_id": tokens["client_id"]}
+                revoked = await server.post("revoke", form)
+                rest = [[line async for line in lines] for lines in chunks]  # ends when the response does
+
+    assert all(first)
+    assert revoked.status_code == 200
+    assert len(rest) == 2
+    assert "Traceback" not in caplog.text
+
+
+async def _status_of_stream(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> int:
+    async with client.stream("GET", url, headers=headers) as response:
+        if response.status_code == 200:
+            await anext(response.aiter_lines())  # the SDK leaks a session that ends before its first event
+        return response.status_code
