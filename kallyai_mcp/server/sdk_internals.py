@@ -21,9 +21,7 @@ from mcp.server.stdio import (
     stdio_server,
 )
 
-from kallyai_mcp.server.answers_read import AnswersRead, Output
-from kallyai_mcp.server.invalid_messages import without_invalid
-from kallyai_mcp.server.successive_connections import SuccessiveConnections, Write
+from kallyai_mcp.server.line_connection import LineConnection, Output, Write
 from kallyai_mcp.tools.context import AppContext
 
 
@@ -50,40 +48,23 @@ def _as_text(file: BinaryIO) -> anyio.AsyncFile[str]:
 async def run_on_lines(
     server: MCPServer[AppContext], lines: AsyncIterable[str], write: Write, output: Output | None = None
 ) -> None:
-    """Serve one client with one JSON-RPC message in each line, until it disconnects.
+    """Serve one client until it disconnects; see `LineConnection`.
 
     `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and declares them as anyio's files, but uses only
-    the methods of `SuccessiveConnections`.
-
-    Args:
-        server: The server.
-        lines: The lines of the client.
-        write: Writes a message to the client.
-        output: Where `write` writes, so that an outcome is delivered only when the client has read it; None for a
-            client that has read an answer when it is written.
+    the methods of `LineConnection`.
 
     Raises:
         ExceptionGroup: The errors that `lines` or `write` raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
     async with lowlevel.lifespan(lowlevel) as state, anyio.create_task_group() as tasks:
-        if output is not None:
-            answers_read = AnswersRead(state.calls.delivery, lines, write, output)
-            lines, write = answers_read, answers_read.write
-            tasks.start_soon(answers_read.look)
-        writing = anyio.Lock()
-
-        async def write_whole(text: str) -> None:
-            async with writing:
-                await write(text)
-
-        connections = SuccessiveConnections(without_invalid(lines, write_whole), write_whole)
-        stream = cast("anyio.AsyncFile[str]", connections)
-        while not connections.are_over:
+        connection = LineConnection(lines, write, state.calls.delivery, output)
+        tasks.start_soon(connection.watch)
+        stream = cast("anyio.AsyncFile[str]", connection)
+        while not connection.is_over:
             async with stdio_server(stream, stream) as (messages, answers):
                 await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)
-        if output is not None:
-            await answers_read.note()
+        await connection.note_read()
         tasks.cancel_scope.cancel()
 
 

@@ -20,9 +20,7 @@ _CHUNK = 64 * 1024
 class LineReader:
     """Reads UTF-8 lines from a pipe or a stream socket. Invalid bytes become U+FFFD, as in the SDK's streams.
 
-    Args:
-        descriptor: The file descriptor.
-        received: The bytes that were read from it before.
+    `received` are the bytes that were read from it before.
     """
 
     def __init__(self, descriptor: int, received: bytes = b"") -> None:
@@ -52,11 +50,7 @@ class LineReader:
 class TextWriter:
     """Writes UTF-8 text to a pipe or a stream socket, and waits while the other side does not read.
 
-    Args:
-        descriptor: The file descriptor.
-
-    Attributes:
-        sent: Bytes written so far.
+    `sent` are the bytes written so far.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -123,11 +117,7 @@ class TextWriter:
 class FileWriter:
     """Writes text to a file, a terminal, or a pipe of Windows. No system tells how much of it the client has read.
 
-    Args:
-        file: The file.
-
-    Attributes:
-        sent: Messages written so far.
+    `sent` are the messages written so far.
     """
 
     def __init__(self, file: anyio.AsyncFile[str]) -> None:

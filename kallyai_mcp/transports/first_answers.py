@@ -4,8 +4,8 @@ Nearly all of a cold start is the import of the MCP SDK, and the first requests 
 the server's name and its lists. They are in `first_answers.json`, which `python -m tests.first_answers` makes with the
 real server.
 
-A thread answers until the server is ready, or until a message comes with a key that this module does not know. Then the
-server reads the messages that were answered, and after them all others. `Replay` drops its answers to the first ones.
+A thread answers until the server is ready, or until another message comes. Then the server reads the messages that were
+answered, and after them all others. `stdio.Replay` drops its answers to the first ones.
 
 This module imports only the standard library.
 """
@@ -23,27 +23,13 @@ from typing import Any
 CATALOG = Path(__file__).with_name("first_answers.json")
 """A JSON file: `texts` is a list of results, `versions` has the index of a text for each version and method."""
 
-_MOST_NESTED = 100
-"""The most objects and lists in a message. The SDK's parser refuses messages that are nested deeper than about 200."""
-
 _FIRST_WAIT = 0.02
 """Seconds for which `start` answers before the import begins, which would delay the answer to the first request."""
 
-_OBJECT: dict[str, Any] = {"*": None}
-_CAPABILITIES = {
-    "roots": {"listChanged": bool},
-    "sampling": {"context": _OBJECT, "tools": _OBJECT},
-    "elicitation": {"form": _OBJECT, "url": _OBJECT},
-    "experimental": {"*": _OBJECT},
-    "extensions": {"*": _OBJECT},
-}
-_CLIENT = {"name": str, "version": str, "title": str, "description": str}
-_INITIALIZE = {"protocolVersion": str, "capabilities": _CAPABILITIES, "clientInfo": _CLIENT}
-_META = "io.modelcontextprotocol/"
-_VERSION = f"{_META}protocolVersion"
-_ENVELOPE = {_VERSION: str, f"{_META}clientCapabilities": _CAPABILITIES, f"{_META}clientInfo": _CLIENT}
-_PROGRESS = {"progressToken": int}
-_REQUEST = {"jsonrpc": str, "id": None, "method": str, "params": _OBJECT}
+_VERSION = "io.modelcontextprotocol/protocolVersion"
+_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+_CLIENT = "io.modelcontextprotocol/clientInfo"
+_UNNAMED = {"name": "", "version": ""}
 _INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
@@ -119,80 +105,58 @@ class FirstAnswers:
 
     def _answer_to(self, line: bytes) -> bytes | None:
         """The answer to a message, empty for a notification; None if the server must answer it."""
-        message = _parsed(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
         if message == _INITIALIZED and self._has_handshake():
             self.answered.append(line)
             return b""
-        if message is None or not _fits(message, _REQUEST) or message.get("jsonrpc") != "2.0":
+        if not isinstance(message, dict) or message.keys() - {"params"} != {"jsonrpc", "id", "method"}:
             return None
-        id_, method, params = message.get("id"), message.get("method"), message.get("params", {})
-        is_plain = (type(id_) is int and abs(id_) < 1 << 53) or (type(id_) is str and id_.isascii() and id_.isalnum())
+        id_, method, params = message["id"], message["method"], message.get("params", {})
+        if message["jsonrpc"] != "2.0" or type(id_) not in (int, str) or type(method) is not str:
+            return None
+        if not isinstance(params, dict):
+            return None
         version = self._version_of(method, params)
-        if not is_plain or version is None or method not in self._versions[version]:
+        if not isinstance(version, str) or method not in self._versions.get(version, ()):
             return None
         self._version = version
         # Only what changes the state is kept: `initialize`, and without it any request, since no `initialize` may
-        # follow then (`server/successive_connections.py`).
+        # follow then (`server/line_connection.py`).
         if method == "initialize" or not self._has_handshake():
             self.answered.append(line)
             self.requests += 1
         result = self._texts[self._versions[version][method]]
         return f'{{"jsonrpc":"2.0","id":{json.dumps(id_)},"result":{result}}}\n'.encode()
 
-    def _version_of(self, method: str | None, params: Mapping[str, Any]) -> str | None:
+    def _version_of(self, method: object, params: Mapping[str, Any]) -> object:
         """The protocol version of a request; None if the server must answer it."""
         if method == "initialize":
-            version = params.get("protocolVersion")
-            has_all = _fits(params, _INITIALIZE) and len(params) == len(_INITIALIZE) and _is_named(params["clientInfo"])
-            return version if has_all and self._version is None and version in self._versions else None
-        if not _fits(params, {"_meta": _ENVELOPE | _PROGRESS}):
-            return None
+            is_plain = self._version is None and params.keys() == {"protocolVersion", "capabilities", "clientInfo"}
+            is_known = is_plain and _describes_client(params["capabilities"], params["clientInfo"])
+            return params["protocolVersion"] if is_known else None
         meta = params.get("_meta", {})
-        if _VERSION not in meta:
-            return self._version if self._has_handshake() and _fits(meta, _PROGRESS) else None
-        version, client = meta[_VERSION], meta.get(f"{_META}clientInfo")
-        has_all = f"{_META}clientCapabilities" in meta and (client is None or _is_named(client))
-        return version if has_all and self._version in (None, version) and version in self._versions else None
+        if params.keys() - {"_meta"} or not isinstance(meta, dict) or type(meta.get("progressToken", 0)) is not int:
+            return None
+        given = meta.keys() - {"progressToken"}
+        if self._has_handshake():
+            return None if given else self._version
+        is_known = given <= {_VERSION, _CAPABILITIES, _CLIENT} and self._version in (None, meta.get(_VERSION))
+        is_known = is_known and _describes_client(meta.get(_CAPABILITIES), meta.get(_CLIENT, _UNNAMED))
+        return meta.get(_VERSION) if is_known else None
 
     def _has_handshake(self) -> bool:
         return self._version is not None and "initialize" in self._versions[self._version]
 
 
-def _is_named(client: Mapping[str, Any]) -> bool:
-    return "name" in client and "version" in client
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """The message in a line; None for a line that another parser could read in another way."""
-    if line.count(b"{") + line.count(b"[") > _MOST_NESTED or b"\\u" in line:
-        return None
-    try:
-        parsed = json.loads(
-            line.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_refuse
-        )
-    except ValueError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("the same key twice")
-    return unique
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not in any first request")
-
-
-def _fits(value: object, shape: Mapping[str, Any] | type | None) -> bool:
-    """Whether a value fits a shape: a mapping of keys to shapes (`*` for any key), a type, or None for any value."""
-    if shape is None:
-        return True
-    if not isinstance(shape, Mapping):
-        return type(value) is shape
-    return isinstance(value, dict) and all(
-        (key in shape or "*" in shape) and _fits(inner, shape[key] if key in shape else shape["*"])
-        for key, inner in value.items()
+def _describes_client(capabilities: object, client: object) -> bool:
+    """Whether the SDK can read what a client says of itself."""
+    return (
+        isinstance(capabilities, dict)
+        and all(isinstance(value, dict) for value in capabilities.values())
+        and isinstance(client, dict)
+        and isinstance(client.get("name"), str)
+        and isinstance(client.get("version"), str)
     )

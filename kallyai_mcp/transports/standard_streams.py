@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_MOST_FILES = 65_536
-"""The most open files that `allow_open_files` asks for."""
-
-_MOST_FILES_ON_MACOS = 10_240
-"""What macOS allows at least, although it reports no limit (setrlimit(2), OPEN_MAX)."""
+_MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
+"""The most open files that `allow_open_files` asks for. macOS allows no more, although it reports no limit."""
 
 
 @contextmanager
@@ -57,11 +54,10 @@ def allow_open_files() -> None:
     except ImportError:  # Windows has no such limit
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (_MOST_FILES, _MOST_FILES_ON_MACOS):
-        allowed = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
-        if allowed > open_files():
-            with suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if wanted > open_files():
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def open_files() -> int:

@@ -16,7 +16,11 @@ from tests.faults.simulation.plan import Plan as SimulatedPlan
 BUILDS = (
     (
         "an outcome that waits for a full pipe counts as told",
-        Patch("server.answers_read", "delivery.awaits_reading = True", "delivery.awaits_reading = False"),
+        Patch(
+            "server.line_connection",
+            "delivery.awaits_reading = output is not None",
+            "delivery.awaits_reading = False",
+        ),
         "is not read and killed",
         10,
     ),

@@ -1,90 +1,18 @@
 """One test for each private part of the SDK that we use: it fails when the SDK changes that part."""
 
-import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 from mcp import Client
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
 import kallyai_mcp
-from kallyai_mcp.server.sdk_internals import (
-    connection_of,
-    run_on_lines,
-)
+from kallyai_mcp.server.sdk_internals import connection_of
 from tests.processes import LIMIT
-
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-}
-
-
-class Writer:
-    def __init__(self) -> None:
-        self.text = ""
-
-    async def write(self, text: str) -> None:
-        self.text += text
-
-
-async def test_a_server_runs_on_any_lines_until_they_end() -> None:
-    answered = anyio.Event()
-
-    async def lines() -> AsyncIterator[str]:
-        yield json.dumps(INITIALIZE)
-        await answered.wait()
-
-    class AnsweredWriter(Writer):
-        async def write(self, text: str) -> None:
-            await super().write(text)
-            answered.set()
-
-    writer = AnsweredWriter()
-    with anyio.fail_after(10):
-        await run_on_lines(MCPServer("test"), lines(), writer.write)
-
-    (line,) = writer.text.splitlines()
-    assert json.loads(line)["result"]["serverInfo"]["name"] == "test"
-
-
-async def test_a_client_that_did_not_wait_for_the_discovery_can_still_begin_with_a_handshake() -> None:
-    meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}}
-    params = {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}}
-    discover = {"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": params}
-    opened: list[None] = []
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
-        opened.append(None)
-        yield
-
-    async def lines() -> AsyncIterator[str]:
-        for message in (discover, INITIALIZE, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
-            yield json.dumps(message)
-        while writer.text.count("\n") < 3:
-            await anyio.lowlevel.checkpoint()
-
-    writer = Writer()
-    with anyio.fail_after(10):
-        server: MCPServer[Any] = MCPServer("test", lifespan=lifespan)
-        await run_on_lines(server, lines(), writer.write)
-
-    answers = {answer["id"]: answer["result"] for answer in map(json.loads, writer.text.splitlines())}
-    assert answers[0]["supportedVersions"] == ["2026-07-28"]
-    assert answers[1]["protocolVersion"] == "2025-11-25"
-    assert answers[2]["tools"] == []
-    assert opened == [None]
-
 
 ON_FILES = """
 import sys

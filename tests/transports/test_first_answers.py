@@ -16,7 +16,7 @@ from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
 from tests.agent import settings_in
 from tests.first_answers import INITIALIZED, METHODS, catalog, real_answers, request
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.first_answers_check import VERSIONS, check_first_answers, with_first_answers
+from tests.transports.first_answers_check import CAPABILITIES, VERSIONS, check_first_answers, with_first_answers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems can't wait for a pipe")
 
@@ -26,19 +26,6 @@ NO_SDK = 'raise SystemExit("the SDK is imported")'
 HANDSHAKE = [request(1, "initialize", "2025-11-25"), INITIALIZED, request("b", "tools/list", "2025-11-25")]
 DISCOVERY = [request(1, "server/discover", "2026-07-28"), request("b", "tools/list", "2026-07-28")]
 
-CLIENTS: dict[str, dict[str, Any]] = {
-    "with all capabilities": {
-        "roots": {"listChanged": True},
-        "sampling": {"context": {}, "tools": {}},
-        "elicitation": {"form": {}, "url": {}},
-        "extensions": {
-            "io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]},
-            "io.modelcontextprotocol/tasks": {},
-        },
-    },
-    "with an experiment": {"experimental": {"x": {"y": [1]}}},
-}
-
 
 async def test_the_answers_are_those_of_the_server_for_every_protocol_version(tmp_path: Path) -> None:
     made = await catalog(settings_in(tmp_path))
@@ -47,11 +34,10 @@ async def test_the_answers_are_those_of_the_server_for_every_protocol_version(tm
     assert set(json.loads(made)["versions"]) == set(VERSIONS)
 
 
-@pytest.mark.parametrize("client", [*CLIENTS])
-async def test_no_capability_of_a_client_changes_them(tmp_path: Path, client: str) -> None:
-    answers = await real_answers(settings_in(tmp_path), capabilities=CLIENTS[client])
-
-    assert answers == await real_answers(settings_in(tmp_path))
+async def test_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
+    answers = await real_answers(settings_in(tmp_path))
+    for capabilities in CAPABILITIES:
+        assert await real_answers(settings_in(tmp_path), capabilities=capabilities) == answers
 
 
 async def test_no_setting_changes_them(tmp_path: Path) -> None:
@@ -99,13 +85,30 @@ def test_the_server_is_told_what_changes_its_answers(
     assert first.requests == sum("id" in message for message in told)
 
 
+ODD = [
+    request(90, "tools/list", "2025-11-25") | {"params": {"cursor": "x"}},
+    request(91, "no/such", "2025-11-25"),
+    request("92", "ping", "2025-11-25") | {"params": {"_meta": {"progressToken": "p"}}},
+    request(93, "initialize", "2025-11-25", client={"name": "x"}),
+    {"jsonrpc": "2.0", "id": None, "method": "ping"},
+    {"jsonrpc": "1.0", "id": 94, "method": "ping"},
+]
+"""Messages that are left to the server."""
+
+
 @pytest.mark.parametrize("ready_after", range(5))
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
 def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(version: str, ready_after: int) -> None:
     messages = [request(number, method, version) for number, method in enumerate(METHODS)]
     messages = messages[1:] if version in DISCOVERY[0]["params"].get("_meta", {}).values() else messages
     lines = [json.dumps(message) for message in messages]
-    check_first_answers(version, [*lines, *lines], [60, 200, 333, 900], ready_after)
+    check_first_answers([*lines, *lines], [60, 200, 333, 900], ready_after)
+
+
+def test_a_message_that_is_no_first_request_is_left_to_the_server() -> None:
+    for odd in ODD:
+        for before in ([], HANDSHAKE):
+            check_first_answers([json.dumps(message) for message in [*before, odd]], [10], 2)
 
 
 def without_sdk(home: Path, messages: list[dict[str, Any]], **variables: str) -> "subprocess.CompletedProcess[str]":

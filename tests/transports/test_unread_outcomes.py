@@ -112,7 +112,7 @@ async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
     assert len(placed) == 1
 
 
-@pytest.mark.parametrize("end", [kill, terminate, leave])
+@pytest.mark.parametrize("end", [kill, leave])
 async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(
     tmp_path: Path, end: Callable[[Peer], None]
 ) -> None:
@@ -153,28 +153,12 @@ async def test_a_redial_of_a_client_that_has_not_read_the_outcome_places_no_call
     assert len(placed) == 3
 
 
-async def test_a_client_that_leaves_before_the_outcome_finds_it_when_it_is_back(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
-            left.send(initialization() + MAKE_CALL)
-            await sandbox.wait_for_calls()
-            await anyio.to_thread.run_sync(left.answer)
-            left.reads.close()
-            sandbox.end_calls()
-            await ended(left)
-        told = await told_to_the_next_client(tmp_path, sandbox)
-        placed = await sandbox.calls()
-
-    assert (told["outcome"], told["placed_now"]) == ("answered", False)
-    assert len(placed) == 1
-
-
 # What was read is delivered
 
 
 @LINUX
 @pytest.mark.parametrize("connected", [piped, on_sockets])
-@pytest.mark.parametrize("end", [kill, terminate, leave])
+@pytest.mark.parametrize("end", [kill, leave])
 async def test_an_outcome_that_was_read_is_not_told_again(
     tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
 ) -> None:
@@ -218,20 +202,6 @@ async def test_an_outcome_that_was_read_is_not_told_again_although_a_later_answe
         with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
             peer.send(initialization() + redial())
             assert len(await sandbox.wait_for_calls(2)) == 2
-
-
-async def test_a_client_may_redial_at_once_after_it_has_read_the_outcome(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
-            peer.send(initialization() + MAKE_CALL)
-            for number in range(2, 5):
-                await sandbox.wait_for_calls(number - 1)
-                sandbox.end_calls()
-                await answer_to(peer, number)
-                peer.send(redial(number + 1))
-            placed = await sandbox.wait_for_calls(4)
-
-    assert len(placed) == 4
 
 
 @pytest.mark.parametrize("asks_more", [False, True])
