@@ -5,15 +5,15 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from mcp.server.apps import APP_MIME_TYPE, Apps
+from mcp.server.caching import CacheHint
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
-from kallyai_mcp.server.cache_hints import CACHE_HINTS
-from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
+from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
@@ -44,6 +44,11 @@ CARDS = {
 """The URI of the card that an MCP Apps host shows for the results of a tool, by the tool's name."""
 
 
+_LISTS = CacheHint(TTL_MS, "public")
+"""How long a client may cache an answer that only an update changes (SEP-2549). `resources/read` has none: calls, too,
+are resources."""
+
+
 def build_server(
     open_app_context: Callable[[], AbstractAsyncContextManager[AppContext]],
     *,
@@ -54,19 +59,14 @@ def build_server(
 ) -> MCPServer[AppContext]:
     """Build the server.
 
-    Args:
-        open_app_context: Returns a context with the app context, which is open as long as the server runs.
-        log_level: The lowest level that is logged to stderr.
-        keep_days: How many days the ledger keeps a call, which is the `ttlMs` of its task.
-        read_only: Whether to leave out all that places or cancels calls: these tools, prompts, tasks, and skills.
-        request_state: Protects the state that a client returns with the user's answer (multi-round requests). None for
-            a key that only this process has.
+    The context of `open_app_context` is open as long as the server runs. `keep_days` is how long the ledger keeps a
+    call, which is the `ttlMs` of its task. With `read_only`, all that places or cancels calls is left out: these tools,
+    prompts, tasks, and skills. `request_state` protects the state that a client returns with the user's answer
+    (multi-round requests); None for a key that only this process has.
     """
-    extensions: list[Extension] = (
-        [_cards(read_only=read_only)]
-        if read_only
-        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills()]
-    )
+    extensions: list[Extension] = [_cards(read_only=read_only)]
+    if not read_only:
+        extensions = [CallTasks(keep_days=keep_days), *extensions, Skills()]
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
@@ -78,7 +78,13 @@ def build_server(
         lifespan=lambda _: open_app_context(),
         extensions=extensions,
         middleware=middleware(read_only=read_only),
-        cache_hints=CACHE_HINTS,
+        cache_hints={
+            "server/discover": _LISTS,
+            "tools/list": _LISTS,
+            "prompts/list": _LISTS,
+            "resources/list": _LISTS,
+            "resources/templates/list": _LISTS,
+        },
         log_level=log_level,
         request_state_security=request_state,
     )
@@ -97,22 +103,24 @@ def _with_card(tool: CallTool) -> CallTool:
 
 def _cards(*, read_only: bool) -> Apps:
     """The MCP Apps extension with the cards. A card is built when it is first read."""
+    card = partial(FunctionResource, mime_type=APP_MIME_TYPE, meta={"ui": {"prefersBorder": True}})
     apps = Apps()
-    bordered = {"ui": {"prefersBorder": True}}
-    cards = (
-        (CALL_CARD_URI, "call_card", "Call card", "Shows a person their call", partial(call_card, read_only=read_only)),
-        (QUOTA_CARD_URI, "quota_card", "Quota card", "Shows a person what is left", quota_card),
-    )
-    for uri, name, title, description, page in cards:
-        apps.add_resource(
-            FunctionResource(
-                uri=uri,
-                name=name,
-                title=title,
-                description=description,
-                mime_type=APP_MIME_TYPE,
-                fn=page,
-                meta=bordered,
-            )
+    apps.add_resource(
+        card(
+            uri=CALL_CARD_URI,
+            name="call_card",
+            title="Call card",
+            description="Shows a person their call",
+            fn=partial(call_card, read_only=read_only),
         )
+    )
+    apps.add_resource(
+        card(
+            uri=QUOTA_CARD_URI,
+            name="quota_card",
+            title="Quota card",
+            description="Shows a person what is left",
+            fn=quota_card,
+        )
+    )
     return apps

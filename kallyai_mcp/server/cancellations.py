@@ -2,12 +2,11 @@
 
 There each message has its own connection, and the server keeps no sessions. The id in a `notifications/cancelled` is
 unique only for one client, so the SDK can't find the request. Therefore clients get a session id that only identifies
-the client (`transports/session_ids.py`).
+the client (`_with_session_id` in `transports/asgi_app.py`).
 """
 
 import hashlib
 import json
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
@@ -22,9 +21,6 @@ from kallyai_mcp.tools.context import AppContext
 
 REQUEST_CANCELLED = -32800
 """The SDK's error code. Its module `mcp.server.streamable_http` is imported only by a server over HTTP."""
-
-METHODS = frozenset({"tools/call", "tasks/get", "resources/read", "notifications/cancelled"})
-"""The methods of requests that may take long, and of the notification that cancels them."""
 
 _KIND = "canceled_request"
 """The kind of the shared values for requests whose cancellation reached another worker."""
@@ -47,14 +43,11 @@ class Cancellations:
     def __init__(self) -> None:
         self._open: dict[tuple[object, object], anyio.CancelScope] = {}
 
-    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Handle a message."""
         session = _named_session(ctx)
-        return call_next(ctx) if session is None else self._of_session(session, ctx, call_next)
-
-    async def _of_session(
-        self, session: tuple[object, ...], ctx: ServerRequestContext[Any, Any], call_next: CallNext
-    ) -> HandlerResult:
+        if session is None:
+            return await call_next(ctx)
         if ctx.method == "notifications/cancelled":
             key = session, (ctx.params or {}).get("requestId")
             if (scope := self._open.get(key)) is not None:

@@ -1,16 +1,13 @@
 """The stack of middleware for all MCP messages, over every transport."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
-from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS
 from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
@@ -23,67 +20,56 @@ from kallyai_mcp.visual_identity import as_data_uri
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
 
-_DELIVERY = frozenset({"tools/call", "tasks/get", "notifications/cancelled"})
-"""The methods whose results can report the outcome of a call, and that of the notification that cancels them."""
-
 _LONGEST_NAME = 60
 """Characters of an unknown name that the answer repeats."""
 
-_Middleware = Callable[[ServerRequestContext[Any, Any], CallNext], Awaitable[HandlerResult]]
-"""The SDK's type asks for coroutine functions, but it only awaits the result; a plain function holds no frame."""
-
 
 def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
-    """The stack as one middleware, inside of the SDK's own.
+    """The stack, the outermost first, inside of the SDK's own.
 
     With `read_only`, the tools that place or cancel calls are left out.
     """
-    stack: list[tuple[_Middleware, AbstractSet[str] | None]] = [
-        (Correlation(), None),  # first, so that the log lines of the others have the request's id
-        (add_icon, {"initialize", "server/discover"}),
-        (declare_no_updates, {"server/discover"}),
-        (form_titles, {"tools/call"}),
-        (Cancellations(), CANCELLATIONS),
-        (note_deliveries, _DELIVERY),
-        (check_task_listeners, {"subscriptions/listen"}),
-        (with_app_context, {"resources/read"}),
-        (known_tools(read_only=read_only), {"tools/call"}),
-        (known_prompts(read_only=read_only), {"prompts/get"}),
+    canceled = "notifications/cancelled"
+    return [
+        Correlation(),  # first, so that the log lines of the others have the request's id
+        _only_for(describe_server, "initialize", "server/discover"),
+        _only_for(form_titles, "tools/call"),
+        _only_for(Cancellations(), "tools/call", "tasks/get", "resources/read", canceled),  # what may take long
+        _only_for(note_deliveries, "tools/call", "tasks/get", canceled),  # what can report the outcome of a call
+        _only_for(check_task_listeners, "subscriptions/listen"),
+        _only_for(with_app_context, "resources/read"),
+        _only_for(known_tools(read_only=read_only), "tools/call"),
+        _only_for(known_prompts(read_only=read_only), "prompts/get"),
     ]
-    return [_by_method(stack)]
 
 
-def _by_method(stack: Sequence[tuple[_Middleware, AbstractSet[str] | None]]) -> ServerMiddleware[Any]:
-    """One middleware for a stack: a message passes only those in the stack that act on its method.
+def _only_for(one: ServerMiddleware[Any], *methods: str) -> ServerMiddleware[Any]:
+    async def handle(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        return await (one(ctx, call_next) if ctx.method in methods else call_next(ctx))
 
-    Args:
-        stack: The middleware, the outermost first, each with the methods that it acts on (None for all).
+    return handle
+
+
+async def describe_server(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Add the server's icon, in a data URI, and declare that there are no updates of a resource.
+
+    If the SDK knew the icon, it would put it into every result, where it would be most of the bytes. And it promises
+    updates wherever clients can listen.
     """
-
-    def acting_on(method: str) -> list[_Middleware]:
-        return [one for one, methods in reversed(stack) if methods is None or method in methods]
-
-    chosen = {method: acting_on(method) for _, methods in stack for method in methods or ()}
-    others = acting_on("")
-
-    def pass_on(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
-        for one in chosen.get(ctx.method, others):
-            call_next = partial(_through, one, call_next)
-        return call_next(ctx)
-
-    return cast("ServerMiddleware[Any]", pass_on)
-
-
-def _through(one: _Middleware, call_next: CallNext, ctx: ServerRequestContext[Any, Any]) -> Awaitable[HandlerResult]:
-    return one(ctx, call_next)
-
-
-async def declare_no_updates(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Declare that there are no updates of a resource, which the SDK promises wherever clients can listen."""
     result = await call_next(ctx)
-    if isinstance(result, dict):
-        result["capabilities"]["resources"]["subscribe"] = False
-    return result
+    if not isinstance(result, dict):
+        return result
+    icons = [{"src": _icon(), "mimeType": "image/png", "sizes": ["48x48"]}]
+    if ctx.method == "initialize":
+        return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
+    result["capabilities"]["resources"]["subscribe"] = False
+    meta = result["_meta"]
+    return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}}}
+
+
+@cache
+def _icon() -> str:
+    return as_data_uri(_ICON.read_bytes(), "image/png")
 
 
 async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -100,26 +86,6 @@ def _titled(request: dict[str, Any]) -> dict[str, Any]:
         return request
     schema = {**params["requestedSchema"], "title": form_title(params["message"])}
     return {**request, "params": {**params, "requestedSchema": schema}}
-
-
-@cache
-def _icon() -> str:
-    return as_data_uri(_ICON.read_bytes(), "image/png")
-
-
-async def add_icon(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Add the server's icon, in a data URI, to the results of `initialize` and `server/discover`.
-
-    If the SDK knew the icon, it would put it into every result, where it would be most of the bytes.
-    """
-    result = await call_next(ctx)
-    if not isinstance(result, dict):
-        return result
-    icons = [{"src": _icon(), "mimeType": "image/png", "sizes": ["48x48"]}]
-    if ctx.method == "initialize":
-        return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
-    meta = result["_meta"]
-    return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}}}
 
 
 async def note_deliveries(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from kallyai_mcp import __version__
-from kallyai_mcp.server.extensions.skills import FOLDER
+from kallyai_mcp.server.skills import FOLDER
 from kallyai_mcp.settings import Settings, SettingsError
 from tests.agent import Agent
 from tests.programs import ROOT

@@ -46,39 +46,23 @@ async def text_of(client: Client) -> str:
     return content.text
 
 
-async def test_the_skill_is_declared_and_listed_with_size_and_digest(newest: Client) -> None:
+async def test_the_skill_is_declared_and_listed_with_front_matter_size_and_digest(newest: Client) -> None:
     capabilities = newest.server_capabilities
-    content = (await text_of(newest)).encode()
+    text = await text_of(newest)
+    _, front_matter, body = text.split("---", 2)
+    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)  # in YAML, a text of one line
 
     listed = await ask(newest, "skills/list")
+    one = await ask(newest, "skills/get", uri=URI)
 
     assert capabilities is not None
     assert (capabilities.extensions or {})[SKILLS] == {}
-    (skill,) = listed["skills"]
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert skill["resources"] == [{"uri": URI, "digest": digest, "size": len(content)}]
-    assert skill["uri"] == URI
+    file = {"uri": URI, "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "size": len(text.encode())}
+    assert listed["skills"] == [one["skill"]] == [{"uri": URI, "frontmatter": dict(plain), "resources": [file]}]
     assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 300_000, "public")
-
-
-async def test_its_front_matter_is_that_of_the_file(newest: Client) -> None:
-    _, front_matter, body = (await text_of(newest)).split("---", 2)
-    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)  # in YAML, a text of one line
-
-    (skill,) = (await ask(newest, "skills/list"))["skills"]
-
     assert len(plain) == front_matter.strip().count("\n") + 1
-    assert skill["frontmatter"] == dict(plain)
-    assert skill["frontmatter"]["name"] == URI.split("/")[2]
-    assert 0 < len(skill["frontmatter"]["description"]) <= 1024
+    assert 0 < len(dict(plain)["description"]) <= 1024
     assert [tool for tool in TOOLS if f"`{tool}`" not in body] == []
-
-
-async def test_one_skill_is_the_same_as_in_the_list(newest: Client) -> None:
-    one = await ask(newest, "skills/get", uri=URI)
-
-    assert [one["skill"]] == (await ask(newest, "skills/list"))["skills"]
-    assert (one["resultType"], one["cacheScope"]) == ("complete", "public")
 
 
 async def test_an_unknown_skill_or_page_is_refused_with_what_there_is(newest: Client) -> None:
