@@ -18,9 +18,7 @@ from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
-
-from kallyai_mcp.common_types import LogFormat
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -113,9 +111,7 @@ def correlation_id() -> str | None:
 def note_failure(code: str, api_correlation_id: str | None = None) -> None:
     """Note why the current request fails, for the line that `Correlation` logs.
 
-    Args:
-        code: The code of the error.
-        api_correlation_id: The service's id for the request that failed, if there is one.
+    `api_correlation_id` is the service's id of the request that failed.
     """
     request = _request.get()
     if request is not None:
@@ -137,12 +133,14 @@ class Correlation:
         token = _request.set(request)
         try:
             get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)
-            try:
-                result = await call_next(ctx)
-            except Exception as error:
-                _log_failure(ctx, request, request.code or _code_of(error))
-                raise
-            if request.code is not None or _is_error(result):
+            result = await call_next(ctx)
+        except Exception as error:
+            json_rpc_code = getattr(getattr(error, "error", None), "code", None)
+            _log_failure(ctx, request, request.code or str(json_rpc_code or type(error).__name__))
+            raise
+        else:
+            is_error = result.get("isError") if isinstance(result, dict) else getattr(result, "is_error", False)
+            if request.code is not None or is_error is True:
                 _log_failure(ctx, request, request.code or "tool_error")
             return result
         finally:
@@ -152,18 +150,6 @@ class Correlation:
 def _given_id(http_request: Any) -> str | None:
     value: str | None = getattr(http_request, "headers", {}).get(CORRELATION_HEADER)
     return value if value is not None and re.fullmatch(_ID, value) and redact(value) == value else None
-
-
-def _is_error(result: "HandlerResult") -> bool:
-    if isinstance(result, dict):
-        return result.get("isError") is True
-    return getattr(result, "is_error", None) is True
-
-
-def _code_of(error: Exception) -> str:
-    """The code of a JSON-RPC error, else the name of the exception's class."""
-    code = getattr(getattr(error, "error", None), "code", None)
-    return type(error).__name__ if code is None else str(code)
 
 
 def _log_failure(ctx: "ServerRequestContext[Any, Any]", request: _Request, code: str) -> None:
@@ -180,9 +166,9 @@ class _Formatter(logging.Formatter):
     `api_correlation_id`, `code`, `tool`, and `exception`.
     """
 
-    def __init__(self, format_: LogFormat) -> None:
+    def __init__(self, *, is_json: bool) -> None:
         super().__init__()
-        self._is_json = format_ == "json"
+        self._is_json = is_json
 
     def format(self, record: logging.LogRecord) -> str:
         message = redact(re.sub(_CONTROL, " ", record.getMessage()))
@@ -228,22 +214,19 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 def configure(
     level: str,
-    format: LogFormat = "text",  # noqa: A002 - as logging itself calls it
+    format: Literal["text", "json"] = "text",  # noqa: A002 - as logging itself calls it
     *,
     stream: TextIO | None = None,
 ) -> None:
     """Set up the log of this process. Call it before the server is built, so that the MCP SDK does not set up its own.
 
-    Args:
-        level: The lowest level that is logged.
-        format: The format of the lines.
-        stream: Where they are written; None for stderr.
+    `level` is the lowest level that is logged; `stream` is where the lines are written, None for stderr.
     """
     root = logging.getLogger()
     for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(former)
     handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(_Formatter(format))
+    handler.setFormatter(_Formatter(is_json=format == "json"))
     root.addHandler(handler)
     root.setLevel(level)
     for name, lowest in _LIBRARY_LEVELS.items():

@@ -11,11 +11,16 @@ from typing import Annotated, Any, Literal, get_args
 
 from kallyai_mcp import __version__
 from kallyai_mcp import setting_values as values
-from kallyai_mcp.common_types import Confirm, LogFormat
 from kallyai_mcp.urls import check_base_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogFormat = Literal["text", "json"]
+"""Text for people, or one JSON object per line."""
+
+Confirm = Literal["auto", "always", "never"]
+"""When to ask the user before a call. `auto`: only if the call has a risk flag."""
+
 Auth = Literal["none", "secret", "caller", "oauth"]
 
 LIVE_API_URL = "https://api.kallyai.com"

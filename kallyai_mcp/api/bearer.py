@@ -10,8 +10,8 @@ import httpx2
 
 from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
+from kallyai_mcp.api.models import is_token
 from kallyai_mcp.api.responses import ApiResponse
-from kallyai_mcp.common_types import is_token
 
 SendRequest = Callable[[httpx2.Request], Awaitable[ApiResponse]]
 """Sends a request, and returns its response, whatever its status is."""

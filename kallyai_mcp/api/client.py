@@ -14,9 +14,14 @@ from urllib.parse import quote, urlencode
 import httpx2
 
 from kallyai_mcp.api.bearer import Bearer, SendRequest, TokenSource
-from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.error_responses import error_from, names_call
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, UnavailableError
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotSignedInError,
+    ResponseLostError,
+    UnavailableError,
+    check_call_id,
+)
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -28,10 +33,8 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.response_headers import date_of
-from kallyai_mcp.api.responses import ApiResponse, Model, read_calendar, read_call, read_model
-from kallyai_mcp.api.system_network import connector
-from kallyai_mcp.api.transport import Timeouts, Transport, connection_error, in_process
+from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_calendar, read_call, read_model
+from kallyai_mcp.api.transport import InProcess, Timeouts, Transport, connection_error, connector
 from kallyai_mcp.telemetry import api_request_ended
 from kallyai_mcp.urls import check_base_url
 
@@ -89,7 +92,7 @@ class KallyAI:
         self._timeouts = timeouts
         # An `httpx2.AsyncClient` would also extract cookies, which the reference does not have, and merge settings that
         # are the same for each request.
-        connect = connector(self._origin) if app is None else partial(in_process, app)
+        connect = connector(self._origin) if app is None else partial(InProcess, app)
         self._transport = Transport(connect, retry_backoff)
         self._headers = httpx2.Headers(
             {

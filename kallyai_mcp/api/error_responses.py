@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from kallyai_mcp.api.errors import CODES, BotCheckError, KallyAIError, QuotaExceededError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
-from kallyai_mcp.api.response_headers import retry_after
-from kallyai_mcp.api.responses import ApiResponse, parse_json
+from kallyai_mcp.api.responses import ApiResponse, parse_json, retry_after
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8

@@ -237,6 +237,29 @@ class UnavailableError(ServiceError):
     default_code = "unavailable"
 
 
+_CALL_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:=@+,-]{1,500}")
+"""An id without characters that need encoding in the path of a URL (RFC 3986, section 3.3), and not `.` or `..`.
+
+A service that decodes `%2F` would take `ID%2Ftranscript` for the path of a transcript, which needs another scope.
+"""
+
+
+def is_usable(id_: str) -> bool:
+    """Whether an id can be in the path of a URL. The reference's ids are UUIDs."""
+    return _CALL_ID.fullmatch(id_) is not None
+
+
+def check_call_id(id_: str) -> str:
+    """Check a `call_id` or `tracking_id`, and return it.
+
+    Raises:
+        UnusableCallIdError: The id can't be sent to KallyAI.
+    """
+    if not is_usable(id_):
+        raise UnusableCallIdError("That id can't be sent to KallyAI, because of its characters or its length")
+    return id_
+
+
 CODES: dict[str, type[ServiceError]] = {
     "quota_exceeded": QuotaExceededError,
     "missing_phone_number": NumberRefusedError,

@@ -1,26 +1,24 @@
-"""Sends requests by httpx2, within limits of time and size; and the errors for failed connections."""
+"""Sends requests by httpx2, within limits of time and size, as this machine's settings want connections to be.
+
+These are its certificates, its proxy, and the options of a socket. Also the errors for failed connections.
+"""
 
 import logging
 import random
 import socket
 import ssl
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
-from kallyai_mcp.api.response_headers import retry_after
-from kallyai_mcp.api.responses import ApiResponse
-from kallyai_mcp.api.system_network import proxy_address, socket_options, unsupported_proxy
+from kallyai_mcp.api.responses import ApiResponse, retry_after
 from kallyai_mcp.urls import is_loopback
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +38,6 @@ _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 _MAY_PASS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ReadError, httpx2.RemoteProtocolError)
 _STATUSES_THAT_MAY_PASS = (429, 502, 503, 504)
 
-_SOCKET_OPTIONS = tuple(socket_options())
-
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -58,6 +54,25 @@ class Timeouts:
     read: float = 45.0
     call: float = 1800.0
     rest: float = 40.0
+
+
+def _socket_options() -> Iterator[tuple[int, int, int]]:
+    """Options for TCP keep-alive every minute, because many routers drop a connection that is silent during a call.
+
+    On Linux, also the option that ends a connection on which nothing is confirmed for a minute. Without it, the system
+    repeats a lost request for a quarter of an hour, so a call could be placed that much later.
+    """
+    yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+    # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
+    for names in (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), ("TCP_KEEPINTVL",)):
+        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
+        if option is not None:
+            yield socket.IPPROTO_TCP, option, 60
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        yield socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000
+
+
+_SOCKET_OPTIONS = tuple(_socket_options())
 
 
 class Transport:
@@ -161,49 +176,71 @@ async def _read(response: httpx2.Response) -> ApiResponse:
     return ApiResponse(response.status_code, response.headers, bytes(body), is_complete)
 
 
-def in_process(app: "ASGIApp") -> httpx2.AsyncBaseTransport:
-    """A transport to an ASGI app in this process.
+def connector(base_url: httpx2.URL) -> Callable[[], httpx2.AsyncBaseTransport]:
+    """A function that makes an HTTP/1.1 transport to `base_url`, through the proxy of the environment or the system.
 
-    An exception of the app becomes an error of a failed connection, or is ignored after the complete response.
+    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
+    SSL_CERT_FILE or SSL_CERT_DIR.
+
+    Raises:
+        ValueError: The environment has a proxy of an unsupported kind, or certificates that can't be read.
     """
-
-    async def app_as_server(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        is_complete = False
-
-        async def watched_send(message: "Message") -> None:
-            nonlocal is_complete
-            await send(message)
-            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-
-        try:
-            await app(scope, receive, watched_send)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            # Without the message of the exception, which may quote a token.
-            _log.warning(
-                "The API in this process failed: %s in %s, line %s", type(error).__name__, where.name, where.lineno
-            )
-            if not is_complete:
-                raise httpx2.ReadError("the API in this process failed") from error
-        else:
-            if not is_complete:
-                raise httpx2.RemoteProtocolError("the API in this process sent no complete response")
-
-    return _InProcess(app_as_server)
+    try:
+        # For http, an empty context avoids loading all certificates.
+        is_http = base_url.scheme == "http"
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else httpx2.create_ssl_context()
+    except OSError:
+        raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
+    address = _proxy_address(base_url)
+    proxy = _proxy(address, tls) if address else None
+    return lambda: httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy)
 
 
-class _InProcess(httpx2.ASGITransport):
+def _proxy_address(base_url: httpx2.URL) -> str | None:
+    """The address of the proxy for `base_url`, from the environment or the system; None for a direct connection."""
+    if base_url.scheme != "https" or is_loopback(base_url.host) or proxy_bypass(base_url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get("https") or proxies.get("all")
+
+
+def _proxy(address: str, tls: ssl.SSLContext) -> httpx2.Proxy:
+    try:
+        url = httpx2.URL(address if "://" in address else f"http://{address}")
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        what = _unsupported_proxy() or "the proxy in the environment"
+        raise ValueError(f"{what} can't be used; it must be an http or https proxy")
+    return httpx2.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
+
+
+def _unsupported_proxy() -> str | None:
+    """The kind of the system's proxy, in words, if it can't be used: a SOCKS proxy. Else None."""
+    proxies = getproxies()
+    has_socks = "socks" in proxies or any(address.startswith("socks") for address in proxies.values())
+    return "a SOCKS proxy" if has_socks else None
+
+
+class InProcess(httpx2.ASGITransport):
+    """A transport to an ASGI app in this process. An exception of the app becomes an error of the connection."""
+
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The complete response of the app."""
         await request.extensions["trace"]("asgi.send_request_headers.started", {"request": request})
-        return await super().handle_async_request(request)
+        try:
+            return await super().handle_async_request(request)
+        except Exception as error:
+            _log.warning("The API in this process failed", exc_info=error)
+            raise httpx2.ReadError("the API in this process failed") from error
 
 
 def connection_error(error: httpx2.HTTPError, base_url: httpx2.URL) -> KallyAIError:
     """The error for a failed connection, without the message of `error`, which may quote a header."""
     host = base_url.netloc.decode("ascii")
     if isinstance(error, _NOTHING_SENT):
-        through = " through the proxy" if proxy_address(base_url) else ""
-        other = None if is_loopback(base_url.host) else unsupported_proxy()
+        through = " through the proxy" if _proxy_address(base_url) else ""
+        other = None if is_loopback(base_url.host) else _unsupported_proxy()
         hint = f". This machine uses {other}, which is not supported: set HTTPS_PROXY to an http proxy" if other else ""
         return NotConnectedError(
             f"KallyAI at {host} can't be reached{through}: {_reason(error)}; nothing was sent{hint}"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
-from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.common_types import SIGN_IN_CLAIM, is_token
+from kallyai_mcp.api.models import is_token
+from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken

@@ -6,13 +6,18 @@ import hashlib
 import json
 import math
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from kallyai_mcp.api.errors import UnreadableResponseError
-from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.common_types import is_token
+from kallyai_mcp.api.models import TokenGrant, is_token
+
+SIGN_IN_CLAIM: Final = "sign_in"
+"""The claim of a verified bearer token that has the id of its sign-in."""
+
+REVOKED_SIGN_IN: Final = "oauth_revoked"
+"""The kind of the shared values (`SharedValues`) whose names are the ids of revoked sign-ins."""
 
 _MAX_WHO_LENGTH = 100
 _MAX_LENGTH = 16_384

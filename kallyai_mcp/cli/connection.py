@@ -17,7 +17,6 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError
-from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from kallyai_mcp.setting_values import MAKE_KEY
 from kallyai_mcp.settings import Settings
 
@@ -145,6 +144,8 @@ class Connection:
         return Credentials(session, session, store)
 
     async def _is_revoked(self, sign_in: str) -> bool:
+        from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
+
         return await self.shared_state().get(REVOKED_SIGN_IN, sign_in) is not None
 
     def api(self) -> "KallyAI":

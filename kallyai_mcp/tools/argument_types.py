@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from kallyai_mcp.api.call_ids import check_call_id
+from kallyai_mcp.api.errors import check_call_id
 from kallyai_mcp.api.models import IsoDate
 from kallyai_mcp.calls.numbers import local_times, normalize
 from kallyai_mcp.calls.schedule import MOST_RETRIES

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from kallyai_mcp.calls.calls import Calls
-from kallyai_mcp.common_types import Confirm
+from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.usage_cache import UsageCache

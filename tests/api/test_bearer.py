@@ -32,18 +32,14 @@ async def test_a_second_401_is_raised() -> None:
     assert len(server.requests) == 2
 
 
-async def test_a_401_without_another_token_raises_not_signed_in() -> None:
+async def test_without_another_token_a_401_is_raised() -> None:
     async with client_and_server(UNAUTHORIZED) as (client, server):
         with pytest.raises(NotSignedInError):
             await client.list_calls()
-    assert len(server.requests) == 1
-
-
-async def test_an_unchanged_token_is_not_sent_twice() -> None:
-    async with client_and_server(UNAUTHORIZED, tokens=Tokens(TOKEN, TOKEN)) as (client, server):
+    async with client_and_server(UNAUTHORIZED, tokens=Tokens(TOKEN, TOKEN)) as (client, unchanged):
         with pytest.raises(errors.UnauthorizedError):
             await client.list_calls()
-    assert len(server.requests) == 1
+    assert len(server.requests) == len(unchanged.requests) == 1
 
 
 async def test_a_401_to_a_token_request_is_raised_and_renews_nothing() -> None:
@@ -78,8 +74,6 @@ class FailingTokens:
     [
         ResponseLostError("The refresh failed", correlation_id="id-1"),
         errors.UnavailableError("Unavailable", code="http_503", status=503, correlation_id="id-1", retry_after=7),
-        errors.UnreadableResponseError("A web page", correlation_id="id-1"),
-        errors.RateLimitedError("Too many", correlation_id="id-1"),
     ],
 )
 async def test_a_failed_renewal_means_that_the_call_was_not_sent(error: KallyAIError, on_first_use: bool) -> None:
@@ -111,19 +105,20 @@ async def test_an_invalid_token_is_neither_sent_nor_in_the_error(token: str) -> 
     assert not token or token not in caught.value.message
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["create_call", "list_calls", "refresh"])
 async def test_redirects_are_not_followed(status: int, method: str) -> None:
     arguments: dict[str, list[Any]] = {"create_call": [SUBMISSION], "list_calls": [], "refresh": ["a-refresh-token"]}
     async with client_and_server() as (_, other), client_and_server() as (client, server):
-        for location in (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls"):
+        for location in (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls", "http://[::1"):
             server.replies = [answer(b"", status, location=location)]
             with pytest.raises(KallyAIError) as caught:
                 await getattr(client, method)(*arguments[method])
             assert (caught.value.code, caught.value.status) == ("redirected", status)
-            assert ("localhost" if "localhost" in location else "another address") in caught.value.message
+            where = "an address that is none" if "[" in location else "another address"
+            assert ("localhost" if "localhost" in location else where) in caught.value.message
             assert "pw" not in caught.value.message
-    assert (other.connections, server.connections) == (0, 2)
+    assert (other.connections, server.connections) == (0, 3)
 
 
 async def test_a_post_that_is_answered_with_303_is_a_lost_response() -> None:
@@ -132,13 +127,6 @@ async def test_a_post_that_is_answered_with_303_is_a_lost_response() -> None:
             await client.create_call(SUBMISSION)
     assert (caught.value.code, caught.value.status) == ("redirected", 303)
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("location", ["", "http://[::1", "mailto:me@example.com"])
-async def test_a_redirect_without_a_valid_location_is_a_kallyai_error(location: str) -> None:
-    async with client_and_server(*[answer(b"", 302, location=location)] * 4) as (client, _):
-        with pytest.raises(KallyAIError):
-            await client.list_calls()
 
 
 async def test_no_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -53,22 +53,16 @@ STATUSES: dict[type[ServiceError], tuple[int, ...]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "kind"),
-    [
-        *((code, 400, kind) for kind, codes in CODES.items() for code in codes.split()),
-        *(("Brand.New-Code_1", status, kind) for kind, statuses in STATUSES.items() for status in statuses),
-    ],
-)
-async def test_the_code_determines_the_class_and_the_status_does_for_unknown_codes(
-    code: str, status: int, kind: type[ServiceError]
-) -> None:
-    error = await refused(standard(code), status)
-    assert type(error) is kind
-    assert (error.code, error.status) == (code, status)
-    assert (error.message, error.reason) == ("Human readable message", "Additional context")
-    assert error.correlation_id == "uuid"
-    assert error.retry_after is None
+async def test_the_code_determines_the_class_and_the_status_does_for_unknown_codes() -> None:
+    cases = [(code, 400, kind) for kind, codes in CODES.items() for code in codes.split()]
+    cases += [("Brand.New-Code_1", status, kind) for kind, statuses in STATUSES.items() for status in statuses]
+    for code, status, kind in cases:
+        error = await refused(standard(code), status)
+        assert type(error) is kind
+        assert (error.code, error.status) == (code, status)
+        assert (error.message, error.reason) == ("Human readable message", "Additional context")
+        assert (error.correlation_id, error.retry_after) == ("uuid", None)
+        assert repr(error) == f"{kind.__name__}('Human readable message', code={code!r}, status={status})"
 
 
 def test_every_code_is_in_these_tests() -> None:
@@ -132,21 +126,15 @@ async def test_an_error_is_read_in_each_known_shape(body: Any, code: str, messag
     assert (error.code, error.reason) == (code, reason)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_the_correlation_id_is_read_from_each_level_and_from_a_header() -> None:
+    for body in (
         {"correlation_id": "id-1", "error": "c"},
         {"error": {"code": "c", "details": {"correlation_id": "id-1"}}},
         {"error": {"code": "c", "correlation_id": "id-1"}, "correlation_id": "id-2"},
-    ],
-)
-async def test_the_correlation_id_is_read_from_each_level(body: Any) -> None:
-    assert (await refused(body, 400)).correlation_id == "id-1"
-
-
-@pytest.mark.parametrize("name", ["x_correlation_id", "x_request_id"])
-async def test_the_correlation_id_is_read_from_a_header(name: str) -> None:
-    assert (await refused({"error": "c"}, 400, **{name: "id-1"})).correlation_id == "id-1"
+    ):
+        assert (await refused(body, 400)).correlation_id == "id-1"
+    for name in ("x_correlation_id", "x_request_id"):
+        assert (await refused({"error": "c"}, 400, **{name: "id-1"})).correlation_id == "id-1"
 
 
 QUOTA = reference("quota_exceeded")
@@ -183,12 +171,6 @@ async def test_parts_of_an_exceeded_quota_may_be_missing_or_wrong() -> None:
     assert (error.credits_allocated, error.credits_used) == (5, 5.5)
 
 
-async def test_a_402_without_a_body_has_its_status_as_code() -> None:
-    error = await refused({}, 402)
-    assert isinstance(error, errors.QuotaExceededError)
-    assert (error.code, error.plan_type) == ("http_402", None)
-
-
 PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>alert(1)</script></body></html>"
 
 
@@ -223,17 +205,6 @@ async def test_an_unknown_status_is_given_as_its_number() -> None:
     assert (error.message, error.code) == ("HTTP 599", "http_599")
 
 
-@pytest.mark.parametrize(
-    ("location", "where"),
-    [("https://me:pw@elsewhere.example/x", "elsewhere.example"), ("http://[::1", "none"), ("", "another address")],
-)
-async def test_a_300_is_not_followed(location: str, where: str) -> None:
-    error = await refused(b"", 300, location=location)
-    assert (error.code, error.status) == ("redirected", 300)
-    assert where in error.message
-    assert "pw" not in error.message
-
-
 async def test_a_403_with_json_is_not_a_bot_check() -> None:
     assert type(await refused({"detail": "Missing scope"}, 403)) is errors.ForbiddenError
 
@@ -259,10 +230,6 @@ async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response
     error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
     assert isinstance(error, errors.RateLimitedError)
     assert error.retry_after == seconds
-
-
-async def test_a_retry_after_in_the_past_is_zero_also_without_a_date() -> None:
-    assert (await refused({}, 503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")).retry_after == 0
 
 
 async def test_text_from_outside_is_one_short_line_without_control_characters() -> None:
@@ -296,10 +263,6 @@ async def test_a_token_that_the_service_repeats_is_replaced(said: str) -> None:
     assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
-async def test_text_about_tokens_is_not_replaced() -> None:
-    assert (await refused({"detail": "Bearer token required"}, 400)).message == "Bearer token required"
-
-
 @pytest.mark.parametrize("field", ["message", "reason", "code", "correlation_id"])
 async def test_a_refresh_token_that_the_service_repeats_is_replaced(field: str) -> None:
     body = {"error": {"code": "c", "message": "m"} | {field: OPAQUE}}
@@ -323,15 +286,3 @@ async def test_an_error_can_be_pickled() -> None:
     error = await refused(QUOTA, 402)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (type(copy), vars(copy)) == (type(error), vars(error))
-
-
-def test_the_repr_of_an_error_has_class_code_and_status() -> None:
-    error = errors.NotFoundError("No such call", code="call_not_found", status=404)
-    assert repr(error) == "NotFoundError('No such call', code='call_not_found', status=404)"
-    assert str(error) == "No such call"
-
-
-def test_each_class_has_a_default_code() -> None:
-    assert errors.NotSignedInError("x").code == "not_signed_in"
-    assert errors.NotConnectedError("x").code == "connection_failed"
-    assert errors.ResponseLostError("x").code == "answer_lost"

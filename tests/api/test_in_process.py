@@ -9,8 +9,8 @@ import anyio
 import pytest
 from starlette.types import ASGIApp
 
-from kallyai_mcp.api.client import KallyAI, Timeouts
-from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.errors import ResponseLostError
 from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, reference
 
 
@@ -41,7 +41,7 @@ async def test_a_call_is_placed_without_a_network() -> None:
     assert dict(scope["headers"])[b"authorization"] == f"Bearer {TOKEN}".encode()
 
 
-async def test_an_exception_of_the_app_is_logged_without_its_message(
+async def test_an_exception_of_the_app_is_a_lost_response_without_its_message(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG")
@@ -53,54 +53,16 @@ async def test_an_exception_of_the_app_is_logged_without_its_message(
         with pytest.raises(ResponseLostError) as caught:
             await client.create_call(SUBMISSION)
     assert TOKEN not in str(caught.value)
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning.startswith("The API in this process failed: RuntimeError in app, line ")
-    assert caplog.text.count(TOKEN) == 0
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "The API in this process failed"
+    ]
 
 
-@pytest.mark.parametrize("parts", [0, 1, 2])
-async def test_an_incomplete_response_of_the_app_is_a_lost_response(parts: int) -> None:
+async def test_an_incomplete_response_of_the_app_is_a_lost_response() -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        if parts > 0:
-            await send({"type": "http.response.start", "status": 201, "headers": []})
-        if parts > 1:
-            await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
 
     async with client_of(app) as client:
         with pytest.raises(ResponseLostError):
-            await client.create_call(SUBMISSION)
-
-
-async def test_an_exception_of_the_app_after_its_response_has_no_effect() -> None:
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await answer(send, {"error": {"code": "internal_error"}}, 500)
-        raise RuntimeError
-
-    async with client_of(app) as client:
-        with pytest.raises(KallyAIError) as caught:
-            await client.create_call(SUBMISSION)
-    assert (caught.value.code, caught.value.status) == ("internal_error", 500)
-
-
-async def test_a_get_is_retried_after_an_exception_of_the_app() -> None:
-    tries: list[int] = []
-
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        tries.append(1)
-        if len(tries) == 1:
-            raise RuntimeError
-        await answer(send, reference("statistics"))
-
-    async with client_of(app) as client:
-        assert (await client.get_statistics()).plan_type == "personal"
-    assert len(tries) == 2
-
-
-async def test_an_app_that_never_responds_times_out() -> None:
-    async def app(*_: Any) -> None:
-        await anyio.sleep_forever()
-
-    tiny = Timeouts(connect=0.01, read=0.01, call=0.01, rest=0.02)
-    async with client_of(app, timeouts=tiny) as client:
-        with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)

@@ -66,18 +66,15 @@ async def test_tokens_of_the_reference_are_read_and_not_in_the_repr() -> None:
     assert "eyJ" not in f"{grant!r} {grant} {grant.model_dump()}"
 
 
-@pytest.mark.parametrize(
-    "status", ["success", "no_answer", "busy", "failed", "voicemail", "cancelled", "canceled", "terminated"]
-)
-async def test_a_status_that_ends_a_call_is_final(status: str) -> None:
-    call = await ask("create_call", {"call_id": "c", "status": status}, 201)
-    assert (call.status, call.is_final) == (status, True)
-
-
-@pytest.mark.parametrize("status", ["in_progress", "queued", "scheduled", "In-Progress", "ringing"])
-async def test_a_status_of_a_call_in_progress_is_never_final(status: str) -> None:
-    call = await ask("get_call", {"call_id": "c", "status": status, "duration_seconds": 12})
-    assert (call.status, call.is_final) == (status, False)
+async def test_whether_a_call_has_ended_is_told_by_its_status() -> None:
+    ended = ["success", "no_answer", "busy", "failed", "voicemail", "cancelled", "canceled", "terminated"]
+    for status in (*ended, "in_progress", "queued", "scheduled", "In-Progress", "ringing"):
+        call = await ask("get_call", {"call_id": "c", "status": status, "duration_seconds": 12})
+        assert (call.status, call.is_final) == (status, status in ended)
+    missing: list[dict[str, Any]] = [{}, {"status": None}, {"status": ""}, {"status": []}]
+    for status_of_none in missing:
+        call = await ask("get_call", {"call_id": "c"} | status_of_none)
+        assert (call.status, call.is_final) == ("unknown", False)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +92,6 @@ async def test_an_unknown_status_is_final_if_the_call_has_a_duration_or_highligh
 ) -> None:
     call = await ask("get_call", {"call_id": "c", "status": "handed_over"} | more)
     assert (call.status, call.is_final) == ("handed_over", is_final)
-
-
-@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": ""}, {"status": []}])
-async def test_a_missing_status_is_unknown(status: dict[str, Any]) -> None:
-    call = await ask("get_call", {"call_id": "c"} | status)
-    assert (call.status, call.is_final) == ("unknown", False)
 
 
 @pytest.mark.parametrize(
@@ -135,15 +126,14 @@ async def test_a_list_is_read_in_each_known_shape(name: str | None, body: dict[s
     assert page.total == (None if name is None else 1)
 
 
-@pytest.mark.parametrize("body", [{"calls": []}, {"calls": None, "total": "0"}, {"items": []}, []])
-async def test_an_empty_list_is_no_error(body: Any) -> None:
-    assert (await ask("list_calls", body)).calls == ()
-
-
-@pytest.mark.parametrize("body", [{}, {"total": 3}, {"calls": "none"}, {"calls": {"a": 1}}, "calls", 7, None])
-async def test_a_body_without_a_list_is_unreadable(body: Any) -> None:
-    with pytest.raises(UnreadableResponseError):
-        await ask("list_calls", body)
+async def test_an_empty_list_is_no_error_and_a_body_without_a_list_is_unreadable() -> None:
+    empty: list[Any] = [{"calls": []}, {"calls": None, "total": "0"}, {"items": []}, []]
+    for body in empty:
+        assert (await ask("list_calls", body)).calls == ()
+    none: list[Any] = [{}, {"total": 3}, {"calls": "none"}, {"calls": {"a": 1}}, "calls", 7, None]
+    for body in none:
+        with pytest.raises(UnreadableResponseError):
+            await ask("list_calls", body)
 
 
 async def test_an_entry_without_an_id_is_omitted_from_the_list() -> None:
@@ -154,28 +144,23 @@ async def test_an_entry_without_an_id_is_omitted_from_the_list() -> None:
     assert page.total == 5
 
 
-@pytest.mark.parametrize(
-    "unimportant",
-    [
+async def test_a_wrong_type_in_an_optional_field_is_read_as_none() -> None:
+    wrong: list[dict[str, Any]] = [
         {"duration_seconds": "abc"},
         {"duration_seconds": True},
         {"duration_seconds": -1},
         {"duration_seconds": [185.5]},
         {"highlights": {"text": "x"}},
-        {"next_steps": 0.5 > 1},
         {"created_at": 17},
         {"created_at": "soon"},
         {"metadata": "none"},
         {"submission": "none"},
         {"submission": {"party_size": 4.5, "is_urgent": "perhaps", "business_name": []}},
         {"credits_used": "many"},
-    ],
-)
-async def test_a_wrong_type_in_an_optional_field_is_read_as_none(
-    unimportant: dict[str, Any],
-) -> None:
-    call = await ask("create_call", {"call_id": "c", "status": "success"} | unimportant, 201)
-    assert call == Call(call_id="c", status="success")
+    ]
+    for unimportant in wrong:
+        call = await ask("create_call", {"call_id": "c", "status": "success"} | unimportant, 201)
+        assert call == Call(call_id="c", status="success"), unimportant
 
 
 @pytest.mark.parametrize("size", [b"1" + b"0" * 400, b"1e308"])
@@ -190,28 +175,24 @@ async def test_numbers_as_text_and_lists_of_text_are_read() -> None:
         {
             "call_id": 42,
             "duration_seconds": "185.5",
-            "highlights": ["Table for 4", "", None, "at 7pm"],
+            "highlights": ["Table for 4", "", None, "at 7pm \ud83d"],
             "credits_used": 2,
             "submission": {"party_size": "4", "is_urgent": "True"},
         },
     )
     assert (call.call_id, call.duration_seconds, call.credits_used) == ("42", 185.5, 2)
-    assert call.highlights == "Table for 4; at 7pm"
+    assert call.highlights == "Table for 4; at 7pm ?"
     assert (call.submission.party_size, call.submission.is_urgent) == (4, True)
 
 
-async def test_half_a_surrogate_pair_is_replaced() -> None:
-    call = await ask("get_call", b'{"call_id": "c", "highlights": "ok \\ud83d"}')
-    assert call.highlights == "ok ?"
-
-
 @pytest.mark.parametrize("method", ["create_call", "get_call"])
-@pytest.mark.parametrize("body", [{}, {"status": "success"}, {"call_id": None}, {"call_id": " "}, [], "done", None])
-async def test_a_call_without_an_id_is_unreadable(method: str, body: Any) -> None:
-    with pytest.raises(UnreadableResponseError) as caught:
-        await ask(method, body, 201)
-    assert caught.value.status == 201
-    assert isinstance(body, dict) == ("call_id" in caught.value.message)
+async def test_a_call_without_an_id_is_unreadable(method: str) -> None:
+    bodies: list[Any] = [{}, {"status": "success"}, {"call_id": None}, {"call_id": " "}, [], "done", None]
+    for body in bodies:
+        with pytest.raises(UnreadableResponseError) as caught:
+            await ask(method, body, 201)
+        assert caught.value.status == 201
+        assert isinstance(body, dict) == ("call_id" in caught.value.message)
 
 
 ENTRIES: list[dict[str, str | None]] = [
@@ -249,14 +230,12 @@ async def test_an_utterance_with_missing_fields_keeps_the_others() -> None:
     ]
 
 
-async def test_a_transcript_of_null_is_empty() -> None:
+async def test_a_transcript_of_null_is_empty_and_a_body_without_one_is_unreadable() -> None:
     assert (await ask("get_transcript", {"transcript": None})).entries == ()
-
-
-@pytest.mark.parametrize("body", [{}, {"entries": "AI: Hello"}, "AI: Hello", None])
-async def test_a_body_without_a_transcript_is_unreadable(body: Any) -> None:
-    with pytest.raises(UnreadableResponseError):
-        await ask("get_transcript", body)
+    bodies: list[Any] = [{}, {"entries": "AI: Hello"}, "AI: Hello", None]
+    for body in bodies:
+        with pytest.raises(UnreadableResponseError):
+            await ask("get_transcript", body)
 
 
 async def test_statistics_may_have_credits_and_lack_any_field() -> None:
@@ -286,21 +265,16 @@ async def test_a_billing_link_that_is_not_a_web_url_is_unreadable(url: Any) -> N
         await ask("get_billing_portal", {"url": url})
 
 
-@pytest.mark.parametrize("missing", [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 5}])
-async def test_a_grant_without_a_refresh_token_or_lifetime_has_the_defaults(missing: dict[str, Any]) -> None:
-    grant = await ask("refresh", {"access_token": "a", "expires_in": None} | missing)
-    assert (grant.refresh_token, grant.expires_in, grant.scope) == (None, 3600, None)
-
-
-@pytest.mark.parametrize(("given", "seconds"), [("600", 600), (600.0, 600), (0, 3600), (-5, 3600), ("soon", 3600)])
-async def test_a_lifetime_is_read_in_whole_seconds(given: Any, seconds: int) -> None:
-    assert (await ask("refresh", {"access_token": "a", "expires_in": given})).expires_in == seconds
-
-
-async def test_scopes_may_be_a_list() -> None:
-    assert (await ask("refresh", {"access_token": "a", "scope": ["calls:read", "calls:write"]})).scope == (
-        "calls:read calls:write"
-    )
+async def test_a_grant_may_have_other_types_and_lack_all_but_the_access_token() -> None:
+    missing: list[dict[str, Any]] = [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 5}]
+    for body in missing:
+        grant = await ask("refresh", {"access_token": "a", "expires_in": None} | body)
+        assert (grant.refresh_token, grant.expires_in, grant.scope) == (None, 3600, None)
+    lifetimes: dict[Any, int] = {"600": 600, 600.5: 3600, 0: 3600, -5: 3600, "soon": 3600}
+    for given, seconds in lifetimes.items():
+        assert (await ask("refresh", {"access_token": "a", "expires_in": given})).expires_in == seconds
+    scoped = await ask("refresh", {"access_token": "a", "scope": ["calls:read", "calls:write"]})
+    assert scoped.scope == "calls:read calls:write"
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": None}, {"refresh_token": TOKEN}, [TOKEN]])
@@ -319,6 +293,7 @@ async def test_a_grant_without_an_access_token_is_unreadable_and_not_quoted(body
         (b'{"call_id": "c", "status": "success", "status": "failed"}', "not JSON"),
         (b"\xff\xfe\xff", "not JSON"),
         (b"[" * 200_000, "not JSON"),
+        (b'{"call_id":' * 700 + b"7" + b"}" * 700, "not JSON|usable"),
         (b"<!DOCTYPE html><p>Sign in to this network", "web page"),
         (b"\n <HTML><p>Just a moment", "web page"),
     ],
@@ -330,46 +305,24 @@ async def test_a_success_without_data_is_unreadable(body: bytes, what: str) -> N
     assert "<" not in caught.value.message
 
 
-async def test_the_same_value_twice_does_no_harm() -> None:
-    assert (await ask("get_call", b'{"call_id": "c", "status": "busy", "status": "busy"}')).status == "busy"
-
-
-@pytest.mark.parametrize("key", [b'{"calls":', b'{"call_id":', b'{"highlights":'])
-async def test_deep_nesting_is_unreadable(key: bytes) -> None:
-    depth = 700
-    with pytest.raises(UnreadableResponseError):
-        await ask("list_calls", key * depth + b"7" + b"}" * depth)
-
-
 async def test_a_call_can_be_serialized_and_read_again() -> None:
     call = await ask("get_call", reference("call_details"))
     assert Call.model_validate_json(call.model_dump_json()) == call
     assert Call(**{name: getattr(call, name) for name in Call.model_fields}) == call
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"BEGIN:VCARD"])
-async def test_a_body_that_is_not_a_calendar_is_unreadable(body: bytes) -> None:
-    with pytest.raises(UnreadableResponseError):
-        await ask("get_calendar", body, content_type="text/calendar")
+async def test_a_calendar_is_read_without_its_byte_order_mark_and_anything_else_is_unreadable() -> None:
+    with_mark = b"\xef\xbb\xbfBEGIN:VCALENDAR\r\n"
+    assert await ask("get_calendar", with_mark, content_type="text/calendar") == "BEGIN:VCALENDAR\r\n"
+    for body in (b"", b"{}", b"\xff\xfe", b"BEGIN:VCARD"):
+        with pytest.raises(UnreadableResponseError):
+            await ask("get_calendar", body, content_type="text/calendar")
 
 
-async def test_the_byte_order_mark_of_a_calendar_is_removed() -> None:
-    assert await ask("get_calendar", b"\xef\xbb\xbfBEGIN:VCALENDAR\r\n", content_type="text/calendar") == (
-        "BEGIN:VCALENDAR\r\n"
-    )
-
-
-async def test_compressed_responses_are_read() -> None:
-    packed = gzip.compress(b'{"call_id": "c"}')
-    assert (await ask("get_call", packed, content_encoding="gzip")).call_id == "c"
-
-
-async def test_a_body_that_is_too_long_is_unreadable() -> None:
+async def test_a_body_is_read_up_to_its_longest_length_also_when_it_is_decompressed() -> None:
+    assert (await ask("get_call", gzip.compress(b'{"call_id": "c"}'), content_encoding="gzip")).call_id == "c"
     with pytest.raises(UnreadableResponseError, match="longer than any"):
         await ask("get_call", b'"' + b"x" * 6_000_000 + b'"')
-
-
-async def test_a_body_that_is_too_long_when_decompressed_is_unreadable() -> None:
     with pytest.raises(UnreadableResponseError, match="longer than any"):
         await ask("get_call", gzip.compress(b" " * 6_000_000), content_encoding="gzip")
 

@@ -175,8 +175,7 @@ async def test_a_connection_is_closed_when_its_handshake_is_given_up(how: str) -
 # Proxies
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
-@pytest.mark.parametrize("scheme", ["http://", ""])
+@pytest.mark.parametrize(("variable", "scheme"), [("HTTPS_PROXY", "http://"), ("ALL_PROXY", "")])
 async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
     env: pytest.MonkeyPatch, variable: str, scheme: str
 ) -> None:
@@ -261,12 +260,6 @@ def test_an_unsupported_proxy_is_refused_without_its_password_in_the_error(env: 
     with pytest.raises(ValueError, match="must be an http or https proxy") as caught:
         client_of()
     assert "s3cret" not in str(caught.value)
-
-
-async def test_a_socks_proxy_is_named_when_the_service_can_not_be_reached(env: pytest.MonkeyPatch) -> None:
-    env.setenv("SOCKS_PROXY", "127.0.0.1:1")
-    with pytest.raises(NotConnectedError, match="uses a SOCKS proxy, which is not supported: set HTTPS_PROXY"):
-        await client_of("https://api.kallyai.invalid").create_call(SUBMISSION)
 
 
 # Sockets

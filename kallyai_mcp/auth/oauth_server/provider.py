@@ -27,8 +27,7 @@ from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_n
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError, read_client
 from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, in_order
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
-from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.common_types import REVOKED_SIGN_IN, SIGN_IN_CLAIM
+from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import check_base_url, origin_of
 
 if TYPE_CHECKING:

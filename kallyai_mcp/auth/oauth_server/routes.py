@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
@@ -23,13 +23,20 @@ from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
-from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.urls import network_of
 
 MAX_BODY = 32 * 1024
 """The most bytes of a body. A sealed refresh token is far shorter."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class RateLimit(Protocol):
+    """A limit on how often each caller may do something."""
+
+    def acquire(self, caller: str) -> float:
+        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
+        ...
 
 
 def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = None) -> Sequence[Route]:

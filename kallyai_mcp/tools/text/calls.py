@@ -5,8 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from kallyai_mcp.api.call_ids import is_usable
-from kallyai_mcp.api.errors import ResponseLostError
+from kallyai_mcp.api.errors import ResponseLostError, is_usable
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import for_people, local_time

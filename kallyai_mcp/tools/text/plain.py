@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.api.call_ids import is_usable
+from kallyai_mcp.api.errors import is_usable
 
 _LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}

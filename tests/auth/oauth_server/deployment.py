@@ -21,12 +21,11 @@ from starlette.middleware import Middleware
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
-from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+from kallyai_mcp.auth.oauth_server.routes import RateLimit, oauth_routes
 from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.setting_values import secret_keys
 from kallyai_mcp.tools.catalog import tools

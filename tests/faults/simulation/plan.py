@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, Literal
 
-from kallyai_mcp.common_types import Confirm
+from kallyai_mcp.settings import Confirm
 from tests.faults.simulation.service import Quirks, Trouble
 from tests.faults.simulation.world import NOON
 

@@ -21,8 +21,8 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import Worker
-from kallyai_mcp.common_types import Confirm
 from kallyai_mcp.server.build import build_server
+from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
 from tests.faults.simulation.ledgers import LedgerPlace
