@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.fuzz.arguments import uses
 from tests.fuzz.service_checks import check_client, check_tool_on_service, exchanges, services
 from tests.fuzz.tool_checks import check_tool_use
-from tests.transports.first_answers_check import check_first_answers, conversations
 
 MODES = st.sampled_from(["auto", "legacy"])
 """The MCP client's mode: 2026-07-28, or the handshake up to 2025-11-25."""
@@ -48,12 +47,6 @@ PROPERTIES: Mapping[str, Property] = {
     ),
     "client": Property(
         "The client makes a model or a typed, truthful error of any response", exchanges(), check_client
-    ),
-    "first answers": Property(
-        "A client that is answered before the server is imported gets what the server alone would answer",
-        conversations(),
-        check_first_answers,
-        0.5,
     ),
 }
 

@@ -11,7 +11,7 @@ from tests.fuzz.properties import PROPERTIES, check_property
 from tests.fuzz.service_checks import check_tool_on_service
 from tests.fuzz.tool_checks import check_tool_use
 
-EXAMPLES = {"agent": 12, "tools": 12, "client": 20, "first answers": 22}
+EXAMPLES = {"agent": 12, "tools": 12, "client": 20}
 """How many examples of each property: they take about a second."""
 
 

@@ -108,24 +108,6 @@ async def test_with_a_hanging_database_nothing_is_called_until_it_answers(
     assert ready_again.status_code == 200
 
 
-async def test_a_server_that_starts_while_its_database_hangs_places_calls_once_it_answers(
-    tmp_path: Path, own_postgres: PostgresServer
-) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        settings = sandbox.settings(DATABASE_URL=own_postgres.create_database(), SECRET_KEYS=SECRET_KEYS)
-        own_postgres.pause()
-        with anyio.fail_after(2 * LIMIT):
-            async with running_server(settings) as url, connected_agent(url) as agent:
-                refused = await agent.use("make_call", CALL, wait_seconds=0)
-                own_postgres.resume()
-                placed = await agent.use("make_call", CALL, wait_seconds=0)
-                calls = await sandbox.wait_for_calls()
-
-    assert refused.text.startswith("Not called")
-    assert placed.data["status"] == "in_progress"
-    assert len(calls) == 1
-
-
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
     return Certificate(tmp_path, "postgres.example.com")

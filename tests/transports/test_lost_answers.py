@@ -6,11 +6,9 @@ The ledger has the outcome instead; docs/frameworks.md says why.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx2
@@ -18,13 +16,11 @@ import pytest
 from mcp import MCPError
 
 from tests.transports.http_server import (
-    ACCEPT,
     CALL,
     CONNECTIONS,
     LIMIT,
     RunningSandbox,
     connected_agent,
-    initialize,
     running_sandbox,
     running_server,
 )
@@ -34,50 +30,6 @@ from tests.transports.http_server import (
 async def sandbox(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
     async with running_sandbox(tmp_path) as sandbox:
         yield sandbox
-
-
-@pytest.mark.parametrize("way", CONNECTIONS)
-async def test_a_client_that_leaves_while_it_waits_gets_the_outcome_when_it_is_back(
-    sandbox: RunningSandbox, way: str
-) -> None:
-    async with running_server(sandbox.settings()) as url:
-        with anyio.CancelScope() as leaving:
-            async with connected_agent(url, way) as agent, anyio.create_task_group() as tasks:
-
-                async def leave() -> None:
-                    await sandbox.wait_for_calls()
-                    leaving.cancel()
-
-                tasks.start_soon(leave)
-                await agent.use("make_call", CALL, wait_seconds=LIMIT)
-        sandbox.end_calls()
-        async with connected_agent(url, way) as agent:
-            again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
-
-    assert leaving.cancelled_caught
-    assert (again.data["placed_now"], again.data["status"]) == (False, "success")
-    assert len(await sandbox.calls()) == 1
-
-
-async def test_a_connection_that_breaks_in_the_middle_of_an_answer_loses_nothing(sandbox: RunningSandbox) -> None:
-    call = {"name": "make_call", "arguments": {**CALL, "wait_seconds": LIMIT}, "_meta": {"progressToken": 1}}
-    message = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}
-    async with running_server(sandbox.settings()) as url:
-        async with (
-            httpx2.AsyncClient(timeout=LIMIT) as http,
-            http.stream("POST", f"{url}/mcp", json=message, headers=ACCEPT) as response,
-        ):
-            lines = [line async for line in _until_progress(response)]
-        async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            resumed = await http.get(f"{url}/mcp", headers=ACCEPT | {"Last-Event-ID": "1"})
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            async with connected_agent(url, "legacy") as agent:
-                again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
-
-    assert not [line for line in lines if line.startswith("id:")]
-    assert resumed.status_code == 405
-    assert (again.data["placed_now"], again.data["status"]) == (False, "success")
 
 
 @pytest.mark.parametrize("way", CONNECTIONS)
@@ -128,51 +80,3 @@ async def _breakable(url: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", cut
-
-
-async def _until_progress(response: httpx2.Response) -> AsyncIterator[str]:
-    async for line in response.aiter_lines():
-        yield line
-        if "notifications/progress" in line:
-            return
-
-
-async def test_a_session_of_sse_that_ends_leaves_its_call_to_the_next_one(sandbox: RunningSandbox) -> None:
-    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call"}
-    params: dict[str, Any] = {"name": "make_call", "arguments": {**CALL, "wait_seconds": LIMIT}}
-    async with running_server(sandbox.settings()) as url, httpx2.AsyncClient(timeout=LIMIT) as http:
-        for number in (1, 2):
-            async with _sse(http, url, {"Last-Event-ID": "7"} if number == 2 else {}) as (address, data):
-                for message in (initialize(), {"jsonrpc": "2.0", "method": "notifications/initialized"}):
-                    await http.post(address, json=message)
-                await http.post(address, json={**call, "params": params})
-                await sandbox.wait_for_calls()
-                if number == 2:
-                    sandbox.end_calls()
-                    (result,) = [found async for found in data if '"id":2' in found]
-
-    outcome = json.loads(result)["result"]["structuredContent"]
-    assert (outcome["placed_now"], outcome["status"]) == (False, "success")
-    assert len(await sandbox.calls()) == 1
-
-
-def _sse(
-    http: httpx2.AsyncClient, url: str, headers: dict[str, str]
-) -> AbstractAsyncContextManager[tuple[str, AsyncIterator[str]]]:
-    """A session: where its messages are posted, and what it answers until the result of request 2."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[str, AsyncIterator[str]]]:
-        async with http.stream("GET", f"{url}/sse", headers=headers) as response:
-            lines = (line.removeprefix("data: ") async for line in response.aiter_lines() if line.startswith("data: "))
-            address = f"{url}{await anext(lines)}"
-
-            async def until_result() -> AsyncIterator[str]:
-                async for line in lines:
-                    yield line
-                    if '"id":2' in line:
-                        return
-
-            yield address, until_result()
-
-    return opened()

@@ -15,40 +15,9 @@ from tests.transports.http_server import (
     CALL,
     LIMIT,
     SECRET_KEYS,
-    connected_agent,
-    post_initialize,
     running_sandbox,
     running_server,
 )
-
-
-async def test_a_call_of_one_server_is_followed_on_the_other_and_not_placed_again(
-    tmp_path: Path, database_url: str
-) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        settings = sandbox.settings(DATABASE_URL=database_url, SECRET_KEYS=SECRET_KEYS)
-        async with running_server(settings) as one_url, running_server(settings) as other_url:
-            with anyio.fail_after(LIMIT):
-                async with connected_agent(one_url) as one, connected_agent(other_url) as other:
-                    placed = await one.use("make_call", CALL, wait_seconds=0)
-                    await sandbox.wait_for_calls()
-                    again = await other.use("make_call", CALL, wait_seconds=0)
-                    sandbox.end_calls()
-                    ended = await other.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
-        calls = await sandbox.calls()
-
-    assert again.data["tracking_id"] == placed.data["tracking_id"]
-    assert ended.data["status"] == "success"
-    assert len(calls) == 1
-
-
-async def test_each_server_counts_its_own_rate(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        settings = sandbox.settings(RATE_LIMIT="1/hour")
-        async with running_server(settings) as one, running_server(settings) as other:
-            responses = [await post_initialize(url) for url in (one, other, one, other)]
-
-    assert [response.status_code for response in responses] == [200, 200, 429, 429]
 
 
 class RoundRobin(httpx2.AsyncBaseTransport):

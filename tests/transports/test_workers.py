@@ -1,7 +1,7 @@
 """Several uvicorn workers on one port."""
 
 import sys
-from contextlib import AsyncExitStack, closing
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
@@ -10,87 +10,74 @@ import pytest
 
 from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
-from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent, running_sandbox
-from tests.transports.workers import COMMAND, WorkerConnection, WorkerLookup, uvicorn, worker_lookup
+from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox
+from tests.transports.workers import COMMAND, WorkerLookup, uvicorn, worker_lookup
 
 SECRET = "a-secret-of-many-characters"
 PAGE = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
 
 
-async def one_call_in_each(
-    lookup: WorkerLookup, sandbox: RunningSandbox, url: str, stack: AsyncExitStack, task: str
-) -> dict[str, tuple[WorkerConnection, str]]:
-    """Place calls over new connections until two workers run one; returns the connection and the call of each."""
-    found: dict[str, tuple[WorkerConnection, str]] = {}
+async def place_in_both(lookup: WorkerLookup, url: str, task: str) -> dict[str, str]:
+    """Place calls over new connections until both workers run one; returns the worker of each call, by tracking id."""
+    workers: dict[str, str] = {}
 
     async def place(number: int) -> None:
-        connection = stack.enter_context(closing(WorkerConnection(url, SECRET)))
-        tracking_id = await connection.place_call(f"{task} {number}")
-        found.setdefault(await lookup.worker_of(tracking_id), (connection, tracking_id))
+        async with connected_agent(url, token=SECRET) as agent:
+            placed = await agent.use("make_call", CALL | {"task_description": f"{task} {number}"}, wait_seconds=0)
+        tracking_id = placed.data["tracking_id"]
+        workers[tracking_id] = await lookup.worker_of(tracking_id)
 
     number = 0
-    while len(found) < 2:
+    while len(set(workers.values())) < 2:
         async with anyio.create_task_group() as tasks:
             for _ in range(4):  # at the same time: one idle worker tends to answer all others
                 tasks.start_soon(place, number := number + 1)
-    await sandbox.wait_for_calls(len(lookup.tracking_ids))
-    return found
+    return workers
 
 
-async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
+async def statuses(url: str, mode: str, tracking_ids: Iterable[str], seconds: float) -> set[str]:
     async with connected_agent(url, mode, token=SECRET) as agent:
-        answer = await agent.use("get_call", call_id=tracking_id, wait_seconds=seconds)
-    return str(answer.data.get("status", answer.text))
+        answers = [await agent.use("get_call", call_id=id_, wait_seconds=seconds) for id_ in tracking_ids]
+    return {str(answer.data.get("status", answer.text)) for answer in answers}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
 async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_path: Path) -> None:
     """With SQLite; `python -m tests.faults --workers` kills one of two workers with one PostgreSQL database."""
-    async with running_sandbox(tmp_path) as sandbox, AsyncExitStack() as stack:
+    async with running_sandbox(tmp_path) as sandbox:
         token = sandbox.token("acct-business")
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
-        lookup = await stack.enter_async_context(worker_lookup(sandbox.settings(**given)))
-        with anyio.fail_after(2 * LIMIT):
-            async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:
+        async with (
+            worker_lookup(sandbox.settings(**given)) as lookup,
+            uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server,
+        ):
+            with anyio.fail_after(2 * LIMIT):
                 same: list[str] = []
 
                 async def place_the_same_call() -> None:
-                    connection = stack.enter_context(closing(WorkerConnection(server.url, SECRET)))
-                    same.append(await connection.place_call("The same"))
-                    lookup.tracking_ids.update(same)
+                    async with connected_agent(server.url, token=SECRET) as agent:
+                        same.append((await agent.use("make_call", CALL, wait_seconds=0)).data["tracking_id"])
 
                 async with anyio.create_task_group() as tasks:
                     for _ in range(8):
                         tasks.start_soon(place_the_same_call)
-                (connection, mine), (_, others) = (
-                    await one_call_in_each(lookup, sandbox, server.url, stack, "First")
-                ).values()
-                in_progress = [await status(server.url, mode, mine, 0) for mode in ("auto", "legacy")]
-                sandbox.end_calls()
-                waited = await connection.use("get_call", call_id=others, wait_seconds=LIMIT)
-
-                before = await one_call_in_each(lookup, sandbox, server.url, stack, "Second")
+                before = await place_in_both(lookup, server.url, "First")
+                await sandbox.wait_for_calls(1 + len(before))
+                in_progress = [await statuses(server.url, mode, before, 0) for mode in ("auto", "legacy")]
                 server.kill_first_worker()
-                dead = [worker for worker, (connection, _) in before.items() if await connection.is_closed()]
                 sandbox.end_calls()
-                ends = [
-                    await status(server.url, mode, tracking_id, LIMIT)
-                    for mode in ("auto", "legacy")
-                    for _, tracking_id in before.values()
-                ]
+                ended = [await statuses(server.url, mode, before, LIMIT) for mode in ("auto", "legacy")]
                 await server.wait_for_workers(3)
-                after = await one_call_in_each(lookup, sandbox, server.url, stack, "Third")
+                after = await place_in_both(lookup, server.url, "Second")
                 async with httpx2.AsyncClient() as client:
                     sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
-                calls = await sandbox.wait_for_calls(len(lookup.tracking_ids))
+                calls = await sandbox.wait_for_calls(1 + len(before) + len(after))
 
     assert len(set(same)) == 1
-    assert in_progress == ["in_progress"] * 2
-    assert '"success"' in waited
-    assert len(dead) == 1
-    assert ends == ["success"] * 4
-    assert len(set(after) - set(before)) == 1
-    assert len(calls) == len(lookup.tracking_ids)
+    assert in_progress == [{"in_progress"}] * 2
+    assert ended == [{"success"}] * 2
+    assert len(set(after.values()) - set(before.values())) == 1
+    assert len(calls) == 1 + len(before) + len(after)
     assert sse.status_code == 404
     assert "/mcp" in sse.text
 

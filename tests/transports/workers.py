@@ -1,7 +1,5 @@
 """The server as the worker processes of `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
 
-import http.client
-import json
 import math
 import os
 import re
@@ -11,12 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.ledger.ledger import Ledger
@@ -24,7 +19,7 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
 from tests.processes import environment, free_port
-from tests.transports.http_server import ACCEPT, CALL, LIMIT, initialize
+from tests.transports.http_server import LIMIT
 
 COMMAND = (
     "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "
@@ -138,41 +133,3 @@ async def worker_lookup(settings: Settings) -> AsyncIterator[WorkerLookup]:
         yield WorkerLookup(ledger, settings)
     finally:
         await ledger.aclose()
-
-
-class WorkerConnection:
-    """An HTTP connection that stays open, so that one worker answers all its requests."""
-
-    def __init__(self, url: str, bearer: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LIMIT)
-        self._headers = ACCEPT | {"Content-Type": "application/json", "Authorization": f"Bearer {bearer}"}
-
-    async def place_call(self, task: str) -> str:
-        """Place a call; returns its tracking id."""
-        response = await self.use("make_call", **CALL | {"task_description": task, "wait_seconds": 0})
-        found = re.search(r"t-[0-9a-f]{8}-[0-9a-f-]{27}", response)
-        assert found, response
-        return found[0]
-
-    async def use(self, tool: str, **arguments: Any) -> str:
-        """Call a tool; returns the body of the response."""
-        return await anyio.to_thread.run_sync(self._use, tool, arguments)
-
-    def _use(self, tool: str, arguments: dict[str, Any]) -> str:
-        message = initialize() | {"method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-        self._connection.request("POST", "/mcp", json.dumps(message), self._headers)
-        response = self._connection.getresponse()
-        body = response.read().decode()
-        assert response.status == 200, body
-        return body
-
-    async def is_closed(self) -> bool:
-        """Whether the server closes it within a second."""
-        stream = self._connection.sock
-        with anyio.move_on_after(1):
-            await anyio.wait_readable(stream)
-            return stream.recv(1) == b""
-        return False
-
-    def close(self) -> None:
-        self._connection.close()
