@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from tests.calls.ledgers import database_at, ledger_at
