@@ -9,8 +9,7 @@ from typing import Protocol
 import httpx2
 
 from kallyai_mcp.api.error_responses import error_from
-from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
-from kallyai_mcp.api.models import is_token
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, is_token
 from kallyai_mcp.api.responses import ApiResponse
 
 SendRequest = Callable[[httpx2.Request], Awaitable[ApiResponse]]

@@ -376,11 +376,6 @@ def _scope(value: Any) -> str | None:
     return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else _text(value)
 
 
-def is_token(text: str) -> bool:
-    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
-
-
 class TokenGrant(_Model):
     """The response of every endpoint that issues tokens. `expires_in` is in seconds.
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
-from kallyai_mcp.api.models import is_token
+from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError, is_token
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 
 if TYPE_CHECKING:

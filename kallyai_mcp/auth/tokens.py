@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from kallyai_mcp.api.errors import UnreadableResponseError
-from kallyai_mcp.api.models import TokenGrant, is_token
+from kallyai_mcp.api.errors import UnreadableResponseError, is_token
+from kallyai_mcp.api.models import TokenGrant
 
 SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""

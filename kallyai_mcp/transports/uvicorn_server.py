@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
 async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str], object]) -> None:
     """Serve `app` until it is canceled, or until SIGINT or SIGTERM (handled only in the main thread).
 
-    `host` is an address, or a name, of which all addresses on this machine are used; `port` may be 0 for any free one.
+    `host` is an address or a name; all addresses of a name on this machine are used. `port` may be 0 for any free one.
     `ready` is called with the base URL when the server accepts requests.
 
     Raises:
@@ -146,13 +146,13 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config, lambda: ready(_url_of(listeners[0])))
-    serving = asyncio.create_task(server.serve(listeners))
+    running = asyncio.create_task(server.serve(listeners))
     try:
-        await asyncio.shield(serving)
+        await asyncio.shield(running)
     finally:
         server.should_exit = True
         with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order
-            await asyncio.wait([serving])
+            await asyncio.wait([running])
         for listener in listeners:
             listener.close()
 
