@@ -16,7 +16,7 @@ from kallyai_mcp.cli.output import CommandError, address_options, say, speed_opt
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
-    from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line
+    from kallyai_mcp.sandbox.simulator.scenario import Line
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 """The test numbers that the command prints: one agrees, one offers another time, and one is busy."""
@@ -62,8 +62,8 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
         say("  kallyai-mcp login")
         say("Each call is shown here in one line.")
 
-    def report(line: "BilingualText") -> None:
-        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language('en'))}")
+    def report(line: str) -> None:
+        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))

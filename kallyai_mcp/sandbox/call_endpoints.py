@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 
-from kallyai_mcp.sandbox import call_table
+from kallyai_mcp.sandbox import call_table, faults
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.call_placement import place
@@ -25,19 +25,7 @@ from kallyai_mcp.sandbox.schemas import (
     Transcript,
     errors,
 )
-from kallyai_mcp.sandbox.simulator.scenario import BilingualText
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
-
-_STATUS_ES = {
-    "success": "completada",
-    "no_answer": "sin respuesta",
-    "busy": "línea ocupada",
-    "voicemail": "buzón de voz",
-    "failed": "fallida",
-    "cancelled": "cancelada",
-    "terminated": "terminada por el servicio",
-}
-"""Spanish words for the statuses of calls that have ended."""
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
@@ -46,13 +34,17 @@ _LARGEST_OFFSET = 2**53 - 1  # the largest integer that every JSON parser keeps 
 
 
 def _response(call: Call, now: datetime) -> CallResponse:
-    return CallResponse(metadata=CallMetadata.of(call), **call.seen_at(now))
+    return CallResponse(metadata=_metadata(call), **call.seen_at(now))
+
+
+def _metadata(call: Call) -> CallMetadata:
+    return CallMetadata(created_at=call.started_at.replace(microsecond=0))
 
 
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
-        call = call_table.by_id(db, account.id, call_id)
-    if call is None or (sandbox.faults.plan.list_only_ended and not call.has_ended(sandbox.clock.now())):
+        call, only_ended = call_table.by_id(db, account.id, call_id), faults.lists_only_ended(db)
+    if call is None or (only_ended and not call.has_ended(sandbox.clock.now())):
         raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
     return call
 
@@ -60,7 +52,7 @@ def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
 async def _end_of(sandbox: Sandbox, call: Call) -> Call:
     """Wait until `call` has ended, and return it with its outcome. The end of a played call may change meanwhile."""
     while True:
-        await sandbox.wait_until(call.ends_at, call.call_id)
+        await sandbox.wait_until(call.ends_at)
         with sandbox.store.transaction() as db:
             current = call_table.by_id(db, call.account_id, call.call_id)
         if current is None or current.has_ended(sandbox.clock.now()):
@@ -93,25 +85,20 @@ async def create_call(
     progress.
     """
     number = body.submission.respondent_phone
-
-    def report(english: str, spanish: str) -> None:
-        sandbox.report(BilingualText(en=f"{number}  {english}", es=f"{number}  {spanish}"))
-
     try:
         placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
-        report(f"refused: {error.code}", f"rechazada: {error.code}")
+        sandbox.report(f"{number}  refused: {error.code}")
         submission = body.submission.model_dump(mode="json", exclude_none=True)
-        refused = RefusedCall(
-            respondent_phone=number, code=error.code, reason=error.reason, at=sandbox.clock.now(), submission=submission
-        )
-        sandbox.refused.append(refused)
+        why = {"code": error.code, "reason": error.reason, "at": sandbox.clock.now()}
+        with sandbox.store.transaction() as db:
+            call_table.add_refused(db, RefusedCall(respondent_phone=number, submission=submission, **why))
         raise
-    report("calling", "llamando")
+    sandbox.report(f"{number}  calling")
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
     call = await _end_of(sandbox, placed.call)
-    ended = f"{call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": ")
-    report(f"{call.status}, {ended}", f"{_STATUS_ES[call.status]}, {ended}")
+    ended = f"{number}  {call.status}, {call.duration_seconds:.0f} s: {call.highlights or ''}"
+    sandbox.report(ended.rstrip(": "))
     return _response(call, call.ends_at)
 
 
@@ -129,14 +116,14 @@ async def list_calls(
     Needs the scope `calls:read`.
     """
     now = sandbox.clock.now()
-    ended_by = now if sandbox.faults.plan.list_only_ended else None
     with sandbox.store.transaction() as db:
+        ended_by = now if faults.lists_only_ended(db) else None
         calls, total = call_table.page(db, account.id, limit=limit, offset=offset, ended_by=ended_by)
     listed = [
         ListedCall(
             call_id=call.call_id,
             status=call.seen_at(now)["status"],
-            metadata=CallMetadata.of(call),
+            metadata=_metadata(call),
             submission=ListedSubmission.model_validate(call.submission),
         )
         for call in calls

@@ -6,15 +6,15 @@ client disconnects or the sandbox is killed.
 
 import hashlib
 import json
+import sqlite3
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox import call_table, played_calls, quota, validation
+from kallyai_mcp.sandbox import call_table, faults, played_calls, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
-from kallyai_mcp.sandbox.call_table import Call
+from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError, refusal
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
@@ -45,57 +45,72 @@ def place(
     Raises:
         ApiError: `idempotency_key_reused` 409, or the first rule of `api.md` that the request breaks.
     """
+    with sandbox.store.transaction() as db:
+        try:
+            return _place(db, sandbox, account, request, key, client_id)
+        except ApiError as error:
+            refused = error
+    raise refused  # outside of the transaction: a line counts the calls that it refuses, too
+
+
+def _place(
+    db: sqlite3.Connection,
+    sandbox: Sandbox,
+    account: Account,
+    request: CallCreateRequest,
+    key: uuid.UUID | None,
+    client_id: str | None,
+) -> Placed:
     fingerprint = _fingerprint(request)
     key_lifetime: timedelta | None = None
     if key is None and client_id is not None:
         key = uuid.uuid5(_KEY_NAMESPACE, f"{client_id} {fingerprint}")
         key_lifetime = _GENERATED_KEY_LIFETIME
-    if sandbox.faults.plan.forget_key_when_ended:
+    if faults.forgets_keys(db):
         key_lifetime = timedelta()
-    with sandbox.store.transaction() as db:
-        now = sandbox.clock.now()
-        known = call_table.by_key(db, account.id, str(key)) if key is not None else None
-        if known is not None and key_lifetime is not None and now >= known.ends_at + key_lifetime:
-            call_table.forget_key(db, known)
-        elif known is not None:
-            if known.fingerprint != fingerprint:
-                raise ApiError(
-                    409,
-                    "idempotency_key_reused",
-                    "This Idempotency-Key was used with another request",
-                    f"It placed call {known.call_id}; use a new key for a new call",
-                )
-            return Placed(known)
-        number = validation.check(request.submission, account, ZoneInfo(request.timezone), now)
-        scenario = sandbox.lines.take(number)
-        usage = quota.usage(db, account, now)
-        if scenario.refusal == "quota_exceeded":
-            raise usage.exceeded()
-        if scenario.refusal is not None:
-            raise refusal(scenario.refusal, f"This is what the sandbox's scenario for {number} says")
-        usage.check_left()
-        played_calls.settle(db, now)
-        call_id = str(uuid.uuid4())
-        bookings = call_table.bookings_with(db, number)
-        facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
-        result = simulate(facts, scenario)
-        is_played = scenario.does == "is_played"
-        speed = 1 if is_played else sandbox.speed
-        lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
-        call = Call(
-            call_id=call_id,
-            account_id=account.id,
-            idempotency_key=str(key) if key is not None else None,
-            fingerprint=fingerprint,
-            started_at=now,
-            ends_at=now + timedelta(seconds=lasts),
-            submission=request.submission.model_dump(mode="json", exclude_none=True),
-            **outcome_of(result, facts),
-        )
-        call_table.add(db, call)
-        if is_played:
-            played_calls.add(db, call_id, number, request.timezone)
-        remember(db, number, result)
+    now = sandbox.clock.now()
+    known = call_table.by_key(db, account.id, str(key)) if key is not None else None
+    if known is not None and key_lifetime is not None and now >= known.ends_at + key_lifetime:
+        call_table.forget_key(db, known)
+    elif known is not None:
+        if known.fingerprint != fingerprint:
+            raise ApiError(
+                409,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used with another request",
+                f"It placed call {known.call_id}; use a new key for a new call",
+            )
+        return Placed(known)
+    number = validation.check(request.submission, account, ZoneInfo(request.timezone), now)
+    scenario = sandbox.lines.take(db, number)
+    usage = quota.usage(db, account, now)
+    if scenario.refusal == "quota_exceeded":
+        raise usage.exceeded()
+    if scenario.refusal is not None:
+        raise refusal(scenario.refusal, f"This is what the sandbox's scenario for {number} says")
+    usage.check_left()
+    played_calls.settle(db, now)
+    call_id = str(uuid.uuid4())
+    bookings = call_table.bookings_with(db, number)
+    facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
+    result = simulate(facts, scenario)
+    is_played = scenario.does == "is_played"
+    speed = 1 if is_played else sandbox.speed
+    lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
+    call = Call(
+        call_id=call_id,
+        account_id=account.id,
+        idempotency_key=str(key) if key is not None else None,
+        fingerprint=fingerprint,
+        started_at=now,
+        ends_at=now + timedelta(seconds=lasts),
+        submission=request.submission.model_dump(mode="json", exclude_none=True),
+        **outcome_of(result, facts),
+    )
+    call_table.add(db, call)
+    if is_played:
+        played_calls.add(db, call_id, number, request.timezone)
+    remember(db, number, result)
     return Placed(call, loses_answer=scenario.loses_the_answer)
 
 

@@ -1,12 +1,17 @@
 """The table of placed calls. A call's outcome is written when it is placed; for a played call, at each step."""
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
+from kallyai_mcp.sandbox.schemas import RefusedCall
+from kallyai_mcp.sandbox.simulator.calendar import ics
+from kallyai_mcp.sandbox.simulator.dialogue import timestamp
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 IN_PROGRESS = "in_progress"
@@ -116,6 +121,24 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
 
 
+def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
+    """Return the fields of `Call` that follow from a simulation."""
+    event = result.event
+    entries = [
+        {"speaker": entry.speaker, "content": entry.content, "timestamp": timestamp(entry.at_seconds)}
+        for entry in result.entries
+    ]
+    return {
+        "status": result.status,
+        "highlights": result.highlights,
+        "next_steps": result.next_steps,
+        "duration_seconds": result.duration_seconds,
+        "tenths": math.ceil(round(result.duration_seconds / 6, 6)),
+        "transcript": entries or None,
+        "calendar": ics(event, call_id=facts.call_id, now=facts.now) if event is not None else None,
+    }
+
+
 def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts, oldest first."""
     found = []
@@ -126,20 +149,32 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     return tuple(found)
 
 
-def add_booking(db: sqlite3.Connection, number: str, made: Booking) -> None:
-    """Store what the callee of a number (E.164) remembers of a call."""
+def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
+    """Store what the callee of a number (E.164) remembers of a call: a booking that was made, moved, or canceled."""
+    if (made := result.booking) is None:
+        return
     at = made.slot.at.isoformat() if made.slot.at is not None else None
     who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
     values = (*who, made.slot.day.isoformat(), at, made.is_canceled)
     db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def clear(db: sqlite3.Connection) -> list[str]:
-    """Delete the calls of all accounts, and return the ids of those that somebody played."""
-    played = [row["call_id"] for row in db.execute("DELETE FROM played_calls RETURNING call_id")]
-    for table in ("calls", "bookings", "forgotten_keys"):
+def clear(db: sqlite3.Connection) -> None:
+    """Delete the calls of all accounts, and those that were refused."""
+    for table in ("calls", "played_calls", "bookings", "forgotten_keys", "refused_calls"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
-    return played
+
+
+def add_refused(db: sqlite3.Connection, refused: RefusedCall) -> None:
+    """Store a call that was refused; only the newest 1,000 are kept."""
+    db.execute("INSERT INTO refused_calls (refused) VALUES (?)", (refused.model_dump_json(),))
+    db.execute("DELETE FROM refused_calls WHERE id <= (SELECT max(id) FROM refused_calls) - 1000")
+
+
+def refused_calls(db: sqlite3.Connection) -> list[RefusedCall]:
+    """Return the calls that were refused, oldest first."""
+    rows = db.execute("SELECT refused FROM refused_calls ORDER BY id")
+    return [RefusedCall.model_validate_json(row["refused"]) for row in rows]
 
 
 def page(

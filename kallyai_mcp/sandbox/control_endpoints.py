@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.sandbox import call_table
+from kallyai_mcp.sandbox import call_table, faults
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.auth.tokens import TokenResponse
 from kallyai_mcp.sandbox.errors import ApiError
@@ -58,23 +58,22 @@ class AccountChoice(BaseModel):
 async def set_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
     """Replaces all faults, and sets their counters to 0.
 
-    Faults are stored in the memory of this process. A fault that happens after a call is placed, or in the middle of a
-    response, skips requests that the sandbox refuses.
+    A fault after a call is placed, or in the middle of a response, skips requests that the sandbox refuses.
     """
-    sandbox.faults.replace(plan)
-    return sandbox.faults.state()
+    return sandbox.set_faults(plan)
 
 
 @router.get("/faults", response_description="The current state")
 async def get_faults(sandbox: SandboxDep) -> FaultState:
     """The faults that are left, and how often each kind has happened."""
-    return sandbox.faults.state()
+    with sandbox.store.transaction() as db:
+        return faults.state(db)
 
 
 @router.delete("/faults", status_code=204, response_description="No fault is set")
 async def clear_faults(sandbox: SandboxDep) -> None:
     """Removes all faults and counters."""
-    sandbox.faults.replace(FaultPlan())
+    sandbox.set_faults(FaultPlan())
 
 
 @router.get("/calls", response_description="All calls")
@@ -84,17 +83,15 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
         calls = call_table.all_calls(db)
     now = sandbox.clock.now()
     placed = [PlacedCall.model_validate(call.submission | call.seen_at(now)) for call in calls]
-    return PlacedCalls(calls=placed, refused=list(sandbox.refused))
+    return PlacedCalls(calls=placed, refused=sandbox.refused_calls())
 
 
 @router.delete("/calls", status_code=204, response_description="There are no calls")
 async def delete_all_calls(sandbox: SandboxDep) -> None:
     """Deletes the calls of all accounts, so that the next test begins with none."""
     with sandbox.store.transaction() as db:
-        played = call_table.clear(db)
-    for call_id in played:
-        sandbox.wake(call_id)
-    sandbox.refused.clear()
+        call_table.clear(db)
+    sandbox.wake()
 
 
 @router.post("/sign-in", response_description="An access token and a refresh token", responses=errors(400))
@@ -114,7 +111,7 @@ async def get_scenario_schema() -> dict[str, Any]:
 
 @router.put("/line/{number}", response_model_exclude_unset=True, responses=errors(400))
 async def set_line(number: LineNumber, script: LineScript, sandbox: SandboxDep) -> LineScript:
-    """Says what happens in calls to this number, from the next one on; it is kept in the memory of this process."""
+    """Says what happens in calls to this number, from the next one on."""
     sandbox.lines.set(number, script)
     return script
 

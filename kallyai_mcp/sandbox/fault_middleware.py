@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import socket
+import sqlite3
 import struct
 from contextlib import suppress
 from datetime import timedelta
@@ -12,8 +13,9 @@ import anyio
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kallyai_mcp.sandbox import faults
 from kallyai_mcp.sandbox.errors import ApiError, error_body
-from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, ActiveFault, Fault
+from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Fault
 from kallyai_mcp.sandbox.state import Sandbox
 
 CONNECTION = "sandbox.connection"
@@ -28,7 +30,7 @@ _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class FaultMiddleware:
-    """ASGI middleware that makes requests fail as `sandbox.faults` says.
+    """ASGI middleware that makes requests fail as `faults` says.
 
     A fault that happens after a call is placed, or in the middle of a response, does not apply to a request that the
     sandbox refuses: the client gets the refusal, and the fault stays for a later request.
@@ -43,17 +45,27 @@ class FaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        active = self._sandbox.faults.take(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if active is None:
+        taken = None
+        if scope["type"] == "http":
+            # A store that fails makes the application fail, which answers in the reference's format.
+            with suppress(sqlite3.Error), self._sandbox.store.transaction() as db:
+                taken = faults.take(db, scope["method"], scope["path"])
+        if taken is None:
             if await self._until(_LOST, scope, receive, send):
                 await _cut(scope, receive)
-        elif active.fault.kind == "cut_mid_body":
-            await self._send_half(active, scope, receive, send)
-        elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._until(_PLACED, scope, receive, send):
-            active.left += 1
+            return
+        fault_id, fault = taken
+        if fault.kind == "cut_mid_body":
+            await self._send_half(fault_id, scope, receive, send)
+        elif fault.kind in KINDS_AFTER_PLACEMENT and not await self._until(_PLACED, scope, receive, send):
+            self._settle(fault_id, happened=False)
         else:
-            active.happened += 1
-            await self._fail(active.fault, scope, receive, send)
+            self._settle(fault_id, happened=True)
+            await self._fail(fault, scope, receive, send)
+
+    def _settle(self, fault_id: int, *, happened: bool) -> None:
+        with self._sandbox.store.transaction() as db:
+            faults.settle(db, fault_id, happened=happened)
 
     async def _until(self, event: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Run the request until its call is placed, or lost by its line. False: the response has been sent."""
@@ -78,11 +90,13 @@ class FaultMiddleware:
             await PlainTextResponse("Internal Server Error", 500)(scope, receive, send)
         else:
             if fault.kind in ("stall", "stall_after"):
+                until = self._sandbox.clock.now() + timedelta(seconds=fault.seconds)
                 with suppress(ApiError):  # the sandbox shuts down
-                    await self._sandbox.wait_until(self._sandbox.clock.now() + timedelta(seconds=fault.seconds))
+                    while self._sandbox.clock.now() < until:
+                        await self._sandbox.wait_until(until)
             await _cut(scope, receive)
 
-    async def _send_half(self, active: ActiveFault, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send_half(self, fault_id: int, scope: Scope, receive: Receive, send: Send) -> None:
         response: list[Message] = []
 
         async def collect(message: Message) -> None:
@@ -91,11 +105,11 @@ class FaultMiddleware:
         await self._app(scope, receive, collect)
         head, *parts = response
         if head["status"] >= 400:
-            active.left += 1
+            self._settle(fault_id, happened=False)
             for message in response:
                 await send(message)
             return
-        active.happened += 1
+        self._settle(fault_id, happened=True)
         body = b"".join(part["body"] for part in parts)
         if body:  # without a body, the head alone would be a complete response
             await send(head)

@@ -1,11 +1,10 @@
 """The faults that a test can set, and how often each has happened. `fault_middleware` makes them happen.
 
 They show whether a client places a call twice, or loses an outcome, when the service fails at any point of a request.
-Faults are stored in the memory of the process that serves the sandbox.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self, get_args
+import sqlite3
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -97,42 +96,52 @@ class FaultState(FaultPlan):
     happened: dict[Kind, int] = Field(description="How often each kind has happened since the faults were set")
 
 
-@dataclass(eq=False)
-class ActiveFault:
-    """A fault that is set: `left` for how many more requests, and how often it has `happened`."""
+def replace(db: sqlite3.Connection, plan: FaultPlan) -> None:
+    """Set the faults of `plan`, remove all others, and set the counters to 0."""
+    db.execute("DELETE FROM faults")
+    db.execute("DELETE FROM fault_plan")
+    db.execute("INSERT INTO fault_plan VALUES (?, ?)", (plan.list_only_ended, plan.forget_key_when_ended))
+    rows = [(fault.model_dump_json(), fault.method, fault.path, fault.times) for fault in plan.faults]
+    db.executemany("INSERT INTO faults (fault, method, path, times_left) VALUES (?, ?, ?, ?)", rows)
 
-    fault: Fault
-    left: int
-    happened: int = 0
+
+def take(db: sqlite3.Connection, method: str, path: str) -> tuple[int, Fault] | None:
+    """Return the fault for a new request, with one of its times used, and its id; None if no fault matches."""
+    paths = (path, "*" if not path.startswith(CONTROL_PREFIX) else path)
+    row = db.execute(
+        "UPDATE faults SET times_left = times_left - 1 WHERE id = (SELECT id FROM faults"
+        " WHERE method = ? AND path IN (?, ?) AND times_left > 0 ORDER BY id LIMIT 1) RETURNING id, fault",
+        (method, *paths),
+    ).fetchone()
+    return (row["id"], Fault.model_validate_json(row["fault"])) if row else None
 
 
-class Faults:
-    """The faults of one sandbox, for one event loop: none at first. `plan` is what was set last."""
+def settle(db: sqlite3.Connection, fault_id: int, *, happened: bool) -> None:
+    """Note that a fault of `take` has happened, or give it back for a later request."""
+    column = "happened" if happened else "times_left"
+    db.execute(f"UPDATE faults SET {column} = {column} + 1 WHERE id = ?", (fault_id,))  # noqa: S608 - our names
 
-    def __init__(self) -> None:
-        self.replace(FaultPlan())
 
-    def replace(self, plan: FaultPlan) -> None:
-        """Set the faults of `plan`, remove all others, and set the counters to 0."""
-        self.plan = plan
-        self._active = [ActiveFault(fault, fault.times) for fault in plan.faults]
+def lists_only_ended(db: sqlite3.Connection) -> bool:
+    """Whether `list_only_ended` is set."""
+    return bool(db.execute("SELECT 1 FROM fault_plan WHERE list_only_ended").fetchone())
 
-    def take(self, method: str, path: str) -> ActiveFault | None:
-        """Return the fault for a new request, with one of its times used; None if no fault matches."""
-        for active in self._active:
-            fault = active.fault
-            matches = fault.path == path or (fault.path == "*" and not path.startswith(CONTROL_PREFIX))
-            if active.left and fault.method == method and matches:
-                active.left -= 1
-                return active
-        return None
 
-    def state(self) -> FaultState:
-        """Return the faults that are left, and a count for every kind that was set, also if it is 0."""
-        kinds = [kind for kind in get_args(Kind) if any(active.fault.kind == kind for active in self._active)]
-        return FaultState(
-            faults=[active.fault.model_copy(update={"times": active.left}) for active in self._active if active.left],
-            list_only_ended=self.plan.list_only_ended,
-            forget_key_when_ended=self.plan.forget_key_when_ended,
-            happened={kind: sum(each.happened for each in self._active if each.fault.kind == kind) for kind in kinds},
-        )
+def forgets_keys(db: sqlite3.Connection) -> bool:
+    """Whether `forget_key_when_ended` is set."""
+    return bool(db.execute("SELECT 1 FROM fault_plan WHERE forget_key_when_ended").fetchone())
+
+
+def state(db: sqlite3.Connection) -> FaultState:
+    """Return the faults that are left, and a count for every kind that was set, also if it is 0."""
+    left, happened = [], dict[Kind, int]()
+    for row in db.execute("SELECT * FROM faults ORDER BY id"):
+        fault = Fault.model_validate_json(row["fault"])
+        happened[fault.kind] = happened.get(fault.kind, 0) + row["happened"]
+        left += [fault.model_copy(update={"times": row["times_left"]})] if row["times_left"] else []
+    return FaultState(
+        faults=left,
+        happened=happened,
+        list_only_ended=lists_only_ended(db),
+        forget_key_when_ended=forgets_keys(db),
+    )

@@ -1,51 +1,54 @@
 """What happens on the lines of one sandbox, by the test numbers, by a scenario file, and by tests."""
 
-import threading
+import sqlite3
 from collections.abc import Iterable
 
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.scenario import Line, LineScript, Scenario
+from kallyai_mcp.sandbox.store import Store
 
 
 class Lines:
-    """The lines by number, in the memory of the process that serves the sandbox. Any thread may call the methods.
+    """The lines by number. Any thread may call the methods.
 
     Args:
         lines: The lines of scenario files; each takes the place of the test number with its number.
         default: What happens on all other lines; by default, the callee agrees.
     """
 
-    def __init__(self, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
-        self._lock = threading.RLock()
+    def __init__(self, store: Store, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
+        self._store = store
         self._default = default or LineScript()
         self._initial: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
-        self._set: dict[str, LineScript] = {}
-        self._calls: dict[str, int] = {}
 
     @property
     def can_be_played(self) -> bool:
         """Whether somebody may play the callee on one of the lines."""
-        with self._lock:
-            scripts = [self._default, *self._initial.values(), *self._set.values()]
-            return any(each.does == "is_played" for script in scripts for each in (script, *script.then))
+        with self._store.transaction() as db:
+            rows = db.execute("SELECT script FROM lines WHERE script IS NOT NULL").fetchall()
+        scripts = [self._default, *self._initial.values(), *(LineScript.model_validate_json(row[0]) for row in rows)]
+        return any(each.does == "is_played" for script in scripts for each in (script, *script.then))
 
     def of(self, number: str) -> LineScript:
         """Return what happens on the line with this number (E.164)."""
-        with self._lock:
-            return self._set.get(number) or self._initial.get(number, self._default)
+        with self._store.transaction() as db:
+            return self._of(db, number)
+
+    def _of(self, db: sqlite3.Connection, number: str) -> LineScript:
+        row = db.execute("SELECT script FROM lines WHERE number = ? AND script IS NOT NULL", (number,)).fetchone()
+        return LineScript.model_validate_json(row[0]) if row else self._initial.get(number, self._default)
 
     def set(self, number: str, script: LineScript | None) -> None:
         """Set what happens on a line, None: as the sandbox started. The next call to it is its first."""
-        with self._lock:
-            self._calls.pop(number, None)
-            if script is None:
-                self._set.pop(number, None)
-            else:
-                self._set[number] = script
+        text = None if script is None else script.model_dump_json(exclude_unset=True)
+        with self._store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO lines (number, script) VALUES (?, ?)", (number, text))
 
-    def take(self, number: str) -> Scenario:
+    def take(self, db: sqlite3.Connection, number: str) -> Scenario:
         """Return what happens in a new call to a line, and count the call."""
-        with self._lock:
-            index = self._calls.get(number, 0)
-            self._calls[number] = index + 1
-            return self.of(number).in_call(index)
+        row = db.execute(
+            "INSERT INTO lines (number, calls) VALUES (?, 1)"
+            " ON CONFLICT (number) DO UPDATE SET calls = calls + 1 RETURNING calls",
+            (number,),
+        ).fetchone()
+        return self._of(db, number).in_call(row["calls"] - 1)

@@ -85,11 +85,11 @@ def _view(played: PlayedCall, now: datetime) -> CallToPlay:
 
 
 def _step(sandbox: Sandbox, call_id: str, change: Callable[..., PlayedCall], *what: object) -> CallToPlay:
-    """Change a call with a function of `played_calls`, and wake the request that placed it and waits for its end."""
+    """Change a call with a function of `played_calls`, and wake the request that waits for its end."""
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
         played = change(db, call_id, *what, now)
-    sandbox.wake(call_id)
+    sandbox.wake()
     return _view(played, now)
 
 

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from kallyai_mcp.sandbox import call_table
-from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
-from kallyai_mcp.sandbox.call_table import Call
+from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, Scenario, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall

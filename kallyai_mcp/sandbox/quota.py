@@ -6,7 +6,6 @@ when the minutes or the calls of the plan are used up; the last call may exceed 
 starts with (`accounts.Account`) counts in every period, so that each account always shows the same state.
 """
 
-import math
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +19,6 @@ UPGRADE_URL = "https://kallyai.com/pricing"
 """`upgrade_url` of the reference's QuotaExceededResponse."""
 
 _RENEWAL_DAY = 22
-
-
-def tenths_of(duration_seconds: float) -> int:
-    """Return the cost of a call of this length, in tenths of a minute."""
-    return math.ceil(round(duration_seconds / 6, 6))
 
 
 def minutes(tenths: int) -> int | float:

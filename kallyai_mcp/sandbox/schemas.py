@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -16,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import refusal
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
@@ -65,11 +64,6 @@ class CallMetadata(BaseModel):
     """When the call was placed, in whole seconds."""
 
     created_at: datetime
-
-    @classmethod
-    def of(cls, call: Call) -> Self:
-        """Return the metadata of `call`."""
-        return cls(created_at=call.started_at.replace(microsecond=0))
 
 
 Status = Annotated[

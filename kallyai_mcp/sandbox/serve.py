@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.fault_middleware import CONNECTION
-from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.state import Sandbox
 
 _TICK_SECONDS = 0.1
@@ -147,7 +147,7 @@ async def serve(
     *,
     plays: bool = False,
     ready: Callable[[str], object] = lambda _: None,
-    report: Callable[[BilingualText], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled.
 

@@ -38,6 +38,17 @@ CREATE TABLE IF NOT EXISTS bookings (
     is_canceled INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS bookings_by_number ON bookings (number);
+CREATE TABLE IF NOT EXISTS lines (number TEXT PRIMARY KEY, script TEXT, calls INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS refused_calls (id INTEGER PRIMARY KEY, refused TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY,
+    fault TEXT NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    times_left INTEGER NOT NULL,
+    happened INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS fault_plan (list_only_ended INTEGER NOT NULL, forget_key_when_ended INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS auth_keys (name TEXT PRIMARY KEY, material BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS auth_families (
     id TEXT PRIMARY KEY,

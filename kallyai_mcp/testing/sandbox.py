@@ -117,7 +117,7 @@ class KallyAISandbox:
             consent = f" Consent: {consents.get(call.call_id, 'none is recorded')}." if consents is not None else ""
             text = f"the agent called {call.number}{_task(call.submission)}. It ended with {ended}{consent}"
             events.append((call.started_at, text))
-        for each in self._sandbox.refused:
+        for each in self._sandbox.refused_calls():
             about = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
             events.append((each.at, f"{about}. It was refused: {each.code} ({each.reason})."))
         events.sort(key=lambda event: event[0])

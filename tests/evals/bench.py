@@ -121,7 +121,7 @@ class Bench:
     @property
     def refused(self) -> int:
         """How many requests KallyAI refused."""
-        return len(self._sandbox.refused)
+        return len(self._sandbox.refused_calls())
 
 
 @asynccontextmanager

@@ -80,13 +80,20 @@ def refused(number: str) -> Ask:
     return Ask.call(422 if number == "consent_denied" else 403, number, respondent_phone=line.number)
 
 
+def having(name: str, value: Any) -> Callable[[Any], bool]:
+    """Whether a call has this value in a field of its own, or in one of its submission."""
+    return lambda call: bool((call["submission"] | call)[name] == value)
+
+
 def has(name: str, good: list[Any], bad: list[Any], without: Ask | None = None) -> list[Ask]:
     """A field of the submission, which is echoed: values that it takes, and values that it does not take."""
-    taken = [Ask.call(**{name: value}, holds=lambda call, v=value: call["submission"][name] == v) for value in good]
     codes = {"appointment_date": (422, "scheduling_violation"), "appointment_time": (422, "scheduling_violation"),
              "language": (422, "unsupported_language"), "call_language": (422, "unsupported_language")}  # fmt: skip
-    not_taken = [Ask.call(*codes.get(name, (400, "validation_error")), **{name: value}) for value in bad]
-    return [*taken, *not_taken, without or Ask.call(**{name: None})]
+    status, code = codes.get(name, (400, "validation_error"))
+    values: list[dict[str, Any]] = [{name: value} for value in (*good, *bad, None)]
+    taken = [Ask.call(**change, holds=having(name, change[name])) for change in values[: len(good)]]
+    not_taken = [Ask.call(status, code, **change) for change in values[len(good) : -1]]
+    return [*taken, *not_taken, without or Ask.call(**values[-1])]
 
 
 def country(*names: str) -> list[Ask]:
@@ -203,9 +210,9 @@ CASES: dict[str, dict[str, list[Ask]]] = {
     "CallResponse": {
         "success|no_answer|busy|failed|voicemail|cancelled": [
             Ask.call(respondent_phone=NUMBERS[each], like="call_details",
-                     holds=lambda call, is_=each: call["status"] == is_)
+                     holds=having("status", each))
             for each in ("success", "no_answer", "busy", "failed", "voicemail", "cancelled")],
-        "original submission": [Ask.call(holds=lambda call: call["submission"] == EXAMPLE)],
+        "original submission": [Ask.call(holds=having("submission", EXAMPLE))],
     },
     "QuotaExceededResponse": {"upgrade_url": [
         Ask.call(402, "quota_exceeded", token="acct-empty", like="quota_exceeded",

@@ -36,7 +36,7 @@ def check_shape(actual: Any, example: Any) -> None:
 
 def check(response: httpx2.Response, ask: Ask) -> None:
     assert response.status_code == ask.status, response.text
-    answer = response.json() if "json" in response.headers["content-type"] else response.text
+    answer: Any = response.json() if "json" in response.headers["content-type"] else response.text
     if response.is_error:
         assert (answer["error"]["code"] == ask.code) is bool(ask.code), answer
         assert answer["error"]["details"]["reason"]

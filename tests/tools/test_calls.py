@@ -247,7 +247,7 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     faults = [Fault(kind="stall_after", seconds=5), Fault(kind="unavailable_before", method="GET", times=9)]
-    app.state.sandbox.faults.replace(FaultPlan(faults=faults))
+    app.state.sandbox.set_faults(FaultPlan(faults=faults))
     async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
         made = await agent.use("make_call", BISTRO, wait_seconds=0)
         with anyio.fail_after(10):

@@ -246,7 +246,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
 async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp, form: str) -> None:
     made = await agent.use("make_call", BISTRO)
     fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1")
-    app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
+    app.state.sandbox.set_faults(FaultPlan(faults=[fault]))
     for tool in ("get_call", "get_transcript", "get_calendar_event"):
         answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
 

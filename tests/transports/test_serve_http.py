@@ -78,7 +78,7 @@ async def test_health_and_ready_report_only_their_status(tmp_path: Path, monkeyp
         alive = await client.get(f"{url}/health", headers={"Host": "10.0.0.7"})
         ready = await client.get(f"{url}/ready")
         fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1/users/me/statistics")
-        sandbox.app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
+        sandbox.app.state.sandbox.set_faults(FaultPlan(faults=[fault]))
         trouble = await client.get(f"{url}/ready")
         still_alive = await client.get(f"{url}/health")
 
