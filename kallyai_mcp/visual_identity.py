@@ -1,4 +1,4 @@
-"""The colors, the fonts, and the logo of all pages: cards, sign-in pages, and consent pages.
+"""The colors, the fonts, the buttons, and the logo of all pages: cards, sign-in pages, and consent pages.
 
 The sandbox has copies, because it shares no code with the rest. A test compares them.
 """
@@ -21,12 +21,24 @@ TOKENS: Final = """\
   --good: light-dark(#0a6d43, #4fd39a);
   --warn: light-dark(#8a5300, #f2b95c);
   --bad: light-dark(#b3261e, #ff8a80);
+  --radius: 0.75rem;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+button, .button {
+  display: inline-flex; align-items: center; justify-content: center; gap: 0.5rem;
+  min-height: 2.75rem; min-width: 2.75rem; padding: 0.375rem 1rem; border: 1px solid var(--line);
+  border-radius: var(--radius); background: var(--ground); color: var(--ink); font: inherit; font-weight: 600;
+  text-align: center; text-decoration: none; overflow-wrap: anywhere; cursor: pointer;
+}
+button:hover, .button:hover { background: var(--raised); }
+.primary { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
+.primary:hover { background: color-mix(in srgb, var(--accent) 88%, var(--ink)); }
+.danger { border-color: var(--bad); color: var(--bad); }
 """
-"""The variables of the style sheets. `--page` is the background of a page, `--ground` that of texts, `--line` is for
-borders. `--line` has a contrast of at least 3:1 to `--ground`, also with the colors of a card's host."""
+"""The variables and the buttons of all style sheets. `--page` is the background of a page, `--ground` that of texts,
+`--line` is for borders, with a contrast of at least 3:1 to `--ground`, also with the colors of a card's host."""
 
 _BUBBLE: Final = (
     "M262 86c-97 0-174 70-174 158 0 47 22 89 57 118 1 23-8 45-27 63-5 5-2 13 5 13 38-1 72-14 96-33 14 3 28 5 43 5 97 0 "

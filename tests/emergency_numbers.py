@@ -8,7 +8,7 @@ from typing import Any
 
 from phonenumbers.phonemetadata import PhoneMetadata
 
-from kallyai_mcp.sandbox.number_rules import MORE_EMERGENCY_NUMBERS
+from kallyai_mcp.sandbox.validation import MORE_EMERGENCY_NUMBERS
 
 
 def short_metadata(country: str) -> Any:

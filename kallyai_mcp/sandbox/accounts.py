@@ -36,14 +36,10 @@ def scopes_in(language: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Account:
-    """One account of the sandbox.
+    """One account of the sandbox, with the state that it shows, in English and Spanish.
 
-    Attributes:
-        description: The state that it shows.
-        spanish: The same in Spanish.
-        minutes_used_before: Minutes counted as used at the start of every period.
-        calls_used_before: Calls counted as used at the start of every period.
-        regions: ISO 3166 codes of the countries the account may call; None means every supported country.
+    `minutes_used_before` and `calls_used_before` count at the start of every period. `regions`: ISO 3166 codes of the
+    countries that it may call; None means every supported country.
     """
 
     id: str

@@ -28,10 +28,7 @@ _VALIDATION_ERROR = {
 
 
 class SandboxApp(FastAPI):
-    """FastAPI with fault injection, and with the reference's validation error in its OpenAPI document.
-
-    `state.sandbox` must be set before the first request.
-    """
+    """FastAPI with fault injection, and with the reference's validation error in its OpenAPI document."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return FastAPI's middleware stack inside the fault middleware.
@@ -68,17 +65,9 @@ def create_app(
 ) -> SandboxApp:
     """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with an ASGI transport.
 
-    It needs no lifespan events. Several processes may serve the same `data`.
-
-    Args:
-        data: The SQLite file that stores everything; it is created if it is missing. None stores everything in memory.
-        speed: The speed of the calls, above 0; 1 is that of real calls.
-        clock: The source of time; None for the machine's clock.
-        lines: What happens on the lines of these numbers, as in a scenario file.
-        plays: On all lines but these and the test numbers, somebody plays the callee; see `play_endpoints`.
-
-    Returns:
-        The application. `app.state.sandbox` is its `Sandbox`; the caller closes it.
+    It needs no lifespan events. Several processes may serve the same `data`, an SQLite file; None is a database in
+    memory. `speed` is above 0; 1 is that of real calls. With `plays`, somebody plays the callee on all lines except
+    `lines` and the test numbers. `app.state.sandbox` is its `Sandbox`; the caller closes it.
 
     Raises:
         ValueError: `speed` is not a finite number above 0.

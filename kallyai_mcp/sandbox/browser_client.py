@@ -26,16 +26,10 @@ class BrowserClientError(Exception):
 
 
 def sign_in(url: str, *, account: str = "acct-personal", provider: Provider = "google", allow: bool = True) -> str:
-    """Sign in at a page of the sandbox as a person would. Blocks until the program that waits for the sign-in answers.
+    """Sign in at a page of the sandbox as a person would: `/v1/auth/cli?…` or `/v1/auth/authorize?…`.
 
-    Args:
-        url: The sign-in page: `/v1/auth/cli?…` or `/v1/auth/authorize?…` of a sandbox on this machine.
-        account: The id of the sandbox account to choose.
-        provider: The identity provider whose button to press.
-        allow: False: press "Cancel" on the first page.
-
-    Returns:
-        The text of the last page, which the waiting program shows.
+    Blocks until the program that waits for the sign-in answers, and returns the text of the page that it shows. Without
+    `allow`, it cancels on the first page.
 
     Raises:
         BrowserClientError: A page is an error or lacks the button, no server answers, or a URL is not on this machine.
@@ -59,9 +53,11 @@ class Browser:
     """A minimal browser (pages, forms, buttons, redirects, cookies) that prefers this `language`."""
 
     def __init__(self, language: str = "en") -> None:
+        self.title = ""
+        self.text = ""  # what is visible, on one line
+        self._buttons: list[_Button] = []
         self._sandbox_host = ""  # with its port
         self._url = ""
-        self._page = _Page("")
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),  # never use a proxy for loopback hosts
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
@@ -70,19 +66,9 @@ class Browser:
         self._opener.addheaders = [("Accept", "text/html, */*;q=0.5"), ("Accept-Language", language)]
 
     @property
-    def title(self) -> str:
-        """The page's title; empty if it has none."""
-        return self._page.title
-
-    @property
-    def text(self) -> str:
-        """The page's visible text, on one line."""
-        return self._page.text
-
-    @property
     def buttons(self) -> tuple[str, ...]:
         """The names of the page's buttons, as a screen reader announces them."""
-        return tuple(button.name for button in self._page.buttons)
+        return tuple(button.name for button in self._buttons)
 
     def open(self, url: str) -> None:
         """Open `url`, which must be on this machine, and follow its redirects."""
@@ -90,12 +76,8 @@ class Browser:
         self._visit(url)
 
     def press(self, name: str) -> None:
-        """Press the button called `name`, or the only one whose name contains `name`, and submit its form.
-
-        Raises:
-            BrowserClientError: There is no such button, or more than one.
-        """
-        buttons = self._page.buttons
+        """Press the button called `name`, or the only one whose name contains `name`, and submit its form."""
+        buttons = self._buttons
         found = [each for each in buttons if each.name == name] or [each for each in buttons if name in each.name]
         if len(found) != 1:
             how_many, there_are = "more than one" if found else "no", ", ".join(self.buttons) or "none"
@@ -110,17 +92,25 @@ class Browser:
         _check_loopback(url)
         try:
             with self._opener.open(url, form, timeout=_TIMEOUT_SECONDS) as response:
-                self._url, self._page = response.geturl(), _read(response)
+                self._url = response.geturl()
+                self._read(_page(response))
         except urllib.error.HTTPError as error:
             with error:
-                page = _read(error)
+                self._read(_page(error))
             # Only the sandbox's own text is repeated: another server's page may show its URL, which contains tokens.
             is_sandbox = urlsplit(error.geturl()).netloc == self._sandbox_host
-            text = f": {page.text[:600]}" if is_sandbox else ""
+            text = f": {self.text[:600]}" if is_sandbox else ""
             raise BrowserClientError(f"a page answered {error.code}{text}") from None
         except (OSError, http.client.HTTPException) as error:
             host = urlsplit(url).netloc
             raise BrowserClientError(f"no answer from {host} or a redirect of it: {type(error).__name__}") from None
+
+    def _read(self, page: str) -> None:
+        """Take a page's title, its text, and its buttons, without what a screen reader does not read."""
+        title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
+        read = _NOT_READ.sub(" ", page)
+        self.title, self.text = _text(title[1]) if title else "", _text(read)
+        self._buttons = [button for form in _FORM.finditer(read) for button in _buttons(*form.groups())]
 
 
 class _LoopbackRedirects(urllib.request.HTTPRedirectHandler):
@@ -145,17 +135,6 @@ class _Button:
     method: str
     action: str
     fields: list[tuple[str, str]]
-
-
-class _Page:
-    """One of the sandbox's pages, without what a screen reader does not read: its title, its text, and its buttons."""
-
-    def __init__(self, source: str) -> None:
-        title = re.search(r"<title>(.*?)</title>", source, re.DOTALL)
-        self.title = _text(title[1]) if title else ""
-        read = _NOT_READ.sub(" ", source)
-        self.text = _text(read)
-        self.buttons = [button for form in _FORM.finditer(read) for button in _buttons(*form.groups())]
 
 
 _NOT_READ = re.compile(
@@ -185,6 +164,6 @@ def _text(source: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source)).split())
 
 
-def _read(response: http.client.HTTPResponse | urllib.error.HTTPError) -> _Page:
+def _page(response: http.client.HTTPResponse | urllib.error.HTTPError) -> str:
     body = response.read(_MOST_BYTES).decode(response.headers.get_content_charset("utf-8"), "replace")
-    return _Page(body) if response.headers.get_content_type() == "text/html" else _Page(html.escape(body))
+    return body if response.headers.get_content_type() == "text/html" else html.escape(body)

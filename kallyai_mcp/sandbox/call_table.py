@@ -9,8 +9,7 @@ from typing import Any
 
 from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.calendar import ics
-from kallyai_mcp.sandbox.simulator.dialogue import timestamp
-from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
@@ -24,12 +23,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Call:
     """One placed call.
 
-    Attributes:
-        idempotency_key: The key that still finds this call; None if there was none or it was forgotten.
-        fingerprint: Equal for request bodies that ask for the same call.
-        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed; see also `played_calls`.
-        tenths: What the call costs, in tenths of a minute.
-        calendar: The iCalendar file; None if no appointment was agreed.
+    `idempotency_key` is the one that still finds it. `fingerprint` is equal for bodies that ask for the same call.
+    `tenths`: what it costs, in tenths of a minute. `calendar`: the iCalendar file of what was agreed.
     """
 
     call_id: str
@@ -145,7 +140,8 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
         slot = Slot(date.fromisoformat(row["day"]), time.fromisoformat(row["at"]) if row["at"] is not None else None)
         who = (row["call_id"], row["booking_id"], row["name"], TaskCategory(row["category"]), row["party"])
-        found.append(Booking(*who, slot, bool(row["is_canceled"])))
+        departs = date.fromisoformat(row["departs"]) if row["departs"] is not None else None
+        found.append(Booking(*who, slot, departs, bool(row["is_canceled"])))
     return tuple(found)
 
 
@@ -155,8 +151,9 @@ def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None
         return
     at = made.slot.at.isoformat() if made.slot.at is not None else None
     who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
-    values = (*who, made.slot.day.isoformat(), at, made.is_canceled)
-    db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    departs = made.departs.isoformat() if made.departs is not None else None
+    values = (*who, made.slot.day.isoformat(), at, made.is_canceled, departs)
+    db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def clear(db: sqlite3.Connection) -> None:

@@ -34,9 +34,6 @@ class FaultMiddleware:
 
     A fault that happens after a call is placed, or in the middle of a response, does not apply to a request that the
     sandbox refuses: the client gets the refusal, and the fault stays for a later request.
-
-    Raises (from a request without `CONNECTION` in its scope):
-        ConnectionResetError: The connection is cut.
     """
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
@@ -126,10 +123,7 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
     """End the connection with a TCP reset, and return when it has ended.
 
     Without `reset`, it is only closed, so that the client gets what was sent before; after a reset, some systems
-    discard received data that the program has not read.
-
-    Raises:
-        ConnectionResetError: There is no connection, since the request came from this process.
+    discard received data that the program has not read. For a request of this process, it raises.
     """
     connection: asyncio.Transport | None = scope.get("state", {}).get(CONNECTION)
     if connection is None:

@@ -9,12 +9,7 @@ from kallyai_mcp.sandbox.store import Store
 
 
 class Lines:
-    """The lines by number. Any thread may call the methods.
-
-    Args:
-        lines: The lines of scenario files; each takes the place of the test number with its number.
-        default: What happens on all other lines; by default, the callee agrees.
-    """
+    """The lines by number: test numbers, `lines` in place of some of them, and all others. Any thread may use it."""
 
     def __init__(self, store: Store, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
         self._store = store

@@ -3,6 +3,8 @@
 The table always has the outcome that a call will have if nobody does anything more: `no_answer` until somebody picks
 up, and then that of the conversation so far. Each step writes the outcome again, and moves the call's end. So a call
 ends in a bounded time, even if the player goes away or the sandbox is killed.
+
+A step raises `ApiError`: 404 if there is no such call, 409 if it is in a state without this step.
 """
 
 import json
@@ -31,13 +33,9 @@ _SELECT = (
 
 @dataclass(frozen=True)
 class PlayedCall:
-    """A call in which somebody plays the callee.
+    """A call in which somebody plays the callee, with the outcome that it will have if nobody does anything more.
 
-    Attributes:
-        call: The call, with the outcome that it will have if nobody does anything more.
-        number: The number that is called, in E.164.
-        is_rejected: Somebody has hung up without picking up.
-        turns: What the callee has said; empty until somebody picks up.
+    `is_rejected`: somebody has hung up without picking up. `turns` is empty until somebody picks up.
     """
 
     call: Call
@@ -91,32 +89,20 @@ def newest(db: sqlite3.Connection, limit: int) -> list[PlayedCall]:
 
 
 def pick_up(db: sqlite3.Connection, call_id: str, words: BilingualText | None, now: datetime) -> PlayedCall:
-    """Pick up an incoming call, with these words or the greeting of the number; return it with the assistant's answer.
-
-    Raises:
-        ApiError: 404: there is no such call; 409: it is not incoming.
-    """
+    """Pick up an incoming call, with these words or the greeting of the number; the assistant answers."""
     played = _find(db, call_id, now, "incoming")
     first = greeting(played.facts) if words is None else Turn(does="greets", says=words)
     return _continue(db, replace(played, turns=(first,)), now)
 
 
 def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> PlayedCall:
-    """Add a turn of the callee to a call in progress; return it with the assistant's reply.
-
-    Raises:
-        ApiError: 404: there is no such call; 409: it is not in progress.
-    """
+    """Add a turn of the callee to a call in progress; return it with the assistant's reply."""
     played = _find(db, call_id, now, "in_progress")
     return _continue(db, replace(played, turns=(*played.turns, turn)), now)
 
 
 def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
-    """End a call. A call in progress ends as it is; an incoming call ends with `busy`.
-
-    Raises:
-        ApiError: 404: there is no such call; 409: it has ended.
-    """
+    """End a call. A call in progress ends as it is; an incoming call ends with `busy`."""
     played = _find(db, call_id, now, "incoming", "in_progress")
     if played.turns:
         return _continue(db, replace(played, turns=(*played.turns, Turn(does="hangs_up"))), now)
@@ -136,11 +122,7 @@ def settle(db: sqlite3.Connection, now: datetime) -> None:
 
 
 def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
-    """Return a line that repeats a call that has ended, for a scenario file.
-
-    Raises:
-        ApiError: 404: there is no such call; 409: it has not ended.
-    """
+    """Return a line that repeats a call that has ended, for a scenario file."""
     played = _find(db, call_id, now, "ended")
     scenario = played.scenario
     if played.turns and played.turns[-1].does not in ("hangs_up", "says_goodbye"):

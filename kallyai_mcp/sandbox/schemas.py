@@ -52,7 +52,7 @@ class CallCreateRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_text(cls, body: Any) -> Any:
-        """Refuse lone surrogates: JSON may contain them, but UTF-8 can't encode them."""
+        """Refuse lone surrogates, which JSON may contain and UTF-8 can't encode."""
         try:
             json.dumps(body, ensure_ascii=False, default=str).encode("utf-8")
         except UnicodeEncodeError as error:

@@ -23,11 +23,7 @@ from kallyai_mcp.sandbox.store import Store
 class Sandbox:
     """The state of one local KallyAI: `app.state.sandbox` of its application. The arguments are those of `create_app`.
 
-    Attributes:
-        report: Called with a line for people when a call is placed, is refused, or has ended.
-
-    Raises:
-        ValueError: `speed` is not a finite number above 0.
+    `report` is called with a line for people when a call is placed, is refused, or has ended.
     """
 
     def __init__(

@@ -14,11 +14,7 @@ _LOCK_TIMEOUT_SECONDS = 10
 
 
 class Store:
-    """One SQLite database with short transactions, in the file `path`; None for a database in memory.
-
-    Raises:
-        sqlite3.Error: The file can't be opened, or is not a database.
-    """
+    """One SQLite database with short transactions, in the file `path`; None for a database in memory."""
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
@@ -39,6 +35,9 @@ class Store:
                 self._connection.execute("PRAGMA synchronous = FULL")
             schema = (files("kallyai_mcp.sandbox") / "store.sql").read_text(encoding="utf-8")
             self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+            with self.transaction() as db:  # a file of an older version has bookings without departure
+                if "departs" not in [row["name"] for row in db.execute("PRAGMA table_info(bookings)")]:
+                    db.execute("ALTER TABLE bookings ADD COLUMN departs TEXT")
         except BaseException:
             self._connection.close()
             raise

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS bookings (
     party INTEGER,
     day TEXT NOT NULL,
     at TEXT,
-    is_canceled INTEGER NOT NULL
+    is_canceled INTEGER NOT NULL,
+    departs TEXT
 );
 CREATE INDEX IF NOT EXISTS bookings_by_number ON bookings (number);
 CREATE TABLE IF NOT EXISTS lines (number TEXT PRIMARY KEY, script TEXT, calls INTEGER NOT NULL DEFAULT 0);

@@ -9,11 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from kallyai_mcp.sandbox import page_rendering, quota
+from kallyai_mcp.sandbox import pages, quota
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.page_rendering import PageLanguage
+from kallyai_mcp.sandbox.pages import PageLanguage
 from kallyai_mcp.sandbox.schemas import BillingPortal, Plan, Statistics, Subscription, errors
 from kallyai_mcp.sandbox.simulator.phrasebook import date_in_words
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
@@ -80,7 +80,7 @@ async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep
     account = ACCOUNTS[claims["sub"]]
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
-    return page_rendering.render(
+    return pages.render(
         "billing.html",
         language=language,
         account=account,

@@ -1,14 +1,16 @@
 """The rules for refusing calls, with the codes of the reference's "Error Code Reference"; `api.md` lists them."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import phonenumbers
+from phonenumbers import shortnumberinfo
 
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.errors import refusal
-from kallyai_mcp.sandbox.number_rules import check_number
+from kallyai_mcp.sandbox.errors import ApiError, refusal
+from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.scenario import HH_MM
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
@@ -30,16 +32,26 @@ UNSAFE = (
 LONGEST_NOTICE = timedelta(days=366)
 """How far ahead an appointment may be."""
 
+_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
+_EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
+_LONGEST_EMERGENCY_NUMBER = 6
+
+MORE_EMERGENCY_NUMBERS = {
+    "ES": frozenset({"061", "062", "080", "091", "092"}),
+    "FR": frozenset({"114", "115", "119", "191", "196"}),
+    "HR": frozenset({"195"}),
+    "IT": frozenset({"114", "117"}),
+    "PL": frozenset({"984", "985", "986"}),
+    "PT": frozenset({"117"}),
+}
+"""Numbers of police and rescue services that `phonenumbers` has as ordinary short numbers, by ISO 3166 country."""
+
 _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
-    """Check the rules from the number to the words, and return the number to call, in E.164.
-
-    Raises:
-        ApiError: The first rule that the submission breaks.
-    """
-    number = check_number(submission.respondent_phone)
+    """Return the number to call, in E.164; raise the error of the first rule, from number to words, that is broken."""
+    number = _check_number(submission.respondent_phone)
     _check_country(number, account)
     for language in (submission.call_language, submission.language):
         if language is not None and language not in SUPPORTED_LANGUAGES:
@@ -48,6 +60,56 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
     _check_content(submission)
     e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return e164
+
+
+def _check_number(phone: str | None) -> phonenumbers.PhoneNumber:
+    phone = (phone or "").strip()
+    if not phone:
+        raise refusal("missing_phone_number")
+    if _is_emergency_number(phone):
+        raise refusal("emergency_number")
+    number = _parse(phone)
+    if number is None:
+        raise _invalid_number("not a phone number in E.164, such as +14155551234")
+    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        raise refusal("toll_number")
+    if not phonenumbers.is_valid_number(number) and lookup(phone) is None:
+        raise _invalid_number(f"not a valid number of country code +{number.country_code}")
+    return number
+
+
+def _invalid_number(reason: str) -> ApiError:
+    return ApiError(400, "validation_error", "The request is not valid", f"submission.respondent_phone: {reason}")
+
+
+def _parse(phone: str) -> phonenumbers.PhoneNumber | None:
+    """Return the number; None if it is not in E.164, or has a length that no number of its country has."""
+    if not _E164.fullmatch(phone):
+        return None
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return None
+    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return number if possible else None
+
+
+def _is_emergency_number(phone: str) -> bool:
+    """Whether this is an emergency number of any country, or, after a country code, of that country."""
+    digits = phonenumbers.normalize_digits_only(_EXTENSION.split(phone, maxsplit=1)[0])
+    if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
+        return True
+    for length in (1, 2, 3):  # no country code is the beginning of another one
+        if regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0)):
+            return _is_emergency_number_in(digits[length:], regions)
+    return False
+
+
+def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
+    return 0 < len(digits) <= _LONGEST_EMERGENCY_NUMBER and any(
+        digits in MORE_EMERGENCY_NUMBERS.get(region, ()) or shortnumberinfo.is_emergency_number(digits, region)
+        for region in regions
+    )
 
 
 def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:

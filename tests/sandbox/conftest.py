@@ -1,18 +1,14 @@
 """Fixtures for requests to the sandbox."""
 
-import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
-
-REFERENCE = Path(__file__).parent.parent / "reference"
+from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
 
 
 def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
@@ -87,33 +83,3 @@ def place_call(client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -
         return await client.post("/v1/calls", headers=headers, json=body(**changes))
 
     return place_call
-
-
-@pytest.fixture
-def reference() -> Reference:
-    """Return an example payload of the reference: `reference("call_list")`."""
-    return lambda name: json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def assert_same_shape() -> SameShape:
-    """Check that a payload has the same keys as an example, and values of the same JSON types."""
-
-    def assert_same_shape(actual: Any, example: Any) -> None:
-        number = (int, float)
-        if isinstance(example, bool) or not isinstance(example, number):
-            assert type(actual) is type(example)
-        else:
-            assert isinstance(actual, number)
-            assert not isinstance(actual, bool)
-        if isinstance(example, dict):
-            assert actual.keys() == example.keys()
-            for key, value in example.items():
-                assert_same_shape(actual[key], value)
-        if isinstance(example, list):
-            for item in actual:
-                assert_same_shape(item, example[0])
-        if isinstance(example, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", example):
-            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", actual)
-
-    return assert_same_shape

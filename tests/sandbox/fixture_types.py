@@ -8,5 +8,3 @@ import httpx2
 SignIn = Callable[..., dict[str, str]]
 RequestBody = Callable[..., dict[str, Any]]
 PlaceCall = Callable[..., Coroutine[Any, Any, httpx2.Response]]
-Reference = Callable[[str], Any]
-SameShape = Callable[[Any, Any], None]

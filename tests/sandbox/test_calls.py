@@ -1,11 +1,9 @@
 """The reference's "Call Endpoints", on the sandbox."""
 
 from datetime import timedelta
-from typing import Any
 
 import anyio
 import httpx2
-import pytest
 
 from kallyai_mcp.sandbox.app import create_app
 from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
@@ -96,24 +94,6 @@ async def test_pages_of_the_list_meet_without_gap_or_overlap(
     assert seen == ids
 
 
-@pytest.mark.parametrize(
-    "params", [{"limit": 0}, {"limit": 201}, {"limit": "x"}, {"offset": -1}, {"offset": 2**63}, {"offset": ""}]
-)
-async def test_a_page_out_of_range_is_refused(
-    client: httpx2.AsyncClient, sign_in: SignIn, params: dict[str, Any]
-) -> None:
-    answer = await client.get("/v1/calls", headers=sign_in(), params=params)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
-
-
-async def test_a_call_without_a_business_name_is_listed_without_one(
-    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
-) -> None:
-    await place_call(business_name=None)
-    (call,) = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
-    assert call["submission"] == {"respondent_phone": "+14155551234"}
-
-
 async def test_other_accounts_calls_do_not_exist(
     client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
@@ -125,16 +105,7 @@ async def test_other_accounts_calls_do_not_exist(
     assert (await client.get("/v1/calls", headers=other)).json() == {"calls": [], "total": 0}
 
 
-@pytest.mark.parametrize("call_id", ["nonsense", "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11", "%00", "%ff", "'--"])
-async def test_an_unknown_call_is_call_not_found(client: httpx2.AsyncClient, sign_in: SignIn, call_id: str) -> None:
-    answer = await client.get(f"/v1/calls/{call_id}", headers=sign_in())
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
-
-
-@pytest.mark.parametrize("number", ["+12025550104", "+12025550114"])
-async def test_a_call_without_words_has_no_transcript(
-    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn, number: str
-) -> None:
-    call_id = (await place_call(respondent_phone=number)).json()["call_id"]
-    answer = await client.get(f"/v1/calls/{call_id}/transcript", headers=sign_in())
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "transcript_not_found")
+async def test_an_unknown_call_is_call_not_found(client: httpx2.AsyncClient, sign_in: SignIn) -> None:
+    for call_id in ("nonsense", "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11", "%00", "%ff", "'--"):
+        answer = await client.get(f"/v1/calls/{call_id}", headers=sign_in())
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")

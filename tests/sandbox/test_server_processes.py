@@ -1,8 +1,6 @@
 """The sandbox in separate processes: `kill -9`, races on one file, and signals."""
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -87,62 +85,3 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
     app.state.sandbox.close()
     assert (finished["call_id"], finished["status"]) == (in_progress["call_id"], "success")
     assert listed["total"] == 1
-
-
-async def test_processes_on_one_file_race_for_a_key_and_make_one_call(tmp_path: Path, body: RequestBody) -> None:
-    data = tmp_path / "sandbox.sqlite"
-    ids: set[str] = set()
-    with anyio.fail_after(60):
-        async with contextlib.AsyncExitStack() as stack:
-            urls: list[str] = []
-
-            async def start() -> None:
-                urls.append((await stack.enter_async_context(server_process(data, speed=100_000)))[1])
-
-            for _ in range(2):
-                await start()
-            app = create_app(data=data)
-            token = app.state.sandbox.issue_tokens()["access_token"]
-            app.state.sandbox.close()
-            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
-            client = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=30))
-
-            async def call(url: str) -> None:
-                ids.add((await client.post(f"{url}/v1/calls", json=body(appointment_date=None))).json()["call_id"])
-
-            async with anyio.create_task_group() as tasks:
-                for url in urls * 5:
-                    tasks.start_soon(call, url)
-            listed = (await client.get(f"{urls[0]}/v1/calls")).json()
-    assert len(ids) == 1
-    assert listed["total"] == 1
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_the_process_cleanly_during_a_call(
-    tmp_path: Path, body: RequestBody, number: signal.Signals
-) -> None:
-    data = tmp_path / "sandbox.sqlite"
-    app = create_app(data=data)
-    headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
-    app.state.sandbox.close()
-    statuses: list[int] = []
-    with anyio.fail_after(60):
-        async with (
-            server_process(data, speed=0.001) as (process, url),
-            httpx2.AsyncClient(timeout=60) as client,
-            anyio.create_task_group() as tasks,
-        ):
-
-            async def call() -> None:
-                answer = await client.post(f"{url}/v1/calls", headers=headers, json=body(appointment_date=None))
-                statuses.append(answer.status_code)
-
-            tasks.start_soon(call)
-            await first_call(url, headers)
-            process.send_signal(number)
-            with anyio.fail_after(10):
-                code = await process.wait()
-    assert code == 0
-    assert statuses == [503]

@@ -81,9 +81,3 @@ def test_a_new_file_can_be_opened_many_times_at_once_and_keeps_what_was_committe
     store = Store(path)
     assert len(keys(store)) == 24
     store.close()
-
-
-def test_a_file_that_is_no_database_is_an_error(path: Path) -> None:
-    path.write_bytes(b"x" * 5000)
-    with pytest.raises(sqlite3.DatabaseError):
-        Store(path)

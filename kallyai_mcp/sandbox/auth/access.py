@@ -1,7 +1,7 @@
 """The errors of the sign-in, and the dependency that requires an access token: the reference's "Scopes"."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -9,7 +9,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth.tokens import ISSUER
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.schemas import ErrorResponse
 from kallyai_mcp.sandbox.state import SandboxDep
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -41,19 +40,10 @@ def bad_token(code: str, message: str, reason: str) -> ApiError:
     return auth_error(401, code, message, reason, challenge=challenge)
 
 
-def documented_errors(errors: dict[int, str]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an endpoint for its OpenAPI document, from the description of each error by status."""
-    return {status: {"description": message, "model": ErrorResponse} for status, message in errors.items()}
-
-
 def require(scope: str) -> Callable[..., Account]:
     """Return a FastAPI dependency that requires a valid access token with `scope` and returns its account.
 
     It also sets `request.state.client_id` to the token's OAuth client, None for a first-party program.
-
-    Raises (from the dependency):
-        ApiError: 401 `missing_token` without an Authorization header, 401 `token_expired`, 401 `invalid_token` for
-            every other token that is not valid, 403 `forbidden` with the missing scope in its reason.
     """
 
     def signed_in(

@@ -10,27 +10,21 @@ it prepared (RFC 6749, section 10.12). A check of the Origin header can't replac
 no-referrer`, browsers send `Origin: null`.
 """
 
-import base64
-import hashlib
 import re
 import secrets
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Cookie, Form, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.routing import APIRoute
-from markupsafe import Markup
 
-from kallyai_mcp.sandbox import page_rendering
+from kallyai_mcp.sandbox import pages
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider, scopes_in
 from kallyai_mcp.sandbox.auth.access import NO_STORE, auth_error, no_store
 from kallyai_mcp.sandbox.auth.clients import CLIENTS, is_cli_redirect
 from kallyai_mcp.sandbox.auth.tokens import digest
-from kallyai_mcp.sandbox.errors import error_body, validation_reason
+from kallyai_mcp.sandbox.errors import error_body
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 BROWSER_COOKIE = "kallyai_sandbox_browser"
@@ -39,8 +33,6 @@ REQUEST_SECONDS = 600
 
 _ISSUER = "kallyai-sandbox-pages"
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
-_CSS = page_rendering.read("tokens.css") + page_rendering.read("sign_in/style.css")
-_CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
 _PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
 
 
@@ -74,43 +66,35 @@ def _decode(sandbox: Sandbox, token: str, browser: str | None) -> AuthorizationR
     return AuthorizationRequest(**given, scopes=tuple(claims["scopes"]))
 
 
-class _PageRoute(APIRoute):
-    """A route that answers an invalid request of a browser with a page."""
+router = APIRouter(tags=["Authentication"], dependencies=[no_store])
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_validation_error(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return _error(request, "validation_error", "The request is not valid", validation_reason(error))
-
-        return handle_validation_error
-
-
-router = APIRouter(tags=["Authentication"], route_class=_PageRoute, dependencies=[no_store])
-
-State = Annotated[str | None, Query(max_length=2048, description="Returned in the redirect unchanged.")]
-RedirectUri = Annotated[str, Query(max_length=2048)]
+State = Annotated[str | None, Query(description="Returned in the redirect unchanged.")]
+RedirectUri = Annotated[str, Query(description="Required.")]
 BrowserCookie = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
 RequestToken = Annotated[str, Query(alias="request")]
 RequestTokenField = Annotated[str, Form(alias="request")]
 
 
-def _documented(description: str) -> dict[int | str, dict[str, Any]]:
-    error = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
-    return {400: {"description": description, "content": {"application/json": error, "text/html": {}}}}
+_PAGE_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "The `redirect_uri` or the `client_id` is missing or not allowed; there is no redirect",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}, "text/html": {}},
+    }
+}
 
 
 @router.get(
     "/v1/auth/cli",
     summary="CLI sign-in: the page to open in a browser",
     response_class=HTMLResponse,
-    responses=_documented("`redirect_uri` is missing, or is not a loopback URL; there is no redirect"),
+    responses=_PAGE_ERRORS,
 )
 def cli(
-    request: Request, sandbox: SandboxDep, redirect_uri: RedirectUri, state: State = None, browser: BrowserCookie = None
+    request: Request,
+    sandbox: SandboxDep,
+    redirect_uri: RedirectUri = "",
+    state: State = None,
+    browser: BrowserCookie = None,
 ) -> Response:
     """Sign a terminal program in ("CLI Authentication" of the reference).
 
@@ -118,8 +102,6 @@ def cli(
     `redirect_uri?error=access_denied&state=…`. `redirect_uri` must be `http://localhost:PORT` or
     `http://127.0.0.1:PORT`.
     """
-    if _repeats_a_parameter(request):
-        return _error(request, "invalid_request", "The request is not valid", "a parameter is given twice")
     if not is_cli_redirect(redirect_uri):
         reason = "redirect_uri must be http://localhost:PORT or http://127.0.0.1:PORT"
         return _error(request, "invalid_redirect_uri", "The redirect_uri is not allowed", reason)
@@ -130,16 +112,13 @@ def cli(
     "/v1/auth/authorize",
     summary="OAuth2 authorization: the page to open in a browser",
     response_class=HTMLResponse,
-    responses={
-        303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"},
-        **_documented("`client_id` is unknown, or `redirect_uri` is not registered for it; there is no redirect"),
-    },
+    responses=_PAGE_ERRORS | {303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"}},
 )
 def authorize(
     request: Request,
     sandbox: SandboxDep,
-    client_id: Annotated[str, Query(description="`sandbox-client` or `sandbox-partner`.")],
-    redirect_uri: RedirectUri,
+    client_id: Annotated[str, Query(description="`sandbox-client` or `sandbox-partner`.")] = "",
+    redirect_uri: RedirectUri = "",
     response_type: Annotated[str | None, Query(description="Must be `code`.")] = None,
     state: State = None,
     scope: Annotated[str | None, Query(description="Space-separated scopes; left out: all of them.")] = None,
@@ -149,8 +128,6 @@ def authorize(
 
     Ends at `redirect_uri?code=…&state=…`, or at `redirect_uri?error=…&state=…`. The code is valid for 60 seconds.
     """
-    if _repeats_a_parameter(request):
-        return _error(request, "invalid_request", "The request is not valid", "a parameter is given twice")
     client = CLIENTS.get(client_id)
     if client is None:
         return _error(request, "invalid_client", "The client is not known", f"there are {', '.join(CLIENTS)}")
@@ -207,7 +184,7 @@ def consent_page(request: Request, sandbox: SandboxDep, token: RequestToken, bro
     asked = _decode(sandbox, token, browser)
     if asked is None or asked.client_id is None or asked.account_id is None:
         return _expired(request)
-    described = scopes_in(page_rendering.preferred_language(request))
+    described = scopes_in(pages.preferred_language(request))
     scopes = {scope: described[scope] for scope in asked.scopes}
     client, email = CLIENTS[asked.client_id].name, ACCOUNTS[asked.account_id].email
     return _page(request, "consent.html", asked, request_token=token, client=client, email=email, scopes=scopes)
@@ -254,14 +231,12 @@ def _page(
     # Chromium checks form-action for redirects after a form, too, so it must contain the origin of the redirect_uri.
     forms = f"'self' {back_to}" if back_to else "'none'"
     headers = {
-        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_CSS_HASH}'; form-action {forms}; "
-        "base-uri 'none'; frame-ancestors 'none'",
+        "Content-Security-Policy": pages.policy(forms),
         "Vary": "Accept-Language, Accept, Cookie",
     }
-    language = page_rendering.preferred_language(request)
-    css = Markup(_CSS)  # noqa: S704 - our own file
-    return page_rendering.render(
-        f"sign_in/{template}", language=language, status=status, headers=headers, css=css, back_to=back_to, **values
+    language = pages.preferred_language(request)
+    return pages.render(
+        f"sign_in/{template}", language=language, status=status, headers=headers, back_to=back_to, **values
     )
 
 
@@ -276,7 +251,3 @@ def _error(request: Request, code: str, message: str, reason: str) -> HTMLRespon
 def _expired(request: Request) -> Response:
     reason = "It has expired or was started in another browser; start again"
     return _error(request, "sign_in_expired", "This sign-in can't continue", reason)
-
-
-def _repeats_a_parameter(request: Request) -> bool:
-    return len(request.query_params.multi_items()) != len(request.query_params)

@@ -42,10 +42,9 @@ CLIENTS: dict[str, OAuthClient] = {
 
 
 def authenticate(client_id: str, client_secret: str) -> OAuthClient | None:
-    """Return the client with this id and secret, or None. Takes the same time for a wrong secret and an unknown id."""
+    """Return the client with this id and secret, or None."""
     client = CLIENTS.get(client_id)
-    expected = digest(client.secret) if client else bytes(32)
-    return client if hmac.compare_digest(expected, digest(client_secret)) else None
+    return client if client and hmac.compare_digest(digest(client.secret), digest(client_secret)) else None
 
 
 def is_cli_redirect(uri: str) -> bool:

@@ -1,16 +1,14 @@
 """`POST /v1/auth/gpt/token` and `POST /v1/auth/refresh`: exchange codes and refresh tokens for access tokens."""
 
-import base64
-import binascii
 from typing import Annotated
-from urllib.parse import unquote_plus
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.sandbox.auth.access import auth_error, bad_token, documented_errors, no_store
+from kallyai_mcp.sandbox.auth.access import auth_error, bad_token, no_store
 from kallyai_mcp.sandbox.auth.clients import OAuthClient, authenticate
 from kallyai_mcp.sandbox.auth.tokens import GrantRefusedError, TokenResponse
+from kallyai_mcp.sandbox.schemas import errors
 from kallyai_mcp.sandbox.state import SandboxDep
 
 router = APIRouter(tags=["Authentication"], dependencies=[no_store])
@@ -18,45 +16,20 @@ router = APIRouter(tags=["Authentication"], dependencies=[no_store])
 FormField = Annotated[str | None, Form()]
 
 
-async def _no_field_twice(request: Request) -> None:
-    form = await request.form()
-    if len(form.multi_items()) != len(form):
-        raise auth_error(400, "invalid_request", "A parameter is given twice", "Give each parameter once")
-
-
-def _client(request: Request, client_id: FormField = None, client_secret: FormField = None) -> OAuthClient:
-    """Authenticate the client by its credentials in the form or in HTTP Basic (RFC 6749, section 2.3.1)."""
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        if client_secret is not None:
-            raise auth_error(400, "invalid_request", "Client credentials are given twice", "In the form and as Basic")
-        basic_id, client_secret = _basic(encoded)
-        if client_id not in (None, basic_id):
-            raise auth_error(400, "invalid_request", "Two different clients are given", "In the form and as Basic")
-        client_id = basic_id
+def _client(client_id: FormField = None, client_secret: FormField = None) -> OAuthClient:
+    """Authenticate the client by its credentials in the form."""
     client = authenticate(client_id or "", client_secret or "")
     if client is None:
         message = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
-        reason, challenge = "Send client_id and client_secret", 'Basic realm="kallyai-sandbox"'
+        reason, challenge = "Send client_id and client_secret in the form", 'Basic realm="kallyai-sandbox"'
         raise auth_error(401, "invalid_client", message, reason, challenge=challenge)
     return client
-
-
-def _basic(encoded: str) -> tuple[str, str]:
-    try:
-        name, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return unquote_plus(name), unquote_plus(password)
 
 
 @router.post(
     "/v1/auth/gpt/token",
     summary="Exchange a code or refresh token of an OAuth client for tokens",
-    dependencies=[Depends(_no_field_twice)],
-    responses=documented_errors(
-        {400: "`invalid_request`, `invalid_grant` or `unsupported_grant_type`", 401: "`invalid_client`"}
-    ),
+    responses=errors(400, 401),
 )
 def gpt_token(
     sandbox: SandboxDep,
@@ -68,9 +41,8 @@ def gpt_token(
 ) -> TokenResponse:
     """Exchange a code or a refresh token ("OAuth2 Authorization Code Flow" of the reference, steps 2 and 3).
 
-    The client authenticates with `client_id` and `client_secret` in the form, or with HTTP Basic. A code works once; a
-    second use revokes its tokens. A refresh token works once, and the response has the next one; a second use revokes
-    the whole sign-in.
+    A code works once; a second use revokes its tokens. A refresh token works once, and the response has the next one; a
+    second use revokes the whole sign-in.
     """
     tokens = sandbox.tokens
     try:
@@ -99,7 +71,7 @@ class RefreshRequest(BaseModel):
 @router.post(
     "/v1/auth/refresh",
     summary="Exchange a refresh token of a first-party sign-in for tokens",
-    responses=documented_errors({400: "the body is not valid", 401: "`invalid_token`: sign in again"}),
+    responses=errors(400, 401),
 )
 def refresh(sandbox: SandboxDep, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,18 +59,6 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()  # JSON may contain a lone surrogate
 
 
-def verify_jwt(token: str, key: Any, algorithm: str, **expected: str | None) -> dict[str, Any] | None:
-    """Return the claims of a JWT with the right signature, `issuer`, and `audience`; None for any other token.
-
-    `exp` is required but not compared: the caller compares it with the sandbox's clock.
-    """
-    checks = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["iss", "exp", "iat"]}
-    try:
-        return jwt.decode(token, key, algorithms=[algorithm], options=checks, **expected)  # type: ignore[arg-type]  # PyJWT names each option
-    except (jwt.InvalidTokenError, ValueError, RecursionError):  # a lone surrogate; a thousand nested brackets
-        return None
-
-
 class Tokens:
     """The tokens of one sandbox."""
 
@@ -81,39 +69,32 @@ class Tokens:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def key(self, name: str, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
-        """Return the signing key called `name`; `make` creates it when there is none yet.
-
-        It is in the database, so that tokens survive a restart, and all processes have the same one.
-        """
+    def _key(self, name: str) -> bytes:
+        """Return the signing key called `name`, which is in the database, so that tokens survive a restart."""
         with self._store.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO auth_keys VALUES (?, ?)", (name, secrets.token_bytes(32)))
             row = db.execute("SELECT material FROM auth_keys WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            material = make()  # outside of a transaction: an RSA key takes long to create
-            with self._store.transaction() as db:
-                db.execute("INSERT OR IGNORE INTO auth_keys (name, material) VALUES (?, ?)", (name, material))
-                row = db.execute("SELECT material FROM auth_keys WHERE name = ?", (name,)).fetchone()
         return bytes(row["material"])
 
     def sign(self, use: str, issuer: str, seconds: int, claims: dict[str, Any]) -> str:
         """Return a JWT with `claims` that the sandbox signs with its key for this use."""
         now = int(self._now())
-        return jwt.encode({"iss": issuer, "iat": now, "exp": now + seconds, **claims}, self.key(use), _ALGORITHM)
+        return jwt.encode({"iss": issuer, "iat": now, "exp": now + seconds, **claims}, self._key(use), _ALGORITHM)
 
     def verify(self, use: str, issuer: str, token: str) -> dict[str, Any] | None:
         """Return the claims of a JWT of `sign`, which may have expired; None for any other text."""
-        return verify_jwt(token, self.key(use), _ALGORITHM, issuer=issuer)
+        by_our_clock: jwt.types.Options = {"verify_exp": False, "verify_iat": False}
+        try:
+            return jwt.decode(token, self._key(use), algorithms=[_ALGORITHM], options=by_our_clock, issuer=issuer)
+        except (jwt.InvalidTokenError, ValueError, RecursionError):  # a lone surrogate; a thousand nested brackets
+            return None
 
     def has_expired(self, claims: dict[str, Any]) -> bool:
         """Whether the token with these claims has expired by the sandbox's clock."""
         return bool(claims["exp"] <= self._now())
 
     def respond(self, family: Family, refresh_token: str) -> TokenResponse:
-        """Return the refresh token with a new access token.
-
-        The claims of an access token: `iss`, `sub` (the account's id), `email`, `scope`, `iat`, `exp`, `jti`, `sid`
-        (the family), and `client_id` (null for a first-party program).
-        """
+        """Return the refresh token with a new access token: a JWT whose `sid` is the family."""
         claims = {
             "sub": family.account_id,
             "email": ACCOUNTS[family.account_id].email,
@@ -158,11 +139,9 @@ class Tokens:
         return code
 
     def redeem(self, code: str, client_id: str, redirect_uri: str) -> tuple[Family, str]:
-        """Exchange a code for a new token family and its first refresh token.
+        """Exchange a code for a new token family and its first refresh token, or raise `GrantRefusedError`.
 
-        Raises:
-            GrantRefusedError: The code is unknown, expired, for another client or redirect_uri, or was used before; in
-                the last case its tokens are revoked.
+        A second use revokes what the first one gave.
         """
         key = digest(code)
         with self._store.transaction() as db:
@@ -183,11 +162,7 @@ class Tokens:
         raise GrantRefusedError(reason)  # outside of the transaction, so that the revocation is committed
 
     def rotate(self, refresh_token: str, client_id: str | None) -> tuple[Family, str]:
-        """Exchange a refresh token for its family and the next refresh token.
-
-        Raises:
-            GrantRefusedError: The token is unknown, expired, revoked, for another client, or was used before.
-        """
+        """Exchange a refresh token for its family and the next refresh token, or raise `GrantRefusedError`."""
         key = digest(refresh_token)
         with self._store.transaction() as db:
             row = db.execute(

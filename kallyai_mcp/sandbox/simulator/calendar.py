@@ -6,13 +6,9 @@ from kallyai_mcp.sandbox.simulator.simulated_call import Event
 
 
 def ics(event: Event, *, call_id: str, now: datetime) -> str:
-    """Return an iCalendar file with one VEVENT.
+    """Return an iCalendar file with one VEVENT, in the user's time zone, with CRLF line ends.
 
-    Times are in the user's time zone, with its VTIMEZONE, or in UTC if the event has no other zone. The UID depends on
-    `call_id` only, so that importing the file twice makes one appointment.
-
-    Returns:
-        The file as text, with CRLF line ends.
+    The UID depends on `call_id` only, so that importing the file twice makes one appointment.
     """
     import icalendar
 

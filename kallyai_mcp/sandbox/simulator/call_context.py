@@ -1,14 +1,13 @@
 """One call: what is known of it, and the sentences that several parts of it use."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import Request, alternative, usual
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
-from kallyai_mcp.sandbox.simulator.simulated_call import Event, Slot
+from kallyai_mcp.sandbox.simulator.simulated_call import Dialogue, Event, Slot
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 _DURATION: Final = {
@@ -20,14 +19,7 @@ _DURATION: Final = {
 
 @dataclass(frozen=True)
 class CallContext:
-    """What is known of a call.
-
-    Attributes:
-        spoken: The phrases in the call language.
-        written: The phrases in the app language, for highlights and next steps.
-        dialogue: What has been said.
-        now: The user's local time, aware.
-    """
+    """What is known of a call: `spoken` is in the call language, `written` in the app language; `now` is local."""
 
     request: Request
     scenario: Scenario
@@ -47,7 +39,7 @@ class CallContext:
             if request.party is not None:
                 sentences.append(self.people(book))
             if request.asked is not None:
-                sentences.append(book.say("about.moment", moment=book.moment(request.asked)))
+                sentences.append(book.say("about.moment", moment=self.new_time(book, request.asked)))
         elif request.kind == "booking":
             key, when = ("", self.when(book, request.asked)) if request.asked is not None else (".undated", "")
             sentences.append(book.say(f"want.booking{key}", thing=self.thing(book), when=when))
@@ -63,6 +55,11 @@ class CallContext:
             sentences.append(book.say("urgent"))
         return sentences
 
+    def first_question(self) -> list[str]:
+        """Return the question that the call is about, which follows the opening, as a list of one or no sentences."""
+        is_question = self.request.kind == "task" and self.request.description.endswith("?")
+        return [self.spoken.say("question", question=self.request.description)] if is_question else []
+
     def people(self, book: Phrasebook, what: str = "about") -> str:
         """Return the number of people as a sentence."""
         party = self.request.party
@@ -72,8 +69,8 @@ class CallContext:
         """Return a phrase about the booking that is to be moved or canceled."""
         request = self.request
         assert request.earlier is not None  # noqa: S101 - the callers have checked it
-        moment = book.moment(request.asked) if request.asked is not None else ""
-        when = self.when(book, request.earlier.slot)
+        moment = self.new_time(book, request.asked) if request.asked is not None else ""
+        when = self._when(book, request.earlier.slot, request.earlier.departs)
         thing, under, place = self._thing(book, request.earlier.party), self.under(book), self.place(book)
         return book.say(key, thing=thing, when=when, under=under, place=place, moment=moment)
 
@@ -96,8 +93,20 @@ class CallContext:
 
     def when(self, book: Phrasebook, slot: Slot) -> str:
         """Return `slot` in words that fit after `thing` ("on Friday, November 27 at 7:00 PM")."""
+        return self._when(book, slot, self.departure(slot))
+
+    def _when(self, book: Phrasebook, slot: Slot, departs: date | None) -> str:
         key = "when.hotel" if self.request.category is TaskCategory.HOTEL else "when"
-        return book.say(key, moment=book.moment(slot))
+        return book.say(key, moment=_stay(book, slot, departs))
+
+    def new_time(self, book: Phrasebook, slot: Slot) -> str:
+        """Return the day and time to which a booking is moved, with the departure if there is one."""
+        return _stay(book, slot, self.departure(slot))
+
+    def departure(self, slot: Slot) -> date | None:
+        """Return the day of departure after an arrival; None if none was asked for, or it would not be later."""
+        departs = self.request.departs
+        return departs if departs is not None and departs > slot.day else None
 
     def under(self, book: Phrasebook) -> str:
         """Return in words how the booking is found: by the user's name, else by their number, else by this number."""
@@ -134,8 +143,14 @@ class CallContext:
         notes.append(book.say("event.call", call_id=self.call_id))
         description = "\n".join(notes)
         if slot.at is None or request.category is TaskCategory.HOTEL:
-            return Event(summary, slot.day, slot.day + timedelta(days=1), request.business, description)
+            ends = self.departure(slot) or slot.day + timedelta(days=1)
+            return Event(summary, slot.day, ends, request.business, description)
         zone = self.now.tzinfo
         start = datetime.combine(slot.day, slot.at, zone).astimezone(UTC)
         end = (start + _DURATION[request.category]).astimezone(zone)
         return Event(summary, start.astimezone(zone), end, request.business, description)
+
+
+def _stay(book: Phrasebook, slot: Slot, departs: date | None) -> str:
+    arrives = book.moment(slot)
+    return arrives if departs is None else book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))

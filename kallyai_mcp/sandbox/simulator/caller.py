@@ -15,19 +15,7 @@ _ANSWERS: Final[frozenset[TurnKind]] = frozenset({"answers", "agrees", "declines
 
 
 class Caller:
-    """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to it.
-
-    Attributes:
-        question: The question that the assistant has asked and the callee has not answered.
-        unasked: The questions that are still to be asked.
-        answers: The questions with the callee's answers, in order.
-        result: The callee's answer to the request; None until it has answered.
-        words: The words of that answer.
-        slot: The day and time that were agreed; None if none were.
-        refused_offer: The last other time that the callee offered and the assistant did not accept.
-        was_given_orders: The callee gave orders to the assistant.
-        is_over: Nothing more is said.
-    """
+    """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to it."""
 
     def __init__(self, context: CallContext) -> None:
         self._context = context
@@ -35,12 +23,12 @@ class Caller:
         self._has_asked = False
         self._accepted: Slot | None = None
         self.unasked = list(context.request.questions)
-        self.question: str | None = None
-        self.answers: list[tuple[str, str]] = []
+        self.question: str | None = None  # asked and not answered yet
+        self.answers: list[tuple[str, str]] = []  # the questions with the callee's words
         self.result: Result | None = None
-        self.words = ""
-        self.slot: Slot | None = None
-        self.refused_offer: Slot | None = None
+        self.words = ""  # of the result
+        self.slot: Slot | None = None  # the day and time that were agreed
+        self.refused_offer: Slot | None = None  # the last one that was not accepted
         self.was_given_orders = False
         self.is_over = False
 
@@ -71,8 +59,10 @@ class Caller:
             return [self._say("bye")]
         if not self._has_asked:
             self._has_asked = True
-            is_task = self._context.request.kind == "task"
-            return [*self._context.opening(), *(self._next_question() if is_task else [])]
+            first = self._context.first_question()
+            if first:
+                self.question = self.unasked.pop(0)
+            return [*self._context.opening(), *first]
         books = turn.does == "agrees" and (turn.at is not None or turn.on is not None or self._accepted is not None)
         if self.question is not None and turn.does in _ANSWERS and not books:
             self.answers.append((self.question, words))

@@ -1,5 +1,6 @@
 """How a call ended: status, highlights, next steps, and what was booked."""
 
+from dataclasses import replace
 from typing import Final
 
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
@@ -30,7 +31,7 @@ def incomplete(context: CallContext, greeting: str) -> Ending | None:
         return Ending(status, written.say(f"done.{status}"), written.say(next_step))
     if does in _BROKEN:
         dialogue.say("HUMAN", greeting)
-        dialogue.say("AI", *context.opening())
+        dialogue.say("AI", *context.opening(), *context.first_question())
         dialogue.say("HUMAN", spoken.say("broken"))
         return Ending(_BROKEN[does], written.say(f"done.{_BROKEN[does]}"), written.say("next.again_soon"))
     if does == "goes_to_voicemail":
@@ -86,7 +87,7 @@ def _not_booked(context: CallContext, caller: Caller) -> Ending:
         full = written.say(f"done.full{key}", thing=thing, place=place, when=when)
         return Ending("success", full, written.say("next.elsewhere"))
     if request.earlier is None:
-        return Ending("success", written.say("done.no_booking", place=place), "")
+        return Ending("success", written.say("done.no_booking", place=place), written.say("next.no_booking"))
     return Ending("success", context.about_earlier(written, "done.stays"), "")
 
 
@@ -103,18 +104,22 @@ def _booked(context: CallContext, caller: Caller) -> Ending:
     if request.kind == "cancel":
         if earlier is None:  # somebody who plays the callee has agreed
             return _answered(context, caller)
-        canceled = earlier.changed(context.call_id, slot=earlier.slot, party=earlier.party, is_canceled=True)
+        canceled = replace(earlier, call_id=context.call_id, is_canceled=True)
         return Ending("success", context.about_earlier(written, "done.cancel"), "", booking=canceled)
     assert slot is not None  # noqa: S101 - the assistant agrees to nothing else without a day and time
     facts = {"thing": context.thing(written), "place": context.place(written), "under": context.under(written)}
     if request.kind == "move" and earlier is not None:
-        done = written.say("done.move", old=written.moment(earlier.slot), new=written.moment(slot), **facts)
-        booking = earlier.changed(context.call_id, slot=slot, party=request.party)
+        old, new = written.moment(earlier.slot), context.new_time(written, slot)
+        done = written.say("done.move", old=old, new=new, **facts)
+        booking = replace(
+            earlier, call_id=context.call_id, slot=slot, departs=context.departure(slot), party=request.party
+        )
     else:
         verb = written.say(f"verb.{request.category}")
         done = written.say("done.booking", verb=verb, when=context.when(written, slot), **facts)
         call_id = context.call_id
-        booking = Booking(call_id, call_id, request.name, request.category, request.party, slot)
+        departs = context.departure(slot)
+        booking = Booking(call_id, call_id, request.name, request.category, request.party, slot, departs)
     remarks = _remarks(context, slot)
     number = request.number
     if remarks:

@@ -29,19 +29,11 @@ def date_in_words(day: date, language: str, form: str = "date") -> str:
 
 
 class Phrasebook:
-    """The phrases of one language.
+    """The phrases of one language. Times in Spanish are as in the country that is called."""
 
-    Args:
-        language: `en` or `es`.
-        phone: The number that is called (E.164): times in Spanish are written as in its country.
-        today: Dates of another year are said with their year.
-        aloud: For what is said on the phone: times in Spanish are in words.
-    """
-
-    def __init__(self, language: str, *, phone: str, today: date, aloud: bool = False) -> None:
+    def __init__(self, language: str, *, phone: str, today: date) -> None:
         self.language = language
         self._today = today
-        self._is_aloud = aloud and language == "es"
         self._has_twelve_hours = language == "en" or phone.startswith(_TWELVE_HOURS)
 
     def say(self, key: str, **facts: str) -> str:
@@ -59,9 +51,7 @@ class Phrasebook:
         return words if slot.at is None else self.say("moment.date_time", date=words, time=self.time(slot.at))
 
     def time(self, at: time) -> str:
-        """Return a time as it is in a sentence ("7:00 PM", "las siete de la tarde", "las 19:00")."""
-        if self._is_aloud:
-            return _spanish_words(at)
+        """Return a time as it is in a sentence ("7:00 PM", "las 7:00 p. m.", "las 19:00")."""
         text = f"{at.hour}:{at.minute:02}"
         if self._has_twelve_hours:
             half = "ap"[at.hour >= 12]
@@ -78,27 +68,3 @@ def phone_in_words(phone: str) -> str:
     except phonenumbers.NumberParseException:
         return phone
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-
-
-_WORDS: Final = (
-    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete "
-    "dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete "
-    "veintiocho veintinueve"
-)
-_NUMBERS: Final = _WORDS.split()
-_TENS: Final = {3: "treinta", 4: "cuarenta", 5: "cincuenta"}
-_PARTS_OF_DAY: Final = ((6, "de la madrugada"), (12, "de la mañana"), (13, "del mediodía"), (20, "de la tarde"))
-"""The hour at which each part of the day ends; the rest of the day is the night."""
-
-
-def _spanish_words(at: time) -> str:
-    """Return a time in words with its article ("la una y media de la tarde")."""
-    hour = at.hour % 12 or 12
-    name = "la una" if hour == 1 else f"las {_NUMBERS[hour]}"
-    part = next((name for end, name in _PARTS_OF_DAY if at.hour < end), "de la noche")
-    tens, units = divmod(at.minute, 10)
-    if at.minute < len(_NUMBERS):
-        minutes = {15: "cuarto"}.get(at.minute) or _NUMBERS[at.minute]
-    else:
-        minutes = {30: "media"}.get(at.minute) or _TENS[tens] + (f" y {_NUMBERS[units]}" if units else "")
-    return f"{name}{f' y {minutes}' if at.minute else ''} {part}"

@@ -1,8 +1,12 @@
-"""What a call is for. The fields of a submission decide it, and three forms of its instructions; nothing else does.
+"""What a call is for. The fields of a submission decide it, and some forms of its instructions; nothing else does.
 
-- An instruction that ends with a question mark is a question.
-- One that names the id of an earlier call refers to its booking: a new date or time moves it, none cancels it.
-- `KEEPS_TIME` says that no other day or time may be agreed to, `ONLY_ASKS` that nothing may be.
+- An instruction that ends with a question mark is a question. So is a `task_description` that does, which comes first.
+  Each is asked in a turn of its own, in order, and the callee's next turn is the answer.
+- One that names the `call_id` of an earlier call, anywhere in the text, refers to the booking that this call left: a
+  date or time moves it, neither cancels it. What is not given, such as the number of people, stays as it was.
+- `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave. The calendar event ends then.
+- `KEEPS_TIME` says that no other day or time may be agreed to. Without it, the assistant agrees to the one that the
+  callee offers. `ONLY_ASKS` says that nothing may be agreed to.
 """
 
 import re
@@ -33,6 +37,7 @@ ONLY_ASKS: Final = frozenset(
 )
 """The instruction that forbids every agreement."""
 
+_DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),
@@ -49,16 +54,10 @@ _PARTS_OF_DAY: Final = (
 
 @dataclass(frozen=True)
 class Request:
-    """What the assistant asks for. Texts are on one line.
+    """What the assistant asks for. Texts are on one line; `number` and `phone` are in the format of their country.
 
-    Attributes:
-        number: The number called, in its country's format.
-        description: `task_description`, without its final period.
-        questions: What has to be asked, in this order.
-        earlier: The booking that is to be moved or canceled; None if the callee does not know it.
-        asked: The day and time asked for; None without a day.
-        at: The time asked for.
-        keeps_time: No other day or time may be agreed to.
+    `asked` is None without a day, `earlier` if the callee does not know the booking. `keeps_time`: no other day or time
+    may be agreed to.
     """
 
     kind: Kind
@@ -72,6 +71,7 @@ class Request:
     party: int | None
     asked: Slot | None
     at: time | None
+    departs: date | None
     preference: str | None
     urgent: bool
     earlier: Booking | None
@@ -81,19 +81,14 @@ class Request:
 def parse_request(
     submission: Submission, bookings: tuple[Booking, ...], *, ignores_instructions: bool, is_booked: bool
 ) -> Request:
-    """Return what the call is for.
-
-    Raises:
-        ValueError: There is no number to call, or `appointment_time` is not HH:MM.
-    """
-    if not submission.respondent_phone:
-        raise ValueError("no number to call")
+    """Return what the call is for; `validation.check` has accepted the submission."""
     description = (one_line(submission.task_description) or "").rstrip(".") or submission.task_description
     instructions = [text for each in submission.additional_instructions or () if (text := one_line(each))]
     questions = [text for text in instructions if text.endswith("?")]
     ids = [id_ for text in instructions if text not in questions for id_ in _CALL_ID.findall(text.lower())]
     earlier = _booking_of(ids, bookings)
-    day, at = submission.appointment_date, _clock_time(submission.appointment_time)
+    day = submission.appointment_date
+    at = time.fromisoformat(submission.appointment_time) if submission.appointment_time is not None else None
     kind: Kind = "task"
     only_asks = not ignores_instructions and not ONLY_ASKS.isdisjoint(instructions)
     if ids and not only_asks:
@@ -105,11 +100,15 @@ def parse_request(
     asked = Slot(day, at) if day is not None else None
     if kind == "move" and earlier is not None:
         asked = Slot(day or earlier.slot.day, at or earlier.slot.at)
+    category = submission.task_category if earlier is None else earlier.category
+    departs = _departure(instructions) if category is TaskCategory.HOTEL else None
+    if departs is None and earlier is not None and earlier.departs is not None and asked is not None:
+        departs = asked.day + (earlier.departs - earlier.slot.day)
     phone = one_line(submission.user_phone)
     return Request(
         kind=kind,
-        category=submission.task_category if earlier is None else earlier.category,
-        number=phone_in_words(submission.respondent_phone),
+        category=category,
+        number=phone_in_words(submission.respondent_phone or ""),
         description=description,
         questions=tuple(questions),
         business=one_line(submission.business_name),
@@ -118,6 +117,7 @@ def parse_request(
         party=submission.party_size or (earlier.party if earlier is not None else None),
         asked=asked,
         at=at,
+        departs=departs,
         preference=one_line(submission.time_preference_text),
         urgent=bool(submission.is_urgent),
         earlier=earlier,
@@ -157,12 +157,15 @@ def one_line(text: str | None) -> str | None:
     return " ".join(text.split()) or None if text is not None else None
 
 
-def _clock_time(text: str | None) -> time | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d\d:\d\d", text, re.ASCII):
-        raise ValueError(f"{text!r} is not a time in the format HH:MM")
-    return time.fromisoformat(text)
+def _departure(instructions: list[str]) -> date | None:
+    """Return the day of departure; None if no instruction names one, or names a day that does not exist."""
+    for text in instructions:
+        if found := _DEPARTURE.fullmatch(text):
+            try:
+                return date.fromisoformat(found[1])
+            except ValueError:
+                return None
+    return None
 
 
 def _preferred(preference: str | None) -> time | None:

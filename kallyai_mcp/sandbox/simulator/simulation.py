@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
-from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.endings import ending_of, incomplete
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import parse_request
 from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn
-from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Ending, SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Dialogue, Ending, SimulatedCall
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
@@ -21,12 +20,8 @@ from kallyai_mcp.sandbox.simulator.submission import Submission
 class CallFacts:
     """The facts on which a simulation depends, in addition to what the callee does.
 
-    Attributes:
-        submission: What to do; `validation.check` has accepted it.
-        now: The time of the call, aware.
-        timezone: The user's IANA time zone; UTC if None.
-        call_id: The call's id, for the appointment's description.
-        bookings: What earlier calls to the number have booked, moved, or canceled, oldest first.
+    `now` is aware; `timezone` is the user's, None for UTC. `bookings` are those of earlier calls to the number, oldest
+    first.
     """
 
     submission: Submission
@@ -37,11 +32,7 @@ class CallFacts:
 
 
 def simulate(facts: CallFacts, scenario: Scenario) -> SimulatedCall:
-    """Simulate a call with the callee of a scenario. The same arguments always make the same conversation.
-
-    Raises:
-        ValueError: The submission has no number, or its time is not HH:MM.
-    """
+    """Simulate a call with the callee of a scenario. The same arguments always make the same conversation."""
     context = _context(facts, scenario)
     caller = Caller(context)
     callee = Callee(context, caller)
@@ -53,11 +44,7 @@ def simulate(facts: CallFacts, scenario: Scenario) -> SimulatedCall:
 
 
 def play(facts: CallFacts, turns: Iterable[Turn]) -> tuple[SimulatedCall, Caller]:
-    """Simulate a call with a callee that has said `turns` so far.
-
-    Returns:
-        The call as if it ended now, and the assistant's state. The same arguments always make the same call.
-    """
+    """Simulate a call with a callee that has said `turns` so far; the result is the call as if it ended now."""
     context = _context(facts, Scenario())
     caller = Caller(context)
     _converse(caller, turns)
@@ -90,7 +77,7 @@ def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
     return CallContext(
         request=request,
         scenario=scenario,
-        spoken=Phrasebook(submission.spoken_language, phone=number, today=today, aloud=True),
+        spoken=Phrasebook(submission.spoken_language, phone=number, today=today),
         written=Phrasebook(submission.language or "en", phone=number, today=today),
         dialogue=Dialogue(),
         now=local,

@@ -5,7 +5,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -17,17 +17,7 @@ def _only_iso_date(value: Any) -> Any:
     raise ValueError("must be a date in the format YYYY-MM-DD")
 
 
-def _no_lone_surrogate(value: str) -> str:
-    r"""Refuse lone surrogates: JSON may contain them ("\ud800"), but UTF-8 can't encode them."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text") from None
-    return value
-
-
 IsoDate = Annotated[date, BeforeValidator(_only_iso_date)]
-Text = Annotated[str, AfterValidator(_no_lone_surrogate)]
 
 
 class TaskCategory(StrEnum):
@@ -49,21 +39,21 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task_category: TaskCategory = Field(description="The kind of callee")
-    task_description: Text = Field(min_length=1, pattern=r"\S", description="What the AI should accomplish")
-    respondent_phone: Text | None = Field(
+    task_description: str = Field(min_length=1, pattern=r"\S", description="What the AI should accomplish")
+    respondent_phone: str | None = Field(
         default=None, description="Phone to call, in E.164; a call without one is refused (missing_phone_number)"
     )
-    business_name: Text | None = Field(default=None, description="Name of business")
-    user_name: Text | None = Field(default=None, description="User's name for reservation")
-    user_phone: Text | None = Field(default=None, description="User's callback number")
+    business_name: str | None = Field(default=None, description="Name of business")
+    user_name: str | None = Field(default=None, description="User's name for reservation")
+    user_phone: str | None = Field(default=None, description="User's callback number")
     appointment_date: IsoDate | None = Field(default=None, description="YYYY-MM-DD")
-    appointment_time: Text | None = Field(default=None, description="HH:MM (24-hour)", examples=["19:00"])
-    time_preference_text: Text | None = Field(default=None, description='Natural language: "morning", "after 5pm"')
+    appointment_time: str | None = Field(default=None, description="HH:MM (24-hour)", examples=["19:00"])
+    time_preference_text: str | None = Field(default=None, description='Natural language: "morning", "after 5pm"')
     party_size: int | None = Field(default=None, strict=True, ge=1, le=50, description="For restaurant reservations")
-    language: Text | None = Field(default=None, description="App language: `en` or `es`", examples=["en"])
-    call_language: Text | None = Field(default=None, description="Call language: `en` or `es`", examples=["en"])
+    language: str | None = Field(default=None, description="App language: `en` or `es`", examples=["en"])
+    call_language: str | None = Field(default=None, description="Call language: `en` or `es`", examples=["en"])
     is_urgent: bool | None = Field(default=None, strict=True, description="Prioritize the call")
-    additional_instructions: list[Text] | None = Field(default=None, description="Extra instructions for the AI")
+    additional_instructions: list[str] | None = Field(default=None, description="Extra instructions for the AI")
 
     @property
     def spoken_language(self) -> str:

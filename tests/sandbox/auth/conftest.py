@@ -1,11 +1,8 @@
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
 from typing import Annotated
 
 import httpx2
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import Depends, FastAPI
 
 from kallyai_mcp.sandbox.accounts import Account
@@ -31,17 +28,9 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     return app
 
 
-@cache
-def google_key() -> bytes:
-    """A private key for all tests: to make one takes 50 ms."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
 @pytest.fixture
 def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
     sandbox = Sandbox(None, 1, clock)
-    sandbox.tokens.key("google", google_key)
     yield sandbox
     sandbox.store.close()
 

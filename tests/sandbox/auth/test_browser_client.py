@@ -2,7 +2,7 @@
 
 import pytest
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.browser_client import Browser, BrowserClientError
@@ -15,32 +15,21 @@ def _showing(response: Response) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_it_never_leaves_this_machine() -> None:
+    for url in (
         "https://127.0.0.1:1/",
-        "http://sandbox.example/",
         "http://localhost.example/",
         "http://localhost@sandbox.example/",
         "file:///tmp/x",
-        "nonsense",
-    ],
-)
-def test_it_never_leaves_this_machine(url: str) -> None:
-    with pytest.raises(BrowserClientError, match="not on this machine"):
-        browser_client.sign_in(url)
-
-
-def test_it_follows_no_redirect_off_this_machine() -> None:
+    ):
+        with pytest.raises(BrowserClientError, match="not on this machine"):
+            browser_client.sign_in(url)
     away = RedirectResponse("http://sandbox.example/?access_token=leaked", 303)
     with serving(_showing(away)) as address, pytest.raises(BrowserClientError, match="not on this machine") as refused:
         Browser().open(address)
     assert "leaked" not in str(refused.value)
-
-
-def test_it_sends_no_form_off_this_machine() -> None:
-    away = HTMLResponse('<form method="post" action="http://sandbox.example/"><button>Go</button></form>')
-    with serving(_showing(away)) as address:
+    form = HTMLResponse('<form method="post" action="http://sandbox.example/"><button>Go</button></form>')
+    with serving(_showing(form)) as address:
         browser = Browser()
         browser.open(address)
         with pytest.raises(BrowserClientError, match="not on this machine"):
@@ -76,15 +65,6 @@ def test_a_missing_button_is_reported_with_the_buttons_that_exist(server: str, l
         browser.press("Allow")
     with pytest.raises(BrowserClientError, match='more than one button "Continue"'):
         browser.press("Continue")
-
-
-def test_a_response_that_is_not_html_has_text_and_no_buttons() -> None:
-    with serving(_showing(JSONResponse({"html": "<button>Go</button>"}))) as address:
-        browser = Browser()
-        browser.open(address)
-        assert browser.text == '{"html":"<button>Go</button>"}'
-        with pytest.raises(BrowserClientError, match='the page "", which has: none'):
-            browser.press("Go")
 
 
 def test_buttons_have_the_names_that_a_screen_reader_announces() -> None:

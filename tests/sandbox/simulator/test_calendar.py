@@ -3,7 +3,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import icalendar
-import pytest
 
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
@@ -57,60 +56,38 @@ def test_the_file_contains_what_was_agreed() -> None:
     assert zones(calendar) == ["America/New_York"]
 
 
-def test_lines_end_with_crlf_and_are_short_enough() -> None:
+def test_the_file_is_well_formed_whatever_the_texts_are() -> None:
     text = ics(agreed(business_name="Ñ" * 200), call_id="call-1", now=NOW)
     lines = text.split("\r\n")
     assert lines[-1] == ""
     assert not any("\n" in line for line in lines)
     assert max(len(line.encode()) for line in lines) <= 75
-
-
-def test_texts_of_a_submission_can_not_add_lines_to_the_file() -> None:
     _, vevent = read(agreed(business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me"))
     assert "ATTENDEE" not in vevent
 
 
-@pytest.mark.parametrize("timezone", [None, "UTC"])
-def test_without_a_time_zone_times_are_in_utc(timezone: str | None) -> None:
-    event = agreed(timezone)
-    calendar, vevent = read(event)
+def test_without_a_time_zone_times_are_in_utc() -> None:
+    event = agreed(None)
+    calendar, _ = read(event)
     assert zones(calendar) == []
     assert "DTSTART:20260227T190000Z" in ics(event, call_id="call-1", now=NOW)
-    assert vevent["DTSTART"].dt == datetime(2026, 2, 27, 19, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("category", "lasts"),
-    [("restaurant", timedelta(hours=2)), ("clinic", timedelta(minutes=30)), ("general", timedelta(minutes=30))],
-)
-def test_how_long_an_appointment_lasts_depends_on_its_kind(category: str, lasts: timedelta) -> None:
-    _, vevent = read(agreed(task_category=category))
-    assert vevent["DTEND"].dt - vevent["DTSTART"].dt == lasts
-
-
-@pytest.mark.parametrize("at", [None, "15:00"])
-def test_a_room_is_an_event_of_whole_days(at: str | None) -> None:
-    calendar, vevent = read(agreed(task_category="hotel", appointment_time=at))
-    assert vevent["DTSTART"].dt == date(2026, 2, 27)
-    assert vevent["DTEND"].dt == date(2026, 2, 28)
+def test_how_long_an_appointment_lasts_depends_on_its_kind() -> None:
+    for category, minutes in (("restaurant", 120), ("clinic", 30), ("general", 30)):
+        _, vevent = read(agreed(task_category=category))
+        assert vevent["DTEND"].dt - vevent["DTSTART"].dt == timedelta(minutes=minutes)
+    calendar, vevent = read(agreed(task_category="hotel", appointment_time="15:00"))
+    assert (vevent["DTSTART"].dt, vevent["DTEND"].dt) == (date(2026, 2, 27), date(2026, 2, 28))
     assert vevent["DTSTART"].params["VALUE"] == "DATE"
     assert zones(calendar) == []
 
 
-@pytest.mark.parametrize(
-    ("timezone", "day", "at", "start", "end"),
-    [
-        pytest.param("America/New_York", "2026-03-08", "01:00", (8, 6, 0), (8, 8, 0), id="spring forward in between"),
-        pytest.param("America/New_York", "2026-03-08", "02:30", (8, 7, 30), (8, 9, 30), id="a time that is skipped"),
-        pytest.param("Europe/Madrid", "2026-03-29", "20:00", (29, 18, 0), (29, 20, 0), id="the evening of the change"),
-    ],
-)
-def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change(
-    timezone: str, day: str, at: str, start: tuple[int, int, int], end: tuple[int, int, int]
-) -> None:
-    _, vevent = read(agreed(timezone, appointment_date=day, appointment_time=at))
-    assert vevent["DTSTART"].dt.astimezone(UTC) == datetime(2026, 3, *start, tzinfo=UTC)
-    assert vevent["DTEND"].dt.astimezone(UTC) == datetime(2026, 3, *end, tzinfo=UTC)
+def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change() -> None:
+    for at, start in (("01:00", 6), ("03:30", 7)):  # the clocks go forward at two
+        _, vevent = read(agreed("America/New_York", appointment_date="2026-03-08", appointment_time=at))
+        assert vevent["DTSTART"].dt.astimezone(UTC).hour == start
+        assert vevent["DTEND"].dt.astimezone(UTC) - vevent["DTSTART"].dt.astimezone(UTC) == timedelta(hours=2)
 
 
 def test_an_end_in_a_repeated_hour_is_written_in_utc() -> None:

@@ -2,18 +2,18 @@
 
 import re
 import string
+from dataclasses import replace
 from datetime import date, datetime, time
 from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
 
-from kallyai_mcp.sandbox.simulator.dialogue import timestamp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.phrasebook import phrases
 from kallyai_mcp.sandbox.simulator.request import ONLY_ASKS
 from kallyai_mcp.sandbox.simulator.scenario import Does, Scenario, Turn
-from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall, Slot
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import play, simulate
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from tests.sandbox.simulator.calls import EARLIER, KEEPS_TIME, UNDATED, call, earlier, facts, said
@@ -33,20 +33,7 @@ STATUS = {
 }  # fmt: skip
 BOOKS = {"agrees", "offers_another_time"}
 
-MONTHS = [
-    "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-]
+MONTHS = phrases()["months"]["es"].split()
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -160,10 +147,7 @@ def test_special_test_numbers() -> None:
         pytest.param({"appointment_time": None, "time_preference_text": "por la tarde"}, "at 4:00 PM", id="tarde"),
         pytest.param({"task_description": "Table {by}\nthe {0} window"}, "Table {by} the {0} window", id="braces"),
         pytest.param({"appointment_date": "2027-01-08"}, "Friday, January 8, 2027 at 7:00 PM", id="next year"),
-        pytest.param({"call_language": "es"}, "a las siete de la tarde", id="Spanish call"),
-        pytest.param({"language": "es", "appointment_time": "01:05"}, "la una y cinco de la madrugada", id="one"),
-        pytest.param({"language": "es", "appointment_time": "12:45"}, "las doce y cuarenta y cinco", id="noon"),
-        pytest.param({"language": "es", "appointment_time": "21:30"}, "las nueve y media de la noche", id="half past"),
+        pytest.param({"call_language": "es"}, "a las 7:00 p. m.", id="Spanish call"),
         pytest.param({"language": "es", "party_size": 1}, "una mesa para 1 persona para", id="alone"),
         pytest.param({"task_category": "clinic", "party_size": 1}, "an appointment on Friday", id="alone anyway"),
         pytest.param({"appointment_date": "2026-11-24", "appointment_time": None}, "24 at 8:00 PM", id="today"),
@@ -173,18 +157,15 @@ def test_the_fields_are_spoken(fields: dict[str, Any], words: str) -> None:
     assert words in said(call(**fields))
 
 
-@pytest.mark.parametrize(
-    ("phone", "at", "written"),
-    [
+def test_a_time_in_spanish_is_written_as_in_the_country_called() -> None:
+    for phone, at, written in (
         ("+14155551234", "19:00", "a las 7:00 p. m."),
         ("+34912345678", "21:00", "a las 21:00"),
         ("+525512345678", "01:05", "a la 1:05 a. m."),
-    ],
-)
-def test_a_time_in_spanish_is_written_as_in_the_country_called(phone: str, at: str, written: str) -> None:
-    result = call(language="es", respondent_phone=phone, appointment_time=at)
-    assert f"para el viernes 27 de noviembre {written}" in result.highlights
-    assert " m.." not in result.highlights
+    ):
+        result = call(language="es", respondent_phone=phone, appointment_time=at)
+        assert f"para el viernes 27 de noviembre {written}" in result.highlights
+        assert " m.." not in result.highlights
 
 
 def test_free_text_books_moves_and_cancels_nothing() -> None:
@@ -200,13 +181,11 @@ def test_other_instructions_change_nothing() -> None:
     assert call(additional_instructions=texts) == call()
 
 
-@pytest.mark.parametrize("only", ["Only ask. Do not book, order, or agree to anything.",
-                                  "Solo pregunta. No reserves, no pidas y no aceptes nada."])  # fmt: skip
-def test_a_call_that_may_only_ask_books_nothing(only: str) -> None:
-    assert only in ONLY_ASKS
-    result = call(additional_instructions=[only, EARLIER], bookings=earlier())
-    assert (result.event, result.booking) == (None, None)
-    assert "Friday, November 27 at 7:00 PM" in said(result, "AI")
+def test_a_call_that_may_only_ask_books_nothing() -> None:
+    for only in ONLY_ASKS:
+        result = call(additional_instructions=[only, EARLIER], bookings=earlier())
+        assert (result.event, result.booking) == (None, None)
+        assert "Friday, November 27 at 7:00 PM" in said(result, "AI")
 
 
 def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_either_id() -> None:
@@ -216,13 +195,33 @@ def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_eit
     assert first.booking.slot == Slot(date(2026, 11, 28), time(21, 15))
     assert first.event is not None
     assert first.event.summary == "Table for 3 at Italian Bistro"
-    known = (*earlier(), first.booking.changed(later, slot=first.booking.slot, party=3))
+    known = (*earlier(), replace(first.booking, call_id=later))
     for id_ in (EARLIER, later):
         canceled = call(**UNDATED, bookings=known, additional_instructions=[f"Call {id_.upper()}"])
         assert "9:15 PM" in canceled.highlights
         assert canceled.booking is not None
         gone = call(**UNDATED, bookings=(*known, canceled.booking), additional_instructions=[id_])
         assert "no such booking" in gone.highlights
+
+
+def test_a_room_has_a_departure_which_a_move_keeps_as_many_nights_later() -> None:
+    hotel: dict[str, Any] = {"task_category": "hotel", "appointment_time": None}
+    for language, departure in (("en", "Departure: 2026-11-30."), ("es", "Salida: 2026-11-30.")):
+        booked = call(**hotel, language=language, additional_instructions=[departure])
+        assert booked.event is not None
+        assert booked.booking is not None
+        assert (booked.event.start, booked.event.end) == (date(2026, 11, 27), date(2026, 11, 30))
+        assert "30" in booked.highlights
+        assert "30" in said(booked, "AI")
+        assert "30" in said(booked, "HUMAN")
+        known = (replace(booked.booking, call_id=EARLIER, booking_id=EARLIER),)
+        moved = call(**hotel | {"appointment_date": "2026-12-04"}, bookings=known, additional_instructions=[EARLIER])
+        assert moved.event is not None
+        assert (moved.event.start, moved.event.end) == (date(2026, 12, 4), date(2026, 12, 7))
+    for wrong in ("2026-11-27", "2026-02-30"):  # not after the arrival, and no day
+        night = call(**hotel, additional_instructions=[f"Departure: {wrong}."]).event
+        assert night is not None
+        assert night.end == date(2026, 11, 28)
 
 
 def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
@@ -240,11 +239,6 @@ def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
     assert (own.highlights, own.next_steps, own.event) == ("All set.", "Ve.", None)
 
 
-def test_a_call_that_is_not_answered_is_short() -> None:
-    seconds = [call({"does": does}).duration_seconds for does in ("is_busy", "does_not_answer", "is_canceled")]
-    assert seconds == [4, 30, 9]
-
-
 def test_a_message_says_who_called_why_and_where_to_call_back() -> None:
     result = call({"does": "goes_to_voicemail"})
     for fact in ("AI assistant", "Ada", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
@@ -258,12 +252,6 @@ def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
     spoken = len(said(result).split()) * 60 / 150
     assert spoken < result.duration_seconds < spoken + 2 * len(result.entries) + 20
     assert [timestamp(seconds) for seconds in (0, 1.9, 65, 3661.2)] == ["00:00:00", "00:00:01", "00:01:05", "01:01:01"]
-
-
-@pytest.mark.parametrize("fields", [{"respondent_phone": None}, {"appointment_time": "7pm"}, {"timezone": "../passwd"}])
-def test_an_invalid_submission_raises(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        call(**fields)
 
 
 GREETING, GOODBYE = {"does": "greets", "says": "Bistro, hello?"}, {"does": "says_goodbye", "says": "Bye."}
