@@ -149,10 +149,9 @@ async def serve(
     ready: Callable[[str], object] = lambda _: None,
     report: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled.
+    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled; see `running`, `create_app`.
 
-    The arguments are those of `running` and `create_app`, which raise the same errors. `ready` is called with the base
-    URL when the server is up; `report` is `Sandbox.report`.
+    `ready` is called with the base URL when the server is up; `report` is `Sandbox.report`.
     """
     app = create_app(data=data, speed=speed, lines=lines, plays=plays)
     app.state.sandbox.report = report

@@ -66,22 +66,6 @@ async def test_a_client_that_disconnects_does_not_end_the_call(
     assert call["status"] == "success"
 
 
-async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
-    client: httpx2.AsyncClient, clock: ManualClock, body: RequestBody, sign_in: SignIn
-) -> None:
-    clock.hold()
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            for number in range(3):
-                request = body(task_description=f"Task {number}")
-                tasks.start_soon(lambda json: client.post("/v1/calls", headers=sign_in(), json=json), request)
-                await clock.sleepers(number + 1)
-            clock.advance(hours=1)
-    listed = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
-    details = [(await client.get(f"/v1/calls/{c['call_id']}", headers=sign_in())).json() for c in listed]
-    assert [call["submission"]["task_description"] for call in details] == ["Task 2", "Task 1", "Task 0"]
-
-
 async def test_pages_of_the_list_meet_without_gap_or_overlap(
     client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:

@@ -39,13 +39,6 @@ RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
 DOCUMENTED: Final[tuple[Line | RuleExample, ...]] = (*TEST_NUMBERS, *RULE_EXAMPLES)
 """The test numbers and the examples of rules, in the order of the documentation."""
 
-_BY_NUMBER = {line.number: line for line in TEST_NUMBERS}
-
-
-def lookup(number: str) -> Line | None:
-    """Return the test number `number` (E.164), or None if it is not a test number."""
-    return _BY_NUMBER.get(number)
-
 
 def as_rows(language: str = "en") -> list[tuple[str, str]]:
     """Return the table as (number, description), rule examples last; for pages, the command line, and the docs."""

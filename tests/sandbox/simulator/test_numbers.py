@@ -1,9 +1,8 @@
 import re
-from collections import Counter
 
 import phonenumbers
 
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS, as_rows
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
 
 def test_a_test_number_is_a_valid_phone_number_in_e164_and_reserved_for_fiction() -> None:
@@ -13,7 +12,3 @@ def test_a_test_number_is_a_valid_phone_number_in_e164_and_reserved_for_fiction(
         assert phonenumbers.is_valid_number(parsed), entry
         assert phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == entry.number
         assert re.fullmatch(r"\+120255501\d\d|\+442079460\d{3}", entry.number), entry
-
-
-def test_no_number_is_listed_twice() -> None:
-    assert max(Counter(number for number, _ in as_rows()).values()) == 1
