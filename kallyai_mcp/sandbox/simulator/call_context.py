@@ -100,7 +100,7 @@ class CallContext:
         return book.say(key, moment=_stay(book, slot, departs))
 
     def new_time(self, book: Phrasebook, slot: Slot) -> str:
-        """Return the day and time to which a booking is moved, with the departure if there is one."""
+        """Return the new day and time of a booking, with the departure if there is one."""
         return _stay(book, slot, self.departure(slot))
 
     def departure(self, slot: Slot) -> date | None:
