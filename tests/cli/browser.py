@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from kallyai_mcp.sandbox import browser_client
+from tests.sandbox.auth import browser_client
 
 if __name__ == "__main__":
     if path := os.environ.get("INHERITED"):

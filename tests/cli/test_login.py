@@ -5,10 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, run, started
+from tests.sandbox.auth import browser_client
 
 
 def signed_in(sandbox: KallyAISandbox, **how: object) -> dict[str, str]:

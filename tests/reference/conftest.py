@@ -8,11 +8,11 @@ import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import Provider
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
 from tests.reference.cases import ACCOUNT, SCOPES, Ask
+from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import CREDENTIALS, listening
 from tests.sandbox.manual_clock import ManualClock
 

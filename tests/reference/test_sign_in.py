@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import Provider
 from tests.reference.cases import ACCOUNT, SCOPES, Ask, states
 from tests.reference.conftest import Service
+from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import CREDENTIALS, listening
 
 STATE = "a state: 1&2=é"

@@ -10,11 +10,11 @@ from starlette.responses import HTMLResponse, Response
 
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
+from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"

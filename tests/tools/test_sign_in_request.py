@@ -5,10 +5,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, open_agent, settings_in
+from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.user import LIMIT, User
 

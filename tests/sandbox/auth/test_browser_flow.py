@@ -6,8 +6,8 @@ from html import unescape
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES
+from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import (
     LOOPBACK,
     SCRIPT,

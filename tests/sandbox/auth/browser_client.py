@@ -1,0 +1,79 @@
+"""Signs in to the sandbox as a person would: opens its pages, and presses buttons by their names."""
+
+import html
+import re
+from urllib.parse import urlencode, urljoin
+
+import httpx2
+
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
+
+_NOT_READ = re.compile(
+    r'<(head|title|style|script|template)\b.*?</\1>|<(\w+)[^>]* aria-hidden="true"[^>]*>.*?</\2>', re.DOTALL
+)
+_FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
+_BUTTON = re.compile(r"<button\b([^>]*)>(.*?)</button>", re.DOTALL)
+_HIDDEN = re.compile(r'<input\b([^>]*type="hidden"[^>]*)>')
+
+
+def sign_in(url: str, *, account: str = "acct-personal", provider: Provider = "google", allow: bool = True) -> str:
+    """Sign in at `/v1/auth/cli?…` or `/v1/auth/authorize?…`, or cancel; returns the text of the last page.
+
+    Blocks until the program that waits for the sign-in answers.
+    """
+    browser = Browser()
+    browser.open(url)
+    if not allow:
+        browser.press("Cancel")
+        return browser.text
+    browser.press({"google": "Google", "apple": "Apple"}[provider])
+    browser.press(ACCOUNTS[account].email)
+    if "Allow" in browser.buttons:
+        browser.press("Allow")
+    return browser.text
+
+
+class Browser:
+    """A page at a time, with its title, its text on one line, and the names of its buttons."""
+
+    def __init__(self) -> None:
+        self.title = self.text = ""
+        self.buttons: tuple[str, ...] = ()
+        self._url = self._page = ""
+        headers = {"Accept": "text/html", "Accept-Language": "en"}
+        self._http = httpx2.Client(follow_redirects=True, trust_env=False, headers=headers, timeout=30)
+
+    def open(self, url: str, form: str | None = None) -> None:
+        """Open a page, or send a form, and follow its redirects."""
+        sent = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
+        got = self._http.request("GET" if form is None else "POST", url, content=form, headers=sent)
+        page = got.text
+        assert got.is_success, _text(page)
+        self._url, self._page = str(got.url), _NOT_READ.sub(" ", page)
+        title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
+        self.title, self.text = _text(title[1]) if title else "", _text(self._page)
+        self.buttons = tuple(_text(label) for _, label in _BUTTON.findall(self._page))
+
+    def press(self, name: str) -> None:
+        """Press the button called `name`, or the only one whose name contains `name`, and submit its form."""
+        exact = name in self.buttons
+        for form, content in _FORM.findall(self._page):
+            for attributes, label in _BUTTON.findall(content):
+                if _text(label) != name if exact else name not in _text(label):
+                    continue
+                about = _attributes(form)
+                given = [_attributes(each) for each in (*_HIDDEN.findall(content), attributes)]
+                fields = urlencode([(each["name"], each.get("value", "")) for each in given if "name" in each])
+                target = urljoin(self._url, about.get("action", ""))
+                if about.get("method") == "post":
+                    return self.open(target, fields)
+                return self.open(f"{target}?{fields}")
+        raise AssertionError(f'no button "{name}" on the page "{self.title}", which has: {", ".join(self.buttons)}')
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+
+
+def _text(source: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source)).split())
