@@ -15,16 +15,19 @@ class CallCard {
   #watchFailed = false;
   #isStopped = false; // the chat stopped waiting: a call may have been placed, but the card did not get its result
   #isPlacedHere = false; // the call was placed from this card
+  #isDecided = false; // the user has said here that it is booked
   #isRedial = false; // the call that the card asks about repeats one that was placed
   #buttons = {};
 
   constructor() {
-    const icons = { check: "phone", open: "widen", calendar: "calendar", conversation: "speech", again: "phone", chat: "speech", next: "phone", stop: "slash" };
+    // In this order, the most likely choice first, so that the first one that is shown is the primary one.
+    const icons = { open: "widen", again: "phone", chat: "speech", check: "phone", next: "phone", stop: "slash", calendar: "calendar", conversation: "speech" };
     for (const [name, iconName] of Object.entries(icons)) {
       const press = (event) => this.#press(name, event.currentTarget);
       this.#buttons[name] = element("button", { type: "button", onclick: press }, icon(iconName), element("span"));
     }
     this.#buttons.conversation.setAttribute("aria-controls", "conversation");
+    byId("choices").append(...Object.values(this.#buttons));
     this.#host.on("ui/notifications/tool-input", (params) => this.#receiveInput(params.arguments));
     this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
     this.#host.on("ui/notifications/tool-cancelled", () => this.#showCanceled());
@@ -43,17 +46,24 @@ class CallCard {
 
   /** The submission, as far as the card knows it. */
   get #asked() {
-    return { ...this.#call?.submission, ...this.#input };
+    return { ...this.#call?.submission, ...this.#call?.asked, ...this.#input };
   }
 
   get #number() {
     return phoneNumber(this.#call?.respondent_phone ?? this.#input?.respondent_phone);
   }
 
+  /** Who is called; for a list that is not about one of its candidates, how many. */
   get #callee() {
     const count = candidateCount(this.#list, this.#input);
     if (count && !(this.#call && ABOUT_ONE.includes(this.#state))) return locale.text("list_name", { count });
     return oneLine(this.#call?.business_name ?? this.#input?.business_name) || this.#number || locale.text("call");
+  }
+
+  /** The appointment; without one, a list's task, or the callee of a call. */
+  get #headline() {
+    if (candidateCount(this.#list, this.#input)) return oneLine(this.#asked.task_description) || this.#callee;
+    return (!this.#error && appointmentHeadline(this.#call, this.#asked)) || this.#callee;
   }
 
   get #id() {
@@ -136,16 +146,17 @@ class CallCard {
     if (byId("disc").dataset.state !== state) byId("disc").replaceChildren(icon(...icons));
     byId("disc").dataset.state = state;
     setText("status", state && locale.text(state));
-    setText("name", this.#callee);
-    this.#facts(call);
+    setText("name", this.#headline);
+    this.#facts();
     const isOpen = ["placing", "in_progress", ...LIST_LIVE].includes(state);
-    setText("about", isOpen ? plain(this.#asked.task_description) : "");
+    setText("about", isOpen && !candidateCount(this.#list, this.#input) ? plain(this.#asked.task_description) : "");
     setText("said", this.#sentence(state));
     const isReported = !this.#error && !isOpen && !this.#list;
     byId("candidates").replaceChildren(...(this.#list ? candidateRows(this.#list, state, this.#asked) : []));
     byId("candidates").hidden = !this.#list || Boolean(this.#error);
-    setText("summary", isReported ? quoted(call.highlights) : "");
-    setText("steps", isReported ? quoted(call.next_steps) : "");
+    const report = reportOf(isReported ? call : null);
+    setText("summary", report.summary);
+    setText("steps", report.steps);
     for (const id of ["summary", "steps"]) {
       byId(id).parentElement.hidden = byId(id).hidden;
       byId(`${id}-title`).textContent = locale.text(id);
@@ -164,21 +175,18 @@ class CallCard {
     if (this.#error) return errorSentence(this.#error, Boolean(this.#input));
     if (this.#isStopped && !this.#call) return locale.text("stopped_text");
     if (this.#list) return listSentence(state, this.#list);
-    return state ? callSentence(state, this.#call ?? {}, this.#asked) : "";
+    return state ? callSentence(state, this.#call ?? {}, this.#asked, this.#headline !== this.#callee) : "";
   }
 
-  #facts(call) {
-    const lasted = Number.isFinite(call.duration_seconds) && duration(call.duration_seconds);
-    const credits = Number.isFinite(call.credits_used) && locale.plural("credits", call.credits_used);
+  /** Who was called where the title is another one, which of a list, and how long the call has lasted so far. */
+  #facts() {
     const isAboutOne = !this.#list || ABOUT_ONE.includes(this.#state);
     const [number, count] = [this.#list?.calls.length || 1, candidateCount(this.#list)];
     const facts = [
-      isAboutOne && this.#number && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
+      this.#headline !== this.#callee && element("bdi", {}, this.#callee),
       this.#list && isAboutOne && locale.text("list_position", { number, count }),
-      call.created_at && locale.moment(call.created_at),
-      this.#state === "in_progress" && Number.isFinite(call.elapsed_seconds) && element("span", { id: "time", role: "timer" }),
-      this.#state !== "in_progress" && lasted,
-      credits,
+      this.#state === "scheduled" && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
+      this.#state === "in_progress" && Number.isFinite(this.#call.elapsed_seconds) && element("span", { id: "time", role: "timer" }),
     ].filter(Boolean);
     byId("facts").replaceChildren(...facts.map((fact) => element("span", { class: "fact" }, fact)));
     this.#tick();
@@ -205,8 +213,8 @@ class CallCard {
       check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed || this.#call?.calendar_checked === false),
       again: places && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
-      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
-      stop: places && state === "list_in_progress",
+      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list) && !this.#isDecided,
+      stop: places && (state === "list_in_progress" || (state === "list_needs_decision" && this.#list.not_called.length > 0 && !this.#isDecided)),
       chat: !READ_ONLY && this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };
     const labels = {
@@ -216,7 +224,7 @@ class CallCard {
       again: this.#error ? "try_again" : "call_again",
       open: this.#error?.link ? "sign_in" : "upgrade",
       next: state === "list_needs_decision" ? "list_next" : "try_again",
-      stop: "list_stop",
+      stop: state === "list_needs_decision" ? "list_booked_stop" : "list_stop",
       chat: "ask_again",
     };
     const [following] = this.#list?.not_called ?? [];
@@ -225,17 +233,9 @@ class CallCard {
       button.hidden = !shown[name];
       button.lastChild.textContent = locale.text(labels[name], values);
     }
-    const order = ["check", "open", "calendar", "conversation", "next", "stop"];
-    this.#order(isRetryable ? ["open", "again", "chat", "conversation", "check", "calendar", "next", "stop"] : [...order, "again", "chat"]);
     this.#buttons.conversation.setAttribute("aria-expanded", String(Boolean(this.#isExpanded && this.#entries)));
-    for (const name of ["again", "calendar", "check", "open"]) this.#buttons[name].classList.add("primary");
-  }
-
-  /** Puts the most likely choice first. Buttons in the right place are not moved, since a moved button loses the focus. */
-  #order(names) {
-    const wanted = names.map((name) => this.#buttons[name]);
-    const present = [...byId("choices").children];
-    if (wanted.some((button, index) => button !== present[index])) byId("choices").replaceChildren(...wanted);
+    const primary = ["open", "again", "chat", "check", "next", "calendar"].find((name) => shown[name]);
+    for (const [name, button] of Object.entries(this.#buttons)) button.classList.toggle("primary", name === primary);
   }
 
   async #press(name, button) {
@@ -317,8 +317,14 @@ class CallCard {
     return this.#updateModel();
   }
 
-  /** Stops the list, as the user wants. */
+  /** Stops the list, as the user wants. One that waits for a decision has stopped already; the model learns the decision. */
   async #stop() {
+    if (this.#state === "list_needs_decision") {
+      this.#isDecided = true;
+      this.#show();
+      this.#tellModel("On the call card the user decided that it is booked. Call nobody else on this list.");
+      return this.#note(locale.text("list_booked_text"));
+    }
     const result = await this.#host.callTool("cancel_call", { call_id: this.#id }).catch(() => null);
     if (!result || result.isError) return this.#noteFailure(result);
     return this.#lookUp(this.#id);

@@ -61,8 +61,8 @@ function candidateRow(call, state, asked) {
   const { icons, tone } = STATES[state];
   const number = phoneNumber(call.respondent_phone);
   const name = oneLine(call.business_name);
-  const steps = quoted(call.next_steps);
-  const reported = [quoted(call.highlights), steps && `${locale.text("steps")}: ${steps}`].filter(Boolean);
+  const { summary, steps } = reportOf(call);
+  const reported = [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean);
   return element(
     "li",
     { class: "candidate", "data-tone": tone },

@@ -33,6 +33,9 @@ const STATES = {
   list_not_called: { icons: ["slash"], tone: "quiet" },
 };
 
+/** States of a call in which something was booked. */
+const BOOKED = ["booked", "booked_other_time"];
+
 /** States of a call in which somebody may have talked. */
 const WITH_CONVERSATION = ["booked", "booked_other_time", "answered", "failed"];
 
@@ -48,21 +51,39 @@ function stateOfError(error, placesCalls) {
   return placesCalls || error.status === "refused" ? "refused" : "unavailable";
 }
 
-/** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission. */
-function callSentence(state, call, asked) {
+/** The headline of a call in which something was booked: "Wed, Jan 28 · 7:00 PM · 4 people"; "" for any other call. */
+function appointmentHeadline(call, asked) {
+  const [date, time] = startOf(call?.appointment?.start);
+  if (!date || !BOOKED.includes(stateOfCall(call))) return "";
+  const isConfirmed = Number.isInteger(asked.party_size) && !call.appointment.unconfirmed?.includes("party_size");
+  const people = isConfirmed && locale.plural("people_count", asked.party_size);
+  const parts = [locale.date(date), time && inZone(locale.timeOfDay(time), call, call.appointment.start), people];
+  return parts.filter(Boolean).join(" · ").replace(/^./, (c) => c.toUpperCase());
+}
+
+/** What KallyAI reports of a call: its summary and next steps, in quotation marks. A report of a busy line, or of one that
+ * nobody picked up, adds nothing to the card's own sentence. */
+function reportOf(call) {
+  const adds = call && !["busy", "no_answer"].includes(call.status);
+  return { summary: adds ? quoted(call.highlights) : "", steps: adds ? quoted(call.next_steps) : "" };
+}
+
+/** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission; `isHeadline`: the
+ * appointment is told above it. */
+function callSentence(state, call, asked, isHeadline = false) {
   const values = { when: appointmentTime(call), asked: timeOf(asked.appointment_date, asked.appointment_time) };
-  const isDated = values.when && (state !== "booked_other_time" || values.asked);
+  const isDated = values.when && state === "booked";
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.status}_text`,
     state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
-    isDated && `${state}_text_dated`,
-    `${state}_text`,
+    state === "booked_other_time" && values.asked && "booked_other_time_text_asked",
+    !isDated && `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
-  const when = values.when && !isDated && locale.text("booked_text_dated", values);
+  const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
   return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
@@ -71,6 +92,11 @@ function callSentence(state, call, asked) {
 function appointmentTime(call) {
   const start = call.appointment?.start ?? call.scheduled_for;
   const when = timeOf(...startOf(start));
+  return inZone(when, call, start);
+}
+
+/** `when` with the name of the request's zone, if the reader's clock shows another time at `start`. */
+function inZone(when, call, start) {
   const differs = when && !locale.isOwnClock(start, call.timezone);
   return differs ? locale.text("time_of", { when, place: locale.placeOf(call.timezone) }) : when;
 }
@@ -86,9 +112,14 @@ function timeOf(date, time) {
   return time ? locale.dateTime(date, time) : locale.date(date);
 }
 
-/** Ids and codes, for people who look into a problem: pairs of a key of the texts and a value. */
+/** When the call took place, with which number, and how long, and ids and codes: pairs of a key of the texts and a value. */
 function technicalFacts(call, error) {
+  const lasted = Number.isFinite(call?.duration_seconds) ? duration(call.duration_seconds) : "";
+  const credits = Number.isFinite(call?.credits_used) ? locale.plural("credits", call.credits_used) : "";
   return [
+    ["number", phoneNumber(call?.respondent_phone)],
+    ["called_at", locale.moment(call?.created_at)],
+    ["lasted", [lasted, credits].filter(Boolean).join(", ")],
     ["call_id", call?.call_id],
     ["tracking_id", call?.tracking_id],
     ["status_code", call && !error ? call.status : ""],

@@ -77,16 +77,10 @@ async def serve_host_pages(bundle: Path) -> AsyncIterator[HostPages]:
 
 @dataclass
 class Chat:
-    """A card in a host page.
+    """A card in a host page, and the agent whose tools it calls.
 
-    Attributes:
-        page: The host page.
-        agent: The agent whose tools the card calls.
-        host_pages: What the page is made of.
-        asked: The tools that the card called, with their arguments.
-        errors: Errors on the console, violations of the policy, and requests to the network.
-        idle: Set when every tool that the card called has answered.
-        open_requests: How many have not.
+    `asked`: the tools that it called, with their arguments. `errors`: those of the console, violations of the policy,
+    and requests to the network. `idle` is set when every tool has answered.
     """
 
     page: Page
@@ -210,16 +204,9 @@ class Tabs:
     ) -> AsyncIterator[Chat]:
         """Open the card `html` in the host page; at the end, fail if there were errors in the browser.
 
-        Args:
-            agent: The agent whose tools the host calls for the card.
-            html: The card.
-            now: The browser's time at the start.
-            context: The host context.
-            capabilities: The host's capabilities; by default all that the card uses.
-            refuses: What the host refuses although it has the capability: tools, downloads, links, messages, contexts.
-            written: Write the card into a frame of the sandbox's origin, in place of an opaque one.
-            width: Of the tab, in px.
-            browsing: The color_scheme and other options of a Playwright context.
+        `now` is the browser's time. `capabilities` are the host's, by default all that the card uses; it `refuses` some
+        nevertheless: tools, downloads, links, messages, contexts. `written`: into a frame of the sandbox's origin, in
+        place of an opaque one. `browsing`: the color_scheme and other options of a Playwright context.
         """
         media = {name: browsing.pop(name) for name in MEDIA if name in browsing}
         is_shared = not browsing

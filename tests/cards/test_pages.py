@@ -12,7 +12,7 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.policy import RiskFlag
-from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
+from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.languages import error_sentences
 
 CARDS = {"call": call_card, "quota": quota_card}
@@ -56,11 +56,11 @@ def test_a_cards_own_policy_allows_only_its_script_and_its_style(name: str) -> N
     assert not re.search(r"<[^>]* on\w+=", card.replace(script, ""))
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_no_script_turns_text_into_markup_or_code(name: str) -> None:
+def test_no_script_turns_text_into_markup_or_code() -> None:
     ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|createContextualFragment|\beval\b"
 
-    assert not re.search(rf"{ways}|new Function|javascript:|setTimeout\(\s*[\"'`]", SCRIPTS[name])
+    for script in SCRIPTS.values():
+        assert not re.search(rf"{ways}|new Function|javascript:|setTimeout\(\s*[\"'`]", script)
 
 
 @pytest.mark.parametrize("part", TEXTS)
@@ -128,7 +128,3 @@ def test_every_code_of_an_error_has_one_sentence() -> None:
     for code, (english, spanish) in told.items():
         assert english.endswith("."), code
         assert spanish.endswith("."), code
-
-
-def test_the_cards_have_uris_of_mcp_apps() -> None:
-    assert (CALL_CARD_URI, QUOTA_CARD_URI) == ("ui://kallyai/call.html", "ui://kallyai/quota.html")

@@ -53,7 +53,7 @@ ROWS = (
         "booked",
         links=("calendar.ics",),
         appointment="2026-01-28T19:00:00-05:00",
-        card=Card("Booked", "Reservado", "good", "Wed, Jan 28, 7:00 PM.", ("Calendar file", "Conversation")),
+        card=Card("Booked", "Reservado", "good", "", ("Calendar file", "Conversation")),
     ),
     Row(
         "counter_offer",
@@ -64,7 +64,7 @@ ROWS = (
             "Booked for another time",
             "Reservado para otro momento",
             "warn",
-            "Wed, Jan 28, 8:30 PM. You asked for Wed, Jan 28, 7:00 PM. Check whether it works for you.",
+            "You asked for Wed, Jan 28, 7:00 PM. Check whether it works for you.",
             ("Calendar file", "Conversation"),
         ),
     ),
