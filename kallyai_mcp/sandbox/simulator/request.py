@@ -93,7 +93,7 @@ def parse_request(
     only_asks = not ignores_instructions and not ONLY_ASKS.isdisjoint(instructions)
     if ids and not only_asks:
         kind = "move" if day or at else "cancel"
-    elif not only_asks and ((day and not description.endswith("?")) or is_booked):
+    elif not only_asks and (day or is_booked) and not description.endswith("?"):
         kind = "booking"
     if kind == "task" and description.endswith("?"):
         questions.insert(0, description)

@@ -229,6 +229,7 @@ def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
     assert free.event is not None
     assert f"{free.event.start:%m-%d %H:%M}" == "11-29 20:30"
     assert "7:00 PM is taken" not in said(free)
+    assert call({"at": "20:30"}, **KINDS["question"]).event is None  # a question books nothing
     kept = call({"at": "20:30"}, additional_instructions=[KEEPS_TIME["en"]])
     assert "They offered Friday, November 27 at 8:30 PM; that was not accepted." in kept.highlights
     ignored = call({"at": "20:30", "ignores_instructions": True}, additional_instructions=[KEEPS_TIME["en"]])
