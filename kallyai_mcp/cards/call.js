@@ -108,7 +108,7 @@ class CallCard {
     const isOther = last?.tracking_id !== this.#call?.tracking_id;
     [this.#list, this.#call] = [list, last];
     if (!isOther) return;
-    [this.#entries, this.#isExpanded] = [null, false];
+    [this.#entries, this.#isExpanded, this.#isDecided] = [null, false, false];
     if (list.calls.length > 1 && LIST_LIVE.includes(this.#state)) announce(locale.text("calling", { callee: this.#callee }));
   }
 
@@ -165,7 +165,7 @@ class CallCard {
     this.#choices(state);
     byId("conversation").hidden = !(this.#entries && this.#isExpanded);
     if (this.#entries) this.#conversation.show(this.#entries, this.#callee);
-    const technical = this.#list && !this.#error ? listFacts(this.#list) : technicalFacts(this.#call, this.#error);
+    const technical = this.#list && !this.#error ? listFacts(this.#list) : technicalFacts(this.#call, this.#error, this.#number);
     byId("details").hidden = !technical.length;
     byId("details-title").textContent = locale.text("details");
     byId("details-facts").replaceChildren(...factList(technical));
@@ -322,6 +322,7 @@ class CallCard {
     if (this.#state === "list_needs_decision") {
       this.#isDecided = true;
       this.#show();
+      byId("heading").focus();
       this.#tellModel("On the call card the user decided that it is booked. Call nobody else on this list.");
       return this.#note(locale.text("list_booked_text"));
     }

@@ -113,11 +113,11 @@ function timeOf(date, time) {
 }
 
 /** When the call took place, with which number, and how long, and ids and codes: pairs of a key of the texts and a value. */
-function technicalFacts(call, error) {
+function technicalFacts(call, error, number) {
   const lasted = Number.isFinite(call?.duration_seconds) ? duration(call.duration_seconds) : "";
   const credits = Number.isFinite(call?.credits_used) ? locale.plural("credits", call.credits_used) : "";
   return [
-    ["number", phoneNumber(call?.respondent_phone)],
+    ["number", number],
     ["called_at", locale.moment(call?.created_at)],
     ["lasted", [lasted, credits].filter(Boolean).join(", ")],
     ["call_id", call?.call_id],
