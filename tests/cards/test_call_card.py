@@ -93,20 +93,19 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await expect(chat.card.locator("#report")).to_be_hidden()  # that the line was busy is told once
 
 
-async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: Open) -> None:
+@pytest.mark.parametrize("refuses", [(), ("downloads",)])
+async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: Open, refuses: tuple[str, ...]) -> None:
     made = await agent.use("make_call", BISTRO)
-    for refuses in ((), ("downloads",)):
-        chat = await open_card(refuses=refuses)
-        await chat.give(made, BISTRO)
-        await chat.button("Calendar file").click()
+    chat = await open_card(refuses=refuses)
+    await chat.give(made, BISTRO)
+    await chat.button("Calendar file").click()
 
-        said = "The calendar file was not saved." if refuses else "Calendar file ready: Table for 4 at Italian Bistro"
-        await expect(chat.card.get_by_text(said)).to_be_visible()
-        if not refuses:
-            [download] = await chat.seen("downloads")
-            [file] = download["contents"]
-            [ours] = (await agent.use("get_calendar_event", call_id=made.data["call_id"])).files
-            assert file["resource"] == {"uri": str(ours.uri), "mimeType": "text/calendar", "text": ours.text}
+    said = "The calendar file was not saved." if refuses else "Calendar file ready: Table for 4 at Italian Bistro"
+    await expect(chat.card.get_by_text(said)).to_be_visible()
+    for download in [] if refuses else await chat.seen("downloads"):
+        [file] = download["contents"]
+        [ours] = (await agent.use("get_calendar_event", call_id=made.data["call_id"])).files
+        assert file["resource"] == {"uri": str(ours.uri), "mimeType": "text/calendar", "text": ours.text}
 
 
 async def test_a_call_in_progress_is_followed_until_it_has_ended(
@@ -229,7 +228,8 @@ async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(a
     await expect(chat.card.get_by_role("button")).to_have_count(0)
 
 
-CLAIMS: list[tuple[dict[str, Any], str | int, dict[str, Any], str, str, str]] = [
+Claim = tuple[dict[str, Any], str | int, dict[str, Any], str, str, str]
+CLAIMS: list[Claim] = [
     # A word of KallyAI's that is also one of ours; an event that shows less than was asked; no day was asked.
     ({"status": "refused", "highlights": "They did not want to talk to an AI."}, 404, {},
      "Outcome unknown", "Italian Bistro", "What came of the call is not known."),
@@ -243,19 +243,22 @@ CLAIMS: list[tuple[dict[str, Any], str | int, dict[str, Any], str, str, str]] = 
 ]  # fmt: skip
 
 
-async def test_the_card_claims_no_more_than_kallyai_said(tmp_path: Path, clock: ManualClock, open_card: Open) -> None:
-    for number, (call, calendar, asked, status, headline, sentence) in enumerate(CLAIMS):
-        arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
-        async with (
-            answering(tmp_path / str(number), {"+": call}, {"+": calendar}) as (_, settings),
-            open_agent(settings, mode="auto", clock=clock) as agent,
-        ):
-            chat = await open_card(by=agent)
-            await chat.give(await agent.use("make_call", arguments), arguments)
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim[3])
+async def test_the_card_claims_no_more_than_kallyai_said(
+    tmp_path: Path, clock: ManualClock, open_card: Open, claim: Claim
+) -> None:
+    call, calendar, asked, status, headline, sentence = claim
+    arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
+    async with (
+        answering(tmp_path, {"+": call}, {"+": calendar}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        chat = await open_card(by=agent)
+        await chat.give(await agent.use("make_call", arguments), arguments)
 
-            await expect(chat.card.locator("#status")).to_have_text(status)
-            await expect(chat.card.locator("#name")).to_have_text(headline)
-            await expect(chat.card.locator("#said")).to_have_text(sentence)
+        await expect(chat.card.locator("#status")).to_have_text(status)
+        await expect(chat.card.locator("#name")).to_have_text(headline)
+        await expect(chat.card.locator("#said")).to_have_text(sentence)
 
 
 async def test_a_host_without_capabilities_gets_a_card_without_buttons(

@@ -81,10 +81,6 @@ async def test_a_call_that_the_user_declines_in_the_card_is_not_placed_and_the_m
         assert await calls_made(agent) == 0
         [context] = await chat.seen("contexts")
         assert "chose not to call" in context["content"][0]["text"]
-        silent = await open_card(by=agent, capabilities={})  # a host that calls no tools
-        await silent.give(await agent.use("make_call", BISTRO), BISTRO)
-        await expect(silent.card.get_by_text("Answer in the chat.")).to_be_visible()
-        assert await silent.card.get_by_role("button").count() == 0
 
 
 async def test_a_second_call_that_the_host_refuses_is_neither_retried_nor_offered_again(

@@ -67,7 +67,7 @@ async def test_a_person_picks_up_proposes_another_time_and_saves_the_call(
     assert language == "en-US"
     assert heard in await page.get_by_role("listitem").nth(1).inner_text()
     await expect(page.get_by_text("+1 202-555-0142")).to_be_visible()
-    await expect(page.get_by_label("With that you")).to_have_value("agrees")  # what fits best
+    await expect(page.get_by_label("With that you")).to_have_value("answers")  # what fits best
 
     await page.get_by_label("You say").fill("We have a table at half past eight.")
     await page.get_by_label("With that you").select_option(label="propose another time")

@@ -40,13 +40,14 @@ class Browser:
         self.title = self.text = ""
         self.buttons: tuple[str, ...] = ()
         self._url = self._page = ""
-        headers = {"Accept": "text/html", "Accept-Language": "en"}
-        self._http = httpx2.Client(follow_redirects=True, trust_env=False, headers=headers, timeout=30)
+        self._cookies = httpx2.Cookies()
 
     def open(self, url: str, form: str | None = None) -> None:
         """Open a page, or send a form, and follow its redirects."""
-        sent = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
-        got = self._http.request("GET" if form is None else "POST", url, content=form, headers=sent)
+        headers = {"Accept": "text/html", "Content-Type": "application/x-www-form-urlencoded"}
+        with httpx2.Client(cookies=self._cookies, follow_redirects=True, trust_env=False, timeout=30) as http:
+            got = http.request("GET" if form is None else "POST", url, content=form, headers=headers)
+            self._cookies = http.cookies
         page = got.text
         assert got.is_success, _text(page)
         self._url, self._page = str(got.url), _NOT_READ.sub(" ", page)
