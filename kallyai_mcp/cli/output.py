@@ -1,5 +1,6 @@
 """What commands have in common: their options, and what they print: lines, JSON, and errors of one line."""
 
+import errno
 import json
 import locale
 import logging
@@ -114,6 +115,8 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
             from kallyai_mcp.tools.results import as_json, error_answer
 
             raise CommandError(str(first), as_json(error_answer(first, places_calls=False))) from None
+        if isinstance(first, OSError) and first.filename is None and first.errno in _OF_THE_OUTPUT:
+            raise first from None
         if isinstance(first, OSError):
             where = f"{first.filename}: " if first.filename else ""
             raise CommandError(f"{where}{first.strerror or first}. {_WRITABLE}") from None
@@ -121,6 +124,9 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
             raise first from None
         raise
 
+
+_OF_THE_OUTPUT = (errno.EPIPE, errno.EINVAL, errno.ENOSPC)
+"""What Python reports when stdout is closed (on Windows, EINVAL) or full."""
 
 _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be writable."
 

@@ -14,7 +14,7 @@ from kallyai_mcp.cli.main import cli
 from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import invoke
 from tests.docs.pages import text_of
-from tests.processes import COMMAND, LIMIT, environment, imported_by, run
+from tests.processes import COMMAND, LIMIT, environment, imported_by, run, started
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no bash, /dev/full, or pseudo-terminals")
 COMMANDS = cli.list_commands(None)  # type: ignore[arg-type]  # the context is not used
@@ -91,6 +91,17 @@ def test_output_that_can_not_be_written_ends_in_one_line_or_none(
                 assert done.returncode == 1
                 assert len(done.stderr.splitlines()) <= 2, done.stderr  # `show` has KallyAI's own words, too
                 assert "Traceback" not in done.stderr
+
+
+@POSIX
+def test_a_pipe_that_is_closed_while_a_command_prints_ends_it_silently(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--speed", "1000") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=LIMIT) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
