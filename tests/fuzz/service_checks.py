@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +81,6 @@ def _assert_truthful(error: KallyAIError, server: RawServer) -> None:
     assert not (claims_not_sent and server.requests), f"it claims that nothing was sent: {error}"
 
 
-@dataclass
-class Service:
-    """A service with one response for each kind of payload."""
-
-    replies: Mapping[str, bytes]
-    server: RawServer = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.server = RawServer(*[self._reply] * 99)
-
-    async def _reply(self, stream: SocketStream) -> None:
-        await stream.send(self.replies[_payload(self.server.requests[-1])])
-
-
 def _payload(request: ReceivedRequest) -> str:
     path = request.target.partition("?")[0]
     if path == "/v1/calls":
@@ -105,35 +90,23 @@ def _payload(request: ReceivedRequest) -> str:
     return ends.get(end, end if end in ("subscription", "statistics") else "call")
 
 
-TOOLS: Mapping[str, dict[str, Any]] = {
-    "make_call": BISTRO | {"wait_seconds": 0.3},
-    "get_call": {"call_id": CALL_ID},
-    "list_calls": {},
-    "get_transcript": {"call_id": CALL_ID},
-    "get_calendar_event": {"call_id": CALL_ID},
-    "check_quota": {},
-    "get_billing_link": {},
-    "sign_in": {},
+TOOLS: Mapping[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "make_call": (BISTRO | {"wait_seconds": 0.3}, ("call", "list")),
+    "get_call": ({"call_id": CALL_ID}, ("call",)),
+    "list_calls": ({}, ("list",)),
+    "get_transcript": ({"call_id": CALL_ID}, ("call", "transcript")),
+    "get_calendar_event": ({"call_id": CALL_ID}, ("calendar",)),
+    "check_quota": ({}, ("statistics", "subscription")),
+    "get_billing_link": ({}, ("portal",)),
 }
-"""The tools, each with valid arguments."""
-
-_PAYLOADS = {
-    "make_call": ("call", "list"),
-    "get_call": ("call",),
-    "list_calls": ("list",),
-    "get_transcript": ("call", "transcript"),
-    "get_calendar_event": ("calendar",),
-    "check_quota": ("statistics", "subscription"),
-    "get_billing_link": ("portal",),
-    "sign_in": (),
-}
+"""The tools, each with valid arguments and the payloads that it reads."""
 
 
 @st.composite
 def services(draw: st.DrawFn) -> tuple[str, Mapping[str, bytes]]:
     """Draws a tool, and the service's responses to all that it requests."""
-    tool = draw(st.sampled_from([tool for tool, payloads in _PAYLOADS.items() if payloads]))
-    return tool, {name: draw(replies(name, raw=False)) for name in _PAYLOADS[tool]}
+    tool = draw(st.sampled_from([*TOOLS]))
+    return tool, {name: draw(replies(name, raw=False)) for name in TOOLS[tool][1]}
 
 
 def check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: str) -> str:
@@ -155,14 +128,18 @@ def check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: str) -> s
 
 
 async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: str) -> str:
-    payloads = dict.fromkeys(("call", "list", "transcript", "calendar", "portal", "subscription", "statistics"))
-    service = Service({name: given.get(name) or answer({"error": {"code": "not_found"}}, 404) for name in payloads})
+    not_found = answer({"error": {"code": "not_found"}}, 404)
+
+    async def reply(stream: SocketStream) -> None:
+        await stream.send(given.get(_payload(server.requests[-1]), not_found))
+
+    server = RawServer(*[reply] * 99)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
-            await service.server.start(tasks)
-            settings = settings_in(Path(home), API_URL=service.server.url, ACCESS_TOKEN=TOKEN)
+            await server.start(tasks)
+            settings = settings_in(Path(home), API_URL=server.url, ACCESS_TOKEN=TOKEN)
             async with open_agent(settings, mode=mode, clock=ManualClock(NOW)) as agent:
-                used = await agent.use(tool, TOOLS[tool])
+                used = await agent.use(tool, TOOLS[tool][0])
             tasks.cancel_scope.cancel()
     assert used.text.strip(), "an empty answer"
     assert_readable(used.text)
@@ -170,8 +147,7 @@ async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: st
     used.result.model_dump_json()
     _assert_no_secret(" ".join(used.text.splitlines()) if used.is_error else "")
     if used.is_error:
-        own = used.text.partition("KallyAI:")[0]
-        found = JARGON.search(own)
+        found = JARGON.search(used.text.partition("KallyAI:")[0])
         assert found is None, f"jargon: {used.text[:300]!r}"
         return "failed"
     return "done"

@@ -137,10 +137,8 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     if answer.is_error:
         assert_clear(answer.text)
         if tool == "make_call":
-            not_called = answer.text.startswith(("Not called", "No se llamó"))
-            assert not_called or answer.text.startswith(("Unknown: ", "Resultado desconocido: ")), (
-                f"was it? {answer.text[:300]!r}"
-            )
+            not_called = answer.text.startswith("Not called")
+            assert not_called or answer.text.startswith("Unknown: "), f"was it? {answer.text[:300]!r}"
             assert not (result.placed and not_called), "a call was placed all the same"
             return "refused" if not result.placed else "failed"
         assert not result.placed
