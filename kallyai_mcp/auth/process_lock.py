@@ -25,7 +25,7 @@ async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
     # Imported late: it takes 64 ms, and a server's first answer does not need it.
     from filelock import FileLock, Timeout
 
-    lock, can_lock = FileLock(path, thread_local=False), True
+    lock, can_lock = FileLock(path, mode=0o600, thread_local=False), True
     try:
         make_folder(path.parent)
         # On Windows, a lock file that can't be created looks like one that is locked. So create another file.

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import TokenStoreError
+from kallyai_mcp.auth.file_store import TokenStoreError, write_private
 from kallyai_mcp.auth.process_lock import process_lock
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
@@ -239,7 +239,7 @@ class Session:
     def _set_stored(self, tokens: Tokens | None) -> None:
         self._tokens = self._stored = tokens
         try:
-            self._change_file.write_bytes(secrets.token_hex(8).encode())
+            write_private(self._change_file, secrets.token_hex(8))
         except OSError as error:
             _log.warning("%s can't be written (%s), so other processes learn of this late", self._change_file, error)
         self._seen_change = self._change()

@@ -369,10 +369,19 @@ async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
-async def test_the_folder_that_the_first_sign_in_creates_is_private(make_session: MakeSession, tmp_path: Path) -> None:
-    await make_session(lock_path=tmp_path / "home" / "sign-in" / "renewal.lock").sign_in(grant())
-    for folder in (tmp_path / "home", tmp_path / "home" / "sign-in"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+async def test_what_the_first_sign_in_creates_is_private_whatever_the_umask(
+    make_session: MakeSession, tmp_path: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        await make_session(lock_path=tmp_path / "home" / "sign-in" / "renewal.lock").sign_in(grant())
+    finally:
+        os.umask(before)
+    folder = tmp_path / "home" / "sign-in"
+    for place in (folder.parent, folder):
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for name in ("renewal.lock", "renewal.changed"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 
 
 async def test_the_token_of_the_setting_is_used_unchanged_and_not_renewed() -> None:
