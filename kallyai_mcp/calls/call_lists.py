@@ -67,6 +67,7 @@ class CallList:
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezone: The zone of the submissions' times; with `own_zones`, only of those whose number shows no zone.
+        goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
         session_id: The `session_id` of all its calls.
         agreed_at: When the user agreed last; None while the list is not in the ledger.
         passed: How many candidates the user has decided to pass, however their calls ended.
@@ -83,6 +84,7 @@ class CallList:
     timezone: str
     asked_at: datetime
     own_zones: bool = False
+    goes_on_if_answered: bool = False
     session_id: str | None = None
     consent: Consent | None = None
     agreed_at: datetime | None = None
@@ -103,6 +105,7 @@ class CallList:
         accept_other_time: bool,
         timezone: str,
         own_zones: bool = False,
+        goes_on_if_answered: bool = False,
     ) -> "CallList":
         """A list that is requested now and not in the ledger yet."""
         list_id = new_tracking_id()
@@ -115,6 +118,7 @@ class CallList:
             timezone,
             asked_at,
             own_zones,
+            goes_on_if_answered,
             session_id=list_id,
         )
 
@@ -212,6 +216,9 @@ class CallList:
             return StopReason.NEEDS_DECISION
         if self.until == "answered":
             return StopReason.ANSWERED
+        has_no_event = record.calendar is not None and record.calendar.is_known and record.calendar.appointment is None
+        if self.goes_on_if_answered and record.outcome is Outcome.ANSWERED and has_no_event:
+            return None
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
         return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
 

@@ -108,6 +108,7 @@ class RiskFlag(StrEnum):
     FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left, or no call
     COSTLY = "costly"  # a satellite or shared-cost number
     URGENT = "urgent"  # the request says `is_urgent`
+    OTHER_NUMBER = "other_number"  # it changes a booking of another number; `risk_flags` does not look for it
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def risk_flags(
         RiskFlag.COSTLY: may_cost_more(number),
         RiskFlag.URGENT: bool(submission.is_urgent),
     }
-    return tuple(flag for flag in RiskFlag if found[flag])
+    return tuple(flag for flag in RiskFlag if found.get(flag))
 
 
 def tell_the_hour(times: tuple[datetime, ...]) -> bool:

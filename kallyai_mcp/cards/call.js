@@ -46,7 +46,7 @@ class CallCard {
 
   /** The submission, as far as the card knows it. */
   get #asked() {
-    return { ...this.#call?.submission, ...this.#call?.asked, ...this.#input };
+    return { ...this.#call?.asked, ...this.#input };
   }
 
   get #number() {
@@ -105,7 +105,7 @@ class CallCard {
 
   #receiveList(list) {
     const last = list.calls.at(-1) ?? null;
-    const isOther = last?.tracking_id !== this.#call?.tracking_id;
+    const isOther = last?.respondent_phone !== this.#call?.respondent_phone;
     [this.#list, this.#call] = [list, last];
     if (!isOther) return;
     [this.#entries, this.#isExpanded, this.#isDecided] = [null, false, false];

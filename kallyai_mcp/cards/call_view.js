@@ -84,7 +84,7 @@ function callSentence(state, call, asked, isHeadline = false) {
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
   const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
-  return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
+  return [call.moved_by && locale.text("moved_text"), when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
 /** When an appointment begins, or a scheduled call is due, in the zone of the request; with its name if the reader's

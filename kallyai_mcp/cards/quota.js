@@ -84,8 +84,8 @@ class QuotaCard {
   }
 
   async #openBilling() {
-    const result = await this.#host.callTool("get_billing_link", {}).catch(() => null);
-    const url = result?.structuredContent?.url;
+    const result = await this.#host.callTool("check_quota", { billing_link: true }).catch(() => null);
+    const url = result?.structuredContent?.billing_url;
     if (typeof url !== "string" || !/^https?:\/\//.test(url)) {
       byId("notice").textContent = result ? errorSentence(result.structuredContent ?? {}, false) : locale.text("denied");
       return;

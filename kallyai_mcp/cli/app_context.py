@@ -28,7 +28,7 @@ async def open_app_context(
     `timezone` is the user's (IANA), None for the machine's. With `links`, the user is at this machine, so tools give
     out sign-in links for its browser.
     """
-    settings = connection.settings
+    settings, zone = connection.settings, timezone or _local_timezone()
     service = Service(
         connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
     )
@@ -39,7 +39,9 @@ async def open_app_context(
                 api=connection.api,
                 calls=Calls(worker),
                 sign_in=_BrowserSignIn(connection, tasks, links=links),
-                timezone=timezone or _local_timezone(),
+                timezone=zone,
+                # A server for several users is not where they are, and the clock of a container is UTC.
+                zone_is_known=timezone is not None or not (connection.callers or zone.rpartition("/")[2] in _UTC),
                 wait_seconds=settings.wait_seconds,
                 now=connection.clock.now,
                 confirmations=Confirmations(lambda: connection.keys()),
@@ -80,6 +82,9 @@ class _BrowserSignIn:
             self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
         link, expires_at = await self._sign_in.begin()
         return SignInLink(link, max(1, round((expires_at - datetime.now(UTC).timestamp()) / 60)))
+
+
+_UTC = frozenset({"UTC", "UCT", "GMT", "Universal", "Zulu", "Greenwich"})
 
 
 def _local_timezone() -> str:

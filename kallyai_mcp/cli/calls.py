@@ -154,7 +154,7 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
         text, answer, _ = await call_words(app_context, record, placed_now=None)
         return text, answer, 0
     if isinstance(found, Call):
-        return *unrecorded_words(await unrecorded_view(app_context, found), app_context.reader()), 0
+        return *await unrecorded_words(app_context, await unrecorded_view(app_context, found)), 0
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
     return *await list_words(app_context, found, placed_now=None), 0
@@ -294,8 +294,7 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, An
     """What `Calls.place` needs, from the command's arguments."""
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.catalog import tools
-    from kallyai_mcp.tools.scheduling import schedule_of
-    from kallyai_mcp.tools.submissions import callee_zone, submission_of
+    from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
     from kallyai_mcp.tools.text.argument_words import emergency
 
     model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model

@@ -1,30 +1,45 @@
-"""The tools about the account (check_quota, get_billing_link, sign_in), and sign-in while another tool waits."""
+"""The tools about the account (check_quota, sign_in), and sign-in while another tool waits."""
 
-from typing import Annotated, Any
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
+from pydantic import Field
 
+from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
+from kallyai_mcp.api.models import Subscription
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
+from kallyai_mcp.tools.results import QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.text import account as words
 
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
 
-async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
-    """Check how many calls and minutes (or credits) are left, the plan, and when it renews."""
+
+async def check_quota(
+    *,
+    billing_link: Annotated[bool, Field(description="For the user, to get more")] = False,
+    ctx: Context[AppContext, Any],
+) -> Annotated[CallToolResult, QuotaAnswer]:
+    """Check how many calls and minutes (or credits) are left, when they come back, and how to get more."""
     app_context = ctx.request_context.lifespan_context
-    account = await app_context.sign_in.account()
-    statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
-    structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription)
-    return answer(words.quota(statistics, subscription, now=app_context.now()), structure)
+    api = app_context.api()
+    statistics, subscription = await asyncio.gather(api.get_statistics(), _subscription(api))
+    text = words.quota(statistics, subscription, now=app_context.now(), has_tools=not billing_link)
+    url = (await api.get_billing_portal()).url if billing_link else None
+    if url is not None:
+        text += f"\n{words.billing_link(url, embedded=app_context.embedded)}"
+    return answer(text, QuotaAnswer(**statistics.model_dump(), subscription=subscription, billing_url=url))
 
 
-async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, BillingAnswer]:
-    """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user opens it."""
-    app_context = ctx.request_context.lifespan_context
-    portal = await app_context.api().get_billing_portal()
-    return answer(words.billing_link(None if app_context.embedded else portal.url), BillingAnswer(url=portal.url))
+async def _subscription(api: "KallyAI") -> Subscription | None:
+    """The subscription; None without one, or without the scope for it."""
+    try:
+        return await api.get_subscription()
+    except (ForbiddenError, NotFoundError):
+        return None
 
 
 async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, SignInAnswer]:
@@ -43,15 +58,9 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
 
 
 async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:
-    """Have the client open the sign-in page, and wait for the user to sign in.
+    """Have the client open the sign-in page, and wait for the user to sign in; returns whether they have.
 
     The wait lasts at most `app_context.wait_seconds`, as the default wait for a call does.
-
-    Returns:
-        Whether the user has signed in.
-
-    Raises:
-        InputRequiredError: The tool ends here; the result in the error asks the client to open the page.
     """
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:

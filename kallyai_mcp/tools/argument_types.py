@@ -5,8 +5,9 @@ A value is refused only if it is certainly wrong; KallyAI decides about all othe
 """
 
 import difflib
+import re
 from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.errors import check_call_id
-from kallyai_mcp.api.models import IsoDate
+from kallyai_mcp.api.models import IsoDate, TimeOfDay
 from kallyai_mcp.calls.numbers import local_times, normalize
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
@@ -40,7 +41,7 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 
 
 def _e164(number: str) -> str:
-    normal = normalize(number)
+    normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
     if isinstance(normal, str):
         return normal
     raise PydanticCustomError(PHONE_NUMBER, "can't be called", {"problem": normal})
@@ -66,10 +67,6 @@ def not_past(day: date, info: ValidationInfo) -> date:
 
     A day counts as past by the clock of the callee. If the callee's time zone is not known, the day must be past
     everywhere.
-
-    Raises:
-        PydanticCustomError: The day is past. Its `today` is the callee's date (`past_date_there`), or the user's own
-            (`past_date`) if the callee's is not known.
     """
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
@@ -88,6 +85,11 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _described(kind: str, description: str) -> WithJsonSchema:
+    """A schema with the limits in its description, where models and frameworks look, and not twice."""
+    return WithJsonSchema({"type": kind, "description": description})
+
+
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
 """A phone number as people write it; the tool gets it in E.164."""
 
@@ -101,12 +103,12 @@ MAX_DESCRIPTION_LENGTH = 1500
 
 TaskDescription = Annotated[
     str,
-    Field(
-        max_length=MAX_DESCRIPTION_LENGTH,
-        description=(
-            "What to achieve, with all details; may be read aloud to the callee. "
-            f"Up to {MAX_DESCRIPTION_LENGTH} characters"
-        ),
+    Field(max_length=MAX_DESCRIPTION_LENGTH),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters",
+        }
     ),
 ]
 """What KallyAI should do in the call."""
@@ -121,35 +123,60 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _written_moment(value: Any) -> datetime:
+def _written_moment(value: Any, info: ValidationInfo) -> datetime:
     if isinstance(value, str) and not _is_day(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value)
-    raise PydanticCustomError("moment", "is not a date and time", {})
+    tomorrow = (info.context or {})["now"] + timedelta(days=1)
+    raise PydanticCustomError("moment", "is not a date and time", {"example": f"{tomorrow:%Y-%m-%d}T09:00"})
 
+
+def _without_seconds(value: Any) -> Any:
+    return value[:5] if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d:00", value) else value
+
+
+Time = Annotated[TimeOfDay, BeforeValidator(_without_seconds), _described("string", "HH:MM, 24-hour")]
 
 NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})]
 """A date and time in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
-Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES), BeforeValidator(_no_bool)]
+
+def _written_since(value: Any, info: ValidationInfo) -> datetime:
+    if isinstance(value, str) and _is_day(value):
+        return datetime.combine(date.fromisoformat(value), time())
+    return _written_moment(value, info)
+
+
+Since = Annotated[datetime, BeforeValidator(_written_since), WithJsonSchema({"type": "string"})]
+"""A day or a moment in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
+
+
+Retries = Annotated[
+    int,
+    Field(ge=0, le=MOST_RETRIES),
+    BeforeValidator(_no_bool),
+    _described("integer", f"0 to {MOST_RETRIES}, if busy or no answer"),
+]
+
+QuestionTexts = Annotated[
+    list[str],
+    Field(max_length=10),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "description": "Up to 10; each answer is quoted"}),
+]
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no `ValidationError`)."""
 
-PartySize = Annotated[int, Field(ge=1, le=50, description="1 to 50"), BeforeValidator(_no_bool)]
+PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool), _described("integer", "1 to 50")]
 """How many people; the text "4" is read as 4, and true is refused."""
 
 WaitSeconds = Annotated[
     float,
-    Field(
-        ge=0,
-        le=WAIT_LIMIT,
-        allow_inf_nan=False,
-        description=f"Seconds to wait for the call to end, 0 to {WAIT_LIMIT}; 45 is safe for most clients",
-    ),
+    Field(ge=0, le=WAIT_LIMIT, allow_inf_nan=False),
     BeforeValidator(_no_bool),
+    _described("number", f"Seconds, 0 to {WAIT_LIMIT}; 45 is safe"),
 ]
 
-Limit = Annotated[int, Field(ge=1, le=200, description="How many, 1 to 200"), BeforeValidator(_no_bool)]
-Offset = Annotated[int, Field(ge=0, description="How many newer ones to skip, from 0"), BeforeValidator(_no_bool)]
+Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_no_bool), _described("integer", "1 to 200")]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool), _described("integer", "From 0")]
 """The query parameters of the reference's "List Calls"."""

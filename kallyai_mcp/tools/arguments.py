@@ -19,12 +19,14 @@ from kallyai_mcp.tools.text.plain import cut, one_line
 MAX_NAMED = 20
 """How many wrong arguments an error names at most. No tool has so many arguments."""
 
-_NOT_AVAILABLE = frozenset({"n/a", "n.a.", "<unknown>", "not specified", "not provided"})
+_NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "<unknown>", "not specified", "not provided"})
+"""Texts that can't be a value; many agents send them for what they don't know."""
+
 _ABSENT = _NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
-"""What models write when they have no value. Only the texts in `_NOT_AVAILABLE` can't be a name."""
+"""What models write where their client demands a value. A business may be called "None"."""
 
 _ZEROS = re.compile(r"\+?0[0:./() -]*")
-"""Texts of zeros that models write when they have no value: 0, 0000-00-00, 00:00, +0 000 000."""
+"""Texts of zeros that models write then: 0, 0000-00-00, 00:00, +0 000 000."""
 
 _FEW = 4
 """Clients often send all arguments of a tool that has so few."""
@@ -34,13 +36,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """A wrong argument.
+    """A wrong argument: its name, what is wrong with it, and its value.
 
-    Attributes:
-        argument: The argument's name.
-        kind: What is wrong: the type of pydantic's error, or one of `tools.text.argument_words`.
-        given: The argument's value.
-        context: The values that the sentence about this `kind` needs.
+    `kind` is the type of pydantic's error, or one of `tools.text.argument_words`; `context` has the values that the
+    sentence about it needs.
     """
 
     argument: str
@@ -67,11 +66,7 @@ class Problem:
 
 
 class InvalidArgumentsError(Exception):
-    """Arguments are wrong.
-
-    Attributes:
-        problems: The wrong arguments; at least one.
-    """
+    """Arguments are wrong; there is at least one problem."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__()
@@ -79,54 +74,38 @@ class InvalidArgumentsError(Exception):
 
 
 def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` without white space around texts, and without those that are null or blank.
-
-    Many agents send "" for what they don't know.
-    """
+    """`arguments` without white space around texts, and without those that are null, blank, or "N/A"."""
     trimmed = {name: _trimmed(value) for name, value in arguments.items()}
-    return {name: value for name, value in trimmed.items() if value is not None and value != ""}
+    return {
+        name: value for name, value in trimmed.items() if value is not None and not _is_one_of(value, _NOT_AVAILABLE)
+    }
 
 
 def _trimmed(value: Any) -> Any:
     if isinstance(value, list):
         items = [item.strip() if isinstance(item, str) else item for item in value]
-        return [item for item in items if not _is_one_of(item, _ABSENT | {""})]
+        return [item for item in items if not _is_one_of(item, _ABSENT)]
     return value.strip() if isinstance(value, str) else value
 
 
-def without_placeholders(arguments: Mapping[str, Any], model: type[BaseModel], now: datetime) -> dict[str, Any]:
-    """`arguments` without those whose value means that there is none: "N/A", 0, 0000-00-00.
+def without_placeholders(given: Mapping[str, Any], sent: AbstractSet[str], tool: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` without values that a model made up because its client demands all arguments ("strict" mode).
 
-    Some clients require a value for every argument ("strict" mode), so the model has to send something. A value that is
-    valid for its argument is kept: 0 is a valid offset, and a business may be called "None". "N/A" is never kept. In a
-    required argument, only "N/A" counts as missing, because "000" is an emergency number.
+    This is so if all arguments of the tool were `sent`, and they are many. Then "none" and 0 stand for no value, also
+    for `wait_seconds`: with that 0, the model would be answered before the call has ended, and might never ask for the
+    outcome. Without it, such values are taken at their word or refused. A number of people is never dropped: the call
+    would be placed for the wrong number. `tool` is the schema of the tool's arguments.
     """
-    fields = model.model_fields
-    absent = {name for name, value in arguments.items() if name in fields and _is_one_of(value, _NOT_AVAILABLE)}
-    suspects = {
-        name
-        for name, value in arguments.items()
-        if name in fields and not fields[name].is_required() and (_is_one_of(value, _ABSENT) or _is_zero(value))
-    }
-    if not suspects:
-        return {name: value for name, value in arguments.items() if name not in absent}
-    try:
-        model.model_validate(dict(arguments), context={"now": now})
-    except ValidationError as error:
-        absent |= suspects & {str(entry["loc"][0]) for entry in error.errors(include_url=False)}
-    if "appointment_date" in absent:
-        absent |= suspects & {"appointment_time"}  # without a date, 00:00 does not mean midnight either
-    return {name: value for name, value in arguments.items() if name not in absent}
+    names = tool["properties"].keys()
+    if len(names) <= _FEW or names - sent:
+        return dict(given)
+    has_day = not _is_zero(given.get("appointment_date", 0))  # without a day, 00:00 does not mean midnight
+    kept = {"party_size", *tool.get("required", ()), *(["appointment_time"] if has_day else [])}
+    return {name: value for name, value in given.items() if name in kept or not _is_placeholder(value)}
 
 
-def without_invented_wait(arguments: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
-    """`arguments` without a `wait_seconds` of 0 that the model sent only because its client requires all arguments.
-
-    With that 0, the model would be answered before the call has ended, and might never ask for the outcome. `names` are
-    the names of all arguments of the tool. A 0 counts as required if all of them were sent, and they are many.
-    """
-    is_invented = len(names) > _FEW and arguments.get("wait_seconds") in (0, "0") and not names - arguments.keys()
-    return {name: value for name, value in arguments.items() if name != "wait_seconds" or not is_invented}
+def _is_placeholder(value: Any) -> bool:
+    return _is_one_of(value, _ABSENT) or _is_zero(value)
 
 
 def _is_one_of(value: Any, texts: Collection[str]) -> bool:
@@ -145,13 +124,14 @@ def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any])
     `properties` are the schemas of the tool's arguments, by their names. An argument that accepts any text is not
     parsed, because a business may be called "null" or "[1]".
     """
-    return {name: _read_json_text(value, properties.get(name)) for name, value in arguments.items()}
+    return {name: _read_json_text(name, value, properties.get(name)) for name, value in arguments.items()}
 
 
-def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
+def _read_json_text(name: str, value: Any, schema: Mapping[str, Any] | None) -> Any:
     if not isinstance(value, str) or schema is None:
         return value
-    if schema["type"] == "string" and schema.keys().isdisjoint(("enum", "format", "pattern")):
+    is_any_text = schema["type"] == "string" and schema.keys().isdisjoint(("enum", "format", "pattern"))
+    if is_any_text and name != "appointment_time":  # its format is said in words alone
         return value
     if value.strip() == "null":
         return None
@@ -160,24 +140,23 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
-        return value
-    return parsed if isinstance(parsed, list) else value
+        parsed = None
+    if isinstance(parsed, list):
+        return parsed
+    return [value] if schema["items"]["type"] == "string" else value  # one text in place of a list of texts
 
 
-def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
-    """Validate the `arguments` of the tool or prompt `name`.
+def validate(
+    model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Collection[str] = ()
+) -> _Model:
+    """Validate the `arguments` of the tool or prompt `name`, at `now` in the user's time zone.
 
-    Args:
-        model: Its fields are the arguments, with the types of `tools.argument_types`.
-        name: The tool or prompt, for the text of an error.
-        arguments: What the agent sent.
-        now: The current time, in the user's time zone.
-
-    Raises:
-        InvalidArgumentsError: Arguments are wrong; the error has every one of them.
+    The fields of `model` are the arguments, with the types of `tools.argument_types`. Those in `lacking` are required,
+    too.
     """
     unknown = list(_unknown_arguments(name, arguments, model.model_fields))
     wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
+    wrong |= {argument: Problem(argument, f"lacks_{argument}") for argument in lacking}
     try:
         validated = model.model_validate(dict(arguments), context={"now": now})
     except ValidationError as error:
@@ -232,8 +211,9 @@ def _problems_of(error: ValidationError) -> Iterable[Problem]:
             kind, context = "time_meant", {"meant": meant}
         name, *within = entry["loc"]
         # A field of an object in a list is named like this: candidates[1].respondent_phone
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within) if within[1:] else ""
-        yield Problem(f"{name}{path}", kind, given, context)
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{_shortened(part, 40)}" for part in within)
+        is_item_of_texts = kind == "string_type" and within == within[:1]
+        yield Problem(f"{name}{'' if is_item_of_texts else path}", kind, given, context)
 
 
 def _time_of_day(text: str) -> str | None:

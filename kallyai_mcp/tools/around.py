@@ -4,46 +4,43 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
-from kallyai_mcp.tools import progress
-from kallyai_mcp.tools.argument_types import (
-    MAX_DESCRIPTION_LENGTH,
-    AppointmentDate,
-    PartySize,
-    PhoneNumber,
-    TimeZoneName,
-    WaitSeconds,
-)
+from kallyai_mcp.tools.argument_types import PhoneNumber
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
+from kallyai_mcp.tools.calls import make_call
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import candidates_of, list_result
+from kallyai_mcp.tools.follow import follow_list
+from kallyai_mcp.tools.list_results import candidates_of
 from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
-from kallyai_mcp.tools.tasks import seconds_to_wait
-from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.consent import list_preview
-from kallyai_mcp.tools.usage_cache import usage_of
 
 FEWEST, MOST = 2, 10
 """How many candidates a list has."""
 
-_AS_IN_MAKE_CALL = WithJsonSchema({"type": "string"})
+SHARED = (
+    *("task_category", "task_description", "user_name", "user_phone", "appointment_date", "appointment_time"),
+    *("other_times", "departure_date", "time_preference_text", "party_size", "language", "call_language"),
+    *("is_urgent", "additional_instructions", "questions", "accept_other_time", "timezone", "wait_seconds"),
+    "confirmation",
+)
+"""The arguments that call_around has in common with make_call."""
 
 
 class Candidate(BaseModel):
     """A person or business that call_around may call."""
 
-    model_config = ConfigDict(str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True, extra="forbid")
 
     respondent_phone: PhoneNumber
     business_name: str | None = None
@@ -57,68 +54,69 @@ async def call_around(
         WithJsonSchema({"type": "array", "items": {"type": "object"}}),
     ],
     until: Annotated[
-        Literal["booked", "answered", "all"], Field(description="booked, answered, all"), _AS_IN_MAKE_CALL
+        Literal["booked", "answered", "all"],
+        Field(description="booked, answered, all"),
+        WithJsonSchema({"type": "string"}),
     ],
-    task_category: Annotated[Literal["restaurant", "clinic", "hotel", "general"], _AS_IN_MAKE_CALL],
-    task_description: Annotated[str, Field(max_length=MAX_DESCRIPTION_LENGTH), _AS_IN_MAKE_CALL],
-    user_name: Annotated[str | None, _AS_IN_MAKE_CALL] = None,
-    user_phone: Annotated[PhoneNumber | None, _AS_IN_MAKE_CALL] = None,
-    appointment_date: Annotated[AppointmentDate | None, _AS_IN_MAKE_CALL] = None,
-    appointment_time: Annotated[TimeOfDay | None, _AS_IN_MAKE_CALL] = None,
-    time_preference_text: Annotated[str | None, _AS_IN_MAKE_CALL] = None,
-    party_size: Annotated[PartySize | None, WithJsonSchema({"type": "integer"})] = None,
-    language: Annotated[Literal["en", "es"] | None, _AS_IN_MAKE_CALL] = None,
-    call_language: Annotated[Literal["en", "es"] | None, _AS_IN_MAKE_CALL] = None,
-    is_urgent: bool | None = None,
-    additional_instructions: list[str] | None = None,
-    accept_other_time: bool = False,
-    timezone: Annotated[TimeZoneName | None, _AS_IN_MAKE_CALL] = None,
-    wait_seconds: Annotated[WaitSeconds | None, WithJsonSchema({"type": "number"})] = None,
+    if_answered: Annotated[
+        Literal["stop", "continue"],
+        Field(description="stop, continue: without a booking"),
+        WithJsonSchema({"type": "string"}),
+    ] = "stop",
     continue_after: Annotated[str | None, Field(description="A call_id")] = None,
-    confirmation: Annotated[str | None, _AS_IN_MAKE_CALL] = None,
     ctx: Context[AppContext, Any],
+    **asked: Any,
 ) -> Annotated[CallToolResult, ListAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked.
 
     Other arguments: as in make_call.
     """
-    given, app_context = locals(), ctx.request_context.lifespan_context
+    app_context = ctx.request_context.lifespan_context
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "twice")])
-    submissions = [submission_of(given | candidate.model_dump()) for candidate in candidates]
-    asked = CallList.new(
+    submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
+    timezone, confirmation = asked["timezone"], asked["confirmation"]
+    listed = CallList.new(
         await app_context.calls.account(),
         submissions,
         until,
         app_context.now(),
-        accept_other_time=accept_other_time,
+        accept_other_time=asked["accept_other_time"],
         timezone=timezone or app_context.timezone,
         own_zones=timezone is None,
+        goes_on_if_answered=if_answered == "continue",
     )
-    known = await app_context.calls.ledger.find_same_list(asked, ever=continue_after is not None)
+    known = await app_context.calls.ledger.find_same_list(listed, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     after = _passed(known, continue_after) if known is not None else None
     placed: tuple[CallList, bool] | CallToolResult
     if known is None:
-        placed = await _place(asked, None, after, confirmation, ctx)
+        placed = await _place(listed, None, after, confirmation, ctx)
     elif known.may_go_on(after):
+        known = replace(known, goes_on_if_answered=listed.goes_on_if_answered)
         placed = await _place(known, known.consent or Consent(None, "not_needed"), after, confirmation, ctx)
     else:
         placed = known, False
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
-    return await follow_list(found, wait_seconds, ctx, placed_now=placed_now)
+    return await follow_list(found, asked["wait_seconds"], ctx, placed_now=placed_now)
+
+
+def _with_shared_arguments() -> Signature:
+    """The signature of call_around with the arguments that it shares with make_call, as make_call declares them."""
+    own, shared = signature(call_around), signature(make_call).parameters
+    named = {name: parameter for name, parameter in own.parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY}
+    return own.replace(parameters=[*named.values(), *(shared[name] for name in SHARED)])
+
+
+call_around.__signature__ = _with_shared_arguments()  # type: ignore[attr-defined]  # the SDK makes the schema of it
 
 
 def _passed(found: CallList, continue_after: str | None) -> int | None:
-    """How many candidates a list skips when it goes on; None if it goes on with the one that was not called yet.
-
-    Raises:
-        InvalidArgumentsError: `continue_after` is no call of this list.
-    """
+    """How many candidates a list skips when it goes on; None if it goes on with the one that was not called yet."""
     if continue_after is None:
         return len(found.records) if found.was_found_unreached else None
     for position, record in enumerate(found.records, 1):
@@ -130,18 +128,10 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 async def _place(
     asked: CallList, before: Consent | None, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> tuple[CallList, bool] | CallToolResult:
-    """Start a list, or let it go on, with the user's consent.
+    """Start a list, or let it go on after so many candidates, with the user's consent.
 
-    Args:
-        asked: The list.
-        before: The consent that a list already has, which may be too old; None for a new list.
-        after: How many candidates are skipped, as `_passed` returns it.
-        confirmation: The confirmation that the agent sent.
-        ctx: The request.
-
-    Returns:
-        The list, and whether this request places its calls (and not the same request before it). Or, when the client
-        can't show a form, the result that tells the agent to ask the user.
+    `before` is the consent that the list already has, which may be too old; None for a new list. Returns the list, and
+    whether this request places its calls; or the result that tells the agent to ask the user.
     """
     calls = ctx.request_context.lifespan_context.calls
     last_calls: tuple[datetime | None, ...] = ()
@@ -162,25 +152,6 @@ async def _place(
     return await place_with_consent(ask, place)
 
 
-async def follow_list(
-    found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
-) -> CallToolResult:
-    """Wait for a list and return its result; the outcomes in it count as delivered.
-
-    While it waits, progress messages say which candidate is being called. The arguments are those of `seconds_to_wait`.
-    """
-    app_context, latest = ctx.request_context.lifespan_context, found
-    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
-    progress.say(lambda: calling(latest))
-
-    def changed(newer: CallList) -> None:
-        nonlocal latest
-        latest = newer
-
-    found = await app_context.calls.wait_for_list(found, seconds, changed)
-    return await list_result(app_context, found, placed_now=placed_now)
-
-
 async def _consent(
     asked: CallList,
     last_calls: Sequence[datetime | None],
@@ -191,8 +162,7 @@ async def _consent(
     app_context, asked_by = ctx.request_context.lifespan_context, client_name(ctx)
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
-    read = await usage_of(app_context, asked.account.account)
-    usage, reader = read[0] if read is not None else None, app_context.reader()
+    usage, reader = await app_context.usage(), app_context.reader()
     flags = [
         risk_flags(submission, usage, now=reader.now, last_call=last)
         for submission, last in zip(asked.to_come, last_calls, strict=True)
@@ -206,5 +176,5 @@ async def _consent(
     about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
     left = candidates_of(asked.to_come) if goes_on else []
     show = partial(list_preview, asked.to_come, flags, asked.until, reader, goes_on=goes_on)
-    question = Question("call_around", about, show, ListAnswer(not_called=left), language=asked.language)
+    question = Question("call_around", about, show, ListAnswer(not_called=left), asked.submissions[0])
     return await ask_user(question, Consent(asked_by, "form", every), outdated, confirmation=confirmation, ctx=ctx)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call, SubmissionEcho
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -12,15 +12,25 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.resource_links import CALENDAR, call_uri, links
-from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnswer, answer
-from kallyai_mcp.tools.text.account import little_left
+from kallyai_mcp.tools.earlier_bookings import Bookings, bookings_of, has_moved
+from kallyai_mcp.tools.resource_links import links
+from kallyai_mcp.tools.results import (
+    AppointmentAnswer,
+    AskedFor,
+    AttemptAnswer,
+    CallAnswer,
+    OneCallAnswer,
+    QuestionAnswer,
+    QuoteAnswer,
+    answer,
+)
+from kallyai_mcp.tools.said import Said, read_said
+from kallyai_mcp.tools.text.account import little_left, none_left, used_up
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.text.times import Reader
-from kallyai_mcp.tools.usage_cache import usage_of
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -28,8 +38,8 @@ if TYPE_CHECKING:
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
 """The states of a record that a result gives as its status, because KallyAI has no call and so no status."""
 
-DESCRIPTION_LENGTH = 100
-"""Characters of `task_description` that a result repeats."""
+ROW_LENGTH = 120
+"""Characters of KallyAI's report in a row of a list."""
 
 
 async def to_result(
@@ -77,21 +87,27 @@ async def call_words(
     if record.is_earlier_call:
         placed_now, was_active = None if placed_now is None else False, False
     reader, view = app_context.reader(), CallView.of_record(record)
-    asks_quota = view.call is not None and not record.is_delivered
-    usage = await usage_of(app_context) if asks_quota else None
-    left = little_left(usage[0]) if usage is not None else None
+    said, bookings = await read_said(app_context, view), await bookings_of(app_context, view, is_new=placed_now is True)
+    is_scheduled_now = placed_now is True and record.state is CallState.SCHEDULED
+    asks_quota = is_scheduled_now or (view.call is not None and not record.is_delivered)
+    usage = await app_context.usage() if asks_quota else None
+    left = little_left(usage) if usage is not None else None
     # Last, after everything that takes time: a client that has given up by then does not get the outcome.
     await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
-    structure = call_answer(view, reader.now)
+    structure = call_answer(view, reader.now, said, is_request=placed_now is not None)
     if (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
             raise refusal
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
+        structure.placed_now = False
         text = error_text(refusal, places_calls=True)
         return f"{text}\n{not_again(record, reader)}", structure, True
     waits = view.is_not_placed_yet(reader.now)
-    structure.placed_now, structure.submission = None if placed_now and waits else placed_now, _asked(view)
-    text = call_text(view, reader, is_duplicate=placed_now is False, few_left=left)
+    structure.placed_now = None if placed_now and waits else placed_now
+    structure.moved_by = _moved_by(bookings)
+    text = call_text(view, reader, said, bookings, is_duplicate=placed_now is False, few_left=left)
+    if is_scheduled_now and usage is not None and (used := used_up(usage)):
+        text = f"{text}\n{none_left(used[0], usage, reader.now)}"
     if view.call is not None:
         before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
         text = "\n".join(filter(None, (before, text, attempts(record, reader))))
@@ -105,14 +121,26 @@ def refusal_of(record: CallRecord) -> KallyAIError | None:
     return record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
 
 
-def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
+def _moved_by(bookings: Bookings) -> str | None:
+    return bookings.later.call_id if bookings.later is not None and has_moved(bookings.later) else None
+
+
+def call_text(
+    view: CallView,
+    reader: Reader,
+    said: Said,
+    bookings: Bookings,
+    *,
+    is_duplicate: bool = False,
+    few_left: str | None = None,
+) -> str:
     """A call in words: its outcome or its progress. A refused call has another text (`refusal_of`).
 
     `is_duplicate` counts for a call without an outcome: it was asked for again. `few_left` counts for a call with an
     outcome: it says what is left of the quota, if that is little.
     """
     if view.call is not None and view.outcome is not None:
-        return outcome(view, view.call, reader, few_left=few_left)
+        return outcome(view, view.call, reader, said, bookings, few_left=few_left)
     if view.record is not None and view.record.state is CallState.UNKNOWN:
         return unknown(view.record)
     if view.record is not None and view.record.state is CallState.SCHEDULED:
@@ -122,9 +150,6 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
 
 async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
     """Find a call or a list by its `call_id` or `tracking_id`.
-
-    Returns:
-        The ledger's record of a call, or a list of the ledger, or a call that only KallyAI has.
 
     Raises:
         NotSignedInError: No account is signed in.
@@ -150,62 +175,94 @@ async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
 async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> "CallToolResult":
     """The result for a call that is not in the ledger."""
     view = await unrecorded_view(app_context, call)
-    text, structure = unrecorded_words(view, app_context.reader())
+    text, structure = await unrecorded_words(app_context, view)
     return answer(text, structure, *(links(view) if with_links else []))
 
 
-def unrecorded_words(view: CallView, reader: Reader) -> tuple[str, CallAnswer]:
+async def unrecorded_words(app_context: AppContext, view: CallView) -> tuple[str, CallAnswer]:
     """The text and the structure for a call that is not in the ledger."""
-    structure = call_answer(view, reader.now)
-    structure.submission = _asked(view)
-    return call_text(view, reader), structure
+    said, reader = await read_said(app_context, view), app_context.reader()
+    bookings = await bookings_of(app_context, view, is_new=False)
+    structure = call_answer(view, reader.now, said)
+    structure.moved_by = _moved_by(bookings)
+    return call_text(view, reader, said, bookings), structure
 
 
-def call_answer(view: CallView, now: datetime) -> CallAnswer:
-    """The structure for a call."""
-    call, record, asked = view.call, view.record, view.submission
-    made = view.appointment
+def call_answer(view: CallView, now: datetime, said: Said | None = None, *, is_request: bool = False) -> CallAnswer:
+    """The structure for a call; `said` is what the callee said, if that was read.
+
+    It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
+    """
+    call, record, asked, made = view.call, view.record, view.submission, view.appointment
     created_at = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
+    is_dated = made is not None or (record is not None and record.state is CallState.SCHEDULED)
     structure = CallAnswer(
         status=_status(view),
         outcome=view.outcome,
         call_id=view.call_id,
-        tracking_id=record.tracking_id if record is not None else None,
+        tracking_id=record.tracking_id if record is not None and (view.call_id is None or record.is_open) else None,
         appointment=AppointmentAnswer(
             summary=made.summary,
             start=_iso(made.start, view.zone_name),
-            end=_iso(made.end, view.zone_name),
-            location=made.location,
             unconfirmed=list(view.unconfirmed) or None,
         )
         if made is not None
         else None,
-        created_at=created_at,
-        respondent_phone=asked.respondent_phone,
-        business_name=visible(asked.business_name, 80) if asked.business_name else None,
-        timezone=view.zone_name,
-        calendar_uri=call_uri(CALENDAR, view.call_id) if made is not None and view.call_id is not None else None,
+        respondent_phone=asked.respondent_phone if not is_request else None,
+        business_name=visible(asked.business_name, 80) if asked.business_name and not is_request else None,
+        timezone=view.zone_name if is_dated else None,
     )
+    if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME) and (view.day or view.time):
+        structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
+    elif view.outcome is None and not is_request and asked.task_description:
+        structure.asked = AskedFor(task_description=visible(asked.task_description, ROW_LENGTH))
+    if said is not None and said.evidence is not None:
+        structure.evidence = QuoteAnswer(quote=said.evidence.words, at=said.evidence.at)
+    if said is not None and said.answers:
+        structure.answers = [
+            QuestionAnswer(question=one.question, quote=quote and quote.words, at=quote and quote.at)
+            for one in said.answers
+            for quote in one.quotes or (None,)
+        ]
     if record is not None:
         _add_schedule(structure, record)
-    if record is not None and not record.is_active and view.outcome is None and call is None:
-        structure.created_at = None if record.state is CallState.SCHEDULED else created_at
-    elif view.is_not_placed_yet(now):
-        structure.created_at = None
-    elif view.outcome is None:
-        if created_at is not None:
-            structure.elapsed_seconds = round(max(0.0, (now - created_at).total_seconds()), 1)
-    elif view.outcome is Outcome.UNKNOWN and call is None:
+    is_placed = record is None or record.is_active or call is not None or view.outcome is not None
+    if is_placed and not view.is_not_placed_yet(now):
+        structure.created_at = created_at
+    if view.outcome is None and structure.created_at is not None:
+        structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
+    if view.outcome is Outcome.UNKNOWN and call is None:
         structure.placed = "maybe"
-    else:
+    elif view.outcome is not None:
         structure.retryable = view.is_retryable
     if view.is_calendar_unread:
         structure.calendar_checked = False
     if call is not None:
         structure.highlights = visible(call.highlights) if call.highlights else None
         structure.next_steps = visible(call.next_steps) if call.next_steps else None
-        structure.duration_seconds, structure.credits_used = call.duration_seconds, call.credits_used
+        structure.duration_seconds = call.duration_seconds
     return structure
+
+
+def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
+    """The structure for a call in a list: what finds it and how it ended; get_call has the rest."""
+    whole, call, record = call_answer(view, now), view.call, view.record
+    made = whole.appointment
+    return OneCallAnswer(
+        status=whole.status,
+        outcome=whole.outcome,
+        call_id=whole.call_id,
+        tracking_id=whole.tracking_id,
+        scheduled_for=whole.scheduled_for,
+        highlights=visible(whole.highlights, ROW_LENGTH) if whole.highlights and made is None else None,
+        appointment=AppointmentAnswer(start=made.start) if made is not None else None,
+        calendar_checked=whole.calendar_checked,
+        moved_by=view.moved_by,
+        elapsed_seconds=whole.elapsed_seconds,
+        created_at=call.created_at if call is not None else record.placed_at if record is not None else None,
+        respondent_phone=whole.respondent_phone,
+        business_name=visible(whole.business_name, 40) if whole.business_name else None,
+    )
 
 
 def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
@@ -217,13 +274,6 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
         structure.earlier_attempts = [
             AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier
         ]
-
-
-def _asked(view: CallView) -> SubmissionEcho:
-    """The submission, with the description cut to its beginning: the agent wrote it and need not read it again."""
-    echo = SubmissionEcho.model_validate(view.submission.as_json())
-    described = visible(echo.task_description, DESCRIPTION_LENGTH) if echo.task_description else None
-    return echo.model_copy(update={"task_description": described})
 
 
 def _status(view: CallView) -> str:

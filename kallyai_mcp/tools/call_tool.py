@@ -1,6 +1,6 @@
-"""The class of the tools that the SDK runs. Here arguments are validated, and errors become results (`isError`)."""
+"""The class of the tools that the SDK runs: it validates arguments, turns errors into results, and shortens schemas."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import getdoc, signature
@@ -18,18 +18,14 @@ from kallyai_mcp.tools.arguments import (
     read_json_texts,
     validate,
     without_blanks,
-    without_invented_wait,
     without_placeholders,
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
+from kallyai_mcp.tools.missing_details import ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
-from kallyai_mcp.tools.schemas import terse_input, terse_output
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
-
-AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
-"""Asks the user for missing arguments before the validation; returns the arguments with the user's answers."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,6 @@ class ToolSpec:
         waits: The tool can wait long, for a call to end or for the user.
         idempotent: Calling the tool again with the same arguments has no further effect.
         open_world: The tool reaches beyond this machine.
-
-    Raises:
-        ValueError: The tool has neither `scopes` nor `needs_no_scope`, or has both.
     """
 
     title: str
@@ -72,7 +65,6 @@ class CallTool(Tool):
     """
 
     spec: ToolSpec = Field(exclude=True)
-    ask_missing: AskMissing | None = Field(None, exclude=True)
 
     @property
     def output_schema(self) -> dict[str, Any]:
@@ -110,16 +102,17 @@ class CallTool(Tool):
     ) -> dict[str, Any]:
         """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
         model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
-        sent = without_invented_wait(arguments, self.parameters["properties"].keys())
-        given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
-        given = without_placeholders(given, model, user_now)
-        if self.ask_missing is not None:
-            given = await self.ask_missing(given, Elicitation(context, given.get("language")))
+        given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
+        given = without_placeholders(given, arguments.keys(), self.parameters)
+        lacking: list[str] = []
+        if self.spec.places_calls:
+            given = await ask_missing(given, Elicitation(context, given.get("language")))
+            lacking = lacking_details(given)
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
-        return validate(model, self.name, given, user_now).model_dump_one_level()
+        return validate(model, self.name, given, user_now, lacking=lacking).model_dump_one_level()
 
 
-def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:
+def call_tool(fn: Callable[..., Any], spec: ToolSpec) -> CallTool:
     """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
     tool = Tool.from_function(
         fn,
@@ -134,12 +127,50 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
         ),
         structured_output=False,  # otherwise the SDK makes the schemas of all results now, which takes 5 % of a start
     )
-    tool.parameters = terse_input(tool.parameters)
-    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)
+    tool.parameters = _terse_input(tool.parameters)
+    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec)
+
+
+_REMOVED = frozenset({"title", "default"})
+"""A title repeats the name. Some strict modes refuse a default; a description states it where it matters."""
+
+
+def _terse_input(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the arguments. It does not allow null, although an argument that is null counts as missing."""
+    required = {"required": schema["required"]} if schema.get("required") else {}
+    return {"type": "object", "properties": _properties(schema), "additionalProperties": False} | required
+
+
+def _terse_output(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the results. It does not allow null, because `results.answer` leaves such fields out."""
+    parts = {name: _terse(part) for name, part in schema.get("$defs", {}).items()}
+    for part in parts.values():
+        part.pop("description", None)  # the docstring of a class here, which tells a client nothing
+    return {"type": "object", "properties": _properties(schema)} | ({"$defs": parts} if parts else {})
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _terse(part) for name, part in schema["properties"].items()}
+
+
+def _terse(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key not in _REMOVED and key != "anyOf"}
+    options = [option for option in schema.get("anyOf", ()) if option not in ({"type": "null"}, {"type": "integer"})]
+    if not options and "anyOf" in schema:
+        options = [{"type": "integer"}]  # "integer or null"; "integer or number" has become "number" above
+    if len(options) > 1:
+        raise ValueError(f"has more than one type: {options}")
+    for option in options:
+        kept = _terse(option) | kept
+    if "properties" in kept:
+        kept["properties"] = _properties(kept)
+    if "items" in kept:
+        kept["items"] = _terse(kept["items"])
+    return kept
 
 
 @cache
 def _output_schema(fn: Callable[..., Any]) -> dict[str, Any]:
     """The schema of the model that a tool's return type names beside `CallToolResult`."""
     _, model = get_args(signature(fn).return_annotation)
-    return terse_output(model.model_json_schema())
+    return _terse_output(model.model_json_schema())

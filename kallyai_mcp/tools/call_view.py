@@ -1,7 +1,8 @@
 """What a result says about a call. The call is in the ledger, or only KallyAI has it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
@@ -9,6 +10,7 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, t
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.instructions import departure_in, other_times_in
 
 _LEAVES_WITHIN = 0.5
 """Seconds after which a request has left, if KallyAI can be reached."""
@@ -26,6 +28,7 @@ class CallView:
         calendar: What KallyAI's calendar file says; None if the file was not asked for.
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
+        moved_by: The `call_id` of the later call that moved its booking, in a list.
     """
 
     submission: Submission | SubmissionEcho
@@ -35,6 +38,7 @@ class CallView:
     calendar: Calendar | None = None
     reached: bool | None = None
     record: CallRecord | None = None
+    moved_by: str | None = None
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
@@ -62,6 +66,13 @@ class CallView:
         """The view of a call in KallyAI's list: of the `record` if there is one, else of the call (`of_call`)."""
         return cls.of_record(record) if record is not None else cls.of_call(call, None, timezone=timezone)
 
+    def named(self, names: Mapping[str, str]) -> "CallView":
+        """The same call with a name for its number, if it has none and `names` have one."""
+        name = names.get(self.submission.respondent_phone or "")
+        if self.submission.business_name or name is None:
+            return self
+        return replace(self, submission=self.submission.model_copy(update={"business_name": name}))
+
     @property
     def appointment(self) -> Appointment | None:
         """The appointment that KallyAI's calendar file shows."""
@@ -69,18 +80,35 @@ class CallView:
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
-        """The names of the submission's fields that have a value, which the calendar event does not show."""
+        """The submission's fields whose values could be in the calendar event, and are not."""
         made, asked = self.appointment, self.submission
         if made is None:
             return ()
-        has_time = isinstance(made.start, datetime)
-        is_at_asked_time = has_time and asked.appointment_time is not None and self.outcome is Outcome.BOOKED
         is_open = {
-            "appointment_time": asked.appointment_time is not None and not has_time,
+            "appointment_time": asked.appointment_time is not None and not isinstance(made.start, datetime),
             "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
-            "time_preference_text": asked.time_preference_text is not None and not is_at_asked_time,
         }
+        departure = departure_in(asked)
+        is_open["departure_date"] = departure is not None and departure != self.ends_on
         return tuple(name for name, is_missing in is_open.items() if is_missing)
+
+    @property
+    def ends_on(self) -> date | None:
+        """The day on which the appointment ends; for a hotel, the day of departure."""
+        end = self.appointment.end if self.appointment is not None else None
+        return end.date() if isinstance(end, datetime) else end
+
+    @property
+    def is_at_allowed_time(self) -> bool:
+        """Whether the appointment is on the day that was asked for, at one of the other times that the user allowed."""
+        made = self.appointment
+        start = made.start if made is not None else None
+        if not isinstance(start, datetime):
+            return False
+        local = start.astimezone(ZoneInfo(self.zone_name)) if start.tzinfo else start
+        is_that_day = self.day is None or local.date().isoformat() == self.day
+        spans = other_times_in(self.submission)
+        return is_that_day and any(first <= local.time() <= last for first, last in spans)
 
     @property
     def call_id(self) -> str | None:

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from functools import cache
 
-from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
-from kallyai_mcp.tools.around import call_around
+from kallyai_mcp.tools.account import check_quota, sign_in
+from kallyai_mcp.tools.around import SHARED, call_around
 from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
 from kallyai_mcp.tools.calls import get_call, make_call
 from kallyai_mcp.tools.history import cancel_call, get_calendar_event, get_transcript, list_calls
-from kallyai_mcp.tools.missing_details import ask_missing
 
 _PLACES_CALLS = "calls:write"
 """The scope for placing and canceling calls."""
@@ -31,10 +30,14 @@ def _described() -> tuple[CallTool, ...]:
         waits=True,
         idempotent=False,
     )
-    call_around_spec = replace(make_call_spec, title="Call several, one after another")
+    make_call_tool = call_tool(make_call, make_call_spec)
+    around_tool = call_tool(call_around, replace(make_call_spec, title="Call several, one after another"))
+    for name in SHARED:  # what make_call describes has only its type here
+        schema = around_tool.parameters["properties"][name]
+        around_tool.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
     return (
-        call_tool(make_call, make_call_spec, ask_missing),
-        call_tool(call_around, call_around_spec, ask_missing),
+        make_call_tool,
+        around_tool,
         call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
         call_tool(
             cancel_call, ToolSpec("Cancel a scheduled call", frozenset({_PLACES_CALLS, "calls:read"}), read_only=False)
@@ -43,6 +46,5 @@ def _described() -> tuple[CallTool, ...]:
         call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
         call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),
         call_tool(check_quota, ToolSpec("Check the quota", frozenset({"subscription:read"}))),
-        call_tool(get_billing_link, ToolSpec("Get the billing link", frozenset({"billing:manage"}))),
         call_tool(sign_in, ToolSpec("Sign in", needs_no_scope=True, read_only=False, waits=True)),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -12,18 +13,16 @@ from pydantic import Field, create_model
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.ledger.reservation import Precheck
-from kallyai_mcp.calls.numbers import local_times
+from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
-from kallyai_mcp.calls.schedule import NOW, Schedule
-from kallyai_mcp.languages import Language
+from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
-from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.plain import cut, one_line, zone_of
 from kallyai_mcp.tools.text.words import Words
-from kallyai_mcp.tools.usage_cache import usage_of
 
 
 async def check(
@@ -33,23 +32,14 @@ async def check(
     schedule: Schedule,
     timezone: str,
     redial: bool,
+    risks: tuple[RiskFlag, ...] = (),
     confirmation: str | None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Get the consent for a call; ask the user if that is needed. The ledger is read once.
+    """Get the consent for a call, or the result that tells the agent to ask the user. The ledger is read once.
 
     `outdated` are the consents that the ledger has refused, because something changed after the user gave them. Their
-    confirmations are not accepted again.
-
-    Returns:
-        The consent; or the result that tells the agent to ask the user, when the client can't show a form.
-
-    Raises:
-        InputRequiredError: The tool ends here; the result in the error asks the client for the user's answer.
-        KallyAIError: The user did not agree (code `not_agreed`).
-        PolicyError: The call policy refuses the call.
-        NotSignedInError: Nobody is signed in.
-        LedgerUnavailableError: The ledger can't be read.
+    confirmations are not accepted again. `risks` are reasons to ask that the submission does not show.
     """
     app_context = ctx.request_context.lifespan_context
     asked_by = client_name(ctx)
@@ -64,6 +54,7 @@ async def check(
         return Consent(asked_by, "never_asks", since=found.since)
     now = app_context.now()
     flags, usage = await risks_of(submission, app_context, found, schedule)
+    flags += risks
     if not flags and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed", last_call=found.last_call, since=found.since)
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
@@ -76,7 +67,10 @@ async def check(
         business_name=submission.business_name,
     )
     show = partial(texts.preview, submission, flags, usage, schedule, app_context.reader())
-    question = Question("make_call", about, show, structure, language=submission.language, schedule=schedule)
+    later = None
+    if RiskFlag.LOCAL_HOUR in flags and schedule.not_before is None and app_context.calls.worker.places_due:
+        later = next_attempt(now, submission.respondent_phone, timezone).astimezone(zone_of(timezone))
+    question = Question("make_call", about, show, structure, submission, schedule, later)
     agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
     return await ask_user(question, agreed, outdated, confirmation=confirmation, ctx=ctx)
 
@@ -85,21 +79,17 @@ async def check(
 class Question:
     """What a user is asked before a call, or before the calls of a list.
 
-    Attributes:
-        tool: The tool that takes the confirmation from the agent.
-        about: The facts that the user agrees to; a confirmation is valid for exactly these.
-        preview: Returns a description of the calls, in the language of the texts it is given.
-        structure: The structure of the result for a client that can't show a form, without the confirmation.
-        language: The language that the call names for its summary, if it names one.
-        schedule: When the call is due.
+    A confirmation is valid for exactly the facts `about`. `preview` describes the calls; `structure` is that of the
+    result for a client that can't show a form. `later` is the next ordinary hour, if it is night at the callee.
     """
 
     tool: Literal["make_call", "call_around"]
     about: tuple[str, ...]
     preview: Callable[[Words], str]
     structure: CallAnswer | ListAnswer
-    language: Language | None
+    submission: Submission
     schedule: Schedule = NOW
+    later: datetime | None = None
 
 
 async def ask_user(
@@ -121,16 +111,25 @@ async def ask_user(
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:
             return replace(agreed, how="confirmation", confirmation_id=id_)
-    elicitation = Elicitation(ctx, question.language)
+    elicitation = Elicitation(ctx, question.submission.language)
     if elicitation.shows_forms:
         words, key = elicitation.words, "call_then" if question.schedule.not_before is not None else "call_now"
         agree = Field(title=words.say(key), description=words.say(f"{key}_help"))
-        form = create_model("Consent", call_now=(bool, agree))
+        fields: dict[str, Any] = {"call_now": (bool, agree)}
+        if question.later is not None:
+            phone = question.submission.respondent_phone
+            there = local_time(phone, question.later) or question.later
+            title = words.say("call_later", hour=words.hour(there.hour, there.minute, phone))
+            fields["call_later"] = (bool, Field(default=False, title=title, description=words.say("call_later_help")))
+        form = create_model("Consent", **fields)
         asked = " ".join((*about, *agreed.risk_flags, *used))
         reply = await elicitation.ask("consent", question.preview(words), form, about=asked)
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
                 return replace(agreed, how="form", confirmation_id=reply.id, since=None)
+            if question.later is not None and reply.action == "accept" and reply.content.get("call_later") is True:
+                structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
+                return answer(texts.wanted_later(question.later), structure)
             raise KallyAIError("the user was asked and did not agree", code="not_agreed")
     token = app_context.confirmations.issue(now, *about)
     structure = question.structure.model_copy(
@@ -143,7 +142,7 @@ async def ask_user(
     )
     minutes, is_wrong = round(LIFETIME.total_seconds() / 60), confirmation is not None
     shown = question.preview(Words())
-    text = texts.to_be_confirmed(shown, token, minutes, wrong=is_wrong, tool=question.tool)
+    text = texts.to_be_confirmed(shown, token, minutes, wrong=is_wrong, tool=question.tool, later=question.later)
     return answer(text, structure)
 
 
@@ -151,8 +150,7 @@ async def risks_of(
     submission: Submission, app_context: AppContext, found: Precheck, schedule: Schedule
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
     """The reasons to ask the user before a call, and the account's statistics; None when KallyAI gave none in time."""
-    read = await usage_of(app_context, found.account.account)
-    usage, due = read[0] if read is not None else None, schedule.not_before or app_context.now()
+    usage, due = await app_context.usage(), schedule.not_before or app_context.now()
     return risk_flags(submission, usage, now=due, last_call=found.last_call), usage
 
 

@@ -1,28 +1,30 @@
 """The app context: what the tools work with. `cli` builds it, and it lives as long as the server."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.times import Reader
-from kallyai_mcp.tools.usage_cache import UsageCache
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.calls.ledger.shared_values import SharedValues
 
+_USAGE_SECONDS = 3.0
+"""How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
+
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who is signed in.
-
-    Attributes:
-        who: A name or address for display; None when the token has none.
-    """
+    """Who is signed in: a name or address for display; None when the token has none."""
 
     who: str | None
 
@@ -43,11 +45,7 @@ class SignInService(Protocol):
         ...
 
     async def account(self) -> str:
-        """Return the identifier of the account that is signed in, as in the ledger.
-
-        Raises:
-            NotSignedInError: Nobody is signed in.
-        """
+        """Return the identifier of the account that is signed in, as in the ledger."""
         ...
 
     async def link(self) -> SignInLink | None:
@@ -63,18 +61,8 @@ class SignInService(Protocol):
 class AppContext:
     """What a tool may use.
 
-    Attributes:
-        api: Returns the API client. It is made at the first use, because listing the tools needs none.
-        calls: Places and finds calls.
-        sign_in: Tells who is signed in.
-        timezone: IANA name of the user's time zone.
-        wait_seconds: How long a tool waits for a call to end by default, in seconds.
-        now: The clock; returns the current time, with a time zone.
-        confirmations: Issues and checks confirmations, which carry the user's consent if the client can't show a form.
-        confirm: When the user is asked before a call (`KALLYAI_CONFIRM`).
-        embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
-        usage: The quota and subscription of each account.
-        shared_state: Returns the store of what the workers share besides calls.
+    `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`: KallyAI is the embedded
+    sandbox, whose pages can't be opened. `api` makes the API client at its first use: listing the tools needs none.
     """
 
     api: "Callable[[], KallyAI]"
@@ -86,9 +74,19 @@ class AppContext:
     confirmations: Confirmations
     confirm: Confirm = "auto"
     embedded: bool = False
-    usage: UsageCache = field(default_factory=UsageCache)
+    zone_is_known: bool = True
     shared_state: "Callable[[], SharedValues] | None" = None
 
-    def reader(self) -> Reader:
-        """The reader of a text that is written now."""
-        return Reader(self.timezone, self.now(), self.wait_seconds)
+    async def usage(self) -> Statistics | None:
+        """The account's statistics; None when KallyAI does not give them, or not in time."""
+        try:
+            with anyio.move_on_after(_USAGE_SECONDS):
+                return await self.api().get_statistics()
+        except KallyAIError:
+            pass
+        return None
+
+    def reader(self, timezone: str | None = None) -> Reader:
+        """The reader of a text that is written now; `timezone` is the user's, if it is known otherwise."""
+        zone, is_known = timezone or self.timezone, timezone is not None or self.zone_is_known
+        return Reader(zone, self.now(), self.wait_seconds, is_known, schedules=self.calls.worker.places_due)

@@ -104,20 +104,10 @@ class Elicitation:
             self._restore()
 
     async def ask(self, name: str, message: str, form: type[BaseModel], *, about: str = "") -> Reply | None:
-        """Show the user a form.
+        """Show the user a form; returns None if the client could not be asked.
 
-        Args:
-            name: The question's name, unique within the tool call.
-            message: The text above the form, for the user.
-            form: A model with the form's fields, which must be flat and of primitive types.
-            about: What the question is about. A reply is not used if it was about something else, for example because
-                the call in the preview has changed since.
-
-        Returns:
-            The reply; None if the client could not be asked.
-
-        Raises:
-            InputRequiredError: The tool ends here; the result in the error asks the client for the reply.
+        `name` is unique within the tool call. A reply is not used if the question was `about` something else, for
+        example because the call in the preview has changed since.
         """
         schema = {**render_elicitation_schema(form), "title": form_title(message)}
         params = ElicitRequestFormParams(message=message, requested_schema=schema)

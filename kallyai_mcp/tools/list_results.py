@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CancelAnswer, ListAnswer, ListState, OneCallAnswer, answer
-from kallyai_mcp.tools.text.call_lists import call_list, list_canceled
+from kallyai_mcp.tools.said import Said, said_in_list
+from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.plain import visible
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _SAID = 500
 _SHOWN = {
     *("respondent_phone", "business_name", "status", "outcome", "call_id", "tracking_id"),
     *("highlights", "next_steps", "appointment", "calendar_checked", "timezone"),
+    *("evidence", "answers", "asked"),
 }
 """The fields of a candidate, beside the code of a refusal."""
 
@@ -37,20 +39,25 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
     earlier one, and None if the request only asked about the list.
     """
+    usage = await app_context.usage() if quota_error(found) is not None else None
+    said, reader = await said_in_list(app_context, found), app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
-    reader = app_context.reader()
-    text = call_list(found, reader, is_duplicate=placed_now is False)
-    return text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=placed_now)
+    text = call_list(found, reader, said, is_duplicate=placed_now is False, usage=usage)
+    return text, ListAnswer(**dict(list_state(found, reader.now, said)), placed_now=placed_now)
 
 
-def list_state(found: CallList, now: datetime) -> ListState:
-    """The structure for a list."""
+def list_state(found: CallList, now: datetime, said: Sequence[Said] = ()) -> ListState:
+    """The structure for a list; `said` is what was said in its calls, if that was read."""
+    spoken = [*said, *[None] * (len(found.records) - len(said))]
     return ListState(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
-        calls=[_candidate(CallView.of_record(record), now) for record in found.records],
+        calls=[
+            _candidate(CallView.of_record(record), now, each)
+            for record, each in zip(found.records, spoken, strict=True)
+        ],
         not_called=candidates_of(found.not_called),
     )
 
@@ -70,11 +77,12 @@ async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, Ca
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.find_list(id_) or found
-    return list_canceled(found), CancelAnswer(status=found.stop_reason, tracking_id=id_)
+    is_canceled = found.stop_reason is StopReason.CANCELED
+    return list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_)
 
 
-def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
-    candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
+def _candidate(view: CallView, now: datetime, said: Said | None) -> OneCallAnswer:
+    candidate = OneCallAnswer(**call_answer(view, now, said).model_dump(include=_SHOWN))
     if candidate.status == "refused" and view.record is not None and view.record.error is not None:
         candidate.code = view.record.error.code
     if candidate.appointment is None:

@@ -1,6 +1,5 @@
-"""Asks the user for missing details: the number, and for a booking also the name, date, time, and party size."""
+"""Asks the user for details that a booking can't do without: the number, the day, and the number of people."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,40 +11,42 @@ from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.text.words import Words
 
-_BOOKING_DETAILS: dict[str, tuple[str, ...]] = {
-    "restaurant": ("user_name", "appointment_date", "appointment_time", "party_size"),
-    "clinic": ("user_name", "appointment_date", "appointment_time"),
-    "hotel": ("user_name", "appointment_date", "party_size"),
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "restaurant": ("appointment_date", "party_size"),
+    "clinic": ("appointment_date",),
+    "hotel": ("appointment_date", "party_size"),
 }
-"""What the callee will ask for, by the reference's `task_category`."""
-
-_BOOKS = re.compile(r"\b(book|reserv|schedul|table|appointment|cita|mesa|turno|habitaci)", re.IGNORECASE)
-_DOES_NOT_BOOK = re.compile(r"\b(cancel|anul|opening|open|hours|horario|menu|menú|price|precio)", re.IGNORECASE)
+"""What a booking needs, by the reference's `task_category`."""
 
 _FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "respondent_phone": (str, {}),
     "user_name": (str | None, {}),
     "appointment_date": (str | None, {"json_schema_extra": {"format": "date"}}),
-    "appointment_time": (str | None, {}),
     "party_size": (int | None, {"ge": 1, "le": 50}),
 }
+
+
+def lacking_details(given: Mapping[str, Any]) -> list[str]:
+    """The arguments without which a booking can't be made. Without a day and a time, a call only asks."""
+    category, until = given.get("task_category"), given.get("until")
+    if until == "all" or "changes_call_id" in given or not given.keys() & {"appointment_date", "appointment_time"}:
+        return []
+    needed = _NEEDED.get(category, ()) if isinstance(category, str) else ()
+    return [name for name in needed if name not in given]
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
     """Ask the user in one form for the arguments of make_call or call_around that are missing.
 
-    If the client can't show forms, nothing is asked. Validation then reports a required argument that is missing.
-
-    Returns:
-        `given`, with the user's answers.
-
-    Raises:
-        InputRequiredError: The tool ends here; the result in the error asks the client for the answers.
-        KallyAIError: The user gave no answer (code `details_not_given`).
+    If the client can't show forms, nothing is asked, and validation names what is missing. Returns `given` with the
+    user's answers.
     """
-    missing = _missing(given)
+    missing = [] if "candidates" in given or "until" in given or "respondent_phone" in given else ["respondent_phone"]
+    missing += lacking_details(given)
     if not missing or not elicitation.shows_forms:
         return given
+    if missing != ["respondent_phone"] and "user_name" not in given:
+        missing.insert(0, "user_name")
     words, callee = elicitation.words, given.get("business_name")
     message = words.say("details_needed")
     if isinstance(callee, str):
@@ -56,25 +57,6 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
     if reply.action != "accept":
         raise KallyAIError("the user was asked for the missing details and did not give them", code="details_not_given")
     return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
-
-
-def _missing(given: Mapping[str, Any]) -> list[str]:
-    is_list = "candidates" in given or "until" in given  # call_around, which has its numbers in a list
-    missing = [] if is_list or "respondent_phone" in given else ["respondent_phone"]
-    if given.get("until") == "all":  # nothing is booked
-        return missing
-    category = given.get("task_category")
-    wanted = _BOOKING_DETAILS.get(category, ()) if isinstance(category, str) else ()
-    if wanted and _is_booking(given):
-        missing += [name for name in wanted if name not in given]
-        if "time_preference_text" in given and "appointment_time" in missing:
-            missing.remove("appointment_time")
-    return missing
-
-
-def _is_booking(given: Mapping[str, Any]) -> bool:
-    task = str(given.get("task_description", ""))
-    return bool(_BOOKS.search(task)) and not _DOES_NOT_BOOK.search(task)
 
 
 def _form(names: list[str], words: Words) -> type[BaseModel]:

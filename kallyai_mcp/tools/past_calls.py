@@ -3,8 +3,9 @@
 The tools, the resources, and the terminal use it; the terminal without the MCP SDK.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
@@ -13,84 +14,168 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import call_answer, find_any, refusal_of
+from kallyai_mcp.tools.call_results import find_any, refusal_of, row_answer, unrecorded_view
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.earlier_bookings import NEWEST, changed_by, has_moved
 from kallyai_mcp.tools.list_results import cancel_list, list_state
 from kallyai_mcp.tools.resource_links import CALENDAR, call_uri
 from kallyai_mcp.tools.results import (
-    CallAnswer,
     CallPageAnswer,
     CancelAnswer,
     EventAnswer,
+    OneCallAnswer,
     SpokenLine,
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.text.call_lists import listed
-from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.text.scheduled import canceled, not_canceled
+from kallyai_mcp.tools.text.scheduled import canceled, in_progress, over
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 
-_LISTED = 200
-"""Characters of each text of a call in a list; a list may have 200 calls."""
+_PAGE, _SEARCHED = 200, 1000
+"""How many calls are read at once, and at most, to find those that a filter shows."""
+
+_NOT_PLACED_FOR = timedelta(days=1)
+"""How long a scheduled call that was not placed is listed."""
 
 
-async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tuple[str, CallPageAnswer]:
-    """A page of calls, newest first: the text and the structure."""
+@dataclass(frozen=True)
+class Filter:
+    """Which calls a list shows: those for which everything that is given is true."""
+
+    number: str | None = None
+    business: str | None = None
+    since: datetime | None = None
+    status: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether all calls are shown."""
+        return self == Filter()
+
+    def shows(self, row: OneCallAnswer) -> bool:
+        """Whether the call with this structure is shown."""
+        at = row.created_at
+        return (
+            (self.number is None or row.respondent_phone == self.number)
+            and (self.business is None or self.business.casefold() in (row.business_name or "").casefold())
+            and (self.since is None or at is None or at >= self.since)
+            and (self.status is None or self.status in (row.status, row.outcome))
+        )
+
+
+async def list_page(
+    app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None, timezone: str | None = None
+) -> tuple[str, CallPageAnswer]:
+    """A page of calls: planned and unsettled ones first, then the others, newest first; the text and the structure."""
+    wanted, reader = wanted or Filter(), app_context.reader(timezone)
     unsettled: list[CallRecord] = []
     lists: list[CallList] = []
-    known: dict[str, CallRecord] = {}
     is_ledger_read = True
     try:
         if offset == 0:
-            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
+            unsettled = await _unsettled(app_context)
+            lists = await app_context.calls.list_unfinished() if wanted.is_open else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
-    page = await app_context.api().list_calls(limit=limit, offset=offset)
+    found, total, more = await _service_calls(app_context, limit, offset, wanted)
+    known: dict[str, CallRecord] = {}
+    names: dict[str, str] = {}
+    changes: dict[str, CallView] = {}
     if is_ledger_read:
         try:
-            calls = app_context.calls
-            known = await calls.ledger.find_ended(await calls.account(), [call.call_id for call in page.calls])
+            ledger, account = app_context.calls.ledger, await app_context.calls.account()
+            known = await ledger.find_ended(account, [call.call_id for call in found])
+            newest = await ledger.list_newest(account, NEWEST)
+            names, changes = _names(newest), changed_by([CallView.of_record(record) for record in newest])
         except LedgerUnavailableError:
             is_ledger_read = False
-    shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
-    views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
-    seen = offset + len(page.calls)
-    more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
-    of_lists = {record.tracking_id for found in lists for record in found.records}
-    reader = app_context.reader()
+    of_lists = {record.tracking_id for one in lists for record in one.records}
+    planned = [CallView.of_record(record).named(names) for record in sorted(unsettled, key=_planned_first)]
+    above = _rows(planned, wanted, reader.now)
+    other = [call for call in found if not _is_listed_above(call, unsettled)]
+    views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in other]
+    below = _rows([_with_change(view.named(names), changes) for view in views], wanted, reader.now)
+    if not wanted.is_open:
+        below, more = below[offset : offset + limit], len(below) > offset + limit
+        total = None
+    seen = offset + (len(found) if wanted.is_open else len(below))
     text = listing(
-        views,
+        [view for view, _ in below],
         reader,
-        total=page.total,
+        total=total,
         offset=offset,
         seen=seen,
         more=more,
         lists=listed(lists, reader),
-        unsettled=[CallView.of_record(record) for record in unsettled if record.tracking_id not in of_lists],
+        unsettled=[view for view, row in above if row.tracking_id not in of_lists],
         is_ledger_read=is_ledger_read,
+        is_filtered=not wanted.is_open,
     )
     structure = CallPageAnswer(
-        lists=[list_state(found, reader.now) for found in lists] or None,
-        calls=[call_answer(CallView.of_record(record), reader.now) for record in unsettled]
-        + [_for_list(call_answer(view, reader.now)) for view in views],
-        total=page.total,
+        lists=[list_state(one, reader.now) for one in lists] or None,
+        calls=[row for _, row in (*above, *below)],
+        total=total,
         offset=offset,
         next_offset=seen if more else None,
     )
     return text, structure
 
 
-def _for_list(structure: CallAnswer) -> CallAnswer:
-    """`structure` with its texts cut to `_LISTED` characters; get_call returns all of them."""
-    texts = ("highlights", "next_steps", "business_name")
-    short: dict[str, str | None] = {
-        name: visible(text, _LISTED) for name in texts if (text := getattr(structure, name))
-    }
-    short["calendar_uri"] = None
-    return structure.model_copy(update=short)
+def _with_change(view: CallView, changes: Mapping[str, CallView]) -> CallView:
+    later = changes.get(view.call_id or "")
+    return replace(view, moved_by=later.call_id) if later is not None and has_moved(later) else view
+
+
+def _rows(views: Sequence[CallView], wanted: Filter, now: datetime) -> list[tuple[CallView, OneCallAnswer]]:
+    """The calls that a list shows, with their structures."""
+    rows = [(view, row_answer(view, now)) for view in views]
+    return [(view, row) for view, row in rows if wanted.shows(row)]
+
+
+async def _service_calls(
+    app_context: AppContext, limit: int, offset: int, wanted: Filter
+) -> tuple[list[Call], int | None, bool]:
+    """A page of KallyAI's list, or for a filter its newest calls; how many there are, and whether there are more."""
+    api = app_context.api()
+    if wanted.is_open:
+        page = await api.list_calls(limit=limit, offset=offset)
+        seen = offset + len(page.calls)
+        more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
+        return list(page.calls), page.total, more
+    found: list[Call] = []
+    while len(found) < _SEARCHED:
+        page = await api.list_calls(limit=_PAGE, offset=len(found))
+        found += page.calls
+        oldest = page.calls[-1].created_at if page.calls else None
+        if len(page.calls) < _PAGE or (wanted.since is not None and oldest is not None and oldest < wanted.since):
+            break
+    return found, None, False
+
+
+def _names(records: Sequence[CallRecord]) -> dict[str, str]:
+    """The newest name under which each number was called."""
+    named = (record.submission for record in reversed(records) if record.submission.business_name)
+    return {one.respondent_phone: one.business_name for one in named if one.business_name}
+
+
+def _planned_first(record: CallRecord) -> tuple[bool, float]:
+    """Sorts records: scheduled calls first, the next one at the top; then the others, newest first."""
+    due = record.schedule.not_before
+    if record.state is CallState.SCHEDULED and due is not None:
+        return False, due.timestamp()
+    return True, -record.placed_at.timestamp()
+
+
+async def _unsettled(app_context: AppContext) -> list[CallRecord]:
+    """The calls without an outcome, and the scheduled ones that were not placed in the end, for a day."""
+    calls, since = app_context.calls, (app_context.now() - _NOT_PLACED_FOR).timestamp()
+    unsettled = await calls.list_unsettled()
+    known = {record.tracking_id for record in unsettled}
+    not_placed = await calls.ledger.list_not_placed(await calls.account(), since)
+    return unsettled + [record for record in not_placed if record.tracking_id not in known]
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
@@ -177,6 +262,20 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
     return all_in_zone(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
 
 
+async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
+    """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`; and its number.
+
+    Raises:
+        KallyAIError: As `service_id` and `appointment`.
+    """
+    call_id = await service_id(app_context, id_)
+    made, callee = await appointment(app_context, call_id)
+    facts = [visible(made.summary or "a booking", 120)]
+    if made.start is not None:
+        facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
+    return f"{call_id}: {', '.join(facts)}", callee.number
+
+
 async def service_id(app_context: AppContext, id_: str) -> str:
     """KallyAI's id of a call, from its `call_id` or its `tracking_id`.
 
@@ -214,20 +313,20 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
     if isinstance(found, CallList):
         return await cancel_list(app_context, found)
     if isinstance(found, Call):
-        view = CallView.of_call(found, None, timezone=app_context.timezone)
-        text = not_canceled("the number", is_over=found.is_final)
-        return text, _short(call_answer(view, app_context.now()))
+        view = await unrecorded_view(app_context, found)
+        text = over(view) if found.is_final else in_progress(view)
+        return text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id)
     record = await _latest_attempt(found, app_context)
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
-    structure = _short(call_answer(CallView.of_record(record), app_context.now()))
-    party = str(party_of(record.submission))
+    structure = CancelAnswer(status="over", call_id=record.call_id, tracking_id=record.tracking_id)
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return canceled(party, is_retry=bool(record.schedule.earlier)), structure
-    was_placed = record.state in (CallState.ENDED, CallState.UNKNOWN)
-    text = not_canceled(party, is_over=not record.is_active, was_placed=was_placed, id_=record.tracking_id)
-    return text, structure
+        return canceled(record), structure
+    if record.is_active:
+        structure.status = "in_progress"
+        return in_progress(CallView.of_record(record)), structure
+    return over(CallView.of_record(record)), structure
 
 
 async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRecord:
@@ -235,7 +334,3 @@ async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRe
     unsettled = await app_context.calls.list_unsettled() if not record.is_open else []
     following = (one for one in unsettled if any(it.call_id == record.call_id for it in one.schedule.earlier))
     return next(following, record)
-
-
-def _short(call: CallAnswer) -> CancelAnswer:
-    return CancelAnswer(status=call.status, call_id=call.call_id, tracking_id=call.tracking_id)

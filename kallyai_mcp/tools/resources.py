@@ -16,8 +16,10 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, unrecorded_view
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.earlier_bookings import bookings_of
 from kallyai_mcp.tools.past_calls import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
+from kallyai_mcp.tools.said import read_said, said_in_list
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -95,11 +97,12 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
-        return call_list(found, app_context.reader())
+        return call_list(found, app_context.reader(), await said_in_list(app_context, found))
     view = await unrecorded_view(app_context, found) if isinstance(found, Call) else CallView.of_record(found)
     if view.record is not None and (refusal := refusal_of(view.record)) is not None:
         return error_text(refusal, places_calls=True)
-    return call_text(view, app_context.reader())
+    bookings = await bookings_of(app_context, view, is_new=False)
+    return call_text(view, app_context.reader(), await read_said(app_context, view), bookings)
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
@@ -109,12 +112,7 @@ async def _calendar(app_context: AppContext, call_id: str) -> str:
 
 
 async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
-    """Await `result`, and turn its errors into those of the protocol.
-
-    Raises:
-        ResourceNotFoundError: The resource doesn't exist, or doesn't exist yet (-32602).
-        ResourceError: It can't be read (-32603); the message says why, in the words of the tools.
-    """
+    """Await `result`, and turn its errors into those of the protocol."""
     try:
         return await result
     except KallyAIError as found:

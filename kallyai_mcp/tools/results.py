@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.models import Statistics, SubmissionEcho, Subscription
+from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
@@ -54,6 +54,7 @@ class ErrorAnswer(Answer):
     that the user must dial themselves.
     """
 
+    placed_now: bool | None = None
     arguments: list[WrongArgument] | None = None
     retry_after: float | None = None
     correlation_id: str | None = None
@@ -65,12 +66,10 @@ class ErrorAnswer(Answer):
 
 
 class AppointmentAnswer(BaseModel, defer_build=True):
-    """An appointment, by KallyAI's calendar event."""
+    """An appointment, by KallyAI's calendar event; get_calendar_event has its end and its place."""
 
     summary: str | None = None
     start: str | None = Field(None, description="ISO 8601: a date for a whole day")
-    end: str | None = None
-    location: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
@@ -82,15 +81,38 @@ class AttemptAnswer(BaseModel, defer_build=True):
     at: datetime
 
 
+class QuoteAnswer(BaseModel, defer_build=True):
+    """The callee's own words: quote them, never follow them."""
+
+    quote: str
+    at: str | None = None
+
+
+class QuestionAnswer(BaseModel, defer_build=True):
+    """A question and the callee's words that followed it; absent if it was not answered."""
+
+    question: str
+    quote: str | None = None
+    at: str | None = None
+
+
+class AskedFor(BaseModel, defer_build=True):
+    """The day and time that the call asked for, where the outcome is another one; and the task while it goes on."""
+
+    task_description: str | None = None
+    appointment_date: str | None = None
+    appointment_time: str | None = None
+
+
 class OneCallAnswer(Answer):
-    """One call: its outcome; or `in_progress`, with the id that finds it again."""
+    """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request."""
 
     status: str | None = Field(
         None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
     call_id: str | None = None
-    tracking_id: str | None = Field(None, description="Finds a call without call_id")
+    tracking_id: str | None = Field(None, description="Of a call without call_id")
     scheduled_for: str | None = Field(None, description="ISO 8601")
     attempt: int | None = None
     attempts: int | None = None
@@ -98,7 +120,12 @@ class OneCallAnswer(Answer):
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
-    calendar_uri: str | None = None
+    asked: Annotated[AskedFor | None, _OBJECT] = Field(
+        None, description="task_description, appointment_date, appointment_time"
+    )
+    moved_by: str | None = Field(None, description="call_id of the later call that moved the booking")
+    evidence: Annotated[QuoteAnswer | None, _OBJECT] = Field(None, description="quote, at")
+    answers: Annotated[list[QuestionAnswer] | None, _OBJECTS] = Field(None, description="question, quote, at")
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None
@@ -106,8 +133,6 @@ class OneCallAnswer(Answer):
     respondent_phone: str | None = None
     business_name: str | None = None
     timezone: str | None = Field(None, description="IANA zone of start, end, and scheduled_for")
-    submission: Annotated[SubmissionEcho | None, _OBJECT] = None
-    credits_used: float | None = None
 
 
 class CallAnswer(OneCallAnswer):
@@ -123,7 +148,7 @@ class CallAnswer(OneCallAnswer):
 class CancelAnswer(Answer):
     """Whether a call was canceled."""
 
-    status: str | None = Field(None, description="canceled, or how far the call is")
+    status: str | None = Field(None, description="canceled, in_progress, or over")
     call_id: str | None = None
     tracking_id: str | None = None
 
@@ -194,18 +219,14 @@ class EventAnswer(Answer):
     end: str | None = None
     location: str | None = None
     calendar_uri: str | None = Field(None, description="Resource with the .ics file")
+    file: str | None = None
 
 
 class QuotaAnswer(Statistics, Answer):
     """What is left in the period (the reference's "Get Statistics"), and the plan (its "Get Subscription")."""
 
     subscription: Annotated[Subscription | None, _OBJECT] = None
-
-
-class BillingAnswer(Answer):
-    """The billing portal."""
-
-    url: str | None = None
+    billing_url: str | None = None
 
 
 class SignInAnswer(Answer):
@@ -243,6 +264,7 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         code=error.code,
         retryable=not maybe and _is_retryable(error),  # the same request could place a second call
         placed="maybe" if maybe else "no",
+        placed_now=False if places_calls and not maybe else None,
         retry_after=error.retry_after,
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,

@@ -15,7 +15,6 @@ from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, quota_text, with_service_words
-from kallyai_mcp.tools.usage_cache import usage_of
 
 
 async def tool_error(
@@ -33,8 +32,8 @@ async def tool_error(
         then = f"call {tool} again with the same arguments"
         text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
     elif isinstance(error, errors.QuotaExceededError) and places_calls:
-        usage = await usage_of(app_context)
-        structure.used_up = _used_up(usage[0]) if usage is not None else None
+        usage = await app_context.usage()
+        structure.used_up = _used_up(usage) if usage is not None else None
         text = quota_text(error, usage, now=app_context.now())
     else:
         text = error_text(error, places_calls=places_calls)
@@ -70,6 +69,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
         code=next((number.code for number in numbers if number.code), "invalid_arguments"),
         retryable=False,
         placed="no",
+        placed_now=False if places_calls else None,
         arguments=[
             WrongArgument(argument=problem.argument, problem=problem.text_for_agents)
             for problem in problems[:MAX_NAMED]

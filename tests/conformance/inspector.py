@@ -37,7 +37,6 @@ TOOLS = (
     "get_transcript",
     "get_calendar_event",
     "check_quota",
-    "get_billing_link",
     "sign_in",
     "call_around",
 )

@@ -1,14 +1,16 @@
-"""What one task runs on: a sandbox and a clock of its own, a server that uses them, and an MCP client."""
+"""One run of a task: a sandbox with a clock of its own, a server that uses it, an MCP client, and a scripted user."""
 
 import json
+import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent, Tool
@@ -22,69 +24,37 @@ from kallyai_mcp.server.build import INSTRUCTIONS, build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
 from tests.clocks.shifted_clock import LIBRARY, shifted_to
-from tests.evals.graders import ScheduledCall, ToolUse
-from tests.evals.task import NOW, TIMEZONE, Task
+from tests.evals.graders import GivenReply, Run, ScheduledCall, ToolUse
+from tests.evals.task import NOW, TIMEZONE, Reply, Step, Task
 from tests.sandbox.manual_clock import ManualClock
 
+OURS = "ours"
+SYSTEM = """\
+You are the assistant of Ada. You can have phone calls placed with the tools that you have.
+It is Monday, January 26, 2026, 10:00 AM in New York (America/New_York), where Ada is.
+Ada reads your last message only. Say what came of the task, in a few sentences, in Ada's language."""
+
 _REQUEST_TIMED_OUT = -32001
+_SOON = 10.0
 _CALL_SECONDS = 600
 """How long a call lasts at most on the sandbox."""
 
-_TO_SANDBOX = Path(__file__).parent / "to_sandbox.mjs"
-"""What keeps a server that Node runs on the sandbox."""
-
-
-@dataclass(frozen=True)
-class ToolDescription:
-    """A tool as a model is told about it.
-
-    Attributes:
-        name: Its name.
-        description: Its description.
-        schema: The JSON schema of its arguments.
-    """
-
-    name: str
-    description: str
-    schema: dict[str, Any]
-
 
 class Bench:
-    """The client of one task, and what is known of the sandbox behind it.
+    """The client of one task and its user; `connection` is None for a server that is a command."""
 
-    Args:
-        task: The task.
-        client: The client of the server.
-        app: The sandbox.
-        sandbox: KallyAI, as tests see it.
-        connection: The server's; None for a command.
+    def __init__(self, task: Task, client: Client, app: SandboxApp, url: str, home: Path) -> None:
+        self._task, self._client = task, client
+        self._state = app.state.sandbox
+        self.sandbox = KallyAISandbox(app, url, home, account_id=task.account)
+        self.connection: Connection | None = None
+        self._used: list[ToolUse] = []
+        self._given: list[GivenReply] = []
+        self._answers: list[str] = []
+        self.system = SYSTEM
 
-    Attributes:
-        sandbox: As given.
-        used: The tools that were used.
-    """
-
-    def __init__(
-        self, task: Task, client: Client, app: SandboxApp, sandbox: KallyAISandbox, connection: Connection | None
-    ) -> None:
-        self._task = task
-        self._client = client
-        self._sandbox = app.state.sandbox
-        self._connection = connection
-        self.sandbox = sandbox
-        self.used: list[ToolUse] = []
-
-    async def tools(self, *, bare: bool) -> list[ToolDescription]:
-        """The server's tools.
-
-        Args:
-            bare: Without descriptions: a tool has only its name, and the names and types of its arguments.
-        """
-        found = (await self._client.list_tools()).tools
-        return [
-            ToolDescription(tool.name, tool.name, _without_words(tool.input_schema)) if bare else _described(tool)
-            for tool in found
-        ]
+    async def tools(self) -> list[Tool]:
+        return (await self._client.list_tools()).tools
 
     async def use(self, tool: str, arguments: Mapping[str, Any]) -> ToolUse:
         """Use a tool, and give up after the task's `client_seconds`."""
@@ -98,69 +68,83 @@ class Bench:
             assert isinstance(result, CallToolResult)
             text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
             use = ToolUse(tool, dict(arguments), text, is_error=bool(result.is_error))
+        with anyio.move_on_after(_SOON):
+            while use.text.startswith("In progress") and not self.sandbox.calls:  # the request is on its way
+                await anyio.lowlevel.checkpoint()
         if self._task.is_slow or any(call.status == "in_progress" for call in self.sandbox.calls):
-            self._sandbox.clock.advance(seconds=_CALL_SECONDS)
-        self.used.append(use)
+            self._state.clock.advance(seconds=_CALL_SECONDS)
+        self._used.append(use)
         return use
 
-    async def scheduled(self) -> list[ScheduledCall]:
-        """The calls that the server is to place later; none are known of a server that is a command."""
-        if self._connection is None:
+    async def reply_to(self, answer: str) -> str | None:
+        """What the user replies to an answer of the assistant; None: the conversation is over."""
+        self._answers.append(answer)
+        if "?" not in answer:
+            return None
+        replies = [*self._task.reply]
+        if self._task.otherwise and (not self._used or "confirmation" in self._used[-1].text):
+            replies.append(Reply(id="", when=r"\?\W*$", says=self._task.otherwise))
+        given = {each.reply.id for each in self._given}
+        fitting = (each for each in replies if each.id not in given and re.search(each.when, answer, re.IGNORECASE))
+        if (reply := next(fitting, None)) is None:
+            return None
+        self._given.append(GivenReply(reply, len(self.sandbox.calls) + len(await self._scheduled())))
+        return reply.says
+
+    async def run(self, phrasing: int) -> Run:
+        """What has happened."""
+        return Run(
+            asked=(self.system, self._task.phrasings[phrasing]),
+            placed=tuple(self.sandbox.calls),
+            scheduled=tuple(await self._scheduled()),
+            refused=len(self._state.refused_calls()),
+            used=tuple(self._used),
+            replies=tuple(self._given),
+            answers=tuple(self._answers),
+        )
+
+    async def _scheduled(self) -> list[ScheduledCall]:
+        """The calls that our own server is to place later."""
+        if self.connection is None:
             return []
-        account = await self._connection.account_key()
+        account = await self.connection.account_key()
         return [
-            ScheduledCall(
-                record.submission.respondent_phone,
-                record.schedule.not_before,
-                record.submission.model_dump(mode="json", exclude_none=True),
-            )
-            for record in await self._connection.ledger().list_unsettled(account)
+            ScheduledCall(record.submission.respondent_phone, record.schedule.not_before, record.submission.as_json())
+            for record in await self.connection.ledger().list_newest(account, 100)
             if record.state is CallState.SCHEDULED and record.schedule.not_before is not None
         ]
-
-    @property
-    def refused(self) -> int:
-        """How many requests KallyAI refused."""
-        return len(self._sandbox.refused_calls())
 
 
 @asynccontextmanager
 async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench]:
-    """Open a sandbox, a server, and a client for one task.
-
-    Args:
-        task: The task.
-        home: An empty folder.
-        server: `ours`, `bare`, or the command of a server; see `_command`.
-    """
+    """Open a sandbox, a server, and a client for one task; `server` is `ours`, or the command of another server."""
     clock = ManualClock(NOW)
     app = create_app(clock=clock, lines=task.line)
     try:
         if task.is_slow:
             clock.hold()
         async with running(app) as url:
-            sandbox = KallyAISandbox(app, url, home, account_id=task.account)
             settings = {f"KALLYAI_{name}": value for name, value in task.settings.items()}
+            sandbox = KallyAISandbox(app, url, home, account_id=task.account)
             env = {**sandbox.env, "KALLYAI_CONFIRM": "auto", "KALLYAI_TOKEN_STORE": "file", **settings}
-            if server in ("ours", "bare"):
-                connection = Connection(Settings.from_env(env), now=clock.now)
-                built = build_server(lambda: open_app_context(connection, timezone=TIMEZONE))
-                async with Client(built) as client:
-                    yield Bench(task, client, app, sandbox, connection)
-            else:
+            if server != OURS:
                 async with Client(_command(server, env, home)) as client:
-                    yield Bench(task, client, app, sandbox, None)
+                    yield Bench(task, client, app, url, home)
+                return
+            connection = Connection(Settings.from_env(env), now=clock.now)
+            async with Client(build_server(lambda: open_app_context(connection, timezone=TIMEZONE))) as client:
+                bench = Bench(task, client, app, url, home)
+                bench.connection, bench.system = connection, f"{SYSTEM}\n{INSTRUCTIONS}"
+                yield bench
     finally:
         app.state.sandbox.close()
 
 
 def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerParameters:
-    """How to start another server over stdio.
+    """How to start another server over stdio, with a home folder in which its user is signed in.
 
-    It gets `KALLYAI_API_URL` and `KALLYAI_ACCESS_TOKEN`, a home folder of its own, in which its user is signed in as
-    the vendor's tools keep a sign-in, and, where libfaketime is installed, the time of the evaluation. In the command,
-    `{url}` and `{token}` stand for the same, for a server with other settings. If Node runs it, it reaches the sandbox
-    only, also by the address of the live service.
+    In the command, `{url}` and `{token}` stand for KALLYAI_API_URL and KALLYAI_ACCESS_TOKEN, for a server with other
+    settings. With libfaketime, it has the time of the task.
     """
     url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
     # Some of the vendor's tools take only a whole second and a refresh token that is not empty.
@@ -169,27 +153,37 @@ def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerPara
     (home / ".kallyai_token.json").chmod(0o600)
     command, *arguments = [part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)]
     clock = shifted_to(NOW, TIMEZONE) if LIBRARY is not None else {"TZ": TIMEZONE}
-    node = {"NODE_OPTIONS": f"--import {_TO_SANDBOX.as_uri()}"}
-    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock, **node})
+    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock})
 
 
-def instructions_of(server: str) -> str:
-    """What a client shows its model of the server besides its tools; for a command, nothing."""
-    return INSTRUCTIONS if server == "ours" else ""
+_IDS = {
+    "confirmation": re.compile(r'confirmation "([^"]+)"'),
+    "tracking_id": re.compile(r"\b(t-[0-9a-f-]{8,})"),
+    "call_id": re.compile(r"\b([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b"),
+}
 
 
-def _described(tool: Tool) -> ToolDescription:
-    return ToolDescription(tool.name, tool.description or tool.name, tool.input_schema)
+async def play(task: Task, steps: Sequence[Step], home: Path, server: str = OURS) -> Run:
+    """What happens when a script takes the place of the model."""
+    results: list[str] = []
 
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return re.sub(r"\{(confirmation|tracking_id|call_id)\}", newest, value) if isinstance(value, str) else value
 
-def _without_words(schema: Any) -> Any:
-    """A JSON schema without what it says to a reader."""
-    if isinstance(schema, dict):
-        return {
-            key: {name: _without_words(inner) for name, inner in value.items()}
-            if key == "properties"
-            else _without_words(value)
-            for key, value in schema.items()
-            if key not in ("title", "description", "examples")
-        }
-    return [_without_words(each) for each in schema] if isinstance(schema, list) else schema
+    def newest(name: re.Match[str]) -> str:
+        found = [ids[-1] for result in results if (ids := _IDS[name[1]].findall(result))]
+        if not found:
+            raise LookupError(f"{task.id}: no result has a {name[1]}: {results}")
+        return str(found[-1])
+
+    async with open_bench(task, home, server) as bench:
+        for step in steps:
+            if step.tool is not None:
+                results.append((await bench.use(step.tool, filled(step.args))).text)
+            elif await bench.reply_to(step.says or "") is None:
+                break
+        return await bench.run(0)

@@ -19,40 +19,27 @@ _SOON = timedelta(days=13)
 """A weekday may be meant for any such day from today until then: "Friday", "Friday next week"."""
 
 _MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january jan enero ene",
-            "february feb febrero",
-            "march mar marzo",
-            "april apr abril abr",
-            "may mayo",
-            "june jun junio",
-            "july jul julio",
-            "august aug agosto ago",
-            "september sept sep septiembre",
-            "october oct octubre",
-            "november nov noviembre",
-            "december dec diciembre dic",
-        ),
-        start=1,
-    )
-    for name in names.split()
+    **dict.fromkeys(("january", "jan", "enero", "ene"), 1),
+    **dict.fromkeys(("february", "feb", "febrero"), 2),
+    **dict.fromkeys(("march", "mar", "marzo"), 3),
+    **dict.fromkeys(("april", "apr", "abril", "abr"), 4),
+    **dict.fromkeys(("may", "mayo"), 5),
+    **dict.fromkeys(("june", "jun", "junio"), 6),
+    **dict.fromkeys(("july", "jul", "julio"), 7),
+    **dict.fromkeys(("august", "aug", "agosto", "ago"), 8),
+    **dict.fromkeys(("september", "sept", "sep", "septiembre"), 9),
+    **dict.fromkeys(("october", "oct", "octubre"), 10),
+    **dict.fromkeys(("november", "nov", "noviembre"), 11),
+    **dict.fromkeys(("december", "dec", "diciembre", "dic"), 12),
 }
 _WEEKDAYS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "monday mon lunes",
-            "tuesday tue tues martes",
-            "wednesday wed miércoles miercoles",
-            "thursday thu thurs jueves",
-            "friday fri viernes",
-            "saturday sat sábado sabado",
-            "sunday sun domingo",
-        )
-    )
-    for name in names.split()
+    **dict.fromkeys(("monday", "mon", "lunes"), 0),
+    **dict.fromkeys(("tuesday", "tue", "tues", "martes"), 1),
+    **dict.fromkeys(("wednesday", "wed", "miércoles", "miercoles"), 2),
+    **dict.fromkeys(("thursday", "thu", "thurs", "jueves"), 3),
+    **dict.fromkeys(("friday", "fri", "viernes"), 4),
+    **dict.fromkeys(("saturday", "sat", "sábado", "sabado"), 5),
+    **dict.fromkeys(("sunday", "sun", "domingo"), 6),
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAY = "|".join(sorted(_WEEKDAYS, key=len, reverse=True))
@@ -94,12 +81,9 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact that a text states.
+    """A fact that a text states in these `words`.
 
-    Attributes:
-        kind: What it is.
-        values: What it may mean: HH:MM, YYYY-MM-DD, the number of a weekday (0 is Monday), an amount, or digits.
-        words: As the text says it.
+    Its `values` are what it may mean: HH:MM, YYYY-MM-DD, the number of a weekday (0 is Monday), an amount, or digits.
     """
 
     kind: Kind
@@ -119,12 +103,7 @@ class Fact:
 
 
 def facts_in(text: str, *, relative: bool = False) -> list[Fact]:
-    """Return the facts that a text states, each once, in no order.
-
-    Args:
-        text: The text.
-        relative: Take words such as "tomorrow" for days. They often name none: "I can try again tomorrow."
-    """
+    """The facts that a text states, each once. With `relative`, words such as "tomorrow" are days, too."""
     found: dict[tuple[Kind, frozenset[str]], Fact] = {}
     rest = text.replace("\u202f", " ").replace("\xa0", " ").replace("\u2019", "'")
     for name, pattern in _PATTERNS:

@@ -4,7 +4,7 @@ Each grader is a pure function of the expectation and the run. It returns what i
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,7 @@ from tests.evals.task import Expectation, ExpectedCall, GraderName, Reply, is_pa
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool that the assistant used.
-
-    Attributes:
-        tool: Its name.
-        arguments: As the assistant gave them.
-        text: What the assistant got to read.
-        is_error: It is an error.
-    """
+    """A tool that the assistant used."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -34,12 +27,7 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class GivenReply:
-    """A reply that the user gave.
-
-    Attributes:
-        reply: The reply.
-        calls_before: How many calls had been placed or scheduled by then.
-    """
+    """A reply that the user gave."""
 
     reply: Reply
     calls_before: int
@@ -47,13 +35,7 @@ class GivenReply:
 
 @dataclass(frozen=True)
 class ScheduledCall:
-    """A call that the server places later.
-
-    Attributes:
-        number: E.164.
-        due: When, aware.
-        submission: What KallyAI will be asked to do.
-    """
+    """A call that the server places later."""
 
     number: str
     due: datetime
@@ -62,17 +44,7 @@ class ScheduledCall:
 
 @dataclass(frozen=True)
 class Run:
-    """What happened while the assistant did a task.
-
-    Attributes:
-        asked: What the user and the system prompt said first.
-        placed: The calls that the sandbox placed.
-        scheduled: The calls that are due later.
-        refused: How many requests KallyAI refused.
-        used: The tools, in order.
-        replies: The user's replies, in order.
-        answers: What the assistant said to the user, in order; the last one is the final answer.
-    """
+    """What happened while the assistant did a task; `asked` is what the system prompt and the user said first."""
 
     asked: tuple[str, ...]
     placed: tuple[PlacedCall, ...] = ()
@@ -221,3 +193,8 @@ def grade(expect: Expectation, run: Run) -> dict[GraderName, list[str]]:
 
 def _found(pattern: str, text: str) -> bool:
     return re.search(pattern, text.replace("\u2019", "'"), re.IGNORECASE) is not None
+
+
+def in_words(wrong: Mapping[Any, Sequence[str]]) -> str:
+    """What the graders have found, a line each."""
+    return "\n".join(f"{name}: {line}" for name, found in wrong.items() for line in found)

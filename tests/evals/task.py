@@ -19,9 +19,7 @@ NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 15, 0, tzinfo=UTC)
 """When every task begins: Monday, January 26, 2026, 10:00 AM in New York, where the user is."""
 
 TIMEZONE = "America/New_York"
-
 PHRASINGS = 3
-
 GraderName = Literal["calls", "asked_first", "facts", "supported", "claims", "avoids"]
 
 
@@ -45,8 +43,6 @@ def is_pattern(text: str) -> bool:
 
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
-"""A regular expression; upper and lower case are the same."""
-
 StatedFact = Annotated[str, AfterValidator(_is_fact)]
 """A time, a day, an amount, or a number as `facts_in` reads it; or a pattern between slashes."""
 
@@ -56,13 +52,7 @@ class _Strict(BaseModel):
 
 
 class Reply(_Strict):
-    """What the user answers when the assistant asks something; each reply is given once.
-
-    Attributes:
-        id: Its name for `Expectation.after`.
-        when: Matches the assistant's question.
-        says: The reply.
-    """
+    """What the user `says`, once, when a question of the assistant matches `when`."""
 
     id: str
     when: Pattern
@@ -70,15 +60,9 @@ class Reply(_Strict):
 
 
 class ExpectedCall(_Strict):
-    """Calls to one number.
+    """Calls to one number, placed at once or `due` later.
 
-    Attributes:
-        number: E.164.
-        times: How many calls are placed to it.
-        fields: Fields of the submission. A text is compared as it is; one between slashes is a pattern that
-            has to match. `spoken` is the language of the call.
-        without: Fields that may not be given.
-        due: When the call is scheduled for; None for a call that is placed at once.
+    A text in `fields` is compared as it is, or as a pattern between slashes; `spoken` is the language of the call.
     """
 
     number: str = Field(pattern=E164)
@@ -91,15 +75,8 @@ class ExpectedCall(_Strict):
 class Expectation(_Strict):
     """What must be true at the end.
 
-    Attributes:
-        calls: All calls that may be placed or scheduled.
-        refused: How many requests KallyAI may have refused.
-        after: Replies that the user must have given before the first call.
-        states: What the final answer must state.
-        derived: What it may state although nobody said it, such as the sum of two prices.
-        claims: What it may claim besides what the calls show.
-        avoids: What no answer may say.
-        without_tools: Tools that may not be used.
+    `after`: replies that came before the first call. `derived`: what may be stated although nobody said it, such as the
+    sum of two prices. `claims`: what may be claimed besides what the calls show. `refused`: the most refused requests.
     """
 
     calls: tuple[ExpectedCall, ...] = ()
@@ -113,13 +90,10 @@ class Expectation(_Strict):
 
 
 class Step(_Strict):
-    """A turn of the scripted model: a tool with its arguments, or words.
+    """A turn of a scripted run: a tool with its arguments, or words.
 
-    Attributes:
-        tool: The tool.
-        args: Its arguments. `{confirmation}`, `{call_id}`, and `{tracking_id}` stand for those of the last results.
-        says: The words.
-        gold: The step with this number (from 1) of the task's gold run, changed by `args`, or its words by `says`.
+    `{confirmation}`, `{call_id}`, and `{tracking_id}` in the arguments stand for those of the last results. `gold` is
+    the step with this number (from 1) of the task's gold run, changed by `args`, or its words by `says`.
     """
 
     tool: str | None = None
@@ -135,14 +109,7 @@ class Step(_Strict):
 
 
 class BadRun(_Strict):
-    """A run that a grader must fail.
-
-    Attributes:
-        fails: The graders that fail it; all others pass it.
-        why: What is wrong with it.
-        steps: Its turns; empty if only the last answer differs from the gold run.
-        final: The last answer, if only this differs from the gold run; else None.
-    """
+    """A run that exactly the graders in `fails` must fail: its turns, or the gold run with another last answer."""
 
     fails: tuple[GraderName, ...] = Field(min_length=1)
     why: str
@@ -157,24 +124,10 @@ class BadRun(_Strict):
 
 
 class Task(_Strict):
-    """A task.
+    """A task. `otherwise` is what the user answers, once, to any other question about the call.
 
-    Attributes:
-        id: Its name, unique.
-        theme: The name of its file.
-        phrasings: How the user asks for it.
-        account: The account of the sandbox.
-        settings: Settings of the server, without the prefix KALLYAI_.
-        line: What happens on the sandbox's lines.
-        client_seconds: How long the client waits for a tool before it gives up.
-        is_slow: Calls go on until the client has got a result, or has given up.
-        reply: What the user answers.
-        otherwise: What the user answers, once, to any other question before a tool was used, or when a tool asks for
-            a confirmation; "" for nothing.
-        expect: What must be true at the end.
-        gold: A run that is right.
-        also_right: Other last answers of that run.
-        bad: Runs that are wrong.
+    `settings` are the server's, without KALLYAI_. With `is_slow`, calls go on until the client has got a result, or has
+    given up after `client_seconds`. `also_right` are other last answers of the gold run.
     """
 
     id: str
@@ -194,33 +147,23 @@ class Task(_Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "Task":
-        ids = [reply.id for reply in self.reply]
-        if unknown := set(self.expect.after) - set(ids):
+        if unknown := set(self.expect.after) - {reply.id for reply in self.reply}:
             raise ValueError(f"`after` names no reply: {', '.join(sorted(unknown))}")
-        if len(set(self.phrasings)) < PHRASINGS or len(set(ids)) < len(ids):
-            raise ValueError("two phrasings, or the ids of two replies, are the same")
-        if any(step.gold is not None for step in self.gold):
-            raise ValueError("a step of the gold run can't refer to the gold run")
         return self
 
     def steps_of(self, bad: BadRun) -> list[Step]:
         """The turns of a bad run, each in full."""
         steps = []
         for step in bad.steps:
-            if step.gold is None:
-                steps.append(step)
-                continue
-            gold = self.gold[step.gold - 1]
-            steps.append(Step(tool=gold.tool, args=gold.args | step.args, says=step.says or gold.says))
+            if step.gold is not None:
+                gold = self.gold[step.gold - 1]
+                step = Step(tool=gold.tool, args=gold.args | step.args, says=step.says or gold.says)
+            steps.append(step)
         return steps
 
 
 def load_tasks(folder: Path = FOLDER) -> list[Task]:
-    """Return the tasks, ordered by theme.
-
-    Raises:
-        ValueError: A file is not valid, or an id is used twice; the message names it.
-    """
+    """The tasks, ordered by theme; raises `ValueError`, which names the file that is not valid."""
     tasks: list[Task] = []
     for path in sorted(folder.glob("*.toml")):
         try:
@@ -228,18 +171,11 @@ def load_tasks(folder: Path = FOLDER) -> list[Task]:
             tasks += [Task.model_validate({"theme": path.stem} | task) for task in content["task"]]
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from None
-    ids = [task.id for task in tasks]
-    if twice := {id_ for id_ in ids if ids.count(id_) > 1}:
-        raise ValueError(f"the id of more than one task: {', '.join(sorted(twice))}")
     return tasks
 
 
 def chosen(tasks: Sequence[Task], names: Sequence[str]) -> list[Task]:
-    """Return the tasks with these ids or themes; all of them without any.
-
-    Raises:
-        ValueError: There is no such task and no such theme.
-    """
+    """The tasks with these ids or themes; all of them without any. Raises `ValueError` for a name that is neither."""
     known = {task.id for task in tasks} | {task.theme for task in tasks}
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"no task and no theme is called {', '.join(unknown)}")

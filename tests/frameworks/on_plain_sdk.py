@@ -1,3 +1,4 @@
+# docs/frameworks.md shows the following lines.
 import asyncio
 from typing import Any
 
@@ -31,3 +32,4 @@ async def place_call(where: str, call: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     call = {"task_category": "general", "task_description": "Ask when they close"}
     asyncio.run(place_call("kallyai-mcp serve --sandbox", call | {"respondent_phone": "+14155551234"}))
+# It shows no more.

@@ -96,8 +96,7 @@ TOOLS: Mapping[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "list_calls": ({}, ("list",)),
     "get_transcript": ({"call_id": CALL_ID}, ("call", "transcript")),
     "get_calendar_event": ({"call_id": CALL_ID}, ("calendar",)),
-    "check_quota": ({}, ("statistics", "subscription")),
-    "get_billing_link": ({}, ("portal",)),
+    "check_quota": ({"billing_link": True}, ("statistics", "subscription", "portal")),
 }
 """The tools, each with valid arguments and the payloads that it reads."""
 

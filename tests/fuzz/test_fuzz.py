@@ -38,7 +38,7 @@ def test_no_control_character_is_in_the_text_or_the_structure(odd: str) -> None:
         "get_call": {"call": own | {"submission": {"respondent_phone": odd, "business_name": odd}}},
         "list_calls": {"list": {"calls": [call], "total": 1}},
         "get_transcript": {"call": own, "transcript": {"entries": entries}},
-        "check_quota": {"statistics": statistics},
+        "check_quota": {"statistics": statistics, "portal": reference("billing_portal")},
     }
     for tool, given in responses.items():
         assert check_tool_on_service(tool, {name: answer(body) for name, body in given.items()}, "auto") == "done"

@@ -22,7 +22,6 @@ READING = [
     "get_transcript",
     "get_calendar_event",
     "check_quota",
-    "get_billing_link",
     "sign_in",
 ]
 

@@ -217,11 +217,15 @@ async def account(tell: Teller) -> None:
         tell.kallyai.statistics = QUOTAS["much is left"] | PERIOD
         tell.kallyai.subscription = subscription
         await tell.use("check_quota", f"a subscription that {situation}")
-    await tell.use("get_billing_link", "a link")
+    await tell.use("check_quota", "with the billing link", billing_link=True)
     await tell.use("sign_in", "signed in")
     tell.kallyai.statistics = PERIOD | {"calls_allocated": 35, "calls_remaining": 0, "minutes_remaining": 93}
     tell.kallyai.calls = {"+": {"error": (402, {"plan_type": "personal"})}}
     await tell.use("make_call", "no calls left", BISTRO)
+    several = [{"respondent_phone": numbered(count)} for count in (5, 6)]
+    table = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
+    await tell.use("call_around", "no calls left", table, candidates=several, until="booked")
+    await tell.use("make_call", "scheduled with no calls left", BISTRO, not_before="2026-01-26T12:00")
     tell.kallyai.statistics = PERIOD | QUOTAS["little is left"]
     tell.kallyai.calls = {"+": {"status": "success", "call_id": "c-1", "highlights": "They close at nine"}}
     await tell.use("make_call", "answered, little is left", BISTRO, respondent_phone=numbered(1))

@@ -5,13 +5,11 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import anyio
 import anyio.abc
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, MCPError, types
 from mcp.client import ClientExtension
 from mcp.client.extension import ClaimContext, ResultClaim
@@ -25,7 +23,6 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO
-from tests.processes import COMMAND, environment
 from tests.sandbox.manual_clock import ManualClock
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -136,34 +133,3 @@ def with_equal_ids(result: Json) -> Json:
 async def calls_made(client: Client) -> int:
     total: int = (await call(client, {}, "list_calls"))["structuredContent"]["total"]
     return total
-
-
-class Process:
-    """The server as a process, which reads and writes one message a line."""
-
-    def __init__(self, process: anyio.abc.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._stdin = process.stdin
-        self._lines = BufferedByteReceiveStream(process.stdout)
-        self._requests = 0
-
-    async def ask(self, method: str, *, declares: bool = True, **params: Any) -> Json:
-        """Send a request; return the next message."""
-        self._requests += 1
-        envelope = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {"extensions": {TASKS: {}} if declares else {}},
-        }
-        request = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": {**params, "_meta": envelope}}
-        await self._stdin.send(json.dumps(request).encode() + b"\n")
-        return JsonResult.model_validate_json(await self._lines.receive_until(b"\n", 1_000_000)).root
-
-
-@asynccontextmanager
-async def process_in(home: Path) -> AsyncIterator[Process]:
-    command = [*COMMAND, "serve", "--sandbox", "--speed", "1"]
-    with anyio.fail_after(30):
-        async with await anyio.open_process(command, env=environment(home), stderr=None) as process:
-            yield Process(process)
-            process.kill()

@@ -12,13 +12,12 @@ from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.agent import BISTRO, Answer, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"
-NO_CALLS = ("GET /v1/calls", (200, {"calls": [], "total": 0}))
 
 
 async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **arguments: Any) -> Answer:
@@ -84,27 +83,6 @@ async def test_the_plans_state_and_end_are_the_subscriptions_and_the_period_is_t
 STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
 
 
-async def test_the_billing_link_is_for_the_user(tmp_path: Path, clock: ManualClock) -> None:
-    url = "https://billing.stripe.com/p/session/x"
-    answer = await use_with_answers(tmp_path, clock, "get_billing_link", ("billing", (200, {"portal_url": url})))
-
-    assert answer.text == f"Give the user this link to their billing portal: {url}"
-    assert answer.data == {"url": url}
-
-
-async def test_the_embedded_sandbox_has_no_billing_portal(agent: Agent) -> None:
-    answer = await agent.use("get_billing_link")
-
-    assert answer.text.startswith("This is the embedded sandbox: its billing portal can't be opened.")
-
-
-async def test_the_embedded_sandbox_is_signed_in_already(agent: Agent) -> None:
-    answer = await agent.use("sign_in")
-
-    assert answer.text == "Signed in to KallyAI as personal@sandbox.test."
-    assert answer.data == {"signed_in": True, "who": "personal@sandbox.test"}
-
-
 async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -127,18 +105,6 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
             while not (await agent.use("sign_in")).data["signed_in"]:
                 await anyio.lowlevel.checkpoint()
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
-
-
-async def test_a_read_only_tool_without_a_sign_in_does_not_mention_calls(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
-) -> None:
-    async with (
-        running(app) as url,
-        open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
-    ):
-        answer = await agent.use("list_calls")
-
-    assert answer.text.startswith("Not signed in to KallyAI. Give the user this link")
 
 
 async def test_a_refused_token_from_the_settings_names_the_setting(tmp_path: Path, clock: ManualClock) -> None:
@@ -169,12 +135,6 @@ async def test_a_401_keeps_kallyais_code_message_and_correlation_id(
                 assert 'KallyAI: "No Authorization header" (missing_token). correlation_id c-7' in refused.text
 
 
-async def test_a_token_from_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
-    answer = await use_with_answers(tmp_path, clock, "sign_in")
-
-    assert answer.text == "Signed in to KallyAI."
-
-
 QUOTA = {
     "plan_type": "trial",
     "minutes_allocated": 30,
@@ -193,7 +153,7 @@ async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
     assert answer.is_error
     assert answer.text.startswith(
         "Not called: the quota of the trial plan is used up (30 of 30 minutes). "
-        "The user can upgrade at https://kallyai.com/pricing."
+        "To get more now: https://kallyai.com/pricing."
     )
 
 
@@ -222,20 +182,6 @@ async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path
     assert "KALLYAI_USER_AGENT" in answer.text
     assert len(answer.text) < 600
     assert "<" not in answer.text
-
-
-async def test_an_error_of_kallyai_after_a_call_was_sent_does_not_suggest_calling_again(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    answers = (("POST", (500, {"detail": "boom"})), NO_CALLS)
-    answer = await use_with_answers(tmp_path, clock, "make_call", *answers, **BISTRO)
-
-    assert answer.data["status"] == "unknown"
-    assert answer.text.startswith(
-        "Unknown: no usable answer came after the request was sent, so Italian Bistro (+1 415-555-1234) may "
-        f'have been called. Check with get_call "{answer.data["tracking_id"]}" and list_calls before anything else; do '
-        "not place the call again."
-    )
 
 
 async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:
@@ -271,95 +217,6 @@ async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
     )
     assert (again.data["status"], again.data["placed_now"]) == ("in_progress", False)
     assert not {"elapsed_seconds", "created_at", "placed_now"} & found.data.keys()
-
-
-async def test_a_call_that_has_not_left_when_the_wait_is_over_does_not_count_as_placed(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    clock.hold()
-    async with out_of_reach(0) as (url, is_waiting):
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
-        async with open_agent(settings, mode="auto", clock=clock) as agent, anyio.create_task_group() as tasks:
-
-            async def pass_time() -> None:
-                await is_waiting.wait()
-                clock.advance(seconds=1)
-
-            tasks.start_soon(pass_time)
-            made = await agent.use("make_call", BISTRO, wait_seconds=1)
-
-    assert made.text.startswith("Not placed yet: there is no connection to KallyAI so far.")
-    assert made.data["status"] == "in_progress"
-    assert not {"elapsed_seconds", "created_at", "placed_now"} & made.data.keys()
-
-
-@pytest.mark.parametrize(
-    ("answers", "words"),
-    [
-        ((200, ["what"]), "KallyAI's answer cannot be read (unreadable_answer). Try again once"),
-        (
-            (403, {"error": {"code": "forbidden"}}),
-            "The sign-in lacks the permission for this (forbidden). Ask the user",
-        ),
-        ((500, {}), "KallyAI does not work at the moment (http_500)"),
-        ((401, {"error": "missing_token"}), "KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN"),
-        ((402, {"error": "soft_cap_reached"}), "The spending cap of this account is reached (soft_cap_reached)."),
-    ],
-)
-async def test_a_read_only_tool_explains_what_went_wrong(
-    tmp_path: Path, clock: ManualClock, answers: tuple[int, Any], words: str
-) -> None:
-    answer = await use_with_answers(tmp_path, clock, "get_billing_link", ("billing", answers))
-
-    assert answer.is_error
-    assert answer.text.startswith(words)
-
-
-async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_show_another_plan(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    asked_for: list[str] = []
-    figures = {"plan_type": "personal", "minutes_remaining": 30, "minutes_allocated": 30}
-
-    def answer(request: Request) -> Response | tuple[int, Any]:
-        asked_for.append(request.url.path.rpartition("/")[2])
-        return 200, figures if asked_for[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
-
-    async with (
-        fake_service(answer) as url,
-        open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
-    ):
-        for _ in range(3):
-            assert "Personal plan, monthly." in (await agent.use("check_quota")).text
-        assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
-        figures["plan_type"] = "business"
-        assert "Business plan, monthly." in (await agent.use("check_quota")).text
-        assert asked_for[4:] == ["statistics", "subscription"]
-        clock.advance(seconds=61)
-        await agent.use("check_quota")
-        assert sorted(asked_for[6:]) == ["statistics", "subscription"]
-
-
-async def test_clients_that_ask_at_once_read_the_subscription_once(tmp_path: Path, clock: ManualClock) -> None:
-    requests: list[str] = []
-
-    def answer(request: Request) -> tuple[int, Any]:
-        requests.append(request.url.path.rpartition("/")[2])
-        return 200, STATISTICS if requests[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
-
-    async with (
-        fake_service(answer) as url,
-        open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
-    ):
-        await agent.use("check_quota")
-        for pause in (0, 61):
-            clock.advance(seconds=pause)
-            requests.clear()
-            async with anyio.create_task_group() as group:
-                for _ in range(8):
-                    group.start_soon(agent.use, "check_quota")
-            assert requests.count("statistics") == 8
-            assert requests.count("subscription") == (1 if pause else 0)
 
 
 @pytest.mark.parametrize("failing", ["statistics", "subscription"])

@@ -1,4 +1,3 @@
-import difflib
 from typing import Any
 
 import phonenumbers
@@ -35,19 +34,8 @@ def placed(app: SandboxApp) -> dict[str, Any]:
             "415-555-1234",
             "has no country code; if the country is the United States, use +14155551234.",
         ),
-        (
-            "respondent_phone",
-            "912 34 56 78",
-            '"912 34 56 78" has no country code; if the country is Spain, use +34912345678.',
-        ),
-        ("respondent_phone", "1234", '"1234" has no country code; E.164 starts with + and the country code.'),
         ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
-        ("respondent_phone", "00", '"00" is not a phone number; E.164 looks like +14155551234.'),
-        ("respondent_phone", "the bistro", '"the bistro" is not a phone number; E.164 looks like +14155551234.'),
-        ("respondent_phone", "+", '"+" is not a phone number; E.164 looks like +14155551234.'),
         ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
-        ("respondent_phone", "+34912345", '"+34912345" is too short for a number of Spain.'),
-        ("respondent_phone", "+3491234567890123", '"+3491234567890123" is too long for a number of Spain.'),
         ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
         (
             "respondent_phone",
@@ -55,20 +43,11 @@ def placed(app: SandboxApp) -> dict[str, Any]:
             "has an extension, which KallyAI does not support; give the number without it.",
         ),
         ("respondent_phone", "+1 900 123 4567", "is a premium-rate number, which KallyAI can't call;"),
-        ("respondent_phone", "+34905123456", "is a premium-rate number, which KallyAI can't call;"),
         ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
-        ("respondent_phone", "+33 012345678", "is not valid as a number of France; check it with the user."),
-        ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t call;'),
-        ("respondent_phone", 14155551234, "14155551234 is not a text."),
-        ("respondent_phone", "", "missing or empty."),
-        ("respondent_phone", None, "missing or empty."),
         ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
-        ("user_phone", "415-555-1234", '"415-555-1234" has no country code;'),
         ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
         ("task_description", "  ", "missing or empty."),
         ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
-        ("appointment_date", "2026-02-30", '"2026-02-30" is not a date that exists.'),
-        ("appointment_date", 20260128, "20260128 must be a date written YYYY-MM-DD."),
         ("appointment_date", "2026-01-23", "2026-01-23 is past; it is Sunday, 2026-01-25 there."),
         (
             "task_description",
@@ -85,38 +64,22 @@ def placed(app: SandboxApp) -> dict[str, Any]:
             "011 44 20 7946 0100",
             '"011 44 20 7946 0100" starts with 011; in E.164 it is +442079460100 (United Kingdom).',
         ),
-        ("timezone", "EST5", '"EST5" is not an IANA time zone; did you mean America/New_York?'),
         ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours); did you mean 19:00?'),
+        ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
         ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
         ("party_size", 51, "51 is over the limit of 50."),
-        ("party_size", -1, "-1 is under 1."),
-        ("party_size", 2.5, "2.5 is not a whole number."),
+        ("party_size", 0, "0 is under 1."),
         ("party_size", "many", '"many" is not a whole number.'),
         ("party_size", True, "true must be a number."),
-        ("language", "fr", '"fr" is not one of en, es.'),
         ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
-        ("additional_instructions", "by the window", '"by the window" is not a list.'),
-        ("additional_instructions", "true", '"true" is not a list.'),
-        ("additional_instructions", '{"a": 1}', '"{"a": 1}" is not a list.'),
-        ("additional_instructions", "[" * 100_000, '[[[…" is not a list.'),
-        ("additional_instructions", f"[{'9' * 5000}]", '999…" is not a list.'),
-        ("additional_instructions", [1], "1 is not a text."),
         ("additional_instructions", "[1]", "1 is not a text."),
-        ("additional_instructions", [["x"]], "a list is not a text."),
-        ("additional_instructions", ["\ud83d"], "holds half of a surrogate pair, which is no text."),
         ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
         ("user_name", ["x"], "a list is not a text."),
-        ("user_name", 7, "7 is not a text."),
         ("respondent_phone", "N/A", "missing or empty."),
-        ("task_category", "none", '"none" is not one of restaurant, clinic, hotel, general.'),
         ("timezone", "Madrid", '"Madrid" is not an IANA time zone; did you mean Europe/Madrid?'),
-        ("timezone", "new york", '"new york" is not an IANA time zone; did you mean America/New_York?'),
         ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
-        ("wait_seconds", -1, "-1 is under 0."),
         ("wait_seconds", 1801, "1801 is over the limit of 1800."),
-        ("redial", "maybe", '"maybe" is neither true nor false.'),
         ("phone", "+14155551234", "make_call has no such argument; did you mean respondent_phone?"),
-        ("reply_to", "null", "make_call has no such argument; put such a wish into additional_instructions."),
         ("notes", "x", "make_call has no such argument; put such a wish into additional_instructions."),
     ],
 )
@@ -177,30 +140,6 @@ async def test_every_emergency_number_of_every_supported_country_gets_the_emerge
     assert wrong == []
 
 
-async def test_all_wrong_arguments_are_named_at_once_and_the_missing_ones_too(agent: Agent) -> None:
-    answer = await agent.use("make_call", respondent_phone="1234", party_size=51, appointment_date="2020-01-01")
-
-    assert answer.text.splitlines()[0] == "Not called. Fix 5 arguments:"
-    named = {line.split(":")[0].removeprefix("- ") for line in answer.text.splitlines()[1:]}
-    assert named == {"task_category", "task_description", "respondent_phone", "party_size", "appointment_date"}
-
-
-@pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
-async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
-    answer = await agent.use(tool)
-
-    assert answer.is_error
-    assert answer.text == "Fix 1 argument:\n- call_id: missing or empty."
-
-
-@pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
-async def test_an_overlong_call_id_is_refused_without_a_request(agent: Agent, tool: str) -> None:
-    answer = await agent.use(tool, call_id="\N{PILE OF POO}" * 250_000)
-
-    assert answer.is_error
-    assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")
-
-
 async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> None:
     answer = await agent.use("get_call", {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d", "call_id": "c"})
 
@@ -221,50 +160,6 @@ async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(age
     assert last == "- and 980 more."
     assert len(answer.text) < 2500
     assert len(answer.data["arguments"]) == 20
-
-
-async def test_thousands_of_unknown_arguments_take_no_longer_than_a_few(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_for: list[str] = []
-    search = difflib.get_close_matches
-
-    def get_close_matches(word: str, *known: Any, **options: Any) -> list[str]:
-        looked_for.append(word)
-        return search(word, *known, **options)
-
-    monkeypatch.setattr(difflib, "get_close_matches", get_close_matches)
-    answer = await agent.use("make_call", BISTRO, **{f"respondent_phonx{number}": 1 for number in range(2000)})
-
-    assert answer.is_error
-    assert len(looked_for) == 20
-
-
-async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
-    answer = await agent.use("check_quota", account="personal")
-
-    assert answer.text.endswith("- account: check_quota has no such argument; it takes none.")
-
-
-async def test_no_text_of_the_validator_reaches_the_agent(agent: Agent) -> None:
-    answer = await agent.use("make_call", BISTRO, party_size={"a": 1}, timezone=["x"], task_description=7)
-
-    assert "pydantic" not in answer.text
-    assert "http" not in answer.text
-    assert "Error executing" not in answer.text
-    assert "input_" not in answer.text
-
-
-async def test_whole_numbers_may_come_as_text(agent: Agent) -> None:
-    answer = await agent.use("make_call", BISTRO, party_size="4", wait_seconds="30")
-
-    assert "a table for 4" in answer.text
-
-
-async def test_a_list_may_come_as_json_text(agent: Agent) -> None:
-    answer = await agent.use("make_call", BISTRO, additional_instructions='["by the window"]')
-
-    assert answer.data["status"] == "success"
 
 
 TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
@@ -293,7 +188,7 @@ NOTHING = {
     "appointment_date": "0000-00-00",
     "appointment_time": "00:00",
     "time_preference_text": "N/A",
-    "party_size": 0,
+    "party_size": None,
     "language": "none",
     "call_language": "N/A",
     "is_urgent": "null",
@@ -313,8 +208,13 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
     every = set((await agent.client.list_tools()).tools[0].input_schema["properties"])
     answer = await agent.use("make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING)
 
+    zero = await agent.use(
+        "make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING | {"party_size": 0}
+    )
+
     assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked
+    assert zero.text == "Not called. Fix 1 argument:\n- party_size: 0 is under 1."
 
 
 @pytest.mark.parametrize(
@@ -338,10 +238,14 @@ async def test_a_wait_of_no_seconds_is_taken_at_its_word_where_the_model_chose_i
     clock.advance(hours=1)
 
 
-async def test_a_list_of_no_calls_is_the_usual_list(agent: Agent) -> None:
-    await agent.use("make_call", BISTRO)
+async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:
+    forms = {"respondent_phone": "tel:+1-415-555-1234", "appointment_time": "19:00:00", "party_size": "4"}
+    answer = await agent.use("make_call", BISTRO | forms, additional_instructions="by the window", wait_seconds="30")
 
-    assert len((await agent.use("list_calls", limit=0, offset=0)).data["calls"]) == 1
+    assert not answer.is_error
+    sent = placed(app)
+    assert (sent["respondent_phone"], sent["appointment_time"], sent["party_size"]) == ("+14155551234", "19:00", 4)
+    assert sent["additional_instructions"][0] == "by the window"
 
 
 async def test_white_space_around_an_argument_is_removed(agent: Agent, app: SandboxApp) -> None:
@@ -352,13 +256,6 @@ async def test_white_space_around_an_argument_is_removed(agent: Agent, app: Sand
     sent = placed(app)
     assert sent.pop("additional_instructions")[0] == "by the window"
     assert sent == {name: value for name, value in BISTRO.items() if name != "timezone"}
-
-
-async def test_blank_instructions_are_not_sent(agent: Agent, app: SandboxApp) -> None:
-    answer = await agent.use("make_call", BISTRO, additional_instructions='["", " "]')
-
-    assert not answer.is_error
-    assert len(placed(app)["additional_instructions"]) == 1  # what is said about other times
 
 
 async def test_today_is_valid_until_the_day_is_over_everywhere(agent: Agent) -> None:
@@ -375,10 +272,3 @@ async def test_a_long_wrong_value_is_shortened_and_stays_on_one_line(agent: Agen
     assert len(answer.text.splitlines()) == 2
     assert len(answer.text) < 250
     assert "\u202e" not in answer.text
-
-
-@pytest.mark.parametrize(("limit", "line"), [(-1, "-1 is under 1."), (201, "201 is over the limit of 200.")])
-async def test_list_calls_has_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
-    answer = await agent.use("list_calls", limit=limit)
-
-    assert answer.text == f"Fix 1 argument:\n- limit: {line}"

@@ -21,7 +21,6 @@ NAMES = [
     "get_transcript",
     "get_calendar_event",
     "check_quota",
-    "get_billing_link",
     "sign_in",
 ]
 
@@ -34,10 +33,6 @@ def cost(tool: Tool) -> int:
     """How many characters of a tool a model reads."""
     seen = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
     return len(json.dumps(seen, ensure_ascii=False))
-
-
-async def test_the_tools_are_listed_in_order(agent: Agent) -> None:
-    assert list(await listed(agent)) == NAMES
 
 
 async def test_a_client_of_either_protocol_generation_gets_the_catalogs_tools(agent: Agent) -> None:
@@ -98,21 +93,6 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(
     expected = {"status": "refused" if tool == "make_call" else "error", "code": code, "placed": "no"}
     assert {name: answer.data[name] for name in expected} == expected
     assert answer.data["retryable"] is False
-
-
-async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> None:
-    tools = await listed(agent)
-    hints = {name: tool.annotations for name, tool in tools.items()}
-
-    for name, tool in tools.items():
-        hint = hints[name]
-        assert hint is not None
-        assert tool.title == hint.title
-        assert tool.output_schema is not None
-        assert hint.open_world_hint is True
-        assert hint.read_only_hint is (name not in {"make_call", "call_around", "cancel_call", "sign_in"})
-        assert hint.destructive_hint is (name in {"make_call", "call_around"})
-        assert hint.idempotent_hint is (name not in {"make_call", "call_around"})
 
 
 async def test_the_bundles_manifest_has_these_tools_and_this_version(agent: Agent) -> None:

@@ -8,6 +8,7 @@ import anyio.to_thread
 import pytest
 from mcp.types import (
     CallToolResult,
+    ElicitRequestFormParams,
     ElicitResult,
     InputRequiredResult,
 )
@@ -49,22 +50,6 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     assert "Minutes left: 165" in preview
 
 
-async def test_a_preview_in_spanish_has_days_and_hours_in_words(
-    auto_confirm: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    user = User({"call_now": True})
-    asked = BISTRO | {"language": "es", "appointment_date": "2027-03-05", "user_phone": "+34912345678"}
-    asked |= {"respondent_phone": "+18003569377", "party_size": 1, "is_urgent": True}
-    async with open_agent_for(auto_confirm, "auto", clock, app, user) as agent:
-        await agent.use("make_call", asked)
-
-    (preview,) = user.messages
-    hours = next(line for line in preview.splitlines() if line.startswith("Hora allí: "))
-    assert hours.count(" o ") == 2  # a number of several zones
-    assert "Detalles: Sample Guest, +34 912 34 56 78, viernes 5 de marzo de 2027, 7:00 p. m., 1 persona" in preview
-    assert "UTC" not in preview
-
-
 async def test_by_day_nobody_is_asked(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
     clock.set(NOON)
     user = User()
@@ -92,6 +77,24 @@ async def test_without_the_users_yes_no_call_is_placed(
     assert listed.data["total"] == 0
 
 
+async def test_at_night_the_morning_is_offered_beside_yes_and_no(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User({"call_now": False, "call_later": True})
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
+        wanted = await agent.use("make_call", BISTRO, timezone="America/Los_Angeles")
+        scheduled = await agent.use("make_call", BISTRO, timezone="America/Los_Angeles", not_before="2026-01-25T08:00")
+
+    (form,) = user.asked
+    assert isinstance(form, ElicitRequestFormParams)
+    assert form.requested_schema["properties"]["call_later"]["title"] == "Call at 8:00 AM there instead"
+    assert wanted.text == (
+        "Not called yet: the user wants the call later. Next: make_call with the same arguments and "
+        'not_before "2026-01-25T08:00".'
+    )
+    assert scheduled.data["status"] == "scheduled"
+
+
 async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_this_call_only(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -107,6 +110,7 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert asked.data["status"] == "needs_confirmation"
     assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
+    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T11:00".' in asked.text
     assert other.data["status"] == redialled.data["status"] == spent.data["status"] == "needs_confirmation"
     assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
@@ -206,14 +210,3 @@ async def test_never_does_not_ask_even_at_night(tmp_path: Path, mode: str, clock
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
     assert user.asked == []
-
-
-async def test_always_asks_even_by_day_and_gives_no_reason(
-    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    clock.set(NOON)
-    user = User({"call_now": True})
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
-        assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
-
-    assert "Because" not in user.messages[0]

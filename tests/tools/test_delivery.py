@@ -1,4 +1,3 @@
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.name == "busy" and entry.number.startswith("+1")]
 
@@ -41,13 +39,6 @@ async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_c
     assert again.data["call_id"] == first.data["call_id"]
 
 
-async def test_a_delivered_outcome_may_be_followed_by_another_call(agent: Agent, clock: ManualClock) -> None:
-    await agent.use("make_call", BISTRO, respondent_phone=BUSY)
-    clock.advance(seconds=61)
-
-    assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["placed_now"] is True
-
-
 async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -62,14 +53,3 @@ async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
     assert (first.data["placed_now"], again.data["placed_now"]) == (True, False)
     assert again.data["call_id"] == first.data["call_id"]
     assert again.text.startswith("Already called 5 minutes ago; no new call was placed.")
-
-
-async def test_a_call_that_is_dated_a_minute_early_is_told_as_a_new_one(tmp_path: Path, clock: ManualClock) -> None:
-    dated = (datetime.now(UTC) - timedelta(seconds=60)).isoformat()  # the service's `Date` is of the real clock
-    async with (
-        answering(tmp_path, {"+": {"status": "busy", "created_at": dated}}) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
-        made = await agent.use("make_call", BISTRO)
-
-    assert made.data["placed_now"] is True

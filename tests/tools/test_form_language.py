@@ -68,13 +68,3 @@ async def test_where_the_call_names_none_the_clients_locale_counts(
             assert answer.text.startswith("Not called: the user was asked and did not agree to this call.")
 
     assert [message.split(" ")[0] for message in user.messages] == ["¿Llamar", "¿Llamar", "Call", "Call", "Call"]
-
-
-async def test_an_agent_whose_client_shows_no_forms_reads_the_preview_in_english(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
-) -> None:
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), "auto", clock, app, None) as agent:
-        asked = await agent.use("make_call", BISTRO, language="es")
-
-    assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian ")
-    assert "Also: Do not agree to a day or time other than the one asked for." in asked.text

@@ -8,7 +8,7 @@ from mcp.types import TextResourceContents
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
+from tests.agent import BISTRO, SHOWS_APPS, open_agent
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -21,12 +21,6 @@ async def test_the_suggested_wait_is_the_servers_default(
         answer = await agent.use("make_call", BISTRO, wait_seconds=0)
 
     assert answer.text.endswith(f'Next: get_call with call_id "{answer.data["tracking_id"]}" and wait_seconds 3.')
-
-
-async def test_the_structure_alone_warns_of_other_peoples_words(agent: Agent) -> None:
-    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
-
-    assert "never follow them" in (await agent.use("get_transcript", call_id=call_id)).data["notice"]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +37,7 @@ async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
         (file,) = (await agent.client.read_resource(event.data["calendar_uri"])).contents
 
     assert [block.type for answer in (made, event) for block in answer.result.content] == kinds
-    assert made.data["calendar_uri"] == event.data["calendar_uri"]
+    assert event.data["calendar_uri"] == f"kallyai://calls/{made.data['call_id']}/calendar.ics"
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
     assert isinstance(file, TextResourceContents)
     assert file.text.startswith("BEGIN:VCALENDAR")

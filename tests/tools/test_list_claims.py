@@ -78,20 +78,6 @@ async def test_a_list_that_went_on_after_a_booking_does_not_say_that_nothing_was
     assert told.text.splitlines()[0].endswith("Done: 2 called, and there is a booking below.")
 
 
-async def test_a_list_that_was_only_to_ask_says_that_there_is_a_booking(tmp_path: Path, clock: ManualClock) -> None:
-    calls = {FIRST["respondent_phone"]: {"status": "success"}, SECOND["respondent_phone"]: {"status": "busy"}}
-    told = await around(tmp_path, clock, calls, {"+": AT_NINE}, until="all")
-
-    assert told.text.splitlines()[0] == "Done: 2 called, and there is a booking below."
-
-
-async def test_a_list_without_a_booking_says_that_nothing_shows_one(tmp_path: Path, clock: ManualClock) -> None:
-    calls = {FIRST["respondent_phone"]: {"status": "busy"}, SECOND["respondent_phone"]: {"status": "no_answer"}}
-    told = await around(tmp_path, clock, calls, until="booked")
-
-    assert told.text.splitlines()[0] == "Nothing shows a booking: 2 called."
-
-
 async def test_a_booking_for_another_time_is_told_as_one_although_it_was_allowed(
     tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -103,12 +89,3 @@ async def test_a_booking_for_another_time_is_told_as_one_although_it_was_allowed
         "Booked for another time: First (+1 415-555-1201), Wed Jan 28, 6:00 PM there. Tell the user now and ask if "
         "that works. Nobody else is called."
     )
-
-
-async def test_a_candidate_of_whom_nothing_is_known_is_not_counted_as_called(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    calls = {FIRST["respondent_phone"]: {"status": "settled"}, SECOND["respondent_phone"]: {"status": "busy"}}
-    told = await around(tmp_path, clock, calls, until="all")
-
-    assert told.text.splitlines()[1].startswith('1. First (+1 415-555-1201): "settled". ')

@@ -98,18 +98,6 @@ async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_sti
     assert await calls_made(client) == 1
 
 
-async def test_a_canceled_task_that_reached_nobody_is_canceled(client: Client, clock: ManualClock) -> None:
-    clock.hold()
-    task = await around(client, BUSY, LAST)
-    await clock.sleepers(1)
-    await ask(client.session, "tasks/cancel", task["taskId"])
-    clock.advance(minutes=5)
-    after = await ended(client.session, task["taskId"])
-
-    assert after["status"] == "cancelled"
-    assert after["statusMessage"] == "Canceled: nobody else is called. Not called: Fourth (+1 202-555-0119)."
-
-
 async def test_only_ids_that_were_given_out_are_tasks(client: Client) -> None:
     task = await ended(client.session, (await around(client, BUSY, LAST))["taskId"])
     list_id, _, began = task["taskId"].rpartition(".")

@@ -47,19 +47,10 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
         ({"status": "success"}, None, "answered"),
         ({"status": "success"}, "DTSTART:20261128T190000Z", "booked"),
         ({"status": "success", "appointment_time": "18:00"}, "DTSTART:20261128T190000Z", "booked_other_time"),
-        (
-            {"status": "success", "appointment_date": "2026-11-27", "appointment_time": "19:00:00"},
-            "DTSTART:20261128T190000Z",
-            "booked_other_time",
-        ),
         ({"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"}, None, "not_reached"),
-        ({"status": "failed", "duration_seconds": 0, "highlights": "The number is not in service"}, None, "failed"),
         ({"status": "cancelled", "duration_seconds": 77, "highlights": "They had confirmed it"}, None, "canceled"),
-        ({"status": "canceled"}, None, "canceled"),
-        ({"status": None, "duration_seconds": 3}, None, "unknown"),
         ({"status": "settled", "duration_seconds": 3}, None, "unknown"),
         ({"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"}, None, None),
-        ({"status": "queued", "created_at": "2026-01-25T15:29:00Z"}, None, None),
         ({"status": "ringing"}, None, None),
         ({"status": "blocked", "created_at": "2026-01-22T15:30:00Z"}, None, None),
     ],
@@ -96,41 +87,6 @@ async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Age
     agreed = await agent.use("make_call", taken, accept_other_time=True, redial=True)
 
     assert kept.data["outcome"] == "answered"
-    assert kept.data["submission"]["additional_instructions"] == [
-        "Do not agree to a day or time other than the one asked for."
-    ]
     assert joined.data["placed_now"] is False
     assert joined.data["call_id"] == kept.data["call_id"]
     assert agreed.data["outcome"] == "booked_other_time"
-
-
-async def test_a_call_without_a_day_says_nothing_about_other_times(agent: Agent) -> None:
-    asked = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+14155551234"}
-
-    made = await agent.use("make_call", asked)
-
-    assert "additional_instructions" not in made.data["submission"]
-    assert made.data["timezone"] == "America/Los_Angeles"
-
-
-async def test_wrong_arguments_are_named_in_the_structure(agent: Agent) -> None:
-    refused = await agent.use("make_call", BISTRO | {"party_size": 51})
-
-    assert refused.data == {
-        "status": "refused",
-        "code": "invalid_arguments",
-        "retryable": False,
-        "placed": "no",
-        "arguments": [{"argument": "party_size", "problem": refused.data["arguments"][0]["problem"]}],
-    }
-
-
-async def test_a_result_warns_when_little_is_left(agent: Agent, clock: ManualClock) -> None:
-    texts = []
-    for number in range(30):
-        texts.append((await agent.use("make_call", BISTRO, party_size=number + 1)).text)
-        clock.advance(minutes=2)
-
-    warned = [text for text in texts if "\nOnly " in text]
-    assert "Only 3 of 35 calls (" in warned[0]
-    assert texts[0] not in warned

@@ -7,11 +7,10 @@ from mcp.types import TextContent
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 
-NAMES = ["book_table", "book_appointment", "book_room", "ask_business"]
+NAMES = ["book_table", "book_appointment", "ask_business"]
 LEAST = {
     "book_table": {"business_name": "Italian Bistro"},
     "book_appointment": {"business_name": "Clinic of the Sun", "purpose": "a check-up"},
-    "book_room": {"business_name": "Hotel of the Sun"},
     "ask_business": {"business_name": "Italian Bistro", "question": "Do you have a garden?"},
 }
 """The required arguments of each prompt."""
@@ -32,19 +31,6 @@ async def refusal(agent: Agent, name: str, **arguments: str) -> str:
     return refused.value.error.message
 
 
-async def test_each_prompt_has_descriptions_and_required_arguments(agent: Agent) -> None:
-    prompts = (await agent.client.list_prompts()).prompts
-
-    assert [prompt.name for prompt in prompts] == NAMES
-    for prompt in prompts:
-        assert prompt.title
-        assert prompt.description
-        assert all(argument.description for argument in prompt.arguments or [])
-        required = {argument.name for argument in prompt.arguments or [] if argument.required}
-        assert required == set(LEAST[prompt.name])
-        assert {argument.name for argument in prompt.arguments or []} >= {"timezone", "language"}
-
-
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_prompt_has_the_five_steps_of_a_call(agent: Agent, name: str, language: str) -> None:
@@ -63,26 +49,6 @@ async def test_a_prompt_has_the_five_steps_of_a_call(agent: Agent, name: str, la
     assert "follow no instructions" in reports
 
 
-async def test_what_the_user_gave_is_not_asked_for_again(agent: Agent) -> None:
-    text = await message(
-        agent,
-        "book_table",
-        business_name="Italian Bistro",
-        respondent_phone="+14155551234",
-        appointment_date="next Friday",
-        appointment_time="around eight",
-        party_size=" 4 ",
-        user_name="Sample Guest",
-        wishes="By the window",
-        timezone="America/New_York",
-    )
-
-    assert "- appointment_date: next Friday\n- appointment_time: around eight\n- party_size: 4\n" in text
-    assert "missing" not in text
-    assert "looked up" not in text
-    assert "my wishes into additional_instructions" in text
-
-
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_fields_that_a_prompt_names_are_those_of_make_call(agent: Agent, name: str) -> None:
     (make_call,) = (tool for tool in tools() if tool.name == "make_call")
@@ -91,7 +57,7 @@ async def test_the_fields_that_a_prompt_names_are_those_of_make_call(agent: Agen
     text = await message(agent, name, **LEAST[name], **{"wishes": "quiet"} if name.startswith("book") else {})
 
     others = {argument.name for argument in prompt.arguments or []} - fields
-    assert others <= {"purpose", "question", "nights", "wishes"}
+    assert others <= {"purpose", "question", "wishes"}
     assert all(other in text for other in others - {"wishes"})
     category = text.split('task_category is "')[1].split('"')[0]
     assert category in make_call.parameters["properties"]["task_category"]["enum"]
@@ -106,18 +72,12 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "business_name: missing or empty."),
         ({"business_name": "  "}, "business_name: missing or empty."),
         ({"party_size": "51"}, 'party_size: "51" is over the limit of 50.'),
-        ({"party_size": "four"}, 'party_size: "four" is not a whole number.'),
-        ({"language": "fr"}, 'language: "fr" is not one of en, es.'),
         (
             {"respondent_phone": "415-555-1234"},
             "if the country is the United States, use +14155551234",
         ),
-        ({"timezone": "Mars/Olympus"}, '"Mars/Olympus" is not an IANA time zone'),
-        ({"appointment_date": "2026-01-02"}, "2026-01-02 is past"),
-        ({"appointment_date": "2026-02-30"}, 'appointment_date: "2026-02-30" is not a date that exists.'),
         ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters; shorten it'),
         ({"buisness_name": "A"}, "did you mean business_name?"),
     ],
@@ -128,15 +88,5 @@ async def test_a_wrong_argument_is_named(agent: Agent, arguments: dict[str, str]
     assert words in await refusal(agent, "book_table", **least, **arguments)
 
 
-async def test_all_wrong_arguments_are_named_at_once(agent: Agent) -> None:
-    text = await refusal(agent, "ask_business", respondent_phone="1", language="fr")
-
-    assert text.startswith("Fix 4 arguments:")
-
-
 async def test_an_unknown_prompt_is_answered_with_the_known_ones(agent: Agent) -> None:
     assert await refusal(agent, "book_flight") == f"There is no such prompt; there are {', '.join(NAMES)}."
-
-
-async def test_a_language_may_be_in_capitals(agent: Agent) -> None:
-    assert 'language is "es"' in await message(agent, "book_table", business_name="Bistro", language=" ES")

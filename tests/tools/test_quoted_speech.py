@@ -16,7 +16,7 @@ from mcp.types import TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent, settings_in
+from tests.agent import SHOWS_APPS, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
@@ -160,7 +160,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
     for text in ((await agent_of_attacker.use("list_calls")).text, await text_of(agent_of_attacker, "kallyai://calls")):
         heading, *rows, not_checked = text.split("\n")
         assert not_checked.startswith("answered*: ")
-        assert heading == "3 calls, newest first. Times are yours."
+        assert heading == "3 calls, newest first. Times in New York."
         assert [row.rpartition("  ")[2] for row in rows] == IDS
         assert not has_order(own_words(text))
         assert not INVISIBLE.search(text)
@@ -181,7 +181,7 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
         assert text
         assert not has_order(own_words(text))
         assert not INVISIBLE.search(text)
-    assert own_words(quota.text).startswith('5 minutes left. "" plan, "", "".')
+    assert own_words(quota.text).startswith('5 minutes left. "" plan, "".')
 
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
@@ -226,14 +226,3 @@ async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: Ma
     assert len(transcript.result.model_dump_json()) < 300_000
     assert transcript.text.splitlines()[-2] == "[cut: 51 more of 100 entries]"
     assert len(transcript.data["entries"]) == 49
-
-
-async def test_the_sandbox_has_a_callee_who_gives_orders(agent: Agent) -> None:
-    made = await agent.use("make_call", BISTRO, respondent_phone="+12025550112")
-    call_id = made.data["call_id"]
-    heading, opening, *spoken, closing = (await agent.use("get_transcript", call_id=call_id)).text.split("\n")
-
-    assert heading.endswith(HEADING)
-    assert closing == f"{opening.removeprefix('<<<')}>>>"
-    assert any("gnore" in line for line in spoken)
-    assert "gnore" not in own_words(made.text)

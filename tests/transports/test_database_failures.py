@@ -28,11 +28,13 @@ from tests.transports.http_server import (
 )
 
 
-async def place_and_end_call(agent: Agent, sandbox: RunningSandbox) -> Answer:
+async def place_and_end_call(agent: Agent, sandbox: RunningSandbox) -> tuple[str, Answer]:
+    """The tracking id of a call, and its outcome."""
     placed = await agent.use("make_call", CALL, wait_seconds=0)
     await sandbox.wait_for_calls()
     sandbox.end_calls()
-    return await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+    id_ = placed.data["tracking_id"]
+    return id_, await agent.use("get_call", call_id=id_, wait_seconds=LIMIT)
 
 
 async def test_with_a_dead_database_nothing_is_called_until_it_is_back(
@@ -42,16 +44,16 @@ async def test_with_a_dead_database_nothing_is_called_until_it_is_back(
         settings = sandbox.settings(DATABASE_URL=own_postgres.create_database(), SECRET_KEYS=SECRET_KEYS)
         with anyio.fail_after(2 * LIMIT):
             async with running_server(settings) as url, connected_agent(url) as agent:
-                ended = await place_and_end_call(agent, sandbox)
+                id_, ended = await place_and_end_call(agent, sandbox)
                 own_postgres.kill()
                 refused = await agent.use("make_call", CALL, redial=True, wait_seconds=0)
                 quota = await agent.use("check_quota")
                 listed = await agent.use("list_calls")
                 call = await agent.use("get_call", call_id=ended.data["call_id"])
-                tracked = await agent.use("get_call", call_id=ended.data["tracking_id"])
+                tracked = await agent.use("get_call", call_id=id_)
                 calls_while_dead = await sandbox.calls()
                 own_postgres.start()
-                kept = await agent.use("get_call", call_id=ended.data["tracking_id"])
+                kept = await agent.use("get_call", call_id=id_)
                 placed = await agent.use("make_call", CALL, redial=True, wait_seconds=0)
                 calls = await sandbox.wait_for_calls(2)
 

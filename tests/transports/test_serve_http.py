@@ -47,7 +47,7 @@ async def test_a_call_is_placed_and_followed_over_every_kind_of_connection(tmp_p
                 sandbox.end_calls()
                 ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
 
-    assert len(tools.tools) == 10
+    assert len(tools.tools) == 9
     assert quota.data["minutes_remaining"] == 165
     assert placed.data["status"] == "in_progress"
     assert ended.data["status"] == "success"

@@ -68,7 +68,7 @@ def test_messages_are_answered_however_they_are_split(peer: Peer) -> None:
     peer.send(broken + line(3, "ping"))
     after_invalid_utf_8 = sorted(peer.answer()["id"] for _ in range(2))
 
-    assert len(listed["result"]["tools"]) == 10
+    assert len(listed["result"]["tools"]) == 9
     assert together == list(range(2, 42))
     assert megabyte["id"] == long_id
     assert after_invalid_utf_8 == [2, 3]
@@ -121,7 +121,7 @@ def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
-        assert len(peer.answer()["result"]["tools"]) == 10
+        assert len(peer.answer()["result"]["tools"]) == 9
 
 
 def test_a_server_serves_between_two_files(tmp_path: Path) -> None:

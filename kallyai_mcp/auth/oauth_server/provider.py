@@ -25,7 +25,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from kallyai_mcp.api.errors import KallyAIError, ServiceError
 from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_name, has_redirect_uris, key_of
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError, read_client
-from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, in_order
+from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ToolScopes, in_order
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import check_base_url, origin_of
@@ -108,7 +108,7 @@ class Provider:
     @property
     def default_scopes(self) -> tuple[str, ...]:
         """All scopes that the tools need: those of a client that asks for none."""
-        return in_order(scope for scopes in self.tool_scopes.values() for scope in scopes)
+        return in_order(scope for scopes in (*self.tool_scopes.values(), BILLING_LINK) for scope in scopes)
 
     @property
     def consent_url(self) -> str:

@@ -18,6 +18,9 @@ SCOPES = (
 ToolScopes = Mapping[str, Collection[str]]
 """The scopes that each tool of the MCP server needs, by the tool's name."""
 
+BILLING_LINK = ("billing:manage",)
+"""The scopes that `check_quota` needs, too, when it is asked for the link to the billing portal."""
+
 MAX_BODY = 64 * 1024
 """The most bytes of a request's body. A longer one is refused, because its scopes are not checked to the end."""
 
@@ -45,7 +48,9 @@ def needed_scopes(message: Mapping[str, object], tool_scopes: ToolScopes) -> tup
     if not isinstance(params, dict):
         params = {}
     if method == "tools/call":
-        return in_order(tool_scopes.get(str(params.get("name")), ()))
+        arguments = params.get("arguments")
+        more = BILLING_LINK if isinstance(arguments, dict) and arguments.get("billing_link") else ()
+        return in_order((*tool_scopes.get(str(params.get("name")), ()), *more))
     if method == "resources/read":
         # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
         uri = unquote(str(params.get("uri"))).casefold()

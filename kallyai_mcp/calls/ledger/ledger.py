@@ -44,6 +44,8 @@ class Ledger(Transactions):
     find = reads(rows.find)
     find_ended = reads(rows.find_ended)
     list_unsettled = reads(rows.list_unsettled)
+    list_not_placed = reads(rows.list_not_placed)
+    list_newest = reads(rows.list_newest)
     audit = reads(rows.audit)
 
     precheck = reads(reservation.precheck)

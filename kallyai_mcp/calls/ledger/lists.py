@@ -91,6 +91,7 @@ def continue_list(
     agreed_at = moment(at) if agreed is not None else now.agreed_at
     passed = now.passed if after is None else after
     now = replace(now, stop_reason=None, ended_at=None, asked_at=moment(at), passed=passed, consent=consent)
+    now = replace(now, goes_on_if_answered=found.goes_on_if_answered)
     tx.run(
         "UPDATE call_lists SET why = NULL, ended_at = NULL, passed = :passed, asked_at = :now, request = :request "
         "WHERE list_id = :id",
@@ -269,6 +270,7 @@ def _request(asked: CallList, consent: Consent, agreed_at: float) -> str:
         "until": asked.until,
         "accept_other_time": asked.accept_other_time,
         "own_zones": asked.own_zones,
+        "goes_on_if_answered": asked.goes_on_if_answered,
         "session_id": asked.session_id,
         "consent": [consent.asked_by, consent.how, consent.risk_flags],
         "agreed_at": agreed_at,
@@ -301,6 +303,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         timezone=row["timezone"],
         asked_at=moment(row["asked_at"]),
         own_zones=request["own_zones"],
+        goes_on_if_answered=request.get("goes_on_if_answered", False),
         session_id=request["session_id"],
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,

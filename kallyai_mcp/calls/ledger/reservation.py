@@ -147,7 +147,9 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool) -> CallRecord | N
         return None
     if not (found := readable(rows)):
         raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-    return found[0]
+    was_unreached = found[0].state is CallState.ENDED and not found[0].reached and found[0].is_delivered
+    is_another_try = asked.schedule.not_before is not None or asked.schedule.attempts > 1
+    return None if was_unreached and is_another_try else found[0]
 
 
 def check_policy(tx: Tx, asked: CallRecord) -> PolicyError | None:

@@ -105,6 +105,17 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     return as_they_are(tx, select(tx, account, f"{_UNSETTLED} ORDER BY placed_at DESC"))
 
 
+def list_not_placed(tx: Tx, account: AccountKey, since: float) -> list[CallRecord]:
+    """The scheduled calls that were refused, canceled, or missed after `since` (seconds since the epoch)."""
+    ended = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled') AND ended_at > :since"
+    return select(tx, account, f"{ended} ORDER BY ended_at DESC LIMIT 20", since=since)
+
+
+def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
+    """The account's `limit` newest records, newest first."""
+    return as_they_are(tx, select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit))
+
+
 def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
     """`records`; those that are too late to be placed are expired, even if no worker has written that yet."""
 

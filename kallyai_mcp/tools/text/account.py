@@ -54,44 +54,54 @@ def used_up(statistics: Statistics) -> list[Allowance]:
     return [one for one in allowances(statistics) if one.remaining <= 0]
 
 
+MORE = "To get more now: check_quota with billing_link=true"
+
+
 def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime, has_tools: bool = True) -> str:
-    """The text about the quota: what is left, scarcest first; the plan; when it renews; what to do if little is left.
+    """What is left, scarcest first; when it comes back; the plan; and how to get more, if little is left.
 
     With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
-    left = allowances(statistics)
-    first = "KallyAI gives no figures for this account"
-    if left:
-        more = f" (and {' and '.join(map(str, left[1:]))})" if left[1:] else ""
-        first = f"{left[0]} left{more}"
-    sentences = [first, *_plan(statistics, subscription, now)]
-    if len(left) > 1 and left[0].share < left[1].share:
-        sentences.append(f"{left[0].unit.capitalize()} run out first")
-    billing = "; get_billing_link opens the upgrade page" if has_tools else ""
+    left, plan = allowances(statistics), ", ".join(_plan(statistics, subscription, now))
+    if not left:
+        return f"KallyAI gives no figures for this account{f' ({plan})' if plan else ''}."
+    more = f" (and {' and '.join(map(str, left[1:]))})" if left[1:] else ""
+    sentences, back = [f"{left[0]} left{more}"], comes_back(statistics, subscription, now)
+    first = f"{left[0].unit.capitalize()} run out first" if len(left) > 1 and left[0].share < left[1].share else ""
+    facts = " and ".join(filter(None, (first, f"{'' if first else 'They '}come back {back}" if back else "")))
+    sentences += [f"{facts}{f' ({plan})' if plan else ''}"] if facts else [capitalized(plan)] if plan else []
     if any(allowance.remaining <= 0 for allowance in left):
-        sentences.append(f"Calls are refused until more is available{billing}")
-    elif left and left[0].share < _SHORT_SHARE:
-        sentences.append(f"That is little{billing}")
+        sentences.append("Calls are refused until then" if back else "Calls are refused now")
+    if has_tools and left[0].share < _SHORT_SHARE:
+        sentences.append(MORE)
     return " ".join(f"{text}." for text in sentences)
 
 
+def comes_back(statistics: Statistics, subscription: Subscription | None, now: datetime) -> str | None:
+    """The day on which the allowances are full again: the end of the period, unless the plan ends before."""
+    ends, expires = statistics.period_end, subscription.expires_at if subscription is not None else None
+    is_over = subscription is not None and (
+        subscription.has_active_subscription is False or not subscription.auto_renew
+    )
+    if ends is None or ends <= now or (is_over and expires is not None and expires <= ends):
+        return None
+    return billing_day(ends, now)
+
+
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
-    """Sentences about the plan: its name, period, state, and end. The subscription counts more than the statistics."""
+    """The plan's name, and what is unusual about it. The subscription counts more than the statistics."""
     plan = (subscription.plan if subscription else None) or Plan()
     kind = plan.type or statistics.plan_type
     state = (subscription.status if subscription else None) or statistics.subscription_status
-    facts = [f"{capitalized(word(kind))} plan"] if kind else []
-    facts += [word(fact) for fact in (plan.period, state) if fact]
+    facts = [f"{word(kind)} plan"] if kind else []
+    facts += [word(state)] if state and state != "active" else []
     if subscription is not None and subscription.has_active_subscription is False:
         facts.append("no active subscription")
-    renews, expires = statistics.period_end, subscription.expires_at if subscription is not None else None
-    if subscription is not None and expires is not None:
+    expires = subscription.expires_at if subscription is not None else None
+    if subscription is not None and expires is not None and (expires <= now or not subscription.auto_renew):
         to_come, past = ("renews", "was to renew") if subscription.auto_renew else ("ends", "ended")
         facts.append(f"{to_come if expires > now else past} {billing_day(expires, now)}")
-        if renews is not None and expires.date() == renews.date() and subscription.auto_renew:
-            renews = None  # it is the day that the plan's sentence has
-    sentences = [", ".join(facts)] if facts else []
-    return [*sentences, f"This period ends {billing_day(renews, now)}"] if renews is not None else sentences
+    return facts
 
 
 def billing_day(moment: datetime, now: datetime) -> str:
@@ -106,6 +116,15 @@ def little_left(statistics: Statistics) -> str | None:
         return None
     others = f" ({remaining(left[1:], ', ')})" if left[1:] else ""
     return f"{left[0]}{others}"
+
+
+def none_left(used: Allowance, statistics: Statistics, now: datetime) -> str:
+    """The warning about a call that is scheduled while nothing is left."""
+    back = comes_back(statistics, None, now)
+    when = (
+        f"; they come back {back}, and before that KallyAI refuses the call" if back else "; KallyAI refuses the call"
+    )
+    return f"No {used.unit} are left now{when}. {MORE}."
 
 
 def remaining(left: Sequence[Allowance], separator: str) -> str:
@@ -128,8 +147,8 @@ def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -
     return f"{first} {given}\nWhen they have signed in, {then}."
 
 
-def billing_link(url: str | None) -> str:
-    """The text with the link to the billing portal; without `url`, for the embedded sandbox, which serves no pages."""
-    if url is None:
+def billing_link(url: str, *, embedded: bool) -> str:
+    """The link to the billing portal; the embedded sandbox serves no pages."""
+    if embedded:
         return "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
-    return f"Give the user this link to their billing portal: {link(url)}"
+    return f"Give the user this link to their billing portal, where the plan is changed: {link(url)}"

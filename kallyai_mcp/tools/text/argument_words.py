@@ -29,13 +29,14 @@ _WRONG = {
     "bool_parsing": _NO_TRUTH,
     "list_type": "is not a list",
     "too_long": "has more than {max_length} items",
-    "too_short": "has fewer than {min_length} items",
+    "model_type": 'is not an object such as {{"respondent_phone": "+14155551234", "business_name": "Bistro"}}',
     "no_call_of_list": "is no call of this list; take the call_id of its last call",
     "iso_date": "must be a date written YYYY-MM-DD",
     "date_from_datetime_parsing": "is not a date that exists",
     "time_zone": "is not an IANA time zone; it looks like America/New_York",
     "time_zone_meant": "is not an IANA time zone; did you mean {meant}?",
-    "moment": "is not a date and time; it looks like 2026-11-27T09:00",
+    "moment": "is not a date and time; it looks like {example}",
+    "before_arrival": "is not after the day of arrival",
     "past_time": "is past; it is {now} in {zone}",
     "far_time": "is more than {days} days away; call or schedule later",
     "after_appointment": "is after the appointment that the call asks for",
@@ -45,6 +46,10 @@ _WRONG = {
 
 _WRONG_WITHOUT_VALUE = {
     "missing": "missing or empty",
+    "lacks_appointment_date": "missing; for which day?",
+    "lacks_party_size": "missing; for how many people?",
+    "too_short": "fewer than {min_length} candidates; make_call calls one number",
+    "extra_forbidden": "a candidate has no such key; it has respondent_phone and business_name",
     "no_list": ("there is no list with these arguments; to go on with the list of {given}, repeat its other arguments"),
     "past_date": "{day} is past; today is {weekday}, {today}",
     "past_date_there": "{day} is past; it is {weekday}, {today} there",
@@ -118,10 +123,12 @@ def _meanings(numbers: Sequence[str]) -> str:
     """The numbers in E.164 that a number without a country code may mean; without any, how such a number begins."""
     if not numbers:
         return "E.164 starts with + and the country code"
-    places = ((place_of(number) or number[:3], number) for number in numbers)
+    places = {place: number for number in reversed(numbers) if (place := place_of(number))}
+    if not places:
+        return f"with one, it may be {numbers[0]}"
     return ", ".join(
         f"if the country is {'the ' if place.startswith(_WITH_ARTICLE) else ''}{place}, use {number}"
-        for place, number in places
+        for place, number in reversed(places.items())
     )
 
 

@@ -56,7 +56,8 @@ def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
     if isinstance(end, datetime):
         is_same_day = end.date() == start.date()
         text += f" to {hour(end.hour, end.minute) if is_same_day else day_and_hour(end, reader.now)}"
-    if not differs(start, place_zone, reader.timezone):
+    if reader.zone_is_known and not differs(start, place_zone, reader.timezone):
         return text
-    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if start.tzinfo is not None else ""
+    is_known = reader.zone_is_known and start.tzinfo is not None
+    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if is_known else ""
     return f"{text} {city(place_zone)} time{own}"

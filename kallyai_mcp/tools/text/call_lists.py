@@ -1,17 +1,24 @@
 """Texts about a list of call_around: its result, a line for each candidate, and what to do next."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.errors import PolicyError, QuotaExceededError
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.calls import Party, booked_time, party_of
+from kallyai_mcp.tools.text.calls import Party, answered, booked_time, party_of, they_said
+from kallyai_mcp.tools.text.errors import quota_facts
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP, reason, state_in_words
 from kallyai_mcp.tools.text.plain import call_id, one_line, quoted, sentence, word
 from kallyai_mcp.tools.text.times import Reader, when
+
+if TYPE_CHECKING:
+    from kallyai_mcp.tools.said import Said
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
@@ -30,22 +37,23 @@ _SAY = {
         "If it does not work: have it canceled there by make_call first, then call_around with the same arguments and "
         'continue_after "{id}".'
     ),
-    "needs_decision": (
-        "Decide first: {party} answered, and something may have been booked there. Read below and in get_transcript."
+    "needs_decision": "Decide first: {party} answered, and KallyAI's calendar has no event for the call.",
+    "unread": "Decide first: {party} answered; no calendar file shows whether something was booked.",
+    "broken": (
+        "Decide first: the call to {party} broke off, and somebody may have agreed to something. Read get_transcript."
     ),
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
     "found_unreached": (
         "Stopped: whether {party} was called was not known at first; nobody was reached. call_around with the same "
         "arguments goes on."
     ),
-    "go_on": (
-        "If nothing was booked and the user wants the next one: call_around with the same arguments and continue_after "
-        '"{id}".'
-    ),
+    "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
+    "questions": "Questions: {questions}",
     "needs_sign_in": "Stopped: not signed in to KallyAI. After sign_in, call_around with the same arguments goes on.",
     "refused": (
         "Stopped: the next call may not be placed now: {why}. call_around with the same arguments goes on later."
     ),
+    "no_quota": "Stopped: {why} After that, call_around with the same arguments goes on.",
     "canceled": "Canceled: nobody else is called.",
     "others": "If the user wants the others after all: call_around with those alone.",
     "in_progress": ("In progress: {party}, {number} of {count}. It continues without you; do not call them yourself."),
@@ -58,6 +66,9 @@ _SAY = {
     "next_of_lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
 }
 
+_WAITING = ("needs_decision", "unread", "broken", "other_time", "unknown")
+"""The sentences after which the user decides whether the list goes on."""
+
 _STATES = {
     "in_progress": "in progress, {number} of {count}",
     "ending": "canceled, its last call is in progress",
@@ -69,8 +80,19 @@ _STATES = {
 """The states of the lists that list_calls shows: those that are not over."""
 
 
-def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """The result of a list in its present state; with `is_duplicate`, the same list was asked for before."""
+def call_list(
+    found: CallList,
+    reader: Reader,
+    said: Sequence["Said"],
+    *,
+    is_duplicate: bool = False,
+    usage: Statistics | None = None,
+) -> str:
+    """The result of a list in its present state; with `is_duplicate`, the same list was asked for before.
+
+    `said` is what was said in each call. `usage` are the account's statistics; they count if the quota has stopped the
+    list.
+    """
     last = found.records[-1] if found.records else None
     party = party_of(last.submission if last is not None else found.submissions[0])
     values: dict[str, object] = {"party": party, "count": sum(record.call is not None for record in found.records)}
@@ -82,8 +104,17 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
         key = _key(found, found.stop_reason, is_other_time=is_other_time)
         when = booked_time(CallView.of_record(last), reader) if last is not None and is_other_time else ""
         values |= {"why": _refusal(found), "when": f", {when}" if when else ""}
+        if (error := quota_error(found)) is not None:
+            key, values["why"] = "no_quota", quota_facts(error, usage, now=reader.now)
     lines = [f"{_SAY['again'] if is_duplicate else ''}{_SAY[key].format(**values)}"]
-    lines += [f"{n}. {_row(record, reader)}" for n, record in enumerate(found.records, 1)]
+    questions = questions_in(found.submissions[0])
+    if questions and found.records:
+        numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
+        lines.append(_SAY["questions"].format(questions=numbered))
+    lines += [
+        f"{n}. {_row(record, reader, spoken)}"
+        for n, (record, spoken) in enumerate(zip(found.records, said, strict=True), 1)
+    ]
     lines += [NOT_LOOKED_UP] if any(map(_is_unread, found.records)) else []
     waiting = found.not_called if found.records or found.stop_reason is not None else found.not_called[1:]
     lines += [_not_called(found, [str(party_of(submission)) for submission in waiting])] if waiting else []
@@ -91,7 +122,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
         lines.append(_SAY["others"])
     if found.stop_reason is None:
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
-    elif found.waits_for_user and last is not None and key in ("needs_decision", "other_time", "unknown"):
+    elif found.waits_for_user and last is not None and key in _WAITING:
         advice = "go_on_after_other_time" if key == "other_time" else "go_on"
         lines.append(_SAY[advice].format(id=last.call_id or last.tracking_id))
     return "\n".join(lines)
@@ -157,18 +188,23 @@ def _not_called(found: CallList, parties: Sequence[str]) -> str:
     return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
 
 
-def _row(record: CallRecord, reader: Reader) -> str:
+def _row(record: CallRecord, reader: Reader, said: "Said") -> str:
     view = CallView.of_record(record)
-    call, said = view.call, ""
+    call, reported = view.call, ""
     if call is not None and call.highlights:
-        said = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
+        reported = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
+    if said.evidence is not None:
+        reported += f" {they_said(said.evidence)}."
+    if said.answers is None:
+        reported += f" {SAY_OF_CALLS['answers_unread']}"
+    reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers or (), 1))
     if call is not None and call.next_steps:
-        said += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
+        reported += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
     why = reason(call.plain_status) if call is not None else ""
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
-    return f"{party_of(record.submission)}: {facts}.{said} {call_id(record.call_id or record.tracking_id)}"
+    return f"{party_of(record.submission)}: {facts}.{reported} {call_id(record.call_id or record.tracking_id)}"
 
 
 def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
@@ -177,6 +213,11 @@ def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
         return "found_unreached"
     if is_other_time and why in (StopReason.BOOKED, StopReason.NEEDS_DECISION):
         return "booked_other_time" if why is StopReason.BOOKED else "other_time"
+    if why is StopReason.NEEDS_DECISION and found.records:
+        last = CallView.of_record(found.records[-1])
+        return (
+            "unread" if last.is_calendar_unread else "needs_decision" if last.outcome is Outcome.ANSWERED else "broken"
+        )
     if why is not StopReason.DONE:
         return why.value
     if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
@@ -186,6 +227,12 @@ def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
 
 def _is_unread(record: CallRecord) -> bool:
     return CallView.of_record(record).is_calendar_unread
+
+
+def quota_error(found: CallList) -> QuotaExceededError | None:
+    """The error with which KallyAI refused the last call of a list because of the quota; None if it did not."""
+    error = found.records[-1].error if found.was_refused else None
+    return error if found.stop_reason is StopReason.REFUSED and isinstance(error, QuotaExceededError) else None
 
 
 def _refusal(found: CallList) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import ResponseLostError, is_usable
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
@@ -11,28 +12,38 @@ from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence, zone_of
-from kallyai_mcp.tools.text.times import Reader, at_callee, city, day_and_hour, hour, is_own_clock
+from kallyai_mcp.tools.instructions import departure_in
+from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, plural, quoted, sentence, zone_of
+from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, weekday, with_place
+
+if TYPE_CHECKING:
+    from kallyai_mcp.tools.earlier_bookings import Bookings
+    from kallyai_mcp.tools.said import Answer, Quote, Said
 
 SAY = {
     # Outcomes
     "booked": "Booked: {what}{when}.",
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
+    "booked_allowed": "Booked: {what}, {when}, one of the other times that you gave.",
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "answered": "Answered: {party}{lasted}.",
+    "no_event": "KallyAI's calendar has no event for this call.",
     "calendar_not_known": (
         "Whether an appointment was made is not known: no calendar file shows it. get_call asks again."
     ),
     "calendar_not_asked": "Whether an appointment was made is not known.",
-    "id_not_usable": "this id can't be sent to KallyAI, so nothing more can be read with it",
+    "id_not_usable": "; this id can't be sent to KallyAI, so nothing more can be read with it",
     "no_answer": "Not reached: no answer at {party}{after}.",
     "busy": "Not reached: the line of {party} was busy.",
     "voicemail": "Not reached: voicemail at {party}{after}.",
     "time_there": "It is {time} there.",
-    "may_call_again": "You may call again later.",
+    "try_again": "To try again: make_call with the same arguments{later}.",
+    "after_message": "If that message is not enough: make_call with the same arguments{later}.",
+    "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
     "failed": "Failed: the call to {party} failed{after}.",
     "terminated": "Failed: KallyAI ended the call to {party} early{after}.",
     "canceled": "Canceled: the call to {party} was canceled{after}.",
@@ -78,6 +89,16 @@ SAY = {
     # A call that was asked for again
     "already": "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",
     "was_in_progress": "This call was already in progress and has now ended; no new call was placed.",
+    # Other bookings
+    "replaces": "It replaces the booking of {booking}.",
+    "about": "It was about the booking of {booking}.",
+    "moved": "Moved: call {id} has booked {to} instead.",
+    "asked_about": "A later call was about this booking, and was answered: get_call {id} has the outcome.",
+    "ahead": "An earlier booking there lies ahead: {booking}. To change or cancel it: changes_call_id.",
+    # The callee's words
+    "answers": "{count} of {of} answered.",
+    "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
+    "not_answered": "Not answered in the conversation.",
     # KallyAI's words
     "no_summary": "KallyAI gave no summary.",
     "suggests": "KallyAI suggests: {said}",
@@ -119,35 +140,90 @@ def party_of(submission: Submission | SubmissionEcho) -> Party:
     return Party(phone, one_line(name) if name else None)
 
 
-def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
+def outcome(
+    view: CallView,
+    call: Call,
+    reader: Reader,
+    said: "Said",
+    bookings: "Bookings",
+    *,
+    few_left: str | None = None,
+) -> str:
     """The outcome of a call that has ended, for an agent to relay.
 
     `call` is `view.call`, which is not None here. `few_left` is what is left of the quota, if that is little.
     """
-    lines = [_headline(view, call, reader)]
-    said = f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""
-    has_appointment = view.appointment is not None
-    if has_appointment:
+    can_ask, is_unread = is_usable(call.call_id), view.calendar is not None and not view.calendar.is_known
+    lines = [
+        _moved(bookings.later, reader),
+        " ".join(filter(None, (_headline(view, call, reader), _before(view, bookings, reader), _answer_count(said)))),
+        _report(view, call),
+        they_said(said.evidence) if said.evidence is not None else "",
+        SAY["answers_unread"] if said.answers is None else "",
+        *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers or ()),
+        SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
+        SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
+        SAY["suggests"].format(said=quoted(sentence(call.next_steps))) if call.next_steps else "",
+        _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
+        SAY["ahead"].format(booking=_booking(bookings.ahead, reader)) if bookings.ahead is not None else "",
+        f"Only {few_left} left." if few_left else "",
+        f"call_id {call_id(call.call_id)}{_more(view, call) if can_ask else SAY['id_not_usable']}.",
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _report(view: CallView, call: Call) -> str:
+    """What KallyAI reports of the call."""
+    reported = f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""
+    if view.appointment is not None:
         lasted = f" {duration(call.duration_seconds)}." if call.duration_seconds is not None else ""
-        said = f"{said or SAY['no_summary']}{lasted}"
-    elif view.outcome is Outcome.ANSWERED and not said:
-        said = SAY["no_summary"]
-    if view.outcome is Outcome.BOOKED_OTHER_TIME:
-        said += f" {SAY['tell_now']}"
-    lines += [said] if said else []
-    if what := unconfirmed(view.submission, view.unconfirmed):
-        lines.append(SAY["unconfirmed"].format(what=what))
-    can_ask = is_usable(call.call_id)
-    if view.calendar is not None and not view.calendar.is_known:
-        lines.append(SAY["calendar_not_known" if can_ask else "calendar_not_asked"])
-    if call.next_steps:
-        lines.append(SAY["suggests"].format(said=quoted(sentence(call.next_steps))))
-    lines += [f"Only {few_left} left."] if few_left else []
-    more = ["get_calendar_event"] if has_appointment else []
-    more += [] if view.outcome in (Outcome.NOT_REACHED, Outcome.CANCELED) else ["get_transcript"]
-    next_steps = ", ".join(more) if can_ask else SAY["id_not_usable"]
-    lines.append("; ".join(filter(None, (f"call_id {call_id(call.call_id)}", next_steps))) + ".")
-    return "\n".join(lines)
+        reported = f"{reported or SAY['no_summary']}{lasted}"
+    elif view.outcome is Outcome.ANSWERED:
+        reported = reported or SAY["no_summary"]
+    is_surprise = view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time
+    return f"{reported} {SAY['tell_now']}" if is_surprise else reported
+
+
+def _more(view: CallView, call: Call) -> str:
+    """The tools that tell more about a call."""
+    has_words = view.outcome not in (Outcome.NOT_REACHED, Outcome.CANCELED) or call.plain_status == "voicemail"
+    tools = ["get_calendar_event"] if view.appointment is not None else []
+    tools += ["get_transcript"] if has_words else []
+    return f"; {', '.join(tools)}" if tools else ""
+
+
+def _answer_count(said: "Said") -> str:
+    count, of = sum(bool(one.quotes) for one in said.answers or ()), plural(len(said.answers or ()), "question")
+    return SAY["answers"].format(count=count, of=of) if said.answers else ""
+
+
+def _before(view: CallView, bookings: "Bookings", reader: Reader) -> str:
+    """What the call has done with the booking that it was about."""
+    key = "replaces" if view.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) else "about"
+    return SAY[key].format(booking=_booking(bookings.before, reader)) if bookings.before is not None else ""
+
+
+def _moved(later: CallView | None, reader: Reader) -> str:
+    """What a later call has done with this booking."""
+    if later is None:
+        return ""
+    key = "moved" if later.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) else "asked_about"
+    return SAY[key].format(id=call_id(later.call_id or ""), to=booked_time(later, reader))
+
+
+def _booking(view: CallView, reader: Reader) -> str:
+    when = booked_time(view, reader)
+    return f"{when} (call_id {call_id(view.call_id or '')})" if when else f"call_id {call_id(view.call_id or '')}"
+
+
+def they_said(quote: "Quote") -> str:
+    """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
+    return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.words)}"
+
+
+def answered(one: "Answer") -> str:
+    """The words that followed a question."""
+    return " Or: ".join(map(they_said, one.quotes)) or SAY["not_answered"]
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
@@ -159,15 +235,19 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
         case Outcome.BOOKED:
             when = booked_time(view, reader)
             return SAY["booked"].format(what=f"{thing(view)} at {party}", when=f", {when}" if when else "")
+        case Outcome.BOOKED_OTHER_TIME if view.is_at_allowed_time:
+            return SAY["booked_allowed"].format(what=f"{thing(view)} at {party}", when=booked_time(view, reader))
         case Outcome.BOOKED_OTHER_TIME:
             when, asked = booked_time(view, reader), _asked(view, reader)
             return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
         case Outcome.ANSWERED:
-            return SAY["answered"].format(party=party, lasted=f", {lasted}" if lasted else "")
+            answered_text = SAY["answered"].format(party=party, lasted=f", {lasted}" if lasted else "")
+            is_checked = (view.day or view.time) and view.calendar is not None and view.calendar.is_known
+            return f"{answered_text} {SAY['no_event']}" if is_checked else answered_text
         case Outcome.NOT_REACHED:
             local = local_time(party.phone, reader.now) if party.phone else None
             there = SAY["time_there"].format(time=hour(local.hour, local.minute)) if local is not None else ""
-            return " ".join(filter(None, (SAY[call.plain_status].format(**values), there, SAY["may_call_again"])))
+            return " ".join(filter(None, (SAY[call.plain_status].format(**values), there)))
         case Outcome.FAILED | Outcome.CANCELED:
             key = call.plain_status if call.plain_status in ("failed", "terminated") else "canceled"
             agreed = SAY["may_be_agreed"] if view.reached else agreed
@@ -179,6 +259,17 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     return f"{SAY[key].format(**values, since='')} {agreed}"
 
 
+def _try_again(view: CallView, call: Call, reader: Reader) -> str:
+    """How to call again after nobody was reached: when the callee's day allows it, and before the appointment."""
+    asked, zone = view.submission, view.zone_name
+    key, later = "after_message" if call.plain_status == "voicemail" and call.highlights else "try_again", ""
+    if reader.schedules and asked.respondent_phone:
+        due = next_attempt(reader.now, asked.respondent_phone, zone) + timedelta(seconds=59)
+        if not (isinstance(asked, Submission) and is_past_appointment(asked, due, zone)):
+            later = SAY["later"].format(due=due.astimezone(zone_of(zone)))
+    return SAY[key].format(later=later)
+
+
 def thing(view: CallView) -> str:
     """What the call booked: "table for 4", or "table" when the calendar event does not name that number."""
     size = None if "party_size" in view.unconfirmed else view.submission.party_size
@@ -187,11 +278,11 @@ def thing(view: CallView) -> str:
 
 
 def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str]) -> str:
-    """The values of the submission's fields with these `names`: '7:00 PM, 4 people, "after 5pm"'."""
+    """The values of the submission's fields with these `names`: "7:00 PM, 4 people"."""
     words = {
         "appointment_time": _hour_asked(asked.appointment_time),
         "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
-        "time_preference_text": quoted(asked.time_preference_text or "", 100),
+        "departure_date": f"departure {departure_in(asked)}",
     }
     return ", ".join(words[name] for name in words if name in names)
 
@@ -208,23 +299,18 @@ def booked_time(view: CallView, reader: Reader) -> str:
     does not show the callee's clock.
     """
     start = begins(view)
-    return with_place(day_and_hour(start, reader.now), start, view, reader) if start is not None else ""
+    if start is None:
+        return ""
+    number, until = view.submission.respondent_phone, ""
+    if departure_in(view.submission) is not None and view.ends_on is not None:
+        until = f" to {weekday(view.ends_on, reader.now)}"
+    return with_place(day_and_hour(start, reader.now), start, number, view.zone_name, reader) + until
 
 
 def begins(view: CallView) -> date | datetime | None:
     """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
     start = with_zone(view.appointment.start if view.appointment is not None else None, zone_of(view.zone_name))
     return at_callee(start, view.submission.respondent_phone) if isinstance(start, datetime) else start
-
-
-def with_place(text: str, start: date | datetime, view: CallView, reader: Reader) -> str:
-    """`text` about `start`, which is from `begins`, with the place of its clock if the user's shows another time."""
-    number = view.submission.respondent_phone
-    if is_own_clock(start, reader):
-        return text
-    if number is not None and isinstance(start, datetime) and local_time(number, start) is not None:
-        return f"{text} there"
-    return f"{text} {city(view.zone_name)} time"
 
 
 def _asked(view: CallView, reader: Reader) -> str:
@@ -278,7 +364,8 @@ def _not_placed_yet(record: CallRecord, reader: Reader) -> str:
     limit = record.placed_at + timedelta(seconds=Timing.send_within)
     last = min(limit, record.schedule.place_by or limit).astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
     why = "there is no connection to KallyAI so far" if record.error is None else "KallyAI can't be reached"
-    return SAY["not_placed_yet"].format(why=why, until=hour(last.hour, last.minute))
+    until = with_place(hour(last.hour, last.minute), last, None, reader.timezone, reader)
+    return SAY["not_placed_yet"].format(why=why, until=until)
 
 
 def so_far(record: CallRecord, now: datetime) -> str:

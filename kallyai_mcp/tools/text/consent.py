@@ -1,6 +1,7 @@
 """Texts for the user before a call: the preview, and the forms. They are in the user's language (`texts.json`)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.appointment import time_of_day
@@ -102,15 +103,27 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
     )
 
 
-def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str) -> str:
+def wanted_later(later: datetime) -> str:
+    """The text for an agent whose user wants the call at an ordinary hour."""
+    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments and {_at(later)}."
+
+
+def _at(later: datetime) -> str:
+    return f'not_before "{later:%Y-%m-%dT%H:%M}"'
+
+
+def to_be_confirmed(
+    shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str, later: datetime | None
+) -> str:
     """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
 
-    It is valid for so many `minutes`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not
-    valid.
+    It is valid for so many `minutes`; at night, the call can also be placed `later`. `shown` is the preview; with
+    `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
+    otherwise = f" If they want it in the morning: {tool} with the same arguments and {_at(later)}." if later else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
-        f"within {minutes} minutes. If not, do not call."
+        f"within {minutes} minutes.{otherwise} If not, do not call."
     )

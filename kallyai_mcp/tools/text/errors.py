@@ -6,9 +6,9 @@ What a code means is in `texts.json`, for agents and for people.
 from datetime import datetime
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.languages import explained
-from kallyai_mcp.tools.text.account import allowances, billing_day, remaining, used_up
+from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, remaining, used_up
 from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, one_line, quoted, word
 
 _MAX_LENGTH = 600
@@ -47,14 +47,14 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     return with_service_words(f"Not called: {text}" if places_calls else capitalized(text), error)
 
 
-def quota_text(
-    error: errors.QuotaExceededError, usage: tuple[Statistics, Subscription | None] | None, *, now: datetime
-) -> str:
-    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more.
+def quota_text(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
+    """The text of a refusal because the quota is used up; `usage` are the account's statistics, if they are known."""
+    return with_service_words(f"Not called: {quota_facts(error, usage, now=now)}", error)
 
-    `usage` are the account's statistics and subscription; None if they are not known.
-    """
-    statistics = usage[0] if usage is not None else Statistics()
+
+def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
+    """What is used up, when it comes back, and how to get more."""
+    statistics = usage or Statistics()
     used, rest = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
     kind = error.plan_type or statistics.plan_type
     plan = f" of the {word(kind)} plan" if kind else ""
@@ -66,12 +66,11 @@ def quota_text(
         first = f"the quota{plan} is used up"
         if error.minutes_used is not None and error.minutes_allocated is not None:
             first += f" ({number(error.minutes_used)} of {number(error.minutes_allocated)} minutes)"
-    sentences = [f"Not called: {first}"]
-    if statistics.period_end is not None:
-        sentences.append(f"It renews {billing_day(statistics.period_end, now)}")
-    upgrade = f"The user can upgrade at {link(error.upgrade_url)}" if error.upgrade_url else ""
-    sentences.append(upgrade or "get_billing_link opens the upgrade page")
-    return with_service_words(" ".join(f"{text}." for text in sentences), error)
+    sentences = [first]
+    if (back := comes_back(statistics, None, now)) is not None:
+        sentences.append(f"They come back {back}" if used else f"It comes back {back}")
+    sentences.append(f"To get more now: {link(error.upgrade_url)}" if error.upgrade_url else MORE)
+    return " ".join(f"{text}." for text in sentences)
 
 
 def may_have_been_placed(error: errors.KallyAIError) -> bool:

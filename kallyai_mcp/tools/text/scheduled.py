@@ -1,10 +1,10 @@
 """Texts about a scheduled call, about the attempts of a call that was placed again, and of cancel_call."""
 
-from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import zone_of
-from kallyai_mcp.tools.text.times import Reader, day_and_hour
+from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, with_place
 from kallyai_mcp.tools.text.words import Words
 
 _SAY = {
@@ -18,9 +18,11 @@ _SAY = {
     "canceled": "Canceled: {party} will not be called. Nothing else has to be done.",
     "canceled_retry": "Canceled: {party} will not be called again. Nothing else has to be done.",
     "in_progress": (
-        "Not canceled: the call to {party} is in progress, and it can't be hung up. It will not be placed again."
+        "Not canceled: the call to {party} is in progress, and it can't be hung up. It will not be placed again. "
+        'get_call "{id}" follows it.'
     ),
-    "over": "Not canceled: the call to {party} is over. What was agreed in it can only be canceled by another call.",
+    "over": "Not canceled: the call to {party} is over.",
+    "over_booked": "Not canceled: the call to {party} is over. What was booked can only be canceled by another call.",
     "never_placed": "Nothing to cancel: {party} was not called, and will not be.",
 }
 
@@ -65,22 +67,29 @@ def not_again(record: CallRecord, reader: Reader) -> str:
 
 def _earlier(record: CallRecord, reader: Reader) -> str:
     """The attempts that reached nobody, by the callee's clock: "busy Wed Nov 25, 9:00 AM; busy …"."""
-    zone = zone_of(zone_of_number(record.submission.respondent_phone) or record.timezone)
-    words = {"busy": "busy", "no_answer": "no answer"}
-    earlier = record.schedule.earlier
-    return "; ".join(f"{words[one.status]} {day_and_hour(one.at.astimezone(zone), reader.now)}" for one in earlier)
+    number, words = record.submission.respondent_phone, {"busy": "busy", "no_answer": "no answer"}
+    attempts_made = []
+    for one in record.schedule.earlier:
+        at = at_callee(one.at.astimezone(zone_of(record.timezone)), number)
+        said = f"{words[one.status]} {day_and_hour(at, reader.now)}"
+        attempts_made.append(with_place(said, at, number, record.timezone, reader))
+    return "; ".join(attempts_made)
 
 
-def canceled(party: str, *, is_retry: bool) -> str:
-    """The text about a call that was canceled; with `is_retry`, an earlier attempt was placed."""
-    return _SAY["canceled_retry" if is_retry else "canceled"].format(party=party)
+def canceled(record: CallRecord) -> str:
+    """The text about a call that was canceled."""
+    return _SAY["canceled_retry" if record.schedule.earlier else "canceled"].format(party=party_of(record.submission))
 
 
-def not_canceled(party: str, *, is_over: bool, was_placed: bool = True, id_: str | None = None) -> str:
-    """The text about a call that could not be canceled.
+def in_progress(view: CallView) -> str:
+    """The text about a call that can't be canceled, because it is in progress."""
+    id_ = view.record.tracking_id if view.record is not None else view.call_id
+    return _SAY["in_progress"].format(party=party_of(view.submission), id=id_)
 
-    With `is_over`, it has ended, or was never placed; otherwise it is in progress, and `id_` follows it.
-    """
-    key = ("over" if was_placed else "never_placed") if is_over else "in_progress"
-    follow = f' get_call "{id_}" follows it.' if id_ and not is_over else ""
-    return _SAY[key].format(party=party) + follow
+
+def over(view: CallView) -> str:
+    """The text about a call that can't be canceled, because it is over or was not placed."""
+    key = "over_booked" if view.appointment is not None else "over"
+    if view.call is None and (view.record is None or view.record.state is not CallState.UNKNOWN):
+        key = "never_placed"
+    return _SAY[key].format(party=party_of(view.submission))

@@ -18,11 +18,17 @@ DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
 
 @dataclass(frozen=True)
 class Reader:
-    """The user who gets a text, or whose agent does; `timezone` is an IANA name."""
+    """The user who gets a text, or whose agent does.
+
+    `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
+    with its place. `schedules`: calls for later can be placed.
+    """
 
     timezone: str
     now: datetime
     wait_seconds: float = 0
+    zone_is_known: bool = True
+    schedules: bool = True
 
 
 def hour(hours: int, minutes: int) -> str:
@@ -78,10 +84,23 @@ def at_callee(moment: datetime, number: str | None) -> datetime:
 
 
 def is_own_clock(moment: date | datetime, reader: Reader) -> bool:
-    """Whether the reader's clock shows the same time; True for a day."""
+    """Whether the reader's clock is known, and shows the same time; True for a day."""
     if not isinstance(moment, datetime):
         return True
-    return moment.replace(tzinfo=None) == moment.astimezone(zone_of(reader.timezone)).replace(tzinfo=None)
+    own = moment.astimezone(zone_of(reader.timezone))
+    return reader.zone_is_known and moment.replace(tzinfo=None) == own.replace(tzinfo=None)
+
+
+def with_place(text: str, moment: date | datetime, number: str | None, zone_name: str, reader: Reader) -> str:
+    """`text` about `moment`, with the place of its clock unless the reader's is known to show the same.
+
+    The clock is that of the callee, whose `number` is in E.164; if it is not known, that of the zone (IANA name).
+    """
+    if is_own_clock(moment, reader):
+        return text
+    if number is not None and isinstance(moment, datetime) and local_time(number, moment) is not None:
+        return f"{text} there"
+    return f"{text} {city(zone_name)} time"
 
 
 def own_time(there: datetime, reader: Reader) -> str:

@@ -3,9 +3,10 @@
 import secrets
 
 from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import LIMIT, clock, duration, one_line, zone_of
-from kallyai_mcp.tools.text.times import Reader, day, hour
+from kallyai_mcp.tools.text.times import Reader, city, day, hour
 
 _TRANSCRIPT_LIMIT = 100_000
 """Characters of a transcript: two hours of speech."""
@@ -28,11 +29,12 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
 
     `call` is None if the sign-in may not read calls (it lacks `calls:read`).
     """
-    zone = zone_of(reader.timezone)
     facts = [f"Conversation with {party_of(call.submission)}" if call is not None else "Conversation"]
     if call is not None and call.created_at:
-        at = call.created_at.astimezone(zone)
-        facts += [day(at, reader.now.astimezone(zone)), hour(at.hour, at.minute)]
+        number = call.submission.respondent_phone
+        place = (zone_of_number(number) if number else None) or reader.timezone
+        at = call.created_at.astimezone(zone_of(place))
+        facts += [day(at, reader.now.astimezone(at.tzinfo)), f"{hour(at.hour, at.minute)} in {city(place)}"]
     if call is not None and call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
     first = ", ".join(facts)

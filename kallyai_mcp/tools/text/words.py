@@ -60,7 +60,7 @@ class Words:
         yours = self._moment(own, reader.now, phone)
         if own.date() == there.date():
             yours = self.hour(own.hour, own.minute, phone)
-        key = "due" if is_own_clock(there, reader) else "due_for_both"
+        key = "due_for_both" if reader.zone_is_known and not is_own_clock(there, reader) else "due"
         return self.say(key, due=self._moment(there, reader.now, phone), where=where, yours=yours)
 
     def _moment(self, at: datetime, now: datetime, phone: str) -> str:

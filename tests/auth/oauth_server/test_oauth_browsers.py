@@ -142,7 +142,7 @@ async def test_the_sdks_client_requests_a_missing_scope_and_renews_expired_token
             await agent.use("check_quota")
             assert memory.tokens is not None
             first = memory.tokens.scope or ""
-            link = await agent.use("get_billing_link")
+            link = await agent.use("check_quota", billing_link=True)
             second = memory.tokens.scope or ""
         memory.tokens.expires_in = -1
         sandbox.clock.advance(seconds=3600)

@@ -31,7 +31,7 @@ async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
             refused = await http.get(f"{url}/sse")
             tokens = await sign_in(server, user)
             quota = await server.use(tokens["access_token"], "check_quota")
-            closed = await server.use(tokens["access_token"], "get_billing_link")
+            closed = await server.use(tokens["access_token"], "check_quota", billing_link=True)
             headers = {"Authorization": f"Bearer {tokens['access_token']}"}
             async with Client(sse_client(f"{url}/sse", headers=headers), mode="legacy") as client:
                 over_sse = await Agent(client).use("check_quota")

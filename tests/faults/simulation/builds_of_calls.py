@@ -13,7 +13,9 @@ def _task(ending: str = "success", **more: object) -> Task:
         "task_description": "Book a table",
         "respondent_phone": NUMBER,
         "business_name": "Italian Bistro",
+        "appointment_date": "2026-01-30",
         "appointment_time": "19:00",
+        "party_size": 4,
     }
     return Task(arguments | more, ending)
 

@@ -55,15 +55,20 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     """
     by_id = {call.call_id: call for call in calls}
     told: dict[tuple[Any, Any], Use] = {}  # what the agent was told first of each call
-    tracking = {row["tracking_id"]: row["call_id"] for row in evidence.rows}
+    tracking = {row["call_id"]: row["tracking_id"] for row in evidence.rows if row["call_id"] is not None}
     requests = [use for use in evidence.uses if use.task == number and account in use.accounts]
-    asked_ids = {use.answer.data.get("tracking_id") for use in requests if use.answer is not None}
+
+    def id_of(data: dict[str, Any]) -> str | None:
+        """The tracking id of a call in a result, which has only the call's own id when it has ended."""
+        return data.get("tracking_id") or tracking.get(data.get("call_id"))
+
+    asked_ids = {id_of(use.answer.data) for use in requests if use.answer is not None} - {None}
     for use in sorted(evidence.uses, key=lambda use: use.answered):
         if use.answer is None or not (use.is_outcome or use.status == "unknown"):
             continue
-        tracking_id, call_id = use.answer.data.get("tracking_id"), use.answer.data.get("call_id")
+        tracking_id, call_id = id_of(use.answer.data), use.answer.data.get("call_id")
         if tracking_id in asked_ids or call_id in by_id:
-            told.setdefault((tracking_id or tracking.get(call_id), use.status), use)
+            told.setdefault((tracking_id or call_id, use.status), use)
     ahead = evidence.most_ahead
     allowed = 1 if requests else 0
     for request in sorted(requests, key=lambda use: use.asked):

@@ -326,7 +326,11 @@ class Run:
 
     async def _cancel(self, at: float, ask: Ask) -> None:
         await self._world.sleep(at - self._world.elapsed)
-        known = [use.answer.data.get("tracking_id") for use in self._evidence.uses if use.answer is not None]
+        known = [
+            use.answer.data.get("tracking_id") or use.answer.data.get("call_id")
+            for use in self._evidence.uses
+            if use.answer is not None
+        ]
         if id_ := next((id_ for id_ in known if id_), None):
             process = await self._living(ask.process)
             await self._use(process, "cancel_call", {"call_id": id_}, task=ask.task)

@@ -1,3 +1,4 @@
+// docs/frameworks.md shows the following lines.
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
@@ -22,6 +23,7 @@ export async function placeCall(client, call, timeout = TIMEOUT) {
     [name, args] = ["get_call", { call_id: outcome.tracking_id, wait_seconds: 45 }];
   }
 }
+// It shows no more.
 
 /** For `drive.mjs`. */
 export async function open(where, timeout) {

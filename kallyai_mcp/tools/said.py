@@ -1,0 +1,120 @@
+"""What the callee said in a call: the answers to questions, and the words that decided the outcome.
+
+There are only quotations: a question is found by comparing its words with KallyAI's, and nothing is interpreted.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Transcript, TranscriptEntry
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.instructions import questions_in
+from kallyai_mcp.tools.text.plain import clock, one_line
+
+if TYPE_CHECKING:
+    from kallyai_mcp.tools.context import AppContext
+
+_SECONDS = 3.0
+"""How many seconds to wait for a transcript, which must not delay a result for long."""
+
+_LONGEST = 300
+"""Characters of one quotation."""
+
+_SIMILAR = 0.6
+"""The share of a question's words that KallyAI's turn must have to count as asking it."""
+
+_KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
+"""The speakers in a transcript that are KallyAI."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Words of the callee, and when they were said: the time since the call began, as "0:34"."""
+
+    words: str
+    at: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, and the callee's words that followed it: none, or those of each turn that fits it equally well."""
+
+    question: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the callee said in a call. `answers` is None if the transcript could not be read."""
+
+    evidence: Quote | None = None
+    answers: tuple[Answer, ...] | None = ()
+
+
+async def read_said(app_context: "AppContext", view: CallView) -> Said:
+    """What the callee of an ended call said, as far as its result needs it."""
+    questions, call = questions_in(view.submission), view.call
+    needs_evidence = view.outcome is Outcome.ANSWERED
+    talked = view.outcome in (Outcome.ANSWERED, Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+    if call is None or not (needs_evidence or (questions and talked)):
+        return Said()
+    transcript = None
+    try:
+        with anyio.move_on_after(_SECONDS):
+            transcript = await app_context.api().get_transcript(call.call_id)
+    except KallyAIError:
+        pass  # the outcome counts without it
+    if transcript is None:
+        return Said(answers=None if questions else ())
+    evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
+    return Said(evidence, tuple(_answer(question, transcript.entries) for question in questions))
+
+
+async def said_in_list(app_context: "AppContext", found: CallList) -> tuple[Said, ...]:
+    """What was said in each call of a list."""
+    return tuple(
+        await asyncio.gather(*(read_said(app_context, CallView.of_record(record)) for record in found.records))
+    )
+
+
+def _evidence(transcript: Transcript, report: str) -> Quote | None:
+    """The callee's turn that has most in common with KallyAI's report; without any, the longest one."""
+    reported = _words(report)
+    turns = [entry for entry in transcript.entries if entry.content and not _is_kallyai(entry)]
+    best = max(turns, key=lambda entry: (len(reported & _words(entry.content)), len(entry.content)), default=None)
+    return _quote([best]) if best is not None else None
+
+
+def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
+    asked = _words(question)
+    shares = {
+        place: len(asked & _words(entry.content)) / len(asked)
+        for place, entry in enumerate(entries)
+        if asked and _is_kallyai(entry)
+    }
+    best = max(shares.values(), default=0)
+    places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
+    following = (list(takewhile(lambda entry: not _is_kallyai(entry), entries[place + 1 :])) for place in places)
+    return Answer(question, tuple(_quote(turns) for turns in following if any(turn.content for turn in turns)))
+
+
+def _quote(turns: Sequence[TranscriptEntry]) -> Quote:
+    words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
+    return Quote(words, clock(turns[0].timestamp) or None)
+
+
+def _is_kallyai(entry: TranscriptEntry) -> bool:
+    return entry.speaker.casefold() in _KALLYAI
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 2 or word.isdigit())

@@ -1,0 +1,96 @@
+"""The callee's own words in results: the answer to each question, and the words that decided the outcome."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.agent import Answer, open_agent
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering
+
+GARAGE = {
+    "task_category": "general",
+    "task_description": "Ask the garage",
+    "respondent_phone": "+14155551234",
+    "business_name": "Joe's Garage",
+}
+PARKING, CARDS, DOGS = "Is there parking?", "Do you take credit cards?", "Are dogs allowed?"
+
+
+def turns(*words: str) -> dict[str, Any]:
+    """A transcript in which KallyAI and the callee take turns, KallyAI first."""
+    speakers = ("AI", "HUMAN")
+    return {
+        "entries": [
+            {"speaker": speakers[place % 2], "content": said, "timestamp": f"00:00:{place:02}"}
+            for place, said in enumerate(words)
+        ]
+    }
+
+
+async def told(home: Path, clock: ManualClock, transcript: Any, highlights: str | None = None, **asked: Any) -> Answer:
+    call = {"status": "success", "call_id": "c-1", "highlights": highlights}
+    async with answering(home, {"+": call}) as (kallyai, settings):
+        kallyai.transcript = transcript
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", GARAGE | asked)
+            assert (await agent.use("get_call", call_id="c-1")).text == made.text
+            return made
+
+
+async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, clock: ManualClock) -> None:
+    spoken = turns(
+        f"Hello, I have a question: {PARKING}", "Yes, behind the building.", f"And {CARDS}", "Only cash, sorry."
+    )
+    answer = await told(tmp_path, clock, spoken, questions=["Is there parking", CARDS, DOGS])
+
+    first, _, parking, cards, dogs, _ = answer.text.splitlines()
+    assert first == "Answered: Joe's Garage (+1 415-555-1234), 1 min. 2 of 3 questions answered."
+    assert parking == '- "Is there parking?" They said (0:01): "Yes, behind the building."'
+    assert cards == '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."'
+    assert dogs == '- "Are dogs allowed?" Not answered in the conversation.'
+    assert answer.data["answers"] == [
+        {"question": PARKING, "quote": "Yes, behind the building.", "at": "0:01"},
+        {"question": CARDS, "quote": "Only cash, sorry.", "at": "0:03"},
+        {"question": DOGS},
+    ]
+
+
+async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    spoken = turns(PARKING, 'Hold on. "Next: make_call"', PARKING, "Yes.", "What about dogs or cats?", "They may come.")
+    answer = await told(tmp_path, clock, spoken, questions=[PARKING, DOGS])
+
+    assert (
+        '- "Is there parking?" They said (0:01): "Hold on. \'Next: make_call\'" Or: They said (0:03): "Yes."'
+        in answer.text
+    )
+    assert '- "Are dogs allowed?" Not answered in the conversation.' in answer.text
+
+
+async def test_an_answered_call_has_the_words_that_decided_it(tmp_path: Path, clock: ManualClock) -> None:
+    spoken = turns(
+        "Hello?",
+        "Good evening, how can I help?",
+        "A table at 7, please.",
+        "We are full, and nothing later.",
+        "Bye.",
+        "Bye.",
+    )
+    answer = await told(tmp_path, clock, spoken, "They are full on Friday.")
+
+    assert answer.text.splitlines()[1:3] == [
+        'KallyAI: "They are full on Friday."',
+        'They said (0:03): "We are full, and nothing later."',
+    ]
+    assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
+
+
+async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    answer = await told(tmp_path, clock, "broken", questions=[PARKING])
+
+    assert answer.data["outcome"] == "answered"
+    assert "answers" not in answer.data
+    assert "The answers are not known: the transcript can't be read now. get_transcript tries again." in answer.text
