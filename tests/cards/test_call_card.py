@@ -237,7 +237,7 @@ CLAIMS: list[Claim] = [
      {"time_preference_text": "after 5pm"},
      "Booked", "Wed, Jan 28", "The event does not show all you asked for."),
     ({"status": "success"}, calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T013000Z"]),
-     {"appointment_date": None, "accept_other_time": True},
+     {"appointment_date": None, "task_category": "general", "accept_other_time": True},
      "Booked for another time", "Sun, Jan 25 · 8:30 PM · 4 people",
      "You asked for 7:00 PM. Check whether it works for you."),
 ]  # fmt: skip

@@ -5,11 +5,11 @@ import base64
 import httpx2
 import pytest
 
-from kallyai_mcp.auth.oauth_server.scopes import SCOPES, in_order
+from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, in_order
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in, next_url, sign_in
 
-NEEDED = list(in_order(scope for tool in tools() for scope in tool.spec.scopes))
+NEEDED = list(in_order((*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes))))
 
 
 async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
