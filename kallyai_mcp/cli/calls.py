@@ -308,17 +308,13 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, An
     except InvalidArgumentsError as error:
         if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
             raise CommandError(emergency(dial)) from None
-        options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
-        lines = [f"{_name(options.get(one.argument), one.argument)}: {one.text}" for one in error.problems]
+        typed = {
+            parameter.name: parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+            for parameter in click.get_current_context().command.params
+        }
+        lines = [f"{typed.get(one.argument, one.argument)}: {one.text}" for one in error.problems]
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
     return {"submission": submission, "timezone": zone, "schedule": schedule}
-
-
-def _name(parameter: click.Parameter | None, argument: str) -> str:
-    """The name under which the user gives an argument: NUMBER, or --party."""
-    if parameter is None:
-        return argument
-    return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
 
 
 async def _ask(
