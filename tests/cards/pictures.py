@@ -17,7 +17,7 @@ import anyio
 
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
-from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
@@ -91,28 +91,20 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await shown.button("Conversation").click()
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
         await _take(shown, folder / "transcript.png", tallest=760)
-    other = {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True}
-    await _one(folder / "other-time.png", tabs, agent, await agent.use("make_call", other), other, **common)
     around = {name: value for name, value in TABLE.items() if name not in ("respondent_phone", "business_name")}
-    around |= {"until": "booked", "candidates": CANDIDATES}
-    decide = await agent.use("call_around", around)
-    async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
-        await shown.give(decide, around)
-        await expect(shown.button("Nothing booked: call Third Bistro")).to_be_visible()
-        await _take(shown, folder / "around.png")
-    missed = {**TABLE, "respondent_phone": "+12025550104"}
-    answer = await agent.use("make_call", missed)
-    async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
-        await shown.give(answer, missed)
-        await shown.button("Call again").click()
-        await _take(shown, folder / "call-again.png")
-
-
-async def _one(path: Path, tabs: Tabs, agent: Agent, answer: Answer, given: dict[str, Any], **options: Any) -> None:
-    async with tabs.chat(agent, call_card(), context=NEW_YORK, **options) as shown:
-        await shown.give(answer, given)
-        await expect(shown.card.locator("#said")).to_be_visible()
-        await _take(shown, path)
+    shots: list[tuple[str, dict[str, Any]]] = [
+        ("other-time.png", {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True}),
+        ("around.png", around | {"until": "booked", "candidates": CANDIDATES}),
+        ("call-again.png", {**TABLE, "respondent_phone": "+12025550104"}),
+    ]
+    for name, arguments in shots:
+        answer = await agent.use("call_around" if "candidates" in arguments else "make_call", arguments)
+        async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
+            await shown.give(answer, arguments)
+            await expect(shown.card.locator("#said")).to_be_visible()
+            if name == "call-again.png":
+                await shown.button("Call again").click()
+            await _take(shown, folder / name)
 
 
 async def _consent_page(folder: Path, browser: Browser) -> None:

@@ -162,23 +162,6 @@ async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(
     assert len(chat.asked) == 1
 
 
-async def test_a_call_for_later_says_when_it_is_due_and_that_it_was_missed(
-    agent: Agent, open_card: Open, clock: ManualClock
-) -> None:
-    asked = BISTRO | {"not_before": "2026-01-26T09:00:00-08:00"}
-    chat = await open_card()
-    scheduled = await agent.use("make_call", asked)
-    await chat.give(scheduled, asked)
-    await expect(chat.card.locator("#status")).to_have_text("Scheduled")
-    await expect(chat.card.locator("#said")).to_have_text(
-        "Due Mon, Jan 26, 12:00 PM. The program must be running then."
-    )
-    clock.advance(days=3)
-    await chat.give(await agent.use("get_call", call_id=scheduled.data["tracking_id"]), asked)
-    await expect(chat.card.locator("#status")).to_have_text("Not called")
-    await expect(chat.card.locator("#said")).to_contain_text("nobody was called")
-
-
 async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
@@ -309,33 +292,6 @@ async def test_a_name_is_text_that_stays_in_its_place(agent: Agent, open_card: O
         await chat.frame.evaluate("document.documentElement.style.fontSize = '200%'")
         assert await chat.hard_to_use() == []
         await chat.frame.evaluate("document.documentElement.style.fontSize = ''")
-
-
-async def test_without_a_host_context_the_browsers_language_and_theme_count(agent: Agent, open_card: Open) -> None:
-    chat = await open_card(context={}, locale="es-MX", timezone_id="America/Mexico_City", color_scheme="dark")
-    await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-
-    await expect(chat.card.locator("#status")).to_have_text("Reservado")
-    await expect(chat.card.locator("#name")).to_contain_text("7:00")
-    assert await chat.frame.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(23, 30, 41)"
-    assert await chat.violations() == []
-
-
-async def test_the_hosts_colors_are_applied_all_together_or_not_at_all(agent: Agent, open_card: Open) -> None:
-    ground = "getComputedStyle(document.documentElement).backgroundColor"
-    colors = {
-        "--color-background-primary": "#fffdf5",
-        "--color-background-secondary": "#f5f0e0",
-        "--color-text-primary": "#201a10",
-    }
-    chat = await open_card(context={**NEW_YORK, "styles": {"variables": colors}})
-    await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-    await expect(chat.card.locator("#status")).to_have_text("Booked")
-    assert await chat.frame.evaluate(ground) == "rgb(255, 255, 255)"
-    all_colors = {**colors, "--color-text-secondary": "#574f40"}
-    await chat.set_host_context(**NEW_YORK, styles={"variables": all_colors})
-    await chat.until(f"{ground} === 'rgb(255, 253, 245)'")
-    assert await chat.hard_to_use() == []
 
 
 async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card: Open) -> None:

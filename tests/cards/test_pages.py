@@ -77,23 +77,6 @@ def test_every_text_that_a_card_uses_exists(name: str) -> None:
     assert "no_host" in used
 
 
-def test_no_text_is_unused() -> None:
-    everything = "\n".join(SCRIPTS.values())
-    built = ("_text", "_text_dated", "_left")  # keys that a script makes of a state or a kind
-    unused = {
-        key
-        for name, part in TEXTS.items()
-        for key in part["en"]
-        if name != "forms"
-        and not re.search(rf'["`.]{re.escape(key.split(".")[0])}["`]|\b{re.escape(key)}: {{ icons', everything)
-        and not key.endswith(built)
-        and not key.startswith(("reason_", "plan_", "language_", "used_up_", "until_"))
-        and key not in ("monthly", "yearly", "active", "trialing", "canceled", "past_due")  # KallyAI's words
-    }
-
-    assert not unused
-
-
 def test_every_reason_to_ask_has_a_text() -> None:
     reasons = {key.removeprefix("reason_") for key in TEXTS["call"]["en"] if key.startswith("reason_")}
 

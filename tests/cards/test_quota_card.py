@@ -14,7 +14,6 @@ from tests.cards.kit import NEW_YORK, NUMBERS
 from tests.fake_service import fake_service
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering
 
 
 def quota(**figures: Any) -> Answer:
@@ -107,22 +106,3 @@ async def test_a_billing_link_that_is_not_a_web_page_is_not_opened(
             await chat.button("Billing").click()
             await expect(chat.card.locator("#notice")).to_contain_text("can't be read")
             assert await chat.seen("links") == []
-
-
-async def test_calls_that_can_not_be_read_do_not_look_like_no_calls(agent: Agent, open_card: Open) -> None:
-    chat = await open_card(quota_card(), refuses=("tools",))
-    await chat.give(await agent.use("check_quota"))
-
-    await expect(chat.card.get_by_text("The calls could not be read.")).to_be_visible()
-
-
-async def test_a_day_that_is_past_is_not_announced_as_one_to_come(
-    tmp_path: Path, clock: ManualClock, open_card: Open
-) -> None:
-    async with answering(tmp_path, {}) as (kallyai, settings):
-        kallyai.subscription = {"expires_at": "2026-01-10T12:00:00Z", "auto_renew": False}
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            chat = await open_card(quota_card(), by=agent)
-            await chat.give(await agent.use("check_quota"))
-
-            await expect(chat.card.locator("#renewal")).to_have_text("Ended Jan 10, 2026")
