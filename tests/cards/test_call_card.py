@@ -315,6 +315,7 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     await keys.press("Enter")
     await expect(chat.card.get_by_role("heading", name="Call Italian Bistro again?")).to_be_focused()
     await keys.press("Tab")
+    await keys.press("Tab")
     await expect(chat.button("Don't call")).to_be_focused()
     await keys.press("Enter")
     await expect(chat.card.get_by_role("region", name="Call Italian Bistro again?")).to_be_hidden()
