@@ -15,82 +15,72 @@ from tests.playwright_names import Browser, Page, Route
 from tests.sandbox.auth.requests import request_token_in
 
 SANDBOX = "http://sandbox.test"
-BROWSERS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light", "viewport": {"width": 1000, "height": 900}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1000, "height": 900}},
-    "narrow, Spanish": {"locale": "es-ES", "viewport": {"width": 320, "height": 900}},
-    "forced colors": {"forced_colors": "active", "viewport": {"width": 700, "height": 900}},
+LONG_NAME = "An app with a rather long name"
+LANGUAGE = "es"
+"""Its texts are longer."""
+
+MEDIA: dict[str, tuple[int, dict[str, Any]]] = {
+    "light": (1000, {"color_scheme": "light", "forced_colors": "none"}),
+    "dark": (1000, {"color_scheme": "dark", "forced_colors": "none"}),
+    "narrow": (320, {"color_scheme": "light", "forced_colors": "none"}),
+    "forced colors": (700, {"color_scheme": "light", "forced_colors": "active"}),
 }
+"""Widths in pixels, and media."""
 
 
-@pytest.fixture(scope="module", params=BROWSERS)
-async def tab(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A tab for all tests, since opening one takes longer than a test."""
-    context = await chromium.new_context(**BROWSERS[request.param])
-    yield await context.new_page()
-    await context.close()
-
-
-@pytest.fixture
-async def page(tab: Page) -> AsyncIterator[Page]:
-    yield tab
-    await tab.unroute_all()
-    await tab.context.clear_cookies()
-    await tab.goto("about:blank")
+@pytest.fixture(scope="module")
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    """One tab for all tests."""
+    async with await chromium.new_context() as context:
+        yield await context.new_page()
 
 
 async def problems(page: Page) -> list[str]:
-    """What is hard to use as it is, and at 200 % text."""
-    found = await hard_to_use(page)
-    await page.evaluate("document.documentElement.style.fontSize = '200%'")
-    return found + await hard_to_use(page)
-
-
-async def language_of(page: Page) -> str:
-    language: str = await page.evaluate("navigator.language")
-    return language
+    """What is hard to use in any of the media, at the usual size of text and at 200 %."""
+    found: list[str] = []
+    for name, (width, media) in MEDIA.items():
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(**media)
+        for size in ("", "200%"):
+            await page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
+            found += [f"{name} {size}: {problem}" for problem in await hard_to_use(page)]
+    return found
 
 
 async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
     for kind in ("done", "failed", "over", "wrong"):
-        body = loopback_page(kind, await language_of(page), who="ada.lovelace@a-rather-long-name.example.com")
+        body = loopback_page(kind, LANGUAGE, who="ada.lovelace@a-rather-long-name.example.com")
         await page.set_content(body.decode())
 
         assert await problems(page) == [], kind
 
 
 async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
-    shown = await shown_pages(await language_of(page), " ".join(SCOPES), name="An app with a rather long name")
-    for name, html in shown.items():
+    for name, html in (await shown_pages(LANGUAGE, " ".join(SCOPES), name=LONG_NAME)).items():
         await page.set_content(html)
 
         assert await page.get_by_role("heading", level=1).is_visible(), name
         assert await problems(page) == [], name
 
 
-@pytest.mark.parametrize("publisher", ["app.example.com", None])
-@pytest.mark.parametrize("language", ["en", "es"])
-async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(
-    chromium: Browser, language: str, publisher: str | None
-) -> None:
-    scopes = " ".join(SCOPES)
-    shown = await shown_pages(language, scopes, name="An app with a rather long name", publisher=publisher)
-    async with await chromium.new_context(viewport={"width": 390, "height": 844}) as context:
-        page = await context.new_page()
-        await page.set_content(shown["consent"])
-        for button in await page.get_by_role("button").all():
-            box = await button.bounding_box()
+async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    for language in ("en", "es"):
+        for publisher in ("app.example.com", None):
+            shown = await shown_pages(language, " ".join(SCOPES), name=LONG_NAME, publisher=publisher)
+            await page.set_content(shown["consent"])
+            boxes = [await button.bounding_box() for button in await page.get_by_role("button").all()]
 
-            assert box is not None
-            assert box["y"] + box["height"] <= 844
-        assert await page.get_by_role("listitem").count() == len(SCOPES)
-        assert ("app.example.com" in shown["consent"]) is (publisher is not None)
-        assert any(words in shown["consent"] for words in ("Nobody has checked", "Nadie")) is (publisher is None)
+            assert boxes
+            assert all(box is not None and box["y"] + box["height"] <= 844 for box in boxes)
+            assert await page.get_by_role("listitem").count() == len(SCOPES)
+            assert ("app.example.com" in shown["consent"]) is (publisher is not None)
+            assert any(words in shown["consent"] for words in ("Nobody has checked", "Nadie")) is (publisher is None)
 
 
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=SANDBOX) as client:
-        client.headers.update({"Accept": "text/html", "Accept-Language": await language_of(page)})
+        client.headers.update({"Accept": "text/html", "Accept-Language": LANGUAGE})
 
         async def answer(route: Route) -> None:
             response = await client.get(route.request.url)
@@ -113,3 +103,4 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
             await page.goto(SANDBOX + path)
 
             assert await problems(page) == [], name
+        await page.goto("about:blank")
