@@ -93,16 +93,6 @@ async def test_a_call_with_more_than_was_asked_for_is_another_one(here: World, e
     assert record.state is CallState.UNKNOWN
 
 
-async def test_a_list_that_ignores_the_offset_is_not_read_for_ever(here: World) -> None:
-    service = here.answering([LOST], OTHERS[::-1], with_total=False, ignores_offset=True)
-    record = await here.call()
-    pages = service.looks
-    await here.run(here.calls.find(record.tracking_id))
-
-    assert record.state is CallState.UNKNOWN
-    assert service.looks - pages == 2
-
-
 @pytest.mark.parametrize(("pages", "ignores_offset"), [(52, False), (2, True)])
 async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     place: str, clock: ManualClock, pages: int, *, ignores_offset: bool
