@@ -93,20 +93,6 @@ async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str,
     assert str(never) == "this server allows no calls a day (KALLYAI_CALLS_PER_DAY)"
 
 
-async def test_a_limit_counts_one_account_and_if_it_says_so_one_number_alone(place: str, clock: ManualClock) -> None:
-    policy = CallPolicy(calls_per_hour=1, calls_per_number=1)
-    others = AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)
-
-    assert await refusal(place, clock, another(1), policy) is None
-    for number, account in enumerate(others, start=2):
-        assert await refusal(place, clock, another(number, account=account), policy) is None
-    one_number = CallPolicy(calls_per_number=1)
-    assert await refusal(place, clock, another(4, THERE), one_number) is None
-    refused = await refusal(place, clock, another(5), one_number)
-    assert refused is not None
-    assert "1 call a day to one number (KALLYAI_CALLS_PER_NUMBER), and that many were placed" in str(refused)
-
-
 @pytest.mark.parametrize(
     ("policy", "setting"),
     [
