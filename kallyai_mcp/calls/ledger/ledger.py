@@ -39,7 +39,7 @@ class Ledger(Transactions):
         await self._database.aclose()
 
     holds_lease = reads(lambda tx, worker: tx.holds_lease(worker))
-    check = writes(lambda _: None)
+    check = writes(lambda _: None)  # raises an error if the ledger can't be written
 
     find = reads(rows.find)
     find_ended = reads(rows.find_ended)
