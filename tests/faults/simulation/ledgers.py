@@ -181,46 +181,32 @@ class LedgerPlace:
 
     def add_newer_record(self, account: str) -> None:
         """Add a record as a later version may have left it: a submission that can't be read."""
-        row = {
-            "tracking_id": _NEWER,
-            "api": "http://service",
-            "account": account,
-            "fingerprint": "f",
-            "day": "2026-01-26",
-            "generation": 0,
-            "idempotency_key": "k",
-            "number": "+14155550100",
-            "submission": '{"version": 9}',
-            "timezone": "UTC",
-            "worker": "another",
-            "state": "sent",
-            "placed_at": self._now().timestamp(),
-            "attempts": 1,
-        }
+        newer = {"tracking_id": _NEWER, "submission": '{"version": 9}', "state": "sent", "worker": "another"}
+        row = self._scheduled(account, 0, self._now()) | newer
         if self.is_file and Path(self._place).exists():
-            names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self._place)) as db, db:
-                db.execute(f"INSERT OR REPLACE INTO calls ({names}) VALUES ({places})", row)  # noqa: S608 - constants
+            with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(self._place)) as db, db:
+                db.execute(_insertion(row), row)
                 db.execute("UPDATE schema_version SET version = version + 1")
 
     async def add_due(self, account: str, number: int, due: datetime) -> None:
         """Add so many calls, each to a number of its own, that are due at `due`."""
-        schedule, rows = Schedule(due, due + timedelta(minutes=30)), []
-        for place in range(number):
-            fields = {"task_category": "general", "task_description": MANY, "respondent_phone": f"+1415556{place:04}"}
-            wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
-            record = CallRecord.new(wanted, key, self._now(), timezone="UTC", session_id=None, schedule=schedule)
-            rows.append(to_row(record) | {"tracking_id": f"{_MANY}{place}"})
-        names, places = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
-        statement = f"INSERT INTO calls ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+        rows = [self._scheduled(account, place, due) for place in range(number)]
 
         def insert(tx: Transaction) -> None:
             for row in rows:
-                tx.run(statement, **row)
+                tx.run(_insertion(row), **row)
 
         database = self.open(self._now)
         await database.write(insert)
         await database.aclose()
+
+    def _scheduled(self, account: str, place: int, due: datetime) -> Row:
+        """A row for a call to a number of its own."""
+        fields = {"task_category": "general", "task_description": MANY, "respondent_phone": f"+1415556{place:04}"}
+        wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
+        schedule = Schedule(due, due + timedelta(minutes=30))
+        record = CallRecord.new(wanted, key, self._now(), timezone="UTC", session_id=None, schedule=schedule)
+        return to_row(record) | {"tracking_id": f"{_MANY}{place}"}
 
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:
         """The rows of these accounts, in the order in which they were inserted, but for those that were added here."""
@@ -253,6 +239,11 @@ class LedgerPlace:
 
     def _connected(self) -> psycopg.Connection[Row]:
         return psycopg.connect(self._place, autocommit=True, row_factory=dict_row)
+
+
+def _insertion(row: Row) -> str:
+    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    return f"INSERT INTO calls ({names}) VALUES ({places})"  # noqa: S608 - names of ours
 
 
 def _signal(rows: Iterable[Row], number: signal.Signals) -> None:
