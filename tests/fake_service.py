@@ -1,45 +1,166 @@
-"""An HTTP service whose responses a test chooses."""
+"""A service on a real socket whose answers a test chooses."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import inspect
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import anyio
-import uvicorn
-from starlette.applications import Starlette
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from anyio.streams.tls import TLSListener
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+
+@dataclass(frozen=True)
+class ReceivedRequest:
+    """One request as it was received."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.body.decode(), strict_parsing=True)
+
+    def for_starlette(self) -> Request:
+        """The same with Starlette's interface."""
+        path, _, query = self.target.partition("?")
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        scope = {"type": "http", "method": self.method, "path": unquote(path), "headers": headers}
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": self.body}
+
+        return Request(scope | {"query_string": query.encode()}, receive)
+
+
+@dataclass(frozen=True)
+class CloseWithoutReading:
+    """Sends bytes and closes the connection without reading the request."""
+
+    content: bytes = b""
+
+
+RawReply = bytes | Callable[[SocketStream], Awaitable[None]]
 Reply = Response | tuple[int, Any]
 Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
 
+def answer(body: Any = b"", status: int = 200, **headers: str) -> bytes:
+    """A complete response. A body other than bytes is sent as JSON. Underscores in header names become hyphens."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    given = {"content_type": "application/json", "content_length": str(len(content)), "connection": "close"} | headers
+    return _head(status, [(name.replace("_", "-"), value) for name, value in given.items()]) + content
+
+
+def _head(status: int, headers: Sequence[tuple[str, str]]) -> bytes:
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Something"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} {phrase}\r\n{lines}\r\n".encode()
+
+
+async def hang(_: SocketStream) -> None:
+    """Sends no response."""
+    await anyio.sleep_forever()
+
+
+class FakeService:
+    """Answers each request with the next of `replies`, and closes the connection; with b"", it only closes it."""
+
+    def __init__(self, *replies: RawReply | CloseWithoutReading, tls: ssl.SSLContext | None = None) -> None:
+        self.replies = list(replies)
+        self.requests: list[ReceivedRequest] = []
+        self.connections = 0
+        self.port = 0
+        self._tls = tls
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+
+    async def start(self, tasks: TaskGroup) -> None:
+        tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        self.port = tcp.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's `extra`, not Django's
+        listener = TLSListener(tcp, self._tls, standard_compatible=False) if self._tls else tcp
+        tasks.start_soon(self._listen, listener)
+
+    async def _listen(self, listener: Any) -> None:
+        async with listener:
+            await listener.serve(self._serve)
+
+    async def _serve(self, stream: SocketStream) -> None:
+        async with stream:
+            self.connections += 1
+            try:
+                reply = self.next_reply()
+                if isinstance(reply, CloseWithoutReading):
+                    await stream.send(reply.content)
+                    return
+                self.requests.append(await _read(stream))
+                if isinstance(reply, bytes):
+                    await stream.send(reply)
+                else:
+                    await reply(stream)
+            except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
+                return
+
+    def next_reply(self) -> RawReply | CloseWithoutReading:
+        """What the connection that was just opened is answered."""
+        return self.replies.pop(0) if self.replies else answer({"error": {"code": "unexpected_request"}}, 418)
+
+
+async def _read(stream: SocketStream) -> ReceivedRequest:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += await stream.receive()
+    head, body = data.split(b"\r\n\r\n", 1)
+    first, *lines = head.decode("ascii").split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    while len(body) < int(headers.get("content-length", "0")):
+        body += await stream.receive()
+    method, target, _ = first.split(" ")
+    return ReceivedRequest(method, target, headers, body)
+
+
+class _Handled(FakeService):
+    """Answers each request with what `handler` returns for it."""
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def next_reply(self) -> RawReply:
+        return self._respond
+
+    async def _respond(self, stream: SocketStream) -> None:
+        given = self._handler(self.requests[-1].for_starlette())
+        found = await given if inspect.isawaitable(given) else given
+        response = found if isinstance(found, Response) else JSONResponse(found[1], found[0])
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
+        await stream.send(_head(response.status_code, [*headers, ("connection", "close")]) + bytes(response.body))
+
+
 @asynccontextmanager
 async def fake_service(handler: Handler) -> AsyncIterator[str]:
-    """Serve the responses of `handler` on every path; yields the base URL.
-
-    Args:
-        handler: Returns a response, or a status and a JSON value.
-    """
-
-    async def respond(request: Request) -> Response:
-        reply = handler(request)
-        answer = await reply if isinstance(reply, Awaitable) else reply
-        return answer if isinstance(answer, Response) else JSONResponse(answer[1], answer[0])
-
-    app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each response waits for an acknowledgement
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+    """Answer on every path with what `handler` returns: a response, or a status and a JSON value; yields the URL."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve, [listener])
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
+        service = _Handled(handler)
+        await service.start(tasks)
+        yield service.url
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

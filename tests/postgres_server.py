@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, LiteralString, Self
 
 import pytest
 
@@ -37,11 +37,7 @@ _FIRST_DATABASE = "postgres"
 
 
 class PostgresDatabases:
-    """A running server's databases.
-
-    Args:
-        port: The port of 127.0.0.1 that the server listens on.
-    """
+    """The databases of a server that listens on a port of 127.0.0.1."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -60,33 +56,23 @@ class PostgresDatabases:
         """Drop the database at `url`, whoever is still connected to it."""
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
-    def execute(self, statement: str, url: str | None = None) -> str:
-        """Run one SQL statement; returns its rows, one a line, columns separated by `|`."""
-        command = [str(_programs() / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
-        done: subprocess.CompletedProcess[str] = subprocess.run(
-            [*command, url or self.url()],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            env=_environment(),
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+    def execute(self, statement: LiteralString, url: str | None = None) -> None:
+        """Run one SQL statement."""
+        import psycopg
+
+        with psycopg.connect(url or self.url(), autocommit=True) as connection:
+            connection.execute(statement)
 
 
 class PostgresServer(PostgresDatabases):
     """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it has the same port.
 
-    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on. PostgreSQL refuses to run
-    as root, so root runs it as the user `postgres` or `nobody`. `close` ends it and deletes its folder.
+    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on, unless `settings` (more of
+    `postgresql.conf`) say otherwise. With a certificate and its private key (PEM), it takes only connections over TLS.
+    `folder` is where it has its own folder: in memory, where only processes are killed. With `ends_with_this_thread`,
+    the kernel ends it when the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`).
 
-    Args:
-        settings: More of `postgresql.conf`, such as `{"fsync": "off"}`; they override those above.
-        certificate: A certificate and its private key (PEM). With them the server takes only connections over TLS.
-        folder: Where it has its own folder: in memory, where no power is lost and only processes are killed.
-        ends_with_this_thread: Let the kernel end the server when the thread that starts it ends, even by SIGKILL
-            (where there is util-linux's `setpriv`).
+    PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`.
     """
 
     def __init__(
@@ -283,13 +269,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 def has_server() -> bool:
     """Whether this machine has the programs of a PostgreSQL server. Those of Windows can't be ended as is done here."""
-    if sys.platform == "win32":
-        return False
-    try:
-        _programs()
-    except FileNotFoundError:
-        return False
-    return True
+    return sys.platform != "win32" and _programs_or_none() is not None
 
 
 def skip_without_server() -> None:
@@ -306,17 +286,16 @@ def _running() -> Iterator[str]:
 
 
 def _programs() -> Path:
-    """The folder with the server's programs, which Debian keeps out of `PATH`.
+    """The folder with the server's programs, which Debian keeps out of `PATH`."""
+    found = _programs_or_none()
+    assert found is not None, NO_SERVER
+    return found
 
-    Raises:
-        FileNotFoundError: There is none.
-    """
+
+def _programs_or_none() -> Path | None:
     found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
-    for folder in found:
-        if all((folder / name).exists() for name in ("initdb", "postgres", "psql")):
-            return folder
-    raise FileNotFoundError(NO_SERVER)
+    return next((folder for folder in found if all((folder / name).exists() for name in ("initdb", "postgres"))), None)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,15 @@ def run_well(command: Sequence[str | Path], **options: Any) -> subprocess.Comple
         output = f"{done.stdout}\n{done.stderr}".strip()[-3000:]
         raise RuntimeError(f"{' '.join(map(str, command))} failed with exit code {done.returncode}:\n{output}")
     return done
+
+
+def new_environment(folder: Path, *packages: str | Path, python: str = sys.executable) -> str:
+    """Make an environment in `folder` with these packages (arguments of `uv pip install`); returns its Python.
+
+    Raises:
+        RuntimeError: uv failed; the message has its output.
+    """
+    own = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    run_well(["uv", "venv", "--quiet", "--allow-existing", "--python", python, folder])
+    run_well(["uv", "pip", "install", "--quiet", "--python", own, *packages])
+    return own

@@ -7,7 +7,8 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
-from tests.api.raw_server import DETAILS, FRESH, SUBMISSION, TOKEN, Tokens, answer, client_and_server, reference
+from tests.api.raw_server import DETAILS, FRESH, SUBMISSION, TOKEN, Tokens, client_and_server, reference
+from tests.fake_service import answer
 
 UNAUTHORIZED = answer({"error": {"code": "token_expired", "details": {"message": "Expired"}}}, 401)
 

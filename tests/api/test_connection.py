@@ -18,20 +18,17 @@ from tests.api.raw_server import (
     SUBMISSION,
     TOKEN,
     USER_AGENT,
-    CloseWithoutReading,
-    Reply,
     Tokens,
-    answer,
     client_and_server,
-    hang,
     reference,
 )
+from tests.fake_service import CloseWithoutReading, RawReply, answer, hang
 
 CUT = b""
 TINY = Timeouts(connect=5, read=0.05, call=0.05, rest=0.1)
 
 
-LOST: dict[str, Reply | CloseWithoutReading] = {
+LOST: dict[str, RawReply | CloseWithoutReading] = {
     "cut before the request was read": CloseWithoutReading(),
     "cut after the request was read": CUT,
     "cut in the headers": b"HTTP/1.1 201 Created\r\nContent-Le",
@@ -51,7 +48,7 @@ LOST: dict[str, Reply | CloseWithoutReading] = {
 
 @pytest.mark.parametrize("reply", LOST.values(), ids=LOST)
 async def test_a_call_with_a_broken_response_may_have_been_placed_and_is_not_sent_again(
-    reply: Reply | CloseWithoutReading,
+    reply: RawReply | CloseWithoutReading,
 ) -> None:
     async with client_and_server(reply, DETAILS) as (client, server):
         with pytest.raises(ResponseLostError) as caught:
@@ -215,7 +212,7 @@ async def test_only_a_get_is_retried_and_only_after_some_statuses() -> None:
 async def test_a_retry_waits_for_retry_after() -> None:
     moments: list[float] = []
 
-    def noting(reply: bytes) -> Reply:
+    def noting(reply: bytes) -> RawReply:
         async def send(stream: SocketStream) -> None:
             moments.append(anyio.current_time())
             await stream.send(reply)
@@ -249,7 +246,7 @@ async def test_every_request_has_a_connection_of_its_own() -> None:
     assert server.connections == len(server.requests) == 3
 
 
-def _all_at_once(*replies: bytes) -> Reply:
+def _all_at_once(*replies: bytes) -> RawReply:
     async def send(stream: SocketStream) -> None:
         await stream.send(b"".join(replies))
         await hang(stream)

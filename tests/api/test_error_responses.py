@@ -7,7 +7,8 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError, ServiceError
-from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, client_and_server, reference
+from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, client_and_server, reference
+from tests.fake_service import answer
 
 
 async def refused(body: Any, status: int, **headers: str) -> KallyAIError:

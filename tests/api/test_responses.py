@@ -10,7 +10,8 @@ import pytest
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import KallyAIError, UnreadableResponseError
 from kallyai_mcp.api.models import Call, CallPage, Transcript
-from tests.api.raw_server import SUBMISSION, TOKEN, answer, client_and_server, reference
+from tests.api.raw_server import SUBMISSION, TOKEN, client_and_server, reference
+from tests.fake_service import answer
 
 
 async def ask(method: str, body: Any, status: int = 200, **headers: str) -> Any:

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotFoundError, NotSignedInError
 from kallyai_mcp.api.models import Submission
-from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, answer, client_and_server, reference
+from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, client_and_server, reference
+from tests.fake_service import answer
 
 EVERY_FIELD: dict[str, Any] = {
     "task_category": "restaurant",

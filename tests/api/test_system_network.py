@@ -19,18 +19,8 @@ from anyio.streams.tls import TLSStream
 
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
-from tests.api.raw_server import (
-    DETAILS,
-    STATISTICS,
-    SUBMISSION,
-    TOKEN,
-    USER_AGENT,
-    CloseWithoutReading,
-    Tokens,
-    answer,
-    client_and_server,
-    hang,
-)
+from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, USER_AGENT, Tokens, client_and_server
+from tests.fake_service import CloseWithoutReading, answer, hang
 from tests.transports.certificates import Certificate
 
 HOST = "api.kallyai.example"

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests import npm
 from tests.frameworks.snippets import Framework
-from tests.programs import own_environment, run_well
+from tests.programs import new_environment, own_environment, run_well
 
 LIMIT = 300
 """Seconds until a snippet counts as hung."""
@@ -40,10 +40,7 @@ class Environment:
             self._drive = ["node", str(packages / "drive.mjs"), f"on_{framework.name}"]
             self.versions = ", ".join(map("@".join, zip(framework.packages, framework.versions, strict=True)))
             return
-        python = str(folder / "python" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-        run_well(["uv", "venv", "--quiet", "--python", sys.executable, folder / "python"])
-        needs = framework.needs(newest=newest)
-        run_well(["uv", "pip", "install", "--quiet", "--python", python, *needs])
+        python = new_environment(folder / "python", *framework.needs(newest=newest))
         self._drive = [python, "-m", "tests.frameworks.drive", framework.name]
         frozen = run_well(["uv", "pip", "freeze", "--python", python]).stdout.split()
         names = {package.partition("[")[0] for package in framework.packages} | {"mcp"}

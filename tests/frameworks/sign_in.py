@@ -26,7 +26,7 @@ from kallyai_mcp.sandbox.auth import tokens
 from tests import npm
 from tests.auth.oauth_server.deployment import User, deploy
 from tests.frameworks.snippets import FRAMEWORKS
-from tests.programs import own_environment, run_well
+from tests.programs import new_environment, own_environment
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
 HERE = Path(__file__).parent
@@ -41,9 +41,7 @@ _VERSIONS = {name: version for each in FRAMEWORKS for name, version in zip(each.
 
 def fastmcp(folder: Path) -> list[str]:
     """The command of a client with fastmcp."""
-    python = str(folder / "bin" / "python")
-    run_well(["uv", "venv", "--quiet", "--python", sys.executable, folder])
-    run_well(["uv", "pip", "install", "--quiet", "--python", python, f"fastmcp=={_VERSIONS['fastmcp']}", "mcp==2.3.0"])
+    python = new_environment(folder, f"fastmcp=={_VERSIONS['fastmcp']}", "mcp==2.3.0")
     return [python, str(HERE / "sign_in_with_fastmcp.py")]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.api.raw_server import TOKEN, answer, reference
+from tests.api.raw_server import TOKEN, reference
+from tests.fake_service import answer
 
 ICS = """\
 BEGIN:VCALENDAR

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
 from tests.agent import BISTRO, open_agent, settings_in
-from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, ReceivedRequest, answer, client_and_server
+from tests.api.raw_server import SUBMISSION, TOKEN, client_and_server
+from tests.fake_service import FakeService, ReceivedRequest, answer
 from tests.fuzz.payloads import CALL_ID, replies
 from tests.fuzz.tool_checks import JARGON, LIMIT, NOW, CrashRecorder, assert_all_readable, assert_readable
 from tests.sandbox.manual_clock import ManualClock
@@ -76,7 +77,7 @@ def _assert_no_secret(text: str) -> None:
     assert "\n" not in text, "an error of several lines"
 
 
-def _assert_truthful(error: KallyAIError, server: RawServer) -> None:
+def _assert_truthful(error: KallyAIError, server: FakeService) -> None:
     claims_not_sent = isinstance(error, NotConnectedError)
     assert not (claims_not_sent and server.requests), f"it claims that nothing was sent: {error}"
 
@@ -132,7 +133,7 @@ async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: st
     async def reply(stream: SocketStream) -> None:
         await stream.send(given.get(_payload(server.requests[-1]), not_found))
 
-    server = RawServer(*[reply] * 99)
+    server = FakeService(*[reply] * 99)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
             await server.start(tasks)

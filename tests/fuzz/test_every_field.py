@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kallyai_mcp.api.errors import UnreadableResponseError
-from tests.api.raw_server import answer, client_and_server
+from tests.api.raw_server import client_and_server
+from tests.fake_service import answer
 from tests.fuzz.payloads import SHAPES, as_json, paths
 from tests.fuzz.service_checks import METHODS
 

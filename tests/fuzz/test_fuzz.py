@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.agent import BISTRO
-from tests.api.raw_server import answer, reference
+from tests.api.raw_server import reference
+from tests.fake_service import answer
 from tests.fuzz.payloads import CALL_ID, ICS
 from tests.fuzz.properties import PROPERTIES, check_property
 from tests.fuzz.service_checks import check_tool_on_service

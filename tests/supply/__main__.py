@@ -23,7 +23,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from tests.programs import ROOT, run, run_well
+from tests.programs import ROOT, new_environment, run, run_well
 
 PYTHON = "3.11"
 """The oldest Python that pyproject.toml admits."""
@@ -133,10 +133,17 @@ def lowest() -> Finding:
     if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
         return "not checked", f"there is no Python {PYTHON} on this machine"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        run_well(["uv", "venv", "--quiet", "--allow-existing", "--python", PYTHON, folder])
-        install = ("uv", "pip", "install", "--quiet", "--python", folder, "--resolution", "lowest-direct")
-        run_well([*install, "--requirements", "pyproject.toml", "--group", "dev", "--editable", "."])
-        python = next(path for path in Path(folder).glob("*/python*") if path.stem == "python")
+        oldest = (
+            "--resolution",
+            "lowest-direct",
+            "--requirements",
+            "pyproject.toml",
+            "--group",
+            "dev",
+            "--editable",
+            ".",
+        )
+        python = new_environment(Path(folder), *oldest, python=PYTHON)
         done = run([python, "-m", "pytest", "-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider", *LOWEST])
         if done.returncode:
             versions = run_well(["uv", "pip", "freeze", "--python", folder]).stdout

@@ -43,3 +43,9 @@ class Certificate:
     def client_context(self) -> ssl.SSLContext:
         """A TLS context for clients, which trusts only this certificate."""
         return ssl.create_default_context(cafile=str(self.path))
+
+    def server_context(self) -> ssl.SSLContext:
+        """A TLS context for a server with this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path, self.key_path)
+        return context

@@ -1,40 +1,42 @@
 """The web site of a client, with https, on a port of this machine but under another name."""
 
 import json
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
-from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSListener
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
+from anyio.abc import SocketStream
 
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
+from tests.fake_service import FakeService, RawReply
+from tests.transports.certificates import Certificate
 
 HOST = "client.example"
 
 
-@dataclass
-class Publisher:
-    """The site: its answer, and the requests that it got."""
+class Publisher(FakeService):
+    """The site, with what it answers to every request."""
 
-    port: int
-    trust: ssl.SSLContext
-    body: bytes = b""
-    head: str = "200 OK\r\nContent-Type: application/json"
-    silent: bool = False
-    requests: list[str] = field(default_factory=list)
-    number: int = 0
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__(tls=certificate.server_context())
+        self.trust = httpx2.create_ssl_context(verify=certificate.client_context())
+        self.head = "200 OK\r\nContent-Type: application/json"
+        self.body = b""
+        self.silent = False
+        self.number = 0
+
+    def next_reply(self) -> RawReply:
+        """What a connection is answered."""
+        return self._answer
+
+    async def _answer(self, stream: SocketStream) -> None:
+        if self.silent:
+            await anyio.sleep_forever()
+        head = f"HTTP/1.1 {self.head}\r\nContent-Length: {len(self.body)}\r\nConnection: close\r\n\r\n"
+        await stream.send(head.encode() + self.body)
 
     @property
     def client_id(self) -> str:
@@ -59,54 +61,8 @@ class Publisher:
 
 @asynccontextmanager
 async def publishing(folder: Path) -> AsyncIterator[Publisher]:
-    certificate, key = make_certificate(folder, HOST)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port: int = tcp.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
-    site = Publisher(port, httpx2.create_ssl_context(verify=ssl.create_default_context(cafile=str(certificate))))
-
-    async def answer(stream: anyio.abc.AnyByteStream) -> None:
-        async with stream:
-            request = b""
-            while b"\r\n\r\n" not in request:
-                request += await stream.receive()
-            site.requests.append(request.decode())
-            if site.silent:
-                await anyio.sleep_forever()
-            head = f"HTTP/1.1 {site.head}\r\nContent-Length: {len(site.body)}\r\nConnection: close\r\n\r\n"
-            try:
-                await stream.send(head.encode() + site.body)
-            except (anyio.BrokenResourceError, ssl.SSLError):
-                return  # the fetcher has stopped reading
-
-    listener = TLSListener(tcp, context, standard_compatible=False)
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, answer)
+    async with anyio.create_task_group() as tasks:
+        site = Publisher(Certificate(folder, HOST))
+        await site.start(tasks)
         yield site
         tasks.cancel_scope.cancel()
-
-
-def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """A certificate for `host`, which signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    where = folder / "certificate.pem", folder / "key.pem"
-    where[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    where[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return where

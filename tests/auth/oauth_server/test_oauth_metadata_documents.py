@@ -59,8 +59,8 @@ async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_
     assert f"Published by {HOST}" in page.text
     assert "Nobody has checked" not in page.text
     assert quota.status_code == 200
-    assert f"Host: {HOST}\r\n" in published.requests[0]
-    assert "authorization" not in published.requests[0].lower()
+    assert published.requests[0].headers["host"] == HOST
+    assert "authorization" not in published.requests[0].headers
 
 
 async def _refusal_page(server: Deployment, client_id: str, **changes: str | None) -> str:

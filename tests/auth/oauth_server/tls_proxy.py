@@ -9,15 +9,13 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSListener
 
-from tests.auth.oauth_server.publisher import make_certificate
+from tests.transports.certificates import Certificate
 
 
 @asynccontextmanager
 async def tls_proxy(folder: Path, server_port: int) -> AsyncIterator[tuple[str, ssl.SSLContext]]:
     """Yields the proxy's URL, and a context that trusts its certificate."""
-    certificate, key = make_certificate(folder, "localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    certificate = Certificate(folder, "localhost")
 
     async def copy(source: ByteStream, target: ByteStream) -> None:
         try:
@@ -36,7 +34,10 @@ async def tls_proxy(folder: Path, server_port: int) -> AsyncIterator[tuple[str, 
 
     tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port: int = tcp.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
-    async with TLSListener(tcp, context, standard_compatible=False) as listener, anyio.create_task_group() as tasks:
+    async with (
+        TLSListener(tcp, certificate.server_context(), standard_compatible=False) as listener,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(listener.serve, forward)
-        yield f"https://localhost:{port}", ssl.create_default_context(cafile=str(certificate))
+        yield f"https://localhost:{port}", certificate.client_context()
         tasks.cancel_scope.cancel()
