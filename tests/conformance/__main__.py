@@ -14,7 +14,6 @@ that is expected to fail passes.
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from tests.bench.servers import free_ports, serving
 from tests.conformance.authorization import authorize
 from tests.conformance.calls_as_tasks import tasks_app
 from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
-from tests.conformance.inspector import SPEED, Finding, inspect
+from tests.conformance.inspector import SPEED, inspect
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Outcome, Server, Suite
 from tests.conformance.verdicts import Verdict, evaluate, outdated
@@ -42,12 +41,11 @@ def main() -> int:
     except RuntimeError as error:
         print(f"This can't run here: {error}", file=sys.stderr)
         return 1
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return anyio.run(_run, tools, Path(folder), began)
+        return anyio.run(_run, tools, Path(folder))
 
 
-async def _run(tools: Tools, folder: Path, began: float) -> int:
+async def _run(tools: Tools, folder: Path) -> int:
     suites = [Suite(tools, release) for release in SPECS]
     versions = {suite.release: await suite.version() for suite in suites}
     (port,) = free_ports(1)
@@ -61,8 +59,12 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     verdicts = evaluate(outcomes, EXPECTED)
     unexpected_passes = outdated(outcomes, EXPECTED)
     _print_table(verdicts, versions)
-    _print_expected()
-    _print_findings(findings)
+    print("\nexpected failures")
+    for entry in EXPECTED:
+        print(f"{entry.scenario} ({entry.server}, {', '.join(entry.specs)}): {entry.reason}")
+    print("\nInspector and sign-in")
+    for finding in findings:
+        print(f"{finding.what:38} {finding.transport:6} {finding.fault or 'passed'}")
     for sentence in unexpected_passes:
         print(f"OUTDATED: {sentence}")
     wrong = sum(not verdict.is_right for verdict in verdicts)
@@ -70,7 +72,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     applied = [verdict for verdict in verdicts if verdict.outcome.applies]
     print(
         f"{len(applied)} scenarios run, {wrong} not as expected; "
-        f"{len(findings)} uses of the Inspector and sign-ins, {failed} failed ({time.monotonic() - began:.0f} s)"
+        f"{len(findings)} uses of the Inspector and sign-ins, {failed} failed"
     )
     return 1 if wrong or failed or unexpected_passes else 0
 
@@ -107,18 +109,6 @@ def _print_table(verdicts: Iterable[Verdict], versions: dict[str, str]) -> None:
     print(f"suites {' and '.join(versions.values())}")
     for (server, scenario, text), at in sorted(specs.items()):
         print(f"{scenario:45} {', '.join(sorted(at)):34} {server:11} {text}")
-
-
-def _print_expected() -> None:
-    print("\nexpected failures")
-    for entry in EXPECTED:
-        print(f"{entry.scenario} ({entry.server}, {', '.join(entry.specs)}): {entry.reason}")
-
-
-def _print_findings(findings: Iterable[Finding]) -> None:
-    print("\nInspector and sign-in")
-    for finding in findings:
-        print(f"{finding.what:38} {finding.mode:7} {finding.transport:6} {finding.fault or 'passed'}")
 
 
 if __name__ == "__main__":

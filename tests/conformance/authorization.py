@@ -44,4 +44,4 @@ async def _allow(user: User, url: str) -> None:
 
 def _finding(scenario: str, output: str) -> Finding:
     summary = re.search(rf"{scenario}: ([1-9]\d*) passed, 0 failed", output)
-    return Finding(scenario, "newest", "oauth", None if summary else output[-2_000:])
+    return Finding(scenario, "oauth", None if summary else output[-2_000:])

@@ -1,7 +1,5 @@
-"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio and `/mcp`, in both generations.
-
-It calls every tool over stdio in the generation of 2026, and over `/mcp` in that of 2025; in the other two pairs it
-lists the tools, and calls two of them.
+"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio in the generation of 2026, and over
+`/mcp` in that of 2025.
 """
 
 import json
@@ -25,36 +23,21 @@ SECONDS = 60
 SPEED = "400"
 """The sandbox's speed, relative to real time: no call takes a second."""
 
-AT_ONCE = 2
-MODES = ("legacy", "modern")
-"""Values of the CLI's --protocol-era: handshake, and 2026-07-28."""
+MODES = {"stdio": "modern", "/mcp": "legacy"}
+"""The value of the CLI's --protocol-era for each transport: 2026-07-28, or with a handshake."""
 
 TOOLS = (
-    "make_call",
-    "get_call",
-    "cancel_call",
-    "list_calls",
-    "get_transcript",
-    "get_calendar_event",
-    "check_quota",
-    "sign_in",
-    "call_around",
+    *("make_call", "get_call", "cancel_call", "list_calls", "get_transcript", "get_calendar_event"),
+    *("check_quota", "sign_in", "call_around"),
 )
 """The tools, in the order of their use: those after the first need its `call_id`."""
-
-EVERY_TOOL = (("stdio", "modern"), ("/mcp", "legacy"))
-"""The pairs of transport and generation in which every tool is called."""
-
-SHARED = ("make_call", "get_call")
-"""The tools that are called in the other pairs, too."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one use of the Inspector, in one of `MODES`. `fault` is None if it passed."""
+    """The result of one use of the Inspector, or of a scenario. `fault` is None if it passed."""
 
     what: str
-    mode: str
     transport: str
     fault: str | None
 
@@ -65,35 +48,22 @@ async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
     `url` is that of a kallyai-mcp with a sandbox at `SPEED`; `folder` is for the homes.
     """
     found: list[Finding] = []
-    limiter = anyio.CapacityLimiter(AT_ONCE)
     with sandbox_app(speed=float(SPEED)) as app:
         async with running(app) as api:  # or each server over stdio would import and make one of its own
             signed_in = {"API_URL": api, "ACCESS_TOKEN": app.state.sandbox.issue_tokens()["access_token"]}
 
-            async def use(mode: str, transport: str) -> None:
-                async with limiter:
-                    home = folder / f"inspector-{mode}-{transport.strip('/')}"
-                    where = _where(url, transport, environment(home, **signed_in))
-                    used = await _use_all(_Inspector(tools, mode, where, home), transport)
-                    found.extend(Finding(what, mode, transport, fault) for what, fault in used)
+            async def use(transport: str) -> None:
+                home = folder / f"inspector-{transport.strip('/')}"
+                inspector = _Inspector(tools, transport, url, home, environment(home, **signed_in))
+                found.extend([Finding(what, transport, fault) for what, fault in await _use_all(inspector)])
 
             async with anyio.create_task_group() as tasks:
-                for transport in ("stdio", "/mcp"):
-                    for mode in MODES:
-                        tasks.start_soon(use, mode, transport)
-    return sorted(found, key=lambda each: (each.transport, each.mode))
+                for transport in MODES:
+                    tasks.start_soon(use, transport)
+    return sorted(found, key=lambda each: each.transport)
 
 
-def _where(url: str, transport: str, variables: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """The options that come first, and the server's command, which comes last."""
-    if transport == "/mcp":
-        return ["--server-url", f"{url}/mcp"], []
-    settings = {name: value for name, value in variables.items() if name.startswith("KALLYAI_")}
-    options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
-    return options, ["--", *COMMAND]
-
-
-async def _use_all(inspector: "_Inspector", transport: str) -> list[tuple[str, str | None]]:
+async def _use_all(inspector: "_Inspector") -> list[tuple[str, str | None]]:
     code, listed = await inspector.use("tools/list", "--strict")
     names = {tool["name"] for tool in listed.get("tools", [])}
     fault = None if code == 0 else f"exit code {code}: {inspector.stderr}"
@@ -101,10 +71,9 @@ async def _use_all(inspector: "_Inspector", transport: str) -> list[tuple[str, s
         fault = f"other tools than expected: {sorted(names ^ set(TOOLS))}"
     found: list[tuple[str, str | None]] = [("tools/list --strict", fault)]
     call_id = "none"
-    for tool in TOOLS if (transport, inspector.mode) in EVERY_TOOL else SHARED:
-        values = _arguments(tool, f"Bistro {inspector.mode} {transport.strip('/')}", call_id)
-        arguments = ("--tool-name", tool, "--tool-args-json", json.dumps(values))
-        code, answer = await inspector.use("tools/call", *arguments)
+    for tool in TOOLS:
+        arguments = json.dumps(_arguments(tool, f"Bistro {inspector.transport.strip('/')}", call_id))
+        code, answer = await inspector.use("tools/call", "--tool-name", tool, "--tool-args-json", arguments)
         call_id = answer.get("structuredContent", {}).get("call_id", call_id)
         # The CLI's exit code for isError is 5: no tool may answer with an error.
         found.append((tool, None if code == 0 else f"exit code {code}: {answer or inspector.stderr}"))
@@ -124,18 +93,19 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
 
 
 class _Inspector:
-    def __init__(self, tools: Tools, mode: str, where: tuple[list[str], list[str]], home: Path) -> None:
+    def __init__(self, tools: Tools, transport: str, url: str, home: Path, variables: Mapping[str, str]) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.mode = mode
-        self.stderr = ""
-        self._command = tools.inspector()
-        self._before, self._after = where
+        self.transport, self.stderr = transport, ""
+        settings = [f"{name}={value}" for name, value in variables.items() if name.startswith("KALLYAI_")]
+        options = [word for setting in settings for word in ("-e", setting)]
+        self._before = ["--server-url", f"{url}/mcp"] if transport == "/mcp" else options
+        self._after = [] if transport == "/mcp" else ["--", *COMMAND]
+        self._command = [*tools.inspector(), "--cli", *self._before, "--protocol-era", MODES[transport]]
         self._environment = environment(home) | {"HOME": str(home), "USERPROFILE": str(home)}
 
     async def use(self, method: str, *options: str) -> tuple[int, Mapping[str, Any]]:
         """Run it; returns the exit code and the result, and keeps the end of its stderr."""
-        how = ("--protocol-era", self.mode, "--format", "json", "--quiet", "--method", method)
-        command = [*self._command, "--cli", *self._before, *how, *options, *self._after]
+        command = [*self._command, "--format", "json", "--quiet", "--method", method, *options, *self._after]
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process(command, check=False, env=self._environment)
         self.stderr = done.stderr.decode().strip()[-500:]

@@ -58,10 +58,6 @@ def _verdict(outcome: Outcome, entries: Sequence[Expected]) -> Verdict:
     if new := [name for name in failed if name not in known]:
         text = "; ".join(f"{name}: {outcome.checks[name].message}" for name in new)
         return Verdict(outcome, f"FAILED {text}", is_right=False)
-    if passed := [
-        name for name in known if name in outcome.checks and outcome.checks[name].status in ("SUCCESS", "WARNING")
-    ]:
-        return Verdict(outcome, f"NO LONGER FAILS {', '.join(sorted(passed))}", is_right=False)
     if not outcome.applies:
         return Verdict(outcome, "does not apply", is_right=True)
     warned = [name for name, check in outcome.checks.items() if check.status == "WARNING"]
