@@ -8,7 +8,6 @@ fail; it exits with 1 when one of them did otherwise. docs/testing-agents.md has
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import anyio
 from tests.evals.bench import OURS, play
 from tests.evals.graders import grade, in_words
 from tests.evals.task import PHRASINGS, BadRun, Step, Task, chosen, load_tasks
-from tests.programs import ROOT, own_environment, run_well
+from tests.programs import ROOT, new_environment, own_environment
 
 INSPECT = ("inspect-ai==0.3.285", "mcp==2.3.0")
 PACKAGES = {
@@ -46,11 +45,9 @@ def main() -> int:
         if options.check:
             return anyio.run(check, tasks, options.server)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            python = str(Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-            run_well(["uv", "venv", "--quiet", "--python", sys.executable, folder])
             package = PACKAGES.get(options.model.partition("/")[0])
             wanted = ["-r", str(ROOT / "pyproject.toml"), "--extra", "sandbox", *INSPECT, *filter(None, [package])]
-            run_well(["uv", "pip", "install", "--quiet", "--python", python, *wanted])
+            python = new_environment(Path(folder), *wanted)
             command = [python, "-m", "tests.evals.measure", *sys.argv[1:]]
             return subprocess.run(command, cwd=ROOT, env=own_environment(), check=False).returncode
     except (ValueError, RuntimeError) as error:
