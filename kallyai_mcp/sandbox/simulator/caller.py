@@ -156,6 +156,9 @@ class Caller:
         request = self._context.request
         fits_day = request.asked is None or slot.day == request.asked.day
         fits_time = request.at is None or slot.at == request.at or request.category is TaskCategory.HOTEL
+        times = f"{slot.at:%H:%M}" if slot.at is not None else ""
+        if fits_day and any(first <= times <= last for first, last in request.other_times):
+            return True
         if request.kind == "move" and slot != request.asked:
             return not request.keeps_time
         return (fits_day and fits_time) or not request.keeps_time

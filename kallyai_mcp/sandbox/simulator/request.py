@@ -7,6 +7,8 @@
 - `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave. The calendar event ends then.
 - `KEEPS_TIME` says that no other day or time may be agreed to. Without it, the assistant agrees to the one that the
   callee offers. `ONLY_ASKS` says that nothing may be agreed to.
+- `If that time is taken, agree to one of these: 10:00-12:00, 15:00` (`Si esa hora no está libre, acepta una de estas:`)
+  allows these times on the day asked for, and no others.
 """
 
 import re
@@ -38,6 +40,8 @@ ONLY_ASKS: Final = frozenset(
 """The instruction that forbids every agreement."""
 
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
+_OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
+_SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),
@@ -72,6 +76,7 @@ class Request:
     asked: Slot | None
     at: time | None
     departs: date | None
+    other_times: tuple[tuple[str, str], ...]
     preference: str | None
     urgent: bool
     earlier: Booking | None
@@ -104,7 +109,7 @@ def parse_request(
     departs = _departure(instructions) if category is TaskCategory.HOTEL else None
     if departs is None and earlier is not None and earlier.departs is not None and asked is not None:
         departs = asked.day + (earlier.departs - earlier.slot.day)
-    phone = one_line(submission.user_phone)
+    phone, other_times = one_line(submission.user_phone), _other_times(instructions)
     return Request(
         kind=kind,
         category=category,
@@ -118,10 +123,11 @@ def parse_request(
         asked=asked,
         at=at,
         departs=departs,
+        other_times=other_times,
         preference=one_line(submission.time_preference_text),
         urgent=bool(submission.is_urgent),
         earlier=earlier,
-        keeps_time=not ignores_instructions and not KEEPS_TIME.isdisjoint(instructions),
+        keeps_time=not ignores_instructions and (not KEEPS_TIME.isdisjoint(instructions) or bool(other_times)),
     )
 
 
@@ -155,6 +161,13 @@ def alternative(request: Request, now: datetime) -> Slot:
 def one_line(text: str | None) -> str | None:
     """Return `text` with single spaces; None if nothing is left."""
     return " ".join(text.split()) or None if text is not None else None
+
+
+def _other_times(instructions: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return the other times that may be agreed to, each as the first and the last one, in the form HH:MM."""
+    found = [_OTHER_TIMES.fullmatch(text) for text in instructions]
+    spans = [span for each in found if each for span in _SPAN.findall(each[1])]
+    return tuple((first.zfill(5), (last or first).zfill(5)) for first, last in spans)
 
 
 def _departure(instructions: list[str]) -> date | None:

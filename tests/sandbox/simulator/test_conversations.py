@@ -224,6 +224,13 @@ def test_a_room_has_a_departure_which_a_move_keeps_as_many_nights_later() -> Non
         assert night.end == date(2026, 11, 28)
 
 
+def test_other_times_that_are_allowed_are_agreed_to_and_no_others() -> None:
+    for times, agrees in (("20:00-21:00", True), ("9:30, 20:30", True), ("18:00-20:00, 21:00", False)):
+        text = f"If that time is taken, agree to one of these: {times}"
+        result = call({"does": "offers_another_time"}, additional_instructions=[text])
+        assert (result.event is not None) is agrees
+
+
 def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
     free = call({"at": "20:30", "on": "2026-11-29"}, **UNDATED)
     assert free.event is not None
