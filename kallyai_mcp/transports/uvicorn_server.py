@@ -87,10 +87,13 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header, or a trailer of the body, which are endless otherwise."""
+        """Add a header, or a trailer of the body, which are endless otherwise.
+
+        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5).
+        """
         if len(self.headers) > MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
-        super().on_header(name, value)
+        super().on_header(name, value.rstrip(b" \t"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timeout."""
