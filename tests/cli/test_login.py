@@ -87,6 +87,7 @@ def test_login_takes_a_long_address_on_a_terminal_and_leaves_the_terminal_as_it_
             tokens = signed_in(kallyai_sandbox)
             terminal.type("https://example.com/\r")
             terminal.read_until("That is not the right address: it has to start with http://127.0.0.1:")
+            terminal.wait_for_keys()  # between two lines, the terminal cuts a long one
             terminal.type(
                 f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}&refresh_token="
                 f"{tokens['refresh_token']}&expires_in=3600&more={5000 * 'x'}&state={query['state'][0]}\r"
