@@ -29,6 +29,7 @@ class CallView:
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
         moved_by: The `call_id` of the later call that moved its booking, in a list.
+        asked_about_in: The `call_id` of a later call that was about its booking and did not move it, in a list.
     """
 
     submission: Submission | SubmissionEcho
@@ -39,6 +40,7 @@ class CallView:
     reached: bool | None = None
     record: CallRecord | None = None
     moved_by: str | None = None
+    asked_about_in: str | None = None
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":

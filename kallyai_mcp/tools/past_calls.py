@@ -126,7 +126,9 @@ async def list_page(
 
 def _with_change(view: CallView, changes: Mapping[str, CallView]) -> CallView:
     later = changes.get(view.call_id or "")
-    return replace(view, moved_by=later.call_id) if later is not None and has_moved(later) else view
+    if later is None:
+        return view
+    return replace(view, moved_by=later.call_id) if has_moved(later) else replace(view, asked_about_in=later.call_id)
 
 
 def _rows(views: Sequence[CallView], wanted: Filter, now: datetime) -> list[tuple[CallView, OneCallAnswer]]:

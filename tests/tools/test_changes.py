@@ -42,12 +42,14 @@ async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_until_i
     canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
     after = await agent.use("make_call", ask | {"task_description": "Ask for the hours"})
     shown = await agent.use("get_call", call_id=booked)
+    listed = await agent.use("list_calls")
 
     line = f"An earlier booking there lies ahead: Wed Jan 28, 8:00 PM (call_id {moved}). To change or cancel it: "
     assert line in named.text
     assert "lies ahead" not in again.text + canceled.text + after.text
     assert f"It was about the booking of Wed Jan 28, 7:00 PM (call_id {booked})." in canceled.text
     assert shown.text.startswith("A later call was about this booking, and was answered: get_call ")
+    assert f"; a later call was about it: {canceled.data['call_id']}  {booked}" in listed.text
 
 
 async def test_a_call_about_the_booking_of_another_number_is_asked_about(

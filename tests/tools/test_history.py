@@ -145,6 +145,8 @@ async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_ca
 
 async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
+    planned = await agent.use("make_call", BISTRO, task_description="Ask", not_before="2026-01-27T10:00")
+    await agent.use("cancel_call", call_id=planned.data["tracking_id"])
     clock.hold()
     made = await agent.use("make_call", BISTRO, wait_seconds=0)
     with anyio.fail_after(5):
@@ -153,14 +155,15 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
 
     listed = await agent.use("list_calls")
 
-    above, hint, heading, ended = listed.text.splitlines()
+    above, hint, canceled, heading, ended = listed.text.splitlines()
     assert (
         above == f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  30 s so far  {made.data['tracking_id']}"
     )
     assert hint == "The calls above have no outcome yet: follow them with get_call, do not place them again."
+    assert "  canceled  " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert "busy" in ended
-    assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "busy"]
+    assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
 
 
 async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(

@@ -48,7 +48,7 @@ def test_a_zone_that_this_machine_does_not_know_counts_as_utc() -> None:
         ),
         (
             Appointment(None, date(2026, 1, 28), date(2026, 1, 31), None),
-            "Appointment: Wed Jan 28 to Fri Jan 30, whole days.\nThe .ics file: kallyai://c",
+            "Appointment: Wed Jan 28 to the beginning of Sat Jan 31.\nThe .ics file: kallyai://c",
         ),
         (Appointment(None, None, None, None), "Appointment: no time given.\nThe .ics file: kallyai://c"),
     ],

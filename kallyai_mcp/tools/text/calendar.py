@@ -50,9 +50,10 @@ def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
     start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
     text = day_and_hour(start, reader.now)
     if not isinstance(start, datetime):
-        # RFC 5545, 3.6.1: the end of an all-day event is not part of it.
-        last = end - timedelta(days=1) if end is not None else start
-        return f"{text} to {day_and_hour(last, reader.now)}, whole days" if last > start else text
+        # RFC 5545, 3.6.1: the end of an all-day event is not part of it. From a hotel, it is the day of departure.
+        if end is None or isinstance(end, datetime) or end - start <= timedelta(days=1):
+            return text
+        return f"{text} to the beginning of {day_and_hour(end, reader.now)}"
     if isinstance(end, datetime):
         is_same_day = end.date() == start.date()
         text += f" to {hour(end.hour, end.minute) if is_same_day else day_and_hour(end, reader.now)}"

@@ -69,8 +69,10 @@ def listing(
     if not views and not unsettled and not lists and is_ledger_read:
         return none or _SAY["none"]
     lines = [] if is_ledger_read else [NO_LEDGER]
-    lines += [*lists, *(_row(view, reader) for view in unsettled)]
-    lines += [_SAY["unsettled"]] if any(view.record is not None and view.record.is_open for view in unsettled) else []
+    followed = [view for view in unsettled if view.record is not None and view.record.is_open]
+    lines += [*lists, *(_row(view, reader) for view in followed)]
+    lines += [_SAY["unsettled"]] if followed else []
+    lines += [_row(view, reader) for view in unsettled if view not in followed]
     if views:
         page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
         calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
@@ -113,8 +115,10 @@ def state_in_words(view: CallView) -> str:
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        moved = f"; now {call_id(view.moved_by)}" if view.moved_by else ""
-        return ", ".join(filter(None, (thing(view), _time(view, reader)))) + moved
+        later = f"; now {call_id(view.moved_by)}" if view.moved_by else ""
+        if view.asked_about_in:
+            later = f"; a later call was about it: {call_id(view.asked_about_in)}"
+        return ", ".join(filter(None, (thing(view), _time(view, reader)))) + later
     if call is not None:
         return reason(call.plain_status) or (quoted(_answer(view), _ROOM) if call.highlights else "")
     if view.outcome is Outcome.UNKNOWN:
