@@ -58,13 +58,21 @@ def departure_in(submission: Submission | SubmissionEcho) -> date | None:
 
 def other_times_in(submission: Submission | SubmissionEcho) -> list[tuple[time, time]]:
     """The other times that may be agreed to, each as the first and the last one."""
+    return [span for text in _texts_after(_OTHER_TIMES, submission) for span in _spans_in(text)]
+
+
+def are_times(text: str) -> bool:
+    """Whether a text has nothing but times and spans of time, as in "10:00-12:00, 15:00"."""
+    return len(_spans_in(text)) == len(_SPAN.findall(text)) > 0 and not _SPAN.sub("", text).strip(" ,;")
+
+
+def _spans_in(text: str) -> list[tuple[time, time]]:
     spans = []
-    for text in _texts_after(_OTHER_TIMES, submission):
-        for found in _SPAN.finditer(text):
-            first = int(found[1]), int(found[2])
-            last = (int(found[3]), int(found[4])) if found[3] else first
-            if max(first, last) < (24, 0) and max(first[1], last[1]) < 60:
-                spans.append((time(*first), time(*last)))
+    for found in _SPAN.finditer(text):
+        first = int(found[1]), int(found[2])
+        last = (int(found[3]), int(found[4])) if found[3] else first
+        if max(first, last) < (24, 0) and max(first[1], last[1]) < 60:
+            spans.append((time(*first), time(*last)))
     return spans
 
 

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.schedule import MOST_AHEAD, NOW, Schedule, is_past_appointment
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.instructions import instructions_of
+from kallyai_mcp.tools.instructions import are_times, instructions_of
 from kallyai_mcp.tools.text.plain import zone_of
 
 
@@ -22,8 +22,10 @@ def submission_of(arguments: Mapping[str, Any]) -> Submission:
     arrival, departure = arguments["appointment_date"], arguments["departure_date"]
     if arrival is not None and departure is not None and departure <= arrival:
         raise InvalidArgumentsError([Problem("departure_date", "before_arrival", f"{departure}")])
+    if (times := arguments["other_times"]) and not are_times(times):
+        raise InvalidArgumentsError([Problem("other_times", "not_times", times)])
     submission = Submission(**fields | {"additional_instructions": instructions_of(arguments) or None})
-    if arguments["other_times"]:  # which says what KallyAI may agree to
+    if times:  # which says what KallyAI may agree to
         return submission
     return with_other_time(submission, accept=arguments["accept_other_time"])
 

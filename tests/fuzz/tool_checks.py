@@ -50,13 +50,17 @@ _OWN_ARGUMENTS = {
     "timezone",
     "session_id",
     "accept_other_time",
+    "questions",
+    "other_times",
+    "departure_date",
+    "changes_call_id",
     "wait_seconds",
     "redial",
     "confirmation",
     "not_before",
     "retries",
 }
-"""Arguments that are no part of the submission."""
+"""Arguments that are no part of the submission, or a part of its instructions."""
 
 
 class CrashRecorder(logging.Handler):
@@ -155,8 +159,11 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
             if got.get(name) == _TRUNK.sub(r"\1", wanted[name]):
                 wanted[name] = got[name]
         if {"appointment_date", "appointment_time"} & wanted.keys():
-            assert _OTHER_TIME.fullmatch(got["additional_instructions"].pop()), "nothing is said about other times"
-            got = {name: value for name, value in got.items() if value != []}
+            told = any(map(_OTHER_TIME.fullmatch, got["additional_instructions"]))
+            assert told or "other_times" in arguments, "nothing is said about other times"
+        asked = wanted.get("additional_instructions", [])
+        got["additional_instructions"] = [text for text in got.get("additional_instructions", []) if text in asked]
+        got = {name: value for name, value in got.items() if value != []}
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
     assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was ignored"
     return "done"

@@ -37,6 +37,7 @@ _WRONG = {
     "time_zone_meant": "is not an IANA time zone; did you mean {meant}?",
     "moment": "is not a date and time; it looks like {example}",
     "before_arrival": "is not after the day of arrival",
+    "not_times": 'is not times such as "10:00-12:00, 15:00"',
     "past_time": "is past; it is {now} in {zone}",
     "far_time": "is more than {days} days away; call or schedule later",
     "after_appointment": "is after the appointment that the call asks for",

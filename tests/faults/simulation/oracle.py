@@ -71,6 +71,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             told.setdefault((tracking_id or call_id, use.status), use)
     ahead = evidence.most_ahead
     allowed = 1 if requests else 0
+    if len({start.home for start in evidence.plan.starts}) > 1:
+        # After a refusal, a machine sends a new key, and its ledger does not know of the other machine's call.
+        allowed += sum(row["state"] == "refused" and row["account"] == account for row in evidence.rows)
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
             crossed = use.answered_at == request.asked_at  # the answer had left before the request arrived
