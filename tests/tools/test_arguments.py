@@ -68,6 +68,8 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
         ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
         ("party_size", 51, "51 is over the limit of 50."),
+        ("other_times", "in the evening", '"in the evening" is not times such as "10:00-12:00, 15:00".'),
+        ("other_times", "19:00, 25:00", '"19:00, 25:00" is not times such as "10:00-12:00, 15:00".'),
         ("party_size", 0, "0 is under 1."),
         ("party_size", "many", '"many" is not a whole number.'),
         ("party_size", True, "true must be a number."),
