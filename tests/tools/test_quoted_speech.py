@@ -217,8 +217,8 @@ async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: Ma
             listed = await agent.use("list_calls")
             transcript = await agent.use("get_transcript", call_id="c")
 
-    assert "[cut: 1,139,999 characters]" in outcome.text
-    assert "[cut: 1,139,999 characters]" in outcome.data["highlights"]
+    assert "[cut; 1,139,999 characters in all]" in outcome.text
+    assert "[cut; 1,139,999 characters in all]" in outcome.data["highlights"]
     assert refused.text.endswith('…".')
     assert len(outcome.result.model_dump_json()) < 12_000
     assert len(refused.text) < 1_000

@@ -65,9 +65,8 @@ def listing(
     `lists` are the lines about lists, and `unsettled` the other calls without an outcome. If the ledger was not read,
     the text says what may be missing.
     """
-    none = _SAY["none_after"].format(offset=offset) if offset else _SAY["none_fits"] if is_filtered else ""
     if not views and not unsettled and not lists and is_ledger_read:
-        return none or _SAY["none"]
+        return _SAY["none_after"].format(offset=offset) if offset else _SAY["none_fits" if is_filtered else "none"]
     lines = [] if is_ledger_read else [NO_LEDGER]
     followed = [view for view in unsettled if view.record is not None and view.record.is_open]
     lines += [*lists, *(_row(view, reader) for view in followed)]
@@ -78,7 +77,7 @@ def listing(
         calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
         lines.append(_SAY["count"].format(calls=calls, page=page, place=city(reader.timezone)))
     else:
-        lines.append(none or _SAY["no_other"])
+        lines.append(_SAY["no_other"])
     lines += [_row(view, reader) for view in views]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)

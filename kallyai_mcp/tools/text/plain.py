@@ -55,7 +55,7 @@ def _clean(text: str, limit: int, *, one_line: bool) -> str:
         return head
     note = "…"
     if limit >= _SHORT:
-        note += f" [cut: {len(text):,} characters]"
+        note += f" [cut; {len(text):,} characters in all]"
     return f"{head[: limit - len(note)]}{note}"
 
 
