@@ -1,5 +1,6 @@
 """Calls over HTTP, readiness, and shutdown."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -178,6 +179,38 @@ async def test_sigterm_with_a_listening_client_logs_no_error(tmp_path: Path) -> 
     assert code == 0
     assert "Exception" not in log
     assert "CancelledError" not in log
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+async def test_sigterm_ends_a_server_whose_requests_were_canceled_while_they_connected_to_kallyai(
+    tmp_path: Path,
+) -> None:
+    meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
+    params = {
+        "name": "get_transcript",
+        "arguments": {"call_id": "c-1"},
+        "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()},
+    }
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    named = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "get_transcript"}
+    head = {**ACCEPT, **named, "Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body)}
+    request = "\r\n".join(["POST /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", body])
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
+        settings = {"API_URL": f"http://127.0.0.1:{silent.getsockname()[1]}", "ACCESS_TOKEN": "secret"}
+        with started(tmp_path, "serve", "--transport", "http", "--port", "0", **settings) as process:
+            url = url_of(process)
+            port = int(url.rpartition(":")[2])
+            clients = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(500)]
+            for client in clients:
+                await client.send(request.encode())
+            for client in clients:
+                await anyio.aclose_forcefully(client)
+            async with httpx2.AsyncClient(timeout=LIMIT) as asking:
+                assert (await asking.get(f"{url}/health")).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            code = await anyio.to_thread.run_sync(process.wait, LIMIT)
+
+    assert code == 0
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
