@@ -179,3 +179,15 @@ def test_a_server_without_stderr_serves(tmp_path: Path) -> None:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    import resource
+
+    with piped(tmp_path, ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh", *SERVE]) as peer:
+        peer.send(initialization() + line(2, "tools/call", name="check_quota", arguments={}))
+        assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
+        soft, hard = resource.prlimit(peer.process.pid, resource.RLIMIT_NOFILE)
+
+    assert soft == min(hard, 65_536)
