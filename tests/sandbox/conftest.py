@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from tests.reference.cases import EXAMPLE
 from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
 
 
@@ -59,17 +60,7 @@ def body() -> RequestBody:
     """Return a body for `POST /v1/calls`: a full example, with changes to the submission's fields."""
 
     def body(timezone: str = "America/New_York", **changes: Any) -> dict[str, Any]:
-        submission = {
-            "task_category": "restaurant",
-            "task_description": "Reserve table for 4",
-            "respondent_phone": "+14155551234",
-            "business_name": "Italian Bistro",
-            "user_name": "Sample Guest",
-            "appointment_date": "2026-01-28",
-            "appointment_time": "19:00",
-            "party_size": 4,
-        }
-        return {"submission": submission | changes, "timezone": timezone}
+        return {"submission": EXAMPLE | changes, "timezone": timezone}
 
     return body
 

@@ -42,7 +42,6 @@ anyio.run(serve_stdio, server)
 
 
 SERVE = [*COMMAND, "serve", "--sandbox"]
-SERVE_SANDBOX = [*COMMAND, "serve", "--sandbox"]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +103,7 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
 def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
     tmp_path: Path, reply: bytes
 ) -> None:
-    with piped(tmp_path, SERVE_SANDBOX, CONFIRM="always") as peer:
+    with piped(tmp_path, SERVE, CONFIRM="always") as peer:
         peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
         peer.send(line(2, "tools/call", name="make_call", arguments=CALL))
         peer.answer()
@@ -117,7 +116,7 @@ def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_noth
 
 
 def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
-    with on_sockets(tmp_path, SERVE_SANDBOX) as peer:
+    with on_sockets(tmp_path, SERVE) as peer:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
@@ -128,7 +127,7 @@ def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
     requests, responses = tmp_path / "requests", tmp_path / "responses"
     requests.write_bytes(initialization())
     with requests.open("rb") as stdin, responses.open("wb") as stdout:
-        subprocess.run(SERVE_SANDBOX, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
+        subprocess.run(SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
 
     assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
 
@@ -148,7 +147,7 @@ async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
-    with piped(tmp_path, SERVE_SANDBOX, stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, SERVE, stderr=subprocess.PIPE) as peer:
         peer.send(initialization())
         assert peer.answer()["id"] == 1
         peer.reads.close()
