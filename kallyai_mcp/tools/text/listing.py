@@ -68,10 +68,10 @@ def listing(
     if not views and not unsettled and not lists and is_ledger_read:
         return _SAY["none_after"].format(offset=offset) if offset else _SAY["none_fits" if is_filtered else "none"]
     lines = [] if is_ledger_read else [NO_LEDGER]
-    followed = [view for view in unsettled if view.record is not None and view.record.is_open]
+    followed = [view for view in unsettled if _is_open(view)]
     lines += [*lists, *(_row(view, reader) for view in followed)]
     lines += [_SAY["unsettled"]] if followed else []
-    lines += [_row(view, reader) for view in unsettled if view not in followed]
+    lines += [_row(view, reader) for view in unsettled if not _is_open(view)]
     if views:
         page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
         calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
@@ -81,6 +81,10 @@ def listing(
     lines += [_row(view, reader) for view in views]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
+
+
+def _is_open(view: CallView) -> bool:
+    return view.record is not None and view.record.is_open
 
 
 def _row(view: CallView, reader: Reader) -> str:
