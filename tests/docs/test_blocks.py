@@ -22,7 +22,7 @@ RUN_BY = {
     "sh": {"docs/hosting.md"},  # tests/docs/test_container.py
     "ini": {"docs/hosting.md"},  # the same
     "json": {"README.md", "docs/install.md"},  # below
-    "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
+    "text": {"README.md", "docs/architecture.md"},  # below
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
