@@ -1,14 +1,21 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
+import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import wraps
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 
 if TYPE_CHECKING:
-    from kallyai_mcp.calls.ledger.config import Config
+    from kallyai_mcp.calls.ledger.ledger import Config
+
+_log = logging.getLogger(__name__)
+
+_NEWEST = 4
+"""The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
@@ -149,3 +156,22 @@ def reads(
         return await self._database.read(lambda tx: work(self.ready(tx), *args, **values))
 
     return method
+
+
+def migrate(tx: Tx) -> None:
+    """Migrate the schema, in a transaction that no other migration runs beside.
+
+    A database of a newer version is not changed. Its records that this version can't read are skipped.
+    """
+    tx.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    found = tx.rows("SELECT version FROM schema_version")
+    version = found[0]["version"] if found else 0
+    if version > _NEWEST:
+        _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
+    for number in range(version + 1, _NEWEST + 1):
+        text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
+        for statement in text.removesuffix(";\n").split(";\n"):
+            tx.run(statement)
+    if version < _NEWEST:
+        tx.run("DELETE FROM schema_version")
+        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=_NEWEST)

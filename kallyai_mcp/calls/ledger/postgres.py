@@ -18,11 +18,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, StatementError, storable
-from kallyai_mcp.calls.ledger.schema import migrate
+from kallyai_mcp.calls.ledger.base import (
+    ConstraintError,
+    LedgerUnavailableError,
+    Result,
+    Row,
+    StatementError,
+    migrate,
+    storable,
+)
 
 if TYPE_CHECKING:
-    from kallyai_mcp.calls.ledger.config import Config
+    from kallyai_mcp.calls.ledger.ledger import Config
 
 _log = logging.getLogger(__name__)
 # It quotes the server's messages, which may hold the URL with its password. What matters is logged here.

@@ -39,7 +39,7 @@ _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
 _NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
 
 _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
-    Patch("calls.ledger.schema", "in text.", f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").')
+    Patch("calls.ledger.base", "in text.", f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").')
     for index in ("calls_one_open", "calls_one_per_confirmation", "calls_one_per_call_id")
 )
 _REDIAL_JOINS_NOTHING = Patch("calls.ledger.reservation", "tx.rows(_JOINED_BY_REDIAL, **values)", "[]")

@@ -189,7 +189,7 @@ LATER = tuple(
                 "AND state <> 'scheduled'\n    OR state = 'ended' AND (",
             ),
             Patch(
-                "calls.ledger.schema",
+                "calls.ledger.base",
                 "in text.",
                 'in text.replace("UNIQUE INDEX calls_one_open ", "INDEX calls_one_open ").',
             ),
