@@ -27,8 +27,8 @@ class Timing:
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
         poll: The pause between two reads of the ledger for a call that another process runs.
         look: The pause between two reads of the ledger for a call that runs here: another process may have ended it.
-        watch: The pause between two checks for calls whose worker has died; each reads one index of the ledger.
-        due_pause: The pause between two checks for scheduled calls that are due.
+        watch: The pause between two looks for calls whose worker has died, while calls are in progress.
+        idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
         purge: The pause between two deletions of old records.
         purge_pause: The pause between two transactions of a deletion, so that others can write.
         due_at_once: How many scheduled calls one worker has in progress at most; the others wait until one has ended.
@@ -54,7 +54,7 @@ class Timing:
     poll: float = 0.25
     look: float = 5.0
     watch: float = 1.0
-    due_pause: float = 5
+    idle: float = 10
     purge: float = 3600
     purge_pause: float = 0.05
     due_at_once: int = 500

@@ -38,30 +38,30 @@ class Worker:
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
 
-    Without `places_due` it places no scheduled calls in the background, as where clients send their own KallyAI tokens:
-    there the account is known only during a request.
+    Unless it `works_alone`, it looks for what is to be done only during a request, as where clients send their own
+    KallyAI tokens: elsewhere no account is known. If it `is_read_only`, it places no call that is scheduled.
     """
 
-    def __init__(self, service: Service, *, places_due: bool = True) -> None:
+    def __init__(self, service: Service, *, works_alone: bool = True, is_read_only: bool = False) -> None:
         self.service = service
         self.timing = service.timing
         self.clock = service.clock
-        self.places_due = places_due
+        self.places_due = works_alone and not is_read_only
+        self._works_alone = works_alone
+        self._is_read_only = is_read_only
         self._name: str | None = None
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()
         self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
+        self._wake = anyio.Event()
         self._is_over = False
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._repeat, self._take_over, self.timing.watch)
-        if self.places_due:
-            self._tasks.start_soon(self._repeat, self._place_due, self.timing.due_pause)
-        self._tasks.start_soon(self._repeat, self._purge, self.timing.purge)
+        self._tasks.start_soon(self._watch)
         return self
 
     async def __aexit__(
@@ -79,17 +79,17 @@ class Worker:
     async def account(self) -> AccountKey:
         """The account on which calls are placed now. Raises `NotSignedInError` when there is none.
 
-        In the background, its calls are taken over from workers that have died. Where clients send their own tokens,
-        that is possible only during a request, so it happens here too.
+        A request looks at once for what is to be done, which otherwise happens in the background.
         """
         account = await self.service.account()
         now = self.clock.monotonic()
         if now - self._checked.get(account, -math.inf) > self.timing.watch:
             recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
             self._checked = recent | {account: now}
-            self._in_background(partial(self._take_over, account))
-            if not self.places_due:
-                self._in_background(self._place_due)
+            if self._works_alone:
+                self._wake.set()
+            else:
+                self._in_background(partial(self._work, account))
         return account
 
     async def leased_name(self) -> str:
@@ -168,7 +168,7 @@ class Worker:
             self._runs[run.record.tracking_id] = run
             self._tasks.start_soon(self._run, run, work)
 
-    def _in_background(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
         if not self._is_over:
             self._tasks.start_soon(run_logged, work)
@@ -181,12 +181,14 @@ class Worker:
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
             await run_logged(partial(self.ledger.finish, record, CallState.UNKNOWN, error=problem))
+            self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
             if self._runs.get(record.tracking_id) is run:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
-        if record.session_id is not None and is_tracking_id(record.session_id):  # a call of a list
+        is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
+        if is_of_list and not self._is_read_only:
             await run_logged(partial(self._send_following, record))
 
     async def _send_following(self, record: CallRecord) -> None:
@@ -197,24 +199,61 @@ class Worker:
             for following in await self.ledger.take_following(record, worker):
                 self.send(following, since_reserved)
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
-        """Do `work` now and then: each in a task of its own, because a deletion of many records takes minutes."""
-        pause = _FIRST_PAUSE
+    async def _watch(self) -> None:
+        """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.
+
+        Otherwise this wakes once in `Timing.idle` and uses no thread.
+        """
+        pause, look_in, due_at, purge_at = _FIRST_PAUSE, 0.0, 0.0, 0.0
+        version, was_changed = None, False
         while True:
-            await self.clock.sleep(pause)
-            pause = seconds
-            await run_logged(work)
+            with self.clock.move_on_after(pause):
+                await self._wake.wait()
+            pause, is_asked, self._wake = self.timing.idle, self._wake.is_set(), anyio.Event()
+            with logged():
+                before, version = version, self.ledger.version()
+                # After a change it looks twice, because the version may not show another change at about the same time.
+                is_changed, was_changed = was_changed or version != before, version != before
+                if version is not None and self.clock.monotonic() >= purge_at:
+                    purge_at = self.clock.monotonic() + self.timing.purge
+                    self._in_background(self._purge)
+                if version is None or not self._works_alone:
+                    continue
+                is_time = look_in <= self.timing.idle or self.clock.now().timestamp() >= due_at
+                if is_asked or is_changed or is_time:
+                    pause = look_in = self.timing.watch  # after an error
+                    look_in = await self._work()
+                    pause, due_at = min(look_in, self.timing.idle), self.clock.now().timestamp() + look_in
 
     async def _purge(self) -> None:
         seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day
         while await self.ledger.purge(seconds):
             await self.clock.sleep(self.timing.purge_pause)
 
-    async def _take_over(self, account: AccountKey | None = None) -> None:
-        """Take over the account's calls of workers that have died; None for the account signed in now."""
-        if not await self.ledger.has_abandoned(self._name, self._known()):
-            return
-        account = account or await self.service.account()  # only now: this may ask the system's keyring
+    async def _work(self, account: AccountKey | None = None) -> float:
+        """Take over the account's calls of workers that have died, and place those that are due.
+
+        None is the account signed in now. Returns the seconds until there may be more to do.
+        """
+        work = await self.ledger.find_work(self._name, self._known())
+        is_due = work.due_in <= 0 and not self._is_read_only
+        is_more = False
+        if work.is_abandoned or is_due:
+            try:
+                account = account or await self.service.account()  # only now: this may ask the system's keyring
+            except NotSignedInError:
+                if is_due:
+                    await self.ledger.note_hindrance(_SIGNED_OUT)
+                    await self.ledger.expire()
+                return self.timing.idle
+            if work.is_abandoned:
+                await self._take_over(account)
+            is_more = is_due and await self._place_due(account)
+        if work.is_in_progress or is_more:
+            return self.timing.watch
+        return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.idle
+
+    async def _take_over(self, account: AccountKey) -> None:
         worker = await self.leased_name()
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
@@ -222,25 +261,19 @@ class Worker:
                     run = Run(record, self.service)
                     self._start(run, run.settle)
 
-    async def _place_due(self) -> None:
-        """Place scheduled calls that are due, and end those that are too late, up to `BATCH` of each at once."""
-        while await self.ledger.has_due():
-            try:
-                account = await self.service.account()
-            except NotSignedInError:
-                await self.ledger.note_hindrance(_SIGNED_OUT)
-                await self.ledger.expire()
-                return
-            with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
-                await self.service.learn_time(account)
-            # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
-            # nothing may be placed.
-            for record in await self.ledger.unreached_before_due(account, self._most_due()):
-                await look_again(record, self.service)
-            due = await self._take_due(account)
-            if not await self.ledger.expire() and not due:
-                return
-            await self.clock.sleep(self.timing.watch)
+    async def _place_due(self, account: AccountKey) -> bool:
+        """Place scheduled calls that are due, and end those that are too late; returns whether more may be left.
+
+        It is up to `BATCH` of each at once.
+        """
+        with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
+            await self.service.learn_time(account)
+        # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
+        # nothing may be placed.
+        for record in await self.ledger.unreached_before_due(account, self._most_due()):
+            await look_again(record, self.service)
+        due = await self._take_due(account)
+        return await self.ledger.expire() == BATCH or len(due) == BATCH
 
     async def _take_due(self, account: AccountKey) -> list[CallRecord]:
         worker = await self.leased_name()
@@ -266,10 +299,17 @@ class Worker:
         return self._reserving | self._runs.keys()
 
 
-async def run_logged(work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work`. An error is logged and not raised, so that it can't end the server."""
-    try:
+async def run_logged(work: Callable[[], Awaitable[object]]) -> None:
+    """Do `work`, with its errors `logged`."""
+    with logged():
         await work()
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """A context whose errors are logged and not raised, so that they can't end the server."""
+    try:
+        yield
     except KallyAIError as error:
         _log.info("in the background: %s", error.code)
     except Exception:  # noqa: BLE001 - the server must go on

@@ -32,9 +32,8 @@ async def open_app_context(
     service = Service(
         connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
     )
-    places_due = not connection.callers and not settings.read_only
     async with connection, anyio.create_task_group() as tasks:
-        async with Worker(service, places_due=places_due) as worker:
+        async with Worker(service, works_alone=not connection.callers, is_read_only=settings.read_only) as worker:
             yield AppContext(
                 api=connection.api,
                 calls=Calls(worker),

@@ -197,7 +197,7 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
         # Not anyio's time-out: the ledger shields its steps from it, but this step may be interrupted.
         async with asyncio.timeout(READY_TIMEOUT):
-            await connection.ledger().has_abandoned(None)  # the cheapest query
+            await connection.ledger().find_work(None)  # the cheapest query
 
     async def api() -> None:
         await connection.api().check_reachable()

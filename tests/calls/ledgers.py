@@ -94,6 +94,9 @@ class InterruptedDatabase:
         await self.after_write(result)
         return result
 
+    def version(self) -> object:
+        return self._database.version()
+
     async def take_lease(self) -> str:
         return await self._database.take_lease()
 

@@ -83,12 +83,17 @@ class ManualClock(Clock):
 
 
 class WatchedDatabase:
-    """A `Database` that knows whether a transaction is open, so that the time of `clock` does not pass meanwhile."""
+    """A `Database` that knows whether a transaction is open, so that the time of `clock` does not pass meanwhile.
+
+    Attributes:
+        begun: How many uses of it there were.
+    """
 
     def __init__(self, database: Database, clock: ManualClock) -> None:
         clock.databases.append(self)
         self._database = database
         self._open = 0
+        self.begun = 0
         self._closed = asyncio.Event()
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
@@ -96,6 +101,9 @@ class WatchedDatabase:
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
         return await self._watched(self._database.write(work))
+
+    def version(self) -> object:
+        return self._database.version()
 
     async def take_lease(self) -> str:
         return await self._watched(self._database.take_lease())
@@ -116,6 +124,7 @@ class WatchedDatabase:
 
     async def _watched(self, step: Awaitable[Result]) -> Result:
         self._open += 1
+        self.begun += 1
         try:
             return await step
         finally:

@@ -315,15 +315,15 @@ async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_w
     assert len(service.keys) == 3
 
 
-@pytest.mark.parametrize("schedules", [True, False], ids=["one account", "an account for each request"])
+@pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])
 async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_another(
-    place: str, clock: ManualClock, *, schedules: bool
+    place: str, clock: ManualClock, *, works_alone: bool
 ) -> None:
     service = Service(clock, [reply("busy", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
     async with aclosing(database_at(place, clock.now)) as database:
         ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
         worker = await ledger.take_lease()
-        async with world(service, place, schedules=schedules) as here:
+        async with world(service, place, works_alone=works_alone) as here:
             account = await here.session.account()
             asked = CallList.new(account, THREE, "booked", here.clock.now(), accept_other_time=False, timezone="UTC")
         consent = replace(ANY, last_calls=(None,) * 3)
@@ -332,7 +332,7 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
         sent = await ledger.mark_sent(first, service_time=lambda: None)
         busy = Call.model_validate({"call_id": "c-1", "status": "busy"})
         await ledger.finish(sent, CallState.ENDED, call=busy)
-    async with world(service, place, schedules=schedules) as here:
+    async with world(service, place, works_alone=works_alone) as here:
         service.replies.pop(0)
         await here.run(here.calls.account())
         begun = await here.run(here.calls.find_list(asked.list_id))

@@ -91,9 +91,9 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger:
     taken = await other.take_over(ACCOUNT, first)
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
     assert await other.take_over(ACCOUNT, first, {"t-1", "t-3"}) == []
-    assert await other.has_abandoned(first, {"t-1", "t-3"})
+    assert (await other.find_work(first, {"t-1", "t-3"})).is_abandoned
     assert [record.tracking_id for record in await other.take_over(theirs, first)] == ["t-2"]
-    assert not await other.has_abandoned(first, {"t-1", "t-2", "t-3"})
+    assert not (await other.find_work(first, {"t-1", "t-2", "t-3"})).is_abandoned
 
 
 async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledger: Ledger) -> None:
@@ -102,9 +102,9 @@ async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledg
     for number in (1, 2):
         await reserved(ledger, another(number, worker=worker))
 
-    assert await ledger.has_abandoned(worker, {"t-1"})
+    assert (await ledger.find_work(worker, {"t-1"})).is_abandoned
     assert [record.tracking_id for record in await ledger.take_over(ACCOUNT, worker, {"t-1"})] == ["t-2"]
-    assert not await ledger.has_abandoned(worker, {"t-1", "t-2"})
+    assert not (await ledger.find_work(worker, {"t-1", "t-2"})).is_abandoned
 
 
 # Processes
@@ -159,10 +159,10 @@ async def here(place: str) -> AsyncIterator[Ledger]:
 async def test_the_records_of_a_killed_process_are_taken_over_at_once(place: str, here: Ledger, *, send: bool) -> None:
     with holder(place, send=send) as dead:
         worker = await here.take_lease()
-        assert not await here.has_abandoned(worker)
+        assert not (await here.find_work(worker)).is_abandoned
         dead.signal(signal.SIGKILL)
         with anyio.fail_after(LIMIT):
-            while not await here.has_abandoned(worker):  # PostgreSQL learns of it within milliseconds
+            while not (await here.find_work(worker)).is_abandoned:  # PostgreSQL learns of it within milliseconds
                 await anyio.lowlevel.checkpoint()
         [record] = await here.take_over(ACCOUNT, worker)
 
@@ -175,7 +175,7 @@ async def test_a_suspended_process_keeps_its_records_and_sends_when_it_goes_on(p
     with holder(place) as suspended:
         suspended.signal(signal.SIGSTOP)
         worker = await here.take_lease()
-        abandoned = await here.has_abandoned(worker), await here.take_over(ACCOUNT, worker)
+        abandoned = (await here.find_work(worker)).is_abandoned, await here.take_over(ACCOUNT, worker)
         duplicate, is_new = await here.reserve(asked(2), redial=True)
         suspended.signal(signal.SIGCONT)
         state = suspended.send()

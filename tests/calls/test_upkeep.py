@@ -1,5 +1,6 @@
 """A ledger that has grown is as fast as a small one, old records are deleted, and those that are needed are kept."""
 
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -20,8 +21,7 @@ from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
-from tests.calls.test_service import left_behind
-from tests.calls.world import TABLE, Service, shown, world
+from tests.calls.world import Service, world
 from tests.many_records import add_records, add_rows
 
 FEW, MANY = 200, 5000
@@ -47,6 +47,9 @@ class CountingDatabase:
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
         return await self._database.write(lambda tx: self._counted(tx, work))
+
+    def version(self) -> object:
+        return self._database.version()
 
     async def take_lease(self) -> str:
         return await self._database.take_lease()
@@ -143,8 +146,7 @@ USES: dict[str, Use] = {
     "list_unfinished": lambda ledger: ledger.list_unfinished(ACCOUNT),
     "precheck": lambda ledger: ledger.precheck(another(1, "+14155559999"), redial=False),
     "reserve": lambda ledger: ledger.reserve(another(1, "+14155559999"), redial=False),
-    "has_abandoned": lambda ledger: ledger.has_abandoned(None),
-    "has_due": lambda ledger: ledger.has_due(),
+    "find_work": lambda ledger: ledger.find_work(None),
     "take_due": take,
     "expire": lambda ledger: ledger.expire(),
     "purge": lambda ledger: ledger.purge(DAY),
@@ -163,7 +165,7 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     for count in (FEW, MANY):
         await database.write(lambda tx: (tx.run("DELETE FROM calls"), tx.run("DELETE FROM call_lists")))
         await add_records(database, over(), count)
-        if name in ("has_due", "take_due", "expire"):
+        if name in ("find_work", "take_due", "expire"):
             await add_records(database, due(timedelta(days=1)), count)
         await add_rows(database, "call_lists", ended_list, count)
         await add_records(database, replace(asked(), fingerprint="sent", state=CallState.SENT), 3)
@@ -184,7 +186,7 @@ async def test_thousands_of_calls_expire_a_hundred_at_a_time(
     numbers = [await ledger.expire() for _ in range(12)]
     assert shown.state is CallState.EXPIRED
     assert numbers == [HUNDRED] * 10 + [50, 0]
-    assert not await ledger.has_due()
+    assert (await ledger.find_work(None)).due_in == math.inf
 
 
 async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
@@ -206,26 +208,12 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
     assert left == [(960 - HUNDRED * batch, 950 - HUNDRED * batch) for batch in range(1, 10)] + [(10, 0)]
 
 
-OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
-
-
-async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:
-    survivor = Service(clock, [], [shown(at=NOW + timedelta(seconds=10))])
-    async with world(survivor, place, timing=Timing()) as here:
-        await here.run(clock.sleep(10))
-        async with left_behind(place, clock) as left:
-            await here.run(clock.sleep(1.5))
-            found = await here.find(left.tracking_id)
-    assert found.call_id == "c-1"
-    assert survivor.keys == []
-
-
 @pytest.mark.parametrize("keep_days", [0, 0.01])
 async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
     place: str, clock: ManualClock, keep_days: float
 ) -> None:
     service = Service(clock)
-    async with world(service, place, timing=Timing(watch=600, due_pause=600, purge=600, keep_days=keep_days)) as here:
+    async with world(service, place, timing=Timing(watch=600, idle=600, purge=600, keep_days=keep_days)) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
         again = await here.place()
@@ -239,7 +227,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 
 async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place, timing=Timing(watch=3600, due_pause=3600, purge=3600, keep_days=1)) as here:
+    async with world(service, place, timing=Timing(watch=3600, idle=3600, purge=3600, keep_days=1)) as here:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))

@@ -212,16 +212,17 @@ async def world(
     place: str,
     *,
     account: str = "account-1",
-    timing: Timing = Timing(watch=20, due_pause=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger
+    timing: Timing = Timing(watch=20, idle=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     clock: ManualClock | None = None,
     database: Database | None = None,
     url: str | None = None,
-    schedules: bool = True,
+    works_alone: bool = True,
+    is_read_only: bool = False,
 ) -> AsyncIterator[World]:
     """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`, if there is one.
 
-    Without `schedules`, it places calls only during a request, as a server for callers with their own tokens does.
+    Unless it `works_alone`, it works only during a request, as a server for callers with their own tokens does.
     """
     clock = clock or service.clock
     session = Session(account)
@@ -230,5 +231,5 @@ async def world(
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     called = CalledService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
-    async with aclosing(ledger), Worker(called, places_due=schedules) as worker:
+    async with aclosing(ledger), Worker(called, works_alone=works_alone, is_read_only=is_read_only) as worker:
         yield World(Calls(worker), service, clock, database, session, ledger)

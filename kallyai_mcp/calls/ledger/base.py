@@ -108,6 +108,10 @@ class Database(Protocol):
         """
         ...
 
+    def version(self) -> object:
+        """A value that differs after a change, or may differ; None while there is no database. It takes no time."""
+        ...
+
     async def take_lease(self) -> str:
         """Take a lease until `aclose` or the end of this process; returns the name of its new worker."""
         ...

@@ -124,11 +124,6 @@ def unreached_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRec
     return [record for record in found if record.state is CallState.ENDED and not record.reached]
 
 
-def has_due(tx: Tx) -> bool:
-    """Whether a scheduled call of any account is due."""
-    return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_DUE} LIMIT 1", now=tx.now()))
-
-
 def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = None) -> int:
     """Note why calls that are due can't be placed now, of up to `BATCH`; returns of how many.
 

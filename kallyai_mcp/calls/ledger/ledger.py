@@ -70,6 +70,10 @@ class Ledger(Transactions):
         self._deliveries = Deliveries(clock, timing)
         super().__init__(database, Config(policy, timing, self._deliveries))
 
+    def version(self) -> object:
+        """See `Database.version`."""
+        return self._database.version()
+
     async def take_lease(self) -> str:
         """Take the lease of a new worker; returns the worker's name."""
         return await self._database.take_lease()
@@ -102,7 +106,6 @@ class Ledger(Transactions):
     release = writes(progress.release)
     _mark_delivered = writes(progress.mark_delivered)
 
-    has_due = reads(follow_up.has_due)
     unreached_before_due = reads(follow_up.unreached_before_due)
     note_hindrance = writes(follow_up.note_hindrance)
     take_due = writes(follow_up.take_due)
@@ -118,7 +121,7 @@ class Ledger(Transactions):
     continue_list = writes(lists.continue_list)
     cancel_list = writes(lists.cancel_list)
 
-    has_abandoned = reads(upkeep.has_abandoned)
+    find_work = reads(upkeep.find_work)
     take_over = writes(upkeep.take_over)
     _has_old = reads(upkeep.has_old)
     _purge = writes(upkeep.purge)

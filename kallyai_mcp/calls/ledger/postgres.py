@@ -141,6 +141,10 @@ class PostgresDatabase:
 
     read = write
 
+    def version(self) -> object:
+        """See `Database.version`. Only a query could tell."""
+        return object()
+
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
 

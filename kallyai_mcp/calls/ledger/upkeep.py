@@ -1,10 +1,14 @@
-"""The transactions that take over the records of workers that have died, and that delete what is old."""
+"""The transactions that find work for a worker, take over records of workers that have died, and delete old ones."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import inf
 
 from kallyai_mcp.calls.ledger.base import BATCH, Tx
 from kallyai_mcp.calls.ledger.rows import ACTIVE, change, select
 from kallyai_mcp.calls.records import AccountKey, CallRecord
+
+_OF_WORKER = f"{ACTIVE} AND worker = :known_worker"
 
 _OLD_CALLS = (
     "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
@@ -18,13 +22,28 @@ _AGED = (("audit", "at", "before"), ("shared_values", "expires_at", "now"))
 """The other tables with old rows: the table, the column with a time, and the time before which its rows are old."""
 
 
-def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
-    """Whether there are active records, of any account, that no living process runs.
+@dataclass(frozen=True)
+class Work:
+    """What the ledger has to do for a worker, in the records of all accounts.
 
-    `worker` is the one that asks, None for a process without one; it runs the records with the `known` tracking ids.
+    `is_abandoned`: no living process runs some active records. `is_in_progress`: living processes run some. `due_in`:
+    seconds until a scheduled call is due, infinite without one.
     """
-    mine = tx.rows(f"SELECT tracking_id FROM calls WHERE {ACTIVE} AND worker = :me", me=worker or "")
-    return any(row["tracking_id"] not in known for row in mine) or any(_dead_workers(tx, worker))
+
+    is_abandoned: bool
+    is_in_progress: bool
+    due_in: float
+
+
+def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
+    """What there is to do for `worker`, None for a process without one. It runs the records with the `known` ids."""
+    found = tx.rows(f"SELECT tracking_id FROM calls WHERE {_OF_WORKER}", known_worker=worker or "")
+    mine = {row["tracking_id"] for row in found}
+    others = _other_workers(tx, worker)
+    dead = [other for other in others if tx.is_abandoned(other)]
+    [first] = tx.rows("SELECT MIN(not_before) AS due FROM calls WHERE state = 'scheduled'")
+    due_in = inf if first["due"] is None else first["due"] - tx.now()
+    return Work(bool(dead or mine.difference(known)), bool(mine.intersection(known)) or len(dead) < len(others), due_in)
 
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
@@ -33,20 +52,19 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] =
     They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
     transaction may be committed without a confirmation. A record that this version can't read is left to a newer one.
     """
-    of_worker = f"{ACTIVE} AND worker = :known_worker"
-    found = [one for one in select(tx, account, of_worker, known_worker=worker) if one.tracking_id not in known]
-    for dead in _dead_workers(tx, worker):
+    found = [one for one in select(tx, account, _OF_WORKER, known_worker=worker) if one.tracking_id not in known]
+    for dead in filter(tx.is_abandoned, _other_workers(tx, worker)):
         of_dead = {"known_worker": dead}
-        records = select(tx, account, of_worker, **of_dead)
-        taken = (change(tx, record.tracking_id, of_worker, {"worker": worker}, **of_dead) for record in records)
+        records = select(tx, account, _OF_WORKER, **of_dead)
+        taken = (change(tx, record.tracking_id, _OF_WORKER, {"worker": worker}, **of_dead) for record in records)
         found += [record for record in taken if record is not None]
     return found
 
 
-def _dead_workers(tx: Tx, worker: str | None) -> Iterator[str]:
-    """The workers other than `worker` that have active records and have died."""
+def _other_workers(tx: Tx, worker: str | None) -> list[str]:
+    """The workers other than `worker` that have active records."""
     others = f"SELECT DISTINCT worker FROM calls WHERE {ACTIVE} AND worker <> :worker"
-    return (row["worker"] for row in tx.rows(others, worker=worker or "") if tx.is_abandoned(row["worker"]))
+    return [row["worker"] for row in tx.rows(others, worker=worker or "")]
 
 
 def has_old(tx: Tx, seconds: float) -> bool:

@@ -124,7 +124,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "nobody takes over the calls of a process that died",
         "one of two processes is killed during a call",
-        Patch("calls.worker", "if not await self.ledger.has_abandoned(self._name, self._known()):", "if True:"),
+        Patch("calls.worker", "if work.is_abandoned:\n", "if False:\n"),
         events=(Event(5, "is killed"),),
         starts=(Start(), Start()),
     ),

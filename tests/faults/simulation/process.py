@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -31,7 +32,7 @@ from tests.faults.simulation.world import ProcessClock, World
 
 Result = TypeVar("Result")
 
-TIMING = Timing(watch=20, look=60, due_pause=20)
+TIMING = Timing(watch=20, look=60, idle=20)
 """Production's times, but for the pauses between two looks into the ledger, which cost the most here."""
 
 _KEY = b"k" * 32
@@ -104,7 +105,7 @@ class Process:
         self._mode = mode
         self._confirm = confirm
         self._policy = CallPolicy(calls_per_hour=calls_per_hour)
-        self._timing = Timing(watch=TIMING.watch, keep_days=keep_days)
+        self._timing = replace(TIMING, keep_days=keep_days)
         self._database = place.open(self.clock.now)
         self._goes_on = anyio.Event()
         self._goes_on.set()
@@ -273,7 +274,13 @@ class _SteppedDatabase:
         return await self._process.use_database(lambda: self._database.read(work))
 
     async def write(self, work: Callable[[Transaction], Any]) -> Any:
-        return await self._process.use_database(lambda: self._database.write(work))
+        try:
+            return await self._process.use_database(lambda: self._database.write(work))
+        finally:
+            self._process.place.changes += 1
+
+    def version(self) -> object:
+        return self._process.place.version()
 
     async def take_lease(self) -> str:
         return await self._process.use_database(self._database.take_lease)

@@ -1,0 +1,70 @@
+"""What a worker does in the background: it sleeps while there is nothing to do, and notices what other processes do."""
+
+from datetime import timedelta
+
+import pytest
+
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.manual_time import ManualClock
+from tests.calls.test_scheduled import DUE, schedule
+from tests.calls.test_service import never
+from tests.calls.world import NOW, Service, shown, world
+
+
+class CountingClock(ManualClock):
+    """A clock that counts how often something wakes."""
+
+    wakes = 0
+
+    def advance(self, seconds: float) -> None:
+        self.wakes += 1
+        super().advance(seconds)
+
+
+@pytest.fixture
+def clock() -> CountingClock:
+    return CountingClock(NOW)
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+async def test_a_server_with_nothing_to_do_wakes_once_in_ten_seconds_and_reads_no_ledger_that_has_not_changed(
+    place: str, clock: CountingClock, *, is_used: bool
+) -> None:
+    async with world(Service(clock), place, timing=Timing()) as here:
+        if is_used:
+            await here.tell(await here.call())
+            await schedule(here)
+        await here.run(clock.sleep(60))
+        wakes, transactions = clock.wakes, here.database.begun
+        await here.run(clock.sleep(1000))
+
+        assert clock.wakes - wakes <= 101
+        assert here.database.begun - transactions <= (100 if place.startswith("postgresql:") else 0)
+
+
+async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:
+    survivor = Service(clock, [], [shown(at=NOW + timedelta(seconds=15))])
+    async with world(survivor, place, timing=Timing()) as here:
+        await here.run(clock.sleep(15))
+        async with world(Service(clock, [never]), place) as dying:
+            left = await dying.place()
+            await here.run(clock.sleep(11))
+        await here.run(clock.sleep(1.5))
+        found = await here.find(left.record.tracking_id)
+    assert found.call_id == "c-1"
+    assert survivor.keys == []
+
+
+async def test_a_read_only_server_leaves_calls_that_are_due_to_others(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    async with world(service, place) as other:
+        placed = await schedule(other)
+    async with world(service, place, is_read_only=True) as here:
+        clock.advance((DUE - NOW).total_seconds())
+        await here.find(placed.record.tracking_id)
+        await here.run(clock.sleep(60))
+        record = await here.find(placed.record.tracking_id)
+
+    assert record.state is CallState.SCHEDULED
+    assert service.keys == []
