@@ -49,7 +49,7 @@ class Bearer:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
             refusal = error_from(replace(response, secrets=(token,)))
-            raise refusal.restated(NotSignedInError, error.message, refusal.message) from None
+            raise refusal.restated(NotSignedInError, error.message) from None
         return response if fresh == token else await self._send_with(fresh, request)
 
     async def _send_with(self, token: str, request: httpx2.Request) -> ApiResponse:

@@ -302,7 +302,7 @@ def _error_after(request: httpx2.Request, response: ApiResponse) -> KallyAIError
     """
     error = error_from(response)
     if request.method == "POST" and (error.status == httpx2.codes.SEE_OTHER or names_call(response)):
-        return error.restated(ResponseLostError, error.message, error.reason)
+        return error.restated(ResponseLostError)
     return error
 
 

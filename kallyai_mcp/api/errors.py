@@ -91,9 +91,18 @@ class KallyAIError(Exception):
         self.correlation_id = _sanitized(correlation_id)
         self.retry_after = retry_after
 
-    def restated(self, kind: type[OtherError], message: str, reason: str | None) -> OtherError:
-        """An error of another class with the code, the status, and the correlation id of this one."""
-        return kind(message, code=self.code, status=self.status, reason=reason, correlation_id=self.correlation_id)
+    def restated(self, kind: type[OtherError], message: str | None = None) -> OtherError:
+        """This error of the service as one of another class. If `message` replaces its own, `reason` has both."""
+        reason = self.reason
+        if message is not None:
+            reason = " – ".join(dict.fromkeys(filter(None, (self.message, self.reason))))  # noqa: RUF001
+        return kind(
+            message or self.message,
+            code=self.code,
+            status=self.status,
+            reason=reason,
+            correlation_id=self.correlation_id,
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
@@ -112,7 +121,7 @@ class ResponseLostError(KallyAIError):
 
 
 class NotSignedInError(KallyAIError):
-    """There is no usable sign-in. Nothing was sent, or the response was 401: then `reason` is the service's message."""
+    """There is no usable sign-in. Nothing was sent, or the response was 401: then `reason` has the service's own words."""
 
     default_code = "not_signed_in"
 

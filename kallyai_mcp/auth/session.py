@@ -195,8 +195,7 @@ class Session:
             newer = await self._reread()
             if newer is not None and self._replaces(newer, tokens.access_token.get_secret_value()):
                 return newer
-            words = f"KallyAI no longer accepts this sign-in. {_SIGN_IN}"
-            raise error.restated(NotSignedInError, words, error.message) from error
+            raise error.restated(NotSignedInError, f"KallyAI no longer accepts this sign-in. {_SIGN_IN}") from error
         renewed = Tokens.from_grant(grant, self._clock(), tokens)
         self._tokens = renewed
         try:

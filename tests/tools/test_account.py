@@ -117,22 +117,24 @@ async def test_a_refused_token_from_the_settings_names_the_setting(tmp_path: Pat
     assert TOKEN not in answer.text
 
 
-@pytest.mark.parametrize("token", [TOKEN, ""], ids=["token", "sign-in"])
-async def test_a_401_keeps_kallyais_code_message_and_correlation_id(
-    tmp_path: Path, clock: ManualClock, token: str
+@pytest.mark.parametrize("stored", ["setting", "sign-in", "expired sign-in"])
+async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
+    tmp_path: Path, clock: ManualClock, stored: str
 ) -> None:
-    error = {"code": "missing_token", "details": {"message": "No Authorization header"}, "correlation_id": "c-7"}
+    details = {"message": "No Authorization header", "reason": "Sent as a cookie"}
+    error = {"code": "missing_token", "details": details, "correlation_id": "c-7"}
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=token)
-        if not token:
-            FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", "expires_at": math.inf}))
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN if stored == "setting" else "")
+        ends = {"expires_at": math.inf} if stored == "sign-in" else {"expires_at": 0, "refresh_token": "r"}
+        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
         async with open_agent(settings, mode="auto", clock=clock) as agent:
             for tool, arguments in (("make_call", BISTRO), ("list_calls", {})):
                 refused = await agent.use(tool, arguments)
 
                 assert refused.is_error
-                assert 'KallyAI: "No Authorization header" (missing_token). correlation_id c-7' in refused.text
+                words = '"No Authorization header – Sent as a cookie"'  # noqa: RUF001
+                assert f"KallyAI: {words} (missing_token). correlation_id c-7" in refused.text
 
 
 QUOTA = {
