@@ -121,7 +121,7 @@ class ResponseLostError(KallyAIError):
 
 
 class NotSignedInError(KallyAIError):
-    """There is no usable sign-in. Nothing was sent, or the response was 401: then `reason` has the service's own words."""
+    """There is no usable sign-in. Nothing was sent, or the response was 401: `reason` has the service's own words."""
 
     default_code = "not_signed_in"
 
