@@ -53,7 +53,7 @@ def serving(command: list[str], port: int, env: dict[str, str]) -> Iterator["sub
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             httpx2.get(f"http://127.0.0.1:{port}/", timeout=5)

@@ -36,7 +36,7 @@ TIMEOUT = 5
 _TRIES = 3
 """How often a client is tried. On a busy machine it may time out before its call, which shows nothing."""
 
-_AT_ONCE = 6
+_AT_ONCE = 4
 """How many clients run at once; they mostly wait for calls to end."""
 
 _STDIO = ("kallyai-mcp", "serve", "--sandbox", "--speed", _SPEED)

@@ -52,7 +52,7 @@ def test_every_fault_is_named_and_a_slow_machine_is_none() -> None:
         ({}, [], "there should be one successful call"),
         ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
         ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
-        ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, not after its 5 s"),
+        ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, before its 5 s"),
         ({"error": "ImportError: no module"}, CALLS, "ImportError: no module"),
     ]
     for change, calls, fault in cases:
