@@ -26,7 +26,7 @@ RUN_BY = {
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
-COMMANDS = ("kallyai-mcp", "pip", "uv", "npm", "python", "/plugin", "../kallyai/bin/pip", "../uv/bin/")
+COMMANDS = ("kallyai-mcp", "pip", "uv", "npm", "npx", "python", "/plugin", "../kallyai/bin/pip", "../uv/bin/")
 
 
 def fenced(page: str, language: str | None = None) -> list[str]:

@@ -35,7 +35,9 @@ def test_it_lists_the_tools_and_the_clients() -> None:
 
 
 def test_the_links_of_cursor_and_vs_code_add_the_entry_that_is_shown() -> None:
-    links = {name: urlsplit(url) for name, url in re.findall(r"\[Add to (Cursor|VS Code)\]\((https://[^)]+)\)", README)}
+    links = {
+        name: urlsplit(url) for name, url in re.findall(r"\[Add to ([\w ]+)\]\([^)]+\)\]\((https://[^)]+)\)", README)
+    }
     queries = {name: dict(parse_qsl(link.query, strict_parsing=True)) for name, link in links.items()}
     shown = json.loads(README.split("```json\n", 1)[1].split("```", 1)[0])["mcpServers"]
 
