@@ -81,8 +81,9 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def chromium(chromium_address: str) -> AsyncIterator["Browser"]:
     """The run's browser. Each test has a context of its own in it."""
-    from tests.playwright_names import async_playwright  # late: every test run imports this module
+    from tests.playwright_names import async_playwright, expect  # late: every test run imports this module
 
+    expect.set_options(timeout=1000 * _SECONDS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect(chromium_address)
         yield browser

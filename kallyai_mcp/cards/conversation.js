@@ -31,7 +31,10 @@ class Conversation {
     this.#widen.lastChild.textContent = locale.text("full_screen");
     this.#widen.hidden = !(isLong && !isFullScreen && availableDisplayModes?.includes("fullscreen"));
     const shown = this.#isFull || isFullScreen || !isLong ? entries : entries.slice(0, FIRST_TURNS);
-    byId("turns").replaceChildren(...shown.map((entry) => turn(entry, callee)));
+    const turns = byId("turns");
+    const focused = [...turns.children].indexOf(document.activeElement);
+    turns.replaceChildren(...shown.map((entry) => turn(entry, callee)));
+    turns.children[focused]?.focus(); // the call may arrive after the conversation
     const label = locale.text("show_all", { count: locale.number(entries.length) });
     const button = element("button", { type: "button", onclick: () => this.#showAll() }, label);
     byId("more").replaceChildren(...(shown.length < entries.length ? [button] : []));

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger.base import Database, Transaction
 
 Result = TypeVar("Result")
 
-LIMIT = 30
+LIMIT = 120
 """Real seconds until something that should have happened counts as hung."""
 
 
