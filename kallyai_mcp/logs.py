@@ -1,4 +1,4 @@
-"""The log on stderr, as text or JSON lines, and the ids that connect its lines to a request.
+"""What an operator sees: the log on stderr, the ids that connect its lines to a request, and three counters.
 
 No line, of this program or of a library, contains a token, a phone number, or the message of an exception. Such a
 message may quote arguments, names, or a transcript. The debug logs of libraries that log whole messages are off. Names
@@ -10,18 +10,19 @@ import logging
 import re
 import sys
 import uuid
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
+
+from kallyai_mcp import __version__
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from opentelemetry.metrics import Counter
 
 CORRELATION_HEADER = "X-Correlation-Id"
 """The HTTP header with the correlation id of a request, if its value is a valid one."""
@@ -39,7 +40,7 @@ arguments and transcripts, or the text of each tool error."""
 
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
-_CREDENTIALS = r"""
+_CREDENTIALS = r"""(?xi)
       (?P<lead> authorization["']? \s* [:=] \s* ["']? (?:(?:bearer|basic) \s+)?
             | (?: access_token|refresh_token|id_token|identity_token|client_secret|mcp_token|password )
               ["']? \s* [:=] \s* ["']?
@@ -50,7 +51,7 @@ _CREDENTIALS = r"""
 """
 """Secrets: text after a name such as `password`, a bearer token (RFC 6750), a JWT (RFC 7519), a URL's user info."""
 
-_NUMBER = r"""
+_NUMBER = r"""(?x)
       (?P<kept> \b (?: 19|20 ) \d\d - (?: 0[1-9]|1[0-2] ) - (?: 0[1-9]|[12]\d|3[01] ) (?!\d)
                 (?: [T\ ] \d\d : \d\d (?: : \d\d (?: [.,] \d{1,9} )? )? (?: Z | [+-] \d\d :? \d\d )? (?!\d) )?
               | \b [0-9a-f]{8} (?: - [0-9a-f]{4} ){3} - [0-9a-f]{12} \b
@@ -67,27 +68,17 @@ def redact(text: str) -> str:
 
     Seven digits or more count as a phone number. Redacting the result again changes nothing.
     """
-    secret, number = _patterns()
-    return number.sub(_shorten_number, secret.sub(_hide_secret, text))
-
-
-@cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """The compiled patterns. They are compiled for the first line of the log, because that would delay the start."""
-    return re.compile(_CREDENTIALS, re.VERBOSE | re.IGNORECASE), re.compile(_NUMBER, re.VERBOSE)
+    # `re` compiles the patterns for the first line of the log: at import, that would delay the start.
+    return re.sub(_NUMBER, _shorten_number, re.sub(_CREDENTIALS, _hide_secret, text))
 
 
 def _hide_secret(found: re.Match[str]) -> str:
-    if found["scheme"]:
-        return "://[token]@"
-    return f"{found['lead'] or ''}[token]"
+    return "://[token]@" if found["scheme"] else f"{found['lead'] or ''}[token]"
 
 
 def _shorten_number(found: re.Match[str]) -> str:
-    if found["kept"]:
-        return found["kept"]
     digits = [char for char in found[0] if char.isdigit()]
-    return f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
+    return found["kept"] or f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
 
 
 @dataclass
@@ -113,8 +104,7 @@ def note_failure(code: str, api_correlation_id: str | None = None) -> None:
 
     `api_correlation_id` is the service's id of the request that failed.
     """
-    request = _request.get()
-    if request is not None:
+    if (request := _request.get()) is not None:
         request.code, request.api_correlation_id = code, api_correlation_id
 
 
@@ -134,29 +124,27 @@ class Correlation:
         try:
             get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)
             result = await call_next(ctx)
+            is_error = result.get("isError") if isinstance(result, dict) else getattr(result, "is_error", False)
+            if is_error is True:
+                request.code = request.code or "tool_error"
         except Exception as error:
             json_rpc_code = getattr(getattr(error, "error", None), "code", None)
-            _log_failure(ctx, request, request.code or str(json_rpc_code or type(error).__name__))
+            request.code = request.code or str(json_rpc_code or type(error).__name__)
             raise
         else:
-            is_error = result.get("isError") if isinstance(result, dict) else getattr(result, "is_error", False)
-            if request.code is not None or is_error is True:
-                _log_failure(ctx, request, request.code or "tool_error")
             return result
         finally:
+            if request.code is not None:
+                name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
+                tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
+                fields = {"code": request.code, "tool": tool, "api_correlation_id": request.api_correlation_id}
+                _log.info("%s failed: %s", tool or ctx.method, request.code, extra=fields)
             _request.reset(token)
 
 
 def _given_id(http_request: Any) -> str | None:
     value: str | None = getattr(http_request, "headers", {}).get(CORRELATION_HEADER)
     return value if value is not None and re.fullmatch(_ID, value) and redact(value) == value else None
-
-
-def _log_failure(ctx: "ServerRequestContext[Any, Any]", request: _Request, code: str) -> None:
-    name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-    tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
-    fields = {"code": code, "tool": tool, "api_correlation_id": request.api_correlation_id}
-    _log.info("%s failed: %s", tool or ctx.method, code, extra=fields)
 
 
 class _Formatter(logging.Formatter):
@@ -174,10 +162,9 @@ class _Formatter(logging.Formatter):
         message = redact(re.sub(_CONTROL, " ", record.getMessage()))
         ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
         fields = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
-        errors = _with_causes(record.exc_info[1]) if record.exc_info and record.exc_info[1] is not None else []
-        traces = [{"type": type(error).__name__, "traceback": _lines_of_code(error.__traceback__)} for error in errors]
+        traces = _traces(record.exc_info[1] if record.exc_info else None)
         if self._is_json:
-            ts = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03}Z"
+            ts = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             entry = {"ts": ts, "level": record.levelname, "logger": record.name, "message": message}
             more = {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
             return json.dumps(entry | fields | more | ({"exception": traces} if traces else {}))
@@ -188,46 +175,63 @@ class _Formatter(logging.Formatter):
         return "\n".join(lines)
 
 
-def _with_causes(error: BaseException) -> list[BaseException]:
-    """An exception and its causes: the exception first, and then always the cause of the one before."""
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in chain:
-        chain.append(following)
-        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
-    return chain
+def _traces(error: BaseException | None) -> list[dict[str, Any]]:
+    """An exception and then always the cause of the one before: types and lines of code, the outermost call first.
+
+    There are neither messages nor the folders of this machine.
+    """
+    if error is None:
+        return []
+    frames = [
+        f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
+    ]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [{"type": type(error).__name__, "traceback": frames}, *_traces(cause)]
 
 
-def _lines_of_code(traceback: TracebackType | None) -> list[str]:
-    """The lines of a traceback, the outermost call first, without the folders of this machine."""
-    return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(traceback)]
-
-
-class _Handler(logging.StreamHandler[TextIO]):
-    """Writes to stderr. A line that can't be formatted is written without its arguments, which are not redacted."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of logging
-        kind = sys.exc_info()[0]
-        with suppress(OSError, ValueError):  # stderr is closed
-            self.stream.write(f"a line of {record.name} could not be logged: {kind.__name__ if kind else 'unknown'}\n")
-
-
-def configure(
-    level: str,
-    format: Literal["text", "json"] = "text",  # noqa: A002 - as logging itself calls it
-    *,
-    stream: TextIO | None = None,
-) -> None:
+def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:
     """Set up the log of this process. Call it before the server is built, so that the MCP SDK does not set up its own.
 
-    `level` is the lowest level that is logged; `stream` is where the lines are written, None for stderr.
+    `level` is the lowest level that is logged. A line that can't be formatted is left out.
     """
     root = logging.getLogger()
-    for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+    for former in [handler for handler in root.handlers if isinstance(handler.formatter, _Formatter)]:
         root.removeHandler(former)
-    handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(_Formatter(is_json=format == "json"))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(is_json=log_format == "json"))
     root.addHandler(handler)
     root.setLevel(level)
+    logging.raiseExceptions = False  # logging would print such a line's arguments, which are not redacted
     for name, lowest in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(max(root.level, lowest))
+
+
+def call_ended(outcome: str) -> None:
+    """Count a call that has ended, by the reference's `status`, or `unknown` (`kallyai.calls.ended`)."""
+    _count("kallyai.calls.ended", "Phone calls that ended, by outcome", outcome=outcome)
+
+
+def call_refused(code: str) -> None:
+    """Count a call that was not placed, by the code of the error (`kallyai.calls.refused`)."""
+    _count("kallyai.calls.refused", "Phone calls not placed, by error code", code=code)
+
+
+def api_request_ended(method: str, status: int | str) -> None:
+    """Count a request to KallyAI with its retries, by its HTTP status or the error's code (`kallyai.api.requests`)."""
+    _count("kallyai.api.requests", "Requests to KallyAI, by status", method=method, status=str(status))
+
+
+def _count(name: str, description: str, **attributes: str) -> None:
+    """Count with the OpenTelemetry API. Without OpenTelemetry's SDK in the process, this does nothing.
+
+    `opentelemetry-instrument kallyai-mcp serve …` brings it, and exports as OpenTelemetry's own variables say.
+    """
+    coded = {key: value if re.fullmatch(_ID, value) else "other" for key, value in attributes.items()}
+    _counter(name, description).add(1, coded)  # metrics must not contain text from outside
+
+
+@cache
+def _counter(name: str, description: str) -> "Counter":
+    from opentelemetry import metrics  # imported late: `tools/list` over stdio does not need it
+
+    return metrics.get_meter("kallyai-mcp", __version__).create_counter(name, description=description)

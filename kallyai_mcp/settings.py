@@ -1,16 +1,20 @@
-"""Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen object."""
+"""Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen object.
+
+The functions at the top read a value from a text that is not empty. They raise `ValueError` with a message that stands
+after the setting's name, says what it takes, and quotes no secret.
+"""
 
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from kallyai_mcp import __version__
-from kallyai_mcp import setting_values as values
 from kallyai_mcp.urls import check_base_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
@@ -22,8 +26,9 @@ Confirm = Literal["auto", "always", "never"]
 """When to ask the user before a call. `auto`: only if the call has a risk flag."""
 
 Auth = Literal["none", "secret", "caller", "oauth"]
+"""Who may use the HTTP server: any client on this machine, clients with `mcp_token`, clients with a KallyAI access
+token, or users who sign in here."""
 
-LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
 """The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
@@ -31,100 +36,188 @@ PREFIX = "KALLYAI_"
 _SIMILAR = 0.8
 """From which similarity on (0 to 1, of `difflib`) an unknown variable counts as a misspelled setting."""
 
+MAKE_KEY = f'{"python" if sys.platform == "win32" else "python3"} -c "import secrets; print(secrets.token_hex(32))"'
+"""A command that prints a key, in every shell of this system. Many systems have no `python`, but only `python3`."""
+
+_FEWEST_BYTES = 8
+"""The fewest different bytes in a random key. A placeholder, such as only zeros, has fewer."""
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"(?::(?:\*|[0-9]{1,5}))?"
+
 
 class SettingsError(ValueError):
     """The value of a setting is not valid. The message is one line that names the setting and says what it takes."""
 
 
+def _one_of(choices: object) -> Callable[[str], Any]:
+    """A function that reads one of the texts of the `Literal` `choices`; upper and lower case are equal."""
+    by_lower_case = {choice.lower(): choice for choice in get_args(choices)}
+
+    def read(text: str) -> Any:
+        if text.lower() not in by_lower_case:
+            raise ValueError(f"{text!r} is not one of {', '.join(by_lower_case.values())}")
+        return by_lower_case[text.lower()]
+
+    return read
+
+
+def _amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float]:
+    """A function that reads a number of `unit` from 0 to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value <= most:
+            raise ValueError(f"{text!r} is not a number of {unit} from 0 to {most}")
+        return value
+
+    return read
+
+
+def _text(pattern: str, refusal: str, *, quoted: bool = False) -> Callable[[str], str]:
+    """A function that reads a text that matches `pattern`; `refusal` is the message for another one."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} {refusal}" if quoted else refusal)
+        return text
+
+    return read
+
+
+def _listed(pattern: str, refusal: str) -> Callable[[str], tuple[str, ...]]:
+    """A function that reads items separated by commas; each must match `pattern`."""
+    read_item = _text(pattern, refusal, quoted=True)
+
+    def read(text: str) -> tuple[str, ...]:
+        if not (items := tuple(read_item(part.strip()) for part in text.split(",") if part.strip())):
+            raise ValueError(f"{text!r} lists nothing")
+        return items
+
+    return read
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError(f"{text!r} is neither 1 nor 0")
+    return text.lower() in _TRUE
+
+
+def _calls(text: str) -> int:
+    return int(_text("[0-9]{1,6}", "is not a number of calls from 0 to 999999", quoted=True)(text))
+
+
+def _secret_keys(text: str) -> tuple[bytes, ...]:
+    """Keys of at least 32 bytes in hexadecimal, separated by commas."""
+    keys = [key.strip() for key in text.split(",")]
+    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
+        raise ValueError(
+            f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one"
+        )
+    if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
+        raise ValueError(f"a key in it is not random; `{MAKE_KEY}` makes one")
+    return tuple(map(bytes.fromhex, keys))
+
+
+def _folder(text: str) -> Path:
+    """The absolute path of a folder, which need not exist. `~` is the user's home folder."""
+    try:
+        path = Path(text).expanduser()
+        is_file = path.is_file()
+    except (RuntimeError, OSError):  # no such user; a folder that can't be entered
+        raise ValueError(f"{text!r} can't be used as a folder") from None
+    if not path.is_absolute():
+        raise ValueError(f"{text!r} is a relative path, which each program reads differently; give the whole path")
+    if is_file:
+        raise ValueError(f"{text!r} is a file, not a folder")
+    return path
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    import ipaddress  # late: few servers are behind a proxy
+
+    entries = _listed(".+", "is no address")(text)
+    for entry in entries:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            raise ValueError(f"{entry!r} is no address or network such as 10.0.0.0/8") from None
+    return entries
+
+
+_public_url = partial(check_base_url, example="https://phone.example.com", plain_http=True)
+_token = _text("[!-~]+", "not a token: it has spaces or characters beyond ASCII")
+_shared_secret = _text("[!-~]{16,}", "not a token of at least 16 characters, without spaces, in ASCII")
+_header = _text("[ -~]+", "only printable ASCII can be sent in a header")
+_rate = _text("[1-9][0-9]{0,6}/(second|minute|hour|day)", "is not a rate such as 300/minute", quoted=True)
+_database_url = _text(  # `cli.connection` checks the rest of it, which needs the database's library
+    "(?i:postgres(?:ql)?)://.*",
+    "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",
+)
+_numbers = _listed(r"\+[0-9]{1,15}", "is no number or prefix in E.164, such as +1415")
+_hosts = _listed(_NAME + _PORT, "is no host such as phone.example.com or phone.example.com:*")
+_origins = _listed(
+    rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}", "is no origin of a web page such as https://app.example.com"
+)
+
+
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """The checked settings.
+    """The checked settings. docs/settings.md says what each is for.
 
-    Each attribute is annotated with the function that reads its value from the environment variable `variable_of`; see
-    `setting_values`.
-
-    Attributes:
-        api_url: The base URL of the API: https, or http on a loopback address.
-        access_token: A KallyAI access token to use as it is; it is never stored.
-        home_override: The folder for tokens and state; None for the platform's own.
-        token_store: Where a sign-in is kept.
-        wait_seconds: How long a tool waits for a phone call to end, in seconds.
-        same_call_seconds: How long after its end a call that reached somebody is the answer to a request for the same
-            call, in seconds.
-        settle_seconds: How long to search for a call after its response was lost, in seconds.
-        late_seconds: How long after it was due a scheduled call may still be placed, in seconds.
-        keep_days: How long the ledger keeps a call, in days.
-        confirm: When to ask the user before a call. None means `auto`, but `never` on the embedded sandbox.
-        calls_per_hour: The most calls that one account may place within an hour; None for no limit.
-        calls_per_day: The same within 24 hours.
-        calls_per_number: The same to one number within 24 hours.
-        allow_numbers: The numbers and prefixes (E.164) that may be called; empty for all.
-        deny_numbers: The numbers and prefixes that may not be called.
-        stop_calls: Place no calls.
-        read_only: Give agents no tool that places or cancels a call.
-        sandbox: Use the embedded sandbox in place of KallyAI.
-        auth: Who may use the HTTP server: `none` for any client on this machine, `secret` for clients with
-            `mcp_token`, `caller` for clients with a KallyAI access token, `oauth` for users who sign in here.
-        client_id: Our OAuth client at KallyAI, for `oauth`.
-        client_secret: The secret of that client.
-        secret_keys: Keys for the encrypted tokens and requests that clients keep: at least 32 random bytes each.
-            The first one encrypts, all of them decrypt.
-        mcp_token: The bearer token for `secret`.
-        allowed_hosts: `Host` headers that the HTTP server accepts, with `:*` for any port.
-        allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
-        public_url: The URL of the HTTP server for clients.
-        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header the HTTP server uses.
-        rate_limit: How many requests one account may make over HTTP, such as 300/minute.
-        database_url: The PostgreSQL database that several workers or machines share; None for an SQLite file in
-            `home`.
-        user_agent: The User-Agent header of requests to the API.
-        log_level: The level of the log on stderr.
-        log_format: The format of the log on stderr.
-        fast_start: Answer a client's first requests over stdio while the server is still being imported.
+    Each is annotated with the function that reads its value from the environment variable `variable_of`.
     """
 
-    api_url: Annotated[str, check_base_url] = LIVE_API_URL
-    access_token: Annotated[str | None, values.token] = None
-    home_override: Annotated[Path | None, values.folder] = None
-    token_store: Annotated[TokenStoreChoice, values.one_of(TokenStoreChoice)] = "auto"  # noqa: S105 - the name of a store, not a secret
-    wait_seconds: Annotated[float, values.amount("seconds", WAIT_LIMIT)] = 45
-    same_call_seconds: Annotated[float, values.amount("seconds", 86400)] = 3600
-    settle_seconds: Annotated[float, values.amount("seconds", 86400)] = 300
-    late_seconds: Annotated[float, values.amount("seconds", 86400)] = 1800
-    keep_days: Annotated[float, values.amount("days", 36500)] = 90
-    confirm: Annotated[Confirm | None, values.one_of(Confirm)] = None
-    calls_per_hour: Annotated[int | None, values.number_of_calls] = None
-    calls_per_day: Annotated[int | None, values.number_of_calls] = None
-    calls_per_number: Annotated[int | None, values.number_of_calls] = None
-    allow_numbers: Annotated[tuple[str, ...], values.numbers] = ()
-    deny_numbers: Annotated[tuple[str, ...], values.numbers] = ()
-    stop_calls: Annotated[bool, values.switch] = False
-    read_only: Annotated[bool, values.switch] = False
-    sandbox: Annotated[bool, values.switch] = False
-    auth: Annotated[Auth, values.one_of(Auth)] = "none"
-    client_id: Annotated[str | None, values.token] = None
-    client_secret: Annotated[str | None, values.token] = None
-    secret_keys: Annotated[tuple[bytes, ...], values.secret_keys] = ()
-    mcp_token: Annotated[str | None, values.shared_secret] = None
-    allowed_hosts: Annotated[tuple[str, ...], values.hosts] = ()
-    allowed_origins: Annotated[tuple[str, ...], values.origins] = ()
-    public_url: Annotated[str | None, values.public_url] = None
-    trusted_proxies: Annotated[tuple[str, ...], values.networks] = ()
-    rate_limit: Annotated[str, values.rate] = "300/minute"
-    database_url: Annotated[str | None, values.database_url] = None
-    user_agent: Annotated[str, values.header] = f"kallyai-mcp/{__version__}"
-    log_level: Annotated[LogLevel, values.one_of(LogLevel)] = "WARNING"
-    log_format: Annotated[LogFormat, values.one_of(LogFormat)] = "text"
-    fast_start: Annotated[bool, values.switch] = True
+    api_url: Annotated[str, check_base_url] = "https://api.kallyai.com"
+    access_token: Annotated[str | None, _token] = None
+    home_override: Annotated[Path | None, _folder] = None
+    token_store: Annotated[TokenStoreChoice, _one_of(TokenStoreChoice)] = "auto"  # noqa: S105 - the name of a store, not a secret
+    wait_seconds: Annotated[float, _amount("seconds", WAIT_LIMIT)] = 45
+    same_call_seconds: Annotated[float, _amount("seconds", 86400)] = 3600
+    settle_seconds: Annotated[float, _amount("seconds", 86400)] = 300
+    late_seconds: Annotated[float, _amount("seconds", 86400)] = 1800
+    keep_days: Annotated[float, _amount("days", 36500)] = 90
+    confirm: Annotated[Confirm | None, _one_of(Confirm)] = None
+    """None means `auto`, but `never` on the embedded sandbox."""
+    calls_per_hour: Annotated[int | None, _calls] = None
+    calls_per_day: Annotated[int | None, _calls] = None
+    calls_per_number: Annotated[int | None, _calls] = None
+    allow_numbers: Annotated[tuple[str, ...], _numbers] = ()
+    """Numbers and prefixes in E.164; empty for all."""
+    deny_numbers: Annotated[tuple[str, ...], _numbers] = ()
+    stop_calls: Annotated[bool, _switch] = False
+    read_only: Annotated[bool, _switch] = False
+    sandbox: Annotated[bool, _switch] = False
+    auth: Annotated[Auth, _one_of(Auth)] = "none"
+    client_id: Annotated[str | None, _token] = None
+    client_secret: Annotated[str | None, _token] = None
+    secret_keys: Annotated[tuple[bytes, ...], _secret_keys] = ()
+    """The first one encrypts, all of them decrypt."""
+    mcp_token: Annotated[str | None, _shared_secret] = None
+    allowed_hosts: Annotated[tuple[str, ...], _hosts] = ()
+    """`Host` headers, with `:*` for any port; so are the origins, which are `Origin` headers."""
+    allowed_origins: Annotated[tuple[str, ...], _origins] = ()
+    public_url: Annotated[str | None, _public_url] = None
+    trusted_proxies: Annotated[tuple[str, ...], _networks] = ()
+    rate_limit: Annotated[str, _rate] = "300/minute"
+    database_url: Annotated[str | None, _database_url] = None
+    """None for an SQLite file in `home`."""
+    user_agent: Annotated[str, _header] = f"kallyai-mcp/{__version__}"
+    log_level: Annotated[LogLevel, _one_of(LogLevel)] = "WARNING"
+    log_format: Annotated[LogFormat, _one_of(LogFormat)] = "text"
+    fast_start: Annotated[bool, _switch] = True
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Reads the settings from `environ` (default: the environment of this process).
+        """Reads the settings from `environ` (default: the environment of this process); raises `SettingsError`.
 
         An empty variable counts as not set. An unknown variable is ignored, unless its name is similar to a setting's.
-
-        Raises:
-            SettingsError: A value is not valid, or a name is misspelled.
         """
         source = os.environ if environ is None else environ
         known = {variable_of(field): field for field in fields(cls)}
@@ -133,8 +226,9 @@ class Settings:
             if name not in known:
                 _check_spelling(name, known)
                 continue
+            reader: Callable[[str], Any] = get_args(known[name].type)[1]
             try:
-                read[known[name].name] = reader_of(known[name])(source[name].strip())
+                read[known[name].name] = reader(source[name].strip())
             except ValueError as error:
                 raise SettingsError(f"{name}: {error}") from None
         return cls(**read)
@@ -165,12 +259,6 @@ def variable_of(field: "dataclasses.Field[Any]") -> str:
     return f"{PREFIX}{field.name.removesuffix('_override').upper()}"
 
 
-def reader_of(field: "dataclasses.Field[Any]") -> Callable[[str], Any]:
-    """The function that reads the value of a field of `Settings` from a text."""
-    read: Callable[[str], Any] = get_args(field.type)[1]
-    return read
-
-
 def _is_set(value: str) -> bool:
     """Whether a variable has a value. For an option without a value, some clients pass its placeholder."""
     return bool(value.strip()) and not value.strip().startswith("${user_config.")
@@ -181,5 +269,4 @@ def _check_spelling(name: str, known: Iterable[str]) -> None:
 
     names = [other.removeprefix(PREFIX) for other in known]
     if similar := get_close_matches(name.removeprefix(PREFIX), names, 1, _SIMILAR):
-        near = f"{PREFIX}{similar[0]}"
-        raise SettingsError(f"{name}: there is no such setting; did you mean {near}?")
+        raise SettingsError(f"{name}: there is no such setting; did you mean {PREFIX}{similar[0]}?")

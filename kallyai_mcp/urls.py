@@ -1,7 +1,4 @@
-"""URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL.
-
-This module imports nothing of the package.
-"""
+"""URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL."""
 
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
@@ -41,13 +38,17 @@ def network_of(address: str) -> str:
     return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
 
 
-def origin_of(url: str) -> str:
+def origin_of(url: str | SplitResult) -> str:
     """The origin of an http or https URL: `scheme://host[:port]` in lower case, without a default port (RFC 6454).
 
-    Raises:
-        ValueError: The URL's port or IPv6 address is not valid.
+    Raises `ValueError` if its port or IPv6 address is not valid.
     """
-    return _origin(urlsplit(url))
+    parts = urlsplit(url) if isinstance(url, str) else url
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def https_host(url: str) -> str | None:
@@ -65,39 +66,24 @@ def https_host(url: str) -> str | None:
     return host if host and is_plain and is_https else None
 
 
-def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
-    """Check that secrets may be sent to the base URL of a service.
+def check_base_url(url: str, example: str = "https://api.kallyai.com", *, plain_http: bool = False) -> str:
+    """Check that secrets may be sent to the base URL of a service, which may have a path.
 
-    Args:
-        url: The URL, which may have a path.
-        example: A valid URL, for the messages.
-
-    Returns:
-        The URL with its origin as `origin_of` writes it, and without slashes at the end.
-
-    Raises:
-        ValueError: The URL is neither https nor on a loopback address, or has a user name, a query, or a fragment. The
-            message is one line. It does not quote the URL, which may contain a password.
+    Returns the URL with its origin as `origin_of` writes it, and without slashes at the end. Raises `ValueError` if it
+    has a user name, a query, or a fragment, or is neither https nor, without `plain_http`, on a loopback address. The
+    message is one line with the `example`. It does not quote the URL, which may contain a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
         raise ValueError("white space, control characters and backslashes have no place in it")
     try:
         parts = urlsplit(url)
-        origin = _origin(parts)
+        origin = origin_of(parts)
     except ValueError:
         raise ValueError(f"not a URL; it should look like {example}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"not a web address; it should look like {example}")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError(f"a user name, a query or a fragment has no place in it; it should look like {example}")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
         raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
     return f"{origin}{parts.path}".rstrip("/")
-
-
-def _origin(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"

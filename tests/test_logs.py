@@ -1,13 +1,15 @@
-"""The log: what it contains, in both formats, and what it must not contain."""
+"""The log and the counters: what they contain, in both formats, and what they must not contain."""
 
 import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, redirect_stderr, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import httpx2
@@ -19,11 +21,12 @@ from mcp.types import CallToolResult
 from starlette.applications import Starlette
 
 from kallyai_mcp.logs import Correlation, configure, correlation_id, note_failure, redact
-from kallyai_mcp.settings import LogFormat
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
 API_ID = "0b5f5c2e-6a4e-4f63-9d0c-1f6a3f1d2b10"
+Format = Literal["text", "json"]
+FORMATS = pytest.mark.parametrize("format_", ["text", "json"])
 logger = logging.getLogger("tests.somewhere")
 
 
@@ -40,15 +43,10 @@ def restored_logging() -> Iterator[None]:
         known.setLevel(level)
 
 
-@pytest.fixture(params=["text", "json"])
-def format_(request: pytest.FixtureRequest) -> LogFormat:
-    chosen: LogFormat = request.param
-    return chosen
-
-
-def logging_to(format_: LogFormat, level: str = "INFO") -> io.StringIO:
+def logging_to(format_: Format, level: str = "INFO") -> io.StringIO:
     stream = io.StringIO()
-    configure(level, format_, stream=stream)
+    with redirect_stderr(stream):
+        configure(level, format_)
     return stream
 
 
@@ -56,54 +54,45 @@ def entries(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("written", "left"),
-    [
-        ("+14155551234", "+1…34"),
-        ("+1 415 555 1234", "+1…34"),
-        ("+1 (415) 555-1234", "+1…34"),
-        ("+34-912-345-678", "+3…78"),
-        ("(415) 555-1234", "…34"),
-        ("415.555.1234", "…34"),
-        ("4155551234", "…34"),
-        ("555-1234", "…34"),
-        ("01 23 45 67 89", "…89"),
-        ("415\u2011555\u20111234", "…34"),
-        ("0049/30/1234567", "…67"),
-        ("tel:+14155551234;ext=5", "tel:+1…34;ext=5"),
-        ("phone4155551234x", "phone…34x"),
-        ("%2B14155551234", "%2B…34"),
-        ("١٢٣٤٥٦٧٨٩", "…٨٩"),
-        ("2026-01-28 4155551234", "2026-01-28 …34"),
-        ("2026-01-28-4155551234", "2026-01-28-…34"),
-    ],
+NUMBERS = {
+    "+14155551234": "+1…34",
+    "+1 415 555 1234": "+1…34",
+    "+1 (415) 555-1234": "+1…34",
+    "+34-912-345-678": "+3…78",
+    "(415) 555-1234": "…34",
+    "415.555.1234": "…34",
+    "555-1234": "…34",
+    "01 23 45 67 89": "…89",
+    "415\u2011555\u20111234": "…34",
+    "0049/30/1234567": "…67",
+    "tel:+14155551234;ext=5": "tel:+1…34;ext=5",
+    "phone4155551234x": "phone…34x",
+    "%2B14155551234": "%2B…34",
+    "١٢٣٤٥٦٧٨٩": "…٨٩",
+    "2026-01-28 4155551234": "2026-01-28 …34",
+    "2026-01-28-4155551234": "2026-01-28-…34",
+}
+
+HARMLESS = (
+    "Sample Guest at Italian Bistro, table for 4",
+    "HTTP 503 in 1200 ms; port 8000, 123456",
+    "at 2026-01-28T19:00:00.123456+00:00 or 2026-01-28T19:00:00Z",
+    f"call {API_ID} ended",
+    "t-11111111-2222-3333-4444-555555555555",
+    "3f786850e387550fdab836ed7e6dc881de23001b",
+    "bearer token expired; Bearer authentication",
+    "keyAcme, eyebrow, they jumped; code: quota_exceeded",
+    "GET /v1/calls?limit=1&offset=0 http://127.0.0.1:8000/mcp",
 )
-def test_a_phone_number_is_shortened_to_its_last_two_digits(written: str, left: str) -> None:
-    assert redact(f"to {written}, please") == redact(f"to {left}, please") == f"to {left}, please"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Sample Guest at Italian Bistro, table for 4",
-        "HTTP 503 in 1200 ms",
-        "port 8000, 123456",
-        "2026-01-28",
-        "at 2026-01-28T19:00:00.123456+00:00 or 2026-01-28T19:00:00Z",
-        f"call {API_ID} ended",
-        "t-11111111-2222-3333-4444-555555555555",
-        "3f786850e387550fdab836ed7e6dc881de23001b",
-        "bearer token expired",
-        "Bearer authentication",
-        "keyAcme, eyebrow, they jumped",
-        "code: quota_exceeded",
-        "GET /v1/calls?limit=1&offset=0",
-        "http://127.0.0.1:8000/mcp",
-        "",
-    ],
-)
-def test_text_without_numbers_and_tokens_is_not_changed(text: str) -> None:
-    assert redact(text) == text
+def test_a_phone_number_is_shortened_to_its_last_two_digits_and_other_text_is_not_changed() -> None:
+    for written, left in NUMBERS.items():
+        assert redact(f"to {written}, please") == redact(f"to {left}, please") == f"to {left}, please"
+    for text in HARMLESS:
+        assert redact(text) == text
+    with_gaps = "1 2 3 4 5 6    " * 20_000  # takes hours if the pattern tries every way to split it
+    assert len(redact(with_gaps)) <= len(with_gaps)
 
 
 SECRETS = [
@@ -133,13 +122,8 @@ def test_a_secret_is_hidden_by_the_text_around_it_or_by_its_form() -> None:
         assert not any(part in left for token in (JWT, OPAQUE) for part in (token, *token.split(".")))
 
 
-def test_a_long_line_of_digits_and_spaces_is_redacted_fast() -> None:
-    with_gaps = "1 2 3 4 5 6    " * 20_000
-
-    assert len(redact(with_gaps)) <= len(with_gaps)
-
-
-def test_both_formats_hide_numbers_and_tokens(format_: LogFormat) -> None:
+@FORMATS
+def test_both_formats_hide_numbers_and_tokens(format_: Format) -> None:
     stream = logging_to(format_)
 
     logger.warning("calling %s with %s", "+14155551234", f"Bearer {OPAQUE}")
@@ -150,26 +134,22 @@ def test_both_formats_hide_numbers_and_tokens(format_: LogFormat) -> None:
         assert secret not in stream.getvalue()
 
 
-def test_a_json_line_has_time_level_logger_and_message() -> None:
-    stream = logging_to("json")
-
+def test_a_line_is_a_message_without_line_breaks_or_a_json_object() -> None:
+    as_text, as_json = logging_to("text"), logging_to("json")  # which replaces the first one
     logger.info("ready for %d", 2)
+    (entry,) = entries(as_json)
+    again = logging_to("text")
+    logger.info("first\nforged \x1b[31mline")
 
-    (entry,) = entries(stream)
     assert entry == {"ts": entry["ts"], "level": "INFO", "logger": "tests.somewhere", "message": "ready for 2"}
     assert entry["ts"].endswith("Z")
     assert datetime.fromisoformat(entry["ts"]).utcoffset() is not None
+    assert as_text.getvalue() == ""
+    assert again.getvalue() == "first forged  [31mline\n"
 
 
-def test_a_text_line_is_only_the_message_without_line_breaks() -> None:
-    stream = logging_to("text")
-
-    logger.info("first\nforged \x1b[31mline")
-
-    assert stream.getvalue() == "first forged  [31mline\n"
-
-
-def test_debug_logs_of_libraries_that_log_whole_messages_are_off(format_: LogFormat) -> None:
+@FORMATS
+def test_debug_logs_of_libraries_that_log_whole_messages_are_off(format_: Format) -> None:
     stream = logging_to(format_, "DEBUG")
 
     for library in ("mcp.server.sse", "sse_starlette.sse", "httpcore2.http11"):
@@ -182,25 +162,8 @@ def test_debug_logs_of_libraries_that_log_whole_messages_are_off(format_: LogFor
     assert "ours" in stream.getvalue()
 
 
-def test_configuring_again_replaces_the_first_configuration() -> None:
-    first = logging_to("text")
-    second = logging_to("json")
-
-    logger.info("once")
-
-    assert first.getvalue() == ""
-    assert [entry["message"] for entry in entries(second)] == ["once"]
-
-
-def test_the_default_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    configure("INFO")
-    logger.info("here")
-
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "here\n")
-
-
-def test_an_exception_is_logged_as_types_and_lines_of_code_without_its_messages(format_: LogFormat) -> None:
+@FORMATS
+def test_an_exception_is_logged_as_types_and_lines_of_code_without_its_messages(format_: Format) -> None:
     stream = logging_to(format_)
 
     def look_up() -> None:
@@ -218,31 +181,21 @@ def test_an_exception_is_logged_as_types_and_lines_of_code_without_its_messages(
         logger.exception("A call could not be followed to its end")
 
     text = stream.getvalue()
-    assert "ValueError" in text
-    assert "KeyError" in text
-    assert "test_logs.py:" in text
-    assert " fail" in text
+    for words in ("ValueError", "KeyError", "test_logs.py:", " fail"):
+        assert words in text
     for words in ("Sample Guest", "transcript", "…34", "eyJ", "/tests/"):
         assert words not in text
 
 
-def test_a_record_that_cannot_be_formatted_is_logged_without_its_arguments(format_: LogFormat) -> None:
+def test_a_line_that_can_not_be_formatted_or_written_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().handlers.clear()  # pytest's own handler raises
-    stream = logging_to(format_)
-
+    configure("INFO")
     logger.warning("%d calls", "+14155551234")
-
-    assert stream.getvalue() == "a line of tests.somewhere could not be logged: TypeError\n"
-
-
-def test_a_closed_stderr_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    logging.getLogger().handlers.clear()
     stream = logging_to("text")
     stream.close()
-
     logger.warning("lost")
 
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def server() -> MCPServer[Any]:
@@ -262,10 +215,6 @@ def server() -> MCPServer[Any]:
     async def refuse() -> CallToolResult:
         note_failure("quota_exceeded", API_ID)
         return CallToolResult(content=[], is_error=True)
-
-    @built.tool()
-    async def fail() -> str:
-        raise ValueError("Sample Guest, +14155551234")
 
     @built.tool()
     async def reject() -> str:
@@ -315,52 +264,100 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
     assert re.search(rf"^refuse failed: quota_exceeded {ids}$", text.getvalue(), re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("tool", "what", "code"),
-    [
-        ("fail", "fail", "tool_error"),
-        ("reject", "reject", "tool_error"),
-        ("protest", "protest", "-32050"),
-        ("+14155551234", "tools/call", "tool_error"),
-    ],
-)
-async def test_other_failures_are_one_line_without_their_messages(tool: str, what: str, code: str) -> None:
+async def test_other_failures_are_one_line_without_their_messages() -> None:
     async with connected() as client:
         stream = logging_to("json", "DEBUG")
-        with suppress(MCPError):
-            await client.call_tool(tool, {})
+        for tool in ("reject", "protest", "+14155551234"):
+            with suppress(MCPError):
+                await client.call_tool(tool, {})
 
-    (line,) = [entry for entry in entries(stream) if entry["logger"] == "kallyai_mcp.logs"]
-    assert line["message"] == f"{what} failed: {code}"
+    lines = [entry["message"] for entry in entries(stream) if entry["logger"] == "kallyai_mcp.logs"]
+    assert lines == ["reject failed: tool_error", "protest failed: -32050", "tools/call failed: tool_error"]
     assert "Sample Guest" not in stream.getvalue()
     assert "4155551234" not in stream.getvalue()
 
 
-@asynccontextmanager
-async def web_client() -> AsyncIterator[httpx2.AsyncClient]:
+async def test_over_http_the_id_is_that_of_the_header_if_it_is_a_valid_one() -> None:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "work", "arguments": {}}}
     built = server()
     app: Starlette = built.streamable_http_app(stateless_http=True, json_response=True)
+    transport = httpx2.ASGITransport(app)
     with anyio.fail_after(20):
         async with (
             built.session_manager.run(),
-            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
+            httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client,
         ):
-            yield client
+
+            async def used(given: str) -> str:
+                headers = {"Accept": "application/json, text/event-stream", "X-Correlation-Id": given}
+                answer = (await client.post("/mcp", json=request, headers=headers)).json()
+                return str(answer["result"]["structuredContent"]["result"])
+
+            for good in ("abc-123", API_ID, "Root.1_a", "x" * 64):
+                assert await used(good) == good
+            for bad in ("", "x" * 65, "a b", "-rf", "4155551234", JWT[:40], "a;b", "x%0aforged"):
+                assert len(await used(bad)) == 12
 
 
-async def test_over_http_the_id_is_that_of_the_header_if_it_is_a_valid_one() -> None:
-    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "work", "arguments": {}}}
+COUNTED = """
+import json, sys
+from kallyai_mcp import logs
+logs.call_ended("success")
+before = [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
 
-    async with web_client() as client:
+import anyio
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-        async def used(given: str) -> str:
-            headers = {"Accept": "application/json, text/event-stream", "X-Correlation-Id": given}
-            id_: str = (await client.post("/mcp", json=request, headers=headers)).json()["result"]["structuredContent"][
-                "result"
-            ]
-            return id_
+reader, spans = InMemoryMetricReader(), InMemorySpanExporter()
+metrics.set_meter_provider(MeterProvider([reader]))
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
 
-        for good in ("abc-123", API_ID, "Root.1_a", "x" * 64):
-            assert await used(good) == good
-        for bad in ("", "x" * 65, "a b", "-rf", "4155551234", JWT[:40], "a;b", "x%0aforged"):
-            assert len(await used(bad)) == 12
+logs.call_ended("success")
+logs.call_ended("+1 415 555 1234")
+logs.call_refused("toll_number")
+logs.api_request_ended("GET", 200)
+logs.api_request_ended("POST", "answer_lost")
+
+server = MCPServer("test", middleware=[logs.Correlation()])
+server.tool("work")(lambda: logs.correlation_id())
+
+async def main():
+    with anyio.fail_after(20):
+        async with Client(server) as client:
+            return (await client.call_tool("work", {})).content[0].text
+
+id_ = anyio.run(main)
+found = {
+    metric.name: [[dict(point.attributes), point.value] for point in metric.data.data_points]
+    for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+}
+ids = [dict(span.attributes).get("kallyai.correlation_id") for span in spans.get_finished_spans()]
+print(json.dumps([before, found, id_, ids]))
+"""
+
+
+def test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines() -> None:
+    # In a process of its own, because providers can be set once.
+    done = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    imported, counted, id_, ids = json.loads(done.stdout)
+
+    assert imported == []  # without an operator's OpenTelemetry, nothing of it is imported
+    assert counted == {
+        "kallyai.calls.ended": [[{"outcome": "success"}, 1], [{"outcome": "other"}, 1]],
+        "kallyai.calls.refused": [[{"code": "toll_number"}, 1]],
+        "kallyai.api.requests": [
+            [{"method": "GET", "status": "200"}, 1],
+            [{"method": "POST", "status": "answer_lost"}, 1],
+        ],
+    }
+    assert id_ in ids

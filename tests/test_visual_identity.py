@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.visual_identity import MARK, TOKENS
+from kallyai_mcp.cards.style import MARK, TOKENS
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 STYLES = [path for path in PACKAGE.rglob("*.css") if path.name != "tokens.css"]

@@ -35,7 +35,7 @@ from kallyai_mcp.api.models import (
 )
 from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_calendar, read_call, read_model
 from kallyai_mcp.api.transport import InProcess, Timeouts, Transport, connection_error, connector
-from kallyai_mcp.telemetry import api_request_ended
+from kallyai_mcp.logs import api_request_ended
 from kallyai_mcp.urls import check_base_url
 
 if TYPE_CHECKING:

@@ -13,8 +13,6 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from kallyai_mcp.background import background_task
-
 _MAX_REQUEST_BYTES = 65_536
 _REQUEST_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
@@ -50,8 +48,10 @@ async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
                 await _serve(stream, answer)
 
     listening = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listening as listener, background_task(listener.serve, handle):
+    async with listening as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, handle)
         yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
+        tasks.cancel_scope.cancel()
 
 
 async def _serve(stream: SocketStream, answer: Callable[[Request], Reply]) -> None:

@@ -7,8 +7,8 @@ from html import escape
 from importlib.resources import files
 from typing import Literal
 
-from kallyai_mcp.languages import Language, page_language
-from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_hash
+from kallyai_mcp.cards.style import ICON, MARK, TOKENS, as_data_uri, csp_hash
+from kallyai_mcp.cards.texts import Language, preferred_language
 
 
 @cache
@@ -99,7 +99,7 @@ def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str
 
     `who` is the user who has signed in, if the token tells.
     """
-    language = page_language(accepted)
+    language = preferred_language(accepted)
     places = texts("kallyai_mcp.auth", place, language)
     words = fill("kallyai_mcp.auth", kind, language, places)
     sign = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>'

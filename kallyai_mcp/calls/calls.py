@@ -28,7 +28,7 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.worker import Worker
-from kallyai_mcp.telemetry import call_refused
+from kallyai_mcp.logs import call_refused
 
 _log = logging.getLogger(__name__)
 

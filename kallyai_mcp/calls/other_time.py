@@ -7,7 +7,6 @@ this instruction request the same call: the second is a duplicate, and only `red
 from collections.abc import Mapping
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.languages import Language
 
 _INSTRUCTIONS = {
     ("en", False): "Do not agree to a day or time other than the one asked for.",
@@ -17,7 +16,7 @@ _INSTRUCTIONS = {
 }
 
 
-def spoken_language(submission: Submission) -> Language:
+def spoken_language(submission: Submission) -> str:
     """The language of the call, which is also that of our own instructions for KallyAI."""
     return submission.call_language or submission.language or "en"
 
@@ -40,7 +39,7 @@ def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def instructions_in(language: Language, submission: Submission) -> tuple[str, ...]:
+def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:
     """The additional instructions, with that of `with_other_time` in this language, not in the call's."""
     own = {text: _INSTRUCTIONS[language, accept] for (_, accept), text in _INSTRUCTIONS.items()}
     return tuple(own.get(text, text) for text in submission.additional_instructions or ())

@@ -39,7 +39,7 @@ from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableErro
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.service import Service
-from kallyai_mcp.telemetry import call_ended, call_refused
+from kallyai_mcp.logs import call_ended, call_refused
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from importlib.resources import files
 from typing import Final, Literal
 
 from kallyai_mcp import __version__
-from kallyai_mcp.languages import LANGUAGES, error_sentences, texts
-from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
+from kallyai_mcp.cards.style import MARK, TOKENS, csp_hash
+from kallyai_mcp.cards.texts import LANGUAGES, error_sentences, texts
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
 """Shows the results of make_call, call_around, get_call, and get_transcript."""

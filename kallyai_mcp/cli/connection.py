@@ -17,8 +17,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError
-from kallyai_mcp.setting_values import MAKE_KEY
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import MAKE_KEY, Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI, TokenSource

@@ -7,6 +7,7 @@ from typing import Any
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.types import SERVER_INFO_META_KEY
 
+from kallyai_mcp.cards.style import as_data_uri
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.tools.catalog import tools
@@ -16,7 +17,6 @@ from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.tasks import check_task_listeners
 from kallyai_mcp.tools.text.plain import one_line
-from kallyai_mcp.visual_identity import as_data_uri
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
 

@@ -29,7 +29,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLPa
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
-from kallyai_mcp.languages import Language, preferred_language
+from kallyai_mcp.cards.texts import Language, preferred_language
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import cut
 from kallyai_mcp.tools.text.words import Words
@@ -77,7 +77,7 @@ def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
     request = ctx.request_context
     headers: Mapping[str, str] = getattr(request.request, "headers", None) or {}
     accepted = (request.meta or {}).get("openai/locale") or headers.get("accept-language")
-    return preferred_language(accepted[:_LONGEST_HEADER]) or "en" if isinstance(accepted, str) else "en"
+    return preferred_language(accepted[:_LONGEST_HEADER]) if isinstance(accepted, str) else "en"
 
 
 class Elicitation:

@@ -3,6 +3,7 @@
 Many clients give up 5 to 60 s after their request. Each message restarts that time.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,8 +11,6 @@ from typing import Any, TypeVar
 
 import anyio
 from mcp.server.mcpserver import Context
-
-from kallyai_mcp.background import background_task
 
 EVERY = 3.0
 """Seconds between two messages. The shortest time-out of a known client is 5 seconds."""
@@ -41,10 +40,11 @@ async def with_progress(work: Awaitable[_Result], ctx: Context[Any, Any], *, at_
         return await work
     message = _Message()
     token = _message.set(message)
+    reports = asyncio.create_task(_report(message, ctx, at_once))
     try:
-        async with background_task(_report, message, ctx, at_once):
-            return await work
+        return await work
     finally:
+        reports.cancel()
         _message.reset(token)
 
 

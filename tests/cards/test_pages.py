@@ -13,12 +13,12 @@ import pytest
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.cards.pages import call_card, quota_card
-from kallyai_mcp.languages import error_sentences
+from kallyai_mcp.cards.texts import error_sentences
 
 CARDS = {"call": call_card, "quota": quota_card}
 PACKAGE = Path(__file__).parents[2] / "kallyai_mcp"
 FOLDER = files("kallyai_mcp.cards")
-TEXTS: dict[str, dict[str, dict[str, str]]] = json.loads((PACKAGE / "texts.json").read_text(encoding="utf-8"))
+TEXTS: dict[str, dict[str, dict[str, str]]] = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
 del TEXTS["codes"]  # `error_sentences` has them
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.name.endswith(".js")}
 

@@ -48,7 +48,7 @@ LOWEST = (
     "tests/sandbox/auth/test_browser_flow.py",
     "tests/sandbox/auth/test_tokens.py",
     "tests/sandbox/simulator",
-    "tests/test_telemetry.py::test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines",
+    "tests/test_logs.py::test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines",
     "tests/tools/test_catalog.py",
     "tests/transports/test_access.py",
     "tests/transports/test_limits.py::test_an_app_that_fails_to_start_raises_a_startup_error",

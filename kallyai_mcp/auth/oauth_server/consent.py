@@ -26,7 +26,7 @@ from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers, texts
-from kallyai_mcp.languages import Language, page_language
+from kallyai_mcp.cards.texts import Language, preferred_language
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
@@ -196,7 +196,7 @@ class Consent:
 
 
 def _language(request: Request) -> Language:
-    return page_language(request.headers.get("Accept-Language", ""))
+    return preferred_language(request.headers.get("Accept-Language", ""))
 
 
 def _redirect(url: str) -> Response:

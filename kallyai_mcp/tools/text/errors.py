@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
-from kallyai_mcp.languages import explained
+from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, remaining, used_up
 from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, one_line, quoted, word
 

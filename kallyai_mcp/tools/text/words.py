@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from kallyai_mcp.calls.numbers import local_time, zone_of_number
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.languages import Language, texts
+from kallyai_mcp.cards.texts import Language, texts
 from kallyai_mcp.tools.text.plain import number, zone_of
 from kallyai_mcp.tools.text.times import Reader, city, is_own_clock
 

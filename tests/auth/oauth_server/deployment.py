@@ -27,7 +27,7 @@ from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.setting_values import secret_keys
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
@@ -114,7 +114,7 @@ async def deploy(
 
     provider = Provider(
         issuer=issuer,
-        sealed_tokens=SealedTokens(secret_keys(keys), clock),
+        sealed_tokens=SealedTokens(Settings.from_env({"KALLYAI_SECRET_KEYS": keys}).secret_keys, clock),
         shared_state=connection.shared_state(),
         fetch=fetch,
         api=connection.api,

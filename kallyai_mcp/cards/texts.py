@@ -1,10 +1,10 @@
-"""The texts that people read, in English and Spanish, from `texts.json`; and which of the two a client prefers.
+"""The texts of cards and forms, in English and Spanish, from `texts.json`; and which of the two a client prefers.
 
-These are the texts of cards and forms. What a model or a terminal shows is in English. This module imports nothing of
-the package.
+What a model or a terminal shows is in English; `texts.json` has what it says of each error code.
 """
 
 import json
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -16,7 +16,7 @@ Part = Literal["shared", "errors", "call", "quota", "forms"]
 
 @cache
 def _catalog() -> dict[str, dict[str, Any]]:
-    table: dict[str, dict[str, Any]] = json.loads((files("kallyai_mcp") / "texts.json").read_text(encoding="utf-8"))
+    table: dict[str, dict[str, Any]] = json.loads((files("kallyai_mcp.cards") / "texts.json").read_text("utf-8"))
     return table
 
 
@@ -38,26 +38,17 @@ def error_sentences() -> dict[str, tuple[str, str]]:
     return {code: (entry["en"], entry["es"]) for code, entry in shown.items()}
 
 
-def preferred_language(accepted: str) -> Language | None:
+def preferred_language(accepted: str) -> Language:
     """The preferred language in an Accept-Language header (RFC 9110, section 12.5.4), or in one language tag.
 
-    None if it names neither English nor Spanish.
+    English if it prefers neither.
     """
     weights = {"en": 0.0, "es": 0.0}
     for part in accepted.lower().split(","):
         tag, _, weight = part.partition(";")
         name = tag.strip().replace("_", "-").partition("-")[0]
-        try:
+        with suppress(ValueError):
             quality = float(weight.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        if name in weights:
-            weights[name] = max(weights[name], quality)
-    if weights["es"] > weights["en"]:
-        return "es"
-    return "en" if weights["en"] else None
-
-
-def page_language(accepted: str) -> Language:
-    """The language of a page for a browser with this Accept-Language header; English if it names neither."""
-    return preferred_language(accepted) or "en"
+            if name in weights:
+                weights[name] = max(weights[name], quality)
+    return "es" if weights["es"] > weights["en"] else "en"
