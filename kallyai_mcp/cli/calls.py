@@ -60,12 +60,12 @@ def _about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
     """
 
     @wraps(work)
-    def command(settings: Settings, /, *, sandbox: bool, as_json: bool, **arguments: Any) -> None:
+    def command(settings: Settings, /, *, as_json: bool, **arguments: Any) -> None:
         check_shared_database(settings)
         places_calls = work.__name__ == "call"
 
         async def opened() -> Shown:
-            async with open_app_context(connect(settings, sandbox=sandbox), links=False) as app_context:
+            async with open_app_context(connect(settings), links=False) as app_context:
                 try:
                     return await work(app_context, **arguments)
                 except errors.KallyAIError as error:

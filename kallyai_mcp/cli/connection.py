@@ -227,9 +227,9 @@ class Connection:
             self.sandbox.close()
 
 
-def connect(settings: Settings, *, sandbox: bool, speed: float = SANDBOX_SPEED, callers: bool = False) -> Connection:
-    """The connection of a command; with `sandbox`, or `KALLYAI_SANDBOX`, to the embedded sandbox, at this `speed`."""
-    if not (sandbox or settings.sandbox):
+def connect(settings: Settings, *, speed: float = SANDBOX_SPEED, callers: bool = False) -> Connection:
+    """The connection of a command; with `KALLYAI_SANDBOX`, to the embedded sandbox, at this `speed`."""
+    if not settings.sandbox:
         return Connection(settings, callers=callers)
     from kallyai_mcp.cli.sandbox import need_sandbox
 

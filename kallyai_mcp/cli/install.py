@@ -151,7 +151,7 @@ def _read(client: Client) -> tuple[Path, str]:
     try:
         path = path.resolve() if path.is_symlink() else path
         return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return path, ""
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8. It was left as it is.") from None

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, get_args
 
 import click
@@ -117,27 +118,24 @@ def cli(context: click.Context) -> None:
 @sandbox_option
 @speed_option(10)
 @click.pass_obj
-def serve(
-    settings: Settings, *, transport: str, host: str, port: int, auth: str | None, sandbox: bool, speed: float
-) -> None:
+def serve(settings: Settings, *, transport: str, host: str, port: int, auth: Auth | None, speed: float) -> None:
     """Serve MCP to clients: to one on stdin and stdout, or to many over HTTP.
 
     http and sse are the same server: /mcp, /sse, /health and /ready.
     """
     gc.disable()  # the imports leave no garbage, and collecting makes the start 6 % slower
-    embedded = sandbox or settings.sandbox
     if transport == "stdio":
         from kallyai_mcp.cli.serve import serve_over_stdio
 
         try:
-            serve_over_stdio(settings, sandbox=embedded, speed=speed)
+            serve_over_stdio(settings, speed=speed)
         except KeyboardInterrupt:  # before the transport has its own handler
             say("Stopped.", err=True)
             raise SystemExit(130) from None
     else:
         from kallyai_mcp.cli.serve_http import serve_over_http
 
-        serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
+        serve_over_http(replace(settings, auth=auth or settings.auth), host, port, speed=speed)
 
 
 def main(*arguments: Any) -> None:

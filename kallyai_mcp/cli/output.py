@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.settings import Settings
 
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -23,7 +25,16 @@ _log, _NO_LOG = logging.getLogger("kallyai_mcp"), logging.NullHandler()
 """A command says in one line what fails; a log of it would be a second one."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result.")
-sandbox_option = click.option("--sandbox", is_flag=True, help="Use the embedded sandbox: nobody is called.")
+
+
+def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and isinstance(context.obj, Settings):  # not while a shell completes a line
+        context.obj = replace(context.obj, sandbox=True)
+
+
+_words = "Use the embedded sandbox: nobody is called."
+sandbox_option = click.option("--sandbox", is_flag=True, expose_value=False, callback=_use_sandbox, help=_words)
+"""The same as the setting `KALLYAI_SANDBOX`."""
 
 
 def address_options(*, default_port: int) -> Callable[[_Command], _Command]:

@@ -22,9 +22,7 @@ _CLOSE_SECONDS = 1.5
 """How many seconds closing may take after the client has left. A renewal of the sign-in has this time to end."""
 
 
-def serve_over_stdio(
-    settings: Settings, *, sandbox: bool = False, speed: float = 10, first_answers: FirstAnswers | None = None
-) -> None:
+def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: FirstAnswers | None = None) -> None:
     """Serve one client on stdin and stdout until it leaves.
 
     `first_answers` has answered the client's first requests until now; None if nothing was answered yet.
@@ -40,7 +38,7 @@ def serve_over_stdio(
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
-    connection = connect(settings, sandbox=sandbox, speed=speed)
+    connection = connect(settings, speed=speed)
     server = build_server(
         app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
     )

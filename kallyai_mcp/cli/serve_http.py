@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -61,29 +60,9 @@ _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
 
 
-@dataclass(frozen=True)
-class ServeOptions:
-    """How to serve over HTTP.
-
-    `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
-    workers accept connections on the same port.
-    """
-
-    host: str | None
-    auth: str
-    sandbox: bool = False
-    speed: float = 1
-    is_shared: bool = False
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach the server."""
-        return self.host is not None and is_loopback(self.host)
-
-
-def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sandbox: bool, speed: float) -> None:
+def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -> None:
     """Serve over HTTP until SIGINT or SIGTERM."""
-    app = _start(settings, ServeOptions(host, auth, sandbox, speed))
+    app = _start(settings, host, speed=speed)
     gc.enable()  # `main` has disabled it for the imports
 
     def ready(url: str) -> None:
@@ -108,36 +87,37 @@ def from_environment() -> Starlette:
         settings = Settings.from_env()
         if settings.sandbox:
             raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
-        is_shared = multiprocessing.parent_process() is not None
-        return _start(settings, ServeOptions(None, settings.auth, is_shared=is_shared))
+        return _start(settings, None, is_shared=multiprocessing.parent_process() is not None)
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None
 
 
-def _start(settings: Settings, options: ServeOptions) -> Starlette:
+def _start(settings: Settings, host: str | None, *, speed: float = 1, is_shared: bool = False) -> Starlette:
     configure(settings.log_level, settings.log_format)
     allow_open_files()
-    app = build_app(settings, options)
+    app = build_app(settings, host, speed=speed, is_shared=is_shared)
     gc.freeze()
     gc.set_threshold(20_000)  # a request leaves few cycles; with the default of 700, collecting takes 8 % of its time
     return app
 
 
-def build_app(settings: Settings, options: ServeOptions) -> Starlette:
-    """Build the ASGI app."""
-    check_access(settings, options)
+def build_app(settings: Settings, host: str | None, *, speed: float = 1, is_shared: bool = False) -> Starlette:
+    """Build the ASGI app.
+
+    `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
+    workers accept connections on the same port.
+    """
+    check_access(settings, host)
     check_shared_database(settings)
-    callers = options.auth in ("caller", "oauth")
-    connection = connect(settings, sandbox=options.sandbox, speed=options.speed, callers=callers)
-    rate = RateLimiter(settings.rate_limit)
-    wrong_bearers = RateLimiter(_WRONG_BEARERS)
+    is_local, callers = is_loopback(host), settings.auth in ("caller", "oauth")
+    connection = connect(settings, speed=speed, callers=callers)
     provider: Provider | None = None
     routes: Sequence[Route] = ()
     middleware: Sequence[Middleware] = ()
-    if options.auth == "oauth":
+    if settings.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection.api, connection.shared_state())
-    verifier, is_known = choose_verifier(settings, options, provider)
+    verifier, is_known = choose_verifier(settings, provider)
     opened: list[AppContext] = []
 
     @asynccontextmanager
@@ -153,23 +133,23 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     )
     own_pages = (provider.issuer,) if provider is not None else ()
     policy = AccessPolicy(
-        hosts=_hosts(settings, local=options.is_local),
-        origins=(*(_LOOPBACK_ORIGINS if options.is_local else ()), *own_pages, *settings.allowed_origins),
+        hosts=_hosts(settings, local=is_local),
+        origins=(*(_LOOPBACK_ORIGINS if is_local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         is_known=is_known,
-        wrong_bearer_limit=wrong_bearers,
+        wrong_bearer_limit=RateLimiter(_WRONG_BEARERS),
         issuer=provider.issuer if provider is not None else settings.api_url if callers else None,
         scopes=provider.default_scopes if provider is not None else (),
         public_url=provider.issuer if provider is not None else settings.public_url,
         open_paths=frozenset(route.path for route in routes),
-        rate_limit=rate,
+        rate_limit=RateLimiter(settings.rate_limit),
         trusted_proxies=settings.trusted_proxies,
     )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         # Opened outside of any request, so that its tasks never see the token of a caller.
-        links = options.is_local and settings.public_url is None
+        links = is_local and settings.public_url is None
         async with open_app_context(connection, links=links) as app_context:
             opened.append(app_context)
             await connection.keys.load(connection.shared_state())
@@ -180,7 +160,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         policy,
         readiness=Readiness(_readiness_checks(connection)),
         lifespan=lifespan(),
-        sse=not options.is_shared,
+        sse=not is_shared,
         routes=routes,
         middleware=middleware,
     )
@@ -205,47 +185,39 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
     return {"ledger": ledger, "api": api}
 
 
-def check_access(settings: Settings, options: ServeOptions) -> None:
-    """Check that the settings neither open the server to everyone nor make it impossible to use."""
-    flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
-    if options.auth == "none" and not options.is_local:
-        host = options.host or "The server"
+def check_access(settings: Settings, host: str | None) -> None:
+    """Check that the settings neither open the server to everyone nor make it impossible to use; `host` as above."""
+    flag, auth = "KALLYAI_AUTH=" if host is None else "--auth ", settings.auth
+    if auth == "none" and not is_loopback(host):
         raise SetupError(
-            f"{host} can be reached by others, so say who may use it: {flag}secret (clients with "
+            f"{host or 'The server'} can be reached by others, so say who may use it: {flag}secret (clients with "
             f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
             "who sign in)."
         )
-    if options.auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
+    if auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
         raise SetupError(
             f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
             f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
         )
-    if options.auth == "secret" and settings.mcp_token is None:
-        raise SetupError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
-    if options.auth in ("caller", "oauth") and options.sandbox:
-        raise SetupError(
-            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
-        )
+    if auth in ("caller", "oauth") and settings.sandbox:
+        raise SetupError(f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
     needed = {
-        "KALLYAI_CLIENT_ID": settings.client_id,
-        "KALLYAI_CLIENT_SECRET": settings.client_secret,
-        "KALLYAI_SECRET_KEYS": settings.secret_keys,
-        "KALLYAI_PUBLIC_URL": settings.public_url,
+        "secret": ("mcp_token",),
+        "oauth": ("client_id", "client_secret", "secret_keys", "public_url"),
     }
-    if options.auth == "oauth" and not all(needed.values()):
-        missing = ", ".join(name for name, value in needed.items() if not value)
-        raise SetupError(f"{flag}oauth needs {missing} (docs/hosting.md).")
+    missing = [f"KALLYAI_{name.upper()}" for name in needed.get(auth, ()) if not getattr(settings, name)]
+    if missing:
+        raise SetupError(f"{flag}{auth} needs {', '.join(missing)} (docs/hosting.md).")
 
 
 def _public_name(settings: Settings) -> str | None:
     """The setting that lets others use the server, and not only programs on this machine; None if there is none."""
-    hosts = [host.removesuffix(":*") for host in settings.allowed_hosts]
     names = {
         "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],
-        "KALLYAI_ALLOWED_HOSTS": [f"http://{host}" for host in hosts],
-        "KALLYAI_ALLOWED_ORIGINS": [origin.removesuffix(":*") for origin in settings.allowed_origins],
+        "KALLYAI_ALLOWED_HOSTS": [f"//{host}" for host in settings.allowed_hosts],
+        "KALLYAI_ALLOWED_ORIGINS": settings.allowed_origins,
     }
-    return next((name for name, urls in names.items() if any(not _is_loopback_url(url) for url in urls)), None)
+    return next((name for name, urls in names.items() if not all(map(_is_loopback_url, urls))), None)
 
 
 def _is_loopback_url(url: str) -> bool:
@@ -283,18 +255,11 @@ def create_oauth_server(
     return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)
 
 
-def choose_verifier(
-    settings: Settings, options: ServeOptions, provider: "Provider | None"
-) -> tuple[Verifier | None, Callable[[str], bool]]:
-    """Choose how bearer tokens are verified.
-
-    Returns:
-        The verifier; None if no bearer token is needed. And a function that returns, without a request to KallyAI,
-        whether a bearer token was valid before.
-    """
+def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Verifier | None, Callable[[str], bool]]:
+    """The verifier of bearer tokens, None if none is needed; and whether a token was once valid, without a request."""
     if provider is not None:
         return _bounded(provider.load_access_token), provider.is_known
-    if options.auth == "caller":
+    if settings.auth == "caller":
         verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
         return _bounded(verifier), verifier.is_known
     if settings.mcp_token is None:

@@ -27,19 +27,19 @@ Facts = dict[str, Any]
 @sandbox_option
 @json_option
 @click.pass_obj
-def status(settings: Settings, *, audit: bool, sandbox: bool, as_json: bool) -> None:
+def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
     """Show who is signed in, the quota, the calls in progress, and the last calls.
 
     If KallyAI can't be reached, what is stored on this machine is shown.
     """
     if audit:
-        _show_audit(settings, sandbox=sandbox, as_json=as_json)
+        _show_audit(settings, as_json=as_json)
         return
     lines: list[str] = []
     facts: Facts = {"error": None}
 
     async def work() -> None:
-        connection = connect(settings, sandbox=sandbox)
+        connection = connect(settings)
         async with open_app_context(connection, links=False) as app_context:
             try:
                 await _gather(connection, app_context, lines, facts)
@@ -86,11 +86,11 @@ async def _gather(connection: Connection, app_context: AppContext, lines: list[s
         lines.append(list_note(page.lists))
 
 
-def _show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
+def _show_audit(settings: Settings, *, as_json: bool) -> None:
     """Print the account's newest entries of the audit trail, the newest first, with whole phone numbers."""
 
     async def read() -> list[Facts]:
-        async with connect(settings, sandbox=sandbox) as connection:
+        async with connect(settings) as connection:
             entries = await connection.ledger().audit(await connection.account_key(), _AUDIT_ENTRIES)
         return [{**vars(entry), "at": entry.at.isoformat(timespec="seconds")} for entry in entries]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from kallyai_mcp.cli.connection import check_shared_database
-from kallyai_mcp.cli.serve_http import ServeOptions, check_access
+from kallyai_mcp.cli.serve_http import check_access
 from kallyai_mcp.settings import Settings
 from tests.docs.pages import ROOT, text_of
 from tests.docs.test_blocks import fenced
@@ -52,7 +52,7 @@ def test_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_settings_t
     (program,) = re.findall(r'\$\(python3 -c "(.+)"\)', exports["KALLYAI_SECRET_KEYS"])
     made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT)
     settings = Settings.from_env(exports | {"KALLYAI_SECRET_KEYS": made.stdout.strip()})
-    check_access(settings, ServeOptions(None, settings.auth))
+    check_access(settings, None)
     check_shared_database(settings)
 
     assert len(recipe.splitlines()) <= 10

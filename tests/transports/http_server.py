@@ -4,7 +4,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp
 
-from kallyai_mcp.cli.serve_http import ServeOptions, build_app
+from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
@@ -121,9 +121,9 @@ async def running_app(app: ASGIApp, host: str = "127.0.0.1") -> AsyncIterator[st
 
 
 @asynccontextmanager
-async def running_server(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
+async def running_server(settings: Settings, *, auth: Auth = "none") -> AsyncIterator[str]:
     """Serve our own app with these settings; yields its base URL."""
-    async with running_app(build_app(settings, ServeOptions("127.0.0.1", auth))) as url:
+    async with running_app(build_app(replace(settings, auth=auth), "127.0.0.1")) as url:
         yield url
 
 

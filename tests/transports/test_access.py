@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
+from kallyai_mcp.settings import Auth
 from kallyai_mcp.urls import network_of
 from tests.agent import settings_in
 from tests.fake_service import fake_service
@@ -91,7 +92,7 @@ async def test_a_preflight_request_of_an_allowed_origin_needs_no_token(named: st
 
 
 @pytest.mark.parametrize("auth", ["none", "secret"])
-async def test_without_the_secret_every_request_is_refused(sandbox: RunningSandbox, auth: str) -> None:
+async def test_without_the_secret_every_request_is_refused(sandbox: RunningSandbox, auth: Auth) -> None:
     async with running_server(sandbox.settings(MCP_TOKEN=SECRET), auth=auth) as url:
         credentials = [None, "Bearer wrong", f"Basic {SECRET}", "Bearer", f"Bearer {SECRET[:-1]}"]
         responses = [

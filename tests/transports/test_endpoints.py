@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from kallyai_mcp.cli.serve_http import ServeOptions, build_app
+from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
@@ -53,7 +54,7 @@ def settings(sandbox: RunningSandbox) -> Settings:
 
 
 def oauth_app(settings: Settings) -> Starlette:
-    return build_app(settings, ServeOptions("127.0.0.1", "oauth"))
+    return build_app(replace(settings, auth="oauth"), "127.0.0.1")
 
 
 def operations(app: Starlette) -> set[str]:
@@ -91,8 +92,7 @@ async def test_each_endpoint_demands_what_the_table_says(settings: Settings) -> 
 
 @pytest.mark.parametrize("path", [name for name, (_, limit) in ENDPOINTS.items() if limit == "account"])
 async def test_an_account_has_its_limit(sandbox: RunningSandbox, path: str) -> None:
-    settings = sandbox.settings(RATE_LIMIT="2/hour")
-    app = build_app(settings, ServeOptions("127.0.0.1", "caller"))
+    app = build_app(sandbox.settings(RATE_LIMIT="2/hour", AUTH="caller"), "127.0.0.1")
     endpoint = f"POST {path.split()[1]}"  # a GET would open a stream
     async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         bearers = [{"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-business")]

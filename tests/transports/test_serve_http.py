@@ -223,7 +223,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
 def test_unsafe_options_are_refused_at_start(tmp_path: Path) -> None:
     refused: list[tuple[list[str], dict[str, str], str]] = [
         (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
-        ([], {"AUTH": "secret"}, "--auth secret needs the secret: set KALLYAI_MCP_TOKEN"),
+        ([], {"AUTH": "secret"}, "--auth secret needs KALLYAI_MCP_TOKEN (docs/hosting.md)"),
         (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
         ([], {"PUBLIC_URL": "https://phone.example.com"}, "KALLYAI_PUBLIC_URL lets others reach this server"),
         ([], {"ALLOWED_HOSTS": "localhost, phone.example.com:*"}, "KALLYAI_ALLOWED_HOSTS lets others reach"),
