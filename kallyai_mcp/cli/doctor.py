@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 import anyio
 import click
 
-from kallyai_mcp import __file__ as package
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.file_store import TokenStoreError
@@ -100,7 +99,7 @@ def _program() -> Finding:
     if Path(importlib.util.cache_from_source(__file__)).exists():
         return Finding("program", "ok", f"{versions}; {found}")
     slow = f"{versions}; {found}; Python keeps no compiled files of it, so each start takes 0.2 s longer"
-    return Finding("program", "ok", slow, f"`{sys.executable} -m compileall -q {Path(package).parent}`")
+    return Finding("program", "ok", slow, f"`{sys.executable} -m compileall -q {Path(__file__).parents[1]}`")
 
 
 async def _sign_in(connection: Connection) -> Finding:
