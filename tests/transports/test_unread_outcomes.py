@@ -91,8 +91,9 @@ def ask_more_and_leave(left: Peer) -> None:
 
 
 @LINUX
-@pytest.mark.parametrize("connected", [piped, on_sockets])
-@pytest.mark.parametrize("end", [kill, terminate, leave, ask_more_and_leave])
+@pytest.mark.parametrize(
+    ("connected", "end"), [(piped, kill), (piped, ask_more_and_leave), (on_sockets, terminate), (on_sockets, leave)]
+)
 async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
     tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
 ) -> None:
@@ -112,10 +113,7 @@ async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
     assert len(placed) == 1
 
 
-@pytest.mark.parametrize("end", [kill, leave])
-async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(
-    tmp_path: Path, end: Callable[[Peer], None]
-) -> None:
+async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
             await anyio.to_thread.run_sync(left.send, initialization() + LISTS + MAKE_CALL)
@@ -124,7 +122,7 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
             await until("state = 'ended'", tmp_path)
             left.send(ANOTHER_CALL)
             await sandbox.wait_for_calls(2)  # meanwhile, the answer with the outcome waits for the pipe
-            end(left)
+            leave(left)
             await ended(left)
         told = await told_to_the_next_client(tmp_path, sandbox)
         placed = await sandbox.calls()
@@ -157,8 +155,7 @@ async def test_a_redial_of_a_client_that_has_not_read_the_outcome_places_no_call
 
 
 @LINUX
-@pytest.mark.parametrize("connected", [piped, on_sockets])
-@pytest.mark.parametrize("end", [kill, leave])
+@pytest.mark.parametrize(("connected", "end"), [(piped, leave), (on_sockets, kill)])
 async def test_an_outcome_that_was_read_is_not_told_again(
     tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
 ) -> None:
