@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -67,8 +66,8 @@ class CallList:
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezone: The zone of the submissions' times; with `own_zones`, only of those whose number shows no zone.
+        list_id: Also the `session_id` of all its calls.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
-        session_id: The `session_id` of all its calls.
         agreed_at: When the user agreed last; None while the list is not in the ledger.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
@@ -76,16 +75,15 @@ class CallList:
         records: The records of its calls so far, in the order of the calls.
     """
 
-    list_id: str
     account: AccountKey
     submissions: tuple[Submission, ...]
     until: Until
     accept_other_time: bool
     timezone: str
     asked_at: datetime
+    list_id: str = field(default_factory=new_tracking_id)
     own_zones: bool = False
     goes_on_if_answered: bool = False
-    session_id: str | None = None
     consent: Consent | None = None
     agreed_at: datetime | None = None
     passed: int = 0
@@ -93,34 +91,6 @@ class CallList:
     ended_at: datetime | None = None
     refusal: KallyAIError | None = None
     records: tuple[CallRecord, ...] = ()
-
-    @classmethod
-    def new(
-        cls,
-        account: AccountKey,
-        submissions: Sequence[Submission],
-        until: Until,
-        asked_at: datetime,
-        *,
-        accept_other_time: bool,
-        timezone: str,
-        own_zones: bool = False,
-        goes_on_if_answered: bool = False,
-    ) -> "CallList":
-        """A list that is requested now and not in the ledger yet."""
-        list_id = new_tracking_id()
-        return cls(
-            list_id,
-            account,
-            tuple(_ask_only(submission) if until == "all" else submission for submission in submissions),
-            until,
-            accept_other_time,
-            timezone,
-            asked_at,
-            own_zones,
-            goes_on_if_answered,
-            session_id=list_id,
-        )
 
     @property
     def fingerprint(self) -> str:
@@ -234,7 +204,7 @@ def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     return StopReason.REFUSED
 
 
-def _ask_only(submission: Submission) -> Submission:
-    """`submission` with the instruction to ask, and not to agree to anything."""
+def with_ask_only(submission: Submission) -> Submission:
+    """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
     instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
     return submission.model_copy(update={"additional_instructions": instructions})

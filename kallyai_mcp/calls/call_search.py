@@ -1,23 +1,32 @@
-"""Finds the call of a record in the service's list, after the response to its request was lost.
+"""Asks KallyAI about a call: finds it in the list after its response was lost, and reads what shows how it ended.
 
 A call counts as found only when it can be no other: the outcome of a call that another program or another record
 placed would be a false report.
 """
 
+import logging
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kallyai_mcp.api.errors import KallyAIError, NotFoundError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import time_of_day
-from kallyai_mcp.calls.records import EARLY, CallRecord, normalized
+from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
+from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
+from kallyai_mcp.calls.records import EARLY, AccountKey, CallRecord, CallState, normalized
 from kallyai_mcp.calls.service import Service
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+
+_log = logging.getLogger(__name__)
+
+_KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
+"""The speakers in a transcript that are KallyAI: `ai` is the reference's; `role` has other words."""
 
 _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
@@ -44,6 +53,8 @@ _OURS = frozenset(
 )
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
+Found = TypeVar("Found")
+
 
 class UncertainError(KallyAIError):
     """What the service lists does not show whether it has the call."""
@@ -51,15 +62,10 @@ class UncertainError(KallyAIError):
 
 @dataclass(frozen=True)
 class SendTime:
-    """When a request left, by the service's clock; exactly, if that was known then.
-
-    `or_at` is another time at which it may have left: our clock is ahead of the service's now, and may have been right
-    then. The call of another request at this time would have been placed after ours.
-    """
+    """When a request left, by the service's clock; exactly, if that was known then."""
 
     at: datetime
     is_exact: bool
-    or_at: datetime | None = None
 
     @classmethod
     def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
@@ -74,14 +80,12 @@ class SendTime:
         was_set_back = left > now + timedelta(seconds=5)
         if service_time is None or was_set_back:
             return cls(left, is_exact=False)
-        ahead = service_time - now
-        return cls(left + ahead, is_exact=False, or_at=left if ahead < -_LATE else None)
+        return cls(left + (service_time - now), is_exact=False)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
         early = _EARLY_KNOWN_CLOCK if self.is_exact else EARLY
-        times = (self.at,) if self.or_at is None else (self.at, self.or_at)
-        return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
+        return created_at is not None and self.at - early <= created_at <= self.at + _LATE
 
 
 async def find(record: CallRecord, service: Service) -> Call | None:
@@ -205,3 +209,73 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
 
 def _meaning(name: str, value: Any) -> Any:
     return _ECHOED_BY_MEANING.get(name, normalized)(value)
+
+
+# How a call ended
+
+
+async def look_again(record: CallRecord, service: Service) -> None:
+    """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that.
+
+    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news can't be written.
+    """
+    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else service.timing.calendar
+    with suppress(KallyAIError), service.clock.move_on_after(seconds):
+        call = await find(record, service)
+    if call is not None and call.is_final:
+        calendar, reached = await read_findings(service, record.account, call, record)
+        await service.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+
+
+async def read_findings(
+    service: Service, account: AccountKey, call: Call, record: CallRecord | None
+) -> tuple[Calendar | None, bool]:
+    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
+
+    Nothing is raised: an outcome must not be lost because nothing more can be read.
+
+    Returns the calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
+    without `success`, unless it has an appointment. An event that lies before the call is no booking, and yet a sign
+    that the call reached somebody.
+    """
+
+    async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
+        with service.clock.move_on_after(service.timing.calendar):
+            try:
+                async with service.api_of(account) as api:
+                    return await what(call, api)
+            except KallyAIError as error:
+                _log.info("what KallyAI knows of a call that has ended can't be read: %s", error.code)
+            except Exception:  # noqa: BLE001 - whatever is wrong with a calendar file, the outcome counts
+                _log.exception("what KallyAI knows of a call that has ended can't be read")
+        return None
+
+    calendar = await read(_calendar_of) or Calendar(is_known=False)
+    event, called_at = calendar.appointment, record.called_at if record is not None else None
+    number = (record or call).submission.respondent_phone
+    zone_name = record.timezone if record is not None else None
+    if event is not None and lies_before(event, call.created_at, called_at, number=number, zone_name=zone_name):
+        calendar = Calendar()
+    if call.plain_status == "success" or event is not None:
+        return calendar, True
+    if call.plain_status not in NOBODY_REACHED:
+        return None, reached_somebody(call)
+    return None, reached_somebody(call, callee_spoke=await read(_has_words))
+
+
+async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:
+    try:
+        return Calendar(read_appointment(await api.get_calendar(call.call_id)))
+    except UnusableCallIdError:
+        return Calendar(is_known=False)
+    except NotFoundError:
+        return Calendar()
+
+
+async def _has_words(call: Call, api: "KallyAI") -> bool | None:
+    """Whether the transcript has words of the callee; None when there is no transcript."""
+    try:
+        entries = (await api.get_transcript(call.call_id)).entries
+    except NotFoundError:
+        return None
+    return any(entry.content and entry.speaker.casefold() not in _KALLYAI for entry in entries) if entries else None

@@ -15,18 +15,17 @@ from typing import TypeVar
 import anyio
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.findings import look_again, read_findings
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
+from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import call_refused
 
@@ -47,26 +46,16 @@ class Placed:
     is_new: bool
 
 
-class Calls:
-    """Places calls and lists of calls, and reports how they went. `worker` must be open as long as this is used.
+class Calls(Worker):
+    """Places calls and lists of calls, and reports how they went.
 
     Every async method raises `NotSignedInError` when no account is signed in, and `LedgerUnavailableError` when the
     ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise neither.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self._clock = worker.clock
-        self.delivery = Delivery(lambda calls, delivered: self.ledger.mark_delivered(calls, delivered=delivered))
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger, for what is only read."""
-        return self.worker.ledger
-
-    async def account(self) -> AccountKey:
-        """The account that is signed in, on which calls are placed."""
-        return await self.worker.account()
+    def __init__(self, service: Service, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+        super().__init__(service, works_alone=works_alone, is_read_only=is_read_only)
+        self.delivery = Delivery(service)
 
     async def precheck(
         self,
@@ -81,7 +70,7 @@ class Calls:
 
         A refusal is written into the audit trail, with `asked_by`: the client's own name and version.
         """
-        since = Stopwatch(self._clock)
+        since = Stopwatch(self.clock)
         asked = await self._new_record(submission, timezone, None, schedule)
         if (running := self._same_running(asked)) is not None:
             return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
@@ -117,12 +106,12 @@ class Calls:
             # Shielded, so that a canceled request leaves no record without a worker.
             with anyio.CancelScope(shield=True):
                 # Started before the ledger is used, because the machine may be suspended meanwhile.
-                since = consent.since if consent is not None and consent.since is not None else Stopwatch(self._clock)
-                asked = replace(asked, worker=await self.worker.leased_name())
-                with self.worker.reserving(asked.account, asked.tracking_id):
+                since = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
+                asked = replace(asked, worker=await self.leased_name())
+                with self.reserving(asked.account, asked.tracking_id):
                     record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
                     if is_new and record.is_active:
-                        self.worker.send(record, since)
+                        self.send(record, since)
         except PolicyError as error:
             _count(error)
             raise
@@ -137,11 +126,11 @@ class Calls:
         try:
             record = await self.ledger.find(account, id_)
         except LedgerUnavailableError:
-            running = [record for record in self.worker.running(account) if record.tracking_id == id_]
+            running = [record for record in self.running(account) if record.tracking_id == id_]
             if not running:
                 raise
             return running[0]
-        return self.worker.as_known(await self._looked_again(record)) if record is not None else None
+        return self.as_known(await self._looked_again(record)) if record is not None else None
 
     async def list_unsettled(self) -> list[CallRecord]:
         """See `Ledger.list_unsettled`."""
@@ -151,20 +140,16 @@ class Calls:
         """The account's lists that go on or wait for the user; see `Ledger.list_unfinished`."""
         return await self.ledger.list_unfinished(await self.account())
 
-    async def findings_of(self, call: Call) -> tuple[Calendar | None, bool]:
-        """See `read_findings`; for an ended call that is not in the ledger."""
-        return await read_findings(self.worker.service, await self.account(), call, None)
-
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until a call has ended, at most `seconds` (`math.inf` for no limit).
 
         A call that is scheduled for later than that is not waited for. Returns the record as it was read last.
         """
-        until = None if math.isinf(seconds) else self._clock.now() + timedelta(seconds=seconds)
-        with self.delivery.waiting(record), self._clock.move_on_after(seconds):
+        until = None if math.isinf(seconds) else self.clock.now() + timedelta(seconds=seconds)
+        with self.delivery.waiting(record), self.clock.move_on_after(seconds):
             while record.is_awaited(until):
-                record = await self.worker.news_of(record)
-        return self.worker.as_known(record)
+                record = await self.news_of(record)
+        return self.as_known(record)
 
     async def cancel(self, tracking_id: str) -> bool:
         """Cancel a call; see `progress.cancel`."""
@@ -175,7 +160,7 @@ class Calls:
         if not_before is None:
             return Schedule(attempts=1 + retries)
         due = not_before.astimezone(UTC)  # a sum in a zone with summer time would ignore the change of the clocks
-        return Schedule(due, due + timedelta(seconds=self.worker.timing.place_within), 1 + retries)
+        return Schedule(due, due + timedelta(seconds=self.timing.place_within), 1 + retries)
 
     async def find_list(self, list_id: str) -> CallList | None:
         """The account's list with this id; None when there is none.
@@ -193,9 +178,9 @@ class Calls:
 
         `changed` is called with the list each time it was read.
         """
-        with self._clock.move_on_after(seconds):
+        with self.clock.move_on_after(seconds):
             while found.is_open:
-                await self._clock.sleep(self.worker.timing.poll)
+                await self.clock.sleep(self.timing.poll)
                 with suppress(LedgerUnavailableError):
                     found = await self.ledger.find_list(found.account, found.list_id) or found
                 changed(found)
@@ -218,7 +203,7 @@ class Calls:
         """
         for record in found.records[-2:] if after is None else ():
             if record.state is CallState.ENDED and not record.reached:
-                await look_again(record, self.worker.service)
+                await look_again(record, self.service)
         return await self._send_first(found, partial(self.ledger.continue_list, found, after=after, agreed=agreed))
 
     async def cancel_list(self, list_id: str) -> bool:
@@ -232,30 +217,30 @@ class Calls:
 
         A canceled request waits for the end of the transaction, so that its call is sent.
         """
-        worker, id_, since_reserved = await self.worker.leased_name(), new_tracking_id(), Stopwatch(self._clock)
-        with self.worker.reserving(found.account, id_):
+        worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
+        with self.reserving(found.account, id_):
             with anyio.CancelScope(shield=True):
                 found, record, goes_on = await write(worker, id_)
             if record is not None:
-                self.worker.send(record, since_reserved)
+                self.send(record, since_reserved)
         return found, goes_on
 
     async def _new_record(
         self, submission: Submission, timezone: str, session_id: str | None, schedule: Schedule
     ) -> CallRecord:
-        account, now = await self.account(), self._clock.now()
+        account, now = await self.account(), self.clock.now()
         return CallRecord.new(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
 
     def _same_running(self, asked: CallRecord) -> CallRecord | None:
         """The record of the same call that this process runs now; else None."""
-        running = self.worker.running(asked.account)
+        running = self.running(asked.account)
         return next((record for record in running if record.fingerprint == asked.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         """`record` after KallyAI was asked once more about it, if it may change and the ledger can be used."""
         with suppress(LedgerUnavailableError):
             if record.may_change:
-                await look_again(record, self.worker.service)
+                await look_again(record, self.service)
                 return await self.ledger.find(record.account, record.tracking_id) or record
         return record
 

@@ -5,7 +5,7 @@ delivered only when its answer goes to a client that still waits for it; over st
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,12 +15,10 @@ import anyio.lowlevel
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.service import Service
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent."""
-
-MarkDelivered = Callable[[list[CallRecord], bool], Awaitable[None]]
-"""Writes into the ledger whether the outcomes of these calls were delivered."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class Delivery:
     With `awaits_reading`, an answer delivers when it was `read`, and not already at the end of its request.
     """
 
-    def __init__(self, mark: MarkDelivered) -> None:
-        self._mark = mark
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self.awaits_reading = False
         self._waiting: dict[str, object] = {}
         """The newest request that waits for the end of a call, by the call's tracking id."""
@@ -137,6 +135,6 @@ class Delivery:
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         try:
-            await self._mark(records, delivered)
+            await self._service.ledger.mark_delivered(records, delivered=delivered)
         except LedgerUnavailableError:
             return  # the outcome is delivered once more, which does no harm

@@ -5,7 +5,6 @@
 
 import json
 import re
-import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -221,22 +220,11 @@ def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
 
 
 def _is_premium_rate(number: "PhoneNumber") -> bool:
-    """Whether a number is premium-rate. A number that is not valid is one if all numbers with its prefix are."""
     import phonenumbers
 
-    premium, unknown = phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.UNKNOWN
     digits = phonenumbers.national_significant_number(number)
-    if (found := phonenumbers.number_type(number)) != unknown:
-        return found == premium
-    if digits.startswith(_MORE_PREMIUM_PREFIXES.get(number.country_code or 0, ())):
-        return True
-    for kept in range(len(digits) - 1, 1, -1):
-        # The library has patterns of whole numbers only, so the prefix is completed with each digit.
-        others = (f"+{number.country_code}{digits[:kept]:{digit}<{len(digits)}}" for digit in string.digits)
-        types = {phonenumbers.number_type(phonenumbers.parse(other)) for other in others} - {unknown}
-        if types:
-            return types == {premium}
-    return False
+    is_known = phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+    return is_known or digits.startswith(_MORE_PREMIUM_PREFIXES.get(number.country_code or 0, ()))
 
 
 def _without_country(number: str, international: str | None, prefix: str) -> NumberProblem:

@@ -5,7 +5,7 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -109,24 +109,13 @@ class CallRecord:
         placed_at: datetime,
         *,
         timezone: str,
-        session_id: str | None,
-        worker: str = "",
+        session_id: str | None = None,
         schedule: Schedule = NOW,
     ) -> "CallRecord":
         """A record that is not in the ledger yet, which chooses its `day`, `generation`, and `idempotency_key`."""
+        record = cls(new_tracking_id(), account, fingerprint(submission), submission, timezone, "", placed_at)
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
-        return cls(
-            tracking_id=new_tracking_id(),
-            account=account,
-            fingerprint=fingerprint(submission),
-            submission=submission,
-            timezone=timezone,
-            session_id=session_id,
-            worker=worker,
-            state=state,
-            placed_at=placed_at,
-            schedule=schedule,
-        )
+        return replace(record, session_id=session_id, state=state, schedule=schedule)
 
     @property
     def is_active(self) -> bool:

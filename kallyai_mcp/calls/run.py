@@ -32,9 +32,8 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.call_search import UncertainError, find
+from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState

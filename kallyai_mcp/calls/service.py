@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,8 @@ class Service:
         self.timing = timing
         self.clock = clock
         self.lost_at: dict[str, Stopwatch] = {}
-        self._known: _ReadDate | None = None
+        self._date: tuple[datetime, float, Stopwatch] | None = None
+        """The newest `Date` that counts, how many seconds old it was at most, and the time since then."""
 
     @property
     def ledger(self) -> Ledger:
@@ -60,9 +60,10 @@ class Service:
         None when there was no response yet. Also None when our wall clock was set since, or a virtual machine was
         paused: then nobody knows how much time has passed.
         """
-        if self._known is None or abs(self._known.since.drift()) > _TOLERANCE:
+        if self._date is None:
             return None
-        return self._known.service_time + timedelta(seconds=self._known.since.passed())
+        date, _, since = self._date
+        return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
     async def learn_time(self, account: AccountKey) -> None:
         """If the service's clock is not known, send a request for the `Date` of its response; errors as `api_of`."""
@@ -107,16 +108,7 @@ class Service:
         request was sent: the most that the `Date` can be old.
         """
         known = self.time()
-        least = self._known.age if self._known is not None and known is not None else _OLDEST
+        least = self._date[1] if self._date is not None and known is not None else _OLDEST
         is_earlier = known is not None and (known - service_time).total_seconds() > age + _TOLERANCE
         if age <= max(least, _TOLERANCE) and not is_earlier:
-            self._known = _ReadDate(service_time, age, Stopwatch(self.clock))
-
-
-@dataclass(frozen=True)
-class _ReadDate:
-    """A `Date` that was at most `age` seconds old when it was read; `since` runs since then."""
-
-    service_time: datetime
-    age: float
-    since: Stopwatch
+            self._date = service_time, age, Stopwatch(self.clock)

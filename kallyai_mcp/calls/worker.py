@@ -1,4 +1,4 @@
-"""Runs calls in the task group of the server, places them when they are due, and takes over those of dead workers."""
+"""The base of `Calls`: runs calls in the task group of the server, places what is due, takes over from dead workers."""
 
 import logging
 import math
@@ -11,8 +11,8 @@ from typing import Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id

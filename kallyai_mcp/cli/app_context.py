@@ -10,7 +10,6 @@ from anyio.abc import TaskGroup
 
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.service import Service
-from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
@@ -33,10 +32,10 @@ async def open_app_context(
         connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
     )
     async with connection, anyio.create_task_group() as tasks:
-        async with Worker(service, works_alone=not connection.callers, is_read_only=settings.read_only) as worker:
+        async with Calls(service, works_alone=not connection.callers, is_read_only=settings.read_only) as calls:
             yield AppContext(
                 api=connection.api,
-                calls=Calls(worker),
+                calls=calls,
                 sign_in=_BrowserSignIn(connection, tasks, links=links),
                 timezone=zone,
                 # A server for several users is not where they are, and the clock of a container is UTC.

@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, with_ask_only
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools.argument_types import PhoneNumber
@@ -77,13 +77,13 @@ async def call_around(
         raise InvalidArgumentsError([Problem("candidates", "twice")])
     submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
     timezone, confirmation = asked["timezone"], asked["confirmation"]
-    listed = CallList.new(
+    listed = CallList(
         await app_context.calls.account(),
-        submissions,
+        tuple(map(with_ask_only, submissions) if until == "all" else submissions),
         until,
-        app_context.now(),
         accept_other_time=asked["accept_other_time"],
         timezone=timezone or app_context.timezone,
+        asked_at=app_context.now(),
         own_zones=timezone is None,
         goes_on_if_answered=if_answered == "continue",
     )

@@ -7,6 +7,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
@@ -168,7 +169,9 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
 
 async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
     """A call that only KallyAI knows: it is not in the ledger."""
-    calendar, reached = await app_context.calls.findings_of(call) if call.is_final else (None, None)
+    calls, calendar, reached = app_context.calls, None, None
+    if call.is_final:
+        calendar, reached = await read_findings(calls.service, await calls.account(), call, None)
     return CallView.of_call(call, calendar, reached, timezone=app_context.timezone)
 
 

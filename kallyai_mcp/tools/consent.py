@@ -68,7 +68,7 @@ async def check(
     )
     show = partial(texts.preview, submission, flags, usage, schedule, app_context.reader())
     later = None
-    if RiskFlag.LOCAL_HOUR in flags and schedule.not_before is None and app_context.calls.worker.places_due:
+    if RiskFlag.LOCAL_HOUR in flags and schedule.not_before is None and app_context.calls.places_due:
         later = next_attempt(now, submission.respondent_phone, timezone).astimezone(zone_of(timezone))
     question = Question("make_call", about, show, structure, submission, schedule, later)
     agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)

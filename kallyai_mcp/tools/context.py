@@ -89,4 +89,4 @@ class AppContext:
     def reader(self, timezone: str | None = None) -> Reader:
         """The reader of a text that is written now; `timezone` is the user's, if it is known otherwise."""
         zone, is_known = timezone or self.timezone, timezone is not None or self.zone_is_known
-        return Reader(zone, self.now(), self.wait_seconds, is_known, schedules=self.calls.worker.places_due)
+        return Reader(zone, self.now(), self.wait_seconds, is_known, schedules=self.calls.places_due)

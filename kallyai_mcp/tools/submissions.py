@@ -44,7 +44,7 @@ def schedule_of(
     """
     if not_before is None and not retries:
         return NOW
-    if not app_context.calls.worker.places_due:
+    if not app_context.calls.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
         return app_context.calls.scheduled(None, retries)

@@ -21,7 +21,6 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.service import Service as CalledService
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.calls.worker import Worker
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock, WatchedDatabase, run
 
@@ -231,5 +230,5 @@ async def world(
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     called = CalledService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
-    async with aclosing(ledger), Worker(called, works_alone=works_alone, is_read_only=is_read_only) as worker:
-        yield World(Calls(worker), service, clock, database, session, ledger)
+    async with aclosing(ledger), Calls(called, works_alone=works_alone, is_read_only=is_read_only) as calls:
+        yield World(calls, service, clock, database, session, ledger)

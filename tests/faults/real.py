@@ -28,7 +28,7 @@ from psycopg.rows import dict_row
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.faults import KINDS
 from kallyai_mcp.sandbox.serve import running
-from tests.faults.memory import fast_folder
+from tests.faults.machine import fast_folder
 from tests.faults.violations import Rule, Violation
 from tests.postgres_server import PostgresServer
 from tests.processes import COMMAND, environment, free_port

@@ -6,10 +6,11 @@
 import re
 from pathlib import Path
 
+from tests.faults.simulation.builds import BROKEN
 from tests.faults.simulation.later import later_plan
 from tests.faults.simulation.lists import list_plan
 from tests.faults.simulation.many import run_plan
-from tests.faults.simulation.prove import BROKEN, prove
+from tests.faults.simulation.prove import prove
 from tests.faults.simulation.seeds import simulated_plan
 from tests.faults.stdio_broken import BUILDS as STDIO_BUILDS
 
@@ -49,13 +50,13 @@ def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> Non
 
 
 def test_a_simulated_run_of_a_call_for_later_breaks_no_rule() -> None:
-    sums = run_plan(later_plan(FIRST), kind="later")
+    sums = run_plan(later_plan(FIRST))
 
     assert not sums.reports, sums.reports[0]
 
 
 def test_a_simulated_run_of_a_list_breaks_no_rule() -> None:
-    sums = run_plan(list_plan(FIRST), kind="lists")
+    sums = run_plan(list_plan(FIRST))
 
     assert not sums.reports, sums.reports[0]
 

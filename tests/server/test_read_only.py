@@ -64,7 +64,7 @@ async def test_a_call_that_was_placed_elsewhere_can_be_read_and_not_canceled(
 async def test_calls_that_are_due_are_left_to_other_processes(settings: Settings) -> None:
     async def schedules(settings: Settings) -> bool:
         async with open_app_context(Connection(settings), timezone="America/New_York") as app_context:
-            return app_context.calls.worker.places_due
+            return app_context.calls.places_due
 
     assert await schedules(settings)
     assert not await schedules(replace(settings, read_only=True))

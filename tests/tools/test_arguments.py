@@ -42,7 +42,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
             "+14155551234 ext. 5",
             "has an extension, which KallyAI does not support; give the number without it.",
         ),
-        ("respondent_phone", "+1 900 123 4567", "is a premium-rate number, which KallyAI can't call;"),
+        ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call;"),
         ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
         ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
         ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
@@ -68,7 +69,7 @@ async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothin
     assert (decide.data["status"], goes_on.data["status"]) == ("needs_decision", "booked")
 
 
-async def test_each_candidate_has_its_answers(agent: Agent) -> None:
+async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(agent: Agent, app: SandboxApp) -> None:
     ask = {"until": "all", "task_category": "general", "task_description": "Ask", "questions": ["Are dogs allowed?"]}
     done = await agent.use("call_around", ask, candidates=[BUSY, LAST])
 
@@ -76,6 +77,9 @@ async def test_each_candidate_has_its_answers(agent: Agent) -> None:
     assert " 1. They said (" in done.text.splitlines()[3]
     assert "answers" not in done.data["calls"][0]
     assert done.data["calls"][1]["answers"][0]["question"] == "Are dogs allowed?"
+    with app.state.sandbox.store.transaction() as db:
+        sent = [str(call.submission["additional_instructions"]) for call in call_table.all_calls(db)]
+    assert ["agree to anything" in text for text in sent] == [True, True]
 
 
 async def test_a_list_in_progress_says_who_is_called_and_can_be_canceled(agent: Agent, clock: ManualClock) -> None:

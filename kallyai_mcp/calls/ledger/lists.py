@@ -245,7 +245,7 @@ def _new_record(found: CallList, position: int) -> CallRecord:
     """A record for the call of the candidate at `position`, not in the ledger yet."""
     submission = found.submissions[position]
     zone = found.zone_of(submission)
-    return CallRecord.new(submission, found.account, found.asked_at, timezone=zone, session_id=found.session_id)
+    return CallRecord.new(submission, found.account, found.asked_at, timezone=zone, session_id=found.list_id)
 
 
 def _to_row(asked: CallList, consent: Consent, now: float) -> Row:
@@ -271,7 +271,7 @@ def _request(asked: CallList, consent: Consent, agreed_at: float) -> str:
         "accept_other_time": asked.accept_other_time,
         "own_zones": asked.own_zones,
         "goes_on_if_answered": asked.goes_on_if_answered,
-        "session_id": asked.session_id,
+        "session_id": asked.list_id,  # for older versions
         "consent": [consent.asked_by, consent.how, consent.risk_flags],
         "agreed_at": agreed_at,
     }
@@ -304,7 +304,6 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         asked_at=moment(row["asked_at"]),
         own_zones=request["own_zones"],
         goes_on_if_answered=request.get("goes_on_if_answered", False),
-        session_id=request["session_id"],
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),

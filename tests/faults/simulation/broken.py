@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from tests.faults.simulation.plan import Kind, Plan
+from tests.faults.simulation.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,11 @@ class Patch:
 
 @dataclass(frozen=True)
 class Broken:
-    """A broken build.
-
-    Attributes:
-        name: What is broken, in one word or two.
-        plan: The run that shows it; without the patches it breaks no rule.
-        patches: The changes.
-        kind: The oracle that must see it.
-    """
+    """A broken build: what is broken, the run that shows it, and the changes, without which that breaks no rule."""
 
     name: str
     plan: Plan
     patches: tuple[Patch, ...]
-    kind: Kind = "calls"
 
 
 def break_program(broken: Broken) -> None:

@@ -214,7 +214,7 @@ class LedgerPlace:
         fields = {"task_category": "general", "task_description": MANY, "respondent_phone": f"+1415556{place:04}"}
         wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
         schedule = Schedule(due, due + timedelta(minutes=30))
-        record = CallRecord.new(wanted, key, self._now(), timezone="UTC", session_id=None, schedule=schedule)
+        record = CallRecord.new(wanted, key, self._now(), timezone="UTC", schedule=schedule)
         return to_row(record) | {"tracking_id": f"{_MANY}{place}"}
 
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import anyio
 import psycopg
 
-from tests.faults.forked import processes
-from tests.faults.memory import fast_folder
+from tests.faults.machine import fast_folder, processes
 from tests.faults.simulation.judging import RULES, report, unknown_calls
 from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
@@ -104,11 +103,11 @@ def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
     sums = Sums()
     for seed in range(first, first + runs):
         make, _ = KINDS[kind]
-        sums.add(run_plan(make(seed, is_shared=url is not None), url, kind=kind))
+        sums.add(run_plan(make(seed, is_shared=url is not None), url))
     return sums
 
 
-def run_plan(plan: Plan, url: str | None = None, *, kind: Kind = "calls") -> Sums:
+def run_plan(plan: Plan, url: str | None = None) -> Sums:
     """Carry out one run, with the ledger in a file of its own, or in the database at `url`, which is emptied."""
     began = time.monotonic()
     if url is not None:
@@ -118,12 +117,12 @@ def run_plan(plan: Plan, url: str | None = None, *, kind: Kind = "calls") -> Sum
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         places = [url] if url is not None else run_places(Path(folder), plan)
         evidence = anyio.run(Run(plan, places).evidence)
-    violations = KINDS[kind][1](evidence)
+    violations = KINDS[plan.kind][1](evidence)
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})
     sums.kinds.update(plan.kinds)
     if violations:
-        option = (" --workers" if url is not None else "") + (f" --{kind}" if kind != "calls" else "")
+        option = (" --workers" if url is not None else "") + (f" --{plan.kind}" if plan.kind != "calls" else "")
         command = f"uv run python -m tests.faults --simulated{option} --runs 1 --seed {plan.seed}"
         sums.reports.append(f"{report(evidence, violations, command)}\n{time.monotonic() - began:.1f} s\n")
     return sums

@@ -188,6 +188,15 @@ class Plan:
         steps = any(start.at_step for start in self.starts)
         return not (self.troubles or self.look_troubles or self.events or self.foreign or steps)
 
+    @property
+    def kind(self) -> Kind:
+        """What it is about."""
+        arguments = self.tasks[0].arguments
+        if "candidates" in arguments:
+            return "lists"
+        is_later = "not_before" in arguments or "retries" in arguments or self.has("many calls are due")
+        return "later" if is_later else "calls"
+
     def has(self, *what: What) -> bool:
         """Whether one of these events happens."""
         return any(event.what in what for event in self.events)

@@ -21,7 +21,6 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -194,13 +193,10 @@ class Process:
             "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
         )
         service = Service(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
-        async with (
-            aclosing(ledger),
-            Worker(service) as worker,
-        ):
+        async with aclosing(ledger), Calls(service) as calls:
             yield AppContext(
                 api=lambda: api,
-                calls=Calls(worker),
+                calls=calls,
                 sign_in=self.sign_in,
                 timezone="America/New_York",
                 wait_seconds=1000,

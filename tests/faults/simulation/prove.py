@@ -12,14 +12,9 @@ from pathlib import Path
 
 import anyio
 
-from tests.faults.forked import processes
-from tests.faults.memory import fast_folder
+from tests.faults.machine import fast_folder, processes
 from tests.faults.simulation.broken import Broken, break_program
-from tests.faults.simulation.builds_of_calls import CALLS
-from tests.faults.simulation.builds_of_later import LATER, LISTS
-
-BROKEN: tuple[Broken, ...] = (*CALLS, *LATER, *LISTS)
-"""At least one for each way in which calls were once placed twice, lost, or reported wrongly, and for each rule."""
+from tests.faults.simulation.builds import BROKEN
 
 _JOBS = 2
 
@@ -72,7 +67,7 @@ def _judged(broken: Broken) -> tuple[list[str], str]:
     plan = replace(broken.plan, mode="legacy")
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
-    violations = KINDS[broken.kind][1](evidence)
+    violations = KINDS[plan.kind][1](evidence)
     rules = sorted({violation.rule.value for violation in violations})
     return rules, report(evidence, violations, f"the run of: {broken.name}") if violations else ""
 

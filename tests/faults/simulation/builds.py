@@ -1,10 +1,13 @@
-"""The broken builds for calls that are placed at once: each breaks one of "The rules of placing a call"."""
+"""The broken builds: each breaks one promise of docs/reliability.md."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task
-from tests.faults.simulation.service import DROPPED, Quirks, Trouble
+from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
+from tests.faults.simulation.world import NOON
 
 
 def _task(ending: str = "success", **more: object) -> Task:
@@ -24,15 +27,11 @@ _TABLE = _task()
 
 
 def broken(
-    name: str,
-    what: str,
-    *patches: Patch,
-    tasks: tuple[Task, ...] = (_TABLE,),
-    asks: tuple[Ask, ...] = (Ask(0),),
-    **plan: Any,
+    name: str, what: str, *patches: Patch, tasks: tuple[Task, ...] = (_TABLE,), asks: tuple[Ask, ...] = (), **plan: Any
 ) -> Broken:
     """A broken build, and the plan of the run that shows it; `what` says what happens in that."""
-    return Broken(name, Plan(what, tasks, asks, **plan), patches)
+    made = Plan(what, tasks, (), **plan)
+    return Broken(name, replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)), patches)
 
 
 _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
@@ -45,8 +44,8 @@ _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
 _REDIAL_JOINS_NOTHING = Patch("calls.ledger.reservation", "tx.rows(_JOINED_BY_REDIAL, **values)", "[]")
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
-    "    if consent.confirmation_id is not None and tx.rows(",
-    "    return None\n    if consent.confirmation_id is not None and tx.rows(",
+    "    if consent.confirmation_id is not None and tx",
+    "    return None\n    if consent.confirmation_id is not None and tx",
 )
 _NO_PROCESS_COUNTS_THE_TIME = Patch(
     "calls.ledger.reservation", 'if is_new or (is_recent and row["reached"])', "if False"
@@ -55,23 +54,59 @@ _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
 )
 
-CALLS: tuple[Broken, ...] = (
+_IN_LONDON = "+442079460123"
+
+_SENT_AT_ANY_TIME = (
+    Patch("calls.ledger.progress", "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now ", ""),
+    Patch("calls.run", "within = min(within, (place_by - self.record.placed_at).total_seconds())", "pass"),
+)
+_ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._service.check_account(self.record.account)", "pass")
+_NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
+
+
+def _later(ending: str = "success", number: str = NUMBER, **more: object) -> Task:
+    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": number}
+    return Task(arguments | more, ending)
+
+
+def _due(seconds: float) -> str:
+    return (NOON + timedelta(seconds=seconds)).isoformat()
+
+
+def _due_at_once(number: int) -> dict[str, Any]:
+    """The plan of a run in which so many calls are due at one moment, and an ordinary one is asked for."""
+    return {
+        "tasks": (_later(),),
+        "asks": (Ask(90),),
+        "events": (Event(1, "many calls are due", number=number, seconds=59),),
+    }
+
+
+def _candidates(*endings: str, until: str = "booked") -> Task:
+    numbers = [f"+1415555{1301 + place}" for place in range(len(endings))]
+    arguments = {
+        "candidates": [{"respondent_phone": number} for number in numbers],
+        "until": until,
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+    }
+    return Task(arguments, endings=dict(zip(numbers, endings, strict=True)))
+
+
+BROKEN: tuple[Broken, ...] = (
+    # Calls that are placed at once
     broken(
         "a call to another number fits",
         "no request arrives, and another program calls another number",
         Patch("calls.call_search", "return same_number and (", "return ("),
-        Patch(
-            "calls.call_search",
-            "for name, value in echo.items()",
-            'for name, value in echo.items() if name != "respondent_phone"',
-        ),
+        Patch("calls.call_search", "in echo.items()", 'in echo.items() if name != "respondent_phone"'),
         events=(Event(0.01, "other programs call", number=1),),
         troubles=_NOT_PLACED,
     ),
     broken(
         "a call of long before fits",
         "no request arrives, and another program placed the same call a quarter of an hour before",
-        Patch("calls.call_search", "any(at - early <= created_at <= at + _LATE", "any(created_at <= at + _LATE"),
+        Patch("calls.call_search", "self.at - early <= created_at <=", "created_at <="),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
@@ -114,8 +149,8 @@ CALLS: tuple[Broken, ...] = (
         "twelve tasks at once, and two calls an hour are allowed",
         Patch(
             "calls.ledger.reservation",
-            "    if (refusal := check_policy(tx, asked)) is not None:",
-            "    if (refusal := check_policy(tx, asked)) is not None and False:",
+            "check_policy(tx, asked)) is not None:",
+            "check_policy(tx, asked)) is not None and False:",
         ),
         tasks=tuple(_task(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
@@ -196,12 +231,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "a listed call without details is left out",
         "another program placed the same call nine seconds before, and details come late",
-        Patch(
-            "calls.call_search",
-            "        except NotFoundError:\n"
-            '            raise UncertainError("A listed call has no details yet.") from None\n',
-            "        except NotFoundError:\n            continue\n",
-        ),
+        Patch("calls.call_search", 'raise UncertainError("A listed call has no details yet.") from None', "continue"),
         quirks=Quirks(details_late=20),
         troubles=_LOST,
         foreign=(Foreign(9),),
@@ -210,9 +240,7 @@ CALLS: tuple[Broken, ...] = (
         "a ledger that fails ends the wait",
         "the ledger fails while the call is waited for",
         Patch(
-            "calls.worker",
-            "        with suppress(LedgerUnavailableError):\n            record = await self.ledger.find(",
-            "        if True:\n            record = await self.ledger.find(",
+            "calls.worker", "with suppress(LedgerUnavailableError):\n            record", "if True:\n            record"
         ),
         asks=(Ask(0, gives_up=5), Ask(10, process=1)),
         events=(Event(30, "its ledger fails", seconds=20),),
@@ -221,7 +249,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "the account is not looked at",
         "someone else signs in after the response was lost",
-        Patch("calls.run", "        await self._service.check_account(self.record.account)\n", ""),
+        _ACCOUNT_IS_NOT_LOOKED_AT,
         events=(Event(0.05, "someone else signs in"),),
         troubles=_LOST,
     ),
@@ -254,11 +282,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "a record that can't be read is an error",
         "the ledger has a record of a newer version",
-        Patch(
-            "calls.ledger.rows",
-            "except (ValueError, KeyError, TypeError) as error:",
-            "except ZeroDivisionError as error:",
-        ),
+        Patch("calls.ledger.rows", "except (ValueError, KeyError, TypeError)", "except ZeroDivisionError"),
         asks=(Ask(0), Ask(200, process=1)),
         events=(Event(100, "its ledger gets a newer record"),),
         starts=(Start(), Start(at=150)),
@@ -281,8 +305,8 @@ CALLS: tuple[Broken, ...] = (
         "a status with another spelling",
         Patch(
             "calls.outcome",
-            "if call.plain_status not in NOBODY_REACHED or",
-            'if call.status != "success":\n        return False\n    if',
+            "call.plain_status not in NOBODY_REACHED or",
+            'call.status != "success":\n        return False\n    if',
         ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(spellings={"success": "completed"}),
@@ -290,7 +314,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "words of the callee are not looked for where the status says that the call failed",
         "the line drops after a yes",
-        Patch("calls.findings", "callee_spoke=await read(_has_words)", "callee_spoke=False"),
+        Patch("calls.call_search", "callee_spoke=await read(_has_words)", "callee_spoke=False"),
         tasks=(_task(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),
@@ -311,18 +335,14 @@ CALLS: tuple[Broken, ...] = (
         "the service's clock is not looked at",
         "our clock is five minutes fast",
         Patch("calls.call_search", "left + timedelta(seconds=record.clock_offset)", "left"),
-        Patch("calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
+        Patch("calls.call_search", "left + (service_time - now)", "left"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
     broken(
         "what a response tells of the service's clock is not written down",
         "our clock is five minutes fast, and is set after the process ended that sent the request",
-        Patch(
-            "calls.ledger.progress",
-            "return _ahead(service_time, record.sent_at.timestamp() + since_sent())",
-            "return None",
-        ),
+        Patch("calls.ledger.progress", "_ahead(service_time, record.sent_at.timestamp() + since_sent())", "None"),
         Patch("calls.ledger.progress", "offset=_ahead(service_time, now),", "offset=None,"),
         asks=(Ask(0, until_told=True),),
         events=(Event(5, "is killed"), Event(6, "has its clock set", seconds=-300)),
@@ -341,11 +361,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "instructions are not part of a call",
         "two tasks differ in their instructions only",
-        Patch(
-            "calls.records",
-            "return hashlib.sha256(json.dumps(fields, sort_keys=True)",
-            'fields.pop("additional_instructions", None)\n    return hashlib.sha256(json.dumps(fields, sort_keys=True)',
-        ),
+        Patch("calls.records", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
         tasks=(_task(additional_instructions=["the terrace"]), _task(additional_instructions=["inside"])),
         asks=(Ask(0), Ask(0, task=1)),
     ),
@@ -369,11 +385,7 @@ CALLS: tuple[Broken, ...] = (
     broken(
         "a call in progress is known to its file alone, and its key is random",
         "the ledger is deleted while the call is in progress",
-        Patch(
-            "calls.calls",
-            "def _same_running(self, asked: CallRecord) -> CallRecord | None:\n",
-            "def _same_running(self, asked: CallRecord) -> CallRecord | None:\n        return None\n",
-        ),
+        Patch("calls.calls", "running = self.running(asked.account)", "running: list[CallRecord] = []"),
         _RANDOM_KEY,
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
         events=(Event(10, "its ledger is deleted"),),
@@ -391,6 +403,225 @@ CALLS: tuple[Broken, ...] = (
         Patch("calls.run", "if self._since_reserved is None or self._since_reserved.longest() > within:", "if False:"),
         Patch("calls.ledger.progress", "oldest=now - within,", "oldest=0,"),
         starts=(Start(at_step={6: 1000.0}),),
+    ),
+    # Calls that are due later or placed again
+    broken(
+        "a call is placed before it is due",
+        "a call is due in an hour",
+        Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
+        Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
+        *_SENT_AT_ANY_TIME,
+        tasks=(_later(not_before=_due(3600)),),
+    ),
+    broken(
+        "a call does not expire",
+        "nothing runs until long after a call was due",
+        Patch("calls.ledger.rows", "AND place_by < :now", "AND place_by < :now - 86400"),
+        *_SENT_AT_ANY_TIME,
+        tasks=(_later(not_before=_due(600)),),
+        events=_NOBODY_RUNS,
+        starts=(Start(), Start(at=3600)),
+    ),
+    broken(
+        "half an hour is by the callee's clock",
+        "nothing runs until long after a call was due, and the callee's clock was set back",
+        Patch("calls.calls", "Schedule(due, due + ", "Schedule(due, not_before + "),
+        tasks=(_later(not_before="2026-11-01T01:45"),),
+        events=_NOBODY_RUNS,
+        starts=(Start(), Start(at=600 + 3600)),
+        begins=datetime(2026, 11, 1, 8, 35, tzinfo=UTC),
+    ),
+    broken(
+        "a canceled call is placed",
+        "a call is canceled before it is due",
+        Patch("calls.ledger.progress", '{"state": "canceled", "ended_at"', '{"ended_at"'),
+        tasks=(_later(not_before=_due(600)),),
+        asks=(Ask(0, waits=False, cancels_at=100),),
+    ),
+    broken(
+        "a retry that was canceled is placed",
+        "a call is canceled while it is in progress, and reaches nobody",
+        Patch("calls.ledger.progress", "record.schedule.attempt}", "record.schedule.attempts}"),
+        tasks=(_later("no_answer", retries=2),),
+        asks=(Ask(0, waits=False, cancels_at=10),),
+    ),
+    broken(
+        "a call that reached somebody is placed again",
+        "the first attempt reaches somebody",
+        Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
+        Patch("calls.ledger.follow_up", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
+        Patch("calls.ledger.follow_up", "placed_at, record.call.plain_status,", 'placed_at, "busy",'),
+        tasks=(_later(retries=2),),
+    ),
+    broken(
+        "words that come late do not stop a retry",
+        "the transcript of the first attempt has words of the callee after ten minutes",
+        Patch("calls.ledger.progress", "elif changed and reached:", "elif False:"),
+        tasks=(_later(TALKED, retries=1),),
+        asks=(Ask(0, waits=False, looks_at=700),),
+        quirks=Quirks(words_late=600),
+    ),
+    broken(
+        "nobody looks for late words before a retry",
+        "the transcript of the first attempt has words of the callee after a minute, and no client asks",
+        Patch("calls.worker", "await look_again(record, self.service)", "pass"),
+        tasks=(_later(TALKED, retries=1),),
+        quirks=Quirks(words_late=60),
+    ),
+    broken(
+        "there is one attempt too many",
+        "no attempt reaches anybody",
+        Patch("calls.ledger.follow_up", "schedule.attempt >=", "schedule.attempt >"),
+        tasks=(_later("busy", retries=1),),
+    ),
+    broken(
+        "a call is placed again at night",
+        "a call reaches nobody in the evening",
+        Patch("calls.schedule", "if EARLIEST <= there.time() < LATEST:", "if there:"),
+        tasks=(_later("busy", _IN_LONDON, retries=1),),
+        begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
+    ),
+    broken(
+        "a call is placed again at once",
+        "no attempt reaches anybody, by day",
+        Patch("calls.schedule", "PAUSE = timedelta(minutes=15)", "PAUSE = timedelta(minutes=5)"),
+        tasks=(_later("busy", retries=1),),
+    ),
+    broken(
+        "a call is placed again after the appointment that it asks for",
+        "the appointment is ten minutes after the first attempt",
+        Patch("calls.ledger.follow_up", "is_past_appointment(record.submission, due, record.timezone)", "False"),
+        tasks=(_later("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
+    ),
+    broken(
+        "a due call is placed by this machine's clock alone",
+        "the machine's clock is an hour fast",
+        Patch("calls.ledger.follow_up", "there = known.timestamp() if known is not None else now", "there = now"),
+        *_SENT_AT_ANY_TIME,
+        tasks=(_later(not_before=_due(7200)),),
+        starts=(Start(ahead=3600),),
+    ),
+    broken(
+        "a due call is placed on the account that is signed in",
+        "someone else is signed in when a call is due",
+        Patch(
+            "calls.ledger.follow_up",
+            "due = select(tx, account, in_time, now=now, there=there, most=most)",
+            'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=most))',
+        ),
+        _ACCOUNT_IS_NOT_LOOKED_AT,
+        tasks=(_later(not_before=_due(600)),),
+        events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
+    ),
+    broken(
+        "a limit does not count the attempts of a call",
+        "no attempt reaches anybody, and one call an hour is allowed",
+        Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
+        tasks=(_later("busy", retries=1),),
+        calls_per_hour=1,
+    ),
+    broken(
+        "a scheduled call does not answer the same request",
+        "the same call for later is asked for twice",
+        Patch(
+            "calls.ledger.reservation",
+            "AND (state <> 'scheduled' OR place_by >= :now)\n    OR state = 'ended' AND (",
+            "AND state <> 'scheduled'\n    OR state = 'ended' AND (",
+        ),
+        _NO_INDEX,
+        tasks=(_later(not_before=_due(600)),),
+        asks=(Ask(0, waits=False), Ask(100, waits=False)),
+    ),
+    broken(
+        "all due calls are taken and sent at once",
+        "many calls are due at one moment",
+        Patch("calls.worker", "return max(0, min(BATCH, ", "return max(10_000, min(BATCH, "),
+        **_due_at_once(101),
+    ),
+    broken(
+        "the same due calls are taken twice",
+        "many calls are due at one moment",
+        Patch(
+            "calls.ledger.follow_up",
+            "= 'scheduled' AND not_before <= :now",
+            "IN ('scheduled', 'sent') AND not_before <= :now",
+        ),
+        Patch("calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'),
+        Patch("calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"),
+        **_due_at_once(5),
+    ),
+    broken(
+        "due calls that a batch leaves are not taken",
+        "many calls are due at one moment",
+        Patch("calls.worker", "or len(due) == BATCH", ""),
+        **_due_at_once(101),
+    ),
+    # Lists of candidates
+    broken(
+        "a booking does not stop a list",
+        "two candidates would book",
+        Patch("calls.call_lists", "return StopReason.BOOKED if", "return None if"),
+        tasks=(_candidates(BOOKED, BOOKED),),
+    ),
+    broken(
+        "a yes without a calendar event does not stop a list",
+        "the first candidate may have agreed",
+        Patch("calls.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"),
+        tasks=(_candidates("success", BOOKED),),
+    ),
+    broken(
+        "a line that drops after a yes does not stop a list",
+        "the line drops after a yes",
+        Patch(
+            "calls.call_lists",
+            "CANCELED):\n            return StopReason.NEEDS_DECISION",
+            "CANCELED):\n            return None",
+        ),
+        tasks=(_candidates(DROPPED, BOOKED),),
+    ),
+    broken(
+        "an answer does not stop a list",
+        "the first candidate answers",
+        Patch("calls.call_lists", "            return StopReason.ANSWERED\n", "            return None\n"),
+        tasks=(_candidates("success", "success", until="answered"),),
+    ),
+    broken(
+        "an unknown outcome does not stop a list",
+        "the response is lost, and nothing tells how the call ended",
+        Patch("calls.call_lists", 'return None if self.until == "all" else StopReason.UNKNOWN', "return None"),
+        tasks=(_candidates(BOOKED, BOOKED),),
+        troubles=(Trouble("cut", placed=True),) * 12,
+        quirks=Quirks(dates="missing", forgets_keys=True),
+    ),
+    broken(
+        "a canceled list goes on",
+        "a list is canceled during its first call",
+        Patch("calls.ledger.lists", "WHERE tracking_id = :id) AND why IS NULL", "WHERE tracking_id = :id)"),
+        tasks=(_candidates("no_answer", BOOKED),),
+        asks=(Ask(0, waits=False, cancels_at=10),),
+    ),
+    broken(
+        "a list goes on hours after it was asked for",
+        "the machine is suspended for three hours during the first call of a list",
+        Patch("calls.ledger.lists", "if now - found.asked_at > LONGEST:", "if False:"),
+        Patch("calls.ledger.lists", "found.asked_at + LONGEST", "now + LONGEST"),
+        tasks=(_candidates("no_answer", BOOKED),),
+        events=(Event(10, "is suspended with its machine", seconds=10_800),),
+    ),
+    broken(
+        "limits don't count in a list",
+        "a list has more candidates than calls are allowed",
+        Patch("calls.ledger.lists", "tx, record)) is not None:", "tx, record)) is not None and not found.records:"),
+        Patch("calls.ledger.follow_up", "tx, record)) is not None:", "tx, record)) is not None and False:"),
+        tasks=(_candidates("busy", "busy", BOOKED),),
+        calls_per_hour=1,
+    ),
+    broken(
+        "a list goes on when someone else has signed in",
+        "someone else signs in during the first call of a list",
+        _ACCOUNT_IS_NOT_LOOKED_AT,
+        tasks=(_candidates("no_answer", BOOKED),),
+        events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
     ),
 )
 """At least one for each way in which calls were once placed twice, lost, or reported wrongly."""
