@@ -1,21 +1,31 @@
-"""Simulated runs of calls that are due later and of calls that are placed again, with an oracle of their own."""
+"""Simulated runs of calls that are due later, and of calls that are placed again, with an oracle of their own."""
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import combinations, pairwise
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.faults.simulation.judging import SHARED, calls_by_account
-from tests.faults.simulation.many_due import WINDOW, find_violations_of_many, many_due_plan
-from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task
+from tests.faults.simulation.plan import MANY, NUMBER, Ask, Event, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
-from tests.faults.simulation.service import TALKED, PhoneCall, Quirks, Trouble
+from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbances, disturbed_around
+from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
+
+WINDOW = timedelta(seconds=1800)
+
+_AT_ONCE, _IN_PROGRESS = 100, 500
+"""How many due calls a process may begin at one instant, and have in progress."""
+
+_DUE = 60.0
+
+_SOON = timedelta(seconds=5)
+"""So long after it was asked for, an ordinary call is placed, if nothing fails."""
 
 PAUSE = timedelta(minutes=15)
 _REQUEST = timedelta(seconds=5)
@@ -59,41 +69,26 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     ]
     if rng.random() < 0.5:  # the same again, before and after
         asks.append(Ask(rng.uniform(1, 3000), process=rng.randrange(2), waits=False, retyped=rng.random() < 0.5))
-    events = disturbances(
-        rng, moments, lambda: rng.choice((-1.0, 0.0, 1.0)) * rng.uniform(0, 40), is_shared=is_shared, back_after=2500.0
-    )
-    if rng.random() < 0.2 and not is_shared:
-        at = rng.choice(moments) + rng.uniform(1, 60)
-        events += (Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))),)
+    events: tuple[Event, ...] = ()
     if rng.random() < 0.2:  # nothing runs for long, and then somebody asks
         at = moments[0] or moments[1]
         events += tuple(Event(max(1.0, at - 5), "is killed", process=number) for number in range(2))
         asks.append(Ask(at + rng.choice((600.0, 2400.0)), waits=False))
-    steps: dict[int, float | Literal["kill"]] = (
-        {rng.randrange(30): rng.choice(("kill", 100.0, 2500.0))} if rng.random() < 0.4 else {}
-    )
-    starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
     words_late, talks = 0.0, random.Random(f"late words {seed} {is_shared}")  # noqa: S311 - as above
     if retries and ending in ("busy", "no_answer") and talks.random() < 0.4:
         ending, words_late = TALKED, talks.choice((1.0, 60.0, 600.0, 890.0, 1500.0))
         if talks.random() < 0.5:
             asks[0] = replace(asks[0], looks_at=moments[0] + talks.uniform(40, 2000))
-    troubles: tuple[Trouble, ...] = ()
-    if rng.random() < 0.4:
-        answer = rng.choice((*STATUSES_AFTER, *BROKEN))
-        troubles = (Trouble(answer, placed=True, delay=rng.choice((0.0, 10.0))),)
-    return Plan(
+    plan = Plan(
         "a call for later or again" + (" when the clocks change" if begins is not NOON else ""),
         (Task(arguments, ending),),
         tuple(asks),
+        events,
         seed=seed,
-        starts=starts,
-        events=events,
-        troubles=troubles,
-        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3, words_late=words_late),
-        mode=rng.choice(("auto", "legacy")),
+        quirks=Quirks(words_late=words_late),
         begins=begins,
     )
+    return disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
 
 
 def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str | None]:
@@ -281,3 +276,72 @@ def _canceled(evidence: Evidence) -> Iterator[Violation]:
 
 def _asked_since(canceled: Use, call: PhoneCall, evidence: Evidence) -> bool:
     return any(use.tool == "make_call" and canceled.asked_at <= use.asked_at <= call.started for use in evidence.uses)
+
+
+# Thousands of calls that are due at one moment, beside an ordinary call
+
+
+def many_due_plan(seed: int, *, is_shared: bool = False) -> Plan:
+    """The plan of a seed, always the same: the calls are due after a minute, and an ordinary one is asked for then."""
+    rng = random.Random(f"many due {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": NUMBER}
+    events: tuple[Event, ...] = (
+        Event(1, "many calls are due", number=rng.choice((1000, 1000, 2000)), seconds=_DUE - 1),
+    )
+    starts: tuple[Start, ...] = (Start(), Start()) if is_shared or rng.random() < 0.5 else (Start(),)
+    if rng.random() < 0.6:
+        moments = [_DUE, _DUE + 95, _DUE + 200]
+        around = disturbances(rng, moments, lambda: rng.uniform(-10, 40), is_shared=is_shared, back_after=500.0)
+        events += tuple(replace(event, seconds=min(event.seconds, 100.0)) for event in around)
+    elif rng.random() < 0.5:  # nothing runs until all of them are too late
+        events += tuple(Event(_DUE - 5, "is killed", process=number) for number in range(2))
+        starts += (Start(at=_DUE + WINDOW.total_seconds() + 60),)
+    at = _DUE + (rng.uniform(0, 300) if len(starts) < 3 else 2000)
+    return Plan(
+        "thousands of calls are due", (Task(arguments),), (Ask(at, until_told=True),), events, starts, seed=seed
+    )
+
+
+def find_violations_of_many(evidence: Evidence) -> Iterator[Violation]:
+    """Each due call is placed at most once and when it is due, or has ended with a reason; other calls go on."""
+    calls = defaultdict[str, list[PhoneCall]](list)
+    for call in evidence.service.placed():
+        if call.submission["task_description"] == MANY:
+            calls[call.submission["respondent_phone"]].append(call)
+    for row in evidence.many:
+        placed = calls[row["number"]]
+        if len(placed) > 1:
+            yield Violation(Rule.TWICE, f"{row['tracking_id']} was placed {len(placed)} times")
+        elif not placed and (row["state"] != "expired" or not row["error"]):
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']}, but was not placed")
+        elif placed and (row["state"], row["call_id"]) != ("ended", placed[0].call_id):
+            yield Violation(Rule.LOST, f"{row['tracking_id']} is {row['state']}, but {placed[0].call_id} was placed")
+        for call in placed:
+            after = call.started.timestamp() - row["not_before"]
+            if not 0 <= after <= WINDOW.total_seconds() + 5:
+                yield Violation(Rule.LATE, f"{row['tracking_id']} was placed {after:.0f} s after it was due")
+    yield from _too_many([call for placed in calls.values() for call in placed])
+    if [event.what for event in evidence.plan.events] == ["many calls are due"]:
+        yield from _held_up(evidence)
+
+
+def _too_many(calls: list[PhoneCall]) -> Iterator[Violation]:
+    for sender in sorted({call.sender for call in calls}):
+        mine = sorted((call for call in calls if call.sender == sender), key=lambda call: call.started)
+        for place, call in enumerate(mine):
+            begun = sum(other.started == call.started for other in mine[place : place + _AT_ONCE + 1])
+            in_progress = sum(other.ends > call.started for other in mine[:place])
+            if begun > _AT_ONCE or in_progress >= _IN_PROGRESS:
+                text = f"{sender} began {begun} calls at once, while {in_progress} were in progress"
+                yield Violation(Rule.TOO_MANY, text)
+                break
+
+
+def _held_up(evidence: Evidence) -> Iterator[Violation]:
+    """Where nothing fails, all of them are placed, and an ordinary call is not held up."""
+    for row in evidence.many:
+        if row["state"] != "ended":
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']} although nothing failed")
+    asked = evidence.uses[0].asked_at if evidence.uses else None
+    if asked is None or not any(asked <= call.started <= asked + _SOON for call in evidence.placed):
+        yield Violation(Rule.STUCK, f"the call that was asked for at {asked} was not placed at once")

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
-from typing import Literal
 
 from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, calls_by_account
-from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task
+from tests.faults.simulation.plan import Ask, GoesOn, Plan, Task
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
-from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall, Quirks, Trouble
+from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbed_around
+from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
 
@@ -47,41 +46,15 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         )
         for _ in range(rng.choice((0, 1, 1, 2)))
     ]
-    events = disturbances(
-        rng,
-        moments,
-        lambda: rng.choice((-1.0, 0.0, 0.1, 1.0)) * rng.uniform(0, 10),
-        is_shared=is_shared,
-        back_after=500.0,
-    )
-    if rng.random() < 0.15 and not is_shared:
-        at = rng.choice(moments) + rng.uniform(1, 60)
-        events += (Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))),)
-    steps: dict[int, float | Literal["kill"]] = (
-        {rng.randrange(60): rng.choice(("kill", "kill", 100.0, 2500.0))} if rng.random() < 0.5 else {}
-    )
-    starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
-    troubles, looks = (
-        tuple(
-            Trouble(rng.choice((*STATUSES_AFTER, *BROKEN)), placed=True, delay=rng.choice((0.0, 10.0)))
-            for _ in range(rng.choice((0, 0, 1, 2)) if chance > rng.random() else 0)
-        )
-        for chance in (0.8, 0.3)
-    )
     plan = Plan(
         "candidates one after another",
         (Task(arguments, endings=endings),),
         (),
         seed=seed,
-        starts=starts,
-        events=events,
-        troubles=troubles,
-        look_troubles=looks,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
-        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
-        mode=rng.choice(("auto", "legacy")),
         begins=_begins(rng) if seed % 5 == 0 else NOON,
     )
+    plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
     return replace(plan, asks=tuple(replace(ask, decides_after=decides_after) for ask in asks))
 

@@ -342,14 +342,9 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
 def disturbances(
     rng: random.Random, moments: Sequence[float], near: Callable[[], float], *, is_shared: bool, back_after: float
 ) -> tuple[Event, ...]:
-    """Up to three events around some moments.
+    """Up to three events around some moments (seconds since the run's begin); `near` gives how far from them.
 
-    Args:
-        rng: Decides everything.
-        moments: Seconds since the run's begin.
-        near: Gives how far from its moment an event is.
-        is_shared: The ledger is in a PostgreSQL database.
-        back_after: A user who signs in as someone else may do so again only after so many seconds.
+    A user who signs in as someone else may do so again only after `back_after` seconds.
     """
     events: list[Event] = []
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
@@ -359,6 +354,31 @@ def disturbances(
         if what == "someone else signs in":
             events.append(Event(at + rng.choice((30.0, back_after)), "the user signs in again"))
     return tuple(events)
+
+
+def disturbed_around(
+    rng: random.Random, plan: Plan, moments: Sequence[float], near: float, *, is_shared: bool, back_after: float
+) -> Plan:
+    """`plan`, for calls that nobody waits for, with what fails around some moments, up to `near` seconds from them."""
+
+    def distance() -> float:
+        return rng.choice((-1.0, 0.0, 0.1, 1.0)) * rng.uniform(0, near)
+
+    events = plan.events + disturbances(rng, moments, distance, is_shared=is_shared, back_after=back_after)
+    if rng.random() < 0.2 and not is_shared:
+        at = rng.choice(moments) + rng.uniform(1, 60)
+        events += (Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))),)
+    steps: dict[int, float | Literal["kill"]] = {}
+    if rng.random() < 0.45:
+        steps = {rng.randrange(60): rng.choice(("kill", "kill", 100.0, 2500.0))}
+    starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
+    troubles = tuple(
+        Trouble(rng.choice((*STATUSES_AFTER, *BROKEN)), placed=True, delay=rng.choice((0.0, 10.0)))
+        for _ in range(rng.choice((0, 0, 1, 2)))
+    )
+    quirks = replace(plan.quirks, answers_at_once=rng.random() < 0.3)
+    plan = replace(plan, events=events, starts=starts, troubles=troubles, quirks=quirks)
+    return replace(plan, mode=rng.choice(("auto", "legacy")))
 
 
 def _asks_at_once(plan: Plan) -> bool:
