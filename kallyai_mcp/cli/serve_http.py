@@ -5,7 +5,8 @@ import gc
 import importlib.util
 import logging
 import multiprocessing
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -39,8 +40,7 @@ from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
-    from kallyai_mcp.api.client import KallyAI
-    from kallyai_mcp.auth.oauth_server.provider import Provider, SharedState
+    from kallyai_mcp.auth.oauth_server.provider import Provider
 
 _log = logging.getLogger(__name__)
 
@@ -102,11 +102,20 @@ def _start(settings: Settings, host: str | None, *, speed: float = 1, is_shared:
     return app
 
 
-def build_app(settings: Settings, host: str | None, *, speed: float = 1, is_shared: bool = False) -> Starlette:
+def build_app(
+    settings: Settings,
+    host: str | None,
+    *,
+    speed: float = 1,
+    is_shared: bool = False,
+    clock: Callable[[], float] = time.time,
+    fetch: Callable[[str], Awaitable[bytes]] | None = None,
+) -> Starlette:
     """Build the ASGI app.
 
     `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
-    workers accept connections on the same port.
+    workers accept connections on the same port. `clock` tells the time of the hosted sign-in in seconds since the
+    epoch, and `fetch` fetches the metadata documents of its clients; None for the usual way.
     """
     check_access(settings, host)
     check_shared_database(settings)
@@ -116,7 +125,7 @@ def build_app(settings: Settings, host: str | None, *, speed: float = 1, is_shar
     routes: Sequence[Route] = ()
     middleware: Sequence[Middleware] = ()
     if settings.auth == "oauth":
-        provider, routes, middleware = create_oauth_server(settings, connection.api, connection.shared_state())
+        provider, routes, middleware = create_oauth_server(settings, connection, clock, fetch)
     verifier, is_known = choose_verifier(settings, provider)
     opened: list[AppContext] = []
 
@@ -228,7 +237,10 @@ def _is_loopback_url(url: str) -> bool:
 
 
 def create_oauth_server(
-    settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState"
+    settings: Settings,
+    connection: Connection,
+    clock: Callable[[], float],
+    fetch: Callable[[str], Awaitable[bytes]] | None,
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
     from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
@@ -243,13 +255,14 @@ def create_oauth_server(
         raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
     provider = Provider(
         issuer=issuer,
-        sealed_tokens=SealedTokens(settings.secret_keys),
-        shared_state=shared_state,
-        fetch=DocumentFetcher(settings.user_agent).fetch,
-        api=api,
+        sealed_tokens=SealedTokens(settings.secret_keys, clock),
+        shared_state=connection.shared_state(),
+        fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
+        api=connection.api,
         client_id=settings.client_id or "",
         client_secret=settings.client_secret or "",
         tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
+        clock=clock,
     )
     routes = oauth_routes(provider, urlsplit(settings.api_url).netloc, RateLimiter(settings.rate_limit))
     return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)

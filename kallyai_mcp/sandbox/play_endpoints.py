@@ -36,12 +36,10 @@ class CallToPlay(BaseModel):
     business_name: str | None
     language: Literal["en", "es"] = Field(description="The language of the conversation")
     state: State = Field(description="Nobody has picked up; somebody has; the call has ended")
-    started_at: datetime
-    ends_at: datetime = Field(
-        description="`incoming`: until when somebody can pick up; `in_progress`: when the call ends if the callee says"
-        " nothing more; `ended`: when it ended"
+    seconds_left: float = Field(
+        description="`incoming`: for how long somebody can pick up; `in_progress`: after how long the call ends if the"
+        " callee says nothing more; `ended`: 0"
     )
-    seconds_left: float = Field(description="The seconds until then; 0 if the call has ended")
     said: list[TranscriptEntry] = Field(description="The conversation so far")
     expects: TurnKind | None = Field(
         description="`in_progress`: what the callee would likely do next, such as `answers` a question; else null"
@@ -74,8 +72,6 @@ def _view(played: PlayedCall, now: datetime) -> CallToPlay:
         business_name=call.submission.get("business_name"),
         language="es" if played.facts.submission.spoken_language == "es" else "en",
         state=state,
-        started_at=call.started_at,
-        ends_at=call.ends_at,
         seconds_left=max(0, (call.ends_at - now).total_seconds()),
         said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
         expects=played.expects() if state == "in_progress" else None,

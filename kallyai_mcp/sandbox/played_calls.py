@@ -26,22 +26,19 @@ SILENCE: Final = timedelta(minutes=3)
 
 State = Literal["incoming", "in_progress", "ended"]
 
-_SELECT = (
-    "SELECT calls.*, number, timezone, is_rejected, turns, is_settled FROM played_calls JOIN calls USING (call_id)"
-)
+_SELECT = "SELECT calls.*, number, timezone, turns FROM played_calls JOIN calls USING (call_id)"
 
 
 @dataclass(frozen=True)
 class PlayedCall:
     """A call in which somebody plays the callee, with the outcome that it will have if nobody does anything more.
 
-    `is_rejected`: somebody has hung up without picking up. `turns` is empty until somebody picks up.
+    `turns` is empty until somebody picks up, and only `hangs_up` if somebody hung up without picking up.
     """
 
     call: Call
     number: str
     timezone: str
-    is_rejected: bool
     turns: tuple[Turn, ...]
 
     @property
@@ -53,9 +50,9 @@ class PlayedCall:
     @property
     def scenario(self) -> Scenario:
         """The scenario that repeats the call so far."""
-        if self.turns:
-            return Scenario(turns=self.turns)
-        return Scenario(does="is_busy" if self.is_rejected else "does_not_answer")
+        if not self.turns:
+            return Scenario(does="does_not_answer")
+        return Scenario(does="is_busy") if self.turns[0].does == "hangs_up" else Scenario(turns=self.turns)
 
     def state_at(self, now: datetime) -> State:
         """Whether nobody has picked up yet, somebody has, or the call has ended at `now` (aware)."""
@@ -70,11 +67,9 @@ class PlayedCall:
 
 def _read(row: sqlite3.Row) -> PlayedCall:
     values = dict(row)
-    number, timezone, is_rejected, turns, _ = (
-        values.pop(name) for name in ("number", "timezone", "is_rejected", "turns", "is_settled")
-    )
+    number, timezone, turns = (values.pop(name) for name in ("number", "timezone", "turns"))
     said = tuple(Turn.model_validate(turn) for turn in json.loads(turns))
-    return PlayedCall(call_table.read(values), number, timezone, bool(is_rejected), said)
+    return PlayedCall(call_table.read(values), number, timezone, said)
 
 
 def add(db: sqlite3.Connection, call_id: str, number: str, timezone: str) -> None:
@@ -104,9 +99,7 @@ def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> Play
 def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
     """End a call. A call in progress ends as it is; an incoming call ends with `busy`."""
     played = _find(db, call_id, now, "incoming", "in_progress")
-    if played.turns:
-        return _continue(db, replace(played, turns=(*played.turns, Turn(does="hangs_up"))), now)
-    return _continue(db, replace(played, is_rejected=True), now)
+    return _continue(db, replace(played, turns=(*played.turns, Turn(does="hangs_up"))), now)
 
 
 def settle(db: sqlite3.Connection, now: datetime) -> None:
@@ -145,8 +138,8 @@ def _find(db: sqlite3.Connection, call_id: str, now: datetime, *states: State) -
 
 def _simulated(db: sqlite3.Connection, played: PlayedCall) -> tuple[SimulatedCall, bool]:
     """Return the call as if it ended now, and whether it has ended."""
-    if not played.turns:
-        return simulate(played.facts, played.scenario), played.is_rejected
+    if not played.scenario.turns:
+        return simulate(played.facts, played.scenario), bool(played.turns)
     bookings = call_table.bookings_with(db, played.number)
     result, caller = play(replace(played.facts, bookings=bookings), played.turns)
     return result, caller.is_over
@@ -159,8 +152,5 @@ def _continue(db: sqlite3.Connection, played: PlayedCall, now: datetime) -> Play
     changed = replace(played, call=replace(played.call, ends_at=ends_at, **outcome_of(result, played.facts)))
     call_table.change_outcome(db, changed.call)
     turns = json.dumps([turn.model_dump(mode="json", exclude_defaults=True) for turn in changed.turns])
-    db.execute(
-        "UPDATE played_calls SET is_rejected = ?, turns = ? WHERE call_id = ?",
-        (changed.is_rejected, turns, changed.call.call_id),
-    )
+    db.execute("UPDATE played_calls SET turns = ? WHERE call_id = ?", (turns, changed.call.call_id))
     return changed

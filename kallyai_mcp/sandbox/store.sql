@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS played_calls (
     call_id TEXT PRIMARY KEY,
     number TEXT NOT NULL,
     timezone TEXT NOT NULL,
-    is_rejected INTEGER NOT NULL DEFAULT 0,
     turns TEXT NOT NULL DEFAULT '[]',
     is_settled INTEGER NOT NULL DEFAULT 0
 );

@@ -23,7 +23,7 @@ def state(database: Database) -> SharedValues:
     return SharedValues(database)
 
 
-async def test_a_value_is_put_replaced_got_and_dropped_by_kind_and_name(state: SharedValues) -> None:
+async def test_a_value_is_put_replaced_and_got_by_kind_and_name(state: SharedValues) -> None:
     assert await state.get("code", "a") is None
     assert await state.put("code", "a", "one", 60) is None
     assert await state.put("code", "a", "two", 60) == "one"
@@ -31,8 +31,6 @@ async def test_a_value_is_put_replaced_got_and_dropped_by_kind_and_name(state: S
     assert await state.get("code", "a") == "two"
     assert await state.get("code", "b") is None
     assert await state.get("key", "a") is None
-    await state.drop("code", "a")
-    assert await state.get("code", "a") is None
 
 
 async def test_a_value_is_added_once_until_it_expires(state: SharedValues, clock: ManualClock) -> None:

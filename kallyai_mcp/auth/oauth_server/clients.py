@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from mcp.shared.auth import InvalidScopeError, OAuthClientInformationFull
+from mcp.shared.auth import OAuthClientInformationFull
 
-from kallyai_mcp.auth.oauth_server.scopes import SCOPES, in_order
 from kallyai_mcp.urls import is_loopback, origin_of
 
 REDIRECT_RULE = (
@@ -54,18 +53,9 @@ class Client(OAuthClientInformationFull):
         """
         registered = [str(uri) for uri in self.redirect_uris or ()]
         if given is None:
-            return registered[0] if len(registered) == 1 and is_redirect_uri(registered[0], issuer) else None
-        if not is_redirect_uri(given, issuer):
-            return None
-        return given if given in registered or _without_port(given) in map(_without_port, registered) else None
-
-    def validate_scope(self, requested_scope: str | None) -> list[str] | None:
-        """The existing scopes among those that are requested (RFC 6749, section 3.3); None if none is requested."""
-        if requested_scope is None or not requested_scope.strip():
-            return None
-        if not (known := in_order(requested_scope.split())):
-            raise InvalidScopeError(f"The scopes are {' '.join(SCOPES)}.")
-        return list(known)
+            return registered[0] if len(registered) == 1 else None
+        is_registered = is_redirect_uri(given, issuer) and _without_port(given) in map(_without_port, registered)
+        return given if is_registered else None
 
 
 def key_of(client: OAuthClientInformationFull) -> str:

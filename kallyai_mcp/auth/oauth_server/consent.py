@@ -7,21 +7,21 @@ other URI, the page has a link that the user may follow (RFC 9700, section 4.11.
 
 import base64
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from mcp.server.auth.handlers.authorize import AuthorizationHandler
-from pydantic import AnyUrl
+from mcp.server.auth.errors import stringify_pydantic_error
+from mcp.server.auth.handlers.authorize import AuthorizationRequest
+from mcp.server.auth.provider import AuthorizeError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kallyai_mcp.auth.oauth_server.clients import Client, destination_of
+from kallyai_mcp.auth.oauth_server.clients import destination_of
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider
@@ -47,29 +47,22 @@ class Consent:
         return self._page(request, "home", url=url, host=self.api_host, cursor=cursor, vs_code=vs_code)
 
     async def authorize(self, request: Request) -> Response:
-        """`GET /oauth/authorize`: the SDK checks the request; shows the consent page, or why there is none."""
-        query, provider = request.query_params, self.provider
+        """`GET /oauth/authorize`: the consent page, or why there is none."""
+        query = request.query_params
         try:
-            client = await provider.find_client(query.get("client_id", ""))
+            client = await self.provider.find_client(query.get("client_id", ""))
         except DocumentError as error:
             return self.problem(request, "client", f"The app's client_id can't be used: {error}.")
-        if (uri := client.redirect_uri_for(query.get("redirect_uri"), provider.issuer)) is None:
+        if (uri := client.redirect_uri_for(query.get("redirect_uri"), self.provider.issuer)) is None:
             return self.problem(request, "redirect")
-        found = client.model_copy(update={"redirect_uris": [AnyUrl(uri)]})
-
-        async def get_client(_: str) -> Client:
-            return found
-
-        asked: Any = SimpleNamespace(get_client=get_client, authorize=provider.authorize)
-        answer = (await AuthorizationHandler(asked).handle(request)).headers.get("location", "")
-        sealed = answer.removeprefix(provider.consent_url)
-        if not answer:
-            return self.problem(request, "redirect")
-        if sealed == answer:
-            return self._refuse(request, uri, answer)
-        flow = secrets.token_urlsafe(16)
-        response = self._ask(request, flow, provider.sealed_tokens.open("consent", sealed) or {})
-        self.cookies.begin(request, response, flow, sealed)
+        try:
+            authorization = self.provider.authorize(client, AuthorizationRequest.model_validate(query), uri)
+        except ValidationError as error:
+            return self._refuse(request, uri, "invalid_request", stringify_pydantic_error(error))
+        except AuthorizeError as error:
+            return self._refuse(request, uri, error.error, error.error_description or "")
+        response = self._ask(request, authorization)
+        self.cookies.begin(request, response, authorization)
         return response
 
     async def decide(self, request: Request) -> Response:
@@ -81,10 +74,10 @@ class Consent:
             return self.problem(request, "forged", status=403)
         if form.get("decision") == "allow":
             response = self._forward(request, "to_kallyai", self.provider.kallyai_url(flow, authorization["scopes"]))
-            self.cookies.go_on(response, flow, authorization)
+            self.cookies.keep(response, "state", authorization)
         else:
             response = self._back(request, authorization, error="access_denied")
-            self.cookies.end(response, flow)
+            self.cookies.end(response, authorization)
         return response
 
     async def callback(self, request: Request) -> Response:
@@ -100,7 +93,7 @@ class Consent:
         else:
             error = error if error == "access_denied" else "server_error"
             response = self._back(request, authorization, error=error)
-        self.cookies.end(response, flow)
+        self.cookies.end(response, authorization)
         return response
 
     async def apps(self, request: Request) -> Response:
@@ -140,7 +133,7 @@ class Consent:
         response.status_code = status
         return response
 
-    def _ask(self, request: Request, flow: str, asked: Mapping[str, Any]) -> Response:
+    def _ask(self, request: Request, asked: Mapping[str, Any]) -> Response:
         may = texts(_HERE, "scopes", _language(request))
         kind, destination = destination_of(asked["redirect_uri"])
         words = {
@@ -150,22 +143,23 @@ class Consent:
         }
         values = {name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")}
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"])
-        facts = {"host": self.api_host, "destination": destination, "flow": flow, "html_scopes": scopes}
+        facts = {"host": self.api_host, "destination": destination, "flow": asked["family"], "html_scopes": scopes}
         return self._page(request, "consent", words, **values, **facts)
 
-    def _refuse(self, request: Request, uri: str, answer: str) -> Response:
-        """Give a client the SDK's error, with our issuer URL (RFC 9207)."""
-        url = f"{answer}&{urlencode({'iss': self.provider.issuer})}"
+    def _refuse(self, request: Request, uri: str, error: str, description: str) -> Response:
+        url = self._answer(uri, request.query_params.get("state"), error=error, error_description=description)
         if destination_of(uri)[0] == "here":
             return _redirect(url)
-        error = dict(parse_qsl(urlsplit(answer).query))
-        return self.problem(request, "request", f"{error.get('error')}: {error.get('error_description')}", url=url)
+        return self.problem(request, "request", f"{error}: {description}", url=url)
 
     def _back(self, request: Request, authorization: Mapping[str, Any], **answer: str) -> Response:
-        """Send the browser to the client with an answer, the client's state, and our issuer URL (RFC 9207)."""
-        uri, state = authorization["redirect_uri"], authorization["state"]
+        url = self._answer(authorization["redirect_uri"], authorization["state"], **answer)
+        return self._forward(request, "to_client", url)
+
+    def _answer(self, uri: str, state: str | None, **answer: str) -> str:
+        """The URL of an answer to the client, with its state, and our issuer URL (RFC 9207)."""
         given = answer | ({} if state is None else {"state": state}) | {"iss": self.provider.issuer}
-        return self._forward(request, "to_client", f"{uri}{'&' if '?' in uri else '?'}{urlencode(given)}")
+        return f"{uri}{'&' if '?' in uri else '?'}{urlencode(given)}"
 
     def _forward(self, request: Request, to: str, url: str) -> Response:
         """A redirect; for a browser, a page that opens `url` by itself, with a link in case that does not work.

@@ -1,12 +1,13 @@
 """What a browser keeps for a sign-in, in sealed cookies.
 
-Each authorization request starts a flow with an unguessable name. A cookie with this name contains the request, sealed
-for its next stage: `consent` until the user has allowed it, then `state`, until KallyAI sends the browser back with the
-name of the flow as its `state` parameter. So only the browser with the consent page can allow the request, and only
-the browser that has allowed it can come back from KallyAI.
+Each authorization request starts a flow, whose name is the unguessable name of its family. A cookie with this name
+contains the request, sealed for its next stage: `consent` until the user has allowed it, then `state`, until KallyAI
+sends the browser back with the name of the flow as its `state` parameter. So only the browser with the consent page can
+allow the request, and only the browser that has allowed it can come back from KallyAI.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -15,12 +16,14 @@ from starlette.responses import Response
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 
 SIGN_IN_SECONDS = 900.0
-"""How long a user may take on KallyAI's pages."""
+"""How long a user may take on the consent page, and then on KallyAI's pages."""
 
 APPS_SECONDS = 90 * 24 * 3600.0
 """How long a browser remembers its connected apps: as long as an unused refresh token is valid."""
 
 _MAX_FLOWS, _MAX_APPS = 5, 12
+
+Stage = Literal["consent", "state"]
 
 
 class Cookies:
@@ -31,25 +34,25 @@ class Cookies:
         self._apps = "__Host-kallyai-apps" if secure else "kallyai-apps"
         self._flow = self._apps.replace("apps", "flow-")
 
-    def begin(self, request: Request, response: Response, flow: str, sealed: str) -> None:
-        """Start a flow with a request that is sealed for `consent`, and end the oldest ones if there are too many."""
+    def begin(self, request: Request, response: Response, authorization: Mapping[str, Any]) -> None:
+        """Start the flow of a request (`Provider.authorize`), and end the oldest flows if there are too many."""
         flows = [name for name in request.cookies if re.fullmatch(f"{self._flow}[A-Za-z0-9_-]{{22}}", name)]
         for old in flows[: 1 - _MAX_FLOWS]:  # a browser sends the oldest first (RFC 6265, section 5.4)
             self._set(response, old, "", 0)
-        self._set(response, self._flow + flow, sealed, SIGN_IN_SECONDS)
+        self.keep(response, "consent", authorization)
 
-    def read(self, request: Request, stage: Literal["consent", "state"], flow: str) -> dict[str, Any] | None:
-        """The request of a flow (`Provider.authorize`); None if this browser does not have the flow at this stage."""
+    def read(self, request: Request, stage: Stage, flow: str) -> dict[str, Any] | None:
+        """The request of a flow; None if this browser does not have the flow at this stage."""
         return self._sealed_tokens.open(stage, request.cookies.get(self._flow + flow))
 
-    def go_on(self, response: Response, flow: str, authorization: dict[str, Any]) -> None:
-        """Note that the user has allowed a request, and goes on to KallyAI."""
-        sealed = self._sealed_tokens.seal("state", authorization, seconds=SIGN_IN_SECONDS)
-        self._set(response, self._flow + flow, sealed, SIGN_IN_SECONDS)
+    def keep(self, response: Response, stage: Stage, authorization: Mapping[str, Any]) -> None:
+        """Bring a flow to this stage."""
+        sealed = self._sealed_tokens.seal(stage, authorization, seconds=SIGN_IN_SECONDS)
+        self._set(response, self._flow + authorization["family"], sealed, SIGN_IN_SECONDS)
 
-    def end(self, response: Response, flow: str) -> None:
+    def end(self, response: Response, authorization: Mapping[str, Any]) -> None:
         """End a flow."""
-        self._set(response, self._flow + flow, "", 0)
+        self._set(response, self._flow + authorization["family"], "", 0)
 
     def apps(self, request: Request) -> list[tuple[str | None, str, int]]:
         """The name, the family, and the time (seconds since the epoch) of each app that was allowed in this browser."""

@@ -7,25 +7,29 @@
     /oauth/token ─────────────────► KallyAI's code ───────────────────────────────► KallyAI's tokens
                  ◄───────────────── our tokens, KallyAI's inside ◄─────────────────
 
-All codes and tokens of one consent are a family. A code can be used once, and a refresh token until its successor is
-issued. If one is used again, two parties have it, so its family is revoked (OAuth 2.1, sections 4.1.3 and 4.3.1).
+All codes and tokens of one consent are a family. Its code and its refresh tokens are numbered generations; each can be
+used until the next is issued. If one is used again, two parties have it, so the family is revoked (OAuth 2.1, sections
+4.1.3 and 4.3.1).
 """
 
+import json
 import logging
 import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp.server.auth import provider as sdk
+from mcp.server.auth.handlers.authorize import AuthorizationRequest
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
-from kallyai_mcp.api.errors import KallyAIError, ServiceError
+from kallyai_mcp.api.errors import ServiceError
 from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_name, has_redirect_uris, key_of
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError, read_client
-from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ToolScopes, in_order
+from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, ToolScopes, in_order
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import check_base_url, origin_of
@@ -36,21 +40,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-CONSENT_SECONDS = 600.0
-"""How long a user may take on the consent page."""
-
 CODE_SECONDS = 60.0
 """How long a code is valid: as long as KallyAI's code in it."""
 
 REFRESH_SECONDS = 90 * 24 * 3600.0
 """How long an unused refresh token is valid, and how long a revocation is remembered."""
 
-_MAX_REQUEST = 3_800
-"""The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie."""
+_MAX_REQUEST = 2_800
+"""The most characters of a request: a browser keeps 4,096 bytes in a cookie, and sealing adds a third."""
 
-_USED_CODE = "oauth_code"
 _GENERATION = "oauth_generation"
-"""The kinds of shared values: a code that was used, and the generation of the newest refresh token, by family."""
+"""The kind of the shared values that have the newest generation of each family."""
 
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
@@ -60,13 +60,11 @@ class SharedState(Protocol):
     """Texts by kind and name that expire, which all workers share and restarts keep. `SharedValues` implements it.
 
     Each method is one atomic step, also between workers. Each raises `KallyAIError` when the state can't be reached.
-    `put` sets a value and returns the one before; `add` sets it only if there is none, and returns whether it did.
+    `put` sets a value and returns the one before.
     """
 
     async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None: ...  # noqa: D102
-    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool: ...  # noqa: D102
     async def get(self, kind: str, name: str) -> str | None: ...  # noqa: D102
-    async def drop(self, kind: str, name: str) -> None: ...  # noqa: D102
 
 
 class _Code(sdk.AuthorizationCode):
@@ -110,11 +108,6 @@ class Provider:
         """All scopes that the tools need: those of a client that asks for none."""
         return in_order(scope for scopes in (*self.tool_scopes.values(), BILLING_LINK) for scope in scopes)
 
-    @property
-    def consent_url(self) -> str:
-        """The beginning of the URL of the consent page, for which nothing but the endpoint of `authorize` has a use."""
-        return f"{self.issuer}/oauth/consent?request="
-
     async def find_client(self, client_id: str) -> Client:
         """The client with its redirect URIs; raises `DocumentError`."""
         if client_id.startswith("https:"):
@@ -140,31 +133,39 @@ class Provider:
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
         client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
 
-    async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
-        """The URL of the consent page with the request sealed in it, which becomes a cookie of the user's browser."""
-        if not self._is_ours(params.resource or self.issuer):
+    def authorize(self, client: Client, asked: AuthorizationRequest, redirect_uri: str) -> dict[str, Any]:
+        """A client's request with what the consent page shows, as JSON types; raises `AuthorizeError`."""
+        wanted = (asked.scope or "").split()
+        scopes = in_order(wanted) if wanted else self.default_scopes
+        if not scopes:
+            raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(SCOPES)}.")
+        if not self._is_ours(resource := asked.resource or self.issuer):
             raise sdk.AuthorizeError("invalid_target", "resource is not this server")
-        request = params.model_dump(mode="json") | {
+        authorization = {
             "family": secrets.token_urlsafe(16),
+            "generation": 0,
             "client": key_of(client),
             "name": client.client_name,
             "publisher": client.publisher,
-            "resource": params.resource or self.issuer,
-            "scopes": params.scopes or self.default_scopes,
+            "redirect_uri": redirect_uri,
+            "redirect_uri_provided_explicitly": asked.redirect_uri is not None,
+            "code_challenge": asked.code_challenge,
+            "state": asked.state,
+            "resource": resource,
+            "scopes": scopes,
         }
-        sealed = self.sealed_tokens.seal("consent", request, seconds=CONSENT_SECONDS)
-        if len(sealed) > _MAX_REQUEST:
+        if len(json.dumps(authorization)) > _MAX_REQUEST:
             raise sdk.AuthorizeError("invalid_request", "the request, such as its state, is too long")
-        return self.consent_url + sealed
+        return authorization
 
     def kallyai_url(self, flow: str, scopes: Iterable[str]) -> str:
         """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
         api = self.api()
         return api.authorize_url(api.base_url, self.client_id, self._callback, state=flow, scope=" ".join(scopes))
 
-    def code(self, request: Mapping[str, Any], kallyai_code: str) -> str:
+    def code(self, authorization: Mapping[str, Any], kallyai_code: str) -> str:
         """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
-        return self.sealed_tokens.seal("code", {**request, "code": kallyai_code}, seconds=CODE_SECONDS)
+        return self.sealed_tokens.seal("code", {**authorization, "code": kallyai_code}, seconds=CODE_SECONDS)
 
     async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:
         """The content of a code that is the client's. The SDK then checks the verifier and the redirect URI."""
@@ -176,20 +177,10 @@ class Provider:
         return _Code.model_validate(content | named)
 
     async def exchange_authorization_code(self, _: Client, authorization_code: _Code) -> OAuthToken:
-        """Tokens for a code. While KallyAI can't be reached, the code is not used up."""
+        """Tokens for a code."""
         content = authorization_code.content
-        family = content["family"]
-        await self._check_not_revoked(family)
-        if not await self.shared_state.add(_USED_CODE, family, "1", 2 * CODE_SECONDS):
-            await self._refuse_reuse(family, "code")
-        try:
-            arguments = (content["code"], self._callback, self.client_id, self.client_secret)
-            grant = await self._ask(self.api().exchange_code(*arguments))
-        except KallyAIError:
-            await self.shared_state.drop(_USED_CODE, family)  # KallyAI accepts its own code only once
-            raise
-        account = Tokens.from_grant(grant, self.clock()).account
-        return self._issue(content | {"account": account, "generation": 0}, grant, content["scopes"])
+        arguments = (content["code"], self._callback, self.client_id, self.client_secret)
+        return await self._exchange(content, partial(self.api().exchange_code, *arguments), content["scopes"])
 
     async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:
         """The content of a refresh token that is the client's."""
@@ -199,19 +190,10 @@ class Provider:
         return _Refresh(token=refresh_token, client_id=client.client_id, scopes=content["scopes"], content=content)
 
     async def exchange_refresh_token(self, _: Client, refresh_token: _Refresh, scopes: list[str]) -> OAuthToken:
-        """New tokens for a refresh token. While KallyAI can't be reached, the token is not used up."""
+        """New tokens for a refresh token."""
         content = refresh_token.content
-        family, generation = content["family"], content["generation"]
-        await self._check_not_revoked(family)
-        if int(await self.shared_state.get(_GENERATION, family) or 0) > generation:
-            await self._refuse_reuse(family, "refresh token")
-        grant = await self._ask(self.api().refresh_code(content["token"], self.client_id, self.client_secret))
-        # Of several requests with one token, only the first that gets here finds no later generation.
-        replaced = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
-        if int(replaced or 0) > generation:
-            await self._refuse_reuse(family, "refresh token")
-        Tokens.from_grant(grant, self.clock())  # raises if it is no token
-        return self._issue(content | {"generation": generation + 1}, grant, scopes)
+        arguments = (content["token"], self.client_id, self.client_secret)
+        return await self._exchange(content, partial(self.api().refresh_code, *arguments), scopes)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
@@ -257,25 +239,35 @@ class Provider:
     async def _is_revoked(self, family: str) -> bool:
         return await self.shared_state.get(REVOKED_SIGN_IN, family) is not None
 
-    async def _check_not_revoked(self, family: str) -> None:
+    async def _exchange(
+        self, content: Mapping[str, Any], ask: "Callable[[], Awaitable[TokenGrant]]", scopes: list[str]
+    ) -> OAuthToken:
+        """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
+
+        What KallyAI refuses ends the sign-in. Of several uses at once, one may have been the first there.
+        """
+        family, generation = content["family"], content["generation"]
         if await self._is_revoked(family):
             raise sdk.TokenError("invalid_grant", "This sign-in was revoked.")
-
-    async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
+        newest = await self.shared_state.get(_GENERATION, family)
+        if int(newest or 0) <= generation:
+            try:
+                grant = await ask()
+            except ServiceError as error:
+                if error.code in _OUR_ERRORS:
+                    _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
+                elif error.status in (400, 401, 403):
+                    await self.revoke_family(family)
+                    raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+                raise
+            account = Tokens.from_grant(grant, self.clock()).account
+            # Of several requests with one code or token, only the first that gets here finds no later generation.
+            newest = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
+            if int(newest or 0) <= generation:
+                return self._issue({"account": account, **content, "generation": generation + 1}, grant, scopes)
         await self.revoke_family(family)
-        _log.warning("a %s was used again: its sign-in is revoked", what)
-        raise sdk.TokenError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
-
-    async def _ask(self, request: "Awaitable[TokenGrant]") -> "TokenGrant":
-        """KallyAI's answer; raises `TokenError` if KallyAI refuses, or `KallyAIError` if it can't be reached now."""
-        try:
-            return await request
-        except ServiceError as error:
-            if error.code in _OUR_ERRORS:
-                _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
-            elif error.status in (400, 401, 403):
-                raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
-            raise
+        _log.warning("a code or refresh token was used again: its sign-in is revoked")
+        raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
 
     def _issue(self, content: Mapping[str, Any], grant: "TokenGrant", requested: list[str]) -> OAuthToken:
         """The token response (RFC 6749, section 5.1), with what the user allowed and KallyAI granted."""

@@ -16,19 +16,15 @@ from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, request_response
-from starlette.types import ASGIApp
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.provider import Provider
-from kallyai_mcp.auth.oauth_server.scopes import SCOPES
+from kallyai_mcp.auth.oauth_server.scopes import MAX_BODY, SCOPES
 from kallyai_mcp.urls import network_of
 
-MAX_BODY = 32 * 1024
-"""The most bytes of a body. A sealed refresh token is far shorter."""
-
-_Endpoint = Callable[[Request], Awaitable[Response]]
+_FOR_PROGRAMS = ("/oauth/register", "/oauth/token", "/oauth/revoke")
 
 
 class RateLimit(Protocol):
@@ -56,24 +52,10 @@ def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = Non
         await provider.revoke(client, str((await request.form()).get("token")))
         return Response()
 
-    pages: list[tuple[str, str, _Endpoint]] = [
-        ("GET", "/", consent.home),
-        ("GET", "/oauth/authorize", consent.authorize),
-        ("POST", "/oauth/consent", consent.decide),
-        ("GET", "/oauth/callback", consent.callback),
-        ("GET", "/oauth/sign-out", consent.apps),
-        ("POST", "/oauth/sign-out", consent.sign_out),
-    ]
-    others: list[tuple[str, str, _Endpoint]] = [
-        ("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
-        ("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
-        ("POST", "/oauth/revoke", revoke),
-    ]
-
-    def limited(path: str, endpoint: _Endpoint, *, is_page: bool) -> ASGIApp:
+    def route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
         def refuse(request: Request, status: int, description: str, seconds: float) -> Response:
             answer = {"error": "temporarily_unavailable", "error_description": description}
-            response = consent.problem(request, "busy") if is_page else JSONResponse(answer)
+            response = JSONResponse(answer) if path in _FOR_PROGRAMS else consent.problem(request, "busy")
             response.status_code = status
             response.headers.update({"Retry-After": str(math.ceil(seconds)), "Cache-Control": "no-store"})
             return response
@@ -89,11 +71,18 @@ def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = Non
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
-        return RequestBodyLimitMiddleware(request_response(serve), MAX_BODY)
+        return Route(path, RequestBodyLimitMiddleware(request_response(serve), MAX_BODY), methods=[method])
 
     return [
-        *(Route(path, limited(path, endpoint, is_page=True), methods=[method]) for method, path, endpoint in pages),
-        *(Route(path, limited(path, endpoint, is_page=False), methods=[method]) for method, path, endpoint in others),
+        route("GET", "/", consent.home),
+        route("GET", "/oauth/authorize", consent.authorize),
+        route("POST", "/oauth/consent", consent.decide),
+        route("GET", "/oauth/callback", consent.callback),
+        route("GET", "/oauth/sign-out", consent.apps),
+        route("POST", "/oauth/sign-out", consent.sign_out),
+        route("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
+        route("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
+        route("POST", "/oauth/revoke", revoke),
         Route("/.well-known/oauth-authorization-server", MetadataHandler(_metadata(provider.issuer)).handle),
     ]
 

@@ -1,4 +1,4 @@
-"""Values in the ledger's database that workers share besides calls: one-time codes, revocations, and secret keys."""
+"""Values in the ledger's database that workers share besides calls: revocations, generations of tokens, and secret keys."""
 
 from kallyai_mcp.calls.ledger.base import Transactions, Tx, reads, writes
 
@@ -31,15 +31,9 @@ def _get(tx: Tx, kind: str, name: str) -> str | None:
     return rows[0]["value"] if rows else None
 
 
-def _drop(tx: Tx, kind: str, name: str) -> None:
-    """Delete a value."""
-    tx.run(f"DELETE FROM shared_values {_THIS}", kind=kind, name=name)
-
-
 class SharedValues(Transactions):
     """Texts by kind and name, which expire. Every method is one transaction and raises `LedgerUnavailableError`."""
 
     put = writes(_put)
     add = writes(_add)
     get = reads(_get)
-    drop = writes(_drop)

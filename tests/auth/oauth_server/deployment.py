@@ -3,65 +3,49 @@
 import base64
 import hashlib
 import re
-import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from html.parser import HTMLParser
+from html import unescape
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import anyio
 import httpx2
-from mcp.server.auth.provider import AccessToken
-from starlette.middleware import Middleware
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
-from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
-from kallyai_mcp.auth.oauth_server.routes import RateLimit, oauth_routes
-from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
-from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.server.build import build_server
-from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.catalog import tools
-from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.limits import VerificationUnavailableError
-from kallyai_mcp.transports.status_routes import Readiness
+from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.processes import free_port
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 OLD_KEY = hashlib.sha256(b"old").hexdigest()
 KEY = hashlib.sha256(b"new").hexdigest()
+OAUTH = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
+"""Settings of the command for the hosted sign-in with the sandbox as KallyAI."""
+
 REDIRECT = "http://127.0.0.1:5123/back"
 """The redirect URI of the tests' clients. Nothing listens there, because a `User` does not open it."""
 
 READ_SCOPES = "calls:read subscription:read"
+VERIFIER = "v" * 43
+"""The PKCE verifier of the tests' clients."""
 
 
 async def fetch_nothing(_: str) -> bytes:
     raise DocumentError("there are no documents in this test")
 
 
-async def unknown(_: str) -> AccessToken | None:
-    raise AssertionError("this worker is in another process")
-
-
 @dataclass
 class Deployment:
-    """One worker: its URL, its issuer, and (if it is in this process) its verifier of bearers."""
+    """One worker: its URL and its issuer. The methods are what clients do."""
 
     url: str
     issuer: str
     http: httpx2.AsyncClient = field(repr=False)
-    verify: Callable[[str], Awaitable[AccessToken | None]] = field(repr=False, default=unknown)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
         """Register a client; unless `metadata` says otherwise it is public, with `REDIRECT`."""
@@ -71,16 +55,45 @@ class Deployment:
         registered: dict[str, Any] = answer.json()
         return registered
 
-    async def post(self, name: str, form: Mapping[str, str], **more: Any) -> httpx2.Response:
-        return await self.http.post(f"{self.url}/oauth/{name}", data=dict(form), **more)
+    async def new_client(self) -> str:
+        """The client_id of a new client."""
+        client_id: str = (await self.register())["client_id"]
+        return client_id
 
-    async def use(self, token: str, tool: str, **arguments: Any) -> httpx2.Response:
+    def authorize_url(self, client_id: str, **changes: str | None) -> str:
+        """A correct authorization request with `changes` to its parameters; None leaves a parameter out."""
+        challenge = hashlib.sha256(VERIFIER.encode()).digest()
+        given: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": REDIRECT,
+            "state": "the client's own",
+            "scope": READ_SCOPES,
+            "code_challenge": base64.urlsafe_b64encode(challenge).decode().rstrip("="),
+            "code_challenge_method": "S256",
+            "resource": f"{self.issuer}/mcp",
+        }
+        query = {name: value for name, value in (given | changes).items() if value is not None}
+        return f"{self.url}/oauth/authorize?{urlencode(query)}"
+
+    async def redeem(self, client_id: str, code: str, /, **changes: str) -> httpx2.Response:
+        """Send a correct token request for a code, with `changes`."""
+        form = {"grant_type": "authorization_code", "client_id": client_id, "code": code, "redirect_uri": REDIRECT}
+        return await self.post("token", form | {"code_verifier": VERIFIER} | changes)
+
+    async def renew(self, tokens: Mapping[str, Any], **changes: str) -> httpx2.Response:
+        """Send a correct token request for the refresh token of a sign-in (`sign_in`), with `changes`."""
+        form = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
+        return await self.post("token", form | changes)
+
+    async def post(self, name: str, form: Mapping[str, str]) -> httpx2.Response:
+        return await self.http.post(f"{self.url}/oauth/{name}", data=dict(form))
+
+    async def use(self, token: str, tool: str = "check_quota", **arguments: Any) -> httpx2.Response:
         """Call a tool in one request without a session."""
         params = {"name": tool, "arguments": arguments}
-        return await self.send(token, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-
-    async def send(self, token: str, message: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         return await self.http.post(f"{self.url}/mcp", json=message, headers=headers)
 
 
@@ -88,127 +101,40 @@ class Deployment:
 async def deploy(
     sandbox: RunningSandbox,
     *,
-    keys: str = KEY,
     public_url: str | None = None,
     database_url: str | None = None,
-    rate: RateLimit | None = None,
     fetch: Callable[[str], Awaitable[bytes]] = fetch_nothing,
-    client_secret: str = "sandbox-secret",
     port: int | None = None,
-    api_url: str | None = None,
+    **changes: str,
 ) -> AsyncIterator[Deployment]:
-    """Run one worker in this process, with the sandbox's clock.
+    """Run one worker in this process, with the sandbox's clock and `changes` to the settings.
 
-    `rate` limits each endpoint, `public_url` is that of a proxy before the worker, and `api_url` another service in
-    place of the sandbox. All workers without `database_url` share an SQLite file in the sandbox's home.
+    `public_url` is that of a proxy before the worker. All workers without `database_url` share an SQLite file in the
+    sandbox's home.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    api_url = api_url or sandbox.url
-    database = {"DATABASE_URL": database_url, "SECRET_KEYS": keys} if database_url is not None else {}
-    connection = Connection(sandbox.settings(API_URL=api_url, **database), callers=True)
-    issuer = check_public_url(public_url or url)
+    issuer = public_url or url
+    database = {} if database_url is None else {"DATABASE_URL": database_url}
+    settings = {**OAUTH, **database, "AUTH": "oauth", "PUBLIC_URL": issuer, "RATE_LIMIT": "10000/minute"} | changes
 
     def clock() -> float:
         return sandbox.clock.now().timestamp()
 
-    provider = Provider(
-        issuer=issuer,
-        sealed_tokens=SealedTokens(Settings.from_env({"KALLYAI_SECRET_KEYS": keys}).secret_keys, clock),
-        shared_state=connection.shared_state(),
-        fetch=fetch,
-        api=connection.api,
-        client_id="sandbox-client",
-        client_secret=client_secret,
-        tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
-        clock=clock,
-    )
-    routes = oauth_routes(provider, urlsplit(api_url).netloc, rate)
-    contexts: list[AppContext] = []
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with open_app_context(connection, links=False) as app_context:
-            contexts.append(app_context)
-            yield
-
-    @asynccontextmanager
-    async def open_context() -> AsyncIterator[AppContext]:
-        yield contexts[0]
-
-    async def verify(bearer: str) -> AccessToken | None:
-        try:
-            return await provider.load_access_token(bearer)
-        except KallyAIError as error:
-            raise VerificationUnavailableError(error.retry_after or 5) from error
-
-    access_policy = AccessPolicy(
-        hosts=None,
-        origins=(issuer,),
-        verifier=verify,
-        is_known=provider.is_known,
-        issuer=issuer,
-        scopes=provider.default_scopes,
-        public_url=issuer,
-        open_paths=frozenset(route.path for route in routes),
-    )
-    app = http_app(
-        build_server(open_context),
-        access_policy,
-        readiness=Readiness({}),
-        lifespan=lifespan(),
-        routes=routes,
-        middleware=[Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes)],
-    )
+    app = build_app(sandbox.settings(**settings), "127.0.0.1", clock=clock, fetch=fetch)
     up = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(partial(serve_app, app, "127.0.0.1", port, ready=lambda _: up.set()))
         with anyio.fail_after(LIMIT):
             await up.wait()
         async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            yield Deployment(url, issuer, http, provider.load_access_token)
+            yield Deployment(url, issuer, http)
         tasks.cancel_scope.cancel()
 
 
-@dataclass(frozen=True)
-class AuthRequest:
-    """An authorization request, and the verifier of its challenge."""
-
-    url: str
-    verifier: str
-    client_id: str
-
-    @classmethod
-    def to(cls, deployment: Deployment, client_id: str, **changes: str | None) -> "AuthRequest":
-        """A correct request with `changes` to its parameters; None leaves a parameter out."""
-        verifier = secrets.token_urlsafe(48)
-        given: dict[str, str | None] = {
-            "response_type": "code",
-            "client_id": client_id,
-            "redirect_uri": REDIRECT,
-            "state": "the client's own",
-            "scope": READ_SCOPES,
-            "code_challenge": challenge_of(verifier),
-            "code_challenge_method": "S256",
-            "resource": f"{deployment.issuer}/mcp",
-        }
-        query = {name: value for name, value in (given | changes).items() if value is not None}
-        return cls(f"{deployment.url}/oauth/authorize?{urlencode(query)}", verifier, client_id)
-
-    def form(self, code: str, **changes: str) -> dict[str, str]:
-        """The token request for its code."""
-        given = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "client_id": self.client_id,
-            "redirect_uri": REDIRECT,
-            "code_verifier": self.verifier,
-        }
-        return given | changes
-
-
-def challenge_of(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+def opened(access_token: str) -> dict[str, Any]:
+    """What is sealed in an access token."""
+    return SealedTokens([bytes.fromhex(KEY)], lambda: 0).open("access", access_token) or {}
 
 
 def answer_in(url: str) -> dict[str, str]:
@@ -216,22 +142,9 @@ def answer_in(url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url).query))
 
 
-class _Forms(HTMLParser):
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.forms: list[dict[str, Any]] = []
-        self.buttons: list[tuple[dict[str, Any], dict[str, str]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.forms.append({"action": given["action"], "method": given["method"], "fields": {}})
-        elif tag == "input":
-            self.forms[-1]["fields"][given["name"]] = given["value"]
-        elif tag == "button":
-            pressed = {given["name"]: given["value"]} if "name" in given else {}
-            self.buttons.append((self.forms[-1], pressed))
+def flow_in(page: httpx2.Response) -> str:
+    """The name of the flow of a consent page."""
+    return page.text.partition('name="flow" value="')[2].partition('"')[0]
 
 
 class User:
@@ -253,13 +166,14 @@ class User:
     async def open(self, url: str) -> httpx2.Response:
         return await self.http.get(url)
 
-    async def press(self, page: httpx2.Response, value: str, **fields: str) -> httpx2.Response:
+    async def press(self, page: httpx2.Response, value: str) -> httpx2.Response:
         """Press the button with that value, or the only button, and submit its form as a browser does."""
-        form, pressed = next(
-            (form, pressed) for form, pressed in _Forms(page.text).buttons if value in pressed.values() or not pressed
-        )
-        target, filled = urljoin(str(page.url), form["action"]), form["fields"] | pressed | fields
-        if form["method"] == "get":
+        forms = re.findall(r'<form[^>]* method="(\w+)" action="([^"]+)">(.*?)</form>', page.text, re.DOTALL)
+        method, action, inside = next(form for form in forms if not value or f'value="{value}"' in form[2])
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', inside))
+        pressed = re.findall(rf'<button[^>]* name="(\w+)" value="({value})"', inside) if value else []
+        target, filled = urljoin(str(page.url), action), hidden | dict(pressed)
+        if method == "get":
             return await self.http.get(target, params=filled)
         parts = urlsplit(target)
         headers = {"Origin": f"{parts.scheme}://{parts.netloc}", "Sec-Fetch-Site": "same-origin"}
@@ -288,16 +202,15 @@ class User:
 
 def next_url(page: httpx2.Response) -> str:
     """The URL that a page opens by itself."""
-    assert page.status_code == 200, page.text
     found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', page.text)
+    assert page.status_code == 200, page.text
     assert found is not None, page.text
-    return found[1].replace("&amp;", "&").replace("&#x27;", "'")
+    return unescape(found[1])
 
 
 async def sign_in(deployment: Deployment, user: User, client_id: str | None = None, **changes: str) -> dict[str, Any]:
     """The whole sign-in and the token request; returns the token response, with the `client_id`."""
-    client_id = client_id or (await deployment.register())["client_id"]
-    auth_request = AuthRequest.to(deployment, client_id, **changes)
-    answer = await deployment.post("token", auth_request.form(await user.code(auth_request.url)))
+    client_id = client_id or await deployment.new_client()
+    answer = await deployment.redeem(client_id, await user.code(deployment.authorize_url(client_id, **changes)))
     assert answer.status_code == 200, answer.text
     return {**answer.json(), "client_id": client_id}

@@ -4,11 +4,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, next_url
+from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url
 
 
 class OddKallyAI:
-    """A service whose tokens name no account, whose refresh tokens don't change, and which does not say the scope."""
+    """A service whose tokens name no account, and which accepts its codes and refresh tokens more than once."""
 
     def __init__(self) -> None:
         self.scope: str | None = None
@@ -20,7 +20,8 @@ class OddKallyAI:
         answer = {"access_token": f"opaque-{self.given}", "refresh_token": self.refresh_token, "scope": self.scope}
         return 200, {name: value for name, value in answer.items() if value is not None}
 
-    async def code(self, server: Deployment, user: User, auth_request: AuthRequest) -> str:
+    async def code(self, server: Deployment, user: User, client_id: str) -> str:
         """The code for an authorization request, with the service's own pages left out."""
-        state = answer_in(next_url(await user.press(await user.open(auth_request.url), "allow")))["state"]
+        allowed = await user.press(await user.open(server.authorize_url(client_id)), "allow")
+        state = answer_in(next_url(allowed))["state"]
         return answer_in(next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}")))["code"]

@@ -16,7 +16,7 @@ from pydantic import AnyUrl
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
-from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in
+from tests.auth.oauth_server.deployment import Deployment, User, answer_in
 from tests.page_checks import hard_to_use
 from tests.playwright_names import Browser, BrowserContext, Page, expect
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, post_initialize
@@ -159,11 +159,11 @@ async def test_the_sdks_client_requests_a_missing_scope_and_renews_expired_token
 async def test_in_a_browser_no_other_site_can_frame_or_submit_the_consent_page(
     server: Deployment, chromium: Browser
 ) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    url = server.authorize_url(await server.new_client())
 
     def hostile(_: Request) -> Reply:
         page = (
-            f'<iframe src="{auth_request.url.replace("&", "&amp;")}"></iframe>'
+            f'<iframe src="{url.replace("&", "&amp;")}"></iframe>'
             f'<form method="post" action="{server.url}/oauth/consent"><input name="flow" value="{"x" * 22}">'
             '<button name="decision" value="allow">Win a prize</button></form>'
         )

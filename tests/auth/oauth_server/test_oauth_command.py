@@ -8,57 +8,45 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from tests.agent import Agent
-from tests.auth.oauth_server.deployment import KEY, Deployment, User, sign_in
+from tests.auth.oauth_server.deployment import KEY, OAUTH, Deployment, User, sign_in
 from tests.auth.oauth_server.tls_proxy import tls_proxy
 from tests.cli.machine import run_in_process
 from tests.processes import free_port, started
-from tests.transports.http_server import LIMIT, RunningSandbox
-
-SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
+from tests.transports.http_server import LIMIT, ClientOptions, RunningSandbox
 
 
-async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
-    sandbox: RunningSandbox, user: User, tmp_path: Path
+async def test_serve_with_oauth_signs_in_a_user_over_tls_for_mcp_and_sse(
+    sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))
-    with started(tmp_path, *command, **SETTINGS, API_URL=sandbox.url, PUBLIC_URL=url) as process:
-        assert process.stderr is not None
-        assert f"serves {url}/mcp" in process.stderr.readline()
-        async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            server = Deployment(url, url, http)
-            refused = await http.get(f"{url}/sse")
-            tokens = await sign_in(server, user)
-            quota = await server.use(tokens["access_token"], "check_quota")
-            closed = await server.use(tokens["access_token"], "check_quota", billing_link=True)
-            headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-            async with Client(sse_client(f"{url}/sse", headers=headers), mode="legacy") as client:
-                over_sse = await Agent(client).use("check_quota")
-
-    assert refused.headers["www-authenticate"].endswith(
-        'resource_metadata="' + url + '/.well-known/oauth-protected-resource/sse"'
-    )
-    assert "165 of 210" in quota.text
-    assert closed.status_code == 403
-    assert "165 of 210" in over_sse.text
-
-
-async def test_the_sign_in_is_rehearsed_over_tls_with_the_sandbox(sandbox: RunningSandbox, tmp_path: Path) -> None:
     port = free_port()
     command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))
     async with tls_proxy(tmp_path, port) as (url, trust):
-        with started(tmp_path, *command, **SETTINGS, API_URL=sandbox.url, PUBLIC_URL=url) as process:
+        with started(tmp_path, *command, **OAUTH, API_URL=sandbox.url, PUBLIC_URL=url) as process:
             assert process.stderr is not None
-            assert "serves" in process.stderr.readline()
+            assert f"serves http://127.0.0.1:{port}/mcp" in process.stderr.readline()
             async with httpx2.AsyncClient(timeout=LIMIT, verify=trust) as http, User(verify=trust) as user:
                 server = Deployment(url, url, http)
+                refused = await http.get(f"{url}/sse")
+                consent = await user.open(server.authorize_url(await server.new_client()))
                 tokens = await sign_in(server, user)
-                quota = await server.use(tokens["access_token"], "check_quota")
-                cookies = [cookie.name for cookie in user.http.cookies.jar if cookie.domain.startswith("localhost")]
+                quota = await server.use(tokens["access_token"])
+                closed = await server.use(tokens["access_token"], billing_link=True)
+                sse = sse_client(
+                    f"{url}/sse",
+                    headers={"Authorization": f"Bearer {tokens['access_token']}"},
+                    httpx_client_factory=ClientOptions(trust=trust).client,
+                )
+                async with Client(sse, mode="legacy") as client:
+                    over_sse = await Agent(client).use("check_quota")
 
+    cookie = consent.headers["set-cookie"]
+    assert cookie.startswith("__Host-kallyai-flow-")
+    assert all(attribute in cookie for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"))
+    assert "domain" not in cookie.lower()
+    assert f'resource_metadata="{url}/.well-known/oauth-protected-resource/sse"' in refused.headers["www-authenticate"]
+    assert closed.status_code == 403
     assert "165 of 210" in quota.text
-    assert cookies == ["__Host-kallyai-apps"]
+    assert "165 of 210" in over_sse.text
 
 
 @pytest.mark.parametrize(
@@ -74,7 +62,7 @@ async def test_the_sign_in_is_rehearsed_over_tls_with_the_sandbox(sandbox: Runni
 def test_serve_with_oauth_does_not_start_without_its_settings(
     tmp_path: Path, changes: dict[str, str], words: str
 ) -> None:
-    settings = {**SETTINGS, "PUBLIC_URL": "https://phone.example.com"} | changes
+    settings = {**OAUTH, "PUBLIC_URL": "https://phone.example.com"} | changes
     ended = run_in_process(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
 
     assert ended.returncode == 2

@@ -11,7 +11,7 @@ import pytest
 
 from kallyai_mcp.auth.oauth_server import metadata_documents
 from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentError, DocumentFetcher
-from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.publisher import HOST, Publisher, publishing
 from tests.transports.http_server import LIMIT, RunningSandbox
 
@@ -49,12 +49,11 @@ def resolving_to(*addresses: str) -> Callable[[str], Awaitable[Sequence[str]]]:
 async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_is_shown(
     fetching: Deployment, published: Publisher, user: User
 ) -> None:
-    page = await user.open(AuthRequest.to(fetching, published.client_id).url)
+    page = await user.open(fetching.authorize_url(published.client_id))
     tokens = await sign_in(fetching, user, published.client_id)
     published.silent = True  # a renewal reads no document
-    form = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
-    renewed = (await fetching.post("token", form)).json()
-    quota = await fetching.use(renewed["access_token"], "check_quota")
+    renewed = (await fetching.renew(tokens)).json()
+    quota = await fetching.use(renewed["access_token"])
 
     assert f"Published by {HOST}" in page.text
     assert "Nobody has checked" not in page.text
@@ -65,7 +64,7 @@ async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_
 
 async def _refusal_page(server: Deployment, client_id: str, **changes: str | None) -> str:
     async with User() as user:
-        response = await user.open(AuthRequest.to(server, client_id, **changes).url)
+        response = await user.open(server.authorize_url(client_id, **changes))
     assert response.status_code == 400, response.text
     assert "location" not in response.headers
     return response.text

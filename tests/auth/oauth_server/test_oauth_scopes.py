@@ -4,9 +4,7 @@ import json
 from typing import Any
 
 from tests.auth.oauth_server.deployment import Deployment, User, sign_in
-from tests.transports.http_server import CALL, RunningSandbox
-
-ACCEPT = "application/json, text/event-stream"
+from tests.transports.http_server import ACCEPT, CALL, RunningSandbox
 
 
 def call(tool: str, **arguments: Any) -> dict[str, Any]:
@@ -60,11 +58,7 @@ async def test_scopes_are_checked_in_every_encoding_of_a_request(server: Deploym
         "a call": (reads("kallyai://calls/x"), 403),
         "a card": (reads("ui://kallyai/call.html"), 200),
     }
-    headers = {
-        "Authorization": f"Bearer {tokens['access_token']}",
-        "Accept": ACCEPT,
-        "Content-Type": "application/json",
-    }
+    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Content-Type": "application/json"} | ACCEPT
     for name, (body, expected) in bodies.items():
         response = await server.http.post(f"{server.url}/mcp", content=body, headers=headers)
 
@@ -77,7 +71,5 @@ async def test_a_token_has_only_scopes_that_kallyai_granted(
     tokens = await sign_in(server, user)
     with sandbox.app.state.sandbox.store.transaction() as db:
         db.execute("UPDATE auth_families SET scope = 'calls:read billing:manage'")
-    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": tokens["client_id"]}
-    renewed = (await server.post("token", form)).json()
 
-    assert renewed["scope"] == "calls:read"
+    assert (await server.renew(tokens)).json()["scope"] == "calls:read"

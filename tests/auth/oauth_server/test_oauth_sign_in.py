@@ -3,11 +3,10 @@
 import base64
 
 import httpx2
-import pytest
 
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, in_order
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in, next_url, sign_in
+from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in, next_url, opened, sign_in
 
 NEEDED = list(in_order((*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes))))
 
@@ -34,8 +33,7 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
 
 async def test_a_program_that_reads_no_pages_is_redirected(server: Deployment, user: User) -> None:
     del user.http.headers["Sec-Fetch-Mode"]  # which every browser sends
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    allowed = await user.press(await user.open(auth_request.url), "allow")
+    allowed = await user.press(await user.open(server.authorize_url(await server.new_client())), "allow")
     back = await user.open(await user.sign_in(allowed.headers["location"]))
 
     assert (allowed.status_code, back.status_code) == (303, 303)
@@ -49,73 +47,59 @@ async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer
     address = "com.example.app:/back?from=kallyai"
     client = await server.register(redirect_uris=[address])
     state = "a b&c=ñ"
-    landed = await user.allow(AuthRequest.to(server, client["client_id"], redirect_uri=None, state=state).url)
+    landed = await user.allow(server.authorize_url(client["client_id"], redirect_uri=None, state=state))
 
     assert landed.startswith(f"{address}&code=")
     assert (answer_in(landed)["iss"], answer_in(landed)["state"]) == (server.issuer, state)
 
 
-@pytest.mark.parametrize(
-    "uri", ["http://localhost:4711/back", "http://[::1]:9/back", "http://127.0.0.1:1", "https://client.example"]
-)
 async def test_a_redirect_uri_without_a_path_and_a_loopback_one_with_any_port_work(
-    server: Deployment, user: User, uri: str
+    server: Deployment, user: User
 ) -> None:
     known = ["http://localhost/back", "http://[::1]/back", "http://127.0.0.1", "https://client.example"]
-    client = await server.register(redirect_uris=known)
-    auth_request = AuthRequest.to(server, client["client_id"], redirect_uri=uri)
-    code = await user.code(auth_request.url)
+    client = (await server.register(redirect_uris=known))["client_id"]
+    for uri in ("http://localhost:4711/back", "http://[::1]:9/back", "http://127.0.0.1:1", "https://client.example"):
+        code = await user.code(server.authorize_url(client, redirect_uri=uri))
 
-    assert (await server.post("token", auth_request.form(code, redirect_uri=uri))).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("asked", "granted"),
-    [(None, NEEDED), ("openid calls:read offline_access", ["calls:read"])],
-    ids=["none, so what the tools need", "unknown ones, which are left out"],
-)
-async def test_a_token_has_the_known_scopes_that_a_client_asks_for(
-    server: Deployment, user: User, asked: str | None, granted: list[str]
-) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"], scope=asked, resource=None)
-    tokens = (await server.post("token", auth_request.form(await user.code(auth_request.url)))).json()
-
-    assert tokens["scope"].split() == granted
-    assert (await server.use(tokens["access_token"], "list_calls")).status_code == 200
+        assert (await server.redeem(client, code, redirect_uri=uri)).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", None])
-async def test_a_confidential_client_must_send_its_secret_in_the_form(
-    server: Deployment, user: User, method: str | None
-) -> None:
-    client = await server.register(token_endpoint_auth_method=method)
-    other = await server.register(token_endpoint_auth_method=method)
-    auth_request = AuthRequest.to(server, client["client_id"])
-    form = auth_request.form(await user.code(auth_request.url))
-    without = await server.post("token", form)
-    wrong = await server.post("token", form | {"client_secret": other["client_secret"]})
-    right = await server.post("token", form | {"client_secret": client["client_secret"]})
+async def test_a_token_has_the_known_scopes_that_a_client_asks_for(server: Deployment, user: User) -> None:
+    client = await server.new_client()
+    for asked, granted in ((None, NEEDED), ("openid calls:read offline_access", ["calls:read"])):
+        code = await user.code(server.authorize_url(client, scope=asked, resource=None))
+        tokens = (await server.redeem(client, code)).json()
 
-    assert client["token_endpoint_auth_method"] == "client_secret_post"
-    assert [without.status_code, wrong.status_code, right.status_code] == [401, 401, 200]
-    assert without.json()["error"] == "invalid_client"
+        assert tokens["scope"].split() == granted
+        assert (await server.use(tokens["access_token"], "list_calls")).status_code == 200
+
+
+async def test_a_confidential_client_must_send_its_secret_in_the_form(server: Deployment, user: User) -> None:
+    for method in ("client_secret_basic", None):
+        client, other = [await server.register(token_endpoint_auth_method=method) for _ in range(2)]
+        given = (client["client_id"], await user.code(server.authorize_url(client["client_id"])))
+        without = await server.redeem(*given)
+        wrong = await server.redeem(*given, client_secret=other["client_secret"])
+        right = await server.redeem(*given, client_secret=client["client_secret"])
+
+        assert client["token_endpoint_auth_method"] == "client_secret_post"
+        assert [without.status_code, wrong.status_code, right.status_code] == [401, 401, 200]
+        assert without.json()["error"] == "invalid_client"
 
 
 async def test_neither_client_nor_browser_can_read_kallyais_tokens(server: Deployment, user: User) -> None:
     tokens = await sign_in(server, user)
-    cookies = " ".join(cookie.value or "" for cookie in user.http.cookies.jar)
-    found = await server.verify(tokens["access_token"])
+    given = " ".join([tokens["access_token"], tokens["refresh_token"], *(c.value or "" for c in user.http.cookies.jar)])
 
-    assert found is not None
-    for part in found.token.split("."):
-        assert part not in f"{tokens['access_token']} {tokens['refresh_token']} {cookies}"
-        assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in tokens["access_token"]
+    for part in opened(tokens["access_token"])["token"].split("."):
+        assert part not in given
+        assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in given
 
 
 async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(server: Deployment, user: User) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    here = answer_in(next_url(await user.press(await user.open(auth_request.url), "deny")))
-    at_kallyai = await user.open(next_url(await user.press(await user.open(auth_request.url), "allow")))
+    url = server.authorize_url(await server.new_client())
+    here = answer_in(next_url(await user.press(await user.open(url), "deny")))
+    at_kallyai = await user.open(next_url(await user.press(await user.open(url), "allow")))
     back = await user.press(at_kallyai, "deny")
     there = answer_in(next_url(await user.open(back.headers["location"])))
 
@@ -126,7 +110,7 @@ async def test_two_users_of_one_client_have_their_own_accounts_and_sessions(serv
     client = await server.register(client_name="  A\u202e \n name ")
     async with User("acct-personal") as one, User("acct-business") as other:
         mine, theirs = [await sign_in(server, who, client["client_id"]) for who in (one, other)]
-    quotas = [await server.use(given["access_token"], "check_quota") for given in (mine, theirs)]
+    quotas = [await server.use(given["access_token"]) for given in (mine, theirs)]
     headers = {"Authorization": f"Bearer {mine['access_token']}"}
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     async with httpx2.AsyncClient() as http, http.stream("GET", f"{server.url}/sse", headers=headers) as sse:

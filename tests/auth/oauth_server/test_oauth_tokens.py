@@ -2,21 +2,23 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.auth.oauth_server.deployment import (
     READ_SCOPES,
-    AuthRequest,
     Deployment,
     User,
     answer_in,
     deploy,
     next_url,
+    opened,
     sign_in,
 )
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
-from tests.transports.http_server import RunningSandbox
+from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent
+from tests.transports.test_lists_over_http import AROUND
 
 
 def assert_error(response: Any, error: str = "invalid_grant", status: int = 400) -> None:
@@ -31,17 +33,15 @@ def changed(sealed: str) -> str:
     return sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
 
 
-async def renew(server: Deployment, tokens: dict[str, Any], **changes: str) -> Any:
-    form = {"grant_type": "refresh_token", "client_id": tokens["client_id"], "refresh_token": tokens["refresh_token"]}
-    return await server.post("token", form | changes)
+async def statuses(server: Deployment, *access_tokens: str) -> list[int]:
+    return [(await server.use(token)).status_code for token in access_tokens]
 
 
 async def test_a_code_needs_its_client_its_verifier_and_its_redirect_uri_and_lasts_a_minute(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    form = auth_request.form(await user.code(auth_request.url))
-    other = (await server.register())["client_id"]
+    client, other = await server.new_client(), await server.new_client()
+    code, late = [await user.code(server.authorize_url(client)) for _ in range(2)]
     for error, changes in (
         ("invalid_grant", {"code_verifier": "w" * 43}),
         ("invalid_grant", {"code_verifier": ""}),
@@ -49,78 +49,73 @@ async def test_a_code_needs_its_client_its_verifier_and_its_redirect_uri_and_las
         ("invalid_grant", {"code": "x"}),
         ("invalid_grant", {"client_id": other}),
     ):
-        assert_error(await server.post("token", form | changes), error)
-    late = form | {"code": await user.code(auth_request.url)}
-    good = await server.post("token", form)
+        assert_error(await server.redeem(client, code, **changes), error)
+    good = await server.redeem(client, code)
     sandbox.clock.advance(seconds=60)
 
     assert good.status_code == 200  # no attempt has used the code up
-    assert_error(await server.post("token", late))
+    assert_error(await server.redeem(client, late))
 
 
 async def test_an_access_token_expires_with_kallyais_and_a_refresh_token_is_its_clients(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     tokens = await sign_in(server, user)
-    other = (await server.register())["client_id"]
     used = []
     for seconds in (3599, 1):
         sandbox.clock.advance(seconds=seconds)
-        used.append((await server.use(tokens["access_token"], "check_quota")).status_code)
-    assert_error(await renew(server, tokens, client_id=other))
-    renewed = (await renew(server, tokens)).json()
+        used += await statuses(server, tokens["access_token"])
+    assert_error(await server.renew(tokens, client_id=await server.new_client()))
+    renewed = (await server.renew(tokens)).json()
 
     assert used == [200, 401]
-    assert (await server.use(renewed["access_token"], "check_quota")).status_code == 200
+    assert await statuses(server, renewed["access_token"]) == [200]
 
 
 async def test_what_kallyai_has_refused_or_the_user_has_ended_is_refused(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    callback = await user.callback_url(auth_request.url)
+    client = await server.new_client()
+    callback = await user.callback_url(server.authorize_url(client))
     forged = callback.replace(answer_in(callback)["code"], "forged")
-    assert_error(await server.post("token", auth_request.form(answer_in(next_url(await user.open(forged)))["code"])))
+    assert_error(await server.redeem(client, answer_in(next_url(await user.open(forged)))["code"]))
     tokens = await sign_in(server, user)
     with sandbox.app.state.sandbox.store.transaction() as db:
         db.execute("UPDATE auth_families SET revoked = 1")
-    assert_error(await renew(server, tokens))
-    code = await user.code(auth_request.url)
+    assert_error(await server.renew(tokens))
+    assert await statuses(server, tokens["access_token"]) == [401]
+    code = await user.code(server.authorize_url(client))
     await user.press(await user.open(f"{server.url}/oauth/sign-out"), "")
-    assert_error(await server.post("token", auth_request.form(code)))
+    assert_error(await server.redeem(client, code))
 
 
 async def test_a_reused_code_or_refresh_token_is_refused_and_revokes_the_sign_in(
     server: Deployment, user: User
 ) -> None:
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    form = auth_request.form(await user.code(auth_request.url))
-    of_code = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+    client = await server.new_client()
+    code = await user.code(server.authorize_url(client))
+    of_code = (await server.redeem(client, code)).json() | {"client_id": client}
     of_renewal = await sign_in(server, user)
-    renewed = of_renewal | (await renew(server, of_renewal)).json()
-    before = [await server.use(each["access_token"], "check_quota") for each in (of_code, renewed)]
-    assert_error(await server.post("token", form))
-    assert_error(await renew(server, of_renewal))
-    after = [await server.use(each["access_token"], "check_quota") for each in (of_code, renewed)]
-
-    assert [response.status_code for response in before + after] == [200, 200, 401, 401]
+    renewed = of_renewal | (await server.renew(of_renewal)).json()
+    both = (of_code["access_token"], renewed["access_token"])
+    assert await statuses(server, *both) == [200, 200]
+    assert_error(await server.redeem(client, code))
+    assert_error(await server.renew(of_renewal))
+    assert await statuses(server, *both) == [401, 401]
     for tokens in (of_code, renewed):
-        assert_error(await renew(server, tokens))
+        assert_error(await server.renew(tokens))
 
 
 async def test_a_sealed_token_works_for_its_purpose_only_and_not_after_a_change(server: Deployment, user: User) -> None:
     tokens = await sign_in(server, user)
-    access, refresh = tokens["access_token"], tokens["refresh_token"]
-    auth_request = AuthRequest.to(server, tokens["client_id"])
-    code = await user.code(auth_request.url)
-    for bad in (refresh, code, tokens["client_id"], changed(access), f"{access}=", access[:-4]):
-        assert (await server.use(bad, "check_quota")).status_code == 401
+    access, refresh, client = tokens["access_token"], tokens["refresh_token"], tokens["client_id"]
+    code = await user.code(server.authorize_url(client))
+    assert await statuses(server, refresh, code, client, changed(access), f"{access}=", access[:-4]) == [401] * 6
     for bad in (access, code, changed(refresh), refresh[1:]):
-        assert_error(await renew(server, tokens, refresh_token=bad))
+        assert_error(await server.renew(tokens, refresh_token=bad))
     for bad in (access, refresh, changed(code)):
-        assert_error(await server.post("token", auth_request.form(bad)))
-
-    assert (await server.use(access, "check_quota")).status_code == 200
+        assert_error(await server.redeem(client, bad))
+    assert await statuses(server, access) == [200]
 
 
 @pytest.mark.parametrize("kind", ["cut_before_read", "unavailable_before"])
@@ -131,45 +126,43 @@ async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
         plan = {"faults": [{"kind": kind, "path": "/v1/auth/gpt/token"}]}
         assert (await server.http.put(f"{sandbox.url}/_sandbox/faults", json=plan)).status_code == 200
 
-    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-    form = auth_request.form(await user.code(auth_request.url))
+    client = await server.new_client()
+    code = await user.code(server.authorize_url(client))
     await fail_once()
-    no_tokens = await server.post("token", form)
-    tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+    no_tokens = await server.redeem(client, code)
+    tokens = (await server.redeem(client, code)).json() | {"client_id": client}
     await fail_once()
-    no_renewal = await renew(server, tokens)
-    renewed = await renew(server, tokens)
+    no_renewal = await server.renew(tokens)
 
     for response in (no_tokens, no_renewal):
         assert_error(response, "temporarily_unavailable", 503)
         assert int(response.headers["retry-after"]) > 0
-    assert renewed.status_code == 200
+    assert (await server.renew(tokens)).status_code == 200
 
 
 async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_users_error(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with deploy(sandbox, client_secret="not the secret") as server:
-        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-        response = await server.post("token", auth_request.form(await user.code(auth_request.url)))
+    async with deploy(sandbox, CLIENT_SECRET="not-the-secret") as server:
+        client = await server.new_client()
+        response = await server.redeem(client, await user.code(server.authorize_url(client)))
 
     assert_error(response, "temporarily_unavailable", 503)
     assert "KALLYAI_CLIENT_SECRET" in caplog.text
-    assert "not the secret" not in caplog.text
+    assert "not-the-secret" not in caplog.text
 
 
 async def test_revoking_a_token_revokes_its_family_for_its_client_only(server: Deployment, user: User) -> None:
     for kind in ("access_token", "refresh_token"):
         tokens = await sign_in(server, user)
-        other = (await server.register())["client_id"]
-        statuses = []
+        other = await server.new_client()
+        after = []
         for token, client in (("whatever", other), (tokens[kind], other), (tokens[kind], tokens["client_id"])):
             answer = await server.post("revoke", {"token": token, "client_id": client})
-            used = await server.use(tokens["access_token"], "check_quota")
-            statuses.append((answer.status_code, used.status_code))
+            after.append((answer.status_code, *await statuses(server, tokens["access_token"])))
 
-        assert statuses == [(200, 200), (200, 200), (200, 401)]
-        assert_error(await renew(server, tokens))
+        assert after == [(200, 200), (200, 200), (200, 401)]
+        assert_error(await server.renew(tokens))
         assert_error(await server.post("revoke", {"token": tokens[kind]}), "invalid_client", 401)
 
 
@@ -178,36 +171,46 @@ async def test_a_token_for_another_server_with_the_same_keys_is_not_valid(
 ) -> None:
     tokens = await sign_in(server, user)
     async with deploy(sandbox) as other:
-        used = await other.use(tokens["access_token"], "check_quota")
-        renewed = await renew(other, tokens)
-
-    assert used.status_code == 401
-    assert_error(renewed)
+        assert await statuses(other, tokens["access_token"]) == [401]
+        assert_error(await other.renew(tokens))
 
 
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not_and_gets_no_more_than_kallyai_gives(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     kallyai = OddKallyAI()
-    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
-        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-        form = auth_request.form(await kallyai.code(server, user, auth_request))
-        tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+    async with fake_service(kallyai) as api_url, deploy(sandbox, API_URL=api_url) as server:
+        client = await server.new_client()
+        tokens = (await server.redeem(client, await kallyai.code(server, user, client))).json() | {"client_id": client}
         kallyai.refresh_token = None
-        renewed = (await renew(server, tokens)).json()
-        accounts = [await server.verify(given["access_token"]) for given in (tokens, renewed)]
-        reused = await renew(server, tokens)
-        code = await kallyai.code(server, user, auth_request)
-        no_refresh_token = (await server.post("token", form | {"code": code})).json()
+        renewed = (await server.renew(tokens)).json()
+        assert_error(await server.renew(tokens))
+        no_refresh_token = (await server.redeem(client, await kallyai.code(server, user, client))).json()
         kallyai.scope = "billing:manage"
-        no_scope = await server.post("token", form | {"code": await kallyai.code(server, user, auth_request)})
+        no_scope = await server.redeem(client, await kallyai.code(server, user, client))
 
-    assert accounts[0] is not None
-    assert accounts[1] is not None
-    assert (accounts[0].token, accounts[1].token) == ("opaque-1", "opaque-2")
-    assert accounts[0].subject == accounts[1].subject  # a renewal does not change the account
+    before, after = opened(tokens["access_token"]), opened(renewed["access_token"])
+    assert (before["token"], after["token"]) == ("opaque-1", "opaque-2")
+    assert before["account"] == after["account"]  # also of a token that names none
     assert tokens["scope"] == renewed["scope"] == READ_SCOPES  # KallyAI did not say the scope: all that was requested
-    assert_error(reused)
     assert "was used again" in caplog.text
     assert "refresh_token" not in no_refresh_token
     assert_error(no_scope, "invalid_scope")
+
+
+async def test_a_list_calls_nobody_else_after_its_sign_in_was_revoked(
+    server: Deployment, sandbox: RunningSandbox, user: User
+) -> None:
+    mine, other = [await sign_in(server, user, scope="calls:read calls:write") for _ in range(2)]
+    before = len(await sandbox.calls())
+    with anyio.fail_after(LIMIT):
+        async with connected_agent(server.url, token=mine["access_token"]) as agent:
+            started = await agent.use("call_around", AROUND | {"task_description": "Ask"}, wait_seconds=0)
+        await sandbox.wait_for_calls(before + 1)
+        await server.post("revoke", {"token": mine["access_token"], "client_id": mine["client_id"]})
+        sandbox.end_calls()
+        async with connected_agent(server.url, token=other["access_token"]) as agent:
+            stopped = await agent.use("get_call", call_id=started.data["tracking_id"], wait_seconds=LIMIT)
+
+    assert stopped.data["status"] == "needs_sign_in", stopped.text
+    assert len(await sandbox.calls()) == before + 1

@@ -1,12 +1,13 @@
 """Several workers, keys that change, limits, and the public URL."""
 
+from typing import Any
+
 import anyio
 import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.provider import check_public_url
-from kallyai_mcp.transports.limits import RateLimiter
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, AuthRequest, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
@@ -14,18 +15,20 @@ from tests.processes import free_port
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 
-async def test_tokens_of_an_old_key_work_until_the_key_is_removed(sandbox: RunningSandbox, user: User) -> None:
+async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_outlasts_a_restart(
+    sandbox: RunningSandbox, user: User
+) -> None:
     port = free_port()
-    async with deploy(sandbox, keys=OLD_KEY, port=port) as server:
-        old = await sign_in(server, user)
-    async with deploy(sandbox, keys=f"{KEY},{OLD_KEY}", port=port) as server:
-        between = await server.use(old["access_token"], "check_quota")
+    async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
+        old, revoked = [await sign_in(server, user) for _ in range(2)]
+        await server.post("revoke", {"token": revoked["refresh_token"], "client_id": revoked["client_id"]})
+    async with deploy(sandbox, SECRET_KEYS=f"{KEY},{OLD_KEY}", port=port) as server:
+        between = [await server.use(tokens["access_token"]) for tokens in (old, revoked)]
         new = await sign_in(server, user, old["client_id"])  # the client_id is sealed with the old key, too
-    async with deploy(sandbox, keys=KEY, port=port) as server:
-        after = [await server.use(tokens["access_token"], "check_quota") for tokens in (old, new)]
+    async with deploy(sandbox, port=port) as server:
+        after = [await server.use(tokens["access_token"]) for tokens in (old, new)]
 
-    assert between.status_code == 200
-    assert [answer.status_code for answer in after] == [401, 200]
+    assert [answer.status_code for answer in between + after] == [200, 401, 401, 200]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -37,45 +40,32 @@ def shared_database(request: pytest.FixtureRequest) -> str | None:
 async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_succeeds_and_its_tokens_are_revoked(
     sandbox: RunningSandbox, user: User, shared_database: str | None
 ) -> None:
-    kallyai = OddKallyAI()  # it accepts its own codes and refresh tokens more than once
+    kallyai = OddKallyAI()
     async with (
         fake_service(kallyai) as api_url,
-        deploy(sandbox, database_url=shared_database, api_url=api_url) as one,
-        deploy(sandbox, database_url=shared_database, api_url=api_url, public_url=one.url) as other,
+        deploy(sandbox, database_url=shared_database, API_URL=api_url) as one,
+        deploy(sandbox, database_url=shared_database, API_URL=api_url, public_url=one.url) as other,
     ):
 
-        async def post_concurrently(form: dict[str, str]) -> list[httpx2.Response]:
+        async def concurrently(method: str, *arguments: Any) -> list[httpx2.Response]:
             responses: list[httpx2.Response] = []
 
             async def post(server: Deployment) -> None:
-                responses.append(await server.post("token", form))
+                responses.append(await getattr(server, method)(*arguments))
 
             async with anyio.create_task_group() as tasks:
                 for server in (one, other) * 4:
                     tasks.start_soon(post, server)
             return sorted(responses, key=lambda response: response.status_code)
 
-        auth_request = AuthRequest.to(one, (await one.register())["client_id"])
-        redeemed = await post_concurrently(auth_request.form(await kallyai.code(one, user, auth_request)))
-        form = auth_request.form(await kallyai.code(one, user, auth_request))
-        tokens = (await one.post("token", form)).json()
-        renewal = {"grant_type": "refresh_token", "client_id": auth_request.client_id}
-        renewed = await post_concurrently(renewal | {"refresh_token": tokens["refresh_token"]})
+        client = await one.new_client()
+        redeemed = await concurrently("redeem", client, await kallyai.code(one, user, client))
+        tokens = (await one.redeem(client, await kallyai.code(one, user, client))).json() | {"client_id": client}
+        renewed = await concurrently("renew", tokens)
 
         for responses in (redeemed, renewed):
             assert [response.status_code for response in responses] == [200] + [400] * 7
-            assert await other.verify(responses[0].json()["access_token"]) is None
-
-
-async def test_a_revocation_outlasts_a_restart(sandbox: RunningSandbox, user: User) -> None:
-    port = free_port()
-    async with deploy(sandbox, port=port) as server:
-        tokens = await sign_in(server, user)
-        await server.post("revoke", {"token": tokens["refresh_token"], "client_id": tokens["client_id"]})
-    async with deploy(sandbox, port=port) as server:
-        used = await server.use(tokens["access_token"], "check_quota")
-
-    assert used.status_code == 401
+            assert (await other.use(responses[0].json()["access_token"])).status_code == 401
 
 
 async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_up(
@@ -83,23 +73,22 @@ async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_
 ) -> None:
     async with deploy(sandbox, database_url=own_postgres.url()) as server:
         tokens = await sign_in(server, user)
-        auth_request = AuthRequest.to(server, tokens["client_id"])
-        form = auth_request.form(await user.code(auth_request.url))
-        renewal = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
+        client = tokens["client_id"]
+        code = await user.code(server.authorize_url(client))
         sign_out = await user.open(f"{server.url}/oauth/sign-out")
         own_postgres.kill()
         down = [
-            await server.use(tokens["access_token"], "check_quota"),
-            await server.post("token", form),
-            await server.post("token", renewal),
-            await server.post("revoke", {"token": tokens["access_token"], "client_id": tokens["client_id"]}),
+            await server.use(tokens["access_token"]),
+            await server.redeem(client, code),
+            await server.renew(tokens),
+            await server.post("revoke", {"token": tokens["access_token"], "client_id": client}),
             await user.press(sign_out, ""),
         ]
         own_postgres.start()
         with anyio.fail_after(LIMIT):
-            while (used := await server.use(tokens["access_token"], "check_quota")).status_code == 503:
+            while (used := await server.use(tokens["access_token"])).status_code == 503:
                 pass  # the worker connects again after a while
-        up = [used, await server.post("token", form), await server.post("token", renewal)]
+        up = [used, await server.redeem(client, code), await server.renew(tokens)]
 
     assert [response.status_code for response in down] == [503] * 5
     assert all(int(response.headers["retry-after"]) > 0 for response in down)
@@ -107,13 +96,13 @@ async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_
 
 
 async def test_requests_from_one_address_are_limited_also_with_clients_that_were_registered_there(
-    sandbox: RunningSandbox,
+    sandbox: RunningSandbox, user: User
 ) -> None:
-    async with deploy(sandbox, rate=RateLimiter("2/hour")) as server, User() as user:
-        client = (await server.register())["client_id"]
+    async with deploy(sandbox, RATE_LIMIT="2/hour") as server:
+        client = await server.new_client()
         named = {"redirect_uris": [f"{REDIRECT}?&client_id={client}&"]}  # as a form, it has a client_id
         registrations = [await server.http.post(f"{server.url}/oauth/register", json=named) for _ in range(2)]
-        pages = [await user.open(AuthRequest.to(server, client).url) for _ in range(3)]
+        pages = [await user.open(server.authorize_url(client)) for _ in range(3)]
         tokens = [await server.post("token", {"client_id": "nobody"}) for _ in range(3)]
 
     assert [response.status_code for response in registrations] == [201, 429]
@@ -124,17 +113,16 @@ async def test_requests_from_one_address_are_limited_also_with_clients_that_were
 
 
 async def test_sign_ins_behind_one_address_are_limited_separately(sandbox: RunningSandbox, user: User) -> None:
-    async with deploy(sandbox, rate=RateLimiter("6/hour")) as server:
-        client = (await server.register())["client_id"]
+    async with deploy(sandbox, RATE_LIMIT="6/hour") as server:
+        client = await server.new_client()
         mine, other = await sign_in(server, user, client), await sign_in(server, user, client)
-        forms = [{"grant_type": "refresh_token", "client_id": client, "refresh_token": "x"} for _ in range(7)]
-        unknown = [(await server.post("token", form)).status_code for form in forms]
+        unknown = [(await server.renew(mine, refresh_token="x")).status_code for _ in range(7)]
         renewed = []
-        for form in forms:
-            answer = await server.post("token", form | {"refresh_token": mine["refresh_token"]})
+        for _ in range(7):
+            answer = await server.renew(mine)
             renewed.append(answer.status_code)
             mine |= answer.json() if answer.status_code == 200 else {}
-        of_other = await server.post("token", forms[0] | {"refresh_token": other["refresh_token"]})
+        of_other = await server.renew(other)
         revoked = await server.post("revoke", {"token": mine["refresh_token"], "client_id": client})
 
     assert unknown == [400] * 6 + [429]
