@@ -2,11 +2,11 @@
 
 import hashlib
 import hmac
-import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -16,16 +16,13 @@ from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken
 
-_log = logging.getLogger(__name__)
-
 CACHE_SECONDS = 60.0
 """How long a verified token counts as valid without another request to KallyAI."""
 
 LONGEST_TOKEN = 3600.0
 """The most seconds that an access token is valid (the reference's "CLI Authentication")."""
 
-_NO_ACCOUNT = "nobody"
-"""A lineage for `Tokens`, whose account equals it only if the token has no claims about the account."""
+_MAX_CACHED = 10_000
 
 
 class CallerTokens:
@@ -75,10 +72,9 @@ class CallerVerifier:
 
     The account of a token without claims is not known, because no response of KallyAI has it (reference: "User
     Endpoints"). Its caller counts as a new account after each renewal: the calls before are still in KallyAI's list,
-    but neither duplicates nor a `tracking_id` of the time before are found. That is logged once.
+    but neither duplicates nor a `tracking_id` of the time before are found.
 
-    `clock` is a monotonic clock, `time` the seconds since the epoch. With more than `max_cached` tokens, the cache may
-    be emptied.
+    `clock` is a monotonic clock, `time` the seconds since the epoch.
     """
 
     def __init__(
@@ -87,35 +83,28 @@ class CallerVerifier:
         clock: Callable[[], float] = time.monotonic,
         *,
         time: Callable[[], float] = time.time,
-        max_cached: int = 10_000,
     ) -> None:
-        self._send, self._clock, self._time, self._max_cached = send, clock, time, max_cached
+        self._send, self._clock, self._time = send, clock, time
         self._valid_until: dict[bytes, float] = {}
-        self._locks: dict[bytes, anyio.Lock] = {}
-        self._has_warned = False
+        self._locks: WeakValueDictionary[bytes, anyio.Lock] = WeakValueDictionary()
 
     async def __call__(self, bearer: str) -> "AccessToken | None":
         """Verify `bearer`; None if it is not valid. Raises `KallyAIError` when KallyAI can't be reached."""
         if not is_token(bearer):
             return None
         digest = _hash(bearer)
-        lock = self._locks.setdefault(digest, anyio.Lock())
-        try:
-            async with lock:  # so that for many requests with one new token, KallyAI is asked only once
-                if self._valid_until.get(digest, -math.inf) <= self._clock():
-                    if not await self._is_valid(bearer):
-                        self._valid_until.pop(digest, None)
-                        return None
-                    self._remember(digest)
-        finally:
-            if not lock.statistics().tasks_waiting:
-                self._locks.pop(digest, None)
+        # So that for many requests with one new token, KallyAI is asked only once. A lock that none uses is forgotten.
+        async with self._locks.setdefault(digest, anyio.Lock()):
+            if self._valid_until.get(digest, -math.inf) <= self._clock():
+                if not await self._is_valid(bearer):
+                    self._valid_until.pop(digest, None)
+                    return None
+                if len(self._valid_until) >= _MAX_CACHED:
+                    self._valid_until.clear()
+                self._valid_until[digest] = self._clock() + CACHE_SECONDS
         from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
 
         tokens = _tokens(bearer)
-        if not self._has_warned and _tokens(bearer, lineage=_NO_ACCOUNT).account == _NO_ACCOUNT:
-            self._has_warned = True
-            _log.warning("callers' tokens name no account: after a renewal, a caller counts as another one")
         end = int(min(tokens.claimed_end or math.inf, self._time() + LONGEST_TOKEN))
         return AccessToken(token=bearer, client_id="caller", scopes=[], subject=tokens.account, expires_at=end)
 
@@ -129,14 +118,6 @@ class CallerVerifier:
         except (UnauthorizedError, NotSignedInError, ForbiddenError):
             return False
         return True
-
-    def _remember(self, digest: bytes) -> None:
-        now = self._clock()
-        if len(self._valid_until) >= self._max_cached:
-            self._valid_until = {key: until for key, until in self._valid_until.items() if until > now}
-        if len(self._valid_until) >= self._max_cached:
-            self._valid_until.clear()
-        self._valid_until[digest] = now + CACHE_SECONDS
 
 
 class SecretVerifier:

@@ -26,8 +26,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
-_Result = Literal["accepted", "wrong", "used", "late"]
-_STATUS: dict[_Result, int] = {"wrong": 400, "used": 409, "late": 410}
+_Result = Literal["accepted", "wrong", "over"]
 
 
 class WrongAddressError(ValueError):
@@ -122,10 +121,8 @@ class LoopbackSignIn:
         # Checked first, so that a sender without the state learns nothing.
         if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
-        if self._answer is not None:
-            return "used"
-        if anyio.current_time() >= self._deadline:
-            return "late"
+        if self._answer is not None or anyio.current_time() >= self._deadline:
+            return "over"
         if (answer := _parse(fields)) is None:
             return "wrong"
         self._answer = answer
@@ -150,7 +147,7 @@ class LoopbackSignIn:
             return show(404, "wrong")
         result = self._accept_query(request.query)
         if result != "accepted":
-            return show(_STATUS[result], "wrong" if result == "wrong" else "over")
+            return show(400 if result == "wrong" else 410, result)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
         return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
 

@@ -228,7 +228,7 @@ async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works
             assert "evil" not in wrong.text
         assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
         for second in (TOKENS, {"access_token": "evil"}, {"error": "access_denied"}):
-            assert (await browser.get(answer(flow, **second))).status_code == 409
+            assert (await browser.get(answer(flow, **second))).status_code == 410
             with pytest.raises(WrongAddressError, match="over"):
                 flow.accept(answer(flow, **second))
         assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
@@ -269,7 +269,7 @@ async def test_no_reply_repeats_a_part_of_its_request_or_can_be_stored_or_framed
             await browser.get(f"{flow.redirect_uri}/done?" + urlencode(marked), headers=headers),
         ]
         grant = await flow.grant()
-    assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 409, 200]
+    assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 410, 200]
     for text in (caplog.text, repr(flow), repr(grant), *(reply.text + repr(reply.headers) for reply in replies)):
         assert "script" not in text
         assert "secret" not in text
@@ -295,7 +295,6 @@ async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops
             (b"GET / HT", b"400"),
             (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"400"),
             (b"GET /" + b"a" * 100_000, b"400"),
-            (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"400"),
             (b"GET / HTTP/1.1\r\n" + host + b"Host: evil.example\r\n\r\n", b"400"),
             (b"GET / HTTP/1.1\r\n\r\n", b"421"),
             (b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"421"),
