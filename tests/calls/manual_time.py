@@ -146,14 +146,14 @@ async def run(clock: ManualClock, work: Awaitable[Result]) -> Result:
 async def rest(clock: ManualClock, until: "asyncio.Future[Any] | None" = None) -> None:
     """Return once everything waits for time to pass, or `until` is done."""
     while True:
-        await _all_tasks_wait(until)
+        await all_tasks_wait(until)
         waits_for = [database for database in clock.databases if database.is_busy]
         if not waits_for or (until is not None and until.done()):
             return
         await waits_for[0].idle()
 
 
-async def _all_tasks_wait(until: "asyncio.Future[Any] | None") -> None:
+async def all_tasks_wait(until: "asyncio.Future[Any] | None") -> None:
     """Return once every other task waits for something, or `until` is done."""
     this = asyncio.current_task()
     turns = 0

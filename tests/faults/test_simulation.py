@@ -65,21 +65,3 @@ def test_a_seed_always_makes_the_same_simulated_plan() -> None:
     for seed in range(100):
         assert simulated_plan(seed) == simulated_plan(seed)
         assert simulated_plan(seed).title in simulated_plan(seed).describe()
-
-
-def test_many_simulated_plans_cover_everything() -> None:
-    kinds = {
-        kind for seed in range(600) for shared in (False, True) for kind in simulated_plan(seed, is_shared=shared).kinds
-    }
-
-    for name in ("is killed", "is terminated", "is stopped", "is suspended with its machine", "has its clock set"):
-        assert f"event: {name}" in kinds
-    for name in ("fails", "fails to confirm", "is locked", "is deleted", "is read-only", "gets a newer record"):
-        assert f"event: its ledger {name}" in kinds
-    assert {"event: someone else signs in", "event: other programs call"} <= kinds
-    assert {"event: its disk is full", "event: its database hangs"} <= kinds
-    assert "event: its database ends all connections" in kinds
-    assert {f"answer: {status}" for status in (408, 409, 425, 499, 302, 503, "cut", "half")} <= kinds
-    assert {"answer: a refusal that names the call", "service: details_late", "service: order"} <= kinds
-    assert {"answer: 429 although the call was placed", "agent: asks once more after the clock was set"} <= kinds
-    assert {"process: kill at a step", "process: suspend at a step", "process: another clock"} <= kinds

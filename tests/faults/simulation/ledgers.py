@@ -39,24 +39,7 @@ _SLOW_SECONDS, _BUSY_SECONDS = 0.2, 10.0
 
 
 class KillableSqlite(SqliteDatabase):
-    """The SQLite driver of a process that can be killed, and whose file can become read-only."""
-
-    def __init__(self, path: Path, *, now: Callable[[], datetime], seconds: float) -> None:
-        super().__init__(path, now=now, seconds=seconds)
-        self._is_read_only = False
-
-    def set_read_only(self, value: bool) -> None:
-        """Let SQLite refuse every write, or no more. The mode of a file does not hold off root."""
-        self._is_read_only = value
-        if self._connection is not None:
-            self._connection.execute(f"PRAGMA query_only = {int(value)}")
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._is_read_only and not self._path.exists():
-            raise OSError("read-only file system")
-        connection = super()._opened()
-        connection.execute(f"PRAGMA query_only = {int(self._is_read_only)}")
-        return connection
+    """The SQLite driver of a process that can be killed."""
 
     def kill(self) -> None:
         """What the system does when a process is killed: its lock is free, and its file stays."""
@@ -78,23 +61,15 @@ Killable = KillableSqlite | KillablePostgres
 
 
 class LedgerPlace:
-    """Where some processes have their ledger.
+    """Where some processes have their ledger: a file, or the URL of a PostgreSQL database with the clock `now`.
 
-    Args:
-        place: The file, or the URL of a PostgreSQL database.
-        now: The clock of a PostgreSQL database.
-        is_slow: It is going to be locked by another program, or to hang.
-
-    Attributes:
-        failure: How it fails now; None when it works.
-        clock_set: How many seconds the clock of its machine has been set forward.
-        changes: How often it was written, or changed otherwise.
+    It `is_slow` when it is going to be locked by another program, or to hang. `failure` is how it fails now;
+    `clock_set` is how many seconds the clock of its machine has been set forward; `changes` counts what may have
+    changed it.
     """
 
     def __init__(self, place: str, now: Callable[[], datetime], *, is_slow: bool = False) -> None:
         self._seconds = _SLOW_SECONDS if is_slow else _BUSY_SECONDS
-        self._files: list[KillableSqlite] = []
-        self._is_read_only = False
         self.clock_set = 0.0
         self.changes = 0
         self._place = place
@@ -110,15 +85,8 @@ class LedgerPlace:
     def open(self, now: Callable[[], datetime]) -> Killable:
         """A database for one more process, which has the clock `now`."""
         if self.is_file:
-            file = KillableSqlite(Path(self._place), now=now, seconds=self._seconds)
-            file.set_read_only(self._is_read_only)
-            self._files.append(file)
-            return file
+            return KillableSqlite(Path(self._place), now=now, seconds=self._seconds)
         return KillablePostgres(self._place, now=self._now, seconds=self._seconds)
-
-    def failure_now(self) -> Failure | None:
-        """How it fails now; it may change during a use."""
-        return self.failure
 
     def version(self) -> object:
         """See `Database.version`; exact, because all of a run happens within milliseconds."""
@@ -155,20 +123,6 @@ class LedgerPlace:
         finally:
             _full_disks.remove(limit)
             _limit_files()
-
-    @contextmanager
-    def read_only(self) -> Iterator[None]:
-        """Let nothing be written into the file."""
-        self._set_read_only(True)
-        try:
-            yield
-        finally:
-            self._set_read_only(False)
-
-    def _set_read_only(self, value: bool) -> None:
-        self._is_read_only = value
-        for file in self._files:
-            file.set_read_only(value)
 
     @contextmanager
     def hanging(self) -> Iterator[None]:

@@ -32,17 +32,12 @@ KINDS = {
 
 @dataclass
 class Sums:
-    """The sums over many runs.
-
-    Attributes:
-        reports: Of the runs that broke a rule.
-    """
+    """The sums over many runs, and the reports of those that broke a rule."""
 
     runs: int = 0
     placed: int = 0
     unknown: int = 0
     violated: Counter[Rule] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
     reports: list[str] = field(default_factory=list)
 
     def add(self, other: "Sums") -> None:
@@ -51,7 +46,6 @@ class Sums:
         self.placed += other.placed
         self.unknown += other.unknown
         self.violated += other.violated
-        self.kinds += other.kinds
         self.reports += other.reports
 
     def table(self) -> str:
@@ -60,28 +54,19 @@ class Sums:
         lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
         lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in RULES]
         lines += [("placed and unknown, where no client could find out", f"{self.unknown} ({share:.1f} %)")]
-        lines += [(f"runs with: {kind}", str(count)) for kind, count in sorted(self.kinds.items())]
         return "\n".join(f"{name:75} {value}" for name, value in lines)
 
 
 def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, kind: Kind = "calls") -> Sums:
-    """Carry out the runs of so many seeds.
+    """Carry out so many runs from the `first` seed on, in so many processes.
 
-    Args:
-        first: The first seed.
-        runs: How many.
-        jobs: How many processes share them.
-        is_shared: Two workers share a PostgreSQL database; otherwise, processes share an SQLite file.
-        kind: What the runs are about.
+    If it `is_shared`, two workers share a PostgreSQL database; otherwise, processes share an SQLite file.
     """
-    sums = Sums()
     chunks = [(seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)]
     if is_shared:
         with PostgresServer(folder=fast_folder()) as server:
-            sums.add(_simulate(chunks, jobs, server, kind))
-    else:
-        sums.add(_simulate(chunks, jobs, None, kind))
-    return sums
+            return _simulate(chunks, jobs, server, kind)
+    return _simulate(chunks, jobs, None, kind)
 
 
 def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None, kind: Kind) -> Sums:
@@ -120,7 +105,6 @@ def run_plan(plan: Plan, url: str | None = None) -> Sums:
     violations = KINDS[plan.kind][1](evidence)
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})
-    sums.kinds.update(plan.kinds)
     if violations:
         option = (" --workers" if url is not None else "") + (f" --{plan.kind}" if plan.kind != "calls" else "")
         command = f"uv run python -m tests.faults --simulated{option} --runs 1 --seed {plan.seed}"

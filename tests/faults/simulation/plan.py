@@ -23,13 +23,7 @@ ACCOUNT, OTHER_ACCOUNT = "first-account", "second-account"
 
 @dataclass(frozen=True)
 class Task:
-    """What one call is for.
-
-    Attributes:
-        arguments: The arguments of `make_call`, or of `call_around` when there are candidates.
-        ending: How the call ends.
-        endings: How the call to each candidate's number ends.
-    """
+    """What one call is for, as arguments of a tool, and how it ends, or the call to each number (`endings`)."""
 
     arguments: Mapping[str, Any]
     ending: str = "success"
@@ -102,7 +96,6 @@ What = Literal[
     "its ledger is locked",
     "its ledger is deleted",
     "its disk is full",
-    "its ledger is read-only",
     "its database hangs",
     "its database ends all connections",
     "its ledger gets a newer record",
@@ -113,14 +106,9 @@ What = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """Something happens to a process.
+    """Something happens to a process, `at` so many seconds since the run's begin.
 
-    Attributes:
-        at: When, in seconds since the run's begin.
-        what: What happens.
-        process: To which process.
-        seconds: How long it lasts; how far the clock is set; after how long the calls are due.
-        number: How many calls.
+    `seconds` is how long it lasts, how far the clock is set, or after how long so many calls (`number`) are due.
     """
 
     at: float
@@ -132,13 +120,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Start:
-    """A process.
+    """A process that starts `at` so many seconds, on the ledger of a `home`, with a clock that is `ahead`.
 
-    Attributes:
-        at: When it starts, in seconds since the run's begin.
-        home: Which ledger it uses; with the same sign-in.
-        ahead: How many seconds its clock is ahead.
-        at_step: What happens at one of its steps: it is killed, or its machine is suspended for so many seconds.
+    At one of its steps it is killed, or its machine is suspended for so many seconds.
     """
 
     at: float = 0.0
@@ -149,16 +133,9 @@ class Start:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A call that another program placed on the same account before the run.
-
-    Attributes:
-        age: How many seconds before.
-        task: Its submission is that of this task.
-        status: How it ended.
-    """
+    """A call for the first task that another program placed on the same account, `age` seconds before the run."""
 
     age: float
-    task: int = 0
     status: str = "success"
 
 
@@ -200,27 +177,6 @@ class Plan:
     def has(self, *what: What) -> bool:
         """Whether one of these events happens."""
         return any(event.what in what for event in self.events)
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """What there is in it, for the sums."""
-        default = vars(Quirks())
-        quirks = {name for name, value in vars(self.quirks).items() if value != default[name]}
-        steps = {value if value == "kill" else "suspend" for start in self.starts for value in start.at_step.values()}
-        limits = [each for each in self.troubles if each.answer == 429 and each.placed and not each.names_call]
-        return frozenset(
-            chain(
-                [f"agent: {self.title}"],
-                (f"service: {name}" for name in quirks),
-                (f"answer: {trouble.answer}" for trouble in self.troubles),
-                ["answer: a refusal that names the call"] * any(trouble.names_call for trouble in self.troubles),
-                ["answer: 429 although the call was placed"] * bool(limits),
-                (f"process: {value} at a step" for value in steps),
-                ["process: another clock"] * any(start.ahead for start in self.starts),
-                (f"event: {event.what}" for event in self.events),
-                ["service: old calls of other programs"] * bool(self.foreign),
-            )
-        )
 
     def describe(self) -> str:
         """The plan as text, for reports."""

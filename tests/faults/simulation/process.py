@@ -70,13 +70,8 @@ class Process:
     """An MCP server and the client that is connected to it.
 
     Everything that the server does beyond itself passes `_step`: each use of its ledger and of the service, before and
-    after. There it can be stopped or killed, so every step of a call is as likely as any other.
-
-    Attributes:
-        steps: How many steps it has taken.
-        at_step: What happens at a step: `kill`, or the seconds for which it is stopped.
-        ended: Set once it is dead.
-        ended_at: When it was killed or told to end; None if it lives to the end of the run.
+    after. There it can be stopped or killed (`at_step`), so every step of a call is as likely as any other. `ended_at`
+    is when it was killed or told to end; None if it lives to the end of the run.
     """
 
     client: Client
@@ -153,11 +148,7 @@ class Process:
         self._stop.set()
 
     def stop(self, *, machine: bool) -> None:
-        """Let it take no step until `resume`.
-
-        Args:
-            machine: The whole machine is suspended, so that the monotonic clock stands still too.
-        """
+        """Let it take no step until `resume`; with its `machine`, the monotonic clock stands still too."""
         if not self.ended.is_set():
             self._hold()
             if machine:
@@ -206,11 +197,9 @@ class Process:
             )
 
     async def _step(self, *, may_suspend: bool = True) -> None:
-        """Take a step.
+        """Take a step. The machine can't be suspended between the last look into the ledger and the request.
 
-        Args:
-            may_suspend: Whether the machine may be suspended here. Not between the last look into the ledger and the
-                request: no program can look at the clock and send in one step.
+        No program can look at the clock and send in one step.
         """
         self.steps += 1
         what = self.at_step.pop(self.steps, None)
@@ -245,7 +234,7 @@ class Process:
     async def use_database(self, use: Callable[[], Awaitable[Result]]) -> Result:
         """Use the ledger, unless it fails or the process is gone."""
         await self._step()
-        if self._is_over or self.place.failure_now() == "before":
+        if self._is_over or self.place.failure == "before":
             raise LedgerUnavailableError("The ledger can't be used")
         self._using += 1
         try:
@@ -254,7 +243,7 @@ class Process:
         finally:
             self._using -= 1
         await self._step()
-        if self.place.failure_now() == "after":
+        if self.place.failure == "after":
             raise LedgerUnavailableError("The ledger did not confirm")
         return result
 

@@ -42,15 +42,10 @@ _NOTED = ("redial", "wait_seconds", "confirmation", "call_id", "continue_after")
 
 @dataclass
 class Use:
-    """One use of a tool.
+    """One use of a tool; the `task` is that of a request for a call.
 
-    Attributes:
-        task: The task of a `make_call`; None for another tool.
-        account: Who was signed in then.
-        accounts: Who was signed in until its end, too.
-        asked: Its place in the order of everything that the agent sent and got; `asked_at` is the true time.
-        answered: The place of its answer in that order; infinite when the agent got none.
-        text: The answer, or why there was none.
+    `asked` and `answered` are places in the order of everything that the agent sent and got, infinite without an
+    answer; the other times are true. `accounts` are all that were signed in until its end.
     """
 
     tool: str
@@ -81,16 +76,11 @@ class Use:
 
 @dataclass
 class Evidence:
-    """What is known after a run.
+    """What is known after a run: the truth (`service`), what the agent was told (`uses`), and what the ledgers have.
 
-    Attributes:
-        service: The truth.
-        uses: What the agent was told.
-        rows: The rows of all ledgers, and `lists` their call lists.
-        many: The rows of the calls of "many calls are due", which are not among `rows`.
-        shown: What `get_call` answers at the end, by tracking id and call id.
-        errors: What went wrong in the program itself.
-        ended: When processes ended before the end of the run, by their names.
+    `many` are the rows of "many calls are due", which are not among `rows`; `shown` is what `get_call` answers at the
+    end, by both ids; `errors` went wrong in the program itself; `ended` says when processes ended before the end of the
+    run.
     """
 
     plan: Plan
@@ -145,13 +135,9 @@ class Run:
         self._events = 0
 
     async def evidence(self) -> Evidence:
-        """Carry out the plan.
-
-        Returns:
-            What is known afterwards; a run that hangs is one of its errors.
-        """
+        """Carry out the plan; returns what is known afterwards. A run that hangs is one of its errors."""
         for foreign in self._plan.foreign:
-            self._service.add_foreign(ACCOUNT, _submission(self._plan, foreign.task), foreign.age, foreign.status)
+            self._service.add_foreign(ACCOUNT, _submission(self._plan), foreign.age, foreign.status)
         errors = _Errors(self._evidence.errors)
         for name in _LOGGERS:
             logging.getLogger(name).addHandler(errors)
@@ -256,9 +242,6 @@ class Run:
             case "its disk is full":
                 with home.full_disk():
                     await self._world.sleep(event.seconds)
-            case "its ledger is read-only":
-                with home.read_only():
-                    await self._world.sleep(event.seconds)
             case "its database hangs":
                 with home.hanging():
                     await self._world.sleep(event.seconds)
@@ -268,7 +251,7 @@ class Run:
                 home.add_newer_record(ACCOUNT)
             case "other programs call":
                 for number in range(event.number):
-                    submission = _submission(self._plan, 0) | {"respondent_phone": f"+1415556{number:04}"}
+                    submission = _submission(self._plan) | {"respondent_phone": f"+1415556{number:04}"}
                     self._service.add_foreign(ACCOUNT, submission, age=0)
             case "many calls are due":
                 with self._world.working():
@@ -506,9 +489,9 @@ class _Errors(logging.Handler):
             self._errors.append(logging.Formatter().format(record))
 
 
-def _submission(plan: Plan, task: int) -> dict[str, Any]:
-    """The submission of a task, as another program may send it."""
-    return {"respondent_phone": NUMBER} | dict(plan.tasks[task].arguments)
+def _submission(plan: Plan) -> dict[str, Any]:
+    """The submission of the first task, as another program may send it."""
+    return {"respondent_phone": NUMBER} | dict(plan.tasks[0].arguments)
 
 
 def run_places(folder: Path, plan: Plan) -> list[str]:

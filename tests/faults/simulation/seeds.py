@@ -40,12 +40,7 @@ _STEPS = 24
 
 
 def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same.
-
-    Args:
-        seed: The seed.
-        is_shared: For two workers with one PostgreSQL database, not for processes with an SQLite file.
-    """
+    """The plan of a seed, always the same. If it `is_shared`, two workers use one PostgreSQL database."""
     rng = random.Random(f"simulated {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     plan = ACTIONS[seed % len(ACTIONS)](rng)
     plan = replace(plan, seed=seed, mode=rng.choice(("auto", "legacy")), quirks=_quirks(rng, plan))
@@ -325,9 +320,7 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
             name = rng.choice(("its ledger fails", "its ledger fails to confirm"))
             return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
         case "file":
-            name = rng.choice(
-                ("its ledger is locked", "its ledger is deleted", "its disk is full", "its ledger is read-only")
-            )
+            name = rng.choice(("its ledger is locked", "its ledger is deleted", "its disk is full"))
             if name == "its ledger is deleted" and len({start.ahead for start in plan.starts}) > 1:
                 # Without the ledger, the key alone stops a second call, and it is of another day on another clock.
                 name = "its ledger is locked"

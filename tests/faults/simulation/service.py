@@ -94,14 +94,9 @@ class Quirks:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to one request.
+    """What happens to one request: the status of the answer, or how it is broken, after a delay in seconds.
 
-    Attributes:
-        answer: The status of the answer, or how the answer is broken.
-        placed: A request for a call is processed before.
-        delay: Seconds until the answer.
-        names_call: An error has the id of the call.
-        retry_after: The seconds in the header `Retry-After`; None for no such header.
+    `placed`: a request for a call is processed before. `names_call`: an error has the id of the call.
     """
 
     answer: int | Broken
@@ -109,11 +104,6 @@ class Trouble:
     delay: float = 0.0
     names_call: bool = False
     retry_after: int | None = None
-
-    @property
-    def is_proof(self) -> bool:
-        """Whether the answer proves that no call was placed."""
-        return not self.placed and self.answer in (400, 401, 402, 403, 404, 405, 413, 415, 422, 429)
 
 
 @dataclass(frozen=True)
@@ -139,19 +129,11 @@ class PhoneCall:
 
 
 class SimulatedService:
-    """The service as an ASGI app, and the truth about its calls.
+    """The service as an ASGI app, and the truth about its calls, those of other programs included.
 
-    Args:
-        world: The true time.
-        quirks: How it differs from the reference.
-        troubles: What happens to the first requests for a call, in turn.
-        look_troubles: What happens to the first other requests, in turn.
-        endings: How the calls end, by the number, or by the task's description; `success` for all others.
-        seed: Makes the ids.
-
-    Attributes:
-        calls: Every call, those of other programs included.
-        dated: Which process it has sent a whole response with a `Date`, and when.
+    `troubles` happen to the first requests for a call in turn, `look_troubles` to the first other ones. `endings` say
+    how calls end, by the number or by the task's description; all others succeed. `dated` has which process was sent a
+    whole response with a `Date`, and when.
     """
 
     def __init__(

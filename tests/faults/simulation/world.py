@@ -10,6 +10,7 @@ from typing import TypeVar
 import anyio
 
 from kallyai_mcp.calls.clock import Clock
+from tests.calls.manual_time import all_tasks_wait
 
 Result = TypeVar("Result")
 
@@ -28,11 +29,7 @@ class HungError(Exception):
 
 
 class World:
-    """The true time, for the service and for all processes.
-
-    Args:
-        begins: When the run begins.
-    """
+    """The true time, for the service and for all processes."""
 
     def __init__(self, begins: datetime = NOON) -> None:
         self.elapsed = 0.0
@@ -65,11 +62,7 @@ class World:
             self._is_idle.set()
 
     async def run(self, work: Awaitable[Result]) -> Result:
-        """Do `work` while time passes.
-
-        Raises:
-            HungError: It does not end.
-        """
+        """Do `work` while time passes; raises `HungError` if it does not end."""
         task = asyncio.ensure_future(work)
         try:
             with anyio.fail_after(REAL_SECONDS):
@@ -98,28 +91,16 @@ class World:
 
     async def _everything_waits(self, done: "asyncio.Future[Result]") -> None:
         """Return once every other task waits for something and no thread works, or `done` is."""
-        this = asyncio.current_task()
-        turns = 0
-        while not done.done():
-            await asyncio.sleep(0)
-            if self._working:
-                turns = 0
-                self._is_idle.clear()
-                await self._is_idle.wait()
-                continue
-            waiters = (getattr(task, "_fut_waiter", None) for task in asyncio.all_tasks() if task is not this)
-            turns = turns + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
-            if turns == 2:  # the end of a task reaches those that wait for it one turn of the loop later
+        while True:
+            await all_tasks_wait(done)
+            if not self._working or done.done():
                 return
+            self._is_idle.clear()
+            await self._is_idle.wait()
 
 
 class ProcessClock(Clock):
-    """The clock of one process.
-
-    Args:
-        world: The true time.
-        ahead: How many seconds its wall clock is ahead.
-    """
+    """The clock of one process, whose wall clock is `ahead` by so many seconds."""
 
     def __init__(self, world: World, ahead: float) -> None:
         self._world = world
