@@ -56,7 +56,7 @@ function appointmentHeadline(call, asked) {
   const [date, time] = startOf(call?.appointment?.start);
   if (!date || !BOOKED.includes(stateOfCall(call))) return "";
   const isConfirmed = Number.isInteger(asked.party_size) && !call.appointment.unconfirmed?.includes("party_size");
-  const people = isConfirmed && locale.plural("people_count", asked.party_size);
+  const people = isConfirmed && locale.plural("people_count", asked.party_size).replace(" ", "\u00a0");
   const parts = [locale.date(date), time && inZone(locale.timeOfDay(time), call, call.appointment.start), people];
   return parts.filter(Boolean).join(" · ").replace(/^./, (c) => c.toUpperCase());
 }
