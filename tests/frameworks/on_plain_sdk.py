@@ -1,4 +1,3 @@
-# docs/frameworks.md shows the following lines.
 import asyncio
 from typing import Any
 
@@ -32,4 +31,3 @@ async def place_call(where: str, call: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     call = {"task_category": "general", "task_description": "Ask when they close"}
     asyncio.run(place_call("kallyai-mcp serve --sandbox", call | {"respondent_phone": "+14155551234"}))
-# It shows no more.

@@ -54,7 +54,7 @@ FRAMEWORKS = (
     Framework("langchain", "LangChain", ("langchain[mcp]",), ("1.5.2",), "2.3.0", is_shown=False),
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]",), ("2.68.0",), "2.3.0", is_shown=False),
     Framework("fastmcp", "fastmcp", ("fastmcp",), ("4.2.3",), "2.3.0", is_shown=False),
-    Framework("plain_sdk", "MCP SDK", ("mcp",), ("2.3.0",), "2.3.0"),
+    Framework("plain_sdk", "MCP SDK", ("mcp",), ("2.3.0",), "2.3.0", is_shown=False),
     Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client",), ("2.4.0",), None),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk",), ("1.32.2",), None, is_shown=False),
     Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp",), ("2.0.99",), None, has_timeout=False, is_shown=False),
