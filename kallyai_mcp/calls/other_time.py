@@ -6,7 +6,7 @@ this instruction request the same call: the second is a duplicate, and only `red
 
 from collections.abc import Mapping
 
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Submission, SubmissionEcho
 
 _INSTRUCTIONS = {
     ("en", False): "Do not agree to a day or time other than the one asked for.",
@@ -27,6 +27,12 @@ def with_other_time(submission: Submission, *, accept: bool) -> Submission:
         return submission
     instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[spoken_language(submission), accept])
     return submission.model_copy(update={"additional_instructions": instructions})
+
+
+def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
+    """Whether KallyAI was told to agree to no other day or time."""
+    given = submission.additional_instructions or ()
+    return any(text in given for (_, accept), text in _INSTRUCTIONS.items() if not accept)
 
 
 def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:

@@ -145,16 +145,15 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     """
     from kallyai_mcp.api.models import Call
     from kallyai_mcp.calls.records import CallRecord
-    from kallyai_mcp.tools.call_results import call_words, find_any, unrecorded_view, unrecorded_words
+    from kallyai_mcp.tools.call_results import call_words, find_any
     from kallyai_mcp.tools.list_results import list_words
 
     found = await find_any(app_context, await whole_id(app_context, id_))
     if isinstance(found, CallRecord):
-        record = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
-        text, answer, _ = await call_words(app_context, record, placed_now=None)
+        found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
+    if isinstance(found, CallRecord | Call):
+        text, answer, _ = await call_words(app_context, found, placed_now=None)
         return text, answer, 0
-    if isinstance(found, Call):
-        return *await unrecorded_words(app_context, await unrecorded_view(app_context, found)), 0
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
     return *await list_words(app_context, found, placed_now=None), 0

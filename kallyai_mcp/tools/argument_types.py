@@ -96,6 +96,9 @@ PhoneNumber = Annotated[str, AfterValidator(_e164)]
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """The IANA name of a time zone."""
 
+UserZone = Annotated[TimeZoneName | None, Field(description="The user's, IANA")]
+"""The zone in which the user reads times."""
+
 AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD")]
 """A day that is not past where the callee is."""
 

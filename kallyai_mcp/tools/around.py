@@ -102,7 +102,7 @@ async def call_around(
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
-    return await follow_list(found, asked["wait_seconds"], ctx, placed_now=placed_now)
+    return await follow_list(app_context, found, asked["wait_seconds"], ctx, placed_now=placed_now)
 
 
 def _with_shared_arguments() -> Signature:

@@ -1,5 +1,6 @@
 """The results of make_call and get_call."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_view import BOOKED, CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.earlier_bookings import Bookings, bookings_of, has_moved
+from kallyai_mcp.tools.related_calls import related_to
 from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
@@ -25,7 +26,7 @@ from kallyai_mcp.tools.results import (
     QuoteAnswer,
     answer,
 )
-from kallyai_mcp.tools.said import Said, read_said
+from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.account import little_left, none_left, used_up
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
@@ -36,46 +37,49 @@ from kallyai_mcp.tools.text.times import Reader
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
-_STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
-"""The states of a record that a result gives as its status, because KallyAI has no call and so no status."""
-
 ROW_LENGTH = 120
 """Characters of KallyAI's report in a row of a list."""
 
+_IN_ROW = {
+    *("status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
+    *("asked_about_in", "elapsed_seconds", "respondent_phone", "business_name"),
+}
+"""The fields of a call in a list that are those of get_call."""
 
-async def to_result(
+
+async def call_result(
     app_context: AppContext,
-    record: CallRecord,
+    found: CallRecord | Call,
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
     with_links: bool = False,
 ) -> "CallToolResult":
-    """The result for a call record; its outcome counts as delivered. The arguments are those of `call_words`.
+    """The result for a call; its outcome counts as delivered. The arguments are those of `call_words`.
 
     With `with_links`, the client can use links to resources.
     """
     text, structure, is_error = await call_words(
-        app_context, record, placed_now=placed_now, client_is_there=client_is_there, was_active=was_active
+        app_context, found, placed_now=placed_now, client_is_there=client_is_there, was_active=was_active
     )
-    has_links = with_links and not is_error and record.state is not CallState.SCHEDULED
-    return answer(text, structure, *(links(CallView.of_record(record)) if has_links else []), is_error=is_error)
+    has_links = with_links and not is_error and structure.status != "scheduled"
+    return answer(text, structure, *(links(structure) if has_links else []), is_error=is_error)
 
 
 async def call_words(
     app_context: AppContext,
-    record: CallRecord,
+    found: CallRecord | Call,
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
 ) -> tuple[str, CallAnswer, bool]:
-    """The text and the structure for a call record, and whether it is an error; its outcome counts as delivered.
+    """The text and the structure for a call, and whether it is an error; its outcome counts as delivered.
 
     Args:
         app_context: What the tool works with.
-        record: The call.
+        found: The call; a `Call` if the ledger does not have it.
         placed_now: True if this request placed the call; False if the call is a duplicate of an earlier one; None if
             the request only asked about the call.
         client_is_there: It is certain that the client still waits for the result. Otherwise the outcome doesn't count
@@ -85,34 +89,47 @@ async def call_words(
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
     """
-    if record.is_earlier_call:
+    record = found if isinstance(found, CallRecord) else None
+    if record is not None and record.is_earlier_call:
         placed_now, was_active = None if placed_now is None else False, False
-    reader, view = app_context.reader(), CallView.of_record(record)
-    said, bookings = await read_said(app_context, view), await bookings_of(app_context, view, is_new=placed_now is True)
-    is_scheduled_now = placed_now is True and record.state is CallState.SCHEDULED
-    asks_quota = is_scheduled_now or (view.call is not None and not record.is_delivered)
-    usage = await app_context.usage() if asks_quota else None
-    left = little_left(usage) if usage is not None else None
-    # Last, after everything that takes time: a client that has given up by then does not get the outcome.
-    await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
-    structure = call_answer(view, reader.now, said, is_request=placed_now is not None)
-    if (refusal := refusal_of(record)) is not None:
+    view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
+    is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
+    is_told_first = record is not None and view.call is not None and not record.is_delivered
+    usage = await app_context.usage() if is_scheduled_now or is_told_first else None
+    if record is not None:
+        # Last, after everything that takes time: a client that has given up by then does not get the outcome.
+        await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
+    structure = call_answer(view, reader.now, is_request=placed_now is not None)
+    if record is not None and (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
             raise refusal
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
         structure.placed_now = False
         text = error_text(refusal, places_calls=True)
         return f"{text}\n{not_again(record, reader)}", structure, True
-    waits = view.is_not_placed_yet(reader.now)
-    structure.placed_now = None if placed_now and waits else placed_now
-    structure.moved_by = _moved_by(bookings)
-    text = call_text(view, reader, said, bookings, is_duplicate=placed_now is False, few_left=left)
+    structure.placed_now = None if placed_now and view.is_not_placed_yet(reader.now) else placed_now
+    few_left = little_left(usage) if usage is not None else None
+    lines = [call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left)]
     if is_scheduled_now and usage is not None and (used := used_up(usage)):
-        text = f"{text}\n{none_left(used[0], usage, reader.now)}"
-    if view.call is not None:
-        before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
-        text = "\n".join(filter(None, (before, text, attempts(record, reader))))
-    return text, structure, False
+        lines.append(none_left(used[0], usage, reader.now))
+    if record is not None and view.call is not None:
+        lines.append(attempts(record, reader))
+        if placed_now is False:
+            lines.insert(0, already_placed(record, reader, was_active=was_active))
+    return "\n".join(filter(None, lines)), structure, False
+
+
+async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
+    """What is known of a call, with what its callee said and what it has to do with other calls."""
+    if isinstance(found, CallRecord):
+        view = CallView.of_record(found)
+    else:
+        calls, calendar, reached = app_context.calls, None, None
+        if found.is_final:
+            calendar, reached = await read_findings(calls.service, await calls.account(), found, None)
+        view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
+    view = replace(view, said=await read_said(app_context, view))
+    return replace(view, related=await related_to(app_context, view, is_new=is_new))
 
 
 def refusal_of(record: CallRecord) -> KallyAIError | None:
@@ -122,26 +139,14 @@ def refusal_of(record: CallRecord) -> KallyAIError | None:
     return record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
 
 
-def _moved_by(bookings: Bookings) -> str | None:
-    return bookings.later.call_id if bookings.later is not None and has_moved(bookings.later) else None
-
-
-def call_text(
-    view: CallView,
-    reader: Reader,
-    said: Said,
-    bookings: Bookings,
-    *,
-    is_duplicate: bool = False,
-    few_left: str | None = None,
-) -> str:
+def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
     """A call in words: its outcome or its progress. A refused call has another text (`refusal_of`).
 
     `is_duplicate` counts for a call without an outcome: it was asked for again. `few_left` counts for a call with an
     outcome: it says what is left of the quota, if that is little.
     """
     if view.call is not None and view.outcome is not None:
-        return outcome(view, view.call, reader, said, bookings, few_left=few_left)
+        return outcome(view, view.call, reader, few_left=few_left)
     if view.record is not None and view.record.state is CallState.UNKNOWN:
         return unknown(view.record)
     if view.record is not None and view.record.state is CallState.SCHEDULED:
@@ -167,40 +172,15 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
     return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
 
 
-async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
-    """A call that only KallyAI knows: it is not in the ledger."""
-    calls, calendar, reached = app_context.calls, None, None
-    if call.is_final:
-        calendar, reached = await read_findings(calls.service, await calls.account(), call, None)
-    return CallView.of_call(call, calendar, reached, timezone=app_context.timezone)
-
-
-async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> "CallToolResult":
-    """The result for a call that is not in the ledger."""
-    view = await unrecorded_view(app_context, call)
-    text, structure = await unrecorded_words(app_context, view)
-    return answer(text, structure, *(links(view) if with_links else []))
-
-
-async def unrecorded_words(app_context: AppContext, view: CallView) -> tuple[str, CallAnswer]:
-    """The text and the structure for a call that is not in the ledger."""
-    said, reader = await read_said(app_context, view), app_context.reader()
-    bookings = await bookings_of(app_context, view, is_new=False)
-    structure = call_answer(view, reader.now, said)
-    structure.moved_by = _moved_by(bookings)
-    return call_text(view, reader, said, bookings), structure
-
-
-def call_answer(view: CallView, now: datetime, said: Said | None = None, *, is_request: bool = False) -> CallAnswer:
-    """The structure for a call; `said` is what the callee said, if that was read.
+def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> CallAnswer:
+    """The structure for a call.
 
     It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
     """
-    call, record, asked, made = view.call, view.record, view.submission, view.appointment
-    created_at = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
+    call, record, asked, made, said = view.call, view.record, view.submission, view.appointment, view.said
     is_dated = made is not None or (record is not None and record.state is CallState.SCHEDULED)
     structure = CallAnswer(
-        status=_status(view),
+        status=view.status,
         outcome=view.outcome,
         call_id=view.call_id,
         tracking_id=record.tracking_id if record is not None and (view.call_id is None or record.is_open) else None,
@@ -214,14 +194,15 @@ def call_answer(view: CallView, now: datetime, said: Said | None = None, *, is_r
         respondent_phone=asked.respondent_phone if not is_request else None,
         business_name=visible(asked.business_name, 80) if asked.business_name and not is_request else None,
         timezone=view.zone_name if is_dated else None,
+        **related_calls(view.related),
     )
     if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME) and (view.day or view.time):
         structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
     elif view.outcome is None and not is_request and asked.task_description:
         structure.asked = AskedFor(task_description=visible(asked.task_description, ROW_LENGTH))
-    if said is not None and said.evidence is not None:
+    if said.evidence is not None:
         structure.evidence = QuoteAnswer(quote=said.evidence.words, at=said.evidence.at)
-    if said is not None and said.answers:
+    if said.answers:
         structure.answers = [
             QuestionAnswer(question=one.question, quote=quote and quote.words, at=quote and quote.at)
             for one in said.answers
@@ -231,7 +212,7 @@ def call_answer(view: CallView, now: datetime, said: Said | None = None, *, is_r
         _add_schedule(structure, record)
     is_placed = record is None or record.is_active or call is not None or view.outcome is not None
     if is_placed and not view.is_not_placed_yet(now):
-        structure.created_at = created_at
+        structure.created_at = view.placed_at
     if view.outcome is None and structure.created_at is not None:
         structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
     if view.outcome is Outcome.UNKNOWN and call is None:
@@ -248,24 +229,26 @@ def call_answer(view: CallView, now: datetime, said: Said | None = None, *, is_r
 
 
 def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
-    """The structure for a call in a list: what finds it and how it ended; get_call has the rest."""
-    whole, call, record = call_answer(view, now), view.call, view.record
-    made = whole.appointment
-    return OneCallAnswer(
-        status=whole.status,
-        outcome=whole.outcome,
-        call_id=whole.call_id,
-        tracking_id=whole.tracking_id,
-        scheduled_for=whole.scheduled_for,
-        highlights=visible(whole.highlights, ROW_LENGTH) if whole.highlights and made is None else None,
-        appointment=AppointmentAnswer(start=made.start) if made is not None else None,
-        calendar_checked=whole.calendar_checked,
-        moved_by=view.moved_by,
-        elapsed_seconds=whole.elapsed_seconds,
-        created_at=call.created_at if call is not None else record.placed_at if record is not None else None,
-        respondent_phone=whole.respondent_phone,
-        business_name=visible(whole.business_name, 40) if whole.business_name else None,
-    )
+    """The structure for a call in a list: what finds it and how it ended; get_call has the rest.
+
+    KallyAI's status and report are left out where the outcome says the same.
+    """
+    whole = call_answer(view, now)
+    row = OneCallAnswer(**whole.model_dump(include=_IN_ROW))
+    row.business_name = visible(row.business_name, 40) if row.business_name else None
+    row.created_at = view.placed_at
+    if view.outcome in (Outcome.ANSWERED, *BOOKED, Outcome.CANCELED):
+        row.status = None
+    if whole.appointment is not None:
+        row.appointment = AppointmentAnswer(start=whole.appointment.start)
+    elif view.outcome is Outcome.ANSWERED and whole.highlights:
+        row.highlights = visible(whole.highlights, ROW_LENGTH)
+    return row
+
+
+def related_calls(related: Related) -> dict[str, str | None]:
+    """The fields for the later call that was about a booking."""
+    return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
 def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
@@ -277,15 +260,6 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
         structure.earlier_attempts = [
             AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier
         ]
-
-
-def _status(view: CallView) -> str:
-    """KallyAI's status of the call. Without one, the state of our record, `in_progress`, or `unknown`."""
-    if view.call is not None and view.call.plain_status not in Call.IN_PROGRESS:
-        return view.call.status
-    if view.record is not None and view.record.state in _STATES:
-        return view.record.state.value
-    return "in_progress" if view.outcome is None else "unknown"
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:

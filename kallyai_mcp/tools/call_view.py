@@ -6,14 +6,65 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
-from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, time_of_day
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.instructions import departure_in, other_times_in
 
+BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+
+_STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
+"""The states of a record that are the status of its call, because KallyAI has no call and so no status."""
+
 _LEAVES_WITHIN = 0.5
 """Seconds after which a request has left, if KallyAI can be reached."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Words of the callee, and when they were said: the time since the call began, as "0:34"."""
+
+    words: str
+    at: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, and the callee's words that followed it: none, or those of each turn that fits it equally well."""
+
+    question: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the callee said in a call. `answers` is None if the transcript could not be read."""
+
+    evidence: Quote | None = None
+    answers: tuple[Answer, ...] | None = ()
+
+
+@dataclass(frozen=True)
+class Related:
+    """What a call has to do with other calls of the account.
+
+    Attributes:
+        before: The earlier call whose booking the call was about.
+        later: The last call that was about the booking of this call, and was answered.
+        ahead: An earlier call to the same number, whose booking lies ahead.
+        planned: The next attempt of this call, which reached nobody.
+    """
+
+    before: "CallView | None" = None
+    later: "CallView | None" = None
+    ahead: "CallView | None" = None
+    planned: CallRecord | None = None
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the later call has booked another time; if not, it may have canceled the booking."""
+        return self.later is not None and self.later.outcome in BOOKED
 
 
 @dataclass(frozen=True)
@@ -28,8 +79,6 @@ class CallView:
         calendar: What KallyAI's calendar file says; None if the file was not asked for.
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
-        moved_by: The `call_id` of the later call that moved its booking, in a list.
-        asked_about_in: The `call_id` of a later call that was about its booking and did not move it, in a list.
     """
 
     submission: Submission | SubmissionEcho
@@ -39,8 +88,8 @@ class CallView:
     calendar: Calendar | None = None
     reached: bool | None = None
     record: CallRecord | None = None
-    moved_by: str | None = None
-    asked_about_in: str | None = None
+    said: Said = Said()
+    related: Related = Related()
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
@@ -62,11 +111,6 @@ class CallView:
         day, time = echo.appointment_date, echo.appointment_time
         outcome = outcome_of(call, calendar, reached=bool(reached), day=day, time=time, zone=ZoneInfo(zone))
         return cls(echo, zone, outcome, call, calendar, reached)
-
-    @classmethod
-    def of_listed(cls, call: Call, record: CallRecord | None, *, timezone: str) -> "CallView":
-        """The view of a call in KallyAI's list: of the `record` if there is one, else of the call (`of_call`)."""
-        return cls.of_record(record) if record is not None else cls.of_call(call, None, timezone=timezone)
 
     def named(self, names: Mapping[str, str]) -> "CallView":
         """The same call with a name for its number, if it has none and `names` have one."""
@@ -124,6 +168,32 @@ class CallView:
         if record is None or record.state is not CallState.RESERVED:
             return False
         return record.error is not None or record.elapsed(now) >= _LEAVES_WITHIN
+
+    @property
+    def is_without_event(self) -> bool:
+        """Whether a day or a time was asked for, and KallyAI's calendar is known to have no event for the call."""
+        asked = self.day is not None or self.time is not None
+        return asked and self.calendar is not None and self.calendar.is_known and self.appointment is None
+
+    @property
+    def placed_at(self) -> datetime | None:
+        """When the call was placed, or asked for."""
+        created_at = self.call.created_at if self.call is not None else None
+        return created_at or (self.record.placed_at if self.record is not None else None)
+
+    @property
+    def status(self) -> str:
+        """KallyAI's status of the call. Without one, the state of our record, `in_progress`, or `unknown`."""
+        if self.call is not None and self.call.plain_status not in Call.IN_PROGRESS:
+            return self.call.status
+        if self.record is not None and self.record.state in _STATES:
+            return self.record.state.value
+        return "in_progress" if self.outcome is None else "unknown"
+
+    def is_before_call(self, made: Appointment) -> bool:
+        """Whether an appointment was over before this call."""
+        at = self.record.called_at if self.record is not None else self.placed_at
+        return lies_before(made, at, number=self.submission.respondent_phone, zone_name=self.zone_name)
 
     @property
     def day(self) -> str | None:

@@ -25,9 +25,10 @@ from kallyai_mcp.tools.argument_types import (
     TaskDescription,
     Time,
     TimeZoneName,
+    UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import find_any, unrecorded_result
+from kallyai_mcp.tools.call_results import call_result, find_any
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.follow import follow_call, follow_list
 from kallyai_mcp.tools.past_calls import booking_facts
@@ -103,23 +104,24 @@ async def make_call(
     placed = await place_with_consent(ask, place)
     if not isinstance(placed, Placed):
         return placed
-    return await follow_call(placed.record, wait_seconds, ctx, placed_now=placed.is_new)
+    return await follow_call(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 
 async def get_call(
     *,
     call_id: Annotated[CallId, Field(description="Or tracking_id")],
     wait_seconds: WaitSeconds = 0,
+    timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallOrListAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
-    app_context = ctx.request_context.lifespan_context
+    app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
-        return await follow_list(found, wait_seconds, ctx, placed_now=None)
+        return await follow_list(app_context, found, wait_seconds, ctx, placed_now=None)
     if isinstance(found, Call):
-        return await unrecorded_result(app_context, found, with_links=client_supports_apps(ctx))
+        return await call_result(app_context, found, placed_now=None, with_links=client_supports_apps(ctx))
     try:
-        return await follow_call(found, wait_seconds, ctx, placed_now=None)
+        return await follow_call(app_context, found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
         return await tool_error(error, app_context, tool="make_call", places_calls=True)

@@ -1,7 +1,7 @@
 """The app context: what the tools work with. `cli` builds it, and it lives as long as the server."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -86,7 +86,11 @@ class AppContext:
             pass
         return None
 
-    def reader(self, timezone: str | None = None) -> Reader:
-        """The reader of a text that is written now; `timezone` is the user's, if it is known otherwise."""
-        zone, is_known = timezone or self.timezone, timezone is not None or self.zone_is_known
-        return Reader(zone, self.now(), self.wait_seconds, is_known, schedules=self.calls.places_due)
+    def for_user_in(self, timezone: str | None) -> "AppContext":
+        """The same for a user who is in the zone with this IANA name; unchanged for None."""
+        return replace(self, timezone=timezone, zone_is_known=True) if timezone is not None else self
+
+    def reader(self) -> Reader:
+        """The reader of a text that is written now."""
+        schedules = self.calls.places_due
+        return Reader(self.timezone, self.now(), self.wait_seconds, self.zone_is_known, schedules=schedules)

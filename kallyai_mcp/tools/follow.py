@@ -10,7 +10,7 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools import progress
-from kallyai_mcp.tools.call_results import to_result
+from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.tasks import seconds_to_wait
@@ -19,14 +19,18 @@ from kallyai_mcp.tools.text.calls import so_far
 
 
 async def follow_call(
-    record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
+    app_context: AppContext,
+    record: CallRecord,
+    wait_seconds: float | None,
+    ctx: Context[AppContext, Any],
+    *,
+    placed_now: bool | None,
 ) -> CallToolResult:
     """Wait for the end of `record`, and return the result."""
-    app_context = ctx.request_context.lifespan_context
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     progress.say(lambda: so_far(record, app_context.now()))
     followed = await app_context.calls.wait(record, seconds)
-    return await to_result(
+    return await call_result(
         app_context,
         followed,
         placed_now=placed_now,
@@ -50,13 +54,18 @@ def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
 
 
 async def follow_list(
-    found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
+    app_context: AppContext,
+    found: CallList,
+    wait_seconds: float | None,
+    ctx: Context[AppContext, Any],
+    *,
+    placed_now: bool | None,
 ) -> CallToolResult:
     """Wait for a list and return its result; the outcomes in it count as delivered.
 
     While it waits, progress messages say which candidate is being called. The arguments are those of `seconds_to_wait`.
     """
-    app_context, latest = ctx.request_context.lifespan_context, found
+    latest = found
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     progress.say(lambda: calling(latest))
 

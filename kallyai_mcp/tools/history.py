@@ -1,5 +1,6 @@
 """The tools about past and planned calls: list_calls, get_transcript, get_calendar_event, cancel_call."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from mcp.server.apps import client_supports_apps
@@ -8,11 +9,14 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, TimeZoneName
+from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, UserZone
+from kallyai_mcp.tools.call_view import Related
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.related_calls import related_to
 from kallyai_mcp.tools.resource_links import CALENDAR, calendar_file, call_uri
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
+from kallyai_mcp.tools.text.calls import moved
 from kallyai_mcp.tools.text.plain import zone_of
 
 
@@ -24,17 +28,15 @@ async def list_calls(
     business: Annotated[str | None, Field(description="Part of the name")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
     status: Annotated[str | None, Field(description="Such as scheduled, booked")] = None,
-    timezone: Annotated[TimeZoneName | None, Field(description="The user's, IANA")] = None,
+    timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallPageAnswer]:
     """List calls with their outcomes, planned ones first, then newest first."""
-    app_context = ctx.request_context.lifespan_context
+    app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=zone_of(timezone or app_context.timezone))
+        since = since.replace(tzinfo=zone_of(app_context.timezone))
     wanted = past_calls.Filter(number, business, since, status)
-    return answer(
-        *await past_calls.list_page(app_context, limit=limit, offset=offset, wanted=wanted, timezone=timezone)
-    )
+    return answer(*await past_calls.list_page(app_context, limit=limit, offset=offset, wanted=wanted))
 
 
 async def get_transcript(
@@ -49,15 +51,20 @@ async def get_calendar_event(
     *,
     call_id: CallId,
     as_file: Annotated[bool, Field(description="With the .ics text")] = False,
+    timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, EventAnswer]:
     """Get the appointment that a call made, in words, and its .ics file."""
-    app_context = ctx.request_context.lifespan_context
+    app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     call_id = await past_calls.service_id(app_context, call_id)
-    event, callee = await past_calls.appointment(app_context, call_id)
-    uri, zone = call_uri(CALENDAR, call_id), callee.zone or app_context.timezone
-    text = event_words(event, app_context.reader(), uri=uri, place_zone=zone)
-    structure, file = past_calls.event_answer(call_id, event), rebuilt(event, call_id)
+    event, view = await past_calls.appointment(app_context, call_id)
+    reader, zone, related = app_context.reader(), app_context.timezone, Related()
+    lines = [event_words(event, reader, uri=call_uri(CALENDAR, call_id), place_zone=view.zone_name if view else zone)]
+    if view is not None:
+        related = await related_to(app_context, view)
+        lines.insert(0, moved(replace(view, related=related), reader))
+    text = "\n".join(filter(None, lines))
+    structure, file = past_calls.event_answer(call_id, event, related), rebuilt(event, call_id)
     if as_file:
         structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
     files = [calendar_file(call_id, file)] if client_supports_apps(ctx) else []

@@ -15,7 +15,7 @@ _OTHER_TIMES = {
     "en": "If that time is taken, agree to one of these: ",
     "es": "Si esa hora no está libre, acepta una de estas: ",
 }
-_CHANGES = {"en": "This call is about the booking of call ", "es": "Esta llamada trata de la reserva de la llamada "}
+CHANGES = {"en": "This call is about the booking of call ", "es": "Esta llamada trata de la reserva de la llamada "}
 _SPAN = re.compile(r"(\d{1,2}):(\d\d)(?:\s?[-\u2013]\s?(\d{1,2}):(\d\d))?")
 
 
@@ -32,13 +32,13 @@ def instructions_of(arguments: Mapping[str, Any]) -> list[str]:
     if times := arguments["other_times"]:
         found.append(f"{_OTHER_TIMES[language]}{times}")
     if changes := arguments.get("changes"):
-        found.append(f"{_CHANGES[language]}{changes}")
+        found.append(f"{CHANGES[language]}{changes}")
     return found
 
 
 def changes_in(submission: Submission | SubmissionEcho) -> str | None:
     """The `call_id` of the call whose booking the call is about; None if it is about none."""
-    return next((text.partition(":")[0] for text in _texts_after(_CHANGES, submission)), None)
+    return next((text.partition(":")[0] for text in _texts_after(CHANGES, submission)), None)
 
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
@@ -56,9 +56,14 @@ def departure_in(submission: Submission | SubmissionEcho) -> date | None:
     return None
 
 
+def other_times_text(submission: Submission | SubmissionEcho) -> str:
+    """The other times that may be agreed to, as the agent gave them; "" if there are none."""
+    return ", ".join(_texts_after(_OTHER_TIMES, submission))
+
+
 def other_times_in(submission: Submission | SubmissionEcho) -> list[tuple[time, time]]:
     """The other times that may be agreed to, each as the first and the last one."""
-    return [span for text in _texts_after(_OTHER_TIMES, submission) for span in _spans_in(text)]
+    return _spans_in(other_times_text(submission))
 
 
 def are_times(text: str) -> bool:

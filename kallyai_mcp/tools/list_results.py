@@ -1,6 +1,8 @@
 """The results about a list of candidates: those of call_around, get_call, cancel_call, and tasks."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CancelAnswer, ListAnswer, ListState, OneCallAnswer, answer
-from kallyai_mcp.tools.said import Said, said_in_list
+from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.plain import visible
 
@@ -40,24 +42,27 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     earlier one, and None if the request only asked about the list.
     """
     usage = await app_context.usage() if quota_error(found) is not None else None
-    said, reader = await said_in_list(app_context, found), app_context.reader()
+    views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
-    text = call_list(found, reader, said, is_duplicate=placed_now is False, usage=usage)
-    return text, ListAnswer(**dict(list_state(found, reader.now, said)), placed_now=placed_now)
+    text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
+    return text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now)
 
 
-def list_state(found: CallList, now: datetime, said: Sequence[Said] = ()) -> ListState:
-    """The structure for a list; `said` is what was said in its calls, if that was read."""
-    spoken = [*said, *[None] * (len(found.records) - len(said))]
+async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
+    """The calls of a list so far, with what was said in each."""
+    views = [CallView.of_record(record) for record in found.records]
+    said = await asyncio.gather(*(read_said(app_context, view) for view in views))
+    return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
+
+
+def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> ListState:
+    """The structure for a list; `views` are its calls, if what was said in them was read."""
     return ListState(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
-        calls=[
-            _candidate(CallView.of_record(record), now, each)
-            for record, each in zip(found.records, spoken, strict=True)
-        ],
+        calls=[_candidate(view, now) for view in views or map(CallView.of_record, found.records)],
         not_called=candidates_of(found.not_called),
     )
 
@@ -81,8 +86,8 @@ async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, Ca
     return list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_)
 
 
-def _candidate(view: CallView, now: datetime, said: Said | None) -> OneCallAnswer:
-    candidate = OneCallAnswer(**call_answer(view, now, said).model_dump(include=_SHOWN))
+def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
+    candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
     if candidate.status == "refused" and view.record is not None and view.record.error is not None:
         candidate.code = view.record.error.code
     if candidate.appointment is None:

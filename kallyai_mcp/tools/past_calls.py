@@ -3,28 +3,27 @@
 The tools, the resources, and the terminal use it; the terminal without the MCP SDK.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
-from kallyai_mcp.calls.appointment import Appointment, all_in_zone, lies_before, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import find_any, refusal_of, row_answer, unrecorded_view
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_results import find_any, refusal_of, related_calls, row_answer, view_of
+from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.earlier_bookings import NEWEST, changed_by, has_moved
 from kallyai_mcp.tools.list_results import cancel_list, list_state
+from kallyai_mcp.tools.related_calls import changed_by, related_to
 from kallyai_mcp.tools.resource_links import CALENDAR, call_uri
 from kallyai_mcp.tools.results import (
     CallPageAnswer,
     CancelAnswer,
     EventAnswer,
-    OneCallAnswer,
     SpokenLine,
     TranscriptAnswer,
 )
@@ -36,6 +35,9 @@ from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 
 _PAGE, _SEARCHED = 200, 1000
 """How many calls are read at once, and at most, to find those that a filter shows."""
+
+_NEWEST = 200
+"""How many of the newest records are searched for names of numbers, and for calls about earlier bookings."""
 
 _NOT_PLACED_FOR = timedelta(days=1)
 """How long a scheduled call that was not placed is listed."""
@@ -55,86 +57,83 @@ class Filter:
         """Whether all calls are shown."""
         return self == Filter()
 
-    def shows(self, row: OneCallAnswer) -> bool:
-        """Whether the call with this structure is shown."""
-        at = row.created_at
+    def shows(self, view: CallView) -> bool:
+        """Whether this call is shown. The beginning of a status is enough: "booked" is also "booked_other_time"."""
+        name, at = view.submission.business_name or "", view.placed_at
+        states = (view.status, view.outcome or "", "moved" if view.related.is_moved else "")
         return (
-            (self.number is None or row.respondent_phone == self.number)
-            and (self.business is None or self.business.casefold() in (row.business_name or "").casefold())
+            (self.number is None or view.submission.respondent_phone == self.number)
+            and (self.business is None or self.business.casefold() in name.casefold())
             and (self.since is None or at is None or at >= self.since)
-            and (self.status is None or self.status in (row.status, row.outcome))
+            and (self.status is None or any(one.startswith(_status_code(self.status)) for one in states))
         )
 
 
+def _status_code(text: str) -> str:
+    return text.strip().casefold().replace(" ", "_")
+
+
 async def list_page(
-    app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None, timezone: str | None = None
+    app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None
 ) -> tuple[str, CallPageAnswer]:
     """A page of calls: planned and unsettled ones first, then the others, newest first; the text and the structure."""
-    wanted, reader = wanted or Filter(), app_context.reader(timezone)
+    wanted, reader = wanted or Filter(), app_context.reader()
+    found, total, more = await _service_calls(app_context, limit, offset, wanted)
     unsettled: list[CallRecord] = []
+    newest: list[CallRecord] = []
     lists: list[CallList] = []
+    known: dict[str, CallRecord] = {}
     is_ledger_read = True
     try:
+        ledger, account = app_context.calls.ledger, await app_context.calls.account()
+        newest = await ledger.list_newest(account, _NEWEST)
+        known = await ledger.find_ended(account, [call.call_id for call in found])
         if offset == 0:
             unsettled = await _unsettled(app_context)
             lists = await app_context.calls.list_unfinished() if wanted.is_open else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
-    found, total, more = await _service_calls(app_context, limit, offset, wanted)
-    known: dict[str, CallRecord] = {}
-    names: dict[str, str] = {}
-    changes: dict[str, CallView] = {}
-    if is_ledger_read:
-        try:
-            ledger, account = app_context.calls.ledger, await app_context.calls.account()
-            known = await ledger.find_ended(account, [call.call_id for call in found])
-            newest = await ledger.list_newest(account, NEWEST)
-            names, changes = _names(newest), changed_by([CallView.of_record(record) for record in newest])
-        except LedgerUnavailableError:
-            is_ledger_read = False
-    of_lists = {record.tracking_id for one in lists for record in one.records}
-    planned = [CallView.of_record(record).named(names) for record in sorted(unsettled, key=_planned_first)]
-    above = _rows(planned, wanted, reader.now)
-    other = [call for call in found if not _is_listed_above(call, unsettled)]
-    views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in other]
-    below = _rows([_with_change(view.named(names), changes) for view in views], wanted, reader.now)
+    changes = changed_by([CallView.of_record(record) for record in newest])
+    names = _names(newest)
+
+    def shown(views: Iterable[CallView]) -> list[CallView]:
+        complete = (
+            replace(view.named(names), related=Related(later=changes.get(view.call_id or ""))) for view in views
+        )
+        return [view for view in complete if wanted.shows(view)]
+
+    above = shown(CallView.of_record(record) for record in sorted(unsettled, key=_planned_first))
+    below = shown(
+        CallView.of_record(known[call.call_id])
+        if call.call_id in known
+        else CallView.of_call(call, None, timezone=app_context.timezone)
+        for call in found
+        if not _is_listed_above(call, unsettled)
+    )
     if not wanted.is_open:
         below, more = below[offset : offset + limit], len(below) > offset + limit
-        total = None
     seen = offset + (len(found) if wanted.is_open else len(below))
+    of_lists = {record.tracking_id for one in lists for record in one.records}
     text = listing(
-        [view for view, _ in below],
+        below,
         reader,
         total=total,
         offset=offset,
         seen=seen,
         more=more,
         lists=listed(lists, reader),
-        unsettled=[view for view, row in above if row.tracking_id not in of_lists],
+        unsettled=[view for view in above if view.record is None or view.record.tracking_id not in of_lists],
         is_ledger_read=is_ledger_read,
         is_filtered=not wanted.is_open,
     )
     structure = CallPageAnswer(
         lists=[list_state(one, reader.now) for one in lists] or None,
-        calls=[row for _, row in (*above, *below)],
+        calls=[row_answer(view, reader.now) for view in (*above, *below)],
         total=total,
         offset=offset,
         next_offset=seen if more else None,
     )
     return text, structure
-
-
-def _with_change(view: CallView, changes: Mapping[str, CallView]) -> CallView:
-    later = changes.get(view.call_id or "")
-    if later is None:
-        return view
-    return replace(view, moved_by=later.call_id) if has_moved(later) else replace(view, asked_about_in=later.call_id)
-
-
-def _rows(views: Sequence[CallView], wanted: Filter, now: datetime) -> list[tuple[CallView, OneCallAnswer]]:
-    """The calls that a list shows, with their structures."""
-    rows = [(view, row_answer(view, now)) for view in views]
-    return [(view, row) for view, row in rows if wanted.shows(row)]
 
 
 async def _service_calls(
@@ -212,28 +211,7 @@ def spoken_lines(transcript: Transcript, count: int | None = None) -> list[Spoke
     ]
 
 
-@dataclass(frozen=True)
-class Callee:
-    """The zone of a request, the callee's number, and when it was placed, as far as known."""
-
-    zone: str | None = None
-    number: str | None = None
-    called_at: datetime | None = None
-
-
-async def _callee_of(app_context: AppContext, call_id: str) -> Callee:
-    try:
-        record = await app_context.calls.find(call_id)
-        if record is not None:
-            return Callee(record.timezone, record.submission.respondent_phone, record.called_at)
-        call = await app_context.api().get_call(call_id)
-    except KallyAIError:
-        return Callee()
-    number = call.submission.respondent_phone
-    return Callee(zone_of_number(number) if number else None, number, call.created_at)
-
-
-def event_answer(call_id: str, event: Appointment) -> EventAnswer:
+def event_answer(call_id: str, event: Appointment, related: Related = Related()) -> EventAnswer:  # noqa: B008 - frozen
     """The structure of the event that a call made."""
     return EventAnswer(
         call_id=call_id,
@@ -242,26 +220,34 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
         end=event.end.isoformat() if event.end else None,
         location=event.location,
         calendar_uri=call_uri(CALENDAR, call_id),
+        **related_calls(related),
     )
 
 
-async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, Callee]:
-    """The appointment that a call made, in the zone of the request, and the callee.
+async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, CallView | None]:
+    """The appointment that a call made, in the zone of the request, and the call, if it can be read.
 
     `call_id` is KallyAI's id of the call.
 
     Raises:
         KallyAIError: The call made no appointment (code `no_calendar_event`), or an error of the API client.
     """
+    view = None
     try:
         made = read_appointment(await app_context.api().get_calendar(call_id))
     except NotFoundError:
         await app_context.api().get_call(call_id)  # raises NotFoundError if the call itself doesn't exist
         made = None
-    callee = await _callee_of(app_context, call_id) if made is not None else Callee()
-    if made is None or lies_before(made, callee.called_at, number=callee.number, zone_name=callee.zone):
+    if made is not None:
+        with suppress(KallyAIError):
+            record = await app_context.calls.find(call_id)
+            call = await app_context.api().get_call(call_id) if record is None else None
+            view = CallView.of_record(record) if record is not None else None
+            if call is not None:
+                view = CallView.of_call(call, Calendar(made), timezone=app_context.timezone)
+    if made is None or (view is not None and view.is_before_call(made)):
         raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return all_in_zone(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
+    return all_in_zone(made, zone_of(view.zone_name)) if view is not None else made, view
 
 
 async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
@@ -271,11 +257,11 @@ async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | N
         KallyAIError: As `service_id` and `appointment`.
     """
     call_id = await service_id(app_context, id_)
-    made, callee = await appointment(app_context, call_id)
+    made, view = await appointment(app_context, call_id)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
         facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return f"{call_id}: {', '.join(facts)}", callee.number
+    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone if view is not None else None
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:
@@ -315,10 +301,11 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
     if isinstance(found, CallList):
         return await cancel_list(app_context, found)
     if isinstance(found, Call):
-        view = await unrecorded_view(app_context, found)
+        view = await view_of(app_context, found)
         text = over(view) if found.is_final else in_progress(view)
         return text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id)
-    record = await _latest_attempt(found, app_context)
+    planned = (await related_to(app_context, CallView.of_record(found))).planned if not found.is_open else None
+    record = planned or found
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = CancelAnswer(status="over", call_id=record.call_id, tracking_id=record.tracking_id)
@@ -329,10 +316,3 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
         structure.status = "in_progress"
         return in_progress(CallView.of_record(record)), structure
     return over(CallView.of_record(record)), structure
-
-
-async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRecord:
-    """If `record` is an earlier attempt of a call, and another attempt is to come: that one's record; else `record`."""
-    unsettled = await app_context.calls.list_unsettled() if not record.is_open else []
-    following = (one for one in unsettled if any(it.call_id == record.call_id for it in one.schedule.earlier))
-    return next(following, record)

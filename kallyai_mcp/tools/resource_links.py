@@ -9,7 +9,7 @@ the same resources by the structure.
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.results import CallAnswer
 
 if TYPE_CHECKING:
     from mcp.types import ContentBlock, EmbeddedResource, ResourceLink
@@ -26,17 +26,17 @@ def call_uri(template: str, call_id: str) -> str:
     return template.replace("{call_id}", quote(call_id, safe=""))
 
 
-def links(view: CallView) -> "list[ContentBlock]":
+def links(call: CallAnswer) -> "list[ContentBlock]":
     """The links (`resource_link`) of the result about a call; at most one.
 
     For a call in progress, it is the call itself, so that a client can read it again. For a call that made an
     appointment, it is the calendar file.
     """
-    if view.outcome is None:
-        id_ = view.record.tracking_id if view.record is not None and view.record.is_open else view.call_id
+    if call.outcome is None:
+        id_ = call.tracking_id or call.call_id
         return [_link(call_uri(CALL, id_), "call", "text/plain")] if id_ else []
-    if view.appointment is not None and view.call_id is not None:
-        return [_link(call_uri(CALENDAR, view.call_id), "calendar.ics", "text/calendar")]
+    if call.appointment is not None and call.call_id is not None:
+        return [_link(call_uri(CALENDAR, call.call_id), "calendar.ics", "text/calendar")]
     return []
 
 

@@ -10,16 +10,13 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
-from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, unrecorded_view
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, view_of
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.earlier_bookings import bookings_of
+from kallyai_mcp.tools.list_results import views_of_list
 from kallyai_mcp.tools.past_calls import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
-from kallyai_mcp.tools.said import read_said, said_in_list
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -97,12 +94,11 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
-        return call_list(found, app_context.reader(), await said_in_list(app_context, found))
-    view = await unrecorded_view(app_context, found) if isinstance(found, Call) else CallView.of_record(found)
+        return call_list(found, app_context.reader(), await views_of_list(app_context, found))
+    view = await view_of(app_context, found)
     if view.record is not None and (refusal := refusal_of(view.record)) is not None:
         return error_text(refusal, places_calls=True)
-    bookings = await bookings_of(app_context, view, is_new=False)
-    return call_text(view, app_context.reader(), await read_said(app_context, view), bookings)
+    return call_text(view, app_context.reader())
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:

@@ -124,6 +124,7 @@ class OneCallAnswer(Answer):
         None, description="task_description, appointment_date, appointment_time"
     )
     moved_by: str | None = Field(None, description="call_id of the later call that moved the booking")
+    asked_about_in: str | None = Field(None, description="call_id of a later call about the booking")
     evidence: Annotated[QuoteAnswer | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[list[QuestionAnswer] | None, _OBJECTS] = Field(None, description="question, quote, at")
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
@@ -219,6 +220,8 @@ class EventAnswer(Answer):
     end: str | None = None
     location: str | None = None
     calendar_uri: str | None = Field(None, description="Resource with the .ics file")
+    moved_by: str | None = None
+    asked_about_in: str | None = None
     file: str | None = None
 
 

@@ -3,10 +3,8 @@
 There are only quotations: a question is found by comparing its words with KallyAI's, and nothing is interpreted.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -14,9 +12,8 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
-from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote, Said
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
 
@@ -36,35 +33,11 @@ _KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
 """The speakers in a transcript that are KallyAI."""
 
 
-@dataclass(frozen=True)
-class Quote:
-    """Words of the callee, and when they were said: the time since the call began, as "0:34"."""
-
-    words: str
-    at: str | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question, and the callee's words that followed it: none, or those of each turn that fits it equally well."""
-
-    question: str
-    quotes: tuple[Quote, ...]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the callee said in a call. `answers` is None if the transcript could not be read."""
-
-    evidence: Quote | None = None
-    answers: tuple[Answer, ...] | None = ()
-
-
 async def read_said(app_context: "AppContext", view: CallView) -> Said:
     """What the callee of an ended call said, as far as its result needs it."""
     questions, call = questions_in(view.submission), view.call
     needs_evidence = view.outcome is Outcome.ANSWERED
-    talked = view.outcome in (Outcome.ANSWERED, Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+    talked = needs_evidence or view.outcome in BOOKED
     if call is None or not (needs_evidence or (questions and talked)):
         return Said()
     transcript = None
@@ -77,13 +50,6 @@ async def read_said(app_context: "AppContext", view: CallView) -> Said:
         return Said(answers=None if questions else ())
     evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
     return Said(evidence, tuple(_answer(question, transcript.entries) for question in questions))
-
-
-async def said_in_list(app_context: "AppContext", found: CallList) -> tuple[Said, ...]:
-    """What was said in each call of a list."""
-    return tuple(
-        await asyncio.gather(*(read_said(app_context, CallView.of_record(record)) for record in found.records))
-    )
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:

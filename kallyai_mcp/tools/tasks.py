@@ -34,7 +34,7 @@ from pydantic import AwareDatetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import to_result
+from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import cancel_list, list_result
 from kallyai_mcp.tools.text import call_lists as list_texts
@@ -95,7 +95,7 @@ class CallTask:
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that make_call would have returned, had it waited for the end."""
         try:
-            return await to_result(app_context, self.record, placed_now=True, with_links=with_links)
+            return await call_result(app_context, self.record, placed_now=True, with_links=with_links)
         except KallyAIError as error:
             return await tool_error(error, app_context, tool="make_call", places_calls=True)
 

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.tools.said import Said
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.times import Reader
 from tests.calls.ledgers import database_at
@@ -259,7 +259,9 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: Worl
     service.calendars["c-1"] = EVENT.replace("20260130T200000Z", "20270305T203000")
     found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 
-    first, *_, advice = call_list(found, Reader(timezone="UTC", now=NOW), [Said()] * len(found.records)).splitlines()
+    first, *_, advice = call_list(
+        found, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, found.records))
+    ).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
     assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")

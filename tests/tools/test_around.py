@@ -42,12 +42,16 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
     assert decide.data["status"] == again.data["status"] == "needs_decision"
     assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
     assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
-    first, busy, full, rest, advice = decide.text.splitlines()
+    first, busy, full, why, rest, advice = decide.text.splitlines()
     assert first == "Decide first: Second (+1 202-555-0102) answered, and KallyAI's calendar has no event for the call."
     assert busy.startswith("1. First (+1 202-555-0103): not reached, busy. ")
     assert full.startswith("2. Second (+1 202-555-0102): answered. KallyAI: ")
     assert rest == "Not called: Third (+1 202-555-0100); Fourth (+1 202-555-0119)."
-    assert advice.endswith(f'call_around with the same arguments and continue_after "{asked}".')
+    assert why.startswith("KallyAI was to accept no other time. ")
+    assert advice == (
+        f'To call the next one: call_around with the same arguments and continue_after "{asked}". '
+        'With if_answered "continue" too, it does not stop at such calls.'
+    )
     assert booked.data["status"] == told.data["status"] == "booked"
     assert booked.text.startswith("Booked: Third (+1 202-555-0100).")
     assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [True, False, True, False]

@@ -22,14 +22,18 @@ async def test_a_booking_that_was_moved_says_so_everywhere(agent: Agent) -> None
     moved = await agent.use("make_call", MOVE, changes_call_id=booked)
     later = moved.data["call_id"]
     shown = await agent.use("get_call", call_id=booked)
+    event = await agent.use("get_calendar_event", call_id=booked)
     listed = await agent.use("list_calls")
+    narrowed = await agent.use("list_calls", status="moved")
 
     assert moved.text.splitlines()[0].endswith(
         f"Wed Jan 28, 8:00 PM. It replaces the booking of Wed Jan 28, 7:00 PM (call_id {booked})."
     )
     assert shown.text.startswith(f"Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\nBooked: table for 4")
-    assert shown.data["moved_by"] == later
-    assert f"  moved  Italian Bistro +12025550100  table for 4, Jan 28, 7:00 PM; now {later}  {booked}" in listed.text
+    assert shown.data["moved_by"] == event.data["moved_by"] == later
+    assert event.text.startswith(f'Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\n"Table for 4')
+    assert f"  moved  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; now {later}  {booked}" in listed.text
+    assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]
     assert [call.get("moved_by") for call in listed.data["calls"]] == [None, later]
 
 
@@ -49,6 +53,9 @@ async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_until_i
     assert "lies ahead" not in again.text + canceled.text + after.text
     assert f"It was about the booking of Wed Jan 28, 7:00 PM (call_id {booked})." in canceled.text
     assert shown.text.startswith("A later call was about this booking, and was answered: get_call ")
+    assert shown.data["asked_about_in"] == canceled.data["call_id"]
+    assert named.text.count("changes_call_id") == 1
+    assert "to change or cancel it: changes_call_id." in shown.text
     assert f"; a later call was about it: {canceled.data['call_id']}  {booked}" in listed.text
 
 

@@ -60,7 +60,8 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     planned = await agent.use("make_call", asks | {"task_description": "Ask again"}, not_before="2026-01-27T10:00")
 
     async def shown(**wanted: object) -> list[str]:
-        return [call.get("outcome", call["status"]) for call in (await agent.use("list_calls", **wanted)).data["calls"]]
+        listed = await agent.use("list_calls", **wanted)
+        return [call.get("outcome") or call["status"] for call in listed.data["calls"]]
 
     everything = await agent.use("list_calls")
     assert await shown() == ["scheduled", "not_reached", "booked", "not_reached"]
@@ -68,6 +69,7 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     assert await shown(business="garage") == ["scheduled", "not_reached", "not_reached"]
     assert await shown(status="scheduled") == ["scheduled"]
     assert await shown(status="booked", since="2026-01-25") == ["booked"]
+    assert await shown(status="Not reached") == ["not_reached", "not_reached"]
     assert await shown(since="2026-01-26T00:00") == ["scheduled", "not_reached"]
     assert (await agent.use("list_calls", status="answered")).text == "No such calls."
     assert everything.text.splitlines()[0].startswith("scheduled  Joe's Garage +12025550103  due Tue Jan 27, 10:00 AM")
@@ -99,7 +101,9 @@ async def test_a_call_of_another_year_has_its_year(agent: Agent, clock: ManualCl
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     clock.advance(days=365)
 
-    assert (await agent.use("list_calls")).text.splitlines()[1].startswith("Jan 25, 2026 10:30 AM  not reached")
+    _, day, row = (await agent.use("list_calls")).text.splitlines()
+    assert day == "Jan 25, 2026"
+    assert row.startswith("10:30 AM  not reached")
 
 
 async def test_fifty_calls_are_listed_in_eight_thousand_characters(agent: Agent, clock: ManualClock) -> None:
@@ -155,14 +159,15 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
 
     listed = await agent.use("list_calls")
 
-    above, hint, canceled, heading, ended = listed.text.splitlines()
+    above, hint, canceled, heading, day, ended = listed.text.splitlines()
     assert (
         above == f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  30 s so far  {made.data['tracking_id']}"
     )
     assert hint == "The calls above have no outcome yet: follow them with get_call, do not place them again."
     assert "  canceled  " in canceled
     assert heading.startswith("2 calls, newest first.")
-    assert "busy" in ended
+    assert day == "Jan 25"
+    assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
 
 

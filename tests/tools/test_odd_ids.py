@@ -38,7 +38,7 @@ async def test_a_call_with_such_an_id_can_be_followed_everywhere(tmp_path: Path,
 
     assert made.data["outcome"] == "booked"
     assert named == id_
-    assert listed.text.splitlines()[1].endswith(f"  {id_}")
+    assert listed.text.splitlines()[2].endswith(f"  {id_}")
     assert not any(answer.is_error for answer in answers)
     assert isinstance(file, TextResourceContents)
     assert "Table for 4" in file.text

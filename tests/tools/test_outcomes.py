@@ -83,10 +83,15 @@ async def test_a_call_of_another_program_claims_what_kallyai_shows(
 async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Agent) -> None:
     taken = BISTRO | {"respondent_phone": NUMBERS["counter_offer"]}
     kept = await agent.use("make_call", taken)
+    narrow = await agent.use("make_call", taken, other_times="17:00-18:00")
     joined = await agent.use("make_call", taken, accept_other_time=True)
     agreed = await agent.use("make_call", taken, accept_other_time=True, redial=True)
 
-    assert kept.data["outcome"] == "answered"
+    take = "To take one that they offered: make_call with that day and time."
+    assert kept.data["outcome"] == narrow.data["outcome"] == "answered"
+    assert f"KallyAI was to accept no other time. {take}" in kept.text
+    assert f"Of other times, KallyAI was to accept only 17:00-18:00. {take}" in narrow.text
+    assert take not in agreed.text
     assert joined.data["placed_now"] is False
     assert joined.data["call_id"] == kept.data["call_id"]
     assert agreed.data["outcome"] == "booked_other_time"

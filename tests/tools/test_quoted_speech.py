@@ -158,7 +158,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
     for text in ((await agent_of_attacker.use("list_calls")).text, await text_of(agent_of_attacker, "kallyai://calls")):
-        heading, *rows, not_checked = text.split("\n")
+        heading, _, *rows, not_checked = text.split("\n")
         assert not_checked.startswith("answered*: ")
         assert heading == "3 calls, newest first. Times in New York."
         assert [row.rpartition("  ")[2] for row in rows] == IDS

@@ -85,7 +85,14 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
         transcript = await agent.use("get_transcript", call_id=booked.data["call_id"])
         event = await agent.use("get_calendar_event", call_id=booked.data["call_id"])
         listed = await agent.use("list_calls")
+        known = {"timezone": "America/Chicago"}
+        seen = await agent.use("get_call", known, call_id=later.data["tracking_id"])
+        at_home = await agent.use("get_calendar_event", known, call_id=booked.data["call_id"])
+        at_desk = await agent.use("list_calls", known)
 
+    assert "9:00 AM Los Angeles time (11:00 AM your time)" in seen.text
+    assert "(6:00 PM in Chicago)" in at_home.text
+    assert "Times in Chicago." in at_desk.text
     assert "Mon Jan 26, 9:00 AM Los Angeles time. " in later.text
     assert "Wed Jan 28, 7:00 PM there." in booked.text
     assert "Jan 25, 10:30 AM in New York" in transcript.text
@@ -190,11 +197,14 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=2)
     listed = await agent.use("list_calls")
     [call_id] = [one["call_id"] for one in listed.data["calls"] if one.get("call_id")]
+    attempt = await agent.use("get_call", call_id=call_id)
 
     canceled = await agent.use("cancel_call", call_id=call_id)
     clock.advance(minutes=16)
     shown = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
+    assert "Attempt 2 of 3: Sun Jan 25, 10:45 AM New York time. get_call " in attempt.text
+    assert "To try again" not in attempt.text
     assert canceled.data["status"] == "canceled"
     assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")
     assert shown.text.startswith("Not called: ")

@@ -90,6 +90,7 @@ class Ledger(Transactions):
     list_unsettled = reads(rows.list_unsettled)
     list_not_placed = reads(rows.list_not_placed)
     list_newest = reads(rows.list_newest)
+    list_related = reads(rows.list_related)
     audit = reads(rows.audit)
 
     precheck = reads(reservation.precheck)

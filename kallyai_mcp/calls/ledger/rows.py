@@ -116,6 +116,13 @@ def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
     return as_they_are(tx, select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit))
 
 
+def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
+    """The newest records of calls to a number, and of those whose submission has one of these texts, newest first."""
+    names = {f"text_{count}": f"%{text}%" for count, text in enumerate(texts)}
+    which = " OR ".join(["number = :number", *(f"submission LIKE :{name}" for name in names)])
+    return as_they_are(tx, select(tx, account, f"({which}) ORDER BY placed_at DESC LIMIT 200", number=number, **names))
+
+
 def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
     """`records`; those that are too late to be placed are expired, even if no worker has written that yet."""
 

@@ -1,24 +1,20 @@
 """Texts about a list of call_around: its result, a line for each candidate, and what to do next."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import PolicyError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.calls import Party, answered, booked_time, party_of, they_said
+from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, they_said
 from kallyai_mcp.tools.text.errors import quota_facts
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP, reason, state_in_words
-from kallyai_mcp.tools.text.plain import call_id, one_line, quoted, sentence, word
+from kallyai_mcp.tools.text.plain import Party, call_id, one_line, party_of, quoted, sentence, word
 from kallyai_mcp.tools.text.times import Reader, when
-
-if TYPE_CHECKING:
-    from kallyai_mcp.tools.said import Said
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
@@ -48,6 +44,7 @@ _SAY = {
         "arguments goes on."
     ),
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
+    "go_on_by_itself": 'With if_answered "continue" too, it does not stop at such calls.',
     "questions": "Questions: {questions}",
     "needs_sign_in": "Stopped: not signed in to KallyAI. After sign_in, call_around with the same arguments goes on.",
     "refused": (
@@ -66,6 +63,9 @@ _SAY = {
     "next_of_lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
 }
 
+_WITHOUT_BOOKING = ("needs_decision", "done_unbooked")
+"""The sentences after which the result says why KallyAI accepted no other time."""
+
 _WAITING = ("needs_decision", "unread", "broken", "other_time", "unknown")
 """The sentences after which the user decides whether the list goes on."""
 
@@ -83,14 +83,14 @@ _STATES = {
 def call_list(
     found: CallList,
     reader: Reader,
-    said: Sequence["Said"],
+    views: Sequence[CallView],
     *,
     is_duplicate: bool = False,
     usage: Statistics | None = None,
 ) -> str:
     """The result of a list in its present state; with `is_duplicate`, the same list was asked for before.
 
-    `said` is what was said in each call. `usage` are the account's statistics; they count if the quota has stopped the
+    `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the
     list.
     """
     last = found.records[-1] if found.records else None
@@ -111,11 +111,9 @@ def call_list(
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
         lines.append(_SAY["questions"].format(questions=numbered))
-    lines += [
-        f"{n}. {_row(record, reader, spoken)}"
-        for n, (record, spoken) in enumerate(zip(found.records, said, strict=True), 1)
-    ]
-    lines += [NOT_LOOKED_UP] if any(map(_is_unread, found.records)) else []
+    lines += [f"{n}. {_row(view, reader)}" for n, view in enumerate(views, 1)]
+    lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
+    lines += list(filter(None, map(offer_not_accepted, views)))[:1] if key in _WITHOUT_BOOKING else []
     waiting = found.not_called if found.records or found.stop_reason is not None else found.not_called[1:]
     lines += [_not_called(found, [str(party_of(submission)) for submission in waiting])] if waiting else []
     if found.stop_reason is StopReason.CANCELED and is_duplicate and found.not_called:
@@ -125,6 +123,7 @@ def call_list(
     elif found.waits_for_user and last is not None and key in _WAITING:
         advice = "go_on_after_other_time" if key == "other_time" else "go_on"
         lines.append(_SAY[advice].format(id=last.call_id or last.tracking_id))
+        lines[-1] += f" {_SAY['go_on_by_itself']}" if key == "needs_decision" and not found.goes_on_if_answered else ""
     return "\n".join(lines)
 
 
@@ -157,7 +156,7 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
             lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {call_id(id_)}")
         if found.not_called:
             lines.append(f"  {_not_called(found, [party_of(submission).in_row() for submission in found.not_called])}")
-    is_unread = any(_is_unread(record) for found in lists for record in found.records)
+    is_unread = any(CallView.of_record(record).is_calendar_unread for found in lists for record in found.records)
     lines += [NOT_LOOKED_UP] if is_unread else []
     return [*lines, _SAY["next_of_lists"]] if lines else []
 
@@ -188,9 +187,8 @@ def _not_called(found: CallList, parties: Sequence[str]) -> str:
     return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
 
 
-def _row(record: CallRecord, reader: Reader, said: "Said") -> str:
-    view = CallView.of_record(record)
-    call, reported = view.call, ""
+def _row(view: CallView, reader: Reader) -> str:
+    call, record, said, reported = view.call, view.record, view.said, ""
     if call is not None and call.highlights:
         reported = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
     if said.evidence is not None:
@@ -201,10 +199,11 @@ def _row(record: CallRecord, reader: Reader, said: "Said") -> str:
     if call is not None and call.next_steps:
         reported += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
     why = reason(call.plain_status) if call is not None else ""
-    if record.state is CallState.REFUSED and record.error is not None:
+    if record is not None and record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
-    return f"{party_of(record.submission)}: {facts}.{reported} {call_id(record.call_id or record.tracking_id)}"
+    id_ = view.call_id or (record.tracking_id if record is not None else "")
+    return f"{party_of(view.submission)}: {facts}.{reported} {call_id(id_)}"
 
 
 def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
@@ -223,10 +222,6 @@ def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
     if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
         return "done_booked"
     return "done_unbooked" if found.until == "booked" else "done"
-
-
-def _is_unread(record: CallRecord) -> bool:
-    return CallView.of_record(record).is_calendar_unread
 
 
 def quota_error(found: CallList) -> QuotaExceededError | None:

@@ -1,27 +1,22 @@
 """Texts about one call: its outcome, its progress, a duplicate."""
 
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import ResponseLostError, is_usable
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day, with_zone
-from kallyai_mcp.calls.numbers import for_people, local_time
+from kallyai_mcp.calls.numbers import local_time
+from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.instructions import departure_in
-from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, plural, quoted, sentence, zone_of
+from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
+from kallyai_mcp.tools.instructions import departure_in, other_times_text
+from kallyai_mcp.tools.text.plain import ago, call_id, duration, one_line, party_of, plural, quoted, sentence, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, weekday, with_place
-
-if TYPE_CHECKING:
-    from kallyai_mcp.tools.earlier_bookings import Bookings
-    from kallyai_mcp.tools.said import Answer, Quote, Said
+from kallyai_mcp.tools.text.words import Words
 
 SAY = {
     # Outcomes
@@ -43,6 +38,10 @@ SAY = {
     "time_there": "It is {time} there.",
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
+    "planned": 'Attempt {number} of {count}: {when}. get_call "{id}" follows it, and cancel_call cancels it.',
+    "only_asked": "KallyAI was to accept no other time.",
+    "only_given": "Of other times, KallyAI was to accept only {times}.",
+    "take_offer": "To take one that they offered: make_call with that day and time.",
     "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
     "failed": "Failed: the call to {party} failed{after}.",
     "terminated": "Failed: KallyAI ended the call to {party} early{after}.",
@@ -104,68 +103,27 @@ SAY = {
     "suggests": "KallyAI suggests: {said}",
 }
 
-_NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
-
-@dataclass(frozen=True)
-class Party:
-    """The callee in a text: the number and the name, as far as they are known."""
-
-    phone: str | None
-    name: str | None
-
-    def __str__(self) -> str:
-        """For example "Italian Bistro (+1 415-555-1234)"."""
-        parts = self.parts
-        return f"{parts[0]} ({parts[1]})" if len(parts) > 1 else "".join(parts) or "the number"
-
-    @property
-    def parts(self) -> list[str]:
-        """The known parts, for example ["Italian Bistro", "+1 415-555-1234"]."""
-        return self._name_and(for_people(self.phone) if self.phone else None)
-
-    def in_row(self, limit: int = 24) -> str:
-        """For example "Italian Bistro +14155551234", with a name of more than `limit` characters cut."""
-        return " ".join(self._name_and(self.phone, limit))
-
-    def _name_and(self, number: str | None, limit: int = 80) -> list[str]:
-        return [part for part in (named(self.name, limit) if self.name else None, number) if part]
-
-
-def party_of(submission: Submission | SubmissionEcho) -> Party:
-    """The callee of a submission. A number with other characters than those of a phone number is quoted."""
-    name, phone = submission.business_name, submission.respondent_phone
-    if phone is not None and not _NUMBER.fullmatch(phone):
-        phone = quoted(phone, 24)
-    return Party(phone, one_line(name) if name else None)
-
-
-def outcome(
-    view: CallView,
-    call: Call,
-    reader: Reader,
-    said: "Said",
-    bookings: "Bookings",
-    *,
-    few_left: str | None = None,
-) -> str:
+def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
     """The outcome of a call that has ended, for an agent to relay.
 
     `call` is `view.call`, which is not None here. `few_left` is what is left of the quota, if that is little.
     """
     can_ask, is_unread = is_usable(call.call_id), view.calendar is not None and not view.calendar.is_known
+    said, related = view.said, view.related
     lines = [
-        _moved(bookings.later, reader),
-        " ".join(filter(None, (_headline(view, call, reader), _before(view, bookings, reader), _answer_count(said)))),
+        moved(view, reader),
+        " ".join(filter(None, (_headline(view, call, reader), _before(view, reader), _answer_count(view)))),
         _report(view, call),
         they_said(said.evidence) if said.evidence is not None else "",
         SAY["answers_unread"] if said.answers is None else "",
         *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers or ()),
         SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
         SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
+        offer_not_accepted(view),
         SAY["suggests"].format(said=quoted(sentence(call.next_steps))) if call.next_steps else "",
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
-        SAY["ahead"].format(booking=_booking(bookings.ahead, reader)) if bookings.ahead is not None else "",
+        SAY["ahead"].format(booking=_booking(related.ahead, reader)) if related.ahead is not None else "",
         f"Only {few_left} left." if few_left else "",
         f"call_id {call_id(call.call_id)}{_more(view, call) if can_ask else SAY['id_not_usable']}.",
     ]
@@ -189,25 +147,29 @@ def _more(view: CallView, call: Call) -> str:
     has_words = view.outcome not in (Outcome.NOT_REACHED, Outcome.CANCELED) or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
     tools += ["get_transcript"] if has_words else []
-    return f"; {', '.join(tools)}" if tools else ""
+    change = "; to change or cancel it: changes_call_id" if view.appointment is not None else ""
+    return f"; {', '.join(tools)}{change}" if tools else ""
 
 
-def _answer_count(said: "Said") -> str:
-    count, of = sum(bool(one.quotes) for one in said.answers or ()), plural(len(said.answers or ()), "question")
-    return SAY["answers"].format(count=count, of=of) if said.answers else ""
+def _answer_count(view: CallView) -> str:
+    answers = view.said.answers or ()
+    count, of = sum(bool(one.quotes) for one in answers), plural(len(answers), "question")
+    return SAY["answers"].format(count=count, of=of) if answers else ""
 
 
-def _before(view: CallView, bookings: "Bookings", reader: Reader) -> str:
+def _before(view: CallView, reader: Reader) -> str:
     """What the call has done with the booking that it was about."""
-    key = "replaces" if view.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) else "about"
-    return SAY[key].format(booking=_booking(bookings.before, reader)) if bookings.before is not None else ""
+    before = view.related.before
+    key = "replaces" if view.outcome in BOOKED else "about"
+    return SAY[key].format(booking=_booking(before, reader)) if before is not None else ""
 
 
-def _moved(later: CallView | None, reader: Reader) -> str:
-    """What a later call has done with this booking."""
+def moved(view: CallView, reader: Reader) -> str:
+    """What a later call has done with the booking of a call; "" if there is none."""
+    later = view.related.later
     if later is None:
         return ""
-    key = "moved" if later.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) else "asked_about"
+    key = "moved" if view.related.is_moved else "asked_about"
     return SAY[key].format(id=call_id(later.call_id or ""), to=booked_time(later, reader))
 
 
@@ -216,12 +178,12 @@ def _booking(view: CallView, reader: Reader) -> str:
     return f"{when} (call_id {call_id(view.call_id or '')})" if when else f"call_id {call_id(view.call_id or '')}"
 
 
-def they_said(quote: "Quote") -> str:
+def they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
     return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.words)}"
 
 
-def answered(one: "Answer") -> str:
+def answered(one: Answer) -> str:
     """The words that followed a question."""
     return " Or: ".join(map(they_said, one.quotes)) or SAY["not_answered"]
 
@@ -242,8 +204,7 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
             return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
         case Outcome.ANSWERED:
             answered_text = SAY["answered"].format(party=party, lasted=f", {lasted}" if lasted else "")
-            is_checked = (view.day or view.time) and view.calendar is not None and view.calendar.is_known
-            return f"{answered_text} {SAY['no_event']}" if is_checked else answered_text
+            return f"{answered_text} {SAY['no_event']}" if view.is_without_event else answered_text
         case Outcome.NOT_REACHED:
             local = local_time(party.phone, reader.now) if party.phone else None
             there = SAY["time_there"].format(time=hour(local.hour, local.minute)) if local is not None else ""
@@ -262,12 +223,28 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
 def _try_again(view: CallView, call: Call, reader: Reader) -> str:
     """How to call again after nobody was reached: when the callee's day allows it, and before the appointment."""
     asked, zone = view.submission, view.zone_name
+    if (next_one := view.related.planned) is not None:
+        at, id_ = next_one.schedule, next_one.tracking_id
+        when = Words().due(at, next_one.submission.respondent_phone, next_one.timezone, reader)
+        when = "in progress" if next_one.is_active else when
+        return SAY["planned"].format(number=at.attempt, count=at.attempts, when=when, id=id_)
     key, later = "after_message" if call.plain_status == "voicemail" and call.highlights else "try_again", ""
     if reader.schedules and asked.respondent_phone:
         due = next_attempt(reader.now, asked.respondent_phone, zone) + timedelta(seconds=59)
         if not (isinstance(asked, Submission) and is_past_appointment(asked, due, zone)):
             later = SAY["later"].format(due=due.astimezone(zone_of(zone)))
     return SAY[key].format(later=later)
+
+
+def offer_not_accepted(view: CallView) -> str:
+    """Why KallyAI accepted no other time than asked for, if it was told so and has booked none; else ""."""
+    if view.outcome is not Outcome.ANSWERED or not view.is_without_event:
+        return ""
+    times = other_times_text(view.submission)
+    if not times and not forbids_other_time(view.submission):
+        return ""
+    why = SAY["only_given"].format(times=one_line(times, 80)) if times else SAY["only_asked"]
+    return f"{why} {SAY['take_offer']}"
 
 
 def thing(view: CallView) -> str:

@@ -9,8 +9,7 @@ from kallyai_mcp.calls.numbers import for_people, local_times, place_of
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.plain import cut, one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.text.words import Words
 

@@ -1,15 +1,15 @@
 """The text of list_calls: one line for each call."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
-from kallyai_mcp.tools.text.calls import begins, party_of, thing
-from kallyai_mcp.tools.text.plain import call_id, duration, quoted
+from kallyai_mcp.tools.text.calls import begins, thing
+from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zone_of
 from kallyai_mcp.tools.text.times import Reader, city, day, hour, when, with_place
 from kallyai_mcp.tools.text.words import Words
 
@@ -78,7 +78,7 @@ def listing(
         lines.append(_SAY["count"].format(calls=calls, page=page, place=city(reader.timezone)))
     else:
         lines.append(_SAY["no_other"])
-    lines += [_row(view, reader) for view in views]
+    lines += _rows_by_day(views, reader)
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
 
@@ -87,12 +87,21 @@ def _is_open(view: CallView) -> bool:
     return view.record is not None and view.record.is_open
 
 
-def _row(view: CallView, reader: Reader) -> str:
+def _rows_by_day(views: Sequence[CallView], reader: Reader) -> Iterator[str]:
+    """The rows of calls, under the days on which they were placed."""
+    zone, shown = zone_of(reader.timezone), ""
+    for view in views:
+        at = view.placed_at.astimezone(zone) if view.placed_at is not None else None
+        that_day = day(at, reader.now.astimezone(zone)) if at is not None else shown
+        if that_day != shown:
+            yield (shown := that_day)
+        yield _row(view, reader, hour(at.hour, at.minute) if at is not None else "?")
+
+
+def _row(view: CallView, reader: Reader, at: str = "") -> str:
     call, record = view.call, view.record
-    began = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
-    at = when(began, reader) if began is not None else "?"
-    if view.outcome is None and record is not None and record.state is CallState.SCHEDULED:
-        at = ""  # the row says when it is due
+    if not at and view.placed_at is not None and view.status != CallState.SCHEDULED:  # then the row says when it is due
+        at = when(view.placed_at, reader)
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
@@ -103,7 +112,7 @@ def _row(view: CallView, reader: Reader) -> str:
 def state_in_words(view: CallView) -> str:
     """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
     call = view.call
-    if view.moved_by is not None:
+    if view.related.is_moved:
         return "moved"
     if view.outcome is None and view.record is not None and not view.record.is_active:
         return _NOT_PLACED[view.record.state]
@@ -118,10 +127,11 @@ def state_in_words(view: CallView) -> str:
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        later = f"; now {call_id(view.moved_by)}" if view.moved_by else ""
-        if view.asked_about_in:
-            later = f"; a later call was about it: {call_id(view.asked_about_in)}"
-        return ", ".join(filter(None, (thing(view), _time(view, reader)))) + later
+        later, text = view.related.later, ", ".join(filter(None, (thing(view), _time(view, reader))))
+        if later is None:
+            return text
+        is_now = "now" if view.related.is_moved else "a later call was about it:"
+        return f"{text}; {is_now} {call_id(later.call_id or '')}"
     if call is not None:
         return reason(call.plain_status) or (quoted(_answer(view), _ROOM) if call.highlights else "")
     if view.outcome is Outcome.UNKNOWN:
@@ -145,10 +155,10 @@ def _answer(view: CallView) -> str:
 
 
 def _time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins: "Jan 28, 7:00 PM"; as `booked_time` says it."""
+    """When the appointment begins: "Jan 28 7:00 PM"; as `booked_time` says it."""
     local = begins(view)
     if local is None:
         return ""
-    clock = f", {hour(local.hour, local.minute)}" if isinstance(local, datetime) else ""
+    clock = f" {hour(local.hour, local.minute)}" if isinstance(local, datetime) else ""
     number = view.submission.respondent_phone
     return with_place(f"{day(local, reader.now)}{clock}", local, number, view.zone_name, reader)

@@ -6,11 +6,14 @@ which clean it, cut it, and quote it.
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import is_usable
+from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls.numbers import for_people
 
 _LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
@@ -29,6 +32,8 @@ _SENTENCE_END = re.compile(r"\w{4}\. |! ")
 _MOST_WORDS = 7
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2000}")
+
+_NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
 LIMIT = 2_000
 """The most characters of one text from outside."""
@@ -171,3 +176,36 @@ def clock(timestamp: str | None) -> str:
         return one_line(timestamp or "", 20)
     hours, minutes, seconds = (int(part) for part in found.groups())
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@dataclass(frozen=True)
+class Party:
+    """The callee in a text: the number and the name, as far as they are known."""
+
+    phone: str | None
+    name: str | None
+
+    def __str__(self) -> str:
+        """For example "Italian Bistro (+1 415-555-1234)"."""
+        parts = self.parts
+        return f"{parts[0]} ({parts[1]})" if len(parts) > 1 else "".join(parts) or "the number"
+
+    @property
+    def parts(self) -> list[str]:
+        """The known parts, for example ["Italian Bistro", "+1 415-555-1234"]."""
+        return self._name_and(for_people(self.phone) if self.phone else None)
+
+    def in_row(self, limit: int = 24) -> str:
+        """For example "Italian Bistro +14155551234", with a name of more than `limit` characters cut."""
+        return " ".join(self._name_and(self.phone, limit))
+
+    def _name_and(self, number: str | None, limit: int = 80) -> list[str]:
+        return [part for part in (named(self.name, limit) if self.name else None, number) if part]
+
+
+def party_of(submission: Submission | SubmissionEcho) -> Party:
+    """The callee of a submission. A number with other characters than those of a phone number is quoted."""
+    name, phone = submission.business_name, submission.respondent_phone
+    if phone is not None and not _NUMBER.fullmatch(phone):
+        phone = quoted(phone, 24)
+    return Party(phone, one_line(name) if name else None)

@@ -2,8 +2,7 @@
 
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.text.plain import party_of, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, with_place
 from kallyai_mcp.tools.text.words import Words
 

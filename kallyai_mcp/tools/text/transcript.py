@@ -4,8 +4,7 @@ import secrets
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.plain import LIMIT, clock, duration, one_line, zone_of
+from kallyai_mcp.tools.text.plain import LIMIT, clock, duration, one_line, party_of, zone_of
 from kallyai_mcp.tools.text.times import Reader, city, day, hour
 
 _TRANSCRIPT_LIMIT = 100_000
