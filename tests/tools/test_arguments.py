@@ -148,7 +148,7 @@ async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> 
     assert answer.is_error
     assert answer.text.splitlines() == [
         "Fix 2 arguments:",
-        f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds, timezone, timezone.",
+        f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds, timezone.",
         '- "": get_call has no such argument.',
     ]
 
