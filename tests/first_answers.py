@@ -4,20 +4,22 @@ uv run python -m tests.first_answers
 """
 
 import json
+import socket
 import tempfile
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp.server.mcpserver import MCPServer
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.server.sdk_internals import run_on_lines
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.transports.first_answers import CATALOG
+from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
+from kallyai_mcp.transports.stdio import read_lines, serve_stdio
 from tests.agent import settings_in
 
 METHODS = (
@@ -54,38 +56,30 @@ def request(
     return {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
 
 
-class _Client:
-    """The lines of a client that sends its next message only when the last request was answered."""
-
-    def __init__(self, messages: Iterable[str]) -> None:
-        self._messages = messages
-        self._is_answered = anyio.Event()
-        self.written: list[str] = []
-
-    async def __aiter__(self) -> AsyncGenerator[str, None]:
-        for message in self._messages:
-            self._is_answered = anyio.Event()
-            yield message
-            if '"id"' in message:
-                await self._is_answered.wait()
-
-    async def write(self, text: str) -> None:
-        self.written.append(text)
-        self._is_answered.set()
-
-
-async def answers_to(messages: Iterable[str], settings: Settings) -> list[str]:
-    """The lines that the real server writes to a client that sends these."""
+def server_of(settings: Settings) -> MCPServer[Any]:
+    """A server with these settings."""
     connection = Connection(settings)
-    server = build_server(
+    return build_server(
         lambda: open_app_context(connection, timezone="UTC"),
         log_level=settings.log_level,
         keep_days=settings.keep_days,
     )
-    client = _Client(messages)
-    with anyio.fail_after(LIMIT):
-        await run_on_lines(server, client, client.write)
-    return client.written
+
+
+async def answers_to(lines: Iterable[str], settings: Settings) -> list[str]:
+    """The lines that the real server writes to a client that waits for each answer."""
+    ours, theirs = socket.socketpair()
+    written = []
+    with ours, theirs, anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve_stdio, server_of(settings), FirstAnswers(theirs.fileno(), theirs.fileno()))
+            answers = read_lines(ours.fileno())
+            for line in lines:
+                ours.sendall(f"{line}\n".encode())
+                if '"id"' in line:
+                    written.append(await anext(answers))
+            ours.shutdown(socket.SHUT_WR)
+    return written
 
 
 async def real_answers(settings: Settings, **client: Json) -> dict[str, dict[str, str]]:

@@ -15,8 +15,8 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.first_answers import FirstAnswers
-from kallyai_mcp.transports.standard_streams import allow_open_files
-from kallyai_mcp.transports.stdio import exit_within, serve_stdio
+from kallyai_mcp.transports.standard_streams import allow_open_files, exit_on_signals, exit_within
+from kallyai_mcp.transports.stdio import serve_stdio
 
 _CLOSE_SECONDS = 1.5
 """How many seconds closing may take after the client has left. A renewal of the sign-in has this time to end."""
@@ -34,6 +34,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
             yield opened
             exit_within(_CLOSE_SECONDS)
 
+    exit_on_signals()
     check_shared_database(settings)
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)

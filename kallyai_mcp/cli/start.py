@@ -28,18 +28,17 @@ def main() -> None:
 
 def _serve(settings: Settings) -> None:
     from kallyai_mcp.transports.first_answers import FirstAnswers
-    from kallyai_mcp.transports.standard_streams import exit_on_signals, take_stdio
+    from kallyai_mcp.transports.standard_streams import can_be_waited_for, exit_on_signals, take_stdio
 
     exit_on_signals()
     gc.disable()  # as `main` does; `serve_over_stdio` enables it
-    with take_stdio() as streams:
-        first_answers = None
-        if streams is not None:
-            first_answers = FirstAnswers(*streams)
-            first_answers.start()
-        from kallyai_mcp.cli.serve import serve_over_stdio
+    first_answers = None
+    if can_be_waited_for(0) and can_be_waited_for(1):
+        first_answers = FirstAnswers(*take_stdio())
+        first_answers.start()
+    from kallyai_mcp.cli.serve import serve_over_stdio
 
-        serve_over_stdio(settings, first_answers=first_answers)
+    serve_over_stdio(settings, first_answers=first_answers)
 
 
 def _plain_settings() -> Settings | None:

@@ -1,4 +1,4 @@
-"""The process's standard input and output, its end by a signal, and its open files.
+"""The process's standard input and output, its end, and its open files.
 
 This module imports only the standard library.
 """
@@ -7,34 +7,34 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
+from contextlib import suppress
 from types import FrameType
 
 _MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
 """The most open files that `allow_open_files` asks for. macOS allows no more, although it reports no limit."""
 
 
-@contextmanager
-def take_stdio() -> Iterator[tuple[int, int] | None]:
-    """A context that takes standard input and output for the protocol.
-
-    In the context, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr. So other
-    output of the process does not reach the client.
-
-    Yields:
-        The descriptors to read from and to write to; None if they are not pipes or sockets of a POSIX system. Then
-        nothing is changed.
-    """
-    if os.name != "posix" or not all(_is_pollable(descriptor) for descriptor in (0, 1)):
-        yield None
-        return
-    null = os.open(os.devnull, os.O_RDWR)
+def can_be_waited_for(descriptor: int) -> bool:
+    """Whether it is a pipe or a socket of a POSIX system. Only for these can a program wait without a thread."""
     try:
-        with _redirected(0, null) as stdin, _redirected(1, 2 if _is_open(2) else null) as stdout:
-            yield stdin, stdout
-    finally:
-        os.close(null)
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False  # it is closed
+    return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
+
+
+def take_stdio() -> tuple[int, int]:
+    """Take standard input and output for the protocol; returns the descriptors to read from and to write to.
+
+    From then on, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr. So other
+    output of the process does not reach the client. No child process inherits the new descriptors.
+    """
+    null = os.open(os.devnull, os.O_RDWR)  # this takes the number of stderr if that is closed
+    stdin, stdout = os.dup(0), os.dup(1)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    return stdin, stdout
 
 
 def exit_on_signals() -> None:
@@ -47,29 +47,6 @@ def exit_on_signals() -> None:
         signal.signal(number, _exit_now)
 
 
-def allow_open_files() -> None:
-    """Raise this process's limit of open files as far as the system allows. On many systems it is 1,024 or 256."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
-    if wanted > open_files():
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def open_files() -> int:
-    """The most files and connections that this process may have open."""
-    try:
-        import resource
-    except ImportError:
-        return _MOST_FILES
-    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_FILES if now == resource.RLIM_INFINITY else now
-
-
 def _exit_now(number: int, _: FrameType | None) -> None:
     with suppress(RuntimeError):  # the signal interrupted a write to stderr
         sys.stderr.flush()
@@ -78,34 +55,32 @@ def _exit_now(number: int, _: FrameType | None) -> None:
     os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 
-def _is_pollable(descriptor: int) -> bool:
-    if not _is_open(descriptor):
-        return False
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+def exit_within(seconds: float) -> None:
+    """End the process after `seconds` at the latest, even if a task or a thread does not end.
 
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def _redirected(descriptor: int, target: int) -> Iterator[int]:
-    """A context in which `descriptor` is redirected to `target`.
-
-    Yields a new descriptor for the old file, which no child process inherits.
+    A client that has closed stdin waits about two seconds for its server and then kills it (MCP specification,
+    "Lifecycle", "Shutdown").
     """
-    import fcntl
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
-    # 3 or higher: a client may have closed any of the three standard descriptors.
-    own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.dup2(target, descriptor)
+
+def allow_open_files() -> int:
+    """Raise this process's limit of open files as far as the system allows; returns it.
+
+    On many systems it is 1,024 or 256 at first.
+    """
     try:
-        yield own
-    finally:
-        os.dup2(own, descriptor)
-        os.close(own)
+        import resource
+    except ImportError:
+        return _MOST_FILES  # Windows has no such limit
+    now, most = (
+        _MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES)
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if now < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            return most
+    return now

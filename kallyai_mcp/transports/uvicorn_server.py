@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kallyai_mcp.transports.limits import MAX_HEAD_BYTES, MAX_HEADERS
-from kallyai_mcp.transports.standard_streams import open_files
+from kallyai_mcp.transports.standard_streams import allow_open_files
 
 REQUEST_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
@@ -38,7 +38,7 @@ class StartupError(Exception):
 
 def most_connections() -> int:
     """The most open connections of clients: half of the open files. The rest is for calls and for the ledger."""
-    return open_files() // 2
+    return allow_open_files() // 2
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time

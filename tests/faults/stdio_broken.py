@@ -17,16 +17,16 @@ BUILDS = (
     (
         "an outcome that waits for a full pipe counts as told",
         Patch(
-            "server.line_connection",
-            "delivery.awaits_reading = output is not None",
-            "delivery.awaits_reading = False",
+            "transports.stdio",
+            "self._delivery.awaits_reading = True",
+            "self._delivery.awaits_reading = False",
         ),
         "is not read and killed",
         10,
     ),
     (
         "an outcome that was written counts as read",
-        Patch("transports.async_stdio", "max(self._read, self.sent - waiting)", "self.sent"),
+        Patch("transports.stdio", "max(self._read, self.sent - waiting)", "self.sent"),
         "is not read and gets SIGTERM",
         0,
     ),

@@ -1,8 +1,6 @@
 """One test for each private part of the SDK that we use: it fails when the SDK changes that part."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +10,6 @@ from mcp.server.mcpserver import MCPServer
 
 import kallyai_mcp
 from kallyai_mcp.server.sdk_internals import connection_of
-from tests.processes import LIMIT
-
-ON_FILES = """
-import sys
-import anyio
-from kallyai_mcp.server.sdk_internals import sdk_streams
-
-async def main():
-    with sdk_streams() as (stdin, stdout):
-        print("printed", sys.stdin.readline(), flush=True)
-        async for line in stdin:
-            await stdout.write(line.upper())
-            await stdout.flush()
-    print("after", flush=True)
-
-anyio.run(main)
-"""
-
-
-def test_the_streams_of_the_sdk_are_those_of_the_process_and_nobody_else_uses_them(tmp_path: Path) -> None:
-    (asked := tmp_path / "asked").write_text("one\ntwo\n", encoding="utf-8")
-    with asked.open() as stdin:
-        done = subprocess.run(
-            [sys.executable, "-c", ON_FILES], stdin=stdin, capture_output=True, timeout=LIMIT, check=True
-        )
-
-    assert done.stdout.decode().split() == ["ONE", "TWO", "after"]
-    assert done.stderr.decode().split() == ["printed"]
 
 
 async def test_all_messages_of_one_connection_have_the_same_connection_object() -> None:

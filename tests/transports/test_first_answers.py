@@ -6,17 +6,20 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
+from kallyai_mcp.transports.stdio import read_lines, serve_stdio
 from tests.agent import settings_in
-from tests.first_answers import INITIALIZED, METHODS, catalog, real_answers, request
+from tests.first_answers import INITIALIZED, METHODS, Json, answers_to, catalog, real_answers, request, server_of
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.first_answers_check import CAPABILITIES, VERSIONS, check_first_answers, with_first_answers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems can't wait for a pipe")
 
@@ -31,7 +34,20 @@ async def test_the_answers_are_those_of_the_server_for_every_protocol_version(tm
     made = await catalog(settings_in(tmp_path))
 
     assert made == CATALOG.read_text(encoding="utf-8"), "run `uv run python -m tests.first_answers`"
-    assert set(json.loads(made)["versions"]) == set(VERSIONS)
+    assert set(json.loads(made)["versions"]) == {*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS}
+
+
+CAPABILITIES: list[Json] = [
+    {},
+    {
+        "elicitation": {"form": {}, "url": {}},
+        "sampling": {"context": {}, "tools": {}},
+        "experimental": {"x": {"y": [1]}},
+    },
+    {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}},
+    {"tasks": {"list": {}, "requests": {"sampling": {"createMessage": {}}}}, "roots": {"listChanged": True}},
+]
+"""What clients are able to do, as they say it."""
 
 
 async def test_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
@@ -54,35 +70,48 @@ async def test_no_setting_changes_them(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("ready_after", [1, 2])
-async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(ready_after: int) -> None:
+LAST = '{"jsonrpc":"2.0","id":"end","method":"no/such"}'
+"""A request that every server refuses at once."""
+
+
+async def with_first_answers(home: Path, lines: Sequence[str], cuts: Sequence[int], ready_after: int) -> list[str]:
+    """What a client gets whose data is cut into pieces, and whose first pieces come before the server is ready."""
+    data = "".join(f"{line}\n" for line in (*lines, LAST)).encode()
+    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
+    ours, theirs = socket.socketpair()
+    written: list[str] = []
+    with ours, theirs, anyio.fail_after(LIMIT):
+        first = FirstAnswers(theirs.fileno(), theirs.fileno())
+        ours.sendall(b"".join(pieces[:ready_after]))
+        first.start()
+
+        async def go_on() -> None:
+            await anyio.wait_all_tasks_blocked()
+            ours.sendall(b"".join(pieces[ready_after:]))
+            async for line in read_lines(ours.fileno()):
+                written.append(line)
+                if '"id":"end"' in line:
+                    await anyio.wait_all_tasks_blocked()
+                    ours.shutdown(socket.SHUT_WR)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_on)
+            await serve_stdio(server_of(settings_in(home)), first)
+            theirs.shutdown(socket.SHUT_WR)
+    return written
+
+
+async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(tmp_path: Path) -> None:
     opening = [request(0, "server/discover", "2026-07-28"), request(1, "initialize", "2025-11-25"), INITIALIZED]
     lines = [json.dumps(message) for message in [*opening, request(2, "tools/list", "2025-11-25")]]
 
-    written, early = await with_first_answers(lines, [len(lines[0]) + 1, len(lines[0]) + 9], ready_after)
-    answers = {answer["id"]: answer.get("result") for answer in map(json.loads, written)}
+    for ready_after in (0, 1, 2):
+        written = await with_first_answers(tmp_path, lines, [len(lines[0]) + 1, len(lines[0]) + 9], ready_after)
+        answers = {answer["id"]: answer.get("result") for answer in map(json.loads, written)}
 
-    assert early == 1
-    assert answers[1]["protocolVersion"] == "2025-11-25"
-    assert answers[2]["tools"][0]["name"] == "make_call"
-
-
-@pytest.mark.parametrize(
-    ("messages", "told"), [(HANDSHAKE, HANDSHAKE[:2]), (DISCOVERY, DISCOVERY)], ids=["handshake", "discovery"]
-)
-def test_the_server_is_told_what_changes_its_answers(
-    messages: list[dict[str, Any]], told: list[dict[str, Any]]
-) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.sendall("".join(f"{json.dumps(message)}\n" for message in messages).encode())
-        ours.shutdown(socket.SHUT_WR)
-        first = FirstAnswers(theirs.fileno(), theirs.fileno())
-        first.start()
-        first.stop()
-
-    assert [json.loads(line) for line in first.answered] == told
-    assert first.requests == sum("id" in message for message in told)
+        assert answers[1]["protocolVersion"] == "2025-11-25"
+        assert answers[2]["tools"][0]["name"] == "make_call"
+        assert len(written) == 4
 
 
 ODD = [
@@ -90,25 +119,28 @@ ODD = [
     request(91, "no/such", "2025-11-25"),
     request("92", "ping", "2025-11-25") | {"params": {"_meta": {"progressToken": "p"}}},
     request(93, "initialize", "2025-11-25", client={"name": "x"}),
-    {"jsonrpc": "2.0", "id": None, "method": "ping"},
-    {"jsonrpc": "1.0", "id": 94, "method": "ping"},
+    request(94, "ping", "2025-11-25") | {"jsonrpc": "1.0"},
 ]
-"""Messages that are left to the server."""
+"""Messages that are no first requests."""
 
 
-@pytest.mark.parametrize("ready_after", range(5))
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
-def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(version: str, ready_after: int) -> None:
-    messages = [request(number, method, version) for number, method in enumerate(METHODS)]
-    messages = messages[1:] if version in DISCOVERY[0]["params"].get("_meta", {}).values() else messages
-    lines = [json.dumps(message) for message in messages]
-    check_first_answers([*lines, *lines], [60, 200, 333, 900], ready_after)
+async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(tmp_path: Path, version: str) -> None:
+    methods = METHODS[1:] if version in MODERN_PROTOCOL_VERSIONS else METHODS
+    lines = [json.dumps(request(number, method, version)) for number, method in enumerate(methods)]
+    lines += lines
+    alone = await answers_to([*lines, LAST], settings_in(tmp_path))
+    for ready_after in range(5):
+        together = await with_first_answers(tmp_path, lines, [60, 200, 333, 900], ready_after)
+        assert sorted(together) == sorted(alone)
 
 
-def test_a_message_that_is_no_first_request_is_left_to_the_server() -> None:
-    for odd in ODD:
-        for before in ([], HANDSHAKE):
-            check_first_answers([json.dumps(message) for message in [*before, odd]], [10], 2)
+async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(tmp_path: Path) -> None:
+    for before in ([], HANDSHAKE):
+        for odd in ODD:
+            lines = [json.dumps(message) for message in [*before, odd]]
+            alone = await answers_to([*lines, LAST], settings_in(tmp_path))
+            assert sorted(await with_first_answers(tmp_path, lines, [10], 1)) == sorted(alone)
 
 
 def without_sdk(home: Path, messages: list[dict[str, Any]], **variables: str) -> "subprocess.CompletedProcess[str]":
