@@ -72,7 +72,7 @@ class MemoryKeyring(KeyringBackend):
     def __init__(self, limit: int | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # keyring has no types there
         self.priority = 5.0
-        self.entries: dict[tuple[str, str], str] = {}
+        self.entries: dict[tuple[str, str], Any] = {}
         self.limit = limit
         self.broken: set[str] = set()
 

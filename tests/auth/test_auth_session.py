@@ -155,15 +155,16 @@ async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
 async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
-    store.save(tokens(left=30))
-    session = make_session()
     service.error = NotConnectedError("no network")
-    assert await session.access_token() == "access-0"
-    clock.time += 30
-    with pytest.raises(NotConnectedError) as caught:
-        await session.access_token()
-    assert caught.value is service.error
-    assert store.load() == tokens(left=30)
+    for refresh, error in (("refresh-0", NotConnectedError), (None, NotSignedInError)):
+        kept = tokens(refresh=refresh, left=clock.time - NOW + 30)
+        store.save(kept)
+        session = make_session()
+        assert await session.access_token() == "access-0"
+        clock.time += 30
+        with pytest.raises(error, match="no network" if refresh else "can't be renewed"):
+            await session.access_token()
+        assert store.load() == kept
 
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
@@ -197,18 +198,6 @@ async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled
     assert kept.refresh_token.get_secret_value() == service.valid == "refresh-1"
     assert await session.access_token() == "access-1"
     assert service.requests == ["refresh-0"]
-
-
-async def test_a_token_without_a_refresh_token_is_used_until_it_expires(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
-) -> None:
-    store.save(tokens(refresh=None, left=30))
-    session = make_session()
-    assert await session.access_token() == "access-0"
-    clock.time += 30
-    with pytest.raises(NotSignedInError, match="can't be renewed"):
-        await session.access_token()
-    assert service.requests == []
 
 
 @pytest.mark.parametrize(

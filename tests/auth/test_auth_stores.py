@@ -7,7 +7,6 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -87,15 +86,12 @@ def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
     assert path.read_bytes() == content
     assert str(path) in caplog.text
     assert "secret" not in caplog.text
+    for entry in (7, "\u5b22\ud800"):  # what no keyring should return
+        system_keyring.entries[SERVICE, API] = entry
+        assert keyring.load() is None
     for store in (file, keyring):
         store.save(tokens())
         assert store.load() == tokens()
-
-
-@pytest.mark.parametrize("entry", [7, "\u5b22\ud800"])
-def test_what_no_keyring_should_return_means_not_signed_in(entry: Any, system_keyring: MemoryKeyring) -> None:
-    system_keyring.entries[SERVICE, API] = entry
-    assert KeyringStore(API, packed=True).load() is None
 
 
 def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(
@@ -170,22 +166,20 @@ def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows(sys
     assert store.load() == tokens()
 
 
-@pytest.mark.parametrize("action", ["get", "set", "delete"])
-def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
-    action: str, system_keyring: MemoryKeyring
-) -> None:
+def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(system_keyring: MemoryKeyring) -> None:
     store = KeyringStore(API)
     store.save(tokens("secret"))
-    system_keyring.broken = {action}
     actions: dict[str, Callable[[], object]] = {
         "get": store.load,
         "delete": store.delete,
         "set": lambda: store.save(tokens("secret")),
     }
-    with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file") as caught:
-        actions[action]()
-    assert "secret" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    for name, action in actions.items():
+        system_keyring.broken = {name}
+        with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file") as caught:
+            action()
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None
 
 
 @pytest.mark.usefixtures("no_keyring")
