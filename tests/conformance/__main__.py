@@ -14,7 +14,7 @@ that is expected to fail passes.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -22,11 +22,10 @@ import anyio
 from tests.bench.servers import free_ports, serving
 from tests.conformance.authorization import authorize
 from tests.conformance.calls_as_tasks import tasks_app
-from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
+from tests.conformance.expected import EXPECTED, EXPECTED_AT, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
 from tests.conformance.inspector import SPEED, inspect
 from tests.conformance.npm import Tools, installed
-from tests.conformance.suite import Outcome, Server, Suite
-from tests.conformance.verdicts import Verdict, evaluate, outdated
+from tests.conformance.suite import Checks, Place, Suite, verdict
 from tests.processes import COMMAND, environment
 from tests.transports.http_server import running_app
 
@@ -46,69 +45,53 @@ def main() -> int:
 
 
 async def _run(tools: Tools, folder: Path) -> int:
-    suites = [Suite(tools, release) for release in SPECS]
-    versions = {suite.release: await suite.version() for suite in suites}
+    found: dict[Place, Checks] = {}
+    suites = [Suite(tools, release, found) for release in SPECS]
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", SPEED]
     env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")
     with serving(command, port, env):
-        outcomes = await _conformance(suites, url, folder)
+        await _conformance(suites, url, folder)
         findings = await inspect(tools, url, folder)
     findings += await authorize(tools, folder / "sign-in")
-    verdicts = evaluate(outcomes, EXPECTED)
-    unexpected_passes = outdated(outcomes, EXPECTED)
-    _print_table(verdicts, versions)
+    print(f"suites {' and '.join([await suite.version() for suite in suites])}")
+    wrong = 0
+    for place in sorted({*found, *EXPECTED_AT}, key=lambda place: (place.server, place.scenario, place.spec)):
+        text, is_right = verdict(found.get(place, {}), EXPECTED_AT.get(place, ()))
+        wrong += not is_right
+        print(f"{place.scenario:45} {place.spec:10} {place.server:11} {text}")
     print("\nexpected failures")
     for entry in EXPECTED:
         print(f"{entry.scenario} ({entry.server}, {', '.join(entry.specs)}): {entry.reason}")
     print("\nInspector and sign-in")
     for finding in findings:
         print(f"{finding.what:38} {finding.transport:6} {finding.fault or 'passed'}")
-    for sentence in unexpected_passes:
-        print(f"OUTDATED: {sentence}")
-    wrong = sum(not verdict.is_right for verdict in verdicts)
     failed = sum(finding.fault is not None for finding in findings)
-    applied = [verdict for verdict in verdicts if verdict.outcome.applies]
     print(
-        f"{len(applied)} scenarios run, {wrong} not as expected; "
+        f"{len(found)} scenarios run, {wrong} not as expected; "
         f"{len(findings)} uses of the Inspector and sign-ins, {failed} failed"
     )
-    return 1 if wrong or failed or unexpected_passes else 0
+    return 1 if wrong or failed else 0
 
 
-async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> None:
     async with running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
 
         async def run_suite(suite: Suite) -> None:
             for spec in SPECS[suite.release]:
-                found = await suite.run("kallyai-mcp", url, spec, folder / f"{suite.release}-{spec}")
-                outcomes.extend(each for each in found if each.scenario in KALLYAI_SCENARIOS)
+                await suite.run_all(url, spec, folder / f"{suite.release}-{spec}", KALLYAI_SCENARIOS)
 
         async def run_extensions(suite: Suite) -> None:
             for scenario in TASKS:
-                outcomes.extend(await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario))
+                await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario)
             for scenario in SKILLS:
-                outcomes.extend(await suite.run_one("kallyai-mcp", url, scenario, folder / scenario))
+                await suite.run_one("kallyai-mcp", url, scenario, folder / scenario)
 
         async with anyio.create_task_group() as tasks:
             for suite in suites:
                 tasks.start_soon(run_suite, suite)
             tasks.start_soon(run_extensions, suites[-1])
-    return outcomes
-
-
-def _print_table(verdicts: Iterable[Verdict], versions: dict[str, str]) -> None:
-    """Print one line for equal results at several versions and in both releases."""
-    specs: dict[tuple[Server, str, str], set[str]] = {}
-    for verdict in verdicts:
-        outcome = verdict.outcome
-        text = verdict.text if verdict.is_right else f"{verdict.text} (suite {versions[outcome.release]})"
-        specs.setdefault((outcome.server, outcome.scenario, text), set()).add(outcome.spec)
-    print(f"suites {' and '.join(versions.values())}")
-    for (server, scenario, text), at in sorted(specs.items()):
-        print(f"{scenario:45} {', '.join(sorted(at)):34} {server:11} {text}")
 
 
 if __name__ == "__main__":

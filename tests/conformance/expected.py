@@ -1,13 +1,11 @@
 """Which scenarios run with which server, and which checks are expected to fail there, with the reason."""
 
-from tests.conformance.suite import EXTENSION
-from tests.conformance.verdicts import Expected
+from dataclasses import dataclass
+
+from tests.conformance.suite import EXTENSION, Place, Server
 
 SPECS = {"released": ("2025-06-18", "2025-11-25"), "newest": ("2025-06-18", "2025-11-25", "2026-07-28")}
 """The versions of the specification that each release of the suite runs at."""
-
-HANDSHAKE = ("2025-06-18", "2025-11-25")
-STATELESS = ("2026-07-28",)
 
 KALLYAI_SCENARIOS = frozenset(
     {
@@ -52,22 +50,33 @@ _ONLY_CALLS = (
     "It calls failing_job or protocol_error_job, which no phone call can replace: a call that is refused is refused at "
     "once, without a task."
 )
-_NOT_HERE = "It calls a fixture tool that kallyai-mcp does not have."
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Checks of a scenario, by id, that are expected to fail at these versions, with the reason as a sentence."""
+
+    server: Server
+    scenario: str
+    checks: tuple[str, ...]
+    specs: tuple[str, ...]
+    reason: str
+
 
 EXPECTED = (
     Expected(
         "kallyai-mcp",
         "logging-set-level",
         ("logging-set-level",),
-        HANDSHAKE,
+        ("2025-06-18", "2025-11-25"),
         "The server sends no log to clients and does not declare `logging`, which the scenario ignores.",
     ),
     Expected(
         "kallyai-mcp",
         "server-stateless",
         ("sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400"),
-        STATELESS,
-        _NOT_HERE,
+        ("2026-07-28",),
+        "It calls a fixture tool that kallyai-mcp does not have.",
     ),
     Expected(
         "tasks",
@@ -92,3 +101,7 @@ EXPECTED = (
     ),
 )
 """Every check that is expected to fail."""
+
+
+EXPECTED_AT = {Place(entry.server, spec, entry.scenario): entry.checks for entry in EXPECTED for spec in entry.specs}
+"""The same checks by their place."""

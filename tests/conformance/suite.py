@@ -1,8 +1,8 @@
-"""Runs the official suite, and reads the results of its scenarios."""
+"""Runs the official suite, reads the results of its scenarios, and compares them with the expected failures."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,8 +17,7 @@ SECONDS = 60
 Server = Literal["kallyai-mcp", "tasks"]
 """`kallyai-mcp serve`; and the same with the tool names of the scenarios of tasks."""
 
-Status = Literal["FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO"]
-STATUSES: tuple[Status, ...] = ("FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO")
+STATUSES = ("FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO")
 """The statuses, the worst first: the worst one counts for a check that is reported several times."""
 
 EXTENSION = "extension"
@@ -27,70 +26,70 @@ EXTENSION = "extension"
 SCHEMA_CHECK = "wire-schema-valid"
 """The check that the suite adds to every scenario, even to one that does not apply."""
 
-UNFINISHED = "scenario-finished"
-"""A check of our own: that the scenario wrote its results."""
+Checks = dict[str, tuple[str, str]]
+"""The checks of a scenario: the status of each and the suite's message, by id."""
 
 
 @dataclass(frozen=True)
-class Check:
-    """The status of a check, and the suite's message."""
-
-    status: Status
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The results of one scenario: its checks by id. `spec` is the version of the specification, or `EXTENSION`."""
+class Place:
+    """A scenario with a server, at a version of the specification or as `EXTENSION`."""
 
     server: Server
-    release: str
     spec: str
     scenario: str
-    checks: dict[str, Check]
 
-    @property
-    def applies(self) -> bool:
-        """Whether it checked anything."""
-        return any(
-            check.status in ("FAILURE", "WARNING", "SUCCESS")
-            for name, check in self.checks.items()
-            if name != SCHEMA_CHECK or check.status == "FAILURE"
-        )
+
+def verdict(checks: Mapping[str, tuple[str, str]], expected: Iterable[str]) -> tuple[str, bool]:
+    """A scenario's result as text, and whether exactly the `expected` checks failed."""
+    by_status = {status: {name for name, (found, _) in checks.items() if found == status} for status in STATUSES}
+    failed, known = by_status["FAILURE"], set(expected)
+    if failed != known:
+        new = [f"FAILED {name}: {checks[name][1]}" for name in sorted(failed - known)]
+        passed = [f"OUTDATED: {name} was expected to fail" for name in sorted(known - failed)]
+        return "; ".join(new + passed), False
+    if not failed | by_status["WARNING"] | by_status["SUCCESS"] - {SCHEMA_CHECK}:
+        return "does not apply", True
+    text = f"fails as expected: {', '.join(sorted(failed))}" if failed else "passed"
+    warned = f"; warned of {', '.join(sorted(by_status['WARNING']))}" if by_status["WARNING"] else ""
+    return text + warned, True
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A release of the suite, one of `npm.RELEASES`."""
+    """A release of the suite, one of `npm.RELEASES`, and the results of all releases, to which it adds its own."""
 
     tools: Tools
     release: str
+    found: dict[Place, Checks]
 
     async def version(self) -> str:
         """Its version."""
         return (await self._output("--version")).strip()
 
-    async def scenarios(self, spec: str) -> list[str]:
-        """The names of the server scenarios for a version of the specification."""
+    async def run_all(self, url: str, spec: str, folder: Path, wanted: Iterable[str]) -> None:
+        """Run every scenario for a version of the specification, one after another; keep those that are `wanted`."""
         listed = re.findall(r"^  - (\S+) \[(.*)\]$", await self._output("list", "--server"), re.MULTILINE)
-        return [name for name, specs in listed if spec in specs.split(",")]
+        known = [name for name, specs in listed if spec in specs.split(",") and name in wanted]
+        await self._run("kallyai-mcp", url, spec, known, folder, "--suite", "all", "--spec-version", spec)
 
-    async def run(self, server: Server, url: str, spec: str, folder: Path) -> list[Outcome]:
-        """Run every scenario for a version of the specification, one after another."""
-        arguments = ("--suite", "all", "--spec-version", spec)
-        return await self._run(server, url, spec, await self.scenarios(spec), folder, arguments)
-
-    async def run_one(self, server: Server, url: str, scenario: str, folder: Path) -> list[Outcome]:
+    async def run_one(self, server: Server, url: str, scenario: str, folder: Path) -> None:
         """Run one scenario of an extension."""
-        return await self._run(server, url, EXTENSION, [scenario], folder, ("--scenario", scenario))
+        await self._run(server, url, EXTENSION, [scenario], folder, "--scenario", scenario)
 
     async def _run(
-        self, server: Server, url: str, spec: str, scenarios: Iterable[str], folder: Path, arguments: tuple[str, ...]
-    ) -> list[Outcome]:
+        self, server: Server, url: str, spec: str, scenarios: Iterable[str], folder: Path, *arguments: str
+    ) -> None:
         output = await self._output("server", "--url", f"{url}/mcp", "-o", str(folder), *arguments)
-        return [
-            Outcome(server, self.release, spec, scenario, _checks(folder, scenario, output)) for scenario in scenarios
-        ]
+        for scenario in scenarios:
+            results = _results(folder, scenario)
+            if not results:
+                message = f"it wrote no results: {output.strip()[-300:]}"
+                results = [{"id": "scenario-finished", "status": "FAILURE", "errorMessage": message}]
+            checks = self.found.setdefault(Place(server, spec, scenario), {})
+            for each in results:
+                found, status = checks.get(each["id"]), each["status"]
+                if found is None or STATUSES.index(status) < STATUSES.index(found[0]):
+                    checks[each["id"]] = (status, each.get("errorMessage") or "")
 
     async def _output(self, *arguments: str) -> str:
         """Run it; returns what it prints. Its exit code is ignored, because the results have all of it."""
@@ -99,15 +98,7 @@ class Suite:
         return done.stdout.decode() + done.stderr.decode()
 
 
-def _checks(folder: Path, scenario: str, output: str) -> dict[str, Check]:
-    found: dict[str, Check] = {}
+def _results(folder: Path, scenario: str) -> list[dict[str, str]]:
     # The folder's name ends with the time, which begins with a year.
-    for path in folder.glob(f"server-{scenario}-20[0-9][0-9]-*/checks.json"):
-        for each in json.loads(path.read_text(encoding="utf-8")):
-            check = Check(each["status"], each.get("errorMessage") or "")
-            worst = found.setdefault(each["id"], check)
-            if STATUSES.index(check.status) < STATUSES.index(worst.status):
-                found[each["id"]] = check
-    if not found:
-        found[UNFINISHED] = Check("FAILURE", f"it wrote no results: {output.strip()[-300:]}")
-    return found
+    paths = folder.glob(f"server-{scenario}-20[0-9][0-9]-*/checks.json")
+    return [each for path in paths for each in json.loads(path.read_text(encoding="utf-8"))]

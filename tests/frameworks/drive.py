@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.frameworks import models
-from tests.frameworks.scripted_model import Script, call_arguments
+from tests.frameworks.models import Script, call_arguments
 
 WAIT_SECONDS = 30
 """How long the first request may wait at the server: a client that gives up sooner has timed out."""

@@ -42,7 +42,7 @@ _VERSIONS = {name: version for each in FRAMEWORKS for name, version in zip(each.
 def fastmcp(folder: Path) -> list[str]:
     """The command of a client with fastmcp."""
     python = new_environment(folder, f"fastmcp=={_VERSIONS['fastmcp']}", "mcp==2.3.0")
-    return [python, str(HERE / "sign_in_with_fastmcp.py")]
+    return [python, str(HERE / "sign_in_client.py")]
 
 
 def typescript(name: str, _: Path) -> list[str]:
@@ -58,7 +58,7 @@ def mcp_remote(_: Path) -> list[str]:
     folder = HERE / "node" / "mcp_remote"
     packages = npm.installed("frameworks-mcp_remote", [folder / "package.json", folder / "package-lock.json"])
     proxy = packages / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
-    return [sys.executable, "-m", "tests.frameworks.sign_in_behind_proxy", "node", str(proxy)]
+    return [sys.executable, str(HERE / "sign_in_client.py"), "node", str(proxy)]
 
 
 CLIENTS: dict[str, Callable[[Path], list[str]]] = {
@@ -100,7 +100,6 @@ async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
         "MCP_REMOTE_CONFIG_DIR": str(folder / "mcp-remote"),
         "BROWSER": str(programs / "xdg-open"),
         "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
-        "PYTHONPATH": str(HERE.parents[1]) if name == "mcp_remote" else "",
     }
 
     async def wait_for_browser(times: int) -> str:
@@ -110,7 +109,8 @@ async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
         return urls[times - 1]
 
     async with deploy(sandbox) as server, User() as user:
-        process = await anyio.open_process([*command, f"{server.url}/mcp"], env=env, stderr=sys.stderr)
+        more = ["--allow-http"] if name == "mcp_remote" else []
+        process = await anyio.open_process([*command, f"{server.url}/mcp", *more], env=env, stderr=sys.stderr)
         async with process, anyio.create_task_group() as tasks:
             try:
                 with anyio.fail_after(LIMIT):
