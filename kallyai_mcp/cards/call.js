@@ -38,7 +38,7 @@ class CallCard {
   /** A key of STATES; "" for a transcript without its call. */
   get #state() {
     if (this.#error) return stateOfError(this.#error, Boolean(this.#input));
-    if (this.#list) return stateOfList(this.#list);
+    if (this.#list) return this.#isDecided ? "list_answered" : stateOfList(this.#list);
     if (this.#call) return stateOfCall(this.#call);
     if (this.#entries) return "";
     return this.#isStopped ? "unknown" : "placing";
@@ -213,8 +213,8 @@ class CallCard {
       check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed || this.#call?.calendar_checked === false),
       again: places && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
-      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list) && !this.#isDecided,
-      stop: places && (state === "list_in_progress" || (state === "list_needs_decision" && this.#list.not_called.length > 0 && !this.#isDecided)),
+      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
+      stop: places && (state === "list_in_progress" || (state === "list_needs_decision" && this.#list.not_called.length > 0)),
       chat: !READ_ONLY && this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };
     const labels = {
@@ -324,7 +324,7 @@ class CallCard {
       this.#show();
       byId("heading").focus();
       this.#tellModel("On the call card the user decided that it is booked. Call nobody else on this list.");
-      return this.#note(locale.text("list_booked_text"));
+      return announce(locale.text("list_answered_text"));
     }
     const result = await this.#host.callTool("cancel_call", { call_id: this.#id }).catch(() => null);
     if (!result || result.isError) return this.#noteFailure(result);

@@ -109,7 +109,8 @@ async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(agent: Ag
     await chat.give(await agent.use("call_around", THREE), THREE)
     await chat.button("It is booked: stop").click()
 
-    await expect(chat.card.locator("#notice")).to_have_text("Nobody else is called.")
+    await expect(chat.card.locator("#status")).to_have_text("Answered")
+    await expect(chat.card.locator("#said")).to_have_text("Somebody answered, so nobody else is called.")
     await expect(chat.card.locator("#choices button:visible")).to_have_text(["Conversation"])
     [context] = await chat.seen("contexts")
     assert "decided that it is booked" in context["content"][0]["text"]
