@@ -2,12 +2,13 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import sys
 import sysconfig
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,50 +23,22 @@ _RESTART = "restart {}, and see in its settings, under MCP, that it is on"
 
 
 @dataclass(frozen=True)
-class Machine:
-    """The facts about a machine on which the path of a client's file depends."""
-
-    platform: str
-    environ: Mapping[str, str]
-    home: Path
-
-    @classmethod
-    def this(cls) -> "Machine":
-        """This machine, from this process's environment."""
-        return cls(sys.platform, os.environ, Path.home())
-
-    def folder(self, variable: str, *default: str) -> Path:
-        """The folder in an environment variable if it is an absolute path, else `default` in the home folder."""
-        named = Path(self.environ.get(variable, ""))
-        return named if named.is_absolute() else self.home.joinpath(*default)
-
-    @property
-    def settings(self) -> Path:
-        """The folder in which desktop programs keep the user's settings."""
-        if self.platform == "win32":
-            return self.folder("APPDATA", "AppData", "Roaming")
-        if self.platform == "darwin":
-            return self.home / "Library" / "Application Support"
-        return self.folder("XDG_CONFIG_HOME", ".config")
-
-
-@dataclass(frozen=True)
 class Client:
     """One MCP client. `path` returns the file that has its servers, in the `table`; only plain JSON is edited.
 
-    `reload` says what makes the client read its servers again. `adds` and `removes` are the arguments with which its
-    own `program` does it: `{name}`, `{entry}` (JSON), `{named}` (JSON with the name), and `{command}` stand for values.
+    `reload` says what makes the client read its servers again. `adds` and `removes` return the arguments with which its
+    own `program` adds an entry, given its name, or removes one.
     """
 
     title: str
-    path: Callable[[Machine], Path]
+    path: Callable[[], Path]
     reload: str
     format: Literal["json", "toml", "yaml"] = "json"
     table: str = "mcpServers"
     shape: Literal["common", "typed", "opencode", "goose"] = "common"
     program: str = ""
-    adds: str = ""
-    removes: str = ""
+    adds: Callable[[str, Entry], list[str]] | None = None
+    removes: Callable[[str], list[str]] | None = None
 
     def entry(self, name: str, command: str, arguments: Sequence[str]) -> Entry:
         """The entry `name` that makes the client start `command`."""
@@ -80,10 +53,10 @@ class Client:
             case "common":
                 return {"command": command, "args": [*arguments]}
 
-    def is_on(self, machine: Machine) -> bool:
+    def is_here(self) -> bool:
         """Whether the client seems to be installed: its program, its file, or a folder that only it creates."""
-        path = self.path(machine)
-        has_folder = path.parent != machine.home and path.parent.is_dir()
+        path = self.path()
+        has_folder = path.parent != Path.home() and path.parent.is_dir()
         return has_folder or path.is_file() or shutil.which(self.program) is not None
 
     def to_paste(self, name: str, entry: Entry) -> str:
@@ -94,14 +67,6 @@ class Client:
         if self.format == "toml":
             return "\n".join([f"[{self.table}.{name}]", *(f"{key} = {value}" for key, value in values.items())])
         return "\n".join([f"{self.table}:", f"  {name}:", *(f"    {key}: {value}" for key, value in values.items())])
-
-    def command(self, template: str, name: str, entry: Entry) -> list[str]:
-        """The command line of the client's own program, from `adds` or `removes`."""
-        started = [entry["command"], *entry["args"]] if "command" in entry else []
-        words = {"{name}": [name], "{entry}": [json.dumps(entry)], "{command}": started}
-        words["{named}"] = [json.dumps({"name": name, **entry})]
-        program = shutil.which(self.program) or ""
-        return [program, *(word for part in template.split() for word in words.get(part, [part]))]
 
     def servers(self, text: str) -> dict[str, Any] | None:
         """The entries in the text of the client's file, by name; None if this program can't read them."""
@@ -129,9 +94,11 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
     executable of this installation; else this Python.
     """
     serve = ["serve", "--sandbox"] if sandbox else []
-    if any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts) and (uvx := _uvx()) is not None:
-        # The sandbox is an extra of the package, which only `--from` can name.
-        return uvx, ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
+    if any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts):
+        beside_uv = [str(Path(uv).parent)] if (uv := os.environ.get("UV")) else []  # uv sets it for what it starts
+        if uvx := shutil.which("uvx", path=os.pathsep.join([*beside_uv, os.environ.get("PATH", "")])):
+            # The sandbox is an extra of the package, which only `--from` can name.
+            return str(Path(uvx).absolute()), ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
     for executable in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts")) / _NAME):
         for path in (executable, executable.with_name(f"{executable.name}.exe")):
             if path.stem == _NAME and path.is_file() and os.access(path, os.X_OK):
@@ -139,106 +106,106 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
     return sys.executable, ["-m", "kallyai_mcp", *serve]
 
 
-def _uvx() -> str | None:
-    """The absolute path of `uvx`: next to the `uv` that started this process (variable UV), else on the PATH."""
-    beside = Path(os.environ.get("UV", "")).parent
-    found = shutil.which("uvx", path=str(beside)) if os.environ.get("UV") else None
-    found = found or shutil.which("uvx")
-    return str(Path(found).absolute()) if found else None
+def _folder(variable: str, *default: str) -> Path:
+    """The folder in an environment variable if it is an absolute path, else `default` in the user's home folder."""
+    named = Path(os.environ.get(variable, ""))
+    return named if named.is_absolute() else Path.home().joinpath(*default)
 
 
-def _claude_desktop(machine: Machine) -> Path:
+def _config() -> Path:
+    return _folder("XDG_CONFIG_HOME", ".config")
+
+
+def _settings() -> Path:
+    """The folder in which desktop programs keep the user's settings."""
+    if platform.system() == "Windows":
+        return _folder("APPDATA", "AppData", "Roaming")
+    return Path.home() / "Library" / "Application Support" if platform.system() == "Darwin" else _config()
+
+
+def _claude_desktop() -> Path:
     name = Path("Claude") / "claude_desktop_config.json"
-    if machine.platform == "win32":
-        # Since 2026, Claude Desktop is an MSIX package, which sees this folder in place of %APPDATA%\Claude.
-        packages = machine.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
-        folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
-        return next((folder / name for folder in folders), machine.settings / name)
-    return machine.settings / name
+    # Since 2026, Claude Desktop is an MSIX package on Windows, which sees this folder in place of %APPDATA%\Claude.
+    packages = _folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
+    folders = packages.glob("Claude_*/LocalCache/Roaming") if platform.system() == "Windows" else ()
+    return next((folder / name for folder in sorted(folders)), _settings() / name)
 
 
-def _opencode(machine: Machine) -> Path:
-    folder = machine.folder("XDG_CONFIG_HOME", ".config") / "opencode"
-    return next((path for path in [folder / "opencode.jsonc"] if path.exists()), folder / "opencode.json")
+def _opencode() -> Path:
+    commented = _config() / "opencode" / "opencode.jsonc"
+    return commented if commented.exists() else commented.with_suffix(".json")
 
 
-def _zed(machine: Machine) -> Path:
-    if machine.platform == "win32":
-        return machine.settings / "Zed" / "settings.json"
-    folder = machine.settings if machine.platform == "linux" else machine.home / ".config"
-    return folder / "zed" / "settings.json"
+def _zed() -> Path:
+    if platform.system() == "Windows":
+        return _settings() / "Zed" / "settings.json"
+    return (Path.home() / ".config" if platform.system() == "Darwin" else _config()) / "zed" / "settings.json"
 
 
-def _goose(machine: Machine) -> Path:
-    if machine.platform == "win32":
-        return machine.settings / "Block" / "goose" / "config" / "config.yaml"
-    return machine.folder("XDG_CONFIG_HOME", ".config") / "goose" / "config.yaml"
+def _goose() -> Path:
+    folder = _settings() / "Block" / "goose" / "config" if platform.system() == "Windows" else _config() / "goose"
+    return folder / "config.yaml"
 
 
-def _cline(machine: Machine) -> Path:
+def _cline() -> Path:
     """The file of the extension for VS Code, if it is installed; else the file of Cline's command line."""
-    inside = Path("settings") / "cline_mcp_settings.json"
-    extension = machine.settings / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
-    named = machine.environ.get("CLINE_MCP_SETTINGS_PATH")
-    return extension / inside if extension.is_dir() and not named else machine.folder(
-        "CLINE_MCP_SETTINGS_PATH", ".cline", "data", *inside.parts
-    )  # fmt: skip
+    name = "cline_mcp_settings.json"
+    extension = _settings() / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
+    if extension.is_dir() and not os.environ.get("CLINE_MCP_SETTINGS_PATH"):
+        return extension / "settings" / name
+    return _folder("CLINE_MCP_SETTINGS_PATH", ".cline", "data", "settings", name)
 
 
 def _vs_code(title: str, folder: str, program: str) -> Client:
     return Client(
         title,
-        lambda machine: machine.settings / folder / "User" / "mcp.json",
+        lambda: _settings() / folder / "User" / "mcp.json",
         f'in {title}, "MCP: List Servers" in the command palette starts it',
         table="servers",
         shape="typed",
         program=program,
-        adds="--add-mcp {named}",
+        adds=lambda name, entry: ["--add-mcp", json.dumps({"name": name, **entry})],
     )
 
 
 def _windsurf(title: str, folder: str) -> Client:
-    return Client(
-        title,
-        lambda machine: machine.home / ".codeium" / folder / "mcp_config.json",
-        _RESTART.format(title),
-    )
+    return Client(title, lambda: Path.home() / ".codeium" / folder / "mcp_config.json", _RESTART.format(title))
 
 
 CLIENTS: dict[str, Client] = {
     "claude-desktop": Client("Claude Desktop", _claude_desktop, "quit Claude Desktop in the menu, and start it again"),
     "claude-code": Client(
         "Claude Code",
-        lambda machine: machine.folder("CLAUDE_CONFIG_DIR") / ".claude.json",
+        lambda: _folder("CLAUDE_CONFIG_DIR") / ".claude.json",
         "start a new session of Claude Code; /mcp lists its servers",
         shape="typed",
         program="claude",
-        adds="mcp add-json --scope user {name} {entry}",
-        removes="mcp remove --scope user {name}",
+        adds=lambda name, entry: ["mcp", "add-json", "--scope", "user", name, json.dumps(entry)],
+        removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
-    "cursor": Client("Cursor", lambda machine: machine.home / ".cursor" / "mcp.json", _RESTART.format("Cursor")),
+    "cursor": Client("Cursor", lambda: Path.home() / ".cursor" / "mcp.json", _RESTART.format("Cursor")),
     "vscode": _vs_code("VS Code", "Code", "code"),
     "vscode-insiders": _vs_code("VS Code Insiders", "Code - Insiders", "code-insiders"),
     "vscodium": _vs_code("VSCodium", "VSCodium", "codium"),
     "codex": Client(
         "Codex",
-        lambda machine: machine.folder("CODEX_HOME", ".codex") / "config.toml",
+        lambda: _folder("CODEX_HOME", ".codex") / "config.toml",
         "start Codex again; /mcp lists its servers",
         format="toml",
         table="mcp_servers",
         program="codex",
-        adds="mcp add {name} -- {command}",
-        removes="mcp remove {name}",
+        adds=lambda name, entry: ["mcp", "add", name, "--", entry["command"], *entry["args"]],
+        removes=lambda name: ["mcp", "remove", name],
     ),
     "windsurf": _windsurf("Windsurf", "windsurf"),
     "windsurf-next": _windsurf("Windsurf Next", "windsurf-next"),
     "gemini": Client(
         "Gemini CLI",
-        lambda machine: machine.folder("GEMINI_CLI_HOME") / ".gemini" / "settings.json",
+        lambda: _folder("GEMINI_CLI_HOME") / ".gemini" / "settings.json",
         "start Gemini CLI again; /mcp lists its servers",
         program="gemini",
-        adds="mcp add --scope user {name} {command}",
-        removes="mcp remove --scope user {name}",
+        adds=lambda name, entry: ["mcp", "add", "--scope", "user", name, entry["command"], *entry["args"]],
+        removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
     "opencode": Client("OpenCode", _opencode, "start OpenCode again", table="mcp", shape="opencode"),
     "zed": Client("Zed", _zed, "see in the settings of Zed's agent panel that it is on", table="context_servers"),

@@ -16,7 +16,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.file_store import TokenStoreError
-from kallyai_mcp.cli.clients import CLIENTS, Machine, command_of
+from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection, check_shared_database
 from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
@@ -71,7 +71,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
 
 async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:
     yield _program()
-    clients, only_sandbox = _clients(Machine.this())
+    clients, only_sandbox = _clients()
     if isinstance(settings, SettingsError):
         yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
     else:
@@ -159,12 +159,12 @@ async def _serve(connection: Connection) -> Finding:
     return Finding("serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs")
 
 
-def _clients(machine: Machine) -> tuple[list[Finding], bool]:
+def _clients() -> tuple[list[Finding], bool]:
     """A finding for each client that has an entry for this program, and whether all entries use the sandbox."""
     found, uses_sandbox = [], []
     for client in CLIENTS.values():
         try:
-            text = client.path(machine).read_bytes().decode("utf-8-sig")
+            text = client.path().read_bytes().decode("utf-8-sig")
         except (OSError, UnicodeDecodeError):
             continue
         for name, entry in (client.servers(text) or {}).items():

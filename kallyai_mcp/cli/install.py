@@ -1,5 +1,6 @@
 """`kallyai-mcp install` and `uninstall`: this server's entry in a client."""
 
+import compileall
 import json
 import os
 import re
@@ -8,19 +9,17 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, Machine, command_of, server_command
+from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_command
 from kallyai_mcp.cli.output import CommandError, say
 from kallyai_mcp.cli.sandbox import need_sandbox
 
 _ADD_SECONDS = 60
+_PACKAGE = Path(__file__).parents[1]
 _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 
 
@@ -52,7 +51,7 @@ def install(*, client: str | None, every: bool, name: str, sandbox: bool, only_p
         raise click.UsageError("--all takes no client.")
     if sandbox:
         need_sandbox()
-    here = [key for key, known in CLIENTS.items() if known.is_on(Machine.this())]
+    here = [key for key, known in CLIENTS.items() if known.is_here()]
     if client is None and not every:
         _list(here, name)
     failures = []
@@ -63,6 +62,8 @@ def install(*, client: str | None, every: bool, name: str, sandbox: bool, only_p
             failures.append(error.message)
     if every and not here:
         failures.append("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
+    if (client or every) and not only_print and not compileall.compile_dir(_PACKAGE, quiet=2):
+        say(f"Note: Python can't keep compiled files in {_PACKAGE}, so each start of the server takes 0.2 s longer.")
     if failures:
         raise CommandError("\n".join(failures))
 
@@ -78,7 +79,7 @@ def uninstall(*, client: str, name: str) -> None:
     if servers is not None and name not in servers:
         say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
-    if known.removes and _ran(known.command(known.removes, name, {})):
+    if known.removes and _ran(known, known.removes(name)):
         say(f'{known.title} no longer has the entry "{name}".')
     elif known.format == "json" and (new := _edited(text, known.table, name, None)) is not None:
         backup = _replace(path, new, known)
@@ -112,8 +113,8 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
         say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
     if old is not None and client.removes:
-        _ran(client.command(client.removes, name, entry))  # Claude Code adds no name that it has
-    if client.adds and _ran(client.command(client.adds, name, entry)):
+        _ran(client, client.removes(name))  # Claude Code adds no name that it has
+    if client.adds and _ran(client, client.adds(name, entry)):
         say(f'{client.title} has the entry "{name}" now.')
     elif client.format == "json" and (new := _edited(before, client.table, name, entry)) is not None:
         backup = _replace(path, new, client)
@@ -134,20 +135,19 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
         say(f"Note: {client.title} may start the server without {', '.join(names)}. Put those into the entry's env.")
 
 
-def _ran(command: list[str]) -> bool:
-    """Whether a client's own program is here and did what it was told."""
+def _ran(client: Client, arguments: list[str]) -> bool:
+    """Whether the client's own program is here and did what it was told."""
+    command = [shutil.which(client.program) or "", *arguments]
     try:
-        done = subprocess.run(  # noqa: S603 - the program is the client's own
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ADD_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ADD_SECONDS, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
         return False
-    return done.returncode == 0
+    return True
 
 
 def _read(client: Client) -> tuple[Path, str]:
     """A client's file, without symbolic links, and its text; "" if there is none."""
-    path = client.path(Machine.this())
+    path = client.path()
     try:
         path = path.resolve() if path.is_symlink() else path
         return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
@@ -185,60 +185,63 @@ def _replace(path: Path, text: str, client: Client) -> Path | None:
 
 
 def _edited(text: str, table: str, name: str, entry: Entry | None) -> str | None:
-    """A JSON text with this entry in the table, or without it for None. All other characters stay as they are.
+    """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
 
-    Each attempt is parsed and compared with the edit of the parsed data, so a wrong place can't be chosen. None if the
-    text is not plain JSON (it may have comments), or the table is something else.
+    None if the text is not plain JSON (it may have comments), or the table is something else.
     """
-    if not text.strip():
-        return json.dumps({table: {name: entry}}, indent=2, ensure_ascii=False) + "\n"
+    text = text if text.strip() else "{\n}\n"
     try:
-        wanted = json.loads(text)
+        wanted, root = json.loads(text), _skip(text, 0)
         if name in wanted.get(table, {}):
             del wanted[table][name]
-            text = _first_that_is(wanted, _removals(text, name))
+            text = _without(text, _members(text, root)[table][1], name)
         if entry is not None:
             wanted.setdefault(table, {})[name] = entry
-            text = _first_that_is(wanted, _insertions(text, table, name, entry))
+            if (found := _members(text, root).get(table)) is None:
+                text = _with(text, root, 1, table, {name: entry})
+            else:
+                text = _with(text, found[1], 2, name, entry)
+        return text if json.loads(text) == wanted else None  # not so if a name is there twice
     except (ValueError, RecursionError, AttributeError, TypeError):
         return None
-    return text
 
 
-def _first_that_is(wanted: Any, attempts: Iterator[str]) -> str:
-    for attempt in attempts:
-        with suppress(ValueError):
-            if json.loads(attempt) == wanted:
-                return attempt
-    raise ValueError("the place in the text was not found")
+def _skip(text: str, at: int, more: str = "") -> int:
+    """The place of the next character that is no white space, nor one of `more`."""
+    while text[at : at + 1] and text[at] in f" \t\r\n{more}":
+        at += 1
+    return at
 
 
-def _places(text: str, name: str) -> Iterator[tuple[int, int, int]]:
-    """Where a member of this name may be: its begin, the begin of its value, and its end."""
-    for match in re.finditer(re.escape(json.dumps(name)) + r"\s*:\s*", text):
-        with suppress(ValueError):  # a place within a text
-            yield match.start(), match.end(), json.JSONDecoder().raw_decode(text, match.end())[1]
+def _members(text: str, at: int) -> dict[str, tuple[int, int, int]]:
+    """The members of the object at `at`: where each begins, where its value begins, and where it ends."""
+    decode, found = json.JSONDecoder().raw_decode, {}
+    at = _skip(text, at + 1)
+    while text[at] != "}":
+        name, end = decode(text, at)
+        value = _skip(text, end, ":")
+        found[name] = (at, value, decode(text, value)[1])
+        at = _skip(text, found[name][2], ",")
+    return found
 
 
-def _removals(text: str, name: str) -> Iterator[str]:
-    for start, _, end in _places(text, name):
-        before, after = text[:start], text[end:]
-        if after.lstrip().startswith(","):  # the next member takes its place
-            yield before + after.lstrip()[1:].lstrip()
-        yield before.rstrip().removesuffix(",") + after
+def _without(text: str, at: int, name: str) -> str:
+    """The text without a member of the object at `at`, and without the comma beside it."""
+    members = _members(text, at)
+    begin, _, end = members.pop(name)
+    after = [other for other, _, _ in members.values() if other > begin]
+    if after:
+        return text[:begin] + text[min(after) :]
+    return text[: max((other for _, _, other in members.values()), default=at + 1)] + text[end:]
 
 
-def _insertions(text: str, table: str, name: str, entry: Entry) -> Iterator[str]:
-    """Attempts to put the entry first into the table, or a new table first into the document."""
+def _with(text: str, at: int, depth: int, name: str, value: object) -> str:
+    """The text with a new member, first in the object at `at`, which is `depth` deep, and indented like the others."""
     has_lines, newline = "\n" in text.strip(), "\r\n" if "\r\n" in text else "\n"
     unit = found[1] if (found := re.search(r'\n([ \t]+)"', text)) else "  "
-    tables = [(at, 2, name, entry) for _, at, _ in _places(text, table)]
-    for at, depth, key, value in [*tables, (text.index("{"), 1, table, {name: entry})]:
-        member = f"{json.dumps(key)}: {json.dumps(value, indent=unit if has_lines else None, ensure_ascii=False)}"
-        rest = text[at + 1 :]
-        if rest.lstrip().startswith("}"):
-            rest = newline + unit * (depth - 1) + rest.lstrip() if has_lines else rest.lstrip()
-        else:
-            rest = "," + rest if has_lines else ", " + rest
-        indented = f"\n{member}".replace("\n", newline + unit * depth) if has_lines else member
-        yield text[: at + 1] + indented + rest
+    member = json.dumps({name: value}, indent=unit if has_lines else None, ensure_ascii=False)[1:-1]
+    member = member.replace("\n", newline + unit * (depth - 1))
+    first = _skip(text, at + 1)
+    if text[first] == "}":
+        return text[: at + 1] + member + text[first:]
+    return text[: at + 1] + member.rstrip() + ("," if has_lines else ", ") + text[at + 1 :]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from kallyai_mcp.cli.clients import CLIENTS, Machine
+from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
 from tests.processes import environment
 
@@ -86,7 +86,7 @@ def run_ok(*arguments: str) -> str:
 
 def file_of(client: str) -> Path:
     """The path of a client's file on this machine."""
-    return CLIENTS[client].path(Machine.this())
+    return CLIENTS[client].path()
 
 
 def write_file(client: str, content: bytes | str) -> Path:

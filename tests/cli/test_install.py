@@ -1,7 +1,6 @@
 """`install`, `uninstall`, and what `doctor` says of the clients, on files such as users have."""
 
 import json
-import os
 import stat
 import sys
 import tomllib
@@ -12,7 +11,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kallyai_mcp.cli.clients import CLIENTS, Machine
+from kallyai_mcp.cli.clients import CLIENTS
 from tests.cli.machine import add_program, entry_in, file_of, invoke, move_home, run_ok, write_file
 from tests.processes import environment, run
 
@@ -225,21 +224,19 @@ def test_uvx_starts_what_it_has_installed(home: Path, monkeypatch: pytest.Monkey
     assert entry_in("cursor", "sandbox") == {"command": uvx, "args": arguments}
 
 
-def test_the_files_are_where_each_system_has_them() -> None:
-    home = Path("/home/ada")
-    linux, mac = Machine("linux", {}, home), Machine("darwin", {}, home)
-    windows = Machine("win32", {"APPDATA": "/home/ada/AppData/Roaming"}, home)
-    desktop = "Claude/claude_desktop_config.json"
-    paths = {key: [client.path(machine) for machine in (linux, mac, windows)] for key, client in CLIENTS.items()}
+def test_the_files_are_where_each_system_has_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def paths(system: str) -> dict[str, str]:
+        monkeypatch.setattr("platform.system", lambda: system)
+        return {key: client.path().relative_to(home).as_posix() for key, client in CLIENTS.items()}
 
-    assert paths["claude-desktop"] == [
-        home / ".config" / desktop,
-        home / "Library" / "Application Support" / desktop,
-        home / "AppData" / "Roaming" / desktop,
-    ]
-    assert paths["vscode"][1] == home / "Library" / "Application Support" / "Code" / "User" / "mcp.json"
-    assert paths["goose"][2] == home / "AppData" / "Roaming" / "Block" / "goose" / "config" / "config.yaml"
-    assert paths["zed"][:2] == [home / ".config" / "zed" / "settings.json"] * 2
-    moved = Machine("linux", {"CODEX_HOME": os.fspath(home / "c"), "XDG_CONFIG_HOME": os.fspath(home / "x")}, home)
-    assert CLIENTS["codex"].path(moved) == home / "c" / "config.toml"
-    assert CLIENTS["opencode"].path(moved) == home / "x" / "opencode" / "opencode.json"
+    linux, mac, windows = paths("Linux"), paths("Darwin"), paths("Windows")
+    desktop, code = "Claude/claude_desktop_config.json", "Code/User/mcp.json"
+    folders = (".config/", "Library/Application Support/", "AppData/Roaming/")
+    for folder, here in zip(folders, (linux, mac, windows), strict=True):
+        assert (here["claude-desktop"], here["vscode"]) == (f"{folder}{desktop}", f"{folder}{code}")
+    assert linux["zed"] == mac["zed"] == ".config/zed/settings.json"
+    assert windows["goose"] == "AppData/Roaming/Block/goose/config/config.yaml"
+    monkeypatch.setenv("CODEX_HOME", str(home / "c"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "x"))
+    moved = paths("Linux")
+    assert (moved["codex"], moved["opencode"]) == ("c/config.toml", "x/opencode/opencode.json")
