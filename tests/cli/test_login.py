@@ -104,7 +104,14 @@ def test_login_opens_the_browser_without_its_own_secrets(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inherited = tmp_path / "inherited"
-    monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.cli.browser %s")
+    (tmp_path / "browser.py").write_text(
+        "import os, pathlib, sys\n"
+        "from tests.sandbox.auth import browser_client\n"
+        "pathlib.Path(os.environ['INHERITED']).write_text('\\n'.join(os.environ))\n"
+        "browser_client.sign_in(sys.argv[1])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {tmp_path / 'browser.py'} %s")
     monkeypatch.setenv("INHERITED", str(inherited))
     monkeypatch.setenv("PGPASSWORD", "a-secret-of-the-database")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=a-secret-of-the-collector")

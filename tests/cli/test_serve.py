@@ -2,7 +2,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
-from tests.processes import COMMAND, environment, started
+from tests.processes import COMMAND, LIMIT, environment, imported_by, started
 
 CALL = {
     "task_category": "general",
@@ -48,14 +47,6 @@ def connect(process: subprocess.Popen[str]) -> None:
     assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "kallyai-mcp"
 
 
-def place_slow_call(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(request(2, "tools/call", name="make_call", arguments=SLOW))
-    process.stdin.flush()
-    assert json.loads(process.stdout.readline())["result"]["structuredContent"]["status"] == "in_progress"
-
-
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps_its_calls(
     tmp_path: Path, mode: Literal["legacy", "auto"]
@@ -88,7 +79,7 @@ def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
         answered = {json.loads(process.stdout.readline())["id"] for _ in range(2)}
         process.stdin.close()
         rest = process.stdout.read()
-        code = process.wait(timeout=10)
+        code = process.wait(timeout=LIMIT)
 
     assert answered == {2, 3}
     assert rest == ""
@@ -97,35 +88,26 @@ def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
-def test_a_client_that_leaves_during_a_call_or_a_signal_ends_the_server_within_two_seconds(
+def test_a_client_that_leaves_or_a_signal_ends_the_server_long_before_the_call_ends(
     tmp_path: Path, number: signal.Signals | None
 ) -> None:
-    with started(tmp_path, "serve", "--sandbox", "--speed", "1") as process:
+    with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:  # the call takes many minutes
         connect(process)
-        place_slow_call(process)
-        left_at = time.monotonic()
         assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request(2, "tools/call", name="make_call", arguments=SLOW))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["result"]["structuredContent"]["status"] == "in_progress"
         if number is None:
             process.stdin.close()
         else:
             process.send_signal(number)
-        assert process.wait(timeout=10) in ((0,) if number is None else (0, 128 + number))
-        assert time.monotonic() - left_at < 2
+        assert process.wait(timeout=LIMIT) in ((0,) if number is None else (0, 128 + number))
 
 
 def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
-    messages = INITIALIZE + request(2, "tools/list")
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "kallyai_mcp"],
-        input=messages,
-        capture_output=True,
-        text=True,
-        env=environment(tmp_path) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
-        timeout=30,
-        check=True,
-    )
+    imported = imported_by(tmp_path, given=INITIALIZE + request(2, "tools/list"))
 
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
     assert "kallyai_mcp.server.build" in imported
     late = {"httpcore2", "keyring", "phonenumbers", "filelock", "icalendar", "fastapi", "platformdirs", "sqlite3"}
     late |= {"kallyai_mcp.api.client", "opentelemetry.metrics"}
