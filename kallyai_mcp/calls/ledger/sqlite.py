@@ -113,7 +113,7 @@ class SqliteDatabase:
                 raise OSError("this program is ending")
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private_folder(path.parent)
             _need_locks(path.parent)
             self._delete_stale_leases(path.parent)
             lease = _lock(path)
@@ -209,7 +209,7 @@ class SqliteDatabase:
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private_folder(self._path.parent)
         # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         if os.name == "posix":
@@ -295,6 +295,12 @@ def _is_own(error: Exception) -> bool:
     return isinstance(error, own) or (
         isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
     )
+
+
+def _make_private_folder(path: Path) -> None:
+    if not _exists(path.parent):
+        _make_private_folder(path.parent)  # `parents=True` would leave their modes to the umask
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _exists(path: Path) -> bool:
