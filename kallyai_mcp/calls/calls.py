@@ -20,7 +20,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id, new_tracking_id
@@ -107,15 +107,22 @@ class Calls(Worker):
             with anyio.CancelScope(shield=True):
                 # Started before the ledger is used, because the machine may be suspended meanwhile.
                 since = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
-                asked = replace(asked, worker=await self.leased_name())
                 with self.reserving(asked.account, asked.tracking_id):
-                    record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
-                    if is_new and record.is_active:
-                        self.send(record, since)
+                    record, is_new = await self._reserved(asked, redial=redial, consent=consent)
+                    if is_new and record.is_active and not self.send(record, since):
+                        await self.ledger.mark_not_sent(record)
         except PolicyError as error:
             _count(error)
             raise
-        return Placed(await self._looked_again(record), is_new)
+        return Placed(self.as_known(await self._looked_again(record)), is_new)
+
+    async def _reserved(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
+        """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
+        for checks in (False, True):
+            asked = replace(asked, worker=await self.leased_name(checks=checks))
+            with suppress(LeaseLostError):
+                return await self.ledger.reserve(asked, redial=redial, consent=consent, sends=self.service.time)
+        raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     async def find(self, id_: str) -> CallRecord | None:
         """The account's record with this `tracking_id` or `call_id`; None when there is none.

@@ -23,6 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+from anyio import CancelScope, move_on_after
 
 from kallyai_mcp.api.errors import (
     KallyAIError,
@@ -32,6 +33,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
@@ -44,6 +46,12 @@ _log = logging.getLogger(__name__)
 
 _LISTED_BEFORE = 3.0
 """The most seconds from the look into the service's list to the request that relies on it."""
+
+_JUST_RESERVED = 1.0
+"""The most seconds since its reservation for which a record counts as `sent` without being marked again."""
+
+_FINDINGS_FIRST = 0.5
+"""The most seconds for which an outcome waits for its calendar file, so that both are written at once."""
 
 _LAST_WRITE = 2.0
 """The most seconds for which the end of the server waits for the ledger."""
@@ -78,16 +86,19 @@ class Run:
     Attributes:
         record: The record as it was written last.
         has_ended: Set when the run is over.
+        end: The record as it was when its end had been written; None before.
     """
 
     def __init__(self, record: CallRecord, service: Service, since_reserved: Stopwatch | None = None) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
+        self.end: CallRecord | None = None
         self._service = service
         self._ledger = service.ledger
         self._timing = service.timing
         self._clock = service.clock
         self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
+        self._is_marked = record.state is CallState.SENT  # by the reservation
         self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
         self._lost: KallyAIError | None = None  # why the first response was lost
         self._lost_count = 0  # how many requests may have arrived without a response that counts
@@ -115,7 +126,7 @@ class Run:
         except anyio.get_cancelled_exc_class():
             # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
             if not self._may_have_left:
-                with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+                with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                     await self._ledger.mark_not_sent(self.record)
             raise
 
@@ -230,7 +241,9 @@ class Run:
         if self._lost is None and self._is_late():
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
-        self.record = await self._ledger.mark_sent(self.record, service_time=self._service.time)
+        is_marked, self._is_marked = self._is_marked, False
+        if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
+            self.record = await self._ledger.mark_sent(self.record, service_time=self._service.time)
         await self._service.check_account(self.record.account)
         self._check_time()
         if self._lost is None:
@@ -270,18 +283,42 @@ class Run:
 
         Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
         """
-        bind = partial(
-            self._ledger.bind_call,
-            self.record,
-            call,
-            proven=True,
-            service_time=self._service.time,
-            since_sent=self._since_sent.longest if self._since_sent is not None else None,
-        )
-        if not await until_written(bind, self._service) and await self._is_earlier(call):
+        record, service_time = self.record, self._service.time
+        since = self._since_sent.longest if self._since_sent is not None else None
+        bind = partial(self._ledger.bind_call, record, call, proven=True, service_time=service_time, since_sent=since)
+        if not call.is_final:
+            is_bound = await until_written(bind, self._service)
+        else:
+            calendar, reached = await self._read_findings(call, bind)
+            finish = partial(self._ledger.bind_and_finish, record, call, service_time=service_time, since_sent=since)
+            self.end = await until_written(partial(finish, calendar=calendar, reached=reached), self._service)
+            is_bound = self.end is not None
+        if not is_bound and await self._is_earlier(call):
             return False
-        await self._take(call)
+        if self.end is not None:
+            self._note_end(call)
+        else:
+            await self._take(call)
         return True
+
+    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[bool]]) -> tuple[Calendar | None, bool]:
+        """`read_findings`. If they take long, or the server ends meanwhile, the outcome is written without them."""
+        is_read = False
+
+        async def write_outcome() -> None:
+            try:
+                await self._clock.sleep(_FINDINGS_FIRST)
+            finally:
+                if not is_read:
+                    with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+                        await bind()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_outcome)
+            findings = await read_findings(self._service, self.record.account, call, self.record)
+            is_read = True
+            tasks.cancel_scope.cancel()
+        return findings
 
     async def _is_earlier(self, call: Call) -> bool:
         """Whether `call` is certainly the call of an earlier request.
@@ -375,7 +412,7 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""
-        await until_written(partial(self._ledger.finish, self.record, state, error=error), self._service)
+        self.end = await until_written(partial(self._ledger.finish, self.record, state, error=error), self._service)
         if state is CallState.REFUSED:
             self._service.lost_at.pop(
                 self.record.tracking_id, None
@@ -386,10 +423,13 @@ class Run:
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
-        self._service.lost_at.pop(self.record.tracking_id, None)
         record = self.record
         calendar, reached = await read_findings(self._service, record.account, call, record)
         end = partial(self._ledger.finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
-        await until_written(end, self._service)
+        self.end = await until_written(end, self._service)
+        self._note_end(call)
+
+    def _note_end(self, call: Call) -> None:
+        self._service.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)

@@ -92,13 +92,14 @@ class Worker:
                 self._in_background(partial(self._work, account))
         return account
 
-    async def leased_name(self) -> str:
+    async def leased_name(self, *, checks: bool = True) -> str:
         """The name of this worker, which holds its lease; a new one when it has none.
 
-        It has no lease at first, and after the database was restarted.
+        It has no lease at first, and after the database was restarted. Without `checks`, the ledger is not asked
+        whether it still holds its lease.
         """
         async with self._leasing:
-            if self._name is None or not await self.ledger.holds_lease(self._name):
+            if self._name is None or (checks and not await self.ledger.holds_lease(self._name)):
                 self._name = await self.ledger.take_lease()
             return self._name
 
@@ -127,13 +128,13 @@ class Worker:
             raise
         self._reserving.discard(tracking_id)
 
-    def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
-        """Start to place a call that this worker has reserved, and to run it to its end.
+    def send(self, record: CallRecord, since_reserved: Stopwatch) -> bool:
+        """Start to place a call that this worker has reserved, and to run it to its end; False after the worker's end.
 
         `since_reserved` runs since before the reservation.
         """
         run = Run(record, self.service, since_reserved)
-        self._start(run, run.place)
+        return self._start(run, run.place)
 
     def running(self, account: AccountKey) -> list[CallRecord]:
         """The account's calls that this worker runs now. Known even when the ledger can't be used."""
@@ -155,11 +156,13 @@ class Worker:
         else:
             with self.clock.move_on_after(self.timing.look):
                 await run.has_ended.wait()
+                if run.end is not None:
+                    return run.end
         with suppress(LedgerUnavailableError):
             record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
 
-    def _start(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
+    def _start(self, run: Run, work: Callable[[], Awaitable[None]]) -> bool:
         """Start `work` of a run; nothing after the end of this worker: the next one finds the calls in the ledger.
 
         A request that reserves a call is not canceled, so it may come here after the end.
@@ -167,6 +170,7 @@ class Worker:
         if not self._is_over:
             self._runs[run.record.tracking_id] = run
             self._tasks.start_soon(self._run, run, work)
+        return not self._is_over
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""

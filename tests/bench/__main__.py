@@ -16,6 +16,7 @@ from tests.bench.table import HEAD, machine
 MEASUREMENTS = {
     "over_stdio": "--starts 1 --calls 2 --rounds 1",
     "over_http": "--seconds 0.05 --rounds 1",
+    "placing": "--seconds 0.05 --rounds 1",
     "many_calls": "--calls 1",
     "many_calls --transport http": "--calls 1",
     "ledger": "--records 1000 --rounds 2",

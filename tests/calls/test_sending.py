@@ -29,7 +29,8 @@ def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -
     database = InterruptedDatabase(database_at(place, clock.now))
 
     async def after_write(result: object) -> None:
-        if isinstance(result, CallRecord) and result.state is CallState.SENT:
+        record = result[0] if isinstance(result, tuple) else result  # of a reservation, or of a second try
+        if isinstance(record, CallRecord) and record.state is CallState.SENT:
             when_sent()
 
     database.after_write = after_write

@@ -40,6 +40,10 @@ class ConstraintError(LedgerUnavailableError):
     """A unique index of the schema, which is a rule, refused a transaction, which was rolled back."""
 
 
+class LeaseLostError(Exception):
+    """The worker of this process no longer holds its lease, so that nothing was written."""
+
+
 class StatementError(Exception):
     """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
 

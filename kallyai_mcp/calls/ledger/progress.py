@@ -10,8 +10,8 @@ from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
-from kallyai_mcp.calls.ledger.reservation import next_generation
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, insert, lock_account, readable, select
+from kallyai_mcp.calls.ledger.reservation import ahead, next_generation
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, lock_account, readable, select
 from kallyai_mcp.calls.outcome import reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
 
@@ -42,7 +42,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
         f"WHERE {mine} AND placed_at >= :oldest AND placed_at <= :newest "
         "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now RETURNING *",
         now=now,
-        offset=_ahead(service_time, now),
+        offset=ahead(service_time, now),
         oldest=now - within,
         newest=now + _SMALL_JUMP,
         **values,
@@ -122,6 +122,25 @@ def bind_call(
     return True
 
 
+def bind_and_finish(
+    tx: Tx,
+    record: CallRecord,
+    call: Call,
+    *,
+    calendar: Calendar | None,
+    reached: bool,
+    service_time: ServiceTime,
+    since_sent: Callable[[], float] | None,
+) -> CallRecord | None:
+    """`bind_call` and `finish` for a call that had ended when the service answered the record's own request with it.
+
+    Returns None when the call is not bound.
+    """
+    if not bind_call(tx, record, call, proven=True, service_time=service_time, since_sent=since_sent):
+        return None
+    return finish(tx, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+
+
 def finish(
     tx: Tx,
     record: CallRecord,
@@ -131,12 +150,14 @@ def finish(
     calendar: Calendar | None = None,
     error: KallyAIError | None = None,
     reached: bool | None = None,
-) -> None:
+) -> CallRecord:
     """Write down how a call ended (`ENDED`, `REFUSED`, or `UNKNOWN`), and plan what comes after it.
 
     An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is
     no longer in the ledger, because its file was replaced, is written again with its end. Without `reached`,
     `reached_somebody` decides.
+
+    Returns the record as it is then: the next attempt, if the call is tried again.
     """
     lock_account(tx, record.account)  # because the next call needs the next generation
     if reached is None and call is not None:
@@ -147,8 +168,7 @@ def finish(
         calendar = known.calendar  # a booking that is known must not be lost
     ended = replace(record, state=state, call=call, calendar=calendar, error=error, reached=reached)
     if not rows:
-        _write_again(tx, ended)
-        return
+        return _write_again(tx, ended)
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, "
@@ -170,16 +190,19 @@ def finish(
         follow_up(tx, from_row(changed[0]))
     elif changed and reached:
         stop_following(tx, from_row(changed[0]))
+    return find(tx, record.account, record.tracking_id) or record
 
 
-def _write_again(tx: Tx, ended: CallRecord) -> None:
+def _write_again(tx: Tx, ended: CallRecord) -> CallRecord:
     """Write a record with its end that is no longer in the ledger, because the file was replaced."""
     call_id = ended.call.call_id if ended.call is not None else ended.call_id
     if _is_others(tx, ended, call_id):
         call_id = None  # the same call was requested again, and the service answered with the same call
     sent_at = None if ended.state is CallState.REFUSED else ended.sent_at or ended.placed_at
     ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id)
-    insert(tx, "calls", to_row(replace(ended, generation=next_generation(tx, ended))))
+    ended = replace(ended, generation=next_generation(tx, ended))
+    insert(tx, "calls", to_row(ended))
+    return ended
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
@@ -202,7 +225,7 @@ def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
     lock_account(tx, account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
-    not_sent = "state IN ('reserved', 'scheduled')"
+    not_sent = "state IN ('reserved', 'sent', 'scheduled')"
     end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}
     if (released := change(tx, tracking_id, not_sent, end)) is not None:
         follow_up(tx, released)  # a list stops
@@ -280,10 +303,4 @@ def _offset_when_sent(
     """
     if since_sent is None or record.sent_at is None:
         return None
-    return _ahead(service_time, record.sent_at.timestamp() + since_sent())
-
-
-def _ahead(service_time: ServiceTime, now: float) -> float | None:
-    """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
-    known = service_time()
-    return known.timestamp() - now if known is not None else None
+    return ahead(service_time, record.sent_at.timestamp() + since_sent())

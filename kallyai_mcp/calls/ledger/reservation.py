@@ -6,7 +6,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Tx
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, lock_account, readable, select, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import (
@@ -84,18 +84,20 @@ def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent
 
 
 def reserve(
-    tx: Tx, asked: CallRecord, *, redial: bool, consent: Consent | None = None
+    tx: Tx, asked: CallRecord, *, redial: bool, consent: Consent | None = None, sends: ServiceTime | None = None
 ) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered. Without `consent`, none is checked.
+    With `sends`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
 
     Returns the record in the ledger, and whether it is the new one.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
+        LeaseLostError: `sends`, and the worker does not hold its lease.
     """
     lock_account(tx, asked.account)
     expire_same(tx, asked)  # else it could still be placed after the clock was set back
@@ -112,11 +114,23 @@ def reserve(
         return refusal
     if consent is not None and (outdated := _check_consent(tx, asked, consent)) is not None:
         return outdated
-    row = to_row(numbered_anew(tx, asked))
+    new = numbered_anew(tx, asked)
+    # After 429, the list is looked through before the request leaves.
+    if sends is not None and new.is_active and new.response_lost_at is None:
+        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=ahead(sends, tx.now()))
+    row = to_row(new)
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
+    if sends is not None and not tx.holds_lease(new.worker):
+        raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
     write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
     return record, True
+
+
+def ahead(service_time: ServiceTime, now: float) -> float | None:
+    """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
+    known = service_time()
+    return known.timestamp() - now if known is not None else None
 
 
 def expire_same(tx: Tx, asked: CallRecord) -> None:

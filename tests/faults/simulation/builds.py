@@ -166,7 +166,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "an outcome is not written again into a new ledger",
         "the ledger is deleted during the call",
-        Patch("calls.ledger.progress", "        _write_again(tx, ended)\n", "        pass\n"),
+        Patch("calls.ledger.progress", "        return _write_again(tx, ended)\n", "        return ended\n"),
         asks=(Ask(0, waits=False),),
         events=(Event(20, "its ledger is deleted"),),
     ),
@@ -342,8 +342,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "what a response tells of the service's clock is not written down",
         "our clock is five minutes fast, and is set after the process ended that sent the request",
-        Patch("calls.ledger.progress", "_ahead(service_time, record.sent_at.timestamp() + since_sent())", "None"),
-        Patch("calls.ledger.progress", "offset=_ahead(service_time, now),", "offset=None,"),
+        Patch("calls.ledger.progress", "ahead(service_time, record.sent_at.timestamp() + since_sent())", "None"),
+        Patch("calls.ledger.progress", "offset=ahead(service_time, now),", "offset=None,"),
+        Patch("calls.ledger.reservation", "clock_offset=ahead(sends, tx.now())", "clock_offset=None"),
         asks=(Ask(0, until_told=True),),
         events=(Event(5, "is killed"), Event(6, "has its clock set", seconds=-300)),
         starts=(Start(ahead=300), Start(ahead=300)),

@@ -1,0 +1,91 @@
+"""What a call costs in the ledger: each transaction takes a turn of the database, and each write waits for the disk."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from mcp import Client
+
+from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.server.build import build_server
+from kallyai_mcp.tools.confirmations import Confirmations
+from kallyai_mcp.tools.context import AppContext
+from tests.calls.ledgers import database_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import Json, Reply, Service, World, shown, world
+from tests.faults.simulation.process import SignIn
+
+Result = TypeVar("Result")
+
+CALL = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+14155551234"}
+
+
+class CountedDatabase:
+    """A database whose transactions are counted by kind."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.count = Counter[str]()
+
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        self.count["read"] += 1
+        return await self._database.read(work)
+
+    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+        self.count["write"] += 1
+        return await self._database.write(work)
+
+    async def take_lease(self) -> str:
+        return await self._database.take_lease()
+
+    async def aclose(self) -> None:
+        await self._database.aclose()
+
+
+@asynccontextmanager
+async def connected(here: World) -> AsyncIterator[Client]:
+    """An MCP client of a server on this process's calls."""
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[AppContext]:
+        yield AppContext(
+            api=here.calls.worker.service._connect,  # noqa: SLF001 - that of the world
+            calls=here.calls,
+            sign_in=SignIn("account-1"),
+            timezone="UTC",
+            wait_seconds=1000,
+            now=here.clock.now,
+            confirmations=Confirmations(lambda: [b"k" * 32]),
+            confirm="never",
+        )
+
+    async with Client(build_server(context), raise_exceptions=True) as client:
+        yield client
+
+
+async def count_of_one_call(place: str, clock: ManualClock, *replies: Reply, **more: Any) -> tuple[Json, Counter[str]]:
+    """The result of a call whose server has placed one before, and the transactions that it took."""
+    service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), *replies], **more)
+    database = CountedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here, connected(here) as client:
+        await here.run(client.call_tool("make_call", CALL | {"task_description": "Ask for the address"}))
+        database.count.clear()
+        result = await here.run(client.call_tool("make_call", CALL))
+    return result.structured_content or {}, database.count
+
+
+async def test_a_call_takes_five_transactions_three_of_which_write(place: str, clock: ManualClock) -> None:
+    """Duplicate, reservation as sent, end, related bookings, delivery."""
+    data, count = await count_of_one_call(place, clock, (201, {"call_id": "c-1", "status": "success"}))
+
+    assert data["call_id"] == "c-1"
+    assert count == {"read": 2, "write": 3}
+
+
+async def test_an_outcome_is_written_before_its_calendar_file_if_that_is_late(place: str, clock: ManualClock) -> None:
+    calendars = {"c-1": lambda: clock.sleep(2)}
+    data, count = await count_of_one_call(place, clock, (201, shown("c-1")), calls=[shown("c-1")], calendars=calendars)
+
+    assert data["call_id"] == "c-1"
+    assert count["write"] == 4
