@@ -11,7 +11,7 @@ from kallyai_mcp.calls.ledger.base import Database, Transaction
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import Json, Reply, Service, World, shown, world
 from tests.faults.simulation.process import SignIn
@@ -21,26 +21,20 @@ Result = TypeVar("Result")
 CALL = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+14155551234"}
 
 
-class CountedDatabase:
+class CountedDatabase(InterruptedDatabase):
     """A database whose transactions are counted by kind."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self.count = Counter[str]()
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         self.count["read"] += 1
-        return await self._database.read(work)
+        return await super().read(work)
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
         self.count["write"] += 1
-        return await self._database.write(work)
-
-    async def take_lease(self) -> str:
-        return await self._database.take_lease()
-
-    async def aclose(self) -> None:
-        await self._database.aclose()
+        return await super().write(work)
 
 
 @asynccontextmanager
