@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -22,6 +22,14 @@ def moment_or_none(seconds: float | None) -> datetime | None:
 def seconds_or_none(time: datetime | None) -> float | None:
     """The seconds since the epoch that the ledger stores for a time; None for None."""
     return time.timestamp() if time is not None else None
+
+
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """The seconds to wait before each next try, without an end: `first`, then twice as long each time."""
+    pause = first
+    while True:
+        yield min(pause, longest)
+        pause *= 2
 
 
 class Clock:

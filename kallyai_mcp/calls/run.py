@@ -16,11 +16,10 @@ These are rules 1 to 4 of "The rules of placing a call" of the design:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -35,8 +34,8 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
-from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.clock import Stopwatch, pauses
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.service import Service
@@ -55,29 +54,6 @@ _FINDINGS_FIRST = 0.5
 
 _LAST_WRITE = 2.0
 """The most seconds for which the end of the server waits for the ledger."""
-
-Result = TypeVar("Result")
-
-
-def pauses(first: float, longest: float) -> Iterator[float]:
-    """The seconds to wait before each next try, without an end: `first`, then twice as long each time."""
-    pause = first
-    while True:
-        yield min(pause, longest)
-        pause *= 2
-
-
-async def until_written(write: Callable[[], Awaitable[Result]], service: Service) -> Result:
-    """Repeat `write` until the ledger can be used: what it writes down, nobody could find out again."""
-    waits = pauses(service.timing.pause, service.timing.longest_pause)
-    while True:
-        try:
-            return await write()
-        except ConstraintError:
-            raise
-        except LedgerUnavailableError as error:
-            _log.error("%s", error)
-            await service.clock.sleep(next(waits))
 
 
 class Run:
@@ -134,7 +110,7 @@ class Run:
         """Run a call to its end whose worker has died."""
         record = self.record
         if record.state is CallState.RESERVED and record.schedule.not_before is not None:
-            await until_written(partial(self._ledger.put_back, record), self._service)
+            await self._service.until_written(partial(self._ledger.put_back, record))
             return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
@@ -152,10 +128,9 @@ class Run:
         await self._search(ResponseLostError("The server was stopped before the answer came."), left)
 
     async def _place(self) -> None:
-        waits = pauses(self._timing.pause, self._timing.longest_pause)
+        tries, waits = 0, pauses(self._timing.pause, self._timing.longest_pause)
         is_due = self.record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
-        tries = 0
         if self._is_limited and await self._settle_limited(RateLimitedError("KallyAI got too many requests.")):
             return
         while True:
@@ -176,8 +151,7 @@ class Run:
             tries += 1
             pause = answer.retry_after if answer.retry_after is not None else next(waits)
             again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
-            if isinstance(answer, NotConnectedError):
-                self._not_connected = answer
+            self._not_connected = answer if isinstance(answer, NotConnectedError) else self._not_connected
             if not again or pause > self._timing.longest_pause:
                 await self._refuse(answer)
                 return
@@ -285,38 +259,32 @@ class Run:
         """
         record, service_time = self.record, self._service.time
         since = self._since_sent.longest if self._since_sent is not None else None
-        bind = partial(self._ledger.bind_call, record, call, proven=True, service_time=service_time, since_sent=since)
-        if not call.is_final:
-            is_bound = await until_written(bind, self._service)
-        else:
-            calendar, reached = await self._read_findings(call, bind)
-            finish = partial(self._ledger.bind_and_finish, record, call, service_time=service_time, since_sent=since)
-            self.end = await until_written(partial(finish, calendar=calendar, reached=reached), self._service)
-            is_bound = self.end is not None
-        if not is_bound and await self._is_earlier(call):
+        write = partial(self._ledger.bind_call, record, call, proven=True, service_time=service_time, since_sent=since)
+        findings = await self._read_findings(call, write) if call.is_final else None
+        bound = await self._service.until_written(partial(write, findings=findings))
+        if bound is None and await self._is_earlier(call):
             return False
-        if self.end is not None:
-            self._note_end(call)
+        if bound is not None and findings is not None:
+            self._note_end(call, bound)
         else:
             await self._take(call)
         return True
 
-    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[bool]]) -> tuple[Calendar | None, bool]:
+    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[object]]) -> tuple[Calendar | None, bool]:
         """`read_findings`. If they take long, or the server ends meanwhile, the outcome is written without them."""
-        is_read = False
+        findings = None
 
         async def write_outcome() -> None:
             try:
                 await self._clock.sleep(_FINDINGS_FIRST)
             finally:
-                if not is_read:
+                if findings is None:
                     with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                         await bind()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(write_outcome)
             findings = await read_findings(self._service, self.record.account, call, self.record)
-            is_read = True
             tasks.cancel_scope.cancel()
         return findings
 
@@ -326,7 +294,7 @@ class Run:
         The same id alone does not prove it: the service may use an id again. Nor does another record with the same
         idempotency key, which exists after the ledger was deleted.
         """
-        other = await until_written(partial(self._ledger.find, self.record.account, call.call_id), self._service)
+        other = await self._service.until_written(partial(self._ledger.find, self.record.account, call.call_id))
         return (
             other is not None
             and other.call is not None
@@ -346,7 +314,7 @@ class Run:
             service_time=self._service.time,
             since_sent=known.passed if known is not None else None,
         )
-        self.record = await until_written(mark, self._service)
+        self.record = await self._service.until_written(mark)
 
     async def _look(self) -> bool:
         """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
@@ -412,24 +380,21 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""
-        self.end = await until_written(partial(self._ledger.finish, self.record, state, error=error), self._service)
+        self.end = await self._service.until_written(partial(self._ledger.finish, self.record, state, error=error))
         if state is CallState.REFUSED:
-            self._service.lost_at.pop(
-                self.record.tracking_id, None
-            )  # kept for an unknown call, which is searched for again
+            self._service.lost_at.pop(self.record.tracking_id, None)  # an unknown call is searched for again
             call_refused(error.code)
         else:
             call_ended("unknown")
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
-        record = self.record
-        calendar, reached = await read_findings(self._service, record.account, call, record)
-        end = partial(self._ledger.finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
-        self.end = await until_written(end, self._service)
-        self._note_end(call)
+        calendar, reached = await read_findings(self._service, self.record.account, call, self.record)
+        end = partial(self._ledger.finish, self.record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        self._note_end(call, await self._service.until_written(end))
 
-    def _note_end(self, call: Call) -> None:
+    def _note_end(self, call: Call, end: CallRecord) -> None:
+        self.end = end
         self._service.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)

@@ -1,18 +1,24 @@
 """What all calls of a process share: KallyAI for one account, the service's clock, the ledger, and the times."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.clock import Clock, Stopwatch
+from kallyai_mcp.calls.clock import Clock, Stopwatch, pauses
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 _TOLERANCE = 5.0
 """Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
@@ -64,6 +70,18 @@ class Service:
             return None
         date, _, since = self._date
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
+
+    async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
+        """Repeat `write` until the ledger can be used: what it writes down, nobody could find out again."""
+        waits = pauses(self.timing.pause, self.timing.longest_pause)
+        while True:
+            try:
+                return await write()
+            except ConstraintError:
+                raise
+            except LedgerUnavailableError as error:
+                _log.error("%s", error)
+                await self.clock.sleep(next(waits))
 
     async def learn_time(self, account: AccountKey) -> None:
         """If the service's clock is not known, send a request for the `Date` of its response; errors as `api_of`."""

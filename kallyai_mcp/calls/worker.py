@@ -16,7 +16,7 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.calls.run import Run, until_written
+from kallyai_mcp.calls.run import Run
 from kallyai_mcp.calls.service import Service
 
 _log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await until_written(partial(self.ledger.release, account, tracking_id), self.service)
+                await self.service.until_written(partial(self.ledger.release, account, tracking_id))
             finally:
                 self._reserving.discard(tracking_id)
 

@@ -101,7 +101,6 @@ class Ledger(Transactions):
     mark_not_sent = writes(progress.mark_not_sent)
     mark_response_lost = writes(progress.mark_response_lost)
     bind_call = writes(progress.bind_call)
-    bind_and_finish = writes(progress.bind_and_finish)
     competitors = reads(progress.competitors)
     finish = writes(progress.finish)
     cancel = writes(progress.cancel)

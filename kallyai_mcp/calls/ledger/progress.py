@@ -90,17 +90,20 @@ def bind_call(
     proven: bool,
     service_time: ServiceTime = lambda: None,
     since_sent: Callable[[], float] | None = None,
-) -> bool:
+    findings: tuple[Calendar | None, bool] | None = None,
+) -> CallRecord | None:
     """Bind a call of the service to its record, and write its outcome if it has ended.
+
+    With `findings`, the result of `read_findings`, the record ends with them, as by `finish`.
 
     It is `proven` if the service answered the record's own request with the call. Then a record that had only found the
     call in the service's list loses it, and its outcome is unknown again. `since_sent` is as in `mark_response_lost`.
 
-    Returns False when the call is bound to another record, or `record` has gone on to another attempt.
+    Returns None when the call is bound to another record, or `record` has gone on to another attempt.
     """
     lock_account(tx, record.account)
     if select(tx, record.account, "tracking_id = :id AND idempotency_key <> :key", **_attempt(record)):
-        return False
+        return None
     if proven:
         tx.run(
             "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, "
@@ -110,7 +113,7 @@ def bind_call(
             **record.account.columns,
         )
     if _is_others(tx, record, call.call_id):
-        return False
+        return None
     tx.run(
         f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
         "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
@@ -119,26 +122,9 @@ def bind_call(
         id=record.tracking_id,
         outcome=call.model_dump_json() if call.is_final else None,
     )
-    return True
-
-
-def bind_and_finish(
-    tx: Tx,
-    record: CallRecord,
-    call: Call,
-    *,
-    calendar: Calendar | None,
-    reached: bool,
-    service_time: ServiceTime,
-    since_sent: Callable[[], float] | None,
-) -> CallRecord | None:
-    """`bind_call` and `finish` for a call that had ended when the service answered the record's own request with it.
-
-    Returns None when the call is not bound.
-    """
-    if not bind_call(tx, record, call, proven=True, service_time=service_time, since_sent=since_sent):
-        return None
-    return finish(tx, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+    if findings is None:
+        return record
+    return finish(tx, record, CallState.ENDED, call=call, calendar=findings[0], reached=findings[1])
 
 
 def finish(

@@ -122,7 +122,7 @@ BROKEN: tuple[Broken, ...] = (
         "the call of another record is taken",
         "a call ends soon, and no request of its redial arrives",
         Patch("calls.call_search", "if listed.call_id.casefold() in others_ids or not", "if not"),
-        Patch("calls.ledger.progress", "    if _is_others(tx, record, call.call_id):\n        return False\n", ""),
+        Patch("calls.ledger.progress", "    if _is_others(tx, record, call.call_id):\n        return None\n", ""),
         _NO_CALL_ID_INDEX,
         tasks=(_task("busy"),),
         asks=(Ask(0), Ask(8, redial=True)),
