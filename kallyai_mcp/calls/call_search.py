@@ -54,6 +54,8 @@ _OURS = frozenset(
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
 Found = TypeVar("Found")
+Findings = tuple[Calendar | None, bool]
+"""The calendar of a call that has ended, and whether the call reached somebody."""
 
 
 class UncertainError(KallyAIError):
@@ -234,9 +236,7 @@ async def look_again(record: CallRecord, service: Service) -> None:
         await service.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
 
-async def read_findings(
-    service: Service, account: AccountKey, call: Call, record: CallRecord | None
-) -> tuple[Calendar | None, bool]:
+async def read_findings(service: Service, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
     """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
 
     Nothing is raised: an outcome must not be lost because nothing more can be read.

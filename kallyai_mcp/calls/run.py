@@ -32,8 +32,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
+from kallyai_mcp.calls.call_search import Findings, UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
@@ -270,7 +269,7 @@ class Run:
             await self._take(call)
         return True
 
-    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[object]]) -> tuple[Calendar | None, bool]:
+    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[object]]) -> Findings | None:
         """`read_findings`. If they take long, or the server ends meanwhile, the outcome is written without them."""
         findings = None
 
