@@ -29,10 +29,6 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 _Result = Literal["accepted", "wrong", "over"]
 
 
-class WrongAddressError(ValueError):
-    """A pasted address is not the one that the browser was sent to at the end. The message does not quote it."""
-
-
 class LoopbackSignIn:
     """One sign-in in the browser, from the link to the tokens: an async context manager that listens while it is open.
 
@@ -86,35 +82,29 @@ class LoopbackSignIn:
     async def grant(self) -> TokenGrant:
         """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
 
-        Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`, with the error as `reason`), for
-        example because the user canceled, or the browser did not come back in time (code `sign_in_timed_out`).
+        Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`), for example because the user
+        canceled, or the browser did not come back in time (code `sign_in_timed_out`).
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
         if self._answer is None:
-            words = "Nobody finished signing in before the link expired. Ask for a new link and open it."
-            raise NotSignedInError(words, code="sign_in_timed_out")
+            raise NotSignedInError("Nobody finished signing in before the link expired.", code="sign_in_timed_out")
         if isinstance(self._answer, NotSignedInError):
             raise self._answer
         return self._answer
 
-    def accept(self, pasted: str) -> None:
+    def accept(self, pasted: str) -> bool:
         """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on another machine.
 
-        Raises `WrongAddressError` if it is another URL, or that of another sign-in. This sign-in still waits.
+        False if it is another URL, or that of another sign-in, or if this one is over. Otherwise this one still waits.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
         except ValueError:
-            raise WrongAddressError("That is not an address.") from None
-        if parts.scheme != "http" or parts.netloc.lower() not in self._hosts or parts.path not in ("", "/"):
-            raise WrongAddressError(f"That is not the right address: it has to start with {self.redirect_uri}/?")
-        result = self._accept_query(parts.query)
-        if result == "wrong":
-            raise WrongAddressError("That address is incomplete, or of another sign-in. Copy the whole address bar.")
-        if result != "accepted":
-            raise WrongAddressError("This sign-in is over already.")
+            return False
+        is_here = parts.scheme == "http" and parts.netloc.lower() in self._hosts and parts.path in ("", "/")
+        return is_here and self._accept_query(parts.query) == "accepted"
 
     def _accept_query(self, query: str) -> _Result:
         fields = _fields(query)
@@ -166,11 +156,13 @@ def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
     if "error" in fields:
         # Users and agents see it, so it must look like an error code.
         error = fields["error"] if _ERROR.fullmatch(fields["error"]) else "no reason that could be shown"
-        what = f"KallyAI's page refused the sign-in ({error})."
-        if error == "access_denied":
-            what = "The sign-in was canceled on KallyAI's page."
-        words = f"{what} To try again, ask for a new link and open it."
-        return NotSignedInError(words, code="sign_in_refused", reason=error)
+        is_cancel = error == "access_denied"
+        what = (
+            "The sign-in was canceled on KallyAI's page."
+            if is_cancel
+            else f"KallyAI's page refused the sign-in ({error})."
+        )
+        return NotSignedInError(what, code="sign_in_refused")
     names = ("access_token", "refresh_token", "expires_in", "scope")
     given = {name: fields[name] for name in names if fields.get(name)}
     if not _SECONDS.fullmatch(given.get("expires_in", "")):

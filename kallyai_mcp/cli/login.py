@@ -16,7 +16,7 @@ import click
 from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.loopback import LoopbackSignIn, WrongAddressError
+from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, run, say
@@ -24,11 +24,6 @@ from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
 """The prefixes of the environment variables that this program, its database library, and OpenTelemetry read."""
-
-_FAILURES = {
-    "access_denied": "The sign-in was canceled on KallyAI's page.",
-    "sign_in_timed_out": "Nobody finished signing in before the link expired.",
-}
 
 
 @click.command(short_help="Sign in through the browser.")
@@ -66,9 +61,7 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
         try:
             grant = await flow.grant()
         except NotSignedInError as error:
-            why = _FAILURES.get(error.reason or "") or _FAILURES.get(error.code)
-            why = why or f"KallyAI's page refused the sign-in ({error.reason})."
-            raise CommandError(f"{why} `kallyai-mcp login` starts again.") from None
+            raise CommandError(f"{error} `kallyai-mcp login` starts again.") from None
         finally:
             tasks.cancel_scope.cancel()
     return await session.sign_in(grant)
@@ -81,15 +74,12 @@ async def _accept_pasted_address(flow: LoopbackSignIn) -> None:
         async for line in receive:
             if not line.strip():
                 continue
-            try:
-                flow.accept(line.strip())
-            except WrongAddressError:
-                say(
-                    f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this "
-                    "sign-in. Copy the whole address bar."
-                )
-            else:
+            if flow.accept(line):
                 return
+            say(
+                f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this sign-in. "
+                "Copy the whole address bar."
+            )
 
 
 def _read_lines(send: MemoryObjectSendStream[str], token: anyio.lowlevel.EventLoopToken) -> None:
