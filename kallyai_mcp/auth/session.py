@@ -272,6 +272,3 @@ class StaticTokens:
     async def current(self) -> Tokens:
         """The token as `Tokens`, whose end is not known."""
         return self._tokens
-
-    def __repr__(self) -> str:
-        return "StaticTokens()"

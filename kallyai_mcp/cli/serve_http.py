@@ -264,7 +264,7 @@ def create_oauth_server(
         tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
         clock=clock,
     )
-    routes = oauth_routes(provider, urlsplit(settings.api_url).netloc, RateLimiter(settings.rate_limit))
+    routes = oauth_routes(provider, RateLimiter(settings.rate_limit).acquire)
     return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)
 
 

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from kallyai_mcp.sandbox import played_calls
 from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
 from kallyai_mcp.sandbox.played_calls import PlayedCall, State
 from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
-from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Turn, TurnKind
+from kallyai_mcp.sandbox.simulator.scenario import Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.scenario_file import write_scenario
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
@@ -55,14 +55,6 @@ class CallsToPlay(BaseModel):
     can_come: bool = Field(description="Whether a call can come: the sandbox was started with --play, or a line is set")
 
 
-class Greeting(BaseModel):
-    """What the callee says when it picks up."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    says: BilingualText | None = Field(None, description="By default the greeting of the number")
-
-
 def _view(played: PlayedCall, now: datetime) -> CallToPlay:
     state, call = played.state_at(now), played.call
     return CallToPlay(
@@ -98,13 +90,13 @@ async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
     return CallsToPlay(calls=[_view(played, now) for played in calls], can_come=sandbox.lines.can_be_played)
 
 
-@router.post("/{call_id}/pick-up", responses=errors(400, 404, 409))
-async def pick_up(call_id: str, sandbox: SandboxDep, greeting: Greeting | None = None) -> CallToPlay:
-    """Picks up an incoming call; the body may say with which words.
+@router.post("/{call_id}/pick-up", responses=errors(404, 409))
+async def pick_up(call_id: str, sandbox: SandboxDep) -> CallToPlay:
+    """Picks up an incoming call with the greeting of the number.
 
     An incoming call that nobody picks up in time ends with `no_answer`.
     """
-    return _step(sandbox, call_id, played_calls.pick_up, greeting.says if greeting is not None else None)
+    return _step(sandbox, call_id, played_calls.pick_up)
 
 
 @router.post("/{call_id}/turns", responses=errors(400, 404, 409))

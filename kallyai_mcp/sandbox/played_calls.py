@@ -83,11 +83,10 @@ def newest(db: sqlite3.Connection, limit: int) -> list[PlayedCall]:
     return [_read(row) for row in rows]
 
 
-def pick_up(db: sqlite3.Connection, call_id: str, words: BilingualText | None, now: datetime) -> PlayedCall:
-    """Pick up an incoming call, with these words or the greeting of the number; the assistant answers."""
+def pick_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
+    """Pick up an incoming call with the greeting of the number; the assistant answers."""
     played = _find(db, call_id, now, "incoming")
-    first = greeting(played.facts) if words is None else Turn(does="greets", says=words)
-    return _continue(db, replace(played, turns=(first,)), now)
+    return _continue(db, replace(played, turns=(greeting(played.facts),)), now)
 
 
 def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> PlayedCall:

@@ -33,18 +33,17 @@ _HERE = "kallyai_mcp.auth.oauth_server"
 
 @dataclass(frozen=True, repr=False)
 class Consent:
-    """The endpoints. `api_host` is KallyAI's host, for the pages."""
+    """The endpoints."""
 
     provider: Provider
     cookies: Cookies
-    api_host: str
 
     async def home(self, request: Request) -> Response:
         """`GET /`: what this server is, how to connect an app, and how to disconnect apps."""
         url = f"{self.provider.issuer}/mcp"
         cursor = quote(base64.b64encode(json.dumps({"url": url}).encode()))
         vs_code = quote(json.dumps({"type": "http", "url": url}))
-        return self._page(request, "home", url=url, host=self.api_host, cursor=cursor, vs_code=vs_code)
+        return self._page(request, "home", url=url, host=self._api_host, cursor=cursor, vs_code=vs_code)
 
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: the consent page, or why there is none."""
@@ -143,7 +142,7 @@ class Consent:
         }
         values = {name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")}
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"])
-        facts = {"host": self.api_host, "destination": destination, "flow": asked["family"], "html_scopes": scopes}
+        facts = {"host": self._api_host, "destination": destination, "flow": asked["family"], "html_scopes": scopes}
         return self._page(request, "consent", words, **values, **facts)
 
     def _refuse(self, request: Request, uri: str, error: str, description: str) -> Response:
@@ -170,6 +169,10 @@ class Consent:
         if "Sec-Fetch-Mode" not in request.headers:
             return _redirect(url)
         return self._page(request, "forward", {"heading": to, "note": f"after_{to}"}, url=url)
+
+    @property
+    def _api_host(self) -> str:
+        return urlsplit(self.provider.api().base_url).netloc
 
     def _is_own_page(self, request: Request) -> bool:
         """Whether a form was sent from one of our own pages, by the headers of the browser."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
@@ -27,20 +27,12 @@ from kallyai_mcp.urls import network_of
 _FOR_PROGRAMS = ("/oauth/register", "/oauth/token", "/oauth/revoke")
 
 
-class RateLimit(Protocol):
-    """A limit on how often each caller may do something."""
-
-    def acquire(self, caller: str) -> float:
-        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
-        ...
-
-
-def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = None) -> Sequence[Route]:
+def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _: 0) -> Sequence[Route]:
     """The endpoints and the metadata, which need no bearer token.
 
-    `api_host` is KallyAI's host, for the pages. `rate` is how often each endpoint may be used; None for no limit.
+    `acquire` counts one use of an endpoint by a caller; it returns 0, or the seconds until one is allowed.
     """
-    consent = Consent(provider, Cookies(provider.sealed_tokens, secure=provider.issuer.startswith("https:")), api_host)
+    consent = Consent(provider, Cookies(provider.sealed_tokens, secure=provider.issuer.startswith("https:")))
     of_sdk: Any = provider  # it has no `revoke_token`, which the SDK's types ask for, and our `revoke` does not need
     clients = ClientAuthenticator(of_sdk)
 
@@ -62,7 +54,7 @@ def oauth_routes(provider: Provider, api_host: str, rate: RateLimit | None = Non
 
         async def serve(request: Request) -> Response:
             caller = await _caller(request, provider)
-            if rate is not None and (wait := rate.acquire(f"{path} {caller}")) > 0:
+            if (wait := acquire(f"{path} {caller}")) > 0:
                 return refuse(request, 429, "Too many requests.", wait)
             try:
                 response = await endpoint(request)

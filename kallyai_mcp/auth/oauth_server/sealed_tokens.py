@@ -18,7 +18,7 @@ class SealedTokens:
     """
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> None:
-        self._number_of_keys, self._clock = len(keys), clock
+        self._clock = clock
         self._codecs = {
             purpose: AESGCMRequestStateCodec(
                 [hmac.digest(key, f"kallyai-mcp {purpose}".encode(), "sha256") for key in keys]
@@ -38,6 +38,3 @@ class SealedTokens:
         except InvalidRequestState:
             return None
         return content if even_expired or content.get("exp", float("inf")) > self._clock() else None
-
-    def __repr__(self) -> str:
-        return f"SealedTokens({self._number_of_keys} keys)"
