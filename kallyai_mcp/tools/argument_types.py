@@ -4,12 +4,11 @@ A value is refused only if it is certainly wrong; KallyAI decides about all othe
 `tools.arguments.validate`, because the types need the current time from it.
 """
 
-import difflib
 import re
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -22,19 +21,6 @@ from kallyai_mcp.settings import WAIT_LIMIT
 
 PHONE_NUMBER = "phone_number"
 """The type of a validation error about a phone number; its context has the `problem` (`NumberProblem`)."""
-
-_ABBREVIATIONS = {
-    "est": "America/New_York",
-    "edt": "America/New_York",
-    "cst": "America/Chicago",
-    "cdt": "America/Chicago",
-    "mst": "America/Denver",
-    "mdt": "America/Denver",
-    "pst": "America/Los_Angeles",
-    "pdt": "America/Los_Angeles",
-    "bst": "Europe/London",
-}
-"""Abbreviations that people write for a time zone. Only the first three letters count, so that EST5 is known, too."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """The time zone in which each day ends last: a date that is past there is past everywhere."""
@@ -51,14 +37,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for unknown names, odd paths, and directories
-        words = name.replace(" ", "_").lower()
-        meant = _ABBREVIATIONS.get(words[:3]) if not words[3:].isalpha() else None
-        places = (zone for zone in sorted(available_timezones()) if "/" in zone and not zone.startswith("Etc/"))
-        by_city = {zone.rpartition("/")[2].lower(): zone for zone in places}
-        close = difflib.get_close_matches(words.rpartition("/")[2], by_city, n=1, cutoff=0.75)
-        meant = meant or (by_city[close[0]] if close else None)
-        kind, values = ("time_zone_meant", {"meant": meant}) if meant else ("time_zone", {})
-        raise PydanticCustomError(kind, "is not an IANA time zone", values) from None
+        raise PydanticCustomError("time_zone", "is not an IANA time zone") from None
     return name
 
 

@@ -1,6 +1,5 @@
 """Reads and validates the arguments that an agent sends; an error names each wrong argument in a line of its own."""
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -155,7 +154,11 @@ def validate(
     too.
     """
     unknown = list(_unknown_arguments(name, arguments, model.model_fields))
-    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
+    wrong = {
+        name: Problem(name, "surrogates")
+        for name in arguments
+        if name in model.model_fields and _is_broken(arguments[name])
+    }
     wrong |= {argument: Problem(argument, f"lacks_{argument}") for argument in lacking}
     try:
         validated = model.model_validate(dict(arguments), context={"now": now})
@@ -168,63 +171,31 @@ def validate(
     raise InvalidArgumentsError([*unknown, *wrong.values()])
 
 
-def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Iterable[Problem]:
-    """Texts, alone or in a list, with half of a surrogate pair: UTF-8 can't encode them (the Unicode Standard, 3.8)."""
-    for name in known:
-        value = arguments.get(name)
-        texts = value if isinstance(value, list) else [value]
-        if any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text):
-            yield Problem(name, "surrogates")
-
-
-_OF_MAKE_CALL = frozenset({"not_before", "retries", "redial", "session_id"})
-"""Arguments of make_call that `additional_instructions` of another tool can't replace."""
+def _is_broken(value: Any) -> bool:
+    """Whether a text, or one in a list, has half of a surrogate pair: UTF-8 can't encode it (the Unicode Standard, 3.8)."""
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    return any("\ud800" <= char <= "\udfff" for text in texts for char in text)
 
 
 def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have. They are not ignored, because the user may mean them."""
-    without_hint = "unknown" if known else "unknown_takes_none"
-    unknown = [name for name in given if name not in known]
-    for name in unknown[:MAX_NAMED]:
-        word = _shortened(name, 40)
-        close = [other for other in known if len(word) > 2 and (word in other or other in word)]
-        close = close or difflib.get_close_matches(word, known, n=1)
-        if close:
-            kind = "unknown_close"
-        elif "additional_instructions" in known and word not in _OF_MAKE_CALL:
-            kind = "unknown_wish"
-        else:
-            kind = without_hint
-            without_hint = "unknown_again"  # only the first problem lists the arguments that the tool takes
-        context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
-        yield Problem(word or '""', kind, context=context)
-    # The others are only counted: looking for similar names of thousands of arguments would take seconds.
-    for name in unknown[MAX_NAMED:]:
-        yield Problem(name, "unknown_again", context={"tool": tool})
+    kind = "unknown" if known else "unknown_takes_none"
+    kind = "unknown_wish" if "additional_instructions" in known else kind
+    for name in given:
+        if name not in known:
+            yield Problem(_shortened(name, 40) or '""', kind, context={"tool": tool, "takes": ", ".join(known)})
+            kind = "unknown_again"  # only the first problem lists the arguments that the tool takes
 
 
 def _problems_of(error: ValidationError) -> Iterable[Problem]:
     """The problems that pydantic found."""
     for entry in error.errors(include_url=False):
         kind, given, context = entry["type"], entry["input"], entry.get("ctx", {})
-        if kind == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
-            kind, context = "time_meant", {"meant": meant}
         name, *within = entry["loc"]
         # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{_shortened(part, 40)}" for part in within)
         is_item_of_texts = kind == "string_type" and within == within[:1]
         yield Problem(f"{name}{'' if is_item_of_texts else path}", kind, given, context)
-
-
-def _time_of_day(text: str) -> str | None:
-    """The time of day in texts such as "7pm", "7:00 PM", and "19.00", as HH:MM; None for other texts."""
-    found = re.fullmatch(r"(\d{1,2})(?:[:.h](\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", text.strip().lower())
-    if found is None or not (found[2] or found[3]):
-        return None
-    hours, minutes = int(found[1]), int(found[2] or 0)
-    if found[3]:
-        hours = hours % 12 + (12 if found[3] == "p" else 0)
-    return f"{hours:02}:{minutes:02}" if hours < 24 and minutes < 60 else None
 
 
 def _quoted(value: Any) -> str:

@@ -257,9 +257,8 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
         structure.scheduled_for = _iso(schedule.not_before, record.timezone)
     if schedule.attempts > 1 or schedule.earlier:
         structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-        structure.earlier_attempts = [
-            AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier
-        ]
+        made = [AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier]
+        structure.earlier_attempts = made or None
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:

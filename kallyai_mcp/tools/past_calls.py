@@ -308,7 +308,9 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
     record = planned or found
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
-    structure = CancelAnswer(status="over", call_id=record.call_id, tracking_id=record.tracking_id)
+    structure = CancelAnswer(
+        status="over", call_id=record.call_id, tracking_id=None if record.call_id else record.tracking_id
+    )
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
         return canceled(record), structure

@@ -20,80 +20,84 @@ def mode() -> str:
 
 
 def placed(app: SandboxApp) -> dict[str, Any]:
-    """The submission of the one call that was placed."""
+    """The submission of the last call that was placed."""
     with app.state.sandbox.store.transaction() as db:
-        (call,) = call_table.all_calls(db)
-    return dict(call.submission)
+        return dict(call_table.all_calls(db)[-1].submission)
 
 
-@pytest.mark.parametrize(
-    ("argument", "value", "line"),
-    [
-        (
-            "respondent_phone",
-            "415-555-1234",
-            "has no country code; if the country is the United States, use +14155551234.",
-        ),
-        ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
-        ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
-        ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
-        (
-            "respondent_phone",
-            "+14155551234 ext. 5",
-            "has an extension, which KallyAI does not support; give the number without it.",
-        ),
-        ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call;"),
-        ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
-        ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
-        ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
-        ("task_description", "  ", "missing or empty."),
-        ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
-        ("appointment_date", "2026-01-23", "2026-01-23 is past; it is Sunday, 2026-01-25 there."),
-        (
-            "task_description",
-            "x" * 1501,
-            f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call needs.',
-        ),
-        (
-            "respondent_phone",
-            "+1-800-FLOWERS",
-            '"+1-800-FLOWERS" has letters; in digits it is +18003569377.',
-        ),
-        (
-            "respondent_phone",
-            "011 44 20 7946 0100",
-            '"011 44 20 7946 0100" starts with 011; in E.164 it is +442079460100 (United Kingdom).',
-        ),
-        ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours); did you mean 19:00?'),
-        ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
-        ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
-        ("party_size", 51, "51 is over the limit of 50."),
-        ("other_times", "in the evening", '"in the evening" is not times such as "10:00-12:00, 15:00".'),
-        ("other_times", "19:00, 25:00", '"19:00, 25:00" is not times such as "10:00-12:00, 15:00".'),
-        ("party_size", 0, "0 is under 1."),
-        ("party_size", "many", '"many" is not a whole number.'),
-        ("party_size", True, "true must be a number."),
-        ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
-        ("additional_instructions", "[1]", "1 is not a text."),
-        ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
-        ("user_name", ["x"], "a list is not a text."),
-        ("respondent_phone", "N/A", "missing or empty."),
-        ("timezone", "Madrid", '"Madrid" is not an IANA time zone; did you mean Europe/Madrid?'),
-        ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
-        ("wait_seconds", 1801, "1801 is over the limit of 1800."),
-        ("phone", "+14155551234", "make_call has no such argument; did you mean respondent_phone?"),
-        ("notes", "x", "make_call has no such argument; put such a wish into additional_instructions."),
-    ],
-)
-async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str, value: Any, line: str) -> None:
-    answer = await agent.use("make_call", BISTRO | {argument: value})
+WRONG: list[tuple[str, Any, str]] = [
+    (
+        "respondent_phone",
+        "415-555-1234",
+        "has no country code; if the country is the United States, use +14155551234.",
+    ),
+    ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
+    ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
+    ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
+    (
+        "respondent_phone",
+        "+14155551234 ext. 5",
+        "has an extension, which KallyAI does not support; give the number without it.",
+    ),
+    ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call;"),
+    ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
+    ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
+    ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
+    ("task_description", "  ", "missing or empty."),
+    ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
+    ("appointment_date", "2026-01-23", "2026-01-23 is past; it is Sunday, 2026-01-25 there."),
+    (
+        "task_description",
+        "x" * 1501,
+        f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call needs.',
+    ),
+    (
+        "respondent_phone",
+        "+1-800-FLOWERS",
+        '"+1-800-FLOWERS" has letters; in digits it is +18003569377.',
+    ),
+    (
+        "respondent_phone",
+        "011 44 20 7946 0100",
+        '"011 44 20 7946 0100" starts with 011; in E.164 it is +442079460100 (United Kingdom).',
+    ),
+    ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours).'),
+    ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
+    ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
+    ("party_size", 51, "51 is over the limit of 50."),
+    ("other_times", "in the evening", '"in the evening" is not times such as "10:00-12:00, 15:00".'),
+    ("other_times", "19:00, 25:00", '"19:00, 25:00" is not times such as "10:00-12:00, 15:00".'),
+    ("party_size", 0, "0 is under 1."),
+    ("party_size", "many", '"many" is not a whole number.'),
+    ("party_size", True, "true must be a number."),
+    ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
+    ("additional_instructions", "[1]", "1 is not a text."),
+    ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
+    ("user_name", ["x"], "a list is not a text."),
+    ("respondent_phone", "N/A", "missing or empty."),
+    ("timezone", "Madrid", '"Madrid" is not an IANA time zone; it looks like America/New_York.'),
+    ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
+    ("wait_seconds", 1801, "1801 is over the limit of 1800."),
+    (
+        "phone",
+        "+14155551234",
+        "make_call has no such argument; it takes task_category, task_description, ",
+    ),
+    ("notes", "x", " confirmation. Wishes go into additional_instructions."),
+]
 
-    assert answer.is_error
-    heading, problem = answer.text.splitlines()
-    assert heading == "Not called. Fix 1 argument:"
-    assert problem.startswith(f"- {argument}: ")
-    assert line in problem
-    assert answer.data["arguments"] == [{"argument": argument, "problem": problem.split(": ", 1)[1].removesuffix(".")}]
+
+async def test_a_wrong_argument_is_named_in_one_line(agent: Agent) -> None:
+    for argument, value, line in WRONG:
+        answer = await agent.use("make_call", BISTRO | {argument: value})
+
+        assert answer.is_error
+        heading, problem = answer.text.splitlines()
+        assert heading == "Not called. Fix 1 argument:"
+        assert problem.startswith(f"- {argument}: ")
+        assert line in problem
+        told = problem.split(": ", 1)[1].removesuffix(".")
+        assert answer.data["arguments"] == [{"argument": argument, "problem": told}]
     assert (await agent.use("list_calls")).data["total"] == 0
 
 
@@ -113,19 +117,17 @@ async def test_the_day_of_a_past_date_is_that_of_the_callee(agent: Agent, clock:
     assert unknown_there.text.endswith("- appointment_date: 2026-01-24 is past; today is Monday, 2026-01-26.")
 
 
-@pytest.mark.parametrize(
-    ("number", "dial"),
-    [("911", "911"), ("9 1 1", "911"), ("9-1-1", "911"), ("+1 911", "911"), ("+1911", "911"), ("tel:911", "911"),
-     ("0034 112", "112"), ("011 44 999", "999")],
-)  # fmt: skip
-async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agent, number: str, dial: str) -> None:
-    answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
-
-    assert answer.text == f"{EMERGENCY}{dial} themselves, now."
-    assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
+DIAL = {"911": "911", "9 1 1": "911", "+1911": "911", "tel:911": "911", "0034 112": "112", "011 44 999": "999"}
 
 
-@pytest.mark.parametrize("mode", ["auto"])
+async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agent) -> None:
+    for number, dial in DIAL.items():
+        answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
+
+        assert answer.text == f"{EMERGENCY}{dial} themselves, now."
+        assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
+
+
 async def test_every_emergency_number_of_every_supported_country_gets_the_emergency_answer(agent: Agent) -> None:
     numbers = {"000", "0034 112", "tel:911", "9-1-1"}
     for country in SUPPORTED_COUNTRIES:
@@ -167,12 +169,11 @@ async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(age
 TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
 
 
-@pytest.mark.parametrize("text", ["null", "true", "123", "NaN", "[1]", '["by the window"]', '{"a": 1}', '"4"'])
-async def test_a_text_that_looks_like_json_stays_a_text(agent: Agent, app: SandboxApp, text: str) -> None:
-    answer = await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
+async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(agent: Agent, app: SandboxApp) -> None:
+    for text in ("null", "true", "123", "NaN", "[1]", '["by the window"]', '{"a": 1}', '"4"', "None", "0"):
+        await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
-    assert not answer.is_error
-    assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
+        assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
 
 
 async def test_null_as_text_is_read_as_null_unless_any_text_is_valid(agent: Agent, app: SandboxApp) -> None:
@@ -219,18 +220,6 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
     assert zero.text == "Not called. Fix 1 argument:\n- party_size: 0 is under 1."
 
 
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [("appointment_time", "00:00"), ("business_name", "None"), ("user_name", "Null"), ("time_preference_text", "0")],
-)
-async def test_a_placeholder_that_can_be_meant_is_taken_at_its_word(
-    agent: Agent, app: SandboxApp, argument: str, value: str
-) -> None:
-    await agent.use("make_call", BISTRO | {argument: value})
-
-    assert placed(app)[argument] == value
-
-
 async def test_a_wait_of_no_seconds_is_taken_at_its_word_where_the_model_chose_it(
     agent: Agent, clock: ManualClock
 ) -> None:
@@ -241,23 +230,13 @@ async def test_a_wait_of_no_seconds_is_taken_at_its_word_where_the_model_chose_i
 
 
 async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:
-    forms = {"respondent_phone": "tel:+1-415-555-1234", "appointment_time": "19:00:00", "party_size": "4"}
-    answer = await agent.use("make_call", BISTRO | forms, additional_instructions="by the window", wait_seconds="30")
+    forms = {"respondent_phone": "tel:+1-415-555-1234", "appointment_time": "19:00:00", "party_size": " 4\n"}
+    answer = await agent.use("make_call", BISTRO | forms, additional_instructions=" by the window", wait_seconds="30")
 
     assert not answer.is_error
     sent = placed(app)
     assert (sent["respondent_phone"], sent["appointment_time"], sent["party_size"]) == ("+14155551234", "19:00", 4)
     assert sent["additional_instructions"][0] == "by the window"
-
-
-async def test_white_space_around_an_argument_is_removed(agent: Agent, app: SandboxApp) -> None:
-    spaced = {name: f" {value}\n" if isinstance(value, str) else value for name, value in BISTRO.items()}
-    answer = await agent.use("make_call", spaced, additional_instructions=["", "  by the window\n", "\t"])
-
-    assert not answer.is_error
-    sent = placed(app)
-    assert sent.pop("additional_instructions")[0] == "by the window"
-    assert sent == {name: value for name, value in BISTRO.items() if name != "timezone"}
 
 
 async def test_today_is_valid_until_the_day_is_over_everywhere(agent: Agent) -> None:

@@ -16,7 +16,6 @@ _WRONG = {
     "string_type": "is not a text",
     "string_too_long": "is longer than {max_length} characters; shorten it to what the call needs",
     "string_pattern_mismatch": "is not a time as HH:MM (24 hours)",
-    "time_meant": "is not a time as HH:MM (24 hours); did you mean {meant}?",
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
@@ -34,7 +33,6 @@ _WRONG = {
     "iso_date": "must be a date written YYYY-MM-DD",
     "date_from_datetime_parsing": "is not a date that exists",
     "time_zone": "is not an IANA time zone; it looks like America/New_York",
-    "time_zone_meant": "is not an IANA time zone; did you mean {meant}?",
     "moment": "is not a date and time; it looks like {example}",
     "before_arrival": "is not after the day of arrival",
     "not_times": 'is not times such as "10:00-12:00, 15:00"',
@@ -59,8 +57,7 @@ _WRONG_WITHOUT_VALUE = {
     "unknown": "{tool} has no such argument; it takes {takes}",
     "unknown_takes_none": "{tool} has no such argument; it takes none",
     "unknown_again": "{tool} has no such argument",
-    "unknown_close": "{tool} has no such argument; did you mean {meant}?",
-    "unknown_wish": "{tool} has no such argument; put such a wish into additional_instructions",
+    "unknown_wish": "{tool} has no such argument; it takes {takes}. Wishes go into additional_instructions",
 }
 """Sentences that don't begin with the value."""
 

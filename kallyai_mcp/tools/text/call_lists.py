@@ -192,7 +192,7 @@ def _row(view: CallView, reader: Reader) -> str:
     if call is not None and call.highlights:
         reported = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
     if said.evidence is not None:
-        reported += f" {they_said(said.evidence)}."
+        reported += f" {they_said(said.evidence)}"
     if said.answers is None:
         reported += f" {SAY_OF_CALLS['answers_unread']}"
     reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers or (), 1))

@@ -95,7 +95,7 @@ SAY = {
     "asked_about": "A later call was about this booking, and was answered: get_call {id} has the outcome.",
     "ahead": "An earlier booking there lies ahead: {booking}. To change or cancel it: changes_call_id.",
     # The callee's words
-    "answers": "{count} of {of} answered.",
+    "answers": "{count} of {of} have a reply.",
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
     "not_answered": "Not answered in the conversation.",
     # KallyAI's words
@@ -147,7 +147,11 @@ def _more(view: CallView, call: Call) -> str:
     has_words = view.outcome not in (Outcome.NOT_REACHED, Outcome.CANCELED) or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
     tools += ["get_transcript"] if has_words else []
-    change = "; to change or cancel it: changes_call_id" if view.appointment is not None else ""
+    change = (
+        "; to change or cancel it: changes_call_id"
+        if view.appointment is not None and not view.related.is_moved
+        else ""
+    )
     return f"; {', '.join(tools)}{change}" if tools else ""
 
 
