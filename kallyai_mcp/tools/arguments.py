@@ -154,11 +154,8 @@ def validate(
     too.
     """
     unknown = list(_unknown_arguments(name, arguments, model.model_fields))
-    wrong = {
-        name: Problem(name, "surrogates")
-        for name in arguments
-        if name in model.model_fields and _is_broken(arguments[name])
-    }
+    texts = {name: value for name, value in arguments.items() if name in model.model_fields}
+    wrong = {name: Problem(name, "surrogates") for name, value in texts.items() if _is_broken(value)}
     wrong |= {argument: Problem(argument, f"lacks_{argument}") for argument in lacking}
     try:
         validated = model.model_validate(dict(arguments), context={"now": now})
@@ -172,7 +169,7 @@ def validate(
 
 
 def _is_broken(value: Any) -> bool:
-    """Whether a text, or one in a list, has half of a surrogate pair: UTF-8 can't encode it (the Unicode Standard, 3.8)."""
+    """Whether a text, or one in a list, has half of a surrogate pair, which UTF-8 can't encode (Unicode, 3.8)."""
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     return any("\ud800" <= char <= "\udfff" for text in texts for char in text)
 

@@ -79,7 +79,7 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
             "if the country is the United States, use +14155551234",
         ),
         ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters; shorten it'),
-        ({"buisness_name": "A"}, "did you mean business_name?"),
+        ({"buisness_name": "A"}, "book_table has no such argument; it takes business_name, "),
     ],
 )
 async def test_a_wrong_argument_is_named(agent: Agent, arguments: dict[str, str], words: str) -> None:
