@@ -5,12 +5,14 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.ledger.base import Database, Transaction
+
+if TYPE_CHECKING:  # the simulation imports this before it breaks the ledger
+    from kallyai_mcp.calls.ledger.base import Database, Transaction
 
 Result = TypeVar("Result")
 
@@ -89,17 +91,17 @@ class WatchedDatabase:
         begun: How many uses of it there were.
     """
 
-    def __init__(self, database: Database, clock: ManualClock) -> None:
+    def __init__(self, database: "Database", clock: ManualClock) -> None:
         clock.databases.append(self)
         self._database = database
         self._open = 0
         self.begun = 0
         self._closed = asyncio.Event()
 
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+    async def read(self, work: "Callable[[Transaction], Result]") -> Result:
         return await self._watched(self._database.read(work))
 
-    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+    async def write(self, work: "Callable[[Transaction], Result]") -> Result:
         return await self._watched(self._database.write(work))
 
     def version(self) -> object:

@@ -109,16 +109,6 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     assert not again.is_new
 
 
-async def test_a_listed_call_whose_details_are_not_there_yet_leaves_doubt(here: World) -> None:
-    service = here.answering([LOST], [shown(), shown("c-2")], without_details={"c-1"})
-    record = await here.call()
-    service.calls, service.without_details = [shown(), shown("c-2", party_size=2)], set()
-    found = await here.find(record.tracking_id)
-
-    assert record.state is CallState.UNKNOWN
-    assert found.call_id == "c-1"
-
-
 @pytest.mark.parametrize("with_total", [True, False])
 async def test_a_list_that_changes_while_it_is_read_leaves_doubt(here: World, *, with_total: bool) -> None:
     """The call moves to the first page after that page was read, and another call fits."""

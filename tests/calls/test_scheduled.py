@@ -160,19 +160,6 @@ async def test_a_scheduled_call_that_was_canceled_is_never_placed(here: World) -
     assert service.keys == []
 
 
-async def test_the_same_call_is_the_scheduled_one_however_it_is_asked_for(here: World) -> None:
-    service = here.service
-    first = await schedule(here)
-    at_once = await here.place(IN_WASHINGTON)
-    again = await here.place(IN_WASHINGTON, redial=True)
-    other_time = await schedule(here, DUE + timedelta(hours=1))
-    await at(here, DUE)
-
-    assert [placed.is_new for placed in (first, at_once, again, other_time)] == [True, False, False, False]
-    assert len({placed.record.tracking_id for placed in (first, at_once, again, other_time)}) == 1
-    assert len(service.keys) == 1
-
-
 async def test_a_number_that_was_denied_meanwhile_is_not_called(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as here:
@@ -319,15 +306,6 @@ async def test_canceling_a_call_in_progress_lets_it_end_and_cancels_its_retries(
     assert not canceled
     assert record.state is CallState.ENDED
     assert len(service.keys) == 1
-
-
-async def test_a_call_is_not_placed_again_after_the_appointment_that_it_asks_for(here: World) -> None:
-    here.answering([reply("busy", "c-1"), PLACED])
-    tonight = IN_WASHINGTON.model_copy(update={"appointment_date": NOW.date(), "appointment_time": "10:40"})
-    placed = await schedule(here, None, retries=1, submission=tonight)
-    record = await attempt(here, placed)
-
-    assert record.state is CallState.ENDED
 
 
 @pytest.mark.parametrize("asks", [True, False], ids=["a client asks", "nobody asks"])

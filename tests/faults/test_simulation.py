@@ -32,7 +32,7 @@ def test_the_broken_builds_on_the_map_of_promises_exist() -> None:
 
 
 def test_a_broken_build_is_seen() -> None:
-    [(_, rules)] = prove(["keys are random"])
+    [(_, rules)] = prove(["a redial joins no call"])
 
     assert rules == ["placed twice"]
 
