@@ -3,12 +3,15 @@
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 
 import anyio
+import anyio.to_thread
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import check_shared_database, connect
+from kallyai_mcp.cli.connection import Connection, check_shared_database, connect
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -21,6 +24,12 @@ from kallyai_mcp.transports.stdio import serve_stdio
 _CLOSE_SECONDS = 1.5
 """How many seconds closing may take after the client has left. A renewal of the sign-in has this time to end."""
 
+_IDLE_SECONDS = 1.0
+"""After so many seconds a client has the list of tools, and its user has not asked for a call yet."""
+
+_LATE = ("kallyai_mcp.api.client", "httpcore2", "opentelemetry.metrics", "phonenumbers.timezone", "filelock")
+"""Modules that tools need, and the list of tools does not."""
+
 
 def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: FirstAnswers | None = None) -> None:
     """Serve one client on stdin and stdout until it leaves.
@@ -30,8 +39,10 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
 
     @asynccontextmanager
     async def app_context() -> AsyncIterator[AppContext]:
-        async with open_app_context(connection) as opened:
+        async with open_app_context(connection) as opened, anyio.create_task_group() as tasks:
+            tasks.start_soon(_prepare, connection)
             yield opened
+            tasks.cancel_scope.cancel()
             exit_within(_CLOSE_SECONDS)
 
     exit_on_signals()
@@ -47,6 +58,16 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports
     anyio.run(serve_stdio, server, first_answers)
+
+
+async def _prepare(connection: Connection) -> None:
+    """Load what the first tools need while nobody waits for them; an error of the settings is left to the tools."""
+    await anyio.sleep(_IDLE_SECONDS)
+    for name in _LATE:
+        await anyio.to_thread.run_sync(import_module, name, abandon_on_cancel=True)
+    if connection.sandbox is None:
+        with suppress(KallyAIError):
+            connection.api()  # this reads the system's certificates
 
 
 _FOR_A_PERSON = """\

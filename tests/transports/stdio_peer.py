@@ -43,7 +43,7 @@ def piped(
     command: list[str],
     *,
     stdout: int | IO[bytes] = subprocess.PIPE,
-    stderr: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
     **settings: str,
 ) -> Iterator[Peer]:
     """Start a server on two pipes, or on one and a file for its answers."""

@@ -170,6 +170,18 @@ def test_other_output_goes_to_stderr(tmp_path: Path) -> None:
     assert "printed by a child ''" in log
 
 
+async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_path: Path) -> None:
+    log, command = tmp_path / "log", [sys.executable, "-X", "importtime", *COMMAND[1:]]
+    # Python does not log the module that `import_module` is asked for, but those that it imports.
+    late = {"kallyai_mcp.api.bearer", "httpcore2._async", "opentelemetry.metrics._internal"}
+    late |= {"phonenumbers.tzdata", "filelock._core"}
+    with log.open("wb") as stderr, piped(tmp_path, command, stderr=stderr) as peer, anyio.fail_after(LIMIT):
+        peer.send(initialization() + line(2, "tools/list"))
+        assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
+        while not late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()}:
+            await anyio.lowlevel.checkpoint()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="on Windows a child process always has a stderr")
 def test_a_server_without_stderr_serves(tmp_path: Path) -> None:
     with piped(tmp_path, ["sh", "-c", 'exec "$@" 2>&-', "sh", *SERVE]) as peer:
