@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
 from tests.reference.cases import ACCOUNT, SCOPES, Ask
 from tests.sandbox.auth import browser_client
-from tests.sandbox.auth.requests import CREDENTIALS, listening
+from tests.sandbox.auth.requests import CREDENTIALS
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -50,13 +50,11 @@ class Service:
 
     def authorize(self, *, provider: Provider = "google", **changes: str | None) -> tuple[dict[str, str], str]:
         """Let an OAuth client act for `ACCOUNT` in a browser; returns the query of the redirect, and where it went."""
-        with listening() as listener:
-            redirect_uri = f"{listener.redirect_uri}/callback"
-            asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": redirect_uri} | changes
-            query = {name: value for name, value in asked.items() if value is not None}
-            url = httpx2.URL(f"{self.url}/v1/auth/authorize", params=query)
-            browser_client.sign_in(str(url), account=ACCOUNT, provider=provider)
-            return listener.received, redirect_uri
+        redirect_uri = f"{browser_client.NOBODY}/callback"
+        asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": redirect_uri} | changes
+        query = {name: value for name, value in asked.items() if value is not None}
+        url = httpx2.URL(f"{self.url}/v1/auth/authorize", params=query)
+        return browser_client.answer_of(str(url), account=ACCOUNT, provider=provider), redirect_uri
 
     def exchange(self, **changes: str) -> dict[str, Any]:
         """The tokens of the code flow, or of `changes` to its form."""

@@ -3,14 +3,15 @@ from typing import Annotated
 
 import httpx2
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi import Depends, FastAPI
 
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
 from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.errors import install_error_handlers
+from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.state import Sandbox
-from tests.sandbox.auth.requests import Listener, listening, serving
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -46,11 +47,8 @@ async def client(sandbox: Sandbox) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 def server(sandbox: Sandbox) -> Iterator[str]:
     """The base URL of the same sandbox on a real port."""
-    with serving(make_app(sandbox)) as address:
-        yield address
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with listening() as listener:
-        yield listener
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(running(make_app(sandbox))) as url,
+    ):
+        yield url

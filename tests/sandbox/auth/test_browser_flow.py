@@ -11,7 +11,6 @@ from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import (
     LOOPBACK,
     SCRIPT,
-    Listener,
     consent_page,
     error_of,
     exchange,
@@ -26,17 +25,18 @@ CLI = {"redirect_uri": "http://127.0.0.1:9999", "state": "s"}
 ASKED = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s&1"}
 
 
-def authorize_url(server: str, listener: Listener, **changes: str) -> str:
-    asked = ASKED | {"redirect_uri": f"{listener.redirect_uri}/callback?app=7"} | changes
-    return str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked))
+REDIRECT = f"{browser_client.NOBODY}/callback?app=7"
 
 
-async def test_a_person_allows_a_client_and_the_code_comes_back(
-    server: str, listener: Listener, client: httpx2.AsyncClient
-) -> None:
-    url = authorize_url(server, listener, scope="transcripts:read  calls:read transcripts:read")
+def browser_at(server: str, **changes: str) -> browser_client.Browser:
     browser = browser_client.Browser()
-    browser.open(url)
+    asked = ASKED | {"redirect_uri": REDIRECT} | changes
+    browser.open(str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked)))
+    return browser
+
+
+async def test_a_person_allows_a_client_and_the_code_comes_back(server: str, client: httpx2.AsyncClient) -> None:
+    browser = browser_at(server, scope="transcripts:read  calls:read transcripts:read")
     assert "Sandbox Client asks to use a KallyAI account." in browser.text
     browser.press("Apple")
     assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")
@@ -45,21 +45,19 @@ async def test_a_person_allows_a_client_and_the_code_comes_back(
     assert "as trial@sandbox.test: Read call transcripts transcripts:read Read call history" in browser.text
     assert browser.buttons == ("Allow", "Deny")
     browser.press("Allow")
-    assert listener.received.keys() == {"app", "code", "state"}
-    assert (listener.received["app"], listener.received["state"]) == ("7", "s&1")
-    redirect_uri = f"{listener.redirect_uri}/callback?app=7"
-    tokens = (await exchange(client, listener.received["code"], redirect_uri=redirect_uri)).json()
+    code = browser.answer.pop("code")
+    assert browser.answer == {"app": "7", "state": "s&1"}
+    tokens = (await exchange(client, code, redirect_uri=REDIRECT)).json()
     assert tokens["scope"] == "transcripts:read calls:read"
     assert (await guarded(client, tokens["access_token"])).json() == "trial@sandbox.test"
 
 
 @pytest.mark.parametrize("presses", [["Cancel"], ["Google", "Cancel"], ["Google", "personal@sandbox.test", "Deny"]])
-def test_every_page_can_be_canceled(server: str, listener: Listener, presses: list[str]) -> None:
-    browser = browser_client.Browser()
-    browser.open(authorize_url(server, listener))
+def test_every_page_can_be_canceled(server: str, presses: list[str]) -> None:
+    browser = browser_at(server)
     for name in presses:
         browser.press(name)
-    assert listener.received == {"app": "7", "error": "access_denied", "state": "s&1"}
+    assert browser.answer == {"app": "7", "error": "access_denied", "state": "s&1"}
 
 
 async def test_without_a_scope_all_are_asked_for(client: httpx2.AsyncClient) -> None:
