@@ -15,7 +15,6 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
-from kallyai_mcp.tools.tasks import check_task_listeners
 from kallyai_mcp.tools.text.plain import one_line
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
@@ -36,7 +35,6 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
         _only_for(form_titles, "tools/call"),
         _only_for(Cancellations(), "tools/call", "tasks/get", "resources/read", canceled),  # what may take long
         _only_for(note_deliveries, "tools/call", "tasks/get", canceled),  # what can report the outcome of a call
-        _only_for(check_task_listeners, "subscriptions/listen"),
         _only_for(with_app_context, "resources/read"),
         _only_for(known_tools(read_only=read_only), "tools/call"),
         _only_for(known_prompts(read_only=read_only), "prompts/get"),

@@ -4,9 +4,8 @@ Each prompt is one message from the user. It tells the agent to ask for missing 
 place the call, follow it, and report. It has no facts except the arguments that the user gave.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -22,12 +21,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import language_of
 from kallyai_mcp.tools.text.plain import one_line
 
-_MAX_LENGTH = 500
-"""Characters of one argument."""
 
-
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What a prompt is for; `arguments` are those it takes besides `_COMMON`."""
 
     title: str
@@ -62,31 +57,30 @@ _KINDS = {
 }
 _COMMON = ("business_name", "respondent_phone", "timezone", "language")
 
-_DESCRIPTIONS = {
-    "business_name": "Who to call",
-    "purpose": "What the appointment is for",
-    "question": "What to ask them",
-    "respondent_phone": "Their number, with its country: +14155551234",
-    "appointment_date": "The day: 2026-01-28, or in words",
-    "appointment_time": "The time: 19:00, or in words",
-    "party_size": "For how many people, 1 to 50",
-    "user_name": "The name to give",
-    "wishes": "Wishes and limits, in words",
-    "timezone": "The user's IANA time zone",
-    "language": "Of the summary: en or es",
+_TEXT = Annotated[str, Field(max_length=500)]
+_ARGUMENTS: dict[str, tuple[Any, str, str]] = {
+    "business_name": (_TEXT, "Who to call", ""),
+    "purpose": (_TEXT, "What the appointment is for", ""),
+    "question": (_TEXT, "What to ask them", ""),
+    "respondent_phone": (
+        PhoneNumber,
+        "Their number, with its country: +14155551234",
+        "their phone number, with its country",
+    ),
+    "appointment_date": (_TEXT, "The day: 2026-01-28, or in words", "the day"),
+    "appointment_time": (_TEXT, "The time: 19:00, or in words", "the time"),
+    "party_size": (PartySize, "For how many people, 1 to 50", "for how many people"),
+    "user_name": (_TEXT, "The name to give", "the name to give"),
+    "wishes": (_TEXT, "Wishes and limits, in words", ""),
+    "timezone": (TimeZoneName, "The user's IANA time zone", ""),
+    "language": (Annotated[Literal["en", "es"], BeforeValidator(str.lower)], "Of the summary: en or es", ""),
 }
-"""Each argument with its description. An argument that make_call has, too, has the same name there."""
+"""The type of each argument, its description, and how the agent asks for it if the user did not give it.
+
+An argument that make_call has, too, has the same name there.
+"""
 
 _REQUIRED = {"business_name", "purpose", "question"}
-
-_MISSING = {
-    "respondent_phone": "their phone number, with its country",
-    "appointment_date": "the day",
-    "appointment_time": "the time",
-    "party_size": "for how many people",
-    "user_name": "the name to give",
-}
-"""The arguments that the agent has to ask for, if the user did not give them."""
 
 _ASK = "Ask me, all at once, for what is missing: {needs}. Don't guess or invent any of it."
 _CONFIRM = (
@@ -126,29 +120,23 @@ class CallPrompt(Prompt):
 @cache
 def _model(prompt: str) -> type[BaseModel]:
     """The model that validates a prompt's arguments; made when the prompt is first used."""
-    text = Annotated[str, Field(max_length=_MAX_LENGTH)]
-    types: dict[str, Any] = {
-        "respondent_phone": PhoneNumber,
-        "party_size": PartySize,
-        "timezone": TimeZoneName,
-        "language": Annotated[Literal["en", "es"], BeforeValidator(str.lower)],
-    }
-    fields: dict[str, Any] = {
-        name: types.get(name, text) if name in _REQUIRED else (types.get(name, text) | None, None)
-        for name in (*_COMMON, *_KINDS[prompt].arguments)
-    }
+    fields: dict[str, Any] = {}
+    for name in (*_COMMON, *_KINDS[prompt].arguments):
+        kind = _ARGUMENTS[name][0]
+        fields[name] = kind if name in _REQUIRED else (kind | None, None)
     return create_model("PromptArguments", **fields)
 
 
 def _message(prompt: str, known: dict[str, str], language: str) -> str:
     """The user's message; `language` is that of the summary."""
     kind = _KINDS[prompt]
-    missing = [name for name in _MISSING if name in (*_COMMON, *kind.arguments) and name not in known]
+    taken = [name for name in _ARGUMENTS if name in (*_COMMON, *kind.arguments)]
+    missing = [name for name in taken if name not in known and _ARGUMENTS[name][2]]
     fieldless = [name for name in ("purpose", "question") if name in known]
     rest = f"; {fieldless[0]}, which has no field of its own, into task_description" if fieldless else ""
     rest += "; my wishes into additional_instructions, one each" if "wishes" in known else ""
     steps = [
-        *([_ASK.format(needs=", ".join(_MISSING[name] for name in missing))] if missing else []),
+        *([_ASK.format(needs=", ".join(_ARGUMENTS[name][2] for name in missing))] if missing else []),
         _CONFIRM.format(found=_FOUND if "respondent_phone" in missing else ""),
         _CALL.format(category=kind.category, rest=rest, language=language),
         _FOLLOW,
@@ -167,8 +155,8 @@ def prompts() -> list[CallPrompt]:
             title=kind.title,
             description=kind.description,
             arguments=[
-                PromptArgument(name=argument, description=_DESCRIPTIONS[argument], required=argument in _REQUIRED)
-                for argument in _DESCRIPTIONS
+                PromptArgument(name=argument, description=description, required=argument in _REQUIRED)
+                for argument, (_, description, _) in _ARGUMENTS.items()
                 if argument in (*_COMMON, *kind.arguments)
             ],
             fn=lambda: "",  # not called: `render` is overridden

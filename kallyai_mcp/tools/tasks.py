@@ -1,8 +1,8 @@
 """The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
 
 A task is another view of a call record or a list. Nothing else is stored: the id of a task is the `tracking_id`, or
-contains it (`ListTask`). So a task survives a restart, and any process with the same ledger can answer requests about
-it, but only for its account.
+contains it (`FoundTask.of_list`). So a task survives a restart, and any process with the same ledger can answer requests
+about it, but only for its account.
 
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
@@ -57,134 +57,77 @@ _Context = ServerRequestContext[AppContext, Any]
 
 Status = Literal["working", "completed", "cancelled"]
 
+_DIGITS = 14
+"""The most digits of milliseconds since the epoch; enough until the year 5138."""
+
 
 @dataclass(frozen=True)
-class CallTask:
-    """A call as a task."""
+class FoundTask:
+    """A call or a list as a task; `ended_at` is None while it goes on, or if it is not known when it ended."""
 
-    record: CallRecord
+    found: CallRecord | CallList
+    id: str
+    created_at: datetime
+    status: Status
+    ended_at: datetime | None
 
-    @property
-    def id(self) -> str:
-        """The id of the task."""
-        return self.record.tracking_id
+    @classmethod
+    def of_call(cls, record: CallRecord) -> "FoundTask":
+        """A call as a task."""
+        status: Status = "working" if record.is_open else "completed"
+        if record.state is CallState.CANCELED:
+            status = "cancelled"
+        return cls(record, record.tracking_id, record.placed_at, status, record.ended_at)
 
-    @property
-    def created_at(self) -> datetime:
-        """When the task began."""
-        return self.record.placed_at
+    @classmethod
+    def of_list(cls, found: CallList, began: int | None = None) -> "FoundTask":
+        """A list as a task: the time from a request that starts it, or makes it go on, until it stops.
 
-    @property
-    def status(self) -> Status:
-        """How far the task is."""
-        if self.record.is_open:
-            return "working"
-        return "cancelled" if self.record.state is CallState.CANCELED else "completed"
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """When the task ended, if that is known."""
-        return self.record.ended_at
+        A completed task must stay completed (SEP-2663, "Task Status Lifecycle"). So a list that goes on after a
+        decision is a new task. Its id has the time of its request, `began`, in milliseconds since the epoch; None is
+        the newest request. A list that was canceled after a call may have reached somebody is `completed`, so that the
+        client gets the result.
+        """
+        newest = _milliseconds(found.asked_at)
+        began, id_ = newest if began is None else began, found.list_id
+        status: Status = "completed"
+        ended_at: datetime | None = found.asked_at  # of an earlier request
+        if began == newest:
+            ends = (found.ended_at, *(record.ended_at for record in found.records[-1:]))
+            ended_at = max((end for end in ends if end is not None), default=found.asked_at)
+            status = "working" if found.is_open else "completed"
+            if not found.is_open and found.stop_reason is StopReason.CANCELED and not found.may_have_reached:
+                status = "cancelled"
+        return cls(found, f"{id_}.{began}", datetime.fromtimestamp(began / 1000, UTC), status, ended_at)
 
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
-        """How far the task is, in words; with `is_duplicate`, the same call was asked for before."""
-        if self.record.state is CallState.SCHEDULED:
-            return scheduled_task(self.record, reader, is_duplicate=is_duplicate)
-        return task_status(self.record, reader, is_duplicate=is_duplicate)
+        """How far the task is, in words; with `is_duplicate`, the same was asked for before."""
+        if isinstance(self.found, CallList):
+            return list_texts.task_status(self.found, is_duplicate=is_duplicate)
+        if self.found.state is CallState.SCHEDULED:
+            return scheduled_task(self.found, reader, is_duplicate=is_duplicate)
+        return task_status(self.found, reader, is_duplicate=is_duplicate)
 
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
-        """The result that make_call would have returned, had it waited for the end."""
+        """The result that the tool would have returned, had it waited for the end."""
+        if isinstance(self.found, CallList):
+            return await list_result(app_context, self.found, placed_now=True)
         try:
-            return await call_result(app_context, self.record, placed_now=True, with_links=with_links)
+            return await call_result(app_context, self.found, placed_now=True, with_links=with_links)
         except KallyAIError as error:
             return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
-    async def cancel(self, app_context: AppContext) -> None:
-        """Do what cancel_call does."""
-        await app_context.calls.cancel(self.record.tracking_id)
 
-
-@dataclass(frozen=True)
-class ListTask:
-    """A list as a task: the time from a request that starts it, or makes it go on, until it stops.
-
-    A completed task must stay completed (SEP-2663, "Task Status Lifecycle"). So a list that goes on after a decision is
-    a new task. Its id contains the time of the request, so that nothing has to be stored.
-    """
-
-    found: CallList
-    began: int
-
-    @classmethod
-    def newest(cls, found: CallList) -> "ListTask":
-        """The task of the newest request for a list."""
-        return cls(found, _milliseconds(found.asked_at))
-
-    @property
-    def id(self) -> str:
-        """The id of the task."""
-        return f"{self.found.list_id}.{self.began}"
-
-    @property
-    def created_at(self) -> datetime:
-        """When the task began."""
-        return datetime.fromtimestamp(self.began / 1000, UTC)
-
-    @property
-    def is_past(self) -> bool:
-        """Whether the list went on after this task: what the list does now belongs to a newer task."""
-        return self.began != _milliseconds(self.found.asked_at)
-
-    @property
-    def status(self) -> Status:
-        """How far the task is.
-
-        A list that was canceled after a call may have reached somebody is `completed`, so that the client gets the
-        result.
-        """
-        if self.is_past or not self.found.is_open:
-            is_canceled = self.found.stop_reason is StopReason.CANCELED and not self.found.may_have_reached
-            return "cancelled" if is_canceled and not self.is_past else "completed"
-        return "working"
-
-    @property
-    def ended_at(self) -> datetime:
-        """When the task ended. If the list was canceled during a call, this is when the call ended."""
-        if self.is_past:
-            return self.found.asked_at
-        ends = (self.found.ended_at, *(record.ended_at for record in self.found.records[-1:]))
-        return max((end for end in ends if end is not None), default=self.found.asked_at)
-
-    def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
-        """How far the task is, in words; with `is_duplicate`, the same list was asked for before."""
-        del reader
-        return list_texts.task_status(self.found, is_duplicate=is_duplicate)
-
-    async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
-        """The result that call_around would have returned, had it waited for the end."""
-        del with_links  # a list has none
-        return await list_result(app_context, self.found, placed_now=True)
-
-    async def cancel(self, app_context: AppContext) -> None:
-        """Do what cancel_call does, unless the list has stopped."""
-        if self.status == "working":
-            await cancel_list(app_context, self.found)
-
-
-async def find_task(app_context: AppContext, id_: str) -> CallTask | ListTask | None:
+async def find_task(app_context: AppContext, id_: str) -> FoundTask | None:
     """The task with this id, if the account has it; else None."""
     list_id, _, began = id_.rpartition(".")
     if began.isascii() and began.isdecimal() and len(began) <= _DIGITS:
         found = await app_context.calls.find_list(list_id)
         if found is not None and int(began) <= _milliseconds(found.asked_at):
-            return ListTask(found, int(began))
+            return FoundTask.of_list(found, int(began))
     record = await app_context.calls.find(id_)
     # `find` also finds a call by its call_id, which is not the id of a task.
-    return CallTask(record) if record is not None and record.tracking_id == id_ else None
-
-
-_DIGITS = 14
-"""The most digits of milliseconds since the epoch; enough until the year 5138."""
+    return FoundTask.of_call(record) if record is not None and record.tracking_id == id_ else None
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -268,13 +211,16 @@ class CallTasks(Extension):
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         task = await _find(ctx, params.task_id)
         with protocol_errors():
-            await task.cancel(ctx.lifespan_context)
+            if isinstance(task.found, CallRecord):
+                await ctx.lifespan_context.calls.cancel(task.found.tracking_id)
+            elif task.status == "working":
+                await cancel_list(ctx.lifespan_context, task.found)
         return EmptyResult()
 
     def _task(
         self,
         kind: Literal["task", "complete"],
-        task: CallTask | ListTask,
+        task: FoundTask,
         last_updated_at: datetime,
         *,
         status_message: str | None = None,
@@ -292,30 +238,17 @@ class CallTasks(Extension):
         )
 
 
-async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[CallTask | ListTask, bool | None] | None:
+async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[FoundTask, bool | None] | None:
     """The call or list that `tool` has placed or found in this request, and its `placed_now`; None if there is none."""
     calls = ctx.lifespan_context.calls
     if tool == "make_call":
         reports = calls.delivery.reports()  # those of this request, from memory: it works without the ledger
-        return (CallTask(reports[-1].record), reports[-1].placed_now) if reports else None
+        return (FoundTask.of_call(reports[-1].record), reports[-1].placed_now) if reports else None
     structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
     if tool != "call_around" or structure.get("status") != "in_progress":
         return None
     found = await calls.find_list(structure["tracking_id"])
-    return (ListTask.newest(found), structure.get("placed_now")) if found is not None else None
-
-
-async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: a client that subscribes to tasks by subscriptions/listen must declare the extension.
-
-    If the client declares it, the acknowledgment names no task. This means that there are no notifications about tasks,
-    and the client has to poll.
-    """
-    if ctx.protocol_version in _VERSIONS:
-        notifications = (ctx.params or {}).get("notifications")
-        if isinstance(notifications, Mapping) and notifications.get("taskIds"):
-            require_client_extension(ctx, TASKS)
-    return await call_next(ctx)
+    return (FoundTask.of_list(found), structure.get("placed_now")) if found is not None else None
 
 
 def seconds_to_wait(wait_seconds: float | None, ctx: _Context, *, placed_now: bool | None) -> float:
@@ -337,7 +270,7 @@ def _accepts_tasks(ctx: _Context) -> bool:
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
 
 
-async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
+async def _find(ctx: _Context, task_id: str) -> FoundTask:
     """The task with this id, if the account has it and the client declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)

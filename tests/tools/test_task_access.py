@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import anyio.abc
 import pytest
-from mcp import Client, MCPError, types
+from mcp import Client, types
 from mcp.client import advertise
 from mcp.client.stdio import StdioServerParameters
 
@@ -21,7 +20,6 @@ from tests.tools.task_client import (
     METHODS,
     STDIO_CALL,
     TASKS,
-    JsonResult,
     Polling,
     ask,
     call,
@@ -115,19 +113,6 @@ async def test_a_client_that_does_not_declare_the_extension_may_not_ask_for_task
         assert refused.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
     else:
         assert refused == types.ErrorData(code=types.METHOD_NOT_FOUND, message="Method not found", data=method)
-
-
-async def test_a_client_that_does_not_declare_the_extension_may_not_listen_to_tasks(agent: Agent) -> None:
-    wanted = types.SubscriptionFilter.model_validate({"taskIds": ["t-1"]})
-    request = types.SubscriptionsListenRequest(params=types.SubscriptionsListenRequestParams(notifications=wanted))
-    with anyio.fail_after(10), pytest.raises(MCPError) as refused:
-        await agent.client.session.send_request(request, JsonResult)
-
-    if agent.client.protocol_version == "2026-07-28":
-        assert refused.value.error.code == -32021
-        assert refused.value.error.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
-    else:
-        assert refused.value.error.code == types.METHOD_NOT_FOUND
 
 
 async def test_over_stdio_a_client_that_polls_gets_the_result(tmp_path: Path) -> None:
