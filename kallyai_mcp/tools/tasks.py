@@ -1,8 +1,8 @@
 """The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
 
 A task is another view of a call record or a list. Nothing else is stored: the id of a task is the `tracking_id`, or
-contains it (`FoundTask.of_list`). So a task survives a restart, and any process with the same ledger can answer requests
-about it, but only for its account.
+contains it (`FoundTask.of_list`). So a task survives a restart, and any process with the same ledger can answer
+requests about it, but only for its account.
 
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
