@@ -5,29 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.faults.simulation.broken import Broken, Patch
-from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task
+from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, candidates, question, table
 from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
 
-def _task(ending: str = "success", **more: object) -> Task:
-    arguments = {
-        "task_category": "restaurant",
-        "task_description": "Book a table",
-        "respondent_phone": NUMBER,
-        "business_name": "Italian Bistro",
-        "appointment_date": "2026-01-30",
-        "appointment_time": "19:00",
-        "party_size": 4,
-    }
-    return Task(arguments | more, ending)
-
-
-_TABLE = _task()
-
-
 def broken(
-    name: str, what: str, *patches: Patch, tasks: tuple[Task, ...] = (_TABLE,), asks: tuple[Ask, ...] = (), **plan: Any
+    name: str, what: str, *patches: Patch, tasks: tuple[Task, ...] = (table(),), asks: tuple[Ask, ...] = (), **plan: Any
 ) -> Broken:
     """A broken build, and the plan of the run that shows it; `what` says what happens in that."""
     made = Plan(what, tasks, (), **plan)
@@ -64,11 +48,6 @@ _ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._service.check_accoun
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 
-def _later(ending: str = "success", number: str = NUMBER, **more: object) -> Task:
-    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": number}
-    return Task(arguments | more, ending)
-
-
 def _due(seconds: float) -> str:
     return (NOON + timedelta(seconds=seconds)).isoformat()
 
@@ -76,21 +55,14 @@ def _due(seconds: float) -> str:
 def _due_at_once(number: int) -> dict[str, Any]:
     """The plan of a run in which so many calls are due at one moment, and an ordinary one is asked for."""
     return {
-        "tasks": (_later(),),
+        "tasks": (question(),),
         "asks": (Ask(90),),
         "events": (Event(1, "many calls are due", number=number, seconds=59),),
     }
 
 
 def _candidates(*endings: str, until: str = "booked") -> Task:
-    numbers = [f"+1415555{1301 + place}" for place in range(len(endings))]
-    arguments = {
-        "candidates": [{"respondent_phone": number} for number in numbers],
-        "until": until,
-        "task_category": "restaurant",
-        "task_description": "Book a table",
-    }
-    return Task(arguments, endings=dict(zip(numbers, endings, strict=True)))
+    return candidates({f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until)
 
 
 BROKEN: tuple[Broken, ...] = (
@@ -124,7 +96,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.call_search", "if listed.call_id.casefold() in others_ids or not", "if not"),
         Patch("calls.ledger.progress", "    if _is_others(tx, record, call.call_id):\n        return None\n", ""),
         _NO_CALL_ID_INDEX,
-        tasks=(_task("busy"),),
+        tasks=(table("busy"),),
         asks=(Ask(0), Ask(8, redial=True)),
         troubles=(Trouble("cut", placed=True), *_NOT_PLACED),
     ),
@@ -152,7 +124,7 @@ BROKEN: tuple[Broken, ...] = (
             "check_policy(tx, asked)) is not None:",
             "check_policy(tx, asked)) is not None and False:",
         ),
-        tasks=tuple(_task(task_description=f"Ask question {number}") for number in range(12)),
+        tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         calls_per_hour=2,
     ),
@@ -191,7 +163,7 @@ BROKEN: tuple[Broken, ...] = (
         "a refusal that names a call is taken for a proof",
         "422 with the id of the call, which was not allowed to go on",
         Patch("api.client", " or names_call(response))", ")"),
-        tasks=(_task("failed"),),
+        tasks=(table("failed"),),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(422, placed=True, names_call=True),),
     ),
@@ -211,7 +183,7 @@ BROKEN: tuple[Broken, ...] = (
         "a key is sent again after 429 without a look into the list",
         "429 after the call was placed, which ends soon",
         Patch("calls.run", "if self._is_limited and await self._settle_limited(answer):", "if False:"),
-        tasks=(_task("busy"),),
+        tasks=(table("busy"),),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(429, placed=True, retry_after=6),),
     ),
@@ -275,7 +247,7 @@ BROKEN: tuple[Broken, ...] = (
         "consent and reservation are two steps",
         "twelve tasks for one number at once",
         _CONSENT_IS_NOT_CHECKED,
-        tasks=tuple(_task(task_description=f"Ask question {number}") for number in range(12)),
+        tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         confirm="auto",
     ),
@@ -315,7 +287,7 @@ BROKEN: tuple[Broken, ...] = (
         "words of the callee are not looked for where the status says that the call failed",
         "the line drops after a yes",
         Patch("calls.call_search", "callee_spoke=await read(_has_words)", "callee_spoke=False"),
-        tasks=(_task(DROPPED),),
+        tasks=(table(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),
     broken(
@@ -328,7 +300,7 @@ BROKEN: tuple[Broken, ...] = (
             "reached",
         ),
         _NO_PROCESS_COUNTS_THE_TIME,
-        tasks=(_task("voicemail"),),
+        tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
     broken(
@@ -363,7 +335,7 @@ BROKEN: tuple[Broken, ...] = (
         "instructions are not part of a call",
         "two tasks differ in their instructions only",
         Patch("calls.records", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
-        tasks=(_task(additional_instructions=["the terrace"]), _task(additional_instructions=["inside"])),
+        tasks=(table(additional_instructions=["the terrace"]), table(additional_instructions=["inside"])),
         asks=(Ask(0), Ask(0, task=1)),
     ),
     broken(
@@ -413,14 +385,14 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
         Patch("calls.ledger.upkeep", 'first["due"] - tx.now()', 'first["due"] - tx.now() - 900'),
         *_SENT_AT_ANY_TIME,
-        tasks=(_later(not_before=_due(3600)),),
+        tasks=(question(not_before=_due(3600)),),
     ),
     broken(
         "a call does not expire",
         "nothing runs until long after a call was due",
         Patch("calls.ledger.rows", "AND place_by < :now", "AND place_by < :now - 86400"),
         *_SENT_AT_ANY_TIME,
-        tasks=(_later(not_before=_due(600)),),
+        tasks=(question(not_before=_due(600)),),
         events=_NOBODY_RUNS,
         starts=(Start(), Start(at=3600)),
     ),
@@ -428,7 +400,7 @@ BROKEN: tuple[Broken, ...] = (
         "half an hour is by the callee's clock",
         "nothing runs until long after a call was due, and the callee's clock was set back",
         Patch("calls.calls", "Schedule(due, due + ", "Schedule(due, not_before + "),
-        tasks=(_later(not_before="2026-11-01T01:45"),),
+        tasks=(question(not_before="2026-11-01T01:45"),),
         events=_NOBODY_RUNS,
         starts=(Start(), Start(at=600 + 3600)),
         begins=datetime(2026, 11, 1, 8, 35, tzinfo=UTC),
@@ -437,14 +409,14 @@ BROKEN: tuple[Broken, ...] = (
         "a canceled call is placed",
         "a call is canceled before it is due",
         Patch("calls.ledger.progress", '{"state": "canceled", "ended_at"', '{"ended_at"'),
-        tasks=(_later(not_before=_due(600)),),
+        tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=100),),
     ),
     broken(
         "a retry that was canceled is placed",
         "a call is canceled while it is in progress, and reaches nobody",
         Patch("calls.ledger.progress", "record.schedule.attempt}", "record.schedule.attempts}"),
-        tasks=(_later("no_answer", retries=2),),
+        tasks=(question("no_answer", retries=2),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
     broken(
@@ -453,13 +425,13 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
         Patch("calls.ledger.follow_up", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
         Patch("calls.ledger.follow_up", "placed_at, record.call.plain_status,", 'placed_at, "busy",'),
-        tasks=(_later(retries=2),),
+        tasks=(question(retries=2),),
     ),
     broken(
         "words that come late do not stop a retry",
         "the transcript of the first attempt has words of the callee after ten minutes",
         Patch("calls.ledger.progress", "elif changed and reached:", "elif False:"),
-        tasks=(_later(TALKED, retries=1),),
+        tasks=(question(TALKED, retries=1),),
         asks=(Ask(0, waits=False, looks_at=700),),
         quirks=Quirks(words_late=600),
     ),
@@ -467,40 +439,40 @@ BROKEN: tuple[Broken, ...] = (
         "nobody looks for late words before a retry",
         "the transcript of the first attempt has words of the callee after a minute, and no client asks",
         Patch("calls.worker", "await look_again(record, self.service)", "pass"),
-        tasks=(_later(TALKED, retries=1),),
+        tasks=(question(TALKED, retries=1),),
         quirks=Quirks(words_late=60),
     ),
     broken(
         "there is one attempt too many",
         "no attempt reaches anybody",
         Patch("calls.ledger.follow_up", "schedule.attempt >=", "schedule.attempt >"),
-        tasks=(_later("busy", retries=1),),
+        tasks=(question("busy", retries=1),),
     ),
     broken(
         "a call is placed again at night",
         "a call reaches nobody in the evening",
         Patch("calls.schedule", "if EARLIEST <= there.time() < LATEST:", "if there:"),
-        tasks=(_later("busy", _IN_LONDON, retries=1),),
+        tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
     ),
     broken(
         "a call is placed again at once",
         "no attempt reaches anybody, by day",
         Patch("calls.schedule", "PAUSE = timedelta(minutes=15)", "PAUSE = timedelta(minutes=5)"),
-        tasks=(_later("busy", retries=1),),
+        tasks=(question("busy", retries=1),),
     ),
     broken(
         "a call is placed again after the appointment that it asks for",
         "the appointment is ten minutes after the first attempt",
         Patch("calls.ledger.follow_up", "is_past_appointment(record.submission, due, record.timezone)", "False"),
-        tasks=(_later("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
+        tasks=(question("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
     ),
     broken(
         "a due call is placed by this machine's clock alone",
         "the machine's clock is an hour fast",
         Patch("calls.ledger.follow_up", "there = known.timestamp() if known is not None else now", "there = now"),
         *_SENT_AT_ANY_TIME,
-        tasks=(_later(not_before=_due(7200)),),
+        tasks=(question(not_before=_due(7200)),),
         starts=(Start(ahead=3600),),
     ),
     broken(
@@ -512,14 +484,14 @@ BROKEN: tuple[Broken, ...] = (
             'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=most))',
         ),
         _ACCOUNT_IS_NOT_LOOKED_AT,
-        tasks=(_later(not_before=_due(600)),),
+        tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
     ),
     broken(
         "a limit does not count the attempts of a call",
         "no attempt reaches anybody, and one call an hour is allowed",
         Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
-        tasks=(_later("busy", retries=1),),
+        tasks=(question("busy", retries=1),),
         calls_per_hour=1,
     ),
     broken(
@@ -531,7 +503,7 @@ BROKEN: tuple[Broken, ...] = (
             "AND state <> 'scheduled'\n    OR state = 'ended' AND (",
         ),
         _NO_INDEX,
-        tasks=(_later(not_before=_due(600)),),
+        tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False), Ask(100, waits=False)),
     ),
     broken(

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.faults.simulation.judging import SHARED, calls_by_account
-from tests.faults.simulation.plan import MANY, NUMBER, Ask, Event, Plan, Start, Task
+from tests.faults.simulation.plan import MANY, Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbances, disturbed_around
 from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
@@ -53,15 +53,10 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     elif seed % 3 and (due := rng.choice((None, 600.0, 1800.0, 3600.0))) is not None:
         not_before = (NOON + timedelta(seconds=due)).isoformat()
     retries = rng.choice((1, 2, 3)) if not_before is None else rng.choice((0, 0, 1, 3))
-    arguments: dict[str, object] = {
-        "task_category": "general",
-        "task_description": "Ask for the opening hours",
-        "respondent_phone": number,
-    }
-    arguments |= {"retries": retries} if retries else {}
-    arguments |= {"not_before": not_before} if not_before is not None else {}
+    more = ({"retries": retries} if retries else {}) | ({"not_before": not_before} if not_before is not None else {})
     ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
-    first = (_due(arguments) or begins) - begins
+    task = question(ending, number, **more)
+    first = (_due(task.arguments) or begins) - begins
     again = _next_due(begins + first, ZoneInfo(_ZONES[number])) - begins
     moments = [first.total_seconds(), again.total_seconds(), first.total_seconds() + 60]
     asks = [
@@ -81,7 +76,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
             asks[0] = replace(asks[0], looks_at=moments[0] + talks.uniform(40, 2000))
     plan = Plan(
         "a call for later or again" + (" when the clocks change" if begins is not NOON else ""),
-        (Task(arguments, ending),),
+        (replace(task, ending=ending),),
         tuple(asks),
         events,
         seed=seed,
@@ -284,7 +279,6 @@ def _asked_since(canceled: Use, call: PhoneCall, evidence: Evidence) -> bool:
 def many_due_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same: the calls are due after a minute, and an ordinary one is asked for then."""
     rng = random.Random(f"many due {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
-    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": NUMBER}
     events: tuple[Event, ...] = (
         Event(1, "many calls are due", number=rng.choice((1000, 1000, 2000)), seconds=_DUE - 1),
     )
@@ -297,9 +291,7 @@ def many_due_plan(seed: int, *, is_shared: bool = False) -> Plan:
         events += tuple(Event(_DUE - 5, "is killed", process=number) for number in range(2))
         starts += (Start(at=_DUE + WINDOW.total_seconds() + 60),)
     at = _DUE + (rng.uniform(0, 300) if len(starts) < 3 else 2000)
-    return Plan(
-        "thousands of calls are due", (Task(arguments),), (Ask(at, until_told=True),), events, starts, seed=seed
-    )
+    return Plan("thousands of calls are due", (question(),), (Ask(at, until_told=True),), events, starts, seed=seed)
 
 
 def find_violations_of_many(evidence: Evidence) -> Iterator[Violation]:

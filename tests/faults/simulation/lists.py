@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, calls_by_account
-from tests.faults.simulation.plan import Ask, GoesOn, Plan, Task
+from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbed_around
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
@@ -24,12 +24,6 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     rng = random.Random(f"lists {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     numbers = rng.sample(_NUMBERS, rng.randint(2, len(_NUMBERS)))
     endings = {number: rng.choice(_ENDINGS) for number in numbers}
-    arguments = {
-        "candidates": [{"respondent_phone": number} for number in numbers],
-        "until": ("booked", "booked", "answered", "all")[seed % 4],
-        "task_category": "restaurant",
-        "task_description": "Book a table",
-    }
     ends = list(accumulate(ENDINGS[STATUS_OF.get(ending, ending)] for ending in endings.values()))
     moments = [0.0, *ends]  # between two calls, if nothing fails
     choices: tuple[GoesOn, ...] = ("never", "after a decision", "after a decision", "always")
@@ -48,7 +42,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     ]
     plan = Plan(
         "candidates one after another",
-        (Task(arguments, endings=endings),),
+        (candidates(endings, ("booked", "booked", "answered", "all")[seed % 4]),),
         (),
         seed=seed,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),

@@ -40,6 +40,37 @@ class Task:
         return str(self.arguments["task_description"])
 
 
+def table(ending: str = "success", **more: object) -> Task:
+    """To book a table."""
+    arguments = {
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "respondent_phone": NUMBER,
+        "business_name": "Italian Bistro",
+        "appointment_date": "2026-01-30",
+        "appointment_time": "19:00",
+        "party_size": 4,
+    }
+    return Task(arguments | more, ending)
+
+
+def question(ending: str = "success", number: str = NUMBER, **more: object) -> Task:
+    """To ask something, at once or later."""
+    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": number}
+    return Task(arguments | more, ending)
+
+
+def candidates(endings: Mapping[str, str], until: str = "booked") -> Task:
+    """To book a table at one of several numbers, whose calls end so."""
+    arguments = {
+        "candidates": [{"respondent_phone": number} for number in endings],
+        "until": until,
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+    }
+    return Task(arguments, endings=endings)
+
+
 GoesOn = Literal["never", "after a decision", "always"]
 
 

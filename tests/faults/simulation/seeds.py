@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task, What
+from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, What, table
 from tests.faults.simulation.service import ENDINGS, Broken, Quirks, Trouble, spelled_otherwise
 
 STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 307, 308)
@@ -42,7 +42,8 @@ _STEPS = 24
 def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same. If it `is_shared`, two workers use one PostgreSQL database."""
     rng = random.Random(f"simulated {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
-    plan = ACTIONS[seed % len(ACTIONS)](rng)
+    task = table(rng.choice((*ENDINGS, "success", "success")))
+    plan = ACTIONS[seed % len(ACTIONS)](rng, task, round(rng.uniform(0.1, ENDINGS[task.ending] * 1.5), 1))
     plan = replace(plan, seed=seed, mode=rng.choice(("auto", "legacy")), quirks=_quirks(rng, plan))
     plan = _with_troubles(rng, plan)
     if is_shared:
@@ -55,123 +56,86 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
     return _with_limit(random.Random(f"limit {seed} {is_shared}"), plan)  # noqa: S311 - as above
 
 
-# What the agent does
+# What the agent does: one task that ends somehow, and `during` it or soon after its end, the client may give up
 
 
-def _task(rng: random.Random, *, ending: str | None = None, **more: object) -> Task:
-    arguments = {
-        "task_category": "restaurant",
-        "task_description": "Book a table",
-        "respondent_phone": NUMBER,
-        "business_name": "Italian Bistro",
-        "appointment_date": "2026-01-30",
-        "appointment_time": "19:00",
-        "party_size": 4,
-    }
-    return Task(arguments | more, ending or rng.choice((*ENDINGS, "success", "success")))
+def _waits(rng: random.Random, task: Task, _: float) -> Plan:
+    return Plan("waits for the outcome", (task,), (Ask(0, waits=rng.random() < 0.5),))
 
 
-def _until(rng: random.Random, task: Task) -> float:
-    """A time during the call, or soon after its end."""
-    return round(rng.uniform(0.1, ENDINGS[task.ending] * 1.5), 1)
-
-
-def _waits(rng: random.Random) -> Plan:
-    return Plan("waits for the outcome", (_task(rng),), (Ask(0, waits=rng.random() < 0.5),))
-
-
-def _gives_up(rng: random.Random) -> Plan:
-    task = _task(rng)
-    gives_up = _until(rng, task)
-    again = gives_up + rng.choice((0.0, rng.uniform(0, 40)))
-    first = Ask(0, gives_up=gives_up, silently=rng.random() < 0.4, waits=True)
+def _gives_up(rng: random.Random, task: Task, during: float) -> Plan:
+    again = during + rng.choice((0.0, rng.uniform(0, 40)))
+    first = Ask(0, gives_up=during, silently=rng.random() < 0.4, waits=True)
     return Plan("gives up and asks again", (task,), (first, Ask(again, retyped=rng.random() < 0.5)))
 
 
-def _other_process(rng: random.Random) -> Plan:
-    task = _task(rng)
-    gives_up = _until(rng, task)
-    asks = (Ask(0, gives_up=gives_up), Ask(gives_up + rng.uniform(0, 30), process=1))
-    return replace(Plan("gives up and asks another process", (task,), asks), starts=(Start(), Start()))
+def _other_process(rng: random.Random, task: Task, during: float) -> Plan:
+    asks = (Ask(0, gives_up=during), Ask(during + rng.uniform(0, 30), process=1))
+    return Plan("gives up and asks another process", (task,), asks, starts=_TWO)
 
 
-def _at_once(rng: random.Random) -> Plan:
-    task = _task(rng)
-    other = rng.randrange(2)
-    asks = (Ask(0, times=rng.randint(1, 4)), Ask(0, process=other, times=rng.randint(1, 4)))
-    return Plan("asks many times at once", (task,), asks, starts=(Start(), Start()))
+def _at_once(rng: random.Random, task: Task, _: float) -> Plan:
+    asks = (Ask(0, times=rng.randint(1, 4)), Ask(0, process=rng.randrange(2), times=rng.randint(1, 4)))
+    return Plan("asks many times at once", (task,), asks, starts=_TWO)
 
 
-def _once_more(rng: random.Random) -> Plan:
-    task = _task(rng)
-    again = 400 + rng.choice((1, 50, 70, 3000, 3700))
-    return Plan(
-        "asks once more after the end",
-        (task,),
-        (Ask(0), Ask(again, process=rng.randrange(2))),
-        starts=(Start(), Start()),
-    )
+def _once_more(rng: random.Random, task: Task, _: float) -> Plan:
+    again = Ask(400 + rng.choice((1, 50, 70, 3000, 3700)), process=rng.randrange(2))
+    return Plan("asks once more after the end", (task,), (Ask(0), again), starts=_TWO)
 
 
-def _clock_set(rng: random.Random) -> Plan:
+def _clock_set(rng: random.Random, task: Task, _: float) -> Plan:
     """The clock is set while no call is in progress."""
-    task = _task(rng)
     sets = Event(rng.uniform(350, 400), "has its clock set", seconds=rng.choice((-7200, 3700, 7200, 86400)))
-    again = 400 + rng.choice((1, 20, 50, 300, 3000))
-    asks = (Ask(0), Ask(again, process=rng.choice((0, 0, 1)), retyped=rng.random() < 0.5))
-    return Plan("asks once more after the clock was set", (task,), asks, (sets,), starts=(Start(), Start()))
+    again = Ask(400 + rng.choice((1, 20, 50, 300, 3000)), process=rng.choice((0, 0, 1)), retyped=rng.random() < 0.5)
+    return Plan("asks once more after the clock was set", (task,), (Ask(0), again), (sets,), starts=_TWO)
 
 
-def _redials(rng: random.Random) -> Plan:
-    task = _task(rng)
-    gives_up = _until(rng, task)
-    asks = (Ask(0), Ask(400, redial=True, gives_up=gives_up), Ask(400 + gives_up + rng.uniform(0, 30), redial=True))
+def _redials(rng: random.Random, task: Task, during: float) -> Plan:
+    asks = (Ask(0), Ask(400, redial=True, gives_up=during), Ask(400 + during + rng.uniform(0, 30), redial=True))
     return Plan("redials, gives up, and redials again", (task,), asks)
 
 
-def _redials_at_once(rng: random.Random) -> Plan:
-    other = rng.randrange(2)
-    asks = (Ask(0), Ask(400, redial=True, times=rng.randint(2, 5)), Ask(400, redial=True, process=other))
-    return Plan("redials many times at once", (_task(rng),), asks, starts=(Start(), Start()))
+def _redials_at_once(rng: random.Random, task: Task, _: float) -> Plan:
+    times, process = rng.randint(2, 5), rng.randrange(2)
+    asks = (Ask(0), Ask(400, redial=True, times=times), Ask(400, redial=True, process=process))
+    return Plan("redials many times at once", (task,), asks, starts=_TWO)
 
 
-def _one_confirmation(rng: random.Random) -> Plan:
+def _one_confirmation(rng: random.Random, task: Task, _: float) -> Plan:
     asks = (Ask(0, confirms=True, redial=rng.random() < 0.7, times=rng.randint(6, 20)),)
-    return Plan("uses one confirmation for many requests at once", (_task(rng),), asks, confirm="always")
+    return Plan("uses one confirmation for many requests at once", (task,), asks, confirm="always")
 
 
-def _twelve_tasks(rng: random.Random) -> Plan:
-    tasks = tuple(_task(rng, task_description=f"Ask question {number}") for number in range(12))
+def _twelve_tasks(rng: random.Random, task: Task, _: float) -> Plan:
+    tasks = tuple(table(task.ending, task_description=f"Ask question {number}") for number in range(12))
     asks = tuple(Ask(0, task=number, process=rng.randrange(2)) for number in range(12))
-    return Plan("asks for twelve calls to one number at once", tasks, asks, confirm="auto", starts=(Start(), Start()))
+    return Plan("asks for twelve calls to one number at once", tasks, asks, confirm="auto", starts=_TWO)
 
 
-def _similar_tasks(rng: random.Random) -> Plan:
-    tasks = (
-        _task(rng, additional_instructions=["Ask for the terrace"]),
-        _task(rng, additional_instructions=["Ask for a table inside"]),
-    )
-    later = rng.choice((0.0, rng.uniform(0, 30)))
-    return Plan("asks for two similar calls", tasks, (Ask(0), Ask(later, task=1)))
+def _similar_tasks(rng: random.Random, task: Task, _: float) -> Plan:
+    wishes = ("Ask for the terrace", "Ask for a table inside")
+    tasks = tuple(table(task.ending, additional_instructions=[wish]) for wish in wishes)
+    later = Ask(rng.choice((0.0, rng.uniform(0, 30))), task=1)
+    return Plan("asks for two similar calls", tasks, (Ask(0), later))
 
 
-def _two_homes(rng: random.Random) -> Plan:
-    task = _task(rng)
-    gives_up = _until(rng, task)
-    asks = (Ask(0, gives_up=gives_up), Ask(rng.choice((0.0, gives_up)), process=1))
+def _two_homes(rng: random.Random, task: Task, during: float) -> Plan:
+    asks = (Ask(0, gives_up=during), Ask(rng.choice((0.0, during)), process=1))
     return Plan("asks two homes of one account", (task,), asks, starts=(Start(), Start(home=1)))
 
 
-def _clock_ahead(rng: random.Random) -> Plan:
-    task = _task(rng)
+def _clock_ahead(rng: random.Random, task: Task, during: float) -> Plan:
     ahead = rng.choice((-86400 * 2, -3600, -300, 300, 3600, 86400 * 2))
-    gives_up = _until(rng, task)
     starts = (Start(ahead=rng.choice((0, ahead))), Start(at=rng.uniform(0, 30), ahead=ahead))
-    asks = (Ask(0, gives_up=gives_up), Ask(max(gives_up, 31), process=1))
-    return Plan("asks a process with another clock", (task,), asks, starts=starts, keep_days=rng.choice((0, 90)))
+    asks = (Ask(0, gives_up=during), Ask(max(during, 31), process=1))
+    title = "asks a process with another clock"
+    return Plan(title, (task,), asks, starts=starts, keep_days=rng.choice((0, 90)))
 
 
-ACTIONS: tuple[Callable[[random.Random], Plan], ...] = (
+_TWO = (Start(), Start())
+
+ACTIONS: tuple[Callable[[random.Random, Task, float], Plan], ...] = (
     *(_waits, _gives_up, _other_process, _at_once, _once_more, _clock_set, _redials, _redials_at_once),
     *(_one_confirmation, _twelve_tasks, _similar_tasks, _two_homes, _clock_ahead),
 )
