@@ -132,11 +132,25 @@ def zone_of_number(number: str) -> str | None:
 
 def zones_of_number(number: str) -> list[str]:
     """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is known."""
-    from phonenumbers import timezone
+    from phonenumbers import PhoneNumberType, number_type
+    from phonenumbers.phonenumberutil import is_number_type_geographical
 
-    parsed = _parsed(number)
-    zones = timezone.time_zones_for_number(parsed) if parsed else ()
-    return sorted(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
+    if (parsed := _parsed(number)) is None or (kind := number_type(parsed)) == PhoneNumberType.UNKNOWN:
+        return []
+    country = str(parsed.country_code)
+    digits = number.removeprefix("+") if is_number_type_geographical(kind, parsed.country_code or 0) else country
+    prefixes = (digits[:length] for length in range(len(digits), 0, -1))
+    return next((_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), [])
+
+
+@cache
+def _zones_by_prefix() -> dict[str, list[str]]:
+    """The time zones of numbers by prefix without a plus sign; the longest prefix counts.
+
+    `tests/number_zones.py` makes the table, because phonenumberslite has none.
+    """
+    table = json.loads((files("kallyai_mcp.calls") / "number_zones.json").read_text("utf-8"))["prefixes"]
+    return {prefix: zones.split() for zones, prefixes in table.items() for prefix in prefixes.split()}
 
 
 def may_cost_more(number: str) -> bool:
