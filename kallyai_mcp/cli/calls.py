@@ -20,7 +20,6 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import check_shared_database, connect
 from kallyai_mcp.cli.output import (
     CommandError,
-    errors_as_json,
     json_option,
     run,
     sandbox_option,
@@ -49,11 +48,11 @@ _SEARCHED = 200
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
-Shown = tuple[str, Answer | None, int]
+Shown = tuple[str, Answer | dict[str, Any], int]
 """What a command prints: the tool's text, its structure for --json, and the exit code."""
 
 
-def _about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
+def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
     """Make a function a command with the options --sandbox and --json, which prints what the function returns.
 
     An error is printed as the tool says it; with --json, its structure, with the text as `message`.
@@ -72,10 +71,14 @@ def _about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
                     facts = structure_of(error_answer(error, places_calls=places_calls))
                     raise CommandError(error_text(error, places_calls=places_calls), facts) from None
 
-        with errors_as_json(as_json):
+        try:
             text, structure, code = run(opened)
-        if as_json and structure is not None:
-            say_json(structure_of(structure))
+        except CommandError as error:
+            if not as_json:
+                raise
+            text, structure, code = "", error.facts | {"message": error.message}, error.exit_code
+        if as_json:
+            say_json(structure if isinstance(structure, dict) else structure_of(structure))
         elif text:
             say_result(text)
         if code:
@@ -84,10 +87,10 @@ def _about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
     return sandbox_option(json_option(click.pass_obj(command)))
 
 
-@click.command(short_help="List your calls, newest first.")
+@click.command()
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, metavar="N", help="How many.")
 @click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="How many of the newest to skip.")
-@_about_calls
+@about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
     from kallyai_mcp.tools.past_calls import list_page
@@ -134,10 +137,10 @@ def call_rows(found: Sequence[OneCallAnswer], app_context: AppContext) -> list[s
     return rows
 
 
-@click.command(short_help="Show how a call or a list ended.")
+@click.command()
 @click.argument("id_", metavar="[ID]", required=False)
 @click.option("--follow", is_flag=True, help="Wait until it has ended.")
-@_about_calls
+@about_calls
 async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Shown:
     """Show how the call or the list with this ID ended, or how far it is; without ID, the last call.
 
@@ -159,9 +162,9 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     return *await list_words(app_context, found, placed_now=None), 0
 
 
-@click.command(short_help="Cancel a scheduled call or a list.")
+@click.command()
 @click.argument("id_", metavar="ID")
-@_about_calls
+@about_calls
 async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
@@ -174,9 +177,9 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     return text, answer, 0 if answer.status == "canceled" else 1
 
 
-@click.command(short_help="Show who said what in a call.")
+@click.command()
 @click.argument("id_", metavar="[ID]", required=False)
-@_about_calls
+@about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
     from kallyai_mcp.tools import past_calls
@@ -184,10 +187,10 @@ async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     return *await past_calls.transcript(app_context, await whole_id(app_context, id_)), 0
 
 
-@click.command(short_help="Print a call's appointment (.ics).")
+@click.command()
 @click.argument("id_", metavar="[ID]", required=False)
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
-@_about_calls
+@about_calls
 async def calendar(app_context: AppContext, *, id_: str | None, output: Path | None) -> Shown:
     """Print the appointment that the call with this ID made, as an .ics file; without ID, that of the last call."""
     from kallyai_mcp.tools import past_calls
@@ -212,8 +215,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
     from kallyai_mcp.tools.past_calls import list_page
 
     _, page = await list_page(app_context, limit=_SEARCHED if beginning is not None else 1, offset=0)
-    known = [one.call_id or one.tracking_id or "" for one in page.calls]
-    known += [one.tracking_id for one in page.calls if one.tracking_id]
+    known = [id_ for one in page.calls for id_ in (one.call_id, one.tracking_id) if id_]
     known += [one.tracking_id for one in page.lists or () if one.tracking_id]
     if beginning is None:
         if not known:
@@ -225,7 +227,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
     return found[0] if found else beginning
 
 
-@click.command(short_help="Place a call, and see what was agreed.")
+@click.command()
 @click.argument("respondent_phone", metavar="NUMBER")
 @click.argument("task_description", metavar="TASK")
 @click.option("--business", "business_name", metavar="NAME", help="Who is called.")
@@ -256,7 +258,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
 @click.option("--retries", type=int, default=0, metavar="N", help="Call again up to N times if busy or no answer.")
 @click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
-@_about_calls
+@about_calls
 async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments: Any) -> Shown:
     """Have KallyAI call NUMBER and do TASK, and print what was agreed.
 

@@ -39,10 +39,6 @@ if TYPE_CHECKING:
             ...
 
 
-SANDBOX_SPEED = 10.0
-"""The speed of the calls of commands on the embedded sandbox; 1 is that of real calls."""
-
-
 class EmbeddedSandbox:
     """A sandbox in this process, and the token source of its account, which is always signed in."""
 
@@ -227,8 +223,11 @@ class Connection:
             self.sandbox.close()
 
 
-def connect(settings: Settings, *, speed: float = SANDBOX_SPEED, callers: bool = False) -> Connection:
-    """The connection of a command; with `KALLYAI_SANDBOX`, to the embedded sandbox, at this `speed`."""
+def connect(settings: Settings, *, speed: float = 10, callers: bool = False) -> Connection:
+    """The connection of a command; with `KALLYAI_SANDBOX`, to the embedded sandbox.
+
+    `speed` is that of its calls; 1 is that of real ones.
+    """
     if not settings.sandbox:
         return Connection(settings, callers=callers)
     from kallyai_mcp.cli.sandbox import need_sandbox

@@ -21,7 +21,7 @@ from kallyai_mcp.tools.context import AppContext
 _BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
 
 
-@click.command(short_help="Show a call, from sign-in to transcript.")
+@click.command()
 @speed_option(60)
 def demo(*, speed: float) -> None:
     """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""

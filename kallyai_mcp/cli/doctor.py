@@ -48,7 +48,7 @@ class Finding(NamedTuple):
     fix: str | None = None
 
 
-@click.command(short_help="Check this installation.")
+@click.command()
 @json_option
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:

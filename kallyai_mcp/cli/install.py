@@ -35,7 +35,7 @@ _name = click.option("--name", default="kallyai", show_default=True, callback=_c
 _EPILOG = f"Clients: {', '.join(CLIENTS)}"
 
 
-@click.command(short_help="Add this server to a client.", epilog=_EPILOG)
+@click.command(epilog=_EPILOG)
 @click.argument("client", metavar="[CLIENT]", type=_client_name, required=False)
 @click.option("--all", "every", is_flag=True, help="Add it to every client that is found here.")
 @_name
@@ -68,7 +68,7 @@ def install(*, client: str | None, every: bool, name: str, sandbox: bool, only_p
         raise CommandError("\n".join(failures))
 
 
-@click.command(short_help="Remove this server from a client.", epilog=_EPILOG)
+@click.command(epilog=_EPILOG)
 @click.argument("client", metavar="CLIENT", type=_client_name)
 @_name
 def uninstall(*, client: str, name: str) -> None:

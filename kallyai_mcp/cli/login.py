@@ -26,7 +26,7 @@ _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
 """The prefixes of the environment variables that this program, its database library, and OpenTelemetry read."""
 
 
-@click.command(short_help="Sign in through the browser.")
+@click.command()
 @click.option("--no-browser", is_flag=True, help="Print the link, and accept the pasted address.")
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
@@ -119,7 +119,7 @@ def _terminal_as_it_was() -> Iterator[None]:
         termios.tcsetattr(0, termios.TCSANOW, before)
 
 
-@click.command(short_help="Delete the sign-in on this machine.")
+@click.command()
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Delete the sign-in on this machine."""

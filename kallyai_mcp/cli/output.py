@@ -7,8 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -91,18 +90,6 @@ def say_result(text: str) -> None:
 def say_json(document: Mapping[str, Any]) -> None:
     """Print a JSON document."""
     say(json.dumps(document, indent=2))
-
-
-@contextmanager
-def errors_as_json(as_json: bool) -> Iterator[None]:
-    """In this context, an error is printed as JSON if that was asked for: the tool's structure and the `message`."""
-    try:
-        yield
-    except CommandError as error:
-        if not as_json:
-            raise
-        say_json(error.facts | {"message": error.message})
-        raise SystemExit(error.exit_code) from None
 
 
 def run(work: Callable[[], Awaitable[_Result]]) -> _Result:

@@ -31,7 +31,7 @@ def need_sandbox() -> None:
         )
 
 
-@click.command(short_help="Run a complete KallyAI on this machine.")
+@click.command()
 @address_options(default_port=8787)
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
 @speed_option(1)

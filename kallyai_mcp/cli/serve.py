@@ -27,7 +27,7 @@ _CLOSE_SECONDS = 1.5
 _IDLE_SECONDS = 1.0
 """After so many seconds a client has the list of tools, and its user has not asked for a call yet."""
 
-_LATE = ("kallyai_mcp.api.client", "httpcore2", "opentelemetry.metrics", "phonenumbers.timezone", "filelock")
+_LATE = ("kallyai_mcp.api.client", "httpcore2", "opentelemetry.metrics", "phonenumbers", "filelock")
 """Modules that tools need, and the list of tools does not."""
 
 

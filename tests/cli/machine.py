@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
+from kallyai_mcp.sandbox.app import SandboxApp
 from tests.processes import environment
 
 
@@ -59,22 +64,21 @@ def invoke(*arguments: str) -> Result:
     return result
 
 
-def run_in_process(
-    home: Path, *arguments: str, charset: str = "utf-8", **settings: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run a command as `tests.processes.run` does, but in this process, which saves the start of a Python.
-
-    Args:
-        home: Its `KALLYAI_HOME`.
-        arguments: The arguments of the command.
-        charset: The encoding of its console.
-        settings: Settings, without the prefix `KALLYAI_`.
-    """
+def run_in_process(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as `tests.processes.run` does, but in this process, which saves the start of a Python."""
     variables = dict.fromkeys(os.environ, None) | environment(home, **settings)
-    result = CliRunner(charset=charset).invoke(cli, arguments, env=variables)
+    result = CliRunner().invoke(cli, arguments, env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+
+def sign_in(home: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:
+    """Sign in at the sandbox `app`, which has this URL, by tokens in a file; `changes` are made to the tokens."""
+    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens("acct-personal"))
+    tokens = Tokens.from_grant(grant, time.time()).model_copy(update=changes)
+    FileStore(home, url).save(tokens)
+    return tokens
 
 
 def run_ok(*arguments: str) -> str:

@@ -14,13 +14,10 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import FileStore
-from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import opened
-from tests.cli.machine import invoke, move_home, write_file
+from tests.cli.machine import invoke, move_home, sign_in, write_file
 from tests.postgres_server import PostgresServer, skip_without_server
 from tests.processes import free_port
 from tests.sandbox.manual_clock import ManualClock
@@ -46,13 +43,6 @@ def app() -> Iterator[SandboxApp]:
     """A sandbox on the real clock."""
     with sandbox_app() as app:
         yield app
-
-
-def sign_in(home: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:
-    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens("acct-personal"))
-    tokens = Tokens.from_grant(grant, time.time()).model_copy(update=changes)
-    FileStore(home, url).save(tokens)
-    return tokens
 
 
 def checks() -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert "Signed in as personal@sandbox.test." in output
     assert status.returncode == 0
     assert f"KallyAI: {url}" in status.stdout
-    assert f"Signed in as personal@sandbox.test; kept in {tmp_path}" in status.stdout
+    assert "Signed in as personal@sandbox.test\n" in status.stdout
     assert "27 of 35 calls left (and 165 of 210 minutes)" in status.stdout
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,15 +10,13 @@ import anyio.to_thread
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission, TokenGrant
-from kallyai_mcp.auth.file_store import FileStore
-from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import kept_record
-from tests.cli.machine import run_in_process
+from tests.cli.machine import run_in_process, sign_in
 from tests.fake_service import fake_service
 from tests.processes import free_port
 from tests.sandbox.sandbox_app import sandbox_app
@@ -29,12 +26,6 @@ from tests.sandbox.sandbox_app import sandbox_app
 def app() -> Iterator[SandboxApp]:
     with sandbox_app(speed=100_000) as app:
         yield app
-
-
-def sign_in(home: Path, url: str, app: SandboxApp) -> Tokens:
-    tokens = Tokens.from_grant(TokenGrant.model_validate(app.state.sandbox.issue_tokens("acct-personal")), time.time())
-    FileStore(home, url).save(tokens)
-    return tokens
 
 
 async def status(home: Path, url: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -71,14 +62,14 @@ async def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(tmp_pat
     first, second, quota, title, *rows = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
     assert first == f"KallyAI: {url}"
-    assert second.startswith(f"Signed in as personal@sandbox.test; kept in {tmp_path}")
+    assert second == "Signed in as personal@sandbox.test"
     assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes).")
     assert title == "Last calls:"
     assert {tuple(row.split("\t")[1:]) for row in rows} == {
         ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),
         ("unknown", "Italian Bistro", "+1 415-555-1234", "t-unknown"),
     }
-    assert document["signed_in"] == {"who": "personal@sandbox.test", "renews": True}
+    assert document["signed_in"] == {"who": "personal@sandbox.test"}
     assert document["quota"]["minutes_allocated"] == 210
     assert {row["tracking_id"] for row in document["calls"]["calls"]} == {"t-sent", "t-unknown"}
     assert document["error"] is None
@@ -145,7 +136,7 @@ async def test_what_this_machine_knows_is_printed_also_without_the_service_or_th
     assert len(no_service.stderr.splitlines()) == len(refused.stderr.splitlines()) == 1
     document = json.loads(as_json.stdout)
     assert (document["error"]["code"], document["signed_in"]["who"]) == ("oops", "personal@sandbox.test")
-    assert "Signed in; kept in KALLYAI_ACCESS_TOKEN" in refused.stdout
+    assert "\nSigned in\n" in refused.stdout
     assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in refused.stderr
     for shown in no_ledger:
         assert "165 of 210 minutes" in shown.stdout
