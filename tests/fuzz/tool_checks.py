@@ -3,9 +3,11 @@
 import json
 import logging
 import math
+import random
 import re
 import tempfile
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Answer, open_agent, settings_in
-from tests.fuzz.arguments import PLACED, SCHEMAS
+from tests.fuzz.arguments import PLACED, SCHEMAS, uses
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -167,6 +171,35 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
     assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was ignored"
     return "done"
+
+
+def check_examples(examples: int, number: int | None) -> Counter[str]:
+    """Check a tool on so many arguments; raises what the smallest example raises that fails.
+
+    `number` is the seed; None for the same examples each time, without shrinking. Returns how often each kind of result
+    came.
+    """
+    results: Counter[str] = Counter()
+
+    def check(used: tuple[str, dict[str, Any]], mode: str) -> None:
+        results[f"{used[0]}: {check_tool_use(*used, mode)}"] += 1
+
+    test = settings(
+        max_examples=examples,
+        derandomize=number is None,
+        phases=[Phase.generate] if number is None else [Phase.generate, Phase.shrink],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )(given(uses(), st.sampled_from(["auto", "legacy"]))(check))
+    if number is not None:
+        test = seed(number)(test)
+    state = random.getstate()
+    try:
+        test()
+    finally:
+        random.setstate(state)
+    return results
 
 
 def assert_readable(text: str) -> None:
