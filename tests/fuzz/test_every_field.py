@@ -116,7 +116,7 @@ async def test_a_wrong_type_makes_a_response_unreadable_only_in_a_required_field
     payload, call = METHODS[method]
     cases = [case for shape in SHAPES[payload] for case in with_each_wrong(shape)]
     lost: set[tuple[Any, ...]] = set()
-    async with client_and_server(*[answer(json.dumps(body).encode()) for _, body in cases], seconds=30) as (
+    async with client_and_server(*[answer(json.dumps(body).encode()) for _, body in cases], seconds=120) as (
         client,
         server,
     ):
