@@ -1,4 +1,4 @@
-"""The layout of DESIGN: which package may import which, and where a library may be imported."""
+"""The layout: which package may import which, and where a library may be imported."""
 
 import ast
 import re

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.appointment import Calendar, is_as_asked
 
 
 class Outcome(StrEnum):
-    """What may be claimed about a call that has ended ("What an outcome may claim" of the design)."""
+    """What may be claimed about a call that has ended."""
 
     BOOKED = "booked"  # KallyAI has a calendar event, as asked for
     BOOKED_OTHER_TIME = "booked_other_time"  # it has one for another day or time

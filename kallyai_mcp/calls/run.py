@@ -1,17 +1,8 @@
 """One call on its way: its request is sent, its outcome is found out, and both are written into the ledger.
 
-These are rules 1 to 4 of "The rules of placing a call" of the design:
-
-1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
-   is the record's account, and the record is young (`_check`).
-2. A call counts as refused only when the response proves it (`outcome.proves_no_call`) and comes soon. After 429, the
-   service's list must not show the call: the limit may be that of a service behind KallyAI, which had placed it.
-3. After a lost response the call may have been placed, so the service's list is searched for it (`call_search`). If it
-   can't be found, its outcome is `unknown`.
-4. The same key is sent again only once, within a second of the first send, because the service may ignore the key.
-   After that, the worker only searches. A request that found no connection does not count as sent. After 429 the key
-   is sent again at once after the list has shown that no such call has ended: the service knows the keys of the calls
-   that are in progress.
+It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: a request that found no
+connection does not count as sent. After 429 the key is sent again at once after the list has shown that no such call
+has ended, because the service knows the keys of the calls that are in progress.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ FORBIDDEN = re.compile(
     r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
     re.IGNORECASE,
 )
-"""What DESIGN's vocabulary rules out."""
+"""Words that the pages do not use."""
 
 
 def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
