@@ -1,4 +1,4 @@
-"""No name in the package is a metaphor of the first versions; docs/architecture.md has the words to use.
+"""No name in the package is a metaphor of the first versions; .github/CONTRIBUTING.md has the words to use.
 
 And no text has a word that an engineer in another country has to look up, British spelling, or Spanish of Spain alone.
 """

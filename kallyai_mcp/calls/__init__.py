@@ -1,4 +1,4 @@
-"""Placing calls: `Calls` is what tools and the terminal use, `Run` is one call on its way, and the ledger has the records.
+"""Placing calls: tools and the terminal use `Calls`, `Run` is one call on its way, and the ledger has the records.
 
 The rules of placing a call, which other modules name by their numbers:
 
