@@ -64,7 +64,8 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
         raise SystemExit(len(bad) > 0)
     for each in found:
         fix = f". To fix it: {each.fix}" if each.fix else ""
-        say(f"{_SIGNS[each.status]} {each.check:<8} {each.message}{fix}", fg="red" if each.status == "bad" else None)
+        message = each.message.rstrip(".")
+        say(f"{_SIGNS[each.status]} {each.check:<8} {message}{fix}", fg="red" if each.status == "bad" else None)
     say("All is well." if not bad else f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
     raise SystemExit(len(bad) > 0)
 

@@ -205,7 +205,7 @@ class PostgresDatabase:
                     _log.error("the ledger's database refused a statement: %s", why)
                     raise StatementError(why) from None
                 # The driver's message may quote the URL with its password.
-                why = type(error).__name__
+                why = "no connection" if isinstance(error, PoolTimeout) else type(error).__name__
                 _log.warning("the ledger's database can't be used: %s", why)
                 raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
         use.give_up()
