@@ -17,7 +17,7 @@ from tests.sandbox.manual_clock import ManualClock
 RUN_BY = {
     "python": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
     "toml": {"docs/testing-agents.md"},  # tests/sandbox/test_scenarios.py
-        "js": {"docs/frameworks.md"},  # tests/frameworks
+    "js": {"docs/frameworks.md"},  # tests/frameworks
     "nginx": {"docs/hosting.md"},  # tests/transports/test_behind_nginx.py
     "sh": {"docs/hosting.md"},  # tests/docs/test_container.py
     "ini": {"docs/hosting.md"},  # the same
