@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 from mcp import Client
 
 from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
-from tests.calls.ledgers import InterruptedDatabase, database_at
+from tests.calls.ledgers import InterruptedDatabase, database_at, opened
 from tests.calls.manual_time import ManualClock
+from tests.calls.samples import asked, ended
 from tests.calls.world import Json, Reply, Service, World, shown, world
 from tests.faults.simulation.process import SignIn
 
@@ -83,3 +85,15 @@ async def test_an_outcome_is_written_before_its_calendar_file_if_that_is_late(pl
 
     assert data["call_id"] == "c-1"
     assert count["write"] == 4
+
+
+async def test_postgresql_writes_to_no_index_when_the_client_was_told(database_url: str, clock: ManualClock) -> None:
+    async with opened(database_url, clock.now) as ledger, aclosing(database_at(database_url, clock.now)) as database:
+        record = await ended(ledger, asked(), delivered=False)
+
+        def tell(tx: Transaction) -> list[dict[str, Any]]:
+            mark_delivered(tx, [record], delivered=True)
+            counted = "SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_xact_user_tables"
+            return tx.rows(f"{counted} WHERE relname = 'calls'")
+
+        assert await database.write(tell) == [{"all": 1, "hot": 1}]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_NEWEST = 4
+_NEWEST = 5
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 Row = dict[str, Any]

@@ -30,9 +30,10 @@ MINE = "api = :api AND account = :account"
 
 _UNSETTLED = (
     "(state IN ('reserved', 'sent', 'unknown', 'scheduled') "
-    "OR (not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL))"
+    "OR (not_before IS NOT NULL AND state IN ('expired', 'refused'))) "
+    "AND (state IN ('reserved', 'sent', 'unknown', 'scheduled') OR delivered_at IS NULL)"
 )
-"""The condition of the index `calls_unsettled`; SQLite uses it only for these words."""
+"""The first part is the condition of the index `calls_unsettled`; SQLite uses it only for these words."""
 
 _LATE = "state = 'scheduled' AND place_by < :now"
 _EXPIRED = KallyAIError("No program that could place the call ran when it was due.", code="expired")
