@@ -143,6 +143,7 @@ USES: dict[str, Use] = {
     "find_ended": lambda ledger: ledger.find_ended(ACCOUNT, [f"c-over-{number}" for number in range(10)]),
     "find by tracking_id": lambda ledger: ledger.find(ACCOUNT, "t-over-7"),
     "find by call_id": lambda ledger: ledger.find(ACCOUNT, "c-over-7"),
+    "list_related": lambda ledger: ledger.list_related(ACCOUNT, "+14155551007", ["Change the booking", "Cancel it"]),
     "list_unfinished": lambda ledger: ledger.list_unfinished(ACCOUNT),
     "precheck": lambda ledger: ledger.precheck(another(1, "+14155559999"), redial=False),
     "reserve": lambda ledger: ledger.reserve(another(1, "+14155559999"), redial=False),

@@ -118,10 +118,18 @@ def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
 
 
 def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
-    """The newest records of calls to a number, and of those whose submission has one of these texts, newest first."""
+    """The newest records of calls to a number, and those of the newest whose submission has one of these texts.
+
+    They are in the order of their times, newest first.
+    """
+    newest_first = "ORDER BY placed_at DESC LIMIT 200"
     names = {f"text_{count}": f"%{text}%" for count, text in enumerate(texts)}
-    which = " OR ".join(["number = :number", *(f"submission LIKE :{name}" for name in names)])
-    return as_they_are(tx, select(tx, account, f"({which}) ORDER BY placed_at DESC LIMIT 200", number=number, **names))
+    has_text = " OR ".join(f"submission LIKE :{name}" for name in names)
+    found = select(tx, account, f"number = :number {newest_first}", number=number)
+    newest = f"SELECT * FROM (SELECT * FROM calls WHERE {MINE} {newest_first}) AS newest"
+    others = f"{newest} WHERE number <> :number AND ({has_text})"
+    found += readable(tx.rows(others, number=number, **names, **account.columns))
+    return as_they_are(tx, sorted(found, key=lambda record: record.placed_at, reverse=True))
 
 
 def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
