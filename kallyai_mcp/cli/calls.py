@@ -4,18 +4,22 @@ Those that only read import no MCP SDK.
 """
 
 import math
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial, wraps
-from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
 from kallyai_mcp.api import errors
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.calls import place_with_consent
+from kallyai_mcp.calls.numbers import for_people
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import check_shared_database, connect
 from kallyai_mcp.cli.output import (
@@ -28,11 +32,17 @@ from kallyai_mcp.cli.output import (
     say_result,
 )
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools import past_calls
+from kallyai_mcp.tools.call_results import call_words, find_any
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.list_results import list_words
 from kallyai_mcp.tools.results import Answer, ListState, OneCallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
+from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.text.times import when
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -93,10 +103,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 @about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
-    from kallyai_mcp.tools.past_calls import list_page
-    from kallyai_mcp.tools.text.listing import NO_LEDGER
-
-    text, page = await list_page(app_context, limit=limit, offset=offset)
+    text, page = await past_calls.list_page(app_context, limit=limit, offset=offset)
     notes = [NO_LEDGER] if NO_LEDGER in text else []
     if not page.calls:
         notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
@@ -117,9 +124,6 @@ def list_note(lists: Sequence[ListState]) -> str:
 
 def call_rows(found: Sequence[OneCallAnswer], app_context: AppContext) -> list[str]:
     """A row of at most 80 columns for each call; without a terminal, columns with tabs between them and whole ids."""
-    from kallyai_mcp.calls.numbers import for_people
-    from kallyai_mcp.tools.text.times import when
-
     rows = []
     reader = app_context.reader()
     for one in found:
@@ -146,10 +150,7 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
 
     The beginning of an ID is enough if no other call has it.
     """
-    from kallyai_mcp.api.models import Call
-    from kallyai_mcp.calls.records import CallRecord
-    from kallyai_mcp.tools.call_results import call_words, find_any
-    from kallyai_mcp.tools.list_results import list_words
+    from kallyai_mcp.tools.call_results import call_words
 
     found = await find_any(app_context, await whole_id(app_context, id_))
     if isinstance(found, CallRecord):
@@ -171,8 +172,6 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
     canceled.
     """
-    from kallyai_mcp.tools import past_calls
-
     text, answer = await past_calls.cancel(app_context, await whole_id(app_context, id_))
     return text, answer, 0 if answer.status == "canceled" else 1
 
@@ -182,39 +181,29 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 @about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
-    from kallyai_mcp.tools import past_calls
-
     return *await past_calls.transcript(app_context, await whole_id(app_context, id_)), 0
 
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False)
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
 @about_calls
-async def calendar(app_context: AppContext, *, id_: str | None, output: Path | None) -> Shown:
-    """Print the appointment that the call with this ID made, as an .ics file; without ID, that of the last call."""
-    from kallyai_mcp.tools import past_calls
-    from kallyai_mcp.tools.text.calendar import rebuilt
+async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
+    """Print the appointment that the call with this ID made, as an .ics file; without ID, that of the last call.
 
+    To keep it: kallyai-mcp calendar > appointment.ics
+    """
     call_id = await past_calls.service_id(app_context, await whole_id(app_context, id_))
     event, _ = await past_calls.appointment(app_context, call_id)
     ics, answer = rebuilt(event, call_id), past_calls.event_answer(call_id, event)
-    if output is None:
-        return ics.replace("\r\n", "\n").rstrip("\n"), answer, 0
-    try:
-        await anyio.Path(output).write_text(ics, encoding="utf-8", newline="")
-    except OSError as error:
-        raise CommandError(f"{output} can't be written: {error.strerror}.") from None
-    return f"{one_line(answer.summary or 'The appointment')} is in {output}.", answer, 0
+    is_file = os.linesep == "\n" and not sys.stdout.isatty()  # elsewhere, Python writes the ends of the lines
+    return (ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer, 0
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
     """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None."""
     if beginning is not None and len(beginning) >= len("00000000-0000-0000-0000-000000000000"):
         return beginning
-    from kallyai_mcp.tools.past_calls import list_page
-
-    _, page = await list_page(app_context, limit=_SEARCHED if beginning is not None else 1, offset=0)
+    _, page = await past_calls.list_page(app_context, limit=_SEARCHED if beginning is not None else 1, offset=0)
     known = [id_ for one in page.calls for id_ in (one.call_id, one.tracking_id) if id_]
     known += [one.tracking_id for one in page.lists or () if one.tracking_id]
     if beginning is None:
@@ -272,9 +261,6 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
 
     Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time 19:00 --name Ada
     """
-    from kallyai_mcp.calls.calls import place_with_consent
-    from kallyai_mcp.tools.call_results import call_words
-
     arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")
     arguments["call_language"] = arguments["language"]
     arguments["is_urgent"] = arguments["is_urgent"] or None

@@ -8,7 +8,10 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, list_note
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.past_calls import list_page
 from kallyai_mcp.tools.results import QuotaAnswer, as_json, error_answer
+from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import one_line
 
 _LAST_CALLS = 5
@@ -37,10 +40,6 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
 
 async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, Any]) -> None:
     """Read the facts of this machine, then those of KallyAI; what was read before an error is kept."""
-    from kallyai_mcp.tools.past_calls import list_page
-    from kallyai_mcp.tools.text.account import quota
-    from kallyai_mcp.tools.text.listing import NO_LEDGER
-
     facts["api_url"] = url = app_context.api().base_url
     lines.append("KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {url}")
     signed_in = await app_context.sign_in.signed_in()
