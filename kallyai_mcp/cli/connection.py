@@ -13,10 +13,13 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError
+from kallyai_mcp.cli.shared_keys import SharedKeys
 from kallyai_mcp.settings import MAKE_KEY, Settings
 
 if TYPE_CHECKING:
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.token_store import TokenStore
     from kallyai_mcp.auth.tokens import Tokens
     from kallyai_mcp.calls.ledger.base import Database
-    from kallyai_mcp.calls.ledger.ledger import Ledger
-    from kallyai_mcp.calls.ledger.shared_values import SharedValues
-    from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
 
     class CurrentTokens(TokenSource, Protocol):
@@ -94,7 +94,7 @@ class Credentials:
 
 
 class Connection:
-    """The parts that a command works with. Each is opened at its first use, once, and closed by `close`.
+    """The parts that a command works with. Each is opened at its first use, once, and closed at the end.
 
     `embedded` creates a sandbox to use instead of the settings' KallyAI. With `callers`, the access token is that of
     the client of each HTTP request. `now` is the wall clock, None for the machine's.
@@ -164,11 +164,9 @@ class Connection:
     def _database(self) -> "Database":
         return _open_database(self.settings, self.clock.now)
 
-    def ledger(self) -> "Ledger":
+    def ledger(self) -> Ledger:
         """The ledger; raises `LedgerUnavailableError` if the database's URL is not valid, or its driver is missing."""
         if self._ledger is None:
-            from kallyai_mcp.calls.ledger.ledger import Ledger
-
             settings = self.settings
             policy = CallPolicy(
                 calls_per_hour=settings.calls_per_hour,
@@ -181,17 +179,13 @@ class Connection:
             self._ledger = Ledger(self._database, policy=policy, timing=self.timing, clock=self.clock)
         return self._ledger
 
-    def shared_state(self) -> "SharedValues":
+    def shared_state(self) -> SharedValues:
         """The store of what workers share besides calls, in the ledger's database; raises as `ledger`."""
-        from kallyai_mcp.calls.ledger.shared_values import SharedValues
-
         return SharedValues(self._database)
 
     @cached_property
-    def keys(self) -> "SharedKeys":
+    def keys(self) -> SharedKeys:
         """The secret keys of the settings, or of this process."""
-        from kallyai_mcp.cli.shared_keys import SharedKeys
-
         return SharedKeys(self.settings.secret_keys)
 
     async def account_key(self) -> AccountKey:
@@ -212,15 +206,11 @@ class Connection:
 
     async def __aexit__(self, *exc: object) -> None:
         with anyio.CancelScope(shield=True):
-            await self.close()
-
-    async def close(self) -> None:
-        """Close the parts that were opened."""
-        if "_database" in self.__dict__:
-            with suppress(KallyAIError):
-                await self._database.aclose()
-        if self.sandbox is not None:
-            self.sandbox.close()
+            if "_database" in self.__dict__:
+                with suppress(KallyAIError):
+                    await self._database.aclose()
+            if self.sandbox is not None:
+                self.sandbox.close()
 
 
 def connect(settings: Settings, *, speed: float = 10, callers: bool = False) -> Connection:
