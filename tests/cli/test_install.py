@@ -197,6 +197,20 @@ def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None
     assert f"{file} is not UTF-8" in invoke("install", "cursor").stderr
 
 
+def test_install_compiles_the_program_or_says_that_python_can_not_keep_compiled_files(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(home / "file"))
+    (home / "file").touch()
+    said, checked = run_ok("install", "cursor"), invoke("doctor").stdout
+    monkeypatch.setattr(sys, "pycache_prefix", str(home / "compiled"))
+    fast = run_ok("install", "windsurf")
+
+    assert "Python can't keep compiled files in " in said
+    assert f"To fix it: `{sys.executable} -m compileall -q " in checked
+    assert "compiled" not in fast + invoke("doctor").stdout
+
+
 async def test_the_written_command_starts_a_server(home: Path) -> None:
     await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")
