@@ -1,26 +1,7 @@
 """The tree of all errors between this program and KallyAI.
 
-* KallyAIError
-  x NotConnectedError          nothing was sent
-  x ResponseLostError          sent, but no complete response: KallyAI may have acted on it
-  x NotSignedInError           there is no token to send
-  x UnreadableResponseError    KallyAI acted on it, but the body is not what the reference says
-  x PolicyError                a setting of this server forbids the call; nothing was sent
-  x ServiceError               the response is an error
-    - BadRequestError          400, 409, 422 and other 4xx
-    - UnauthorizedError        401
-    - QuotaExceededError       402
-    - BudgetError              402: budget_exceeded, budget_approval_required, soft_cap_reached
-    - ForbiddenError           403
-    - BotCheckError            403 or 503 with a web page instead of data
-    - NumberRefusedError       missing_phone_number, emergency_number, toll_number, blocked_number,
-                               suppression_violation, phone_not_provisioned
-    - CountryRefusedError      country_restriction, unsupported_country
-    - ContentRefusedError      safety_violation, scheduling_violation, consent_denied, unsupported_language
-    - NotFoundError            404: call_not_found, transcript_not_found, recording_not_found
-        - UnusableCallIdError  an id that can't be sent
-    - RateLimitedError         429
-    - UnavailableError         5xx
+A `ServiceError` is an error response of KallyAI. Of the others, `ResponseLostError` and `UnreadableResponseError` mean
+that KallyAI may have acted on the request; after the rest, it has not.
 
 The service's `code` determines the class; if it is unknown, the status does (`error_class`). The codes are those of the
 reference's "Error Code Reference", and a few more that the live service sends.

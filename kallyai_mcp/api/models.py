@@ -23,10 +23,8 @@ _MOST_SECONDS = 100_000_000_000
 
 
 def _text(value: Any) -> str | None:
-    """A text, a list of texts joined by semicolons, or a number as text. White space and anything else is None."""
-    if isinstance(value, list):
-        value = "; ".join(part.strip() for part in value if isinstance(part, str) and part.strip())
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    """A text, or a number as text. White space and anything else is None."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         return None
@@ -54,9 +52,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _flag(value: Any) -> bool | None:
-    """A boolean, also from a text; anything else is None."""
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
+    """A boolean; anything else is None."""
     return value if isinstance(value, bool) else None
 
 
@@ -112,14 +108,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _list_in(value: Any, *names: str) -> Any:
-    """The list in a body, which is the body itself, or under one of `names` in it or in an object under one of them.
-
-    An empty list for null; anything else is returned as it is.
-    """
-    for _ in range(2):
-        if isinstance(value, Mapping):
-            found = next((value[name] for name in names if name in value), value)
-            value = [] if found is None else found
+    """The list in a body, which is the body itself, or under one of `names` in it; an empty list for null."""
+    if isinstance(value, Mapping):
+        value = next((value[name] for name in names if name in value), value)
+        return [] if value is None else value
     return value
 
 
@@ -371,11 +363,6 @@ def _secret(value: Any) -> Any:
     return value if isinstance(value, str | SecretStr) and value else None
 
 
-def _scope(value: Any) -> str | None:
-    """Scopes separated by spaces, also from a list."""
-    return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else _text(value)
-
-
 class TokenGrant(_Model):
     """The response of every endpoint that issues tokens. `expires_in` is in seconds.
 
@@ -385,7 +372,7 @@ class TokenGrant(_Model):
     access_token: Annotated[SecretStr, Field(min_length=1)]
     refresh_token: Annotated[SecretStr | None, BeforeValidator(_secret)] = None
     expires_in: Annotated[int, BeforeValidator(lambda value: _integer(value) or 3600)] = 3600
-    scope: Annotated[str | None, BeforeValidator(_scope)] = None
+    scope: Text = None
 
 
 class QuotaExceededBody(_Model):

@@ -26,14 +26,12 @@ class ApiResponse:
         status: The HTTP status.
         headers: By lower-case names.
         body: The body, with its Content-Encoding decoded.
-        is_complete: False if the body was cut because it is too long.
         secrets: Tokens and codes that were sent, and must not be in an error.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    is_complete: bool = True
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -74,7 +72,7 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
     Raises:
         UnreadableResponseError: The body is not what the reference says.
     """
-    _check_complete_data(response)
+    _check_data(response)
     try:
         return model.model_validate(parse_json(response.body))
     except ValidationError as error:
@@ -114,7 +112,7 @@ def read_calendar(response: ApiResponse) -> str:
     Raises:
         UnreadableResponseError: The body is not an iCalendar file.
     """
-    _check_complete_data(response)
+    _check_data(response)
     try:
         text = response.body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -124,9 +122,7 @@ def read_calendar(response: ApiResponse) -> str:
     return text
 
 
-def _check_complete_data(response: ApiResponse) -> None:
-    if not response.is_complete:
-        raise _unreadable(response, "that is longer than any answer of the API")
+def _check_data(response: ApiResponse) -> None:
     if response.is_web_page:
         raise _unreadable(response, "that is a web page; something between here and KallyAI may want a sign-in")
 

@@ -160,8 +160,8 @@ class Transport:
 
 
 async def _read(response: httpx2.Response) -> ApiResponse:
-    """Read a response up to `MAX_BODY`."""
-    body, is_complete = bytearray(), True
+    """Read a response up to `MAX_BODY`, after which its JSON is not complete."""
+    body = bytearray()
     try:
         if response.is_informational:
             raise httpx2.RemoteProtocolError("no HTTP response")
@@ -169,11 +169,10 @@ async def _read(response: httpx2.Response) -> ApiResponse:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > MAX_BODY:
-                    is_complete = False
                     break
     finally:
         await response.aclose()
-    return ApiResponse(response.status_code, response.headers, bytes(body), is_complete)
+    return ApiResponse(response.status_code, response.headers, bytes(body))
 
 
 def connector(base_url: httpx2.URL) -> Callable[[], httpx2.AsyncBaseTransport]:
@@ -210,16 +209,8 @@ def _proxy(address: str, tls: ssl.SSLContext) -> httpx2.Proxy:
     except httpx2.InvalidURL:
         url = httpx2.URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        what = _unsupported_proxy() or "the proxy in the environment"
-        raise ValueError(f"{what} can't be used; it must be an http or https proxy")
+        raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy")
     return httpx2.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
-
-
-def _unsupported_proxy() -> str | None:
-    """The kind of the system's proxy, in words, if it can't be used: a SOCKS proxy. Else None."""
-    proxies = getproxies()
-    has_socks = "socks" in proxies or any(address.startswith("socks") for address in proxies.values())
-    return "a SOCKS proxy" if has_socks else None
 
 
 class InProcess(httpx2.ASGITransport):
@@ -240,11 +231,7 @@ def connection_error(error: httpx2.HTTPError, base_url: httpx2.URL) -> KallyAIEr
     host = base_url.netloc.decode("ascii")
     if isinstance(error, _NOTHING_SENT):
         through = " through the proxy" if _proxy_address(base_url) else ""
-        other = None if is_loopback(base_url.host) else _unsupported_proxy()
-        hint = f". This machine uses {other}, which is not supported: set HTTPS_PROXY to an http proxy" if other else ""
-        return NotConnectedError(
-            f"KallyAI at {host} can't be reached{through}: {_reason(error)}; nothing was sent{hint}"
-        )
+        return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {_reason(error)}; nothing was sent")
     reason = "it took too long" if isinstance(error, httpx2.TimeoutException) else "the connection broke"
     if isinstance(error, httpx2.DecodingError):
         reason = "what came can't be decoded"

