@@ -29,8 +29,8 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]],
         )
     if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
         faults.append(f"when asked for again, the call was not found in progress: {answers[:1]}")
-    if [call.get("status") for call in calls] != ["success"]:
-        faults.append(f"there should be one successful call: {[dict(call) for call in calls]}")
+    if [call.get("outcome") for call in calls] != ["answered"]:
+        faults.append(f"there should be one answered call: {[dict(call) for call in calls]}")
     elif str(calls[0]["call_id"]) not in observed["result"]:
         faults.append(f"the result does not have its outcome: {observed['result']}")
     patient = observed.get("patient")

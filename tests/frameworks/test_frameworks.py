@@ -18,7 +18,7 @@ GOOD = {
     "result": "Booked: … call_id 3f0c",
     "seconds": 5.3,
 }
-CALLS = [{"status": "success", "call_id": "3f0c"}]
+CALLS = [{"outcome": "answered", "call_id": "3f0c"}]
 
 
 @pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.is_shown], ids=lambda each: each.name)
@@ -48,8 +48,8 @@ def test_every_fault_is_named_and_a_slow_machine_is_none() -> None:
         ({"tools": ["make_call"]}, CALLS, "not offered: get_call, list_calls"),
         ({"timed_out": "Booked: …"}, CALLS, "did not time out"),
         ({"answers": ["Booked: … call_id 3f0c"]}, CALLS, "was not found in progress"),
-        ({}, CALLS * 2, "there should be one successful call"),
-        ({}, [], "there should be one successful call"),
+        ({}, CALLS * 2, "there should be one answered call"),
+        ({}, [], "there should be one answered call"),
         ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
         ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
         ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, before its 5 s"),
