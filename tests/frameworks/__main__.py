@@ -21,10 +21,8 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 
 from tests.bench.servers import free_ports, serving
-from tests.frameworks.checks import find_faults, was_too_slow
-from tests.frameworks.drive import name_at
-from tests.frameworks.environments import Environment
-from tests.frameworks.snippets import FRAMEWORKS, Framework
+from tests.frameworks.drive import find_faults, name_at, was_too_slow
+from tests.frameworks.snippets import FRAMEWORKS, Environment, Framework
 from tests.processes import COMMAND, environment
 
 _SPEED = "8"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.frameworks.checks import find_faults, was_too_slow
+from tests.frameworks.drive import find_faults, was_too_slow
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 
 PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding="utf-8")
