@@ -4,8 +4,8 @@ import ipaddress
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -16,7 +16,7 @@ from kallyai_mcp.urls import https_host
 
 MAX_BYTES = 10 * 1024
 MOST_AT_ONCE = 32
-_MAX_LOOKUPS, _MAX_URL = 8, 512
+_MAX_URL = 512
 _NOT_REACHED = "it can't be reached at a public address"
 """The same words for a name without an address, and a private one: nobody learns which private names there are."""
 _SPECIAL = ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "3fff::/20")
@@ -45,7 +45,7 @@ class DocumentFetcher:
     ) -> None:
         self._resolve, self._may_connect = resolve or self._look_up, may_connect or is_public
         self._port, self._seconds = port, seconds
-        self._lookups = anyio.CapacityLimiter(_MAX_LOOKUPS)
+        self._lookups, self._free = anyio.CapacityLimiter(MOST_AT_ONCE), threading.Semaphore(MOST_AT_ONCE)
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits),
@@ -82,10 +82,17 @@ class DocumentFetcher:
         return body
 
     async def _look_up(self, host: str) -> Sequence[str]:
+        def look_up() -> Sequence[str]:
+            # The limiter does not count a thread that goes on after its request was given up.
+            if not self._free.acquire(blocking=False):
+                raise TimeoutError
+            try:
+                return [str(address[0]) for *_, address in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)]
+            finally:
+                self._free.release()
+
         # In threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
-        look_up = partial(socket.getaddrinfo, host, 443, type=socket.SOCK_STREAM)
-        found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._lookups)
-        return [str(address[0]) for *_, address in found]
+        return await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._lookups)
 
 
 async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:

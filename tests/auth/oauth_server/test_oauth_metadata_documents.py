@@ -162,7 +162,9 @@ async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publis
     assert json.loads(await fetcher.fetch(published.client_id))["client_name"] == "Published"
 
 
-async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_name_servers_of_clients_take_few_threads_and_do_not_hold_up_other_lookups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answered, real = threading.Event(), socket.getaddrinfo
     asked = 0
 
@@ -175,22 +177,24 @@ async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeyp
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(metadata_documents, "MOST_AT_ONCE", 4)
     fetcher = DocumentFetcher("tests", seconds=0.1)
 
     async def fetch() -> None:
-        with pytest.raises(DocumentError, match="took too long"):
+        with pytest.raises(DocumentError, match="took too long, or too many"):
             await fetcher.fetch("https://slow.example/client.json")
 
     try:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(fetch)
+        for _ in range(3):  # a lookup goes on when its request was given up
+            async with anyio.create_task_group() as tasks:
+                for _ in range(10):
+                    tasks.start_soon(fetch)
         with anyio.fail_after(LIMIT / 2):
             assert await anyio.getaddrinfo("localhost", 443)
     finally:
         answered.set()
 
-    assert 0 < asked < 50  # a slow machine may have begun only some before the time was up
+    assert 0 < asked <= 4
 
 
 async def test_slow_documents_of_clients_do_not_take_all_connections(
