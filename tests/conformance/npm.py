@@ -34,8 +34,8 @@ class Tools:
 
 def installed() -> Tools:
     """Install them, the first time on this machine; raises `RuntimeError`, which says what is missing."""
-    if shutil.which("npm") is None:
-        raise RuntimeError("there is no npm on this machine (Debian: apt-get install nodejs npm)")
+    if (lack := npm.missing()) is not None:
+        raise RuntimeError(lack)
     folder = npm.installed("conformance", [SOURCE / name for name in ("package.json", "package-lock.json")])
     return Tools(_node(folder / "node_modules"), folder / "node_modules")
 
