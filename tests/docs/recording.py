@@ -14,7 +14,7 @@ from tests.cli.pseudo_terminal import on_terminal
 from tests.processes import COMMAND
 
 COLUMNS, ROWS = 48, 24
-LONGEST_PAUSE, SHORTEST_PAUSE, HOLD = 1.2, 0.16, 6.0
+LONGEST_PAUSE, SHORTEST_PAUSE, HOLD = 0.7, 0.16, 6.0
 """Seconds: the longest pause, the shortest one between two lines, and how long the end stays."""
 
 CELL, LINE = 8.4, 19.0
