@@ -240,6 +240,9 @@ class SqliteDatabase:
         """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
         return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
 
+    async def _run_sync(self, work: Callable[[], Result]) -> Result:
+        return await anyio.to_thread.run_sync(work)
+
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         def alone() -> Result:
             with self._in_use:  # Ctrl-C cancels the task in spite of its scope, and its thread goes on
@@ -250,7 +253,7 @@ class SqliteDatabase:
             async with self._one_thread:
                 waiting.deadline = math.inf
                 try:
-                    return await anyio.to_thread.run_sync(alone)
+                    return await self._run_sync(alone)
                 except (sqlite3.Error, OSError) as error:
                     if _is_rule(error):
                         raise ConstraintError(f"The ledger refused the call: {error}") from error

@@ -24,7 +24,7 @@ _HOUR = 3590.0
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
-_NOTICED = timedelta(seconds=1)
+_NOTICED = timedelta(seconds=2)
 """So long a process may take to notice that another one has ended a call."""
 
 
