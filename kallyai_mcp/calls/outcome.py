@@ -77,15 +77,6 @@ def reached_somebody(call: Call, calendar: Calendar | None = None, *, callee_spo
     return call.highlights is not None if call.duration_seconds is None else call.duration_seconds >= _CONVERSATION
 
 
-def may_tell_more(call: Call, *, reached: bool | None) -> bool:
-    """Whether the service may later say more about a call that has ended, and `reached` somebody or not.
-
-    An unknown status may not be final. The highlights may be written after the call, and so may the transcript, without
-    which nothing shows that somebody talked.
-    """
-    return call.plain_status not in Call.FINAL or not reached or call.highlights is None
-
-
 def proves_no_call(error: KallyAIError) -> bool:
     """Whether `error`, raised by `KallyAI.create_call`, proves that no call was placed.
 

@@ -17,7 +17,7 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
-from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of
+from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.schedule import NOW, Schedule
 
@@ -135,11 +135,15 @@ class CallRecord:
 
     @property
     def may_change(self) -> bool:
-        """Whether KallyAI may later say more about how it ended."""
-        has_open_end = self.call is not None and (
-            may_tell_more(self.call, reached=self.reached) or self.is_calendar_unread
-        )
-        return self.state is CallState.UNKNOWN or (self.state is CallState.ENDED and has_open_end)
+        """Whether KallyAI may later say more about how it ended.
+
+        An unknown status may not be final. The highlights may be written after the call, and so may the transcript,
+        without which nothing shows that somebody talked.
+        """
+        if self.state is not CallState.ENDED or self.call is None:
+            return self.state is CallState.UNKNOWN
+        is_final = self.call.plain_status in Call.FINAL and self.call.highlights is not None
+        return not is_final or not self.reached or self.is_calendar_unread
 
     @property
     def is_calendar_unread(self) -> bool:
