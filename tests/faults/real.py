@@ -7,10 +7,10 @@ simulation (`tests.faults.simulation`) has everything else.
 import json
 import random
 import secrets
-import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -63,11 +63,8 @@ class Plan:
     """One run.
 
     Attributes:
-        seed: What it is made from.
-        driver: How its servers are used, and where their ledger is.
-        ends: What happens to the first server.
+        ends: What happens to the first server, `after` so many seconds; if it is not read, so long after the call.
         fault: What the service does with the first request for a call; None for nothing.
-        after: Seconds until then; a server that is not read ends so long after the call.
         lists: How many lists the client asks for and does not read.
     """
 
@@ -138,41 +135,39 @@ class Worker:
     """A worker over HTTP."""
 
     def __init__(self, env: dict[str, str], errors: IO[bytes]) -> None:
-        self._port = free_port()
-        command = [*COMMAND, "serve", "--transport", "http", "--port", str(self._port)]
+        self._url = f"http://127.0.0.1:{free_port()}"
+        command = [*COMMAND, "serve", "--transport", "http", "--port", self._url.rpartition(":")[2]]
         self.process = subprocess.Popen(command, env=env, stderr=errors)
-        self._connections: list[socket.socket] = []
         _wait(self._is_up)
 
     def send(self, method: str, **params: Any) -> int:
-        """Send a request over a connection of its own, and read nothing."""
-        body = line(1, method, **params)
-        head = [f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{self._port}", f"Accept: {ACCEPT['Accept']}"]
-        head += ["MCP-Protocol-Version: 2025-11-25", "Content-Type: application/json"]
-        head += [f"Content-Length: {len(body)}\r\n\r\n"]
-        connection = socket.create_connection(("127.0.0.1", self._port))
-        connection.sendall("\r\n".join(head).encode() + body)
-        self._connections.append(connection)
+        """Send a request, and don't wait for the answer."""
+
+        def post() -> None:
+            with suppress(httpx2.TransportError):  # the worker ends
+                self._post(line(1, method, **params))
+
+        threading.Thread(target=post, daemon=True).start()
         return 1
 
     def use(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Use a tool; returns its result."""
-        body = line(1, "tools/call", name=tool, arguments=arguments)
-        headers = ACCEPT | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"}
-        answer = httpx2.post(f"http://127.0.0.1:{self._port}/mcp", content=body, headers=headers, timeout=_LONG)
-        [data] = [text for text in answer.text.splitlines() if '"result":' in text]
+        answer = self._post(line(1, "tools/call", name=tool, arguments=arguments))
+        [data] = [text for text in answer.splitlines() if '"result":' in text]
         result: dict[str, Any] = json.loads(data.removeprefix("data: "))["result"]
         return result
 
     def close(self, *, reads: bool = True) -> None:  # noqa: ARG002 - as for `StdioServer`
         """End it."""
-        for connection in self._connections:
-            connection.close()
         self.process.terminate()
+
+    def _post(self, body: bytes) -> str:
+        headers = ACCEPT | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"}
+        return httpx2.post(f"{self._url}/mcp", content=body, headers=headers, timeout=_LONG).text
 
     def _is_up(self) -> bool:
         with suppress(httpx2.TransportError):
-            return httpx2.get(f"http://127.0.0.1:{self._port}/", timeout=5).status_code > 0
+            return httpx2.get(self._url, timeout=5).status_code > 0
         return False
 
 

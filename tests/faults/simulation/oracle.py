@@ -6,20 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import SHARED, ended_row
+from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, ended_row
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
 from tests.faults.violations import Rule, Violation
 
-_LATEST = timedelta(seconds=125)
-"""How long after it was asked for a call may be placed: two minutes, and a little for the request."""
-
 _KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
 """What the program adds to the instructions of a task with a day or a time."""
-
-_HOUR = 3590.0
-"""So many seconds after it a call counts as long ago, with some tolerance."""
 
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
@@ -69,7 +63,6 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         tracking_id, call_id = id_of(use.answer.data), use.answer.data.get("call_id")
         if tracking_id in asked_ids or call_id in by_id:
             told.setdefault((tracking_id or call_id, use.status), use)
-    ahead = evidence.most_ahead
     allowed = 1 if requests else 0
     if len({start.home for start in evidence.plan.starts}) > 1:
         # After a refusal, a machine sends a new key, and its ledger does not know of the other machine's call.
@@ -82,8 +75,8 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and not call.reached_somebody
             # The process that told the outcome first counts the time itself, also when the clock is set.
-            jump = 0.0 if use.process == request.process else ahead
-            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + jump > _HOUR
+            jump = timedelta(seconds=0 if use.process == request.process else evidence.most_ahead)
+            long_ago = call is not None and request.asked_at - call.ends + jump > HOUR
             if request.redial or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]
@@ -173,7 +166,7 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
     confirmations = {use.confirmation for use in evidence.uses if use.confirmation is not None}
     accounts = {call.account for call in evidence.placed}
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
-    if evidence.most_ahead >= _HOUR:  # by the only clock there is, the number was not called within the hour
+    if evidence.most_ahead >= HOUR.total_seconds():  # by the only clock there is, the last call was long ago
         allowed += len(accounts)
     if len(evidence.placed) > allowed:
         text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"
@@ -183,7 +176,7 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
 def _late(evidence: Evidence) -> Iterator[Violation]:
     for call in evidence.placed:
         asked = [use.asked_at for use in _requests_before(call, evidence)]
-        if asked and call.started - max(asked) > _LATEST:
+        if asked and call.started - max(asked) > SEND_WITHIN:
             yield Violation(Rule.LATE, f"{call.call_id} was placed {call.started - max(asked)} after it was asked for")
 
 

@@ -186,7 +186,6 @@ class Plan:
     confirm: Confirm = "never"
     keep_days: float = 90
     calls_per_hour: int | None = None
-    mode: Literal["auto", "legacy"] = "auto"
     seed: int = 0
     begins: datetime = NOON
 
@@ -211,7 +210,7 @@ class Plan:
 
     def describe(self) -> str:
         """The plan as text, for reports."""
-        lines = [f"seed {self.seed}: {self.title} ({self.mode}, confirm {self.confirm}, keep_days {self.keep_days:g})"]
+        lines = [f"seed {self.seed}: {self.title} (confirm {self.confirm}, keep_days {self.keep_days:g})"]
         parts = (self.tasks, self.starts, self.asks, self.events, self.troubles, self.look_troubles, self.foreign)
         lines += [f"  {part}" for part in chain.from_iterable(parts)]
         return "\n".join([*lines, f"  {self.quirks}"])

@@ -84,7 +84,6 @@ class Process:
         place: LedgerPlace,
         sign_in: SignIn,
         *,
-        mode: Literal["auto", "legacy"],
         ahead: float,
         confirm: Confirm,
         keep_days: float,
@@ -96,7 +95,6 @@ class Process:
         self.sign_in = sign_in
         self._world = world
         self._service = service
-        self._mode = mode
         self._confirm = confirm
         self._policy = CallPolicy(calls_per_hour=calls_per_hour)
         self._timing = replace(TIMING, keep_days=keep_days)
@@ -115,7 +113,7 @@ class Process:
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Serve until `end` or the end of the run."""
         server = build_server(self._context)
-        async with Client(server, mode=self._mode, raise_exceptions=self._mode != "legacy") as self.client:
+        async with Client(server, mode="legacy") as self.client:
             task_status.started()
             await self._stop.wait()
             # The rest of a process that was killed ends with the run, and reaches nothing any more.

@@ -6,7 +6,6 @@ uv run python -m tests.faults --prove
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def _judged(broken: Broken) -> tuple[list[str], str]:
     from tests.faults.simulation.many import KINDS
     from tests.faults.simulation.run import Run, run_places
 
-    plan = replace(broken.plan, mode="legacy")
+    plan = broken.plan
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
     violations = KINDS[plan.kind][1](evidence)

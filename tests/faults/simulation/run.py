@@ -192,7 +192,6 @@ class Run:
             self._service,
             self._homes[start.home],
             self._sign_in,
-            mode=self._plan.mode,
             ahead=start.ahead + self._homes[start.home].clock_set,
             confirm=self._plan.confirm,
             keep_days=self._plan.keep_days,

@@ -44,7 +44,7 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
     rng = random.Random(f"simulated {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     task = table(rng.choice((*ENDINGS, "success", "success")))
     plan = ACTIONS[seed % len(ACTIONS)](rng, task, round(rng.uniform(0.1, ENDINGS[task.ending] * 1.5), 1))
-    plan = replace(plan, seed=seed, mode=rng.choice(("auto", "legacy")), quirks=_quirks(rng, plan))
+    plan = replace(plan, seed=seed, quirks=_quirks(rng, plan))
     plan = _with_troubles(rng, plan)
     if is_shared:
         starts = plan.starts if len(plan.starts) > 1 else (*plan.starts, Start())
@@ -334,8 +334,7 @@ def disturbed_around(
         for _ in range(rng.choice((0, 0, 1, 2)))
     )
     quirks = replace(plan.quirks, answers_at_once=rng.random() < 0.3)
-    plan = replace(plan, events=events, starts=starts, troubles=troubles, quirks=quirks)
-    return replace(plan, mode=rng.choice(("auto", "legacy")))
+    return replace(plan, events=events, starts=starts, troubles=troubles, quirks=quirks)
 
 
 def _asks_at_once(plan: Plan) -> bool:
