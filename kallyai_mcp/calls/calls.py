@@ -114,6 +114,8 @@ class Calls(Worker):
         except PolicyError as error:
             _count(error)
             raise
+        if is_new and not record.is_active:
+            self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
 
     async def _reserved(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
