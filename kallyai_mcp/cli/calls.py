@@ -33,9 +33,8 @@ from kallyai_mcp.cli.output import (
 )
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_words, find_any
+from kallyai_mcp.tools.call_results import call_words, find_any, list_words
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import list_words
 from kallyai_mcp.tools.results import Answer, ListState, OneCallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -150,8 +149,6 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
 
     The beginning of an ID is enough if no other call has it.
     """
-    from kallyai_mcp.tools.call_results import call_words
-
     found = await find_any(app_context, await whole_id(app_context, id_))
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))

@@ -16,11 +16,10 @@ from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools.argument_types import PhoneNumber
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
-from kallyai_mcp.tools.calls import make_call
+from kallyai_mcp.tools.call_results import candidates_of
+from kallyai_mcp.tools.calls import follow_list, make_call
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.follow import follow_list
-from kallyai_mcp.tools.list_results import candidates_of
 from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.text.consent import list_preview

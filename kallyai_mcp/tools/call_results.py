@@ -1,13 +1,15 @@
-"""The results of make_call and get_call."""
+"""The results about calls and lists: those of make_call, call_around, get_call, cancel_call, and tasks."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import with_zone
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
@@ -21,6 +23,9 @@ from kallyai_mcp.tools.results import (
     AskedFor,
     AttemptAnswer,
     CallAnswer,
+    CancelAnswer,
+    ListAnswer,
+    ListState,
     OneCallAnswer,
     QuestionAnswer,
     QuoteAnswer,
@@ -28,6 +33,7 @@ from kallyai_mcp.tools.results import (
 )
 from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.account import little_left, none_left, used_up
+from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
@@ -45,6 +51,16 @@ _IN_ROW = {
     *("asked_about_in", "elapsed_seconds", "respondent_phone", "business_name"),
 }
 """The fields of a call in a list that are those of get_call."""
+
+_SAID = 500
+"""Characters of each of KallyAI's texts about one call; a list may have ten."""
+
+_SHOWN = {
+    *("respondent_phone", "business_name", "status", "outcome", "call_id", "tracking_id"),
+    *("highlights", "next_steps", "appointment", "calendar_checked", "timezone"),
+    *("evidence", "answers", "asked"),
+}
+"""The fields of a candidate, beside the code of a refusal."""
 
 
 async def call_result(
@@ -249,6 +265,75 @@ def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
 def related_calls(related: Related) -> dict[str, str | None]:
     """The fields for the later call that was about a booking."""
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
+
+
+async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> "CallToolResult":
+    """The result for a list in its present state; as `list_words`."""
+    return answer(*await list_words(app_context, found, placed_now=placed_now))
+
+
+async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> tuple[str, ListAnswer]:
+    """The text and the structure for a list in its present state; the outcomes in it count as delivered.
+
+    `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
+    earlier one, and None if the request only asked about the list.
+    """
+    usage = await app_context.usage() if quota_error(found) is not None else None
+    views, reader = await views_of_list(app_context, found), app_context.reader()
+    for record in found.records:
+        await app_context.calls.delivery.note(record, placed_now=None)
+    text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
+    return text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now)
+
+
+async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
+    """The calls of a list so far, with what was said in each."""
+    views = [CallView.of_record(record) for record in found.records]
+    said = await asyncio.gather(*(read_said(app_context, view) for view in views))
+    return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
+
+
+def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> ListState:
+    """The structure for a list; `views` are its calls, if what was said in them was read."""
+    return ListState(
+        status="in_progress" if found.stop_reason is None else found.stop_reason.value,
+        tracking_id=found.list_id,
+        until=found.until,
+        calls=[_candidate(view, now) for view in views or map(CallView.of_record, found.records)],
+        not_called=candidates_of(found.not_called),
+    )
+
+
+def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
+    """The callees of these submissions, as results name them."""
+    return [
+        OneCallAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
+    ]
+
+
+async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, CancelAnswer]:
+    """Stop a list for good; the text says which of its candidates are not called."""
+    id_ = found.list_id
+    await app_context.calls.cancel_list(id_)
+    found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
+    last = found.records[-1] if found.records else None
+    if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
+        found = await app_context.calls.find_list(id_) or found
+    is_canceled = found.stop_reason is StopReason.CANCELED
+    return list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_)
+
+
+def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
+    candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
+    if candidate.status == "refused" and view.record is not None and view.record.error is not None:
+        candidate.code = view.record.error.code
+    if candidate.appointment is None:
+        candidate.timezone = None
+    if candidate.highlights:
+        candidate.highlights = visible(candidate.highlights, _SAID)
+    if candidate.next_steps:
+        candidate.next_steps = visible(candidate.next_steps, _SAID)
+    return candidate
 
 
 def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:

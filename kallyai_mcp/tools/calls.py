@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -13,7 +14,8 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import Placed, place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.tools import consent
+from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CallId,
@@ -28,12 +30,14 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_result, find_any
+from kallyai_mcp.tools.call_results import call_result, find_any, list_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.follow import follow_call, follow_list
 from kallyai_mcp.tools.past_calls import booking_facts
 from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
+from kallyai_mcp.tools.tasks import seconds_to_wait
+from kallyai_mcp.tools.text.call_lists import calling
+from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
 
 
@@ -125,3 +129,62 @@ async def get_call(
         return await follow_call(app_context, found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
+
+
+async def follow_call(
+    app_context: AppContext,
+    record: CallRecord,
+    wait_seconds: float | None,
+    ctx: Context[AppContext, Any],
+    *,
+    placed_now: bool | None,
+) -> CallToolResult:
+    """Wait for the end of `record`, and return the result."""
+    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
+    progress.say(lambda: so_far(record, app_context.now()))
+    followed = await app_context.calls.wait(record, seconds)
+    return await call_result(
+        app_context,
+        followed,
+        placed_now=placed_now,
+        was_active=record.is_active,
+        client_is_there=_client_is_there(record, ctx),
+        with_links=client_supports_apps(ctx),
+    )
+
+
+def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
+    """Whether it is certain that the client still waits, because this worker would know if it had given up.
+
+    It is not certain for a client of the 2025 versions over `/mcp` that waited for a call in progress. If such a client
+    gives up, it leaves its request open. It cancels by another request, which may reach another worker, because there
+    are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
+    """
+    request = ctx.request_context
+    is_old = request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
+    is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
+    return not (record.is_active and is_old and is_stateless)
+
+
+async def follow_list(
+    app_context: AppContext,
+    found: CallList,
+    wait_seconds: float | None,
+    ctx: Context[AppContext, Any],
+    *,
+    placed_now: bool | None,
+) -> CallToolResult:
+    """Wait for a list and return its result; the outcomes in it count as delivered.
+
+    While it waits, progress messages say which candidate is being called. The arguments are those of `seconds_to_wait`.
+    """
+    latest = found
+    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
+    progress.say(lambda: calling(latest))
+
+    def changed(newer: CallList) -> None:
+        nonlocal latest
+        latest = newer
+
+    found = await app_context.calls.wait_for_list(found, seconds, changed)
+    return await list_result(app_context, found, placed_now=placed_now)

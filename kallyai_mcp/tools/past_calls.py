@@ -14,10 +14,17 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, re
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import find_any, refusal_of, related_calls, row_answer, view_of
+from kallyai_mcp.tools.call_results import (
+    cancel_list,
+    find_any,
+    list_state,
+    refusal_of,
+    related_calls,
+    row_answer,
+    view_of,
+)
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import cancel_list, list_state
 from kallyai_mcp.tools.related_calls import changed_by, related_to
 from kallyai_mcp.tools.resource_links import CALENDAR, call_uri
 from kallyai_mcp.tools.results import (

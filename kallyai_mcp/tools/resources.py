@@ -12,9 +12,8 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, view_of
+from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import views_of_list
 from kallyai_mcp.tools.past_calls import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed

@@ -34,9 +34,8 @@ from pydantic import AwareDatetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import call_result
+from kallyai_mcp.tools.call_results import call_result, cancel_list, list_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import cancel_list, list_result
 from kallyai_mcp.tools.text import call_lists as list_texts
 from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.scheduled import scheduled_task

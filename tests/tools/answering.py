@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kallyai_mcp.settings import Settings
-from tests.agent import settings_in
+from tests.agent import Agent, open_agent, settings_in
 from tests.fake_service import Reply, fake_service
+from tests.sandbox.manual_clock import ManualClock
 
 
 def calendar_file(*events: Sequence[str]) -> str:
@@ -86,3 +87,19 @@ async def answering(
     kallyai = Answering(calls, calendars)
     async with fake_service(kallyai.answer) as url:
         yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)
+
+
+@asynccontextmanager
+async def asking(
+    home: Path,
+    clock: ManualClock,
+    calls: Mapping[str, Mapping[str, Any]],
+    calendars: Mapping[str, str | int] | None = None,
+    **environment: str,
+) -> AsyncIterator[tuple[Answering, Agent]]:
+    """Serve these answers; yields them, and an agent that uses this KallyAI."""
+    async with (
+        answering(home, calls, calendars, **environment) as (kallyai, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        yield kallyai, agent

@@ -7,9 +7,9 @@ import pytest
 from icalendar import Calendar
 from mcp.types import TextResourceContents
 
-from tests.agent import BISTRO, open_agent
+from tests.agent import BISTRO
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering, calendar_file
+from tests.tools.answering import asking, calendar_file
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,7 @@ async def test_what_the_calendar_event_does_not_show_is_not_claimed_but_named(
 ) -> None:
     calls = {"+": {"status": "success", "highlights": "Reserved"}}
     arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
-    async with (
-        answering(tmp_path, calls, {"+": calendar_file(event)}) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, calls, {"+": calendar_file(event)}) as (_, agent):
         made = await agent.use("make_call", arguments)
 
     assert made.data["outcome"] == "booked"
@@ -73,10 +70,7 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
 ) -> None:
     calls = {"+": {"status": "success", "highlights": "Reserved"}}
     at_seven = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
-    async with (
-        answering(tmp_path, calls, {"+": 500}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, calls, {"+": 500}) as (kallyai, agent):
         made = await agent.use("make_call", BISTRO)
         still = await agent.use("get_call", call_id=made.data["call_id"])
         kallyai.calendars["+"] = at_seven
@@ -104,10 +98,7 @@ async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(
     tmp_path: Path, clock: ManualClock, events: list[list[str]], code: str
 ) -> None:
     calendars = {"+": calendar_file(*events)}
-    async with (
-        answering(tmp_path, {"+": {"status": "success"}}, calendars) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, calendars) as (_, agent):
         made = await agent.use("make_call", BISTRO)
         event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
 
@@ -150,10 +141,7 @@ async def test_there_is_the_clock_of_the_callee_and_not_that_of_the_request(
 ) -> None:
     """The reader is in New York, and asks for 7:00 PM in `timezone`."""
     file = calendar_file(["SUMMARY:Table for 4", f"DTSTART:{event}"])
-    async with (
-        answering(tmp_path, {"+": {"status": "success"}}, {"+": file}) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": file}) as (_, agent):
         made = await agent.use("make_call", BISTRO, respondent_phone=phone, timezone=timezone)
         calls = await agent.use("list_calls")
 
@@ -177,14 +165,12 @@ async def test_an_event_that_lies_before_the_call_is_no_booking(
 ) -> None:
     called_at = {"created_at": "2026-01-25T15:30:00Z"}  # 7:30 AM at the callee
     hours = {"task_category": "general", "task_description": "Book a visit", "respondent_phone": "+14155551234"}
-    async with (
-        answering(
-            tmp_path,
-            {"+1": {"status": "success"} | called_at, "+44": {"status": "no_answer"}},
-            {"+": calendar_file(event)},
-        ) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(
+        tmp_path,
+        clock,
+        {"+1": {"status": "success"} | called_at, "+44": {"status": "no_answer"}},
+        {"+": calendar_file(event)},
+    ) as (_, agent):
         made = await agent.use("make_call", hours)
         clock.advance(days=40)
         read = await agent.use("get_call", call_id=made.data["call_id"])
@@ -221,10 +207,7 @@ async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_fi
 ) -> None:
     london = {"respondent_phone": "+442079460123", "timezone": None}
     arguments = {name: value for name, value in (BISTRO | london).items() if value is not None}
-    async with (
-        answering(tmp_path, {"+": {"status": "success"}}, {"+": calendar_file(event)}) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": calendar_file(event)}) as (_, agent):
         made = await agent.use("make_call", arguments)
         told = await agent.use("get_calendar_event", call_id=made.data["call_id"])
         (file,) = (await agent.client.read_resource(told.data["calendar_uri"])).contents
@@ -256,10 +239,7 @@ async def test_a_hotel_stay_is_told_with_what_the_event_shows_of_its_end(
 ) -> None:
     stay = BISTRO | {"task_category": "hotel", "appointment_time": "", "departure_date": "2026-01-30"}
     file = calendar_file(["SUMMARY:Room for 4", *event])
-    async with (
-        answering(tmp_path, {"+": {"status": "success"}}, {"+": file}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": file}) as (kallyai, agent):
         made = await agent.use("make_call", stay)
         wrong = await agent.use("make_call", stay, departure_date="2026-01-28")
 
@@ -282,10 +262,7 @@ async def test_a_hotel_stay_is_told_with_what_the_event_shows_of_its_end(
 async def test_one_of_the_other_times_is_no_surprise(tmp_path: Path, clock: ManualClock, at: str, begins: str) -> None:
     asked = BISTRO | {"other_times": "18:00, 23:00-23:45"}  # in New York
     file = calendar_file(["SUMMARY:Table for 4", f"DTSTART;TZID=America/New_York:{at}"])
-    async with (
-        answering(tmp_path, {"+": {"status": "success"}}, {"+": file}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": file}) as (kallyai, agent):
         made = await agent.use("make_call", asked)
 
     assert made.text.startswith(begins)

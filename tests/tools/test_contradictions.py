@@ -8,7 +8,7 @@ import pytest
 
 from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering, calendar_file
+from tests.tools.answering import answering, asking, calendar_file
 
 HEARD = [{"speaker": "AI", "content": "Hello"}, {"speaker": "HUMAN", "content": "Yes, you have the table at seven."}]
 ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
@@ -104,10 +104,7 @@ async def test_the_next_candidate_is_not_called_while_the_first_may_have_agreed(
 async def test_a_transcript_that_comes_after_the_outcome_is_read(
     tmp_path: Path, clock: ManualClock, status: str, later: str
 ) -> None:
-    async with (
-        answering(tmp_path, {"+": {"status": status, "duration_seconds": 9}}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": {"status": status, "duration_seconds": 9}}) as (kallyai, agent):
         made = await agent.use("make_call", BISTRO)
         kallyai.transcript = {"entries": HEARD}
         found = await agent.use("get_call", call_id=made.data["call_id"])
@@ -126,10 +123,7 @@ async def test_a_status_that_becomes_a_success_is_believed_and_not_the_other_way
     tmp_path: Path, clock: ManualClock
 ) -> None:
     said: dict[str, Any] = {"status": "no_answer", "call_id": "c-1"}
-    async with (
-        answering(tmp_path, {"+": said}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, {"+": said}) as (kallyai, agent):
         made = await agent.use("make_call", BISTRO)
         kallyai.calendars = {"+": EVENT}
         kallyai.placed["c-1"] |= {"status": "success", "highlights": "They have a table"}

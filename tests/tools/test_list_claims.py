@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tests.agent import BISTRO, Answer, open_agent
+from tests.agent import BISTRO, Answer
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering, calendar_file
+from tests.tools.answering import asking, calendar_file
 
 ASKED = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
 FIRST, SECOND, THIRD = (
@@ -26,10 +26,7 @@ async def around(
 ) -> Answer:
     """The result for the three candidates, or as many as there are calls; `goes_on` past every decision."""
     candidates = [FIRST, SECOND, THIRD][: len(calls)]
-    async with (
-        answering(home, calls, calendars) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(home, clock, calls, calendars) as (_, agent):
         told = await agent.use("call_around", ASKED | asked, candidates=candidates)
         while goes_on and told.data["status"] == "needs_decision" and told.data["not_called"]:
             last = told.data["calls"][-1]["call_id"]

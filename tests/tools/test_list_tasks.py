@@ -31,7 +31,7 @@ async def test_a_list_is_a_task_at_once_and_says_who_is_being_called(client: Cli
     clock.advance(seconds=20)
     polled = await ask(client.session, "tasks/get", task["taskId"])
 
-    message = "Third (+1 202-555-0100), 1 of 2, is being called."
+    message = "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not call them yourself."
     stops = "tasks/cancel stops the list for good; a call in progress goes on to its end."
     assert again["taskId"] == task["taskId"]
     assert again["statusMessage"] == f"Asked for before; nothing was placed twice. {message} {stops}"

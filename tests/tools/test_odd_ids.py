@@ -9,7 +9,7 @@ from mcp.types import TextResourceContents
 
 from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering, calendar_file
+from tests.tools.answering import answering, asking, calendar_file
 
 LIMIT = 20
 EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
@@ -49,10 +49,7 @@ async def test_a_call_with_such_an_id_can_be_followed_everywhere(tmp_path: Path,
 async def test_an_id_that_can_not_be_sent_is_told_as_that(tmp_path: Path, clock: ManualClock) -> None:
     id_ = "calls/7"
     calls = {"+": {"status": "success", "highlights": "Reserved.", "call_id": id_}}
-    async with (
-        answering(tmp_path, calls, {"+": EVENT}) as (_, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
+    async with asking(tmp_path, clock, calls, {"+": EVENT}) as (_, agent):
         made = await agent.use("make_call", BISTRO)
         refused = await agent.use("get_transcript", call_id=id_)
         await agent.client.read_resource("kallyai://calls/calls%2F7")  # the ledger has it

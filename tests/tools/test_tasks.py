@@ -47,7 +47,8 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification(clien
         "resultType": "task",
         "status": "working",
         "statusMessage": (
-            "The call to Italian Bistro (+1 415-555-1234) is in progress, 0 s so far. "
+            "In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 0 s. It continues without you; do not "
+            "place it again. "
             "tasks/cancel can't end a phone call that was placed: it goes on to its end."
         ),
         "createdAt": "2026-01-25T15:30:00Z",
@@ -155,8 +156,7 @@ async def test_a_duplicate_of_a_call_in_progress_is_the_same_task(client: Client
     assert again["taskId"] == created["taskId"]
     assert again["createdAt"] == created["createdAt"]
     assert again["statusMessage"].startswith(
-        "No new call was placed: the same call is in progress already. "
-        "The call to Italian Bistro (+1 415-555-1234) is in progress, 20 s so far."
+        "In progress already; no new call was placed. The call to Italian Bistro (+1 415-555-1234) has lasted 20 s."
     )
     assert await calls_made(client) == 1
 

@@ -55,7 +55,6 @@ _SAY = {
     "others": "If the user wants the others after all: call_around with those alone.",
     "in_progress": ("In progress: {party}, {number} of {count}. It continues without you; do not call them yourself."),
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
-    "task": "{party}, {number} of {count}, is being called.",
     "task_cancel": "tasks/cancel stops the list for good; a call in progress goes on to its end.",
     "again": "Asked for before; nothing was placed twice. ",
     "cannot_hang_up": "The call in progress can't be hung up.",
@@ -141,7 +140,7 @@ def task_status(found: CallList, *, is_duplicate: bool = False) -> str:
     """The state of a list, for an agent that follows it as a task."""
     if found.stop_reason is StopReason.CANCELED:
         return list_canceled(found)
-    first = _SAY["task"].format(party=_called_now(found), **_position(found))
+    first = _SAY["in_progress"].format(party=_called_now(found), **_position(found))
     return f"{_SAY['again'] if is_duplicate else ''}{first} {_SAY['task_cancel']}"
 
 

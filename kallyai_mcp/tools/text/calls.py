@@ -80,9 +80,6 @@ SAY = {
         "call again."
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
-    "task": "The call to {party} is in progress, {elapsed} so far.",
-    "task_lost": "No usable answer came; whether {party} was called is being checked, {elapsed} so far.",
-    "task_joined": "No new call was placed: the same call is in progress already.",
     "task_no_end": "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
     "task_canceled": "The call was canceled before it was placed.",
     # A call that was asked for again
@@ -356,14 +353,12 @@ def so_far(record: CallRecord, now: datetime) -> str:
 
 def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
     """The state of a call, for an agent that follows it as a task; the call is active, or was canceled."""
+    view = CallView.of_record(record)
     if not record.is_active:
         return SAY["task_canceled"]
-    if CallView.of_record(record).is_not_placed_yet(reader.now):
+    if view.is_not_placed_yet(reader.now):
         return _not_placed_yet(record, reader)
-    elapsed, key = duration(record.elapsed(reader.now)), "task" if record.response_lost_at is None else "task_lost"
-    first = SAY[key].format(party=party_of(record.submission), elapsed=elapsed)
-    joined = f"{SAY['task_joined']} " if is_duplicate else ""
-    return f"{joined}{first} {SAY['task_no_end']}"
+    return f"{_progress(view, reader.now, is_duplicate=is_duplicate)} {SAY['task_no_end']}"
 
 
 def unknown(record: CallRecord) -> str:
