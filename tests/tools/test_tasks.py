@@ -47,9 +47,8 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification(clien
         "resultType": "task",
         "status": "working",
         "statusMessage": (
-            "In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 0 s. It continues without you; do not "
-            "place it again. "
-            "tasks/cancel can't end a phone call that was placed: it goes on to its end."
+            "In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 0 s. It continues without you; do "
+            "not place it again. tasks/cancel can't end a phone call that was placed: it goes on to its end."
         ),
         "createdAt": "2026-01-25T15:30:00Z",
         "lastUpdatedAt": "2026-01-25T15:30:00Z",
