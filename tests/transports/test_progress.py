@@ -84,24 +84,6 @@ async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
     assert re.fullmatch(r"Bistro \(\+1 202-555-0100\): \d s so far", followed.texts[-1] or "")
 
 
-async def test_a_call_that_ends_while_it_is_asked_for_again_was_in_progress(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress, "EVERY", 0.01)
-    async with (
-        running_sandbox(tmp_path) as sandbox,
-        running_server(sandbox.settings()) as url,
-        connected_agent(url) as agent,
-    ):
-        await agent.use("make_call", CALL, wait_seconds=0)
-        again, _ = await follow(agent, sandbox, "make_call", CALL)
-
-    assert again.text.startswith(
-        "This call was already in progress and has now ended; no new call was placed.\nAnswered: "
-    )
-    assert again.data["placed_now"] is False
-
-
 async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_from_a_fast_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,6 @@ from tests.transports.http_server import (
     LIMIT,
     connected_agent,
     initialize,
-    post_initialize,
     running_app,
     running_sandbox,
     running_server,
@@ -119,17 +118,6 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
     assert asked_in_two_seconds == 1
 
 
-async def test_requests_of_the_2025_protocol_need_no_session(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
-        initialized = await post_initialize(url)
-        async with httpx2.AsyncClient() as client:
-            message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
-            listed = await client.post(f"{url}/mcp", json=message, headers=ACCEPT)
-
-    assert initialized.status_code == 200
-    assert "make_call" in listed.text
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 def test_sigterm_ends_the_server_during_a_call_and_a_stream(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
@@ -143,24 +131,6 @@ def test_sigterm_ends_the_server_during_a_call_and_a_stream(tmp_path: Path) -> N
             assert "in_progress" in answer.text
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=LIMIT)
-
-    assert code == 0
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_sigterm_ends_the_server_while_a_call_connects(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        service = {"API_URL": f"https://127.0.0.1:{silent.getsockname()[1]}", "ACCESS_TOKEN": "a-token"}
-        with started(tmp_path, "serve", "--transport", "http", "--port", "0", **service) as process:
-            call = {"name": "make_call", "arguments": CALL | {"wait_seconds": 0}}
-            message = initialize() | {"method": "tools/call", "params": call}
-            httpx2.post(f"{url_of(process)}/mcp", json=message, headers=ACCEPT, timeout=LIMIT)
-            silent.settimeout(LIMIT)
-            connection, _ = silent.accept()
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=LIMIT)
-        with connection:
-            assert connection.recv(65536).startswith(b"\x16")  # the handshake that nobody answered
 
     assert code == 0
 
