@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import click
-from click.exceptions import NoSuchCommand
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cli.output import SetupError, address_options, prepare_streams, sandbox_option, say, speed_option
@@ -57,33 +56,23 @@ class _Group(click.Group):
     context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[cmd_name][0]}")
-        found: click.Command = getattr(module, cmd_name)
-        found.context_class = _Context
-        return found
+        """The commands in the order of the table; click sorts them."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; for a misspelled command, all commands are considered."""
-        try:
-            return super().resolve_command(ctx, args)
-        except NoSuchCommand:
-            raise NoSuchCommand(args[0], possibilities=list(_COMMANDS), ctx=ctx) from None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+        """The command itself, in place of that which has only its name and its line in the help."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            command = getattr(importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"), name)
+            command.context_class = _Context
+        return name, command, rest
 
 
 @click.group(
     cls=_Group,
+    commands={name: click.Command(name, short_help=line) for name, (_, line) in _COMMANDS.items()},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

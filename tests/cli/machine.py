@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,7 +18,7 @@ from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.testing import KallyAISandbox
 from tests.processes import environment
 
 
@@ -73,11 +74,11 @@ def run_in_process(home: Path, *arguments: str, **settings: str) -> "subprocess.
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
-def sign_in(home: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:
-    """Sign in at the sandbox `app`, which has this URL, by tokens in a file; `changes` are made to the tokens."""
-    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens("acct-personal"))
-    tokens = Tokens.from_grant(grant, time.time()).model_copy(update=changes)
-    FileStore(home, url).save(tokens)
+def sign_in(home: Path, sandbox: KallyAISandbox, url: str | None = None, **changes: Any) -> Tokens:
+    """Sign in with tokens of the sandbox, as if they were of `url`; `changes` are made to them. Returns them."""
+    answer = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json={}).raise_for_status()
+    tokens = Tokens.from_grant(TokenGrant.model_validate(answer.json()), time.time()).model_copy(update=changes)
+    FileStore(home, url or sandbox.url).save(tokens)
     return tokens
 
 

@@ -6,7 +6,6 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.calls.ledgers import opened
+from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import invoke, move_home, sign_in, write_file
 from tests.postgres_server import PostgresServer, skip_without_server
 from tests.processes import free_port
@@ -38,13 +36,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def app() -> Iterator[SandboxApp]:
-    """A sandbox on the real clock."""
-    with sandbox_app() as app:
-        yield app
-
-
 def checks() -> dict[str, dict[str, Any]]:
     """The checks of `doctor`, the last one of each kind."""
     result = invoke("doctor", "--json")
@@ -54,23 +45,18 @@ def checks() -> dict[str, dict[str, Any]]:
     return {check["check"]: check for check in document["checks"]}
 
 
-async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
-    home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
+    home: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hashes() -> dict[str, str]:
         files = (path for path in home.parent.rglob("*") if path.is_file())
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     write_file("cursor", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
-    async with opened(home / "ledger.db") as ledger:
-        await ledger.check()
-    async with running(app) as url:
-        monkeypatch.setenv("KALLYAI_API_URL", url)
-        tokens = sign_in(home, url, app)
-        before = hashes()
-        result = await anyio.to_thread.run_sync(invoke, "doctor")
-        found = await anyio.to_thread.run_sync(checks)
-        after = hashes()
+    monkeypatch.setenv("KALLYAI_API_URL", url := kallyai_sandbox.url)
+    tokens = sign_in(home, kallyai_sandbox)
+    assert invoke("call", "+12025550103", "Ask", "--yes").exit_code == 3  # it makes the ledger
+    before, result, found = hashes(), invoke("doctor"), checks()
 
     assert result.exit_code == 0, result.output
     *lines, last = result.stdout.splitlines()
@@ -79,7 +65,7 @@ async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
     assert {check["status"] for check in found.values()} == {"ok"}
     assert found["sign_in"]["message"].startswith("signed in as personal@sandbox.test; kept in ")
     assert found["api"]["message"] == f"{url} answers; the clocks agree"
-    assert before == after
+    assert before == hashes()
     for secret in (tokens.access_token, tokens.refresh_token):
         assert secret is not None
         assert secret.get_secret_value() not in result.output + str(found)
@@ -112,9 +98,9 @@ def test_what_a_server_over_http_lacks_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_bad_setting_and_a_sign_in_that_has_ended_are_named(
-    home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+    home: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sign_in(home, UNREACHABLE, app, refresh_token=None, expires_at=time.time() - 1)
+    sign_in(home, kallyai_sandbox, UNREACHABLE, refresh_token=None, expires_at=time.time() - 1)
     ended = checks()["sign_in"]["message"]
     monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
     found = checks()

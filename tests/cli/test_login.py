@@ -11,12 +11,6 @@ from tests.processes import LIMIT, run, started
 from tests.sandbox.auth import browser_client
 
 
-def signed_in(sandbox: KallyAISandbox, **how: object) -> dict[str, str]:
-    """The tokens of another sign-in."""
-    tokens: dict[str, str] = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json=how).raise_for_status().json()
-    return tokens
-
-
 def read_until(stream: "object", wanted: str) -> str:
     for line in stream:  # type: ignore[attr-defined]  # a text pipe
         if wanted in line:
@@ -84,7 +78,7 @@ def test_login_takes_a_long_address_on_a_terminal_and_leaves_the_terminal_as_it_
         if pastes:
             terminal.wait_for_keys()
             query = parse_qs(urlsplit(link).query)
-            tokens = signed_in(kallyai_sandbox)
+            tokens = httpx2.post(f"{kallyai_sandbox.url}/_sandbox/sign-in", json={}).raise_for_status().json()
             terminal.type("https://example.com/\r")
             terminal.read_until("That is not the right address: it has to start with http://127.0.0.1:")
             terminal.wait_for_keys()  # between two lines, the terminal cuts a long one

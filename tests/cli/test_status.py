@@ -2,62 +2,53 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
+import anyio
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.serve import running
-from tests.calls.ledgers import kept_record
+from kallyai_mcp.calls.records import AccountKey, CallState
+from kallyai_mcp.testing import KallyAISandbox
+from tests.calls.ledgers import kept_record, system_now
+from tests.calls.samples import asked, submission
 from tests.cli.machine import run_in_process, sign_in
-from tests.fake_service import fake_service
 from tests.processes import free_port
-from tests.sandbox.sandbox_app import sandbox_app
+
+NOBODY = "http://127.0.0.1:9"
 
 
-@pytest.fixture
-def app() -> Iterator[SandboxApp]:
-    with sandbox_app(speed=100_000) as app:
-        yield app
+def status(home: Path, url: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return run_in_process(home, "status", *arguments, API_URL=url, **settings)
 
 
-async def status(home: Path, url: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return await anyio.to_thread.run_sync(lambda: run_in_process(home, "status", *arguments, API_URL=url, **settings))
+def keep(
+    home: Path,
+    account: AccountKey,
+    state: CallState,
+    number: str = "+14155551234",
+    consent: Consent | None = None,
+    policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
+) -> None:
+    """Write a call into the ledger, or raise because the policy refuses it."""
+    wanted = submission(task_description=state.value, respondent_phone=number, business_name="Italian Bistro")
+    at = system_now() - timedelta(minutes=2)
+    record = asked(submission=wanted, tracking_id=f"t-{state.value}", account=account, state=state, placed_at=at)
+    anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 
 
-def record(account: AccountKey, state: CallState, number: str) -> CallRecord:
-    return CallRecord(
-        tracking_id=f"t-{state.value}",
-        account=account,
-        fingerprint=state.value,
-        submission=Submission(
-            task_category="general",
-            task_description="Ask for the hours",
-            respondent_phone=number,
-            business_name="Italian Bistro",
-        ),
-        timezone="UTC",
-        worker="0000beef",
-        state=state,
-        placed_at=datetime.now(UTC) - timedelta(minutes=2),
-    )
-
-
-async def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(tmp_path: Path, app: SandboxApp) -> None:
-    async with running(app) as url:
-        tokens = sign_in(tmp_path, url, app)
-        for state in (CallState.SENT, CallState.UNKNOWN):
-            sample = record(AccountKey(url, tokens.account), state, "+14155551234")
-            await kept_record(tmp_path / "ledger.db", sample)
-        shown = await status(tmp_path, url)
-        document = json.loads((await status(tmp_path, url, "--json")).stdout)
+def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    url = kallyai_sandbox.url
+    tokens = sign_in(tmp_path, kallyai_sandbox)
+    for state in (CallState.SENT, CallState.UNKNOWN):
+        keep(tmp_path, AccountKey(url, tokens.account), state)
+    shown = status(tmp_path, url)
+    document = json.loads(status(tmp_path, url, "--json").stdout)
 
     first, second, quota, title, *rows = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
@@ -78,18 +69,17 @@ async def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(tmp_pat
         assert secret.get_secret_value() not in shown.stdout + str(document)
 
 
-async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:
-    async with running(app) as url:
-        nobody = await status(tmp_path, url, "--audit", "--json")
-        account = AccountKey(url, sign_in(tmp_path, url, app).account)
-        none_yet = await status(tmp_path, url, "--audit")
-        asked = Consent("claude-code 2.1", "form", (RiskFlag.URGENT,))
-        await kept_record(tmp_path / "ledger.db", record(account, CallState.RESERVED, "+14155551234"), consent=asked)
-        refused = record(account, CallState.UNKNOWN, "+14155559999")
-        with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
-            await kept_record(tmp_path / "ledger.db", refused, policy=CallPolicy(denied=("+14155559999",)))
-        shown = await status(tmp_path, url, "--audit")
-        as_json = await status(tmp_path, url, "--audit", "--json")
+def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    url = kallyai_sandbox.url
+    nobody = status(tmp_path, url, "--audit", "--json")
+    account = AccountKey(url, sign_in(tmp_path, kallyai_sandbox).account)
+    none_yet = status(tmp_path, url, "--audit")
+    keep(tmp_path, account, CallState.RESERVED, consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,)))
+    denied = "+14155559999"
+    with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
+        keep(tmp_path, account, CallState.UNKNOWN, denied, policy=CallPolicy(denied=(denied,)))
+    shown = status(tmp_path, url, "--audit")
+    as_json = status(tmp_path, url, "--audit", "--json")
 
     assert (nobody.returncode, json.loads(nobody.stdout)["code"]) == (1, "not_signed_in")
     assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
@@ -116,28 +106,25 @@ def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> No
     assert elsewhere.returncode == 1
 
 
-async def test_what_this_machine_knows_is_printed_also_without_the_service_or_the_ledger(
-    tmp_path: Path, app: SandboxApp
+def test_what_this_machine_knows_is_printed_also_without_the_service_or_the_ledger(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
-    async with fake_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
-        sign_in(tmp_path, url, app)
-        no_service = await status(tmp_path, url)
-        as_json = await status(tmp_path, url, "--json")
-    refused = await status(tmp_path, "http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
+    sign_in(tmp_path, kallyai_sandbox, NOBODY)
+    sign_in(tmp_path, kallyai_sandbox)
+    no_service = status(tmp_path, NOBODY)
+    document = json.loads(status(tmp_path, NOBODY, "--json").stdout)
+    by_setting = status(tmp_path, NOBODY, ACCESS_TOKEN="abc123456789")
     (tmp_path / "ledger.db").mkdir()
     shared = {"DATABASE_URL": f"postgresql://127.0.0.1:{free_port()}/calls", "SECRET_KEYS": "0123456789abcdef" * 4}
-    async with running(app) as url:
-        sign_in(tmp_path, url, app)
-        no_ledger = [await status(tmp_path, url, **settings) for settings in ({}, shared)]
+    no_ledger = [status(tmp_path, kallyai_sandbox.url, **settings) for settings in ({}, shared)]
 
-    assert no_service.returncode == as_json.returncode == refused.returncode == 1
     assert "Signed in as personal@sandbox.test" in no_service.stdout
-    assert no_service.stderr.startswith("Error: ")
-    assert len(no_service.stderr.splitlines()) == len(refused.stderr.splitlines()) == 1
-    document = json.loads(as_json.stdout)
-    assert (document["error"]["code"], document["signed_in"]["who"]) == ("oops", "personal@sandbox.test")
-    assert "\nSigned in\n" in refused.stdout
-    assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in refused.stderr
+    assert (document["error"]["code"], document["signed_in"]["who"]) == ("connection_failed", "personal@sandbox.test")
+    assert "\nSigned in\n" in by_setting.stdout
+    for shown in (no_service, by_setting):
+        assert shown.returncode == 1
+        assert len(shown.stderr.splitlines()) == 1
+        assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in shown.stderr
     for shown in no_ledger:
         assert "165 of 210 minutes" in shown.stdout
         assert "This program's record of calls can't be read now" in shown.stdout

@@ -67,7 +67,7 @@ def test_commands_have_the_options_that_are_shown() -> None:
         words = shlex.split(line)[1:]
         if not words or words[0].startswith("-"):
             continue
-        command = cli.get_command(click.Context(cli), words[0])
+        _, command, _ = cli.resolve_command(click.Context(cli), words)
         assert command is not None, line
         command.make_context(words[0], words[1:])
 
