@@ -76,42 +76,23 @@ GoesOn = Literal["never", "after a decision", "always"]
 
 @dataclass(frozen=True)
 class Ask:
-    """The agent asks for a call.
-
-    Attributes:
-        at: When, in seconds since the run's begin.
-        task: Which one of the plan's tasks.
-        process: Which process is asked.
-        times: So many requests at one instant.
-        redial: The argument.
-        gives_up: Seconds after which the client gives up.
-        silently: It does not tell the server that it gave up.
-        waits: It waits for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
-        retyped: The description has other case and spacing, and a final full stop.
-        confirms: It first asks for a confirmation, and sends that with all requests.
-        cancels_at: It cancels the call or the list then, in seconds since the run's begin, if that is still to come.
-        looks_at: It asks for the newest call then, by KallyAI's id, in seconds since the run's begin.
-        goes_on: It lets a list go on after the last call, when the list has stopped: where the list needs a decision,
-            or whatever the list says.
-        decides_after: Seconds that it takes to let the list go on.
-        until_told: It asks again and again until it is told an outcome (or that nothing was placed).
-    """
+    """The agent asks for a call; times are in seconds since the run's begin, unless they are said to be a length."""
 
     at: float
     task: int = 0
     process: int = 0
-    times: int = 1
+    times: int = 1  # so many requests at one instant
     redial: bool = False
-    gives_up: float | None = None
-    silently: bool = False
-    waits: bool = True
-    retyped: bool = False
-    confirms: bool = False
-    until_told: bool = False
-    cancels_at: float | None = None
-    looks_at: float | None = None
-    goes_on: GoesOn = "never"
-    decides_after: float = 0.0
+    gives_up: float | None = None  # the length after which the client gives up
+    silently: bool = False  # it does not tell the server that it gave up
+    waits: bool = True  # for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call
+    retyped: bool = False  # the description has other case and spacing, and a final full stop
+    confirms: bool = False  # it first asks for a confirmation, and sends that with all requests
+    until_told: bool = False  # it asks again and again until it is told an outcome (or that nothing was placed)
+    cancels_at: float | None = None  # it cancels the call or the list then, if that is still to come
+    looks_at: float | None = None  # it asks for the newest call then, by KallyAI's id
+    goes_on: GoesOn = "never"  # when it lets a list go on that has stopped
+    decides_after: float = 0.0  # the length that it takes for that
 
 
 What = Literal[

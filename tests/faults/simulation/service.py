@@ -55,41 +55,23 @@ ALSO_SPELLED = {
 
 @dataclass(frozen=True)
 class Quirks:
-    """How the service differs from the reference.
+    """How the service differs from the reference; times are in seconds."""
 
-    Attributes:
-        clock_ahead: How many seconds its clock is ahead of the true time.
-        sends_date: Its responses have a `Date`.
-        order: The order of its list.
-        page: The most calls that it lists at once, whatever `limit` says.
-        has_total: Its list says how many calls there are.
-        dates: How it dates a call.
-        echo: How much of the submission it repeats.
-        times: How it writes the time of an appointment.
-        is_retyped: It repeats texts and numbers with other spacing and case.
-        spellings: How it spells statuses, where it differs from the reference.
-        lists_ended_only: A call is in the list, and found by its id, only after it has ended.
-        forgets_keys: An Idempotency-Key is forgotten when its call ends.
-        answers_at_once: It answers a request for a call when the call begins, with `in_progress`.
-        details_late: A call is found by its id only so many seconds after it began.
-        words_late: The transcript of a call has the words of the callee so many seconds after the end.
-    """
-
-    clock_ahead: float = 0.0
+    clock_ahead: float = 0.0  # of the true time
     sends_date: bool = True
-    order: Order = "newest first"
-    page: int = 200
-    has_total: bool = True
-    dates: Dates = "metadata"
-    echo: Echo = "all"
-    times: Times = "as asked"
-    is_retyped: bool = False
-    spellings: Mapping[str, str] = field(default_factory=dict)
-    lists_ended_only: bool = False
-    forgets_keys: bool = False
-    answers_at_once: bool = False
-    details_late: float = 0.0
-    words_late: float = 0.0
+    order: Order = "newest first"  # of its list
+    page: int = 200  # the most calls that it lists at once, whatever `limit` says
+    has_total: bool = True  # its list says how many calls there are
+    dates: Dates = "metadata"  # how it dates a call
+    echo: Echo = "all"  # how much of the submission it repeats
+    times: Times = "as asked"  # how it writes the time of an appointment
+    is_retyped: bool = False  # it repeats texts and numbers with other spacing and case
+    spellings: Mapping[str, str] = field(default_factory=dict)  # of statuses
+    lists_ended_only: bool = False  # a call is in the list, and found by its id, only after it has ended
+    forgets_keys: bool = False  # an Idempotency-Key is forgotten when its call ends
+    answers_at_once: bool = False  # it answers when the call begins, with `in_progress`
+    details_late: float = 0.0  # a call is found by its id only so long after it began
+    words_late: float = 0.0  # the transcript has the words of the callee so long after the end
 
 
 @dataclass(frozen=True)
