@@ -69,11 +69,11 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         at = moments[0] or moments[1]
         events += tuple(Event(max(1.0, at - 5), "is killed", process=number) for number in range(2))
         asks.append(Ask(at + rng.choice((600.0, 2400.0)), waits=False))
-    words_late, talks = 0.0, random.Random(f"late words {seed} {is_shared}")  # noqa: S311 - as above
-    if retries and ending in ("busy", "no_answer") and talks.random() < 0.4:
-        ending, words_late = TALKED, talks.choice((1.0, 60.0, 600.0, 890.0, 1500.0))
-        if talks.random() < 0.5:
-            asks[0] = replace(asks[0], looks_at=moments[0] + talks.uniform(40, 2000))
+    words_late = 0.0
+    if retries and ending in ("busy", "no_answer") and rng.random() < 0.4:
+        ending, words_late = TALKED, rng.choice((1.0, 60.0, 600.0, 890.0, 1500.0))
+        if rng.random() < 0.5:
+            asks[0] = replace(asks[0], looks_at=moments[0] + rng.uniform(40, 2000))
     plan = Plan(
         "a call for later or again" + (" when the clocks change" if begins is not NOON else ""),
         (replace(task, ending=ending),),

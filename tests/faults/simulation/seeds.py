@@ -52,8 +52,7 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
         plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         plan = _disturbed(rng, plan, is_shared=is_shared)
-    plan = _with_contradictions(random.Random(f"contradictions {seed} {is_shared}"), plan)  # noqa: S311 - as above
-    return _with_limit(random.Random(f"limit {seed} {is_shared}"), plan)  # noqa: S311 - as above
+    return _with_limit(rng, _with_contradictions(rng, plan))
 
 
 # What the agent does: one task that ends somehow, and `during` it or soon after its end, the client may give up
