@@ -14,7 +14,7 @@ from tests.cli.pseudo_terminal import on_terminal
 from tests.processes import COMMAND
 
 COLUMNS, ROWS = 48, 24
-LONGEST_PAUSE, SHORTEST_PAUSE, HOLD = 0.7, 0.16, 6.0
+LONGEST_PAUSE, SHORTEST_PAUSE, HOLD = 0.5, 0.16, 6.0
 """Seconds: the longest pause, the shortest one between two lines, and how long the end stays."""
 
 CELL, LINE = 8.4, 19.0
@@ -49,7 +49,7 @@ def wrapped(line: str, classes: str) -> tuple[list[list[tuple[str, str]]], str]:
 def record() -> list[Row]:
     """Run the demo on a terminal; returns every row."""
     rows: list[Row] = [(0.0, [("$ kallyai-mcp demo", "c1")])]
-    at, last, seen, classes = 0.6, time.monotonic(), 0, ""
+    at, last, seen, classes = 0.4, time.monotonic(), 0, ""
     with tempfile.TemporaryDirectory() as home, on_terminal(Path(home), "demo", command=COMMAND) as terminal:
         while terminal.read_some():
             now = time.monotonic()
