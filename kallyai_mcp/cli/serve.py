@@ -61,10 +61,11 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
 
 
 async def _prepare(connection: Connection) -> None:
-    """Load what the first tools need while nobody waits for them; an error of the settings is left to the tools."""
+    """Load what the first tools need while nobody waits for them. Any error is left to the tool that needs it."""
     await anyio.sleep(_IDLE_SECONDS)
     for name in _LATE:
-        await anyio.to_thread.run_sync(import_module, name, abandon_on_cancel=True)
+        with suppress(ImportError):
+            await anyio.to_thread.run_sync(import_module, name, abandon_on_cancel=True)
     if connection.sandbox is None:
         with suppress(KallyAIError):
             connection.api()  # this reads the system's certificates

@@ -174,7 +174,7 @@ async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_pa
     log, command = tmp_path / "log", [sys.executable, "-X", "importtime", *COMMAND[1:]]
     # Python does not log the module that `import_module` is asked for, but those that it imports.
     late = {"kallyai_mcp.api.bearer", "httpcore2._async", "opentelemetry.metrics._internal"}
-    late |= {"phonenumbers.tzdata", "filelock._core"}
+    late |= {"phonenumbers.phonenumberutil", "filelock._core"}
     with log.open("wb") as stderr, piped(tmp_path, command, stderr=stderr) as peer, anyio.fail_after(LIMIT):
         peer.send(initialization() + line(2, "tools/list"))
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
