@@ -1,16 +1,18 @@
 """How many calls a second one worker places over `/mcp`, with SQLite and with PostgreSQL.
 
-    uv run python -m tests.bench.placing [--seconds SECONDS] [--rounds ROUNDS] [--against FOLDER]
+    uv run python -m tests.bench.placing [--seconds SECONDS] [--rounds ROUNDS] [--against PYTHON]
 
 The server is a process of its own, and so is the KallyAI behind it (`upstream.py`), which answers at once that a call
-has ended. Each call has a number of its own. `--against` is a checkout of another version, whose server is measured in
-turn with this one, on the same disk. PostgreSQL runs on this machine, with `fsync` on.
+has ended. Each call has a number of its own. `--against` is the Python of another version, as in the `.venv` of its
+checkout, whose server is measured in turn with this one, on the same disk. PostgreSQL runs on this machine, with
+`fsync` on.
 """
 
 import argparse
 import asyncio
 import itertools
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -38,15 +40,14 @@ def _calls(port: int) -> Iterator[bytes]:
 class Version:
     """A server of one version of the program; its milliseconds for a call, and its calls a second."""
 
-    def __init__(self, running: ExitStack, url: str, folder: Path | None, database: str | None) -> None:
+    def __init__(self, running: ExitStack, url: str, python: str, database: str | None) -> None:
         (self._port,) = free_ports(1)
         home = Path(running.enter_context(tempfile.TemporaryDirectory()))
         settings = environment(home, API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
         if database is not None:
             settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
-        if folder is not None:
-            settings["PYTHONPATH"] = str(folder)
-        command = [*COMMAND, "serve", "--transport", "http", "--port", str(self._port)]
+        # `-P`: not the version in the current folder.
+        command = [python, "-P", *COMMAND[1:], "serve", "--transport", "http", "--port", str(self._port)]
         running.enter_context(serving(command, self._port, settings))
         self._messages = _calls(self._port)
         self.times: list[float] = []
@@ -72,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--against", type=Path)
+    parser.add_argument("--against")
     options = parser.parse_args()
     for driver in ("SQLite", "PostgreSQL"):
         what = f"calls placed by {MANY} clients, one worker with {driver}"
@@ -82,8 +83,8 @@ def main() -> None:
         with upstream() as url, ExitStack() as running:
             server = running.enter_context(PostgresServer()) if driver == "PostgreSQL" else None
             versions = [
-                Version(running, url, folder, server.create_database() if server is not None else None)
-                for folder in (None, options.against)[: 1 + (options.against is not None)]
+                Version(running, url, python, server.create_database() if server is not None else None)
+                for python in filter(None, (sys.executable, options.against))
             ]
             asyncio.run(_measure(versions, options.rounds, options.seconds))
         ours, *others = versions
