@@ -5,7 +5,7 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -74,6 +74,7 @@ class CallRecord:
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
+        is_first: It is certain that its number was not called before. Not in the ledger.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
     """
 
@@ -100,6 +101,7 @@ class CallRecord:
     reached: bool | None = None
     error: KallyAIError | None = None
     schedule: Schedule = NOW
+    is_first: bool = field(default=False, compare=False)
 
     @classmethod
     def new(

@@ -384,7 +384,7 @@ class Run:
         self._note_end(call, await self._service.until_written(end))
 
     def _note_end(self, call: Call, end: CallRecord) -> None:
-        self.end = end
+        self.end = replace(end, is_first=self.record.is_first)
         self._service.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)

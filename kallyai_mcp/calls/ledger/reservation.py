@@ -112,7 +112,8 @@ def reserve(
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
         return refusal
-    if consent is not None and (outdated := _check_consent(tx, asked, consent)) is not None:
+    last = last_call(tx, asked)
+    if consent is not None and (outdated := _check_consent(tx, consent, last)) is not None:
         return outdated
     new = numbered_anew(tx, asked)
     # After 429, the list is looked through before the request leaves.
@@ -124,7 +125,7 @@ def reserve(
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
     write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
-    return record, True
+    return replace(record, is_first=last is None), True
 
 
 def ahead(service_time: ServiceTime, now: float) -> float | None:
@@ -199,12 +200,12 @@ def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit
     return [moment(row["placed_at"]) for row in rows]
 
 
-def _check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
-    """The error if the consent no longer fits, else None."""
+def _check_consent(tx: Tx, consent: Consent, last: datetime | None) -> ConsentOutdatedError | None:
+    """The error if the consent no longer fits, else None; `last` is when the number was called last."""
     used = "SELECT 1 AS found FROM calls WHERE confirmation_id = :id"
     if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
         return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-    if consent.depends_on_last_call and last_call(tx, asked) != consent.last_call:
+    if consent.depends_on_last_call and last != consent.last_call:
         return ConsentOutdatedError("This number was called meanwhile, so the user has to be asked again")
     return None
 
