@@ -68,10 +68,9 @@ class EmbeddedSandbox:
         """An access token for the next request."""
         return (await self.current()).access_token.get_secret_value()
 
-    async def renew(self, rejected: str) -> str:
-        """An access token other than `rejected`."""
-        if self._tokens is not None and self._tokens.access_token.get_secret_value() == rejected:
-            self._tokens = None
+    async def renew(self, rejected: str) -> str:  # noqa: ARG002 - the sandbox accepts all that it has issued
+        """A new access token."""
+        self._tokens = None
         return await self.access_token()
 
     def close(self) -> None:
@@ -87,10 +86,6 @@ class Credentials:
     tokens: "CurrentTokens"
     session: "Session | None" = None
     store: "TokenStore | None" = None
-
-    def describe_store(self) -> str:
-        """The place of the tokens, for display: a path, the name of a keyring, or the name of a setting."""
-        return self.store.describe() if self.store is not None else "KALLYAI_ACCESS_TOKEN"
 
 
 class Connection:

@@ -109,17 +109,20 @@ async def _sign_in(connection: Connection) -> Finding:
         why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
         return Finding("sign_in", "skipped", f"not needed with {why}")
     try:
-        if connection.credentials.store is not None:
-            connection.credentials.store.check()
+        if (store := connection.credentials.store) is not None:
+            store.check()
     except TokenStoreError as error:
         problem, _, fix = str(error).rstrip(".").partition(". ")
         return Finding("sign_in", "bad", problem, fix[:1].lower() + fix[1:])
-    tokens, where = await connection.credentials.tokens.current(), connection.credentials.describe_store()
+    tokens = await connection.credentials.tokens.current()
     if tokens is None:
         return Finding("sign_in", "bad", _NOBODY, "sign in with `kallyai-mcp login`")
     if tokens.expires_at <= time.time() and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
-    return Finding("sign_in", "ok", f"signed in{f' as {one_line(tokens.who)}' if tokens.who else ''}; kept in {where}")
+    who = f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
+    return Finding(
+        "sign_in", "ok", f"{who}; kept in {store.describe() if store is not None else 'KALLYAI_ACCESS_TOKEN'}"
+    )
 
 
 async def _api(connection: Connection) -> Finding:
