@@ -4,9 +4,10 @@ import asyncio
 import logging
 import math
 import secrets
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -14,8 +15,7 @@ from anyio import to_thread
 
 from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import TokenStoreError, write_private
-from kallyai_mcp.auth.process_lock import process_lock
+from kallyai_mcp.auth.file_store import TokenStoreError, make_folder, write_private
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 
@@ -33,6 +33,7 @@ LOCK_SECONDS = 60.0
 READ_SECONDS = 30.0
 """How many seconds to wait for the store. A keyring may wait for its user, who may not see its dialog."""
 
+_POLL_SECONDS = 0.05
 _TRANSIENT = {408, 425, 429}
 _SIGN_IN = "Sign in with the sign_in tool or with `kallyai-mcp login`."
 
@@ -64,7 +65,7 @@ class Session:
         lock_wait: float = LOCK_SECONDS,
     ) -> None:
         self._store, self._refresh, self._clock = store, refresh, clock
-        self._process_lock = partial(process_lock, lock_path, lock_wait)
+        self._lock_path, self._lock_wait = lock_path, lock_wait
         self._change_file = lock_path.with_suffix(".changed")
         self._renewal_lock = anyio.Lock()
         self._last_read: asyncio.Task[Tokens | None] | None = None
@@ -203,6 +204,37 @@ class Session:
         except TokenStoreError as error:
             _log.warning("%s The renewed sign-in lasts until this process ends.", error)
         return renewed
+
+    @asynccontextmanager
+    async def _process_lock(self) -> AsyncIterator[bool]:
+        """A context that holds the lock file. Waiting for it does not block the event loop.
+
+        Yields False if another process still has the lock after the wait. Yields True if this process has it, or if no
+        lock file can be created, as in a read-only folder, which is logged.
+        """
+        # Imported late: it takes 64 ms, and a server's first answer does not need it.
+        from filelock import FileLock, Timeout
+
+        lock, can_lock = FileLock(self._lock_path, mode=0o600, thread_local=False), True
+        folder = self._lock_path.parent
+        try:
+            make_folder(folder)
+            # On Windows, a lock file that can't be created looks like one that is locked. So create another file.
+            tempfile.TemporaryFile(dir=folder).close()
+            with anyio.move_on_after(self._lock_wait):
+                while not lock.is_locked:
+                    try:
+                        # In a thread, it could get the lock after a cancellation. One attempt takes microseconds.
+                        lock.acquire(blocking=False)
+                    except Timeout:
+                        await anyio.sleep(_POLL_SECONDS)
+        except OSError:
+            can_lock = False
+            _log.info("no lock can be made in %s, so two processes may renew the sign-in at the same time", folder)
+        try:
+            yield lock.is_locked or not can_lock
+        finally:
+            lock.release()
 
     def _replaces(self, tokens: Tokens, stale: str) -> bool:
         other = tokens.access_token.get_secret_value() != stale

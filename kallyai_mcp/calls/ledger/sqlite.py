@@ -324,7 +324,7 @@ def _file_id(path: Path) -> _FileId | None:
 
 
 def _lock(path: Path) -> "FileLock":
-    from filelock import FileLock  # late, as in `process_lock`
+    from filelock import FileLock  # late, as in `Session`
 
     return FileLock(path, mode=0o600, thread_local=False)
 
