@@ -84,7 +84,8 @@ function callSentence(state, call, asked, isHeadline = false) {
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
   const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
-  return [call.moved_by && locale.text("moved_text"), when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
+  const later = call.moved_by ? locale.text("moved_text") : call.asked_about_in && locale.text("asked_about_text");
+  return [later, when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
 /** When an appointment begins, or a scheduled call is due, in the zone of the request; with its name if the reader's

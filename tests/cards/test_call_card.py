@@ -87,6 +87,13 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
         await expect(heading).to_have_text(shown)
     await expect(chat.card.locator("html")).to_have_attribute("lang", "en")
 
+    booked, ids = await agent.use("list_calls"), {}
+    [ids["call_id"]] = [call["call_id"] for call in booked.data["calls"]]
+    cancel = {name: BISTRO[name] for name in ("task_category", "respondent_phone")} | {"task_description": "Cancel it"}
+    await agent.use("make_call", cancel, changes_call_id=ids["call_id"])
+    await chat.give(await agent.use("get_call", ids), ids)
+    await expect(chat.card.locator("#said")).to_contain_text("A later call was about it.")
+
     missed = {**BISTRO, "respondent_phone": NUMBERS["busy"]}
     await chat.give(await agent.use("make_call", missed), missed)
     await expect(heading).to_have_text("Italian Bistro")
