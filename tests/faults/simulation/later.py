@@ -280,7 +280,7 @@ def many_due_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same: the calls are due after a minute, and an ordinary one is asked for then."""
     rng = random.Random(f"many due {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     events: tuple[Event, ...] = (
-        Event(1, "many calls are due", number=rng.choice((1000, 1000, 2000)), seconds=_DUE - 1),
+        Event(1, "many calls are due", number=rng.choice((1000, 1000, 1200)), seconds=_DUE - 1),
     )
     starts: tuple[Start, ...] = (Start(), Start()) if is_shared or rng.random() < 0.5 else (Start(),)
     if rng.random() < 0.6:
