@@ -1,11 +1,10 @@
-"""Over `/mcp` (2026-07-28): `check_quota`, compared with a bare `MCPServer`, and placing calls.
+"""Over `/mcp` (2026-07-28): `check_quota`, compared with a bare `MCPServer`, and with two workers.
 
     uv run python -m tests.bench.over_http [--seconds SECONDS] [--rounds ROUNDS]
 
-Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`), also that
-a call has ended. The bare server makes the same HTTP call with a default `httpx2.AsyncClient`. The servers are measured
-in turn in each round. Each call that is placed has a number of its own. PostgreSQL runs on this machine, with `fsync`
-on, and is left out where it is not installed.
+Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
+server makes the same HTTP call with a default `httpx2.AsyncClient`. The servers are measured in turn in each round.
+PostgreSQL runs on this machine, with `fsync` on, and is left out where it is not installed.
 """
 
 import argparse
@@ -16,7 +15,6 @@ import secrets
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,34 +30,22 @@ MANY = 32
 _SAME = "a bare MCPServer, the same request"
 
 
-def _calls(port: int, bearer: str) -> Iterator[bytes]:
-    """Requests for calls, each to another number."""
-    for number in itertools.count(2_000_000):
-        task = {"task_category": "general", "task_description": "Ask for the opening hours"}
-        yield request(port, "make_call", task | {"respondent_phone": f"+1415{number}"}, bearer)
-
-
 class Measured:
-    """A server, and the rates and milliseconds of each round, by tool and number of clients."""
+    """A server, and the rates and milliseconds of each round, by number of clients."""
 
-    def __init__(self, port: int, bearer: str = "", *, places: bool = False) -> None:
+    def __init__(self, port: int, bearer: str = "") -> None:
         self._port = port
-        self._messages: dict[str, Iterator[bytes]] = {
-            "check_quota": itertools.repeat(request(port, "check_quota", {}, bearer))
-        }
-        if places:
-            self._messages["make_call"] = _calls(port, bearer)
-        self.rates = defaultdict[tuple[str, int], list[float]](list)
-        self.times = defaultdict[tuple[str, int], list[float]](list)
+        self._messages = itertools.repeat(request(port, "check_quota", {}, bearer))
+        self.rates = defaultdict[int, list[float]](list)
+        self.times = defaultdict[int, list[float]](list)
 
     async def measure(self, seconds: float, *, counts: bool) -> None:
         """Put it under each load once; the first round does not count, because it warms up."""
-        for tool, messages in self._messages.items():
-            for clients in (1, MANY):
-                load = await Load.run(self._port, messages, clients, seconds)
-                if counts:
-                    self.rates[tool, clients].append(load.rate)
-                    self.times[tool, clients].append(load.milliseconds)
+        for clients in (1, MANY):
+            load = await Load.run(self._port, self._messages, clients, seconds)
+            if counts:
+                self.rates[clients].append(load.rate)
+                self.times[clients].append(load.milliseconds)
 
 
 async def _measure(servers: list[Measured], rounds: int, seconds: float) -> None:
@@ -81,29 +67,25 @@ def main() -> None:
         running.enter_context(serving(bare, bare_port, dict(os.environ)))
         serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
         running.enter_context(serving(serve, our_port, settings))
-        servers = [Measured(bare_port), Measured(our_port, places=True)]
+        servers = [Measured(bare_port), Measured(our_port)]
         if has_server():
             database = running.enter_context(PostgresServer()).url()
             settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
             settings |= {"KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": SECRET}
             for count, port in ((1, one_port), (2, two_port)):
                 running.enter_context(serving(workers_command(count, port), port, settings))
-                servers.append(Measured(port, SECRET, places=count == 1))
+                servers.append(Measured(port, SECRET))
         asyncio.run(_measure(servers, options.rounds, options.seconds))
     same, ours, *workers = servers
-    alone, many = ("check_quota", 1), ("check_quota", MANY)
-    row("check_quota over /mcp, one client, not the first call", "ms", ours.times[alone], same.times[alone], _SAME)
+    row("check_quota over /mcp, one client, not the first call", "ms", ours.times[1], same.times[1], _SAME)
     what = f"check_quota over /mcp, {MANY} clients"
-    row(what, "requests a second", ours.rates[many], same.rates[many], _SAME, at_least=1.5)
-    row("placing one call over /mcp, SQLite", "ms", ours.times["make_call", 1])
-    row(f"calls placed by {MANY} clients, one process with SQLite", "a second", ours.rates["make_call", MANY])
+    row(what, "requests a second", ours.rates[MANY], same.rates[MANY], _SAME, at_least=1.5)
     if workers:
         one, two = workers
-        row("placing one call over /mcp, PostgreSQL", "ms", one.times["make_call", 1])
         what = "two workers with one PostgreSQL database"
-        row(what, "requests a second", two.rates[many], one.rates[many], "one worker")
+        row(what, "requests a second", two.rates[MANY], one.rates[MANY], "one worker")
     else:
-        not_measured("calls and workers with PostgreSQL", NO_SERVER)
+        not_measured("workers with PostgreSQL", NO_SERVER)
 
 
 if __name__ == "__main__":
