@@ -63,22 +63,9 @@ _SHOWN = {
 """The fields of a candidate, beside the code of a refusal."""
 
 
-async def call_result(
-    app_context: AppContext,
-    found: CallRecord | Call,
-    *,
-    placed_now: bool | None,
-    client_is_there: bool = True,
-    was_active: bool = False,
-    with_links: bool = False,
-) -> "CallToolResult":
-    """The result for a call; its outcome counts as delivered. The arguments are those of `call_words`.
-
-    With `with_links`, the client can use links to resources.
-    """
-    text, structure, is_error = await call_words(
-        app_context, found, placed_now=placed_now, client_is_there=client_is_there, was_active=was_active
-    )
+def call_result(words: tuple[str, CallAnswer, bool], *, with_links: bool = False) -> "CallToolResult":
+    """The result with what `call_words` returned; `with_links`: the client can use links to resources."""
+    text, structure, is_error = words
     has_links = with_links and not is_error and structure.status != "scheduled"
     return answer(text, structure, *(links(structure) if has_links else []), is_error=is_error)
 
@@ -265,11 +252,6 @@ def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
 def related_calls(related: Related) -> dict[str, str | None]:
     """The fields for the later call that was about a booking."""
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
-
-
-async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> "CallToolResult":
-    """The result for a list in its present state; as `list_words`."""
-    return answer(*await list_words(app_context, found, placed_now=placed_now))
 
 
 async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> tuple[str, ListAnswer]:

@@ -4,15 +4,9 @@ A client of 2025-11-25 is asked while the tool waits (`elicitation/create`). A c
 the result of the tool (`InputRequiredResult`), and calls the tool again with the reply. A tool need not know the
 difference: on 2026-07-28, a question ends the run of the tool, and the next run gets the reply.
 
-The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms. They are not used, for these
-reasons:
-
-- With them, a tool can't also open a link. A tool that has `Resolve` parameters and returns an `InputRequiredResult`
-  fails.
-- With them, a reply is valid only for exactly the same text. The preview shows the time at the callee. So on 2026-07-28
-  the user would be asked again whenever the minute changes, until the client stops after ten rounds.
-- A client that can't show a form gets a protocol error, and not the question as a text.
-- Arguments are validated before a question is asked. So the user can't be asked for a missing required argument.
+The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms, but with them a tool can't also
+open a link or ask for a missing argument, a preview that shows the time would be asked again each minute, and a client
+that shows no forms gets an error in place of the question as a text.
 """
 
 import hashlib

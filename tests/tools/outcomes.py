@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-
-NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
-
 
 @dataclass(frozen=True)
 class Card:

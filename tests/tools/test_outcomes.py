@@ -10,7 +10,8 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, SHOWS_APPS, Agent, Answer, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
-from tests.tools.outcomes import NUMBERS, ROWS, Row
+from tests.tools.outcomes import ROWS, Row
+from tests.tools.task_client import NUMBERS
 
 EVENT = calendar_file(["DTSTART:20261128T190000Z"])
 
