@@ -89,7 +89,7 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header, or a trailer of the body, which are endless otherwise.
 
-        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5).
+        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5). The SDK refuses them.
         """
         if len(self.headers) > MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
