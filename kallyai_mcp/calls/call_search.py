@@ -114,14 +114,14 @@ async def find(record: CallRecord, service: Service) -> Call | None:
         if since_sent is not None and service.time() is not None:
             # Store the offset of the clocks now: our wall clock may be set before the next search.
             record = await ledger.mark_response_lost(record, service_time=service.time, since_sent=since_sent.passed)
-    competitors, service_time = await ledger.competitors(record), service.time()
+    (unbound, call_ids, now), service_time = await ledger.competitors(record), service.time()
 
     def sent(record: CallRecord) -> SendTime:
-        return SendTime.of(record, now=competitors.now, service_time=service_time)
+        return SendTime.of(record, now=now, service_time=service_time)
 
-    others = [(other, sent(other)) for other in competitors.unbound]
+    others = [(other, sent(other)) for other in unbound]
     async with service.api_of(record.account) as api:
-        call = await find_call(api, record, sent(record), others, competitors.call_ids)
+        call = await find_call(api, record, sent(record), others, call_ids)
     if call is not None and not await ledger.bind_call(record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call

@@ -124,21 +124,10 @@ class Ledger(Transactions):
 
     find_work = reads(upkeep.find_work)
     take_over = writes(upkeep.take_over)
-    _has_old = reads(upkeep.has_old)
-    _purge = writes(upkeep.purge)
+    purge = writes(upkeep.purge)
 
     async def mark_delivered(self, records: Collection[CallRecord], *, delivered: bool) -> None:
         """Note that the outcomes of these calls were delivered, or that they were not after all."""
         await self._mark_delivered(records, delivered=delivered)
         if delivered:
             self._deliveries.note(records)
-
-    async def purge(self, seconds: float) -> bool:
-        """Delete the oldest records that may be deleted and are older than `seconds`; returns whether there were any.
-
-        Checked first in a read, so that usually nothing is locked.
-        """
-        if not await self._has_old(seconds):
-            return False
-        await self._purge(seconds)
-        return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import anyio
 import anyio.to_thread
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -117,7 +117,6 @@ class PostgresDatabase:
     def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
         try:
             self._conninfo = make_conninfo(url, **_OPTIONS)
-            _check_ports(self._conninfo)
         except (psycopg.Error, ValueError):
             raise ValueError("not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name") from None
         self._clock = now
@@ -329,10 +328,3 @@ def _prepare(transaction: PostgresTransaction) -> None:
 def _translated(statement: str) -> bytes:
     """A statement with psycopg's parameters, `%(name)s`, in place of `:name`."""
     return _PARAMETER.sub(r"%(\1)s", statement).encode()
-
-
-def _check_ports(conninfo: str) -> None:
-    """Raise `ValueError` for an impossible port, which the library would find only when it connects."""
-    for port in str(conninfo_to_dict(conninfo).get("port") or 1).split(","):
-        if not 0 < int(port) < 65536:
-            raise ValueError(port)

@@ -1,7 +1,7 @@
 """The transactions of one record from its reservation to its end."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -230,28 +230,18 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
             change(tx, record.tracking_id, "state = :state", columns, state=record.state.value)
 
 
-@dataclass(frozen=True)
-class Competitors:
-    """The other records of an account with the number of a given record, which a call in the list may belong to.
+def competitors(tx: Tx, record: CallRecord) -> tuple[list[CallRecord], set[str], datetime]:
+    """The other records of an account with the number of `record`, which the service's call of it may belong to.
 
-    `unbound` are those whose call of the service is not known; `call_ids` are the calls of the others. `now` is the
-    time by the ledger's clock, which also dated the records.
+    Returns the records whose call is not known, the `call_id`s of the others, and the time by the ledger's clock.
     """
-
-    unbound: list[CallRecord]
-    call_ids: set[str]
-    now: datetime
-
-
-def competitors(tx: Tx, record: CallRecord) -> Competitors:
-    """The other records that the service's call of `record` may belong to."""
     same_number = "number = :number AND tracking_id <> :id AND call_id"
     values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
     may_be_placed = "sent_at IS NOT NULL AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')"
     unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
     bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
     call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
-    return Competitors(unbound, call_ids, moment(tx.now()))
+    return unbound, call_ids, moment(tx.now())
 
 
 def _tells_more(ended: CallRecord, known: CallRecord) -> bool:

@@ -67,33 +67,25 @@ def _other_workers(tx: Tx, worker: str | None) -> list[str]:
     return [row["worker"] for row in tx.rows(others, worker=worker or "")]
 
 
-def has_old(tx: Tx, seconds: float) -> bool:
-    """Whether `purge` would delete anything."""
-    old = [("calls", _OLD_CALLS), ("call_lists", _OLD_LISTS), *((name, f"{at} < :{time}") for name, at, time in _AGED)]
-    values = _times(tx, seconds)
-    return any(tx.rows(f"SELECT 1 AS found FROM {table} WHERE {which} LIMIT 1", **values) for table, which in old)
-
-
-def purge(tx: Tx, seconds: float) -> None:
+def purge(tx: Tx, seconds: float) -> bool:
     """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
-    It deletes the oldest `BATCH` of each. A record that is active, unknown, not yet delivered, or of a list that is
-    kept is never deleted.
+    It deletes the oldest `BATCH` of each; returns whether there were any. A record that is active, unknown, not yet
+    delivered, or of a list that is kept is never deleted.
     """
-    values = _times(tx, seconds) | {"most": BATCH}
+    now = tx.now()
+    waited = now - tx.config.timing.wait_for_user
+    values = {"before": now - seconds, "waited": waited, "now": now, "most": BATCH}
+    deleted = 0
     for row in tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values):
         if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
-            tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
+            deleted += 1 + tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
     oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.SKIP_LOCKED}"
-    tx.run(
+    deleted += tx.run(
         f"WITH old AS ({oldest}) DELETE FROM calls WHERE tracking_id IN (SELECT tracking_id FROM old) AND {_OLD_CALLS}",
         **values,
     )
     for table, at, time in _AGED:
         last = f"SELECT {at} FROM {table} WHERE {at} < :{time} ORDER BY {at} LIMIT 1 OFFSET :most - 1"
-        tx.run(f"DELETE FROM {table} WHERE {at} < :{time} AND {at} <= COALESCE(({last}), :{time})", **values)
-
-
-def _times(tx: Tx, seconds: float) -> dict[str, float]:
-    now = tx.now()
-    return {"before": now - seconds, "waited": now - tx.config.timing.wait_for_user, "now": now}
+        deleted += tx.run(f"DELETE FROM {table} WHERE {at} < :{time} AND {at} <= COALESCE(({last}), :{time})", **values)
+    return deleted > 0
