@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -75,11 +74,6 @@ async def test_a_packed_body_that_is_cut_off_is_unreadable() -> None:
         with pytest.raises(errors.UnreadableResponseError):
             await client.create_call(SUBMISSION)
     assert server.connections == 1
-
-
-async def test_interim_responses_are_read_over() -> None:
-    async with client_and_server(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\n\r\n" + DETAILS) as (client, _):
-        assert (await client.create_call(SUBMISSION)).call_id == "uuid"
 
 
 @pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
@@ -207,21 +201,6 @@ async def test_only_a_get_is_retried_and_only_after_some_statuses() -> None:
     assert caught.value.code == "warming_up"
     assert len(server.replies) == 1
     assert len(server.requests) == 4 * (4 + 2) + 4 + 4
-
-
-async def test_a_retry_waits_for_retry_after() -> None:
-    moments: list[float] = []
-
-    def noting(reply: bytes) -> RawReply:
-        async def send(stream: SocketStream) -> None:
-            moments.append(anyio.current_time())
-            await stream.send(reply)
-
-        return send
-
-    async with client_and_server(noting(answer({}, 429, retry_after="1")), noting(STATISTICS)) as (client, _):
-        await client.get_statistics()
-    assert [later - earlier > 0.95 for earlier, later in pairwise(moments)] == [True]
 
 
 @pytest.mark.parametrize("waits", [["3600"], ["0", "30.5"]])

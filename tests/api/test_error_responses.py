@@ -1,6 +1,5 @@
 """Every error response becomes an error of its class, with the service's code and message, without pages and tokens."""
 
-import pickle
 from typing import Any
 
 import pytest
@@ -200,16 +199,6 @@ async def test_a_web_page_is_an_error_without_its_text(
     assert "Nope" not in error.message
 
 
-async def test_an_unknown_status_is_given_as_its_number() -> None:
-    error = await refused(b"", 599)
-    assert type(error) is errors.UnavailableError
-    assert (error.message, error.code) == ("HTTP 599", "http_599")
-
-
-async def test_a_403_with_json_is_not_a_bot_check() -> None:
-    assert type(await refused({"detail": "Missing scope"}, 403)) is errors.ForbiddenError
-
-
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -281,9 +270,3 @@ async def test_a_client_secret_that_the_service_repeats_is_replaced_but_not_the_
             await client.exchange_code("c", "https://x.example/cb", "id", OPAQUE)
     assert (caught.value.code, caught.value.message) == ("invalid_client", "[token] is wrong for authorization_code")
     assert len(server.requests) == 1
-
-
-async def test_an_error_can_be_pickled() -> None:
-    error = await refused(QUOTA, 402)
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    assert (type(copy), vars(copy)) == (type(error), vars(error))

@@ -164,12 +164,6 @@ async def test_a_wrong_type_in_an_optional_field_is_read_as_none() -> None:
         assert call == Call(call_id="c", status="success"), unimportant
 
 
-@pytest.mark.parametrize("size", [b"1" + b"0" * 400, b"1e308"])
-async def test_numbers_that_are_too_large_are_read_as_none(size: bytes) -> None:
-    huge = b'{"call_id": "c", "status": "success", "duration_seconds": %s, "credits_used": 1e999}' % size
-    assert await ask("get_call", huge) == Call(call_id="c", status="success")
-
-
 async def test_numbers_as_text_are_read() -> None:
     call = await ask(
         "get_call",
@@ -184,16 +178,6 @@ async def test_numbers_as_text_are_read() -> None:
     assert (call.call_id, call.duration_seconds, call.credits_used) == ("42", 185.5, 2)
     assert call.highlights == "at 7pm ?"
     assert (call.submission.party_size, call.submission.is_urgent) == (4, True)
-
-
-@pytest.mark.parametrize("method", ["create_call", "get_call"])
-async def test_a_call_without_an_id_is_unreadable(method: str) -> None:
-    bodies: list[Any] = [{}, {"status": "success"}, {"call_id": None}, {"call_id": " "}, [], "done", None]
-    for body in bodies:
-        with pytest.raises(UnreadableResponseError) as caught:
-            await ask(method, body, 201)
-        assert caught.value.status == 201
-        assert isinstance(body, dict) == ("call_id" in caught.value.message)
 
 
 ENTRIES: list[dict[str, str | None]] = [
@@ -230,33 +214,11 @@ async def test_an_utterance_with_missing_fields_keeps_the_others() -> None:
     ]
 
 
-async def test_a_transcript_of_null_is_empty_and_a_body_without_one_is_unreadable() -> None:
-    assert (await ask("get_transcript", {"transcript": None})).entries == ()
-    bodies: list[Any] = [{}, {"entries": "AI: Hello"}, "AI: Hello", None]
-    for body in bodies:
-        with pytest.raises(UnreadableResponseError):
-            await ask("get_transcript", body)
-
-
-async def test_statistics_may_have_credits_and_lack_any_field() -> None:
-    body = {"credits_allocated": 100, "credits_used": 40.5, "credits_remaining": "59.5", "minutes_used": None}
-    statistics = await ask("get_statistics", body)
-    assert (statistics.credits_allocated, statistics.credits_used, statistics.credits_remaining) == (100, 40.5, 59.5)
-    assert (statistics.minutes_used, statistics.calls_remaining) == (None, None)
-    assert without_nulls(await ask("get_statistics", {})) == {}
-
-
 @pytest.mark.parametrize(("plan", "type_"), [("trial", "trial"), ({"type": "trial"}, "trial"), (None, None), (3, None)])
 async def test_a_plan_may_be_a_name_or_missing(plan: Any, type_: str | None) -> None:
     subscription = await ask("get_subscription", {"plan": plan, "auto_renew": "no", "management_url": "javascript:x"})
     assert (subscription.plan and subscription.plan.type) == type_
     assert (subscription.auto_renew, subscription.management_url) == (None, None)
-
-
-async def test_the_billing_portal_is_read_from_either_field() -> None:
-    assert (
-        await ask("get_billing_portal", {"portal_url": "https://billing.example/p"})
-    ).url == "https://billing.example/p"
 
 
 @pytest.mark.parametrize("url", [None, "", 5, "javascript:alert(1)", "/p", "https:///p", "https://a b", "http://[::1"])

@@ -13,7 +13,7 @@ import pytest
 
 from tests.processes import COMMAND, LIMIT, environment
 from tests.transports.http_server import CALL, running_sandbox
-from tests.transports.stdio_peer import Peer, initialization, line, on_sockets, piped
+from tests.transports.stdio_peer import Peer, initialization, line, piped
 
 PRINTING_SERVER = """
 import subprocess, sys
@@ -111,14 +111,6 @@ def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_noth
 
     assert asked["method"] == "elicitation/create"
     assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (2, "needs_confirmation")
-
-
-def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
-    with on_sockets(tmp_path, SERVE) as peer:
-        peer.send(initialization() + line(2, "tools/list"))
-
-        assert peer.answer()["id"] == 1
-        assert len(peer.answer()["result"]["tools"]) == 9
 
 
 def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
