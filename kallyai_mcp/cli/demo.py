@@ -10,13 +10,19 @@ from pathlib import Path
 
 import click
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, run, say, say_result, speed_option
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools import past_calls
+from kallyai_mcp.tools.call_results import call_words
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.times import day_and_hour
 
 _BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
 
@@ -44,9 +50,6 @@ def _user_path() -> str:
 async def _run(home: Path, speed: float) -> None:
     from kallyai_mcp.sandbox.app import create_app
     from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-    from kallyai_mcp.tools import past_calls
-    from kallyai_mcp.tools.text.account import quota
-    from kallyai_mcp.tools.text.times import day_and_hour
 
     settings = Settings(home_override=home, confirm="never")
     numbers = {each.name: each.number for each in TEST_NUMBERS}
@@ -81,10 +84,6 @@ async def _run(home: Path, speed: float) -> None:
 
 async def _place(app_context: AppContext, title: str, submission: Submission, outcome: str | None) -> str | None:
     """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal."""
-    from kallyai_mcp.api.errors import KallyAIError
-    from kallyai_mcp.tools.call_results import call_words
-    from kallyai_mcp.tools.text.errors import error_text
-
     say(f"\n{title}", bold=True)
     try:
         placed = await app_context.calls.place(submission, timezone="America/Los_Angeles")
