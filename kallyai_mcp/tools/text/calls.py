@@ -14,7 +14,7 @@ from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
 from kallyai_mcp.tools.instructions import departure_in, other_times_text
-from kallyai_mcp.tools.text.plain import ago, call_id, duration, one_line, party_of, plural, quoted, sentence, zone_of
+from kallyai_mcp.tools.text.plain import ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, weekday, with_place
 from kallyai_mcp.tools.text.words import Words
 
@@ -92,7 +92,6 @@ SAY = {
     "asked_about": "A later call was about this booking, and was answered: get_call {id} has the outcome.",
     "ahead": "An earlier booking there lies ahead: {booking}. To change or cancel it: changes_call_id.",
     # The callee's words
-    "answers": "{count} of {of} have a reply.",
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
     "not_answered": "Not answered in the conversation.",
     # KallyAI's words
@@ -110,7 +109,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
     said, related = view.said, view.related
     lines = [
         moved(view, reader),
-        " ".join(filter(None, (_headline(view, call, reader), _before(view, reader), _answer_count(view)))),
+        " ".join(filter(None, (_headline(view, call, reader), _before(view, reader)))),
         _report(view, call),
         they_said(said.evidence) if said.evidence is not None else "",
         SAY["answers_unread"] if said.answers is None else "",
@@ -150,12 +149,6 @@ def _more(view: CallView, call: Call) -> str:
         else ""
     )
     return f"; {', '.join(tools)}{change}" if tools else ""
-
-
-def _answer_count(view: CallView) -> str:
-    answers = view.said.answers or ()
-    count, of = sum(bool(one.quotes) for one in answers), plural(len(answers), "question")
-    return SAY["answers"].format(count=count, of=of) if answers else ""
 
 
 def _before(view: CallView, reader: Reader) -> str:
