@@ -227,7 +227,8 @@ class Worker:
                 if is_asked or is_changed or is_time:
                     pause = look_in = self.timing.watch  # after an error
                     look_in = await self._work()
-                    pause, due_at = min(look_in, self.timing.idle), self.clock.now().timestamp() + look_in
+                    due_at = self.clock.now().timestamp() + look_in
+                pause = min(self.timing.idle, due_at - self.clock.now().timestamp())
 
     async def _purge(self) -> None:
         seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day

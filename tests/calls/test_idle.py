@@ -56,12 +56,13 @@ async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(p
     assert survivor.keys == []
 
 
-async def test_a_call_that_is_due_soon_is_placed_then(place: str, clock: ManualClock) -> None:
+@pytest.mark.parametrize("seconds", [5, 25])
+async def test_a_call_that_is_due_soon_is_placed_then(place: str, clock: ManualClock, seconds: float) -> None:
     service = Service(clock)
     async with world(service, place, timing=Timing()) as here:
         await here.run(clock.sleep(15))
-        await schedule(here, clock.now() + timedelta(seconds=5))
-        await here.run(clock.sleep(4.5))
+        await schedule(here, clock.now() + timedelta(seconds=seconds))
+        await here.run(clock.sleep(seconds - 0.5))
         before = len(service.keys)
         await here.run(clock.sleep(1))
 
