@@ -133,18 +133,6 @@ async def test_nobody_else_can_cancel_it(sandbox: RunningSandbox) -> None:
     assert '"status":"success"' in answers[0].replace(" ", "")
 
 
-async def test_a_real_client_that_gives_up_cancels_and_finds_its_call(sandbox: RunningSandbox) -> None:
-    async with running_server(sandbox.settings()) as url, connected_agent(url, "legacy") as agent:
-        with pytest.raises(Exception, match=r"[Tt]imed out"):
-            await agent.client.call_tool("make_call", CALL | {"wait_seconds": LIMIT}, read_timeout_seconds=0.5)
-        await sandbox.wait_for_calls()
-        sandbox.end_calls()
-        again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
-
-    assert (again.data["placed_now"], again.data["status"]) == (False, "success")
-    assert len(await sandbox.calls()) == 1
-
-
 async def test_a_session_is_only_a_name(sandbox: RunningSandbox) -> None:
     async with running_server(sandbox.settings()) as url:
         first, second = await session_of(url), await session_of(url)

@@ -21,9 +21,6 @@ from tests.transports.http_server import (
     running_server,
 )
 
-SHORTEST_TIMEOUT = 5.0
-"""Seconds after which the OpenAI Agents SDK gives up, the first of the clients that are known."""
-
 
 class Messages:
     """The messages of progress that a client gets."""
@@ -79,9 +76,8 @@ async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
         _, followed = await follow(agent, sandbox, "get_call", {"call_id": call_id})
 
     assert placed.values == sorted(set(placed.values))  # each is greater than the one before, as the protocol demands
-    assert placed.values[0] < SHORTEST_TIMEOUT
-    assert re.fullmatch(r"\+1 202-555-0100: \d s so far", placed.texts[-1] or "")
-    assert re.fullmatch(r"Bistro \(\+1 202-555-0100\): \d s so far", followed.texts[-1] or "")
+    assert re.fullmatch(r"\+1 202-555-0100: \d+ s so far", placed.texts[-1] or "")
+    assert re.fullmatch(r"Bistro \(\+1 202-555-0100\): \d+ s so far", followed.texts[-1] or "")
 
 
 async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_from_a_fast_one(
@@ -107,5 +103,5 @@ async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_
 
 
 def test_no_client_gives_up_between_two_messages() -> None:
-    assert progress.EVERY <= 3
+    assert progress.EVERY <= 3  # the OpenAI Agents SDK gives up after 5 s, the first of the clients that are known
     assert {tool.name for tool in tools() if tool.spec.waits} == {*("make_call", "call_around", "get_call", "sign_in")}
