@@ -34,7 +34,7 @@ from tests.calls.world import TABLE, Json, Service, World, end_of, world
 from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer, skip_without_server
 from tests.processes import free_port
 
-SECONDS = 1.5
+SECONDS = 3.0
 """When a database counts as hanging, in these tests."""
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
@@ -141,7 +141,7 @@ async def test_while_the_database_server_is_down_no_call_is_placed_and_then_call
         await here.run(clock.sleep(60))
         unsettled = await here.run(here.calls.list_unsettled())
 
-    assert elapsed < 4 * SECONDS
+    assert elapsed < 10 * SECONDS
     assert (duplicate.is_new, duplicate.record.call_id) == (False, first.call_id)
     assert new.state is CallState.ENDED
     assert len(service.keys) == 2
@@ -214,7 +214,7 @@ async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(
         own_postgres.resume()
 
         assert errors == ["ledger_unavailable"] * 40
-        assert elapsed < 4 * SECONDS
+        assert elapsed < 10 * SECONDS  # one after another would take 40 times as long
         assert await is_placed(used, another(100))
         assert await is_placed(unused, another(101))
 
@@ -225,7 +225,7 @@ async def test_what_was_given_up_does_not_happen_when_the_server_goes_on(
     async with hasty(own_postgres.create_database(), clock) as ledger:
         await reserved(ledger, another(1))
         own_postgres.pause()
-        with pytest.raises(LedgerUnavailableError, match=r"did not answer within 1\.5 s"):
+        with pytest.raises(LedgerUnavailableError, match="did not answer within 3 s"):
             await ledger.reserve(another(2), redial=False)
         own_postgres.resume()
         await reserved(ledger, another(3))

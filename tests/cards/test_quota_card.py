@@ -85,14 +85,16 @@ async def test_an_error_is_told_in_the_cards_words(open_card: Open) -> None:
     assert "TEXT FOR THE MODEL" not in await chat.card.locator("body").inner_text()
 
 
-async def test_the_billing_portal_is_opened_by_the_host(agent: Agent, open_card: Open) -> None:
-    chat = await open_card(quota_card())
-    await chat.give(await agent.use("check_quota"))
-    await chat.button("Billing").click()
-
-    await chat.page.wait_for_function("() => window.seen.links.length === 1")
-    [link] = await chat.seen("links")
-    assert link["url"].startswith("http://embedded-sandbox.invalid/_sandbox/billing/")
+async def test_the_billing_portal_is_opened_by_the_host(open_card: Open, clock: ManualClock, tmp_path: Path) -> None:
+    link = "https://billing.example/portal"
+    async with fake_service(lambda _: (200, {"url": link})) as url:
+        settings = settings_in(tmp_path / "portal", API_URL=url, ACCESS_TOKEN="token")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            chat = await open_card(quota_card(), by=agent)
+            await chat.give(quota(minutes_remaining=3))
+            await chat.button("Billing").click()
+            await chat.page.wait_for_function("() => window.seen.links.length === 1")
+            assert await chat.seen("links") == [{"url": link}]
 
 
 async def test_a_billing_link_that_is_not_a_web_page_is_not_opened(
