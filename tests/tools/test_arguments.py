@@ -29,7 +29,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "respondent_phone",
         "415-555-1234",
-        "has no country code; if the country is the United States, use +14155551234.",
+        "has no country code; with one, it may be +14155551234 (United States).",
     ),
     ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),

@@ -76,7 +76,7 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
         ({"party_size": "51"}, 'party_size: "51" is over the limit of 50.'),
         (
             {"respondent_phone": "415-555-1234"},
-            "if the country is the United States, use +14155551234",
+            "with one, it may be +14155551234 (United States)",
         ),
         ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters; shorten it'),
         ({"buisness_name": "A"}, "book_table has no such argument; it takes business_name, "),

@@ -84,9 +84,6 @@ ADVICE = {
 }
 """What an agent should do about a number, by the kind of `NumberProblem`; people don't see it."""
 
-_WITH_ARTICLE = ("United ", "Isle ", "Netherlands")
-"""Names of countries that begin with these words get an article in a sentence."""
-
 
 def wrong(kind: str, given: str, context: Mapping[str, Any]) -> str:
     """What is wrong with an argument, without a period.
@@ -107,11 +104,10 @@ def wrong(kind: str, given: str, context: Mapping[str, Any]) -> str:
 def wrong_number(problem: NumberProblem, given: str) -> str:
     """What is wrong with a phone number, without a period."""
     meant = problem.meant[0] if problem.meant else ""
-    place = place_of(meant) if meant else None
     text = _NUMBERS[problem.kind].format(
         country=country_name(problem.country_code) if problem.country_code is not None else "",
         prefix=problem.prefix,
-        meant=f"{meant} ({place})" if place else meant,
+        meant=_with_place(meant) if meant else "",
         meanings=_meanings(problem.meant),
     )
     return f"{given} {text}"
@@ -121,13 +117,12 @@ def _meanings(numbers: Sequence[str]) -> str:
     """The numbers in E.164 that a number without a country code may mean; without any, how such a number begins."""
     if not numbers:
         return "E.164 starts with + and the country code"
-    places = {place: number for number in reversed(numbers) if (place := place_of(number))}
-    if not places:
-        return f"with one, it may be {numbers[0]}"
-    return ", ".join(
-        f"if the country is {'the ' if place.startswith(_WITH_ARTICLE) else ''}{place}, use {number}"
-        for place, number in reversed(places.items())
-    )
+    return f"with one, it may be {' or '.join(map(_with_place, numbers))}"
+
+
+def _with_place(number: str) -> str:
+    place = place_of(number)
+    return f"{number} ({place})" if place else number
 
 
 def fix(count: int, *, places_calls: bool) -> str:

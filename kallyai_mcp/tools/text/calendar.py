@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from kallyai_mcp.calls.appointment import Appointment
-from kallyai_mcp.tools.text.plain import named, one_line, quoted
-from kallyai_mcp.tools.text.times import Reader, city, day_and_hour, differs, hour, in_zone, own_time
+from kallyai_mcp.calls.appointment import Appointment, with_zone
+from kallyai_mcp.tools.text.plain import named, one_line, quoted, zone_of
+from kallyai_mcp.tools.text.times import Reader, city, day_and_hour, hour, is_own_clock, own_time
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -47,7 +47,8 @@ def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str
 def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
     if event.start is None:
         return "no time given"
-    start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
+    zone = zone_of(place_zone)
+    start, end = with_zone(event.start, zone) or event.start, with_zone(event.end, zone)
     text = day_and_hour(start, reader.now)
     if not isinstance(start, datetime):
         # RFC 5545, 3.6.1: the end of an all-day event is not part of it. From a hotel, it is the day of departure.
@@ -57,8 +58,7 @@ def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
     if isinstance(end, datetime):
         is_same_day = end.date() == start.date()
         text += f" to {hour(end.hour, end.minute) if is_same_day else day_and_hour(end, reader.now)}"
-    if reader.zone_is_known and not differs(start, place_zone, reader.timezone):
+    if is_own_clock(start, reader):
         return text
-    is_known = reader.zone_is_known and start.tzinfo is not None
-    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if is_known else ""
+    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if reader.zone_is_known else ""
     return f"{text} {city(place_zone)} time{own}"

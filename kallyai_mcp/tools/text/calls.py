@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from kallyai_mcp.api.errors import ResponseLostError, is_usable
+from kallyai_mcp.api.errors import is_usable
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import local_time
@@ -57,9 +57,6 @@ SAY = {
     "no_status": "Unknown: KallyAI does not say how the call to {party} ended.",
     "odd_status": (
         "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know{since}."
-    ),
-    "unknown_lost": (
-        "Unknown: the connection broke after the request was sent, so {party} may have been called. {check}"
     ),
     "unknown": ("Unknown: no usable answer came after the request was sent, so {party} may have been called. {check}"),
     "check_first": (
@@ -356,8 +353,8 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
 
 def unknown(record: CallRecord) -> str:
     """The text about a call that may have been placed, and what to do so that it is not placed twice."""
-    key = "unknown_lost" if isinstance(record.error, ResponseLostError) else "unknown"
-    return SAY[key].format(party=party_of(record.submission), check=SAY["check_first"].format(id=record.tracking_id))
+    check = SAY["check_first"].format(id=record.tracking_id)
+    return SAY["unknown"].format(party=party_of(record.submission), check=check)
 
 
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:

@@ -3,7 +3,6 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.tools.text.plain import zone_of
@@ -73,11 +72,6 @@ def city(zone_name: str) -> str:
     return zone_name.rpartition("/")[2].replace("_", " ")
 
 
-def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
-    """`start` in another zone (IANA name); a day, and a time without a zone, are returned unchanged."""
-    return start.astimezone(zone_of(zone_name)) if isinstance(start, datetime) and start.tzinfo is not None else start
-
-
 def at_callee(moment: datetime, number: str | None) -> datetime:
     """`moment` by the clock of the callee, whose `number` is in E.164; unchanged if the number does not show it."""
     return (local_time(number, moment) if number is not None else None) or moment
@@ -107,13 +101,3 @@ def own_time(there: datetime, reader: Reader) -> str:
     """`there` by the reader's clock; with the day, if the reader's day is another one."""
     own = there.astimezone(zone_of(reader.timezone))
     return hour(own.hour, own.minute) if own.date() == there.date() else day_and_hour(own, reader.now)
-
-
-def differs(start: date | datetime | None, zone_name: str, other: str) -> bool:
-    """Whether the clocks of two zones (IANA names) differ at `start`; False for a day."""
-    if not isinstance(start, datetime):
-        return False
-    wall = start.replace(tzinfo=None)
-    zones: tuple[ZoneInfo, ...] = tuple(zone for zone in map(zone_of, (zone_name, other)) if isinstance(zone, ZoneInfo))
-    offsets = {wall.replace(tzinfo=zone).utcoffset() for zone in zones}
-    return len(offsets) > 1 or (len(zones) < 2 and zone_name != other)
