@@ -42,9 +42,6 @@ _CORS_HEADERS = [
     "Mcp-Session-Id",
     "X-Correlation-Id",
 ]
-_LEGACY = {"Deprecation": "@1742947200", "Link": '</mcp>; rel="successor-version"'}
-"""More headers of `/sse`: MCP's version of 2025-03-26 replaced this transport by Streamable HTTP."""
-
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
 
@@ -77,7 +74,6 @@ def http_app(
         for route in events.routes:
             if isinstance(route, Route) and route.methods:
                 route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
-                route.app = _marked_as_legacy(route.app)
         all_routes += events.routes
     else:
         all_routes.append(Route("/sse", _no_sse))
@@ -124,20 +120,6 @@ def _with_session_id(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send_named)
 
     return named
-
-
-def _marked_as_legacy(app: ASGIApp) -> ASGIApp:
-    """`app` with headers that say that the transport is deprecated (RFC 9745), and what replaces it (RFC 5829)."""
-
-    async def marked(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_LEGACY)
-            await send(message)
-
-        await app(scope, receive, send_marked)
-
-    return marked
 
 
 async def _no_sse(_: Request) -> Response:

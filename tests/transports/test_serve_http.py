@@ -52,21 +52,6 @@ async def test_a_call_is_placed_and_followed_over_every_kind_of_connection(tmp_p
     assert ended.data["status"] == "success"
 
 
-async def test_sse_says_that_it_is_the_older_transport(tmp_path: Path) -> None:
-    async with (
-        running_sandbox(tmp_path) as sandbox,
-        running_server(sandbox.settings()) as url,
-        httpx2.AsyncClient() as client,
-        client.stream("GET", f"{url}/sse") as stream,
-    ):
-        newer = await client.post(f"{url}/mcp", json={})
-
-    assert stream.headers["deprecation"] == "@1742947200"
-    assert stream.headers["link"] == '</mcp>; rel="successor-version"'
-    assert newer.status_code == 400
-    assert "deprecation" not in newer.headers
-
-
 async def test_health_and_ready_report_only_their_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_routes, "REMEMBER_SECONDS", 0)
     async with (
