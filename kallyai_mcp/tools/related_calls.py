@@ -1,6 +1,7 @@
 """Other calls of the account that a result names: about the same booking, at the same number, or the next attempt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,19 +51,21 @@ def changed_by(views: Sequence[CallView]) -> dict[str, CallView]:
 
 
 def _ahead(views: Sequence[CallView], view: CallView, now: datetime) -> CallView | None:
-    """The newest booking at the number of `view` that lies ahead; the newest call about a booking stands for it."""
+    """The newest booking at the number of `view` that lies ahead, with the last call about it that booked nothing."""
     number = view.submission.respondent_phone
     before = {one.call_id: changes_in(one.submission) for one in views}
-    known: set[str | None] = {view.call_id}
+    known, later = {view.call_id}, dict[str | None, CallView]()
     for one in views:
         first, seen = one.call_id, set[str | None]()
         while first not in seen and (earlier := before.get(first)) is not None:
             seen.add(first)
             first = earlier
-        if first in known or one.outcome not in (Outcome.ANSWERED, *BOOKED):
+        if one.outcome is Outcome.ANSWERED:
+            later.setdefault(first, one)
+        if first in known or one.outcome not in BOOKED:
             continue
         known.add(first)
         made, is_there = one.appointment, one.submission.respondent_phone == number
         if made is not None and is_there and not lies_before(made, now, number=number, zone_name=one.zone_name):
-            return one
+            return replace(one, related=Related(later=later.get(first)))
     return None

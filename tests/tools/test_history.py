@@ -231,7 +231,7 @@ async def test_a_booking_that_was_moved_says_so_everywhere(agent: Agent) -> None
     assert [call.get("moved_by") for call in listed.data["calls"]] == [None, later]
 
 
-async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_until_it_was_canceled(agent: Agent) -> None:
+async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_with_what_became_of_it(agent: Agent) -> None:
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
     moved = (await agent.use("make_call", MOVE, changes_call_id=booked)).data["call_id"]
     ask = {"task_category": "general", "task_description": "Ask for the menu", "respondent_phone": NUMBERS["success"]}
@@ -242,15 +242,17 @@ async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_until_i
     shown = await agent.use("get_call", call_id=booked)
     listed = await agent.use("list_calls")
 
-    line = f"An earlier booking there lies ahead: Wed Jan 28, 8:00 PM (call_id {moved}). To change or cancel it: "
-    assert line in named.text
-    assert "lies ahead" not in again.text + canceled.text + after.text
-    assert f"It was about the booking of Wed Jan 28, 7:00 PM (call_id {booked})." in canceled.text
-    assert shown.text.startswith("A later call was about this booking, and was answered: get_call ")
+    line, change = f"An earlier call booked there: Wed Jan 28, 8:00 PM (call_id {moved}).", "changes_call_id"
+    later = f'was about this booking: "{canceled.data["highlights"]}" (call_id {canceled.data["call_id"]}).'
+    assert f"{line} To change or cancel it: {change}." in named.text
+    assert "An earlier call" not in again.text + canceled.text
+    assert f"{line} A later call {later} To change or cancel it: {change}." in after.text
+    assert f"7:00 PM (call_id {booked}), which stands unless they changed it." in canceled.text
+    assert shown.text.startswith(f"A later call {later}\n")
     assert shown.data["asked_about_in"] == canceled.data["call_id"]
-    assert named.text.count("changes_call_id") == 1
-    assert "to change or cancel it: changes_call_id." in shown.text
-    assert f"; a later call was about it: {canceled.data['call_id']}  {booked}" in listed.text
+    assert named.text.count(change) == 1
+    assert change not in shown.text
+    assert f'it: "{canceled.data["highlights"]}" {canceled.data["call_id"]}  {booked}' in listed.text
 
 
 async def test_a_call_about_the_booking_of_another_number_is_asked_about(

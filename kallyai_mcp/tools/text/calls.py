@@ -13,7 +13,7 @@ from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
-from kallyai_mcp.tools.instructions import departure_in, other_times_text
+from kallyai_mcp.tools.instructions import changes_in, departure_in, other_times_text
 from kallyai_mcp.tools.text.plain import ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, weekday, with_place
 from kallyai_mcp.tools.text.words import Words
@@ -26,7 +26,10 @@ SAY = {
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "answered": "Answered: {party}{lasted}.",
-    "no_event": "KallyAI's calendar has no event for this call.",
+    "no_event": (
+        "KallyAI's calendar has no event for this call, so no new booking is certain. Ask the user before another call "
+        "there."
+    ),
     "calendar_not_known": (
         "Whether an appointment was made is not known: no calendar file shows it. get_call asks again."
     ),
@@ -39,9 +42,10 @@ SAY = {
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
     "planned": 'Attempt {number} of {count}: {when}. get_call "{id}" follows it, and cancel_call cancels it.',
-    "only_asked": "KallyAI was to accept no other time.",
-    "only_given": "Of other times, KallyAI was to accept only {times}.",
-    "take_offer": "To take one that they offered: make_call with that day and time.",
+    "other_times": (
+        "Of other times, KallyAI was to accept {times}. If they offered another: make_call with that day and "
+        "time{change}."
+    ),
     "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
     "failed": "Failed: the call to {party} failed{after}.",
     "terminated": "Failed: KallyAI ended the call to {party} early{after}.",
@@ -84,10 +88,10 @@ SAY = {
     "was_in_progress": "This call was already in progress and has now ended; no new call was placed.",
     # Other bookings
     "replaces": "It replaces the booking of {booking}.",
-    "about": "It was about the booking of {booking}.",
+    "about": "It was about the booking of {booking}, which stands unless they changed it.",
     "moved": "Moved: call {id} has booked {to} instead.",
-    "asked_about": "A later call was about this booking, and was answered: get_call {id} has the outcome.",
-    "ahead": "An earlier booking there lies ahead: {booking}. To change or cancel it: changes_call_id.",
+    "asked_about": "A later call was about this booking{report} (call_id {id}).",
+    "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
     # The callee's words
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
     "not_answered": "Not answered in the conversation.",
@@ -116,7 +120,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
         offer_not_accepted(view),
         SAY["suggests"].format(said=quoted(sentence(call.next_steps))) if call.next_steps else "",
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
-        SAY["ahead"].format(booking=_booking(related.ahead, reader)) if related.ahead is not None else "",
+        _ahead(related.ahead, reader) if related.ahead is not None else "",
         f"Only {few_left} left." if few_left else "",
         f"call_id {call_id(call.call_id)}{_more(view, call) if can_ask else SAY['id_not_usable']}.",
     ]
@@ -142,7 +146,7 @@ def _more(view: CallView, call: Call) -> str:
     tools += ["get_transcript"] if has_words else []
     change = (
         "; to change or cancel it: changes_call_id"
-        if view.appointment is not None and not view.related.is_moved
+        if view.appointment is not None and view.related.later is None
         else ""
     )
     return f"; {', '.join(tools)}{change}" if tools else ""
@@ -161,7 +165,18 @@ def moved(view: CallView, reader: Reader) -> str:
     if later is None:
         return ""
     key = "moved" if view.related.is_moved else "asked_about"
-    return SAY[key].format(id=call_id(later.call_id or ""), to=booked_time(later, reader))
+    return SAY[key].format(id=call_id(later.call_id or ""), to=booked_time(later, reader), report=report_of(later))
+
+
+def report_of(later: CallView) -> str:
+    """What KallyAI reports of a later call about a booking: ': "Canceled the table."'."""
+    report = later.call.highlights if later.call is not None else None
+    return f": {quoted(sentence(report), 120)}" if report else ""
+
+
+def _ahead(booked: CallView, reader: Reader) -> str:
+    later = moved(booked, reader)
+    return SAY["ahead"].format(booking=_booking(booked, reader), later=f" {later}" if later else "")
 
 
 def _booking(view: CallView, reader: Reader) -> str:
@@ -228,14 +243,15 @@ def _try_again(view: CallView, call: Call, reader: Reader) -> str:
 
 
 def offer_not_accepted(view: CallView) -> str:
-    """Why KallyAI accepted no other time than asked for, if it was told so and has booked none; else ""."""
+    """Which other times KallyAI was to accept, if not every one, and it has booked none; else ""."""
     if view.outcome is not Outcome.ANSWERED or not view.is_without_event:
         return ""
     times = other_times_text(view.submission)
     if not times and not forbids_other_time(view.submission):
         return ""
-    why = SAY["only_given"].format(times=one_line(times, 80)) if times else SAY["only_asked"]
-    return f"{why} {SAY['take_offer']}"
+    booking = changes_in(view.submission)
+    change = f' and changes_call_id "{call_id(booking)}"' if booking else ""
+    return SAY["other_times"].format(times=f"only {one_line(times, 80)}" if times else "none", change=change)
 
 
 def thing(view: CallView) -> str:

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
-from kallyai_mcp.tools.text.calls import begins, thing
+from kallyai_mcp.tools.text.calls import begins, report_of, thing
 from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zone_of
 from kallyai_mcp.tools.text.times import Reader, city, day, hour, when, with_place
 from kallyai_mcp.tools.text.words import Words
@@ -130,7 +130,7 @@ def _detail(view: CallView, reader: Reader) -> str:
         later, text = view.related.later, ", ".join(filter(None, (thing(view), _time(view, reader))))
         if later is None:
             return text
-        is_now = "now" if view.related.is_moved else "a later call was about it:"
+        is_now = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"
         return f"{text}; {is_now} {call_id(later.call_id or '')}"
     if call is not None:
         return reason(call.plain_status) or (quoted(_answer(view), _ROOM) if call.highlights else "")
