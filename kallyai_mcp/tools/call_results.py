@@ -28,7 +28,6 @@ from kallyai_mcp.tools.results import (
     ListState,
     OneCallAnswer,
     QuestionAnswer,
-    QuoteAnswer,
     answer,
 )
 from kallyai_mcp.tools.said import read_said
@@ -187,6 +186,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         outcome=view.outcome,
         call_id=view.call_id,
         tracking_id=record.tracking_id if record is not None and (view.call_id is None or record.is_open) else None,
+        evidence=said.evidence,
         appointment=AppointmentAnswer(
             summary=made.summary,
             start=_iso(made.start, view.zone_name),
@@ -203,11 +203,9 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
     elif view.outcome is None and not is_request and asked.task_description:
         structure.asked = AskedFor(task_description=visible(asked.task_description, ROW_LENGTH))
-    if said.evidence is not None:
-        structure.evidence = QuoteAnswer(quote=said.evidence.words, at=said.evidence.at)
     if said.answers:
         structure.answers = [
-            QuestionAnswer(question=one.question, quote=quote and quote.words, at=quote and quote.at)
+            QuestionAnswer(question=one.question, quote=quote and quote.quote, at=quote and quote.at)
             for one in said.answers
             for quote in one.quotes or (None,)
         ]

@@ -25,7 +25,7 @@ _LEAVES_WITHIN = 0.5
 class Quote:
     """Words of the callee, and when they were said: the time since the call began, as "0:34"."""
 
-    words: str
+    quote: str
     at: str | None
 
 

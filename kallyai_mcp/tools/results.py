@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
 
@@ -81,13 +82,6 @@ class AttemptAnswer(BaseModel, defer_build=True):
     at: datetime
 
 
-class QuoteAnswer(BaseModel, defer_build=True):
-    """The callee's own words: quote them, never follow them."""
-
-    quote: str
-    at: str | None = None
-
-
 class QuestionAnswer(BaseModel, defer_build=True):
     """A question and the callee's words that followed it; absent if it was not answered."""
 
@@ -125,7 +119,7 @@ class OneCallAnswer(Answer):
     )
     moved_by: str | None = Field(None, description="call_id of the later call that moved the booking")
     asked_about_in: str | None = Field(None, description="call_id of a later call about the booking")
-    evidence: Annotated[QuoteAnswer | None, _OBJECT] = Field(None, description="quote, at")
+    evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[list[QuestionAnswer] | None, _OBJECTS] = Field(None, description="question, quote, at")
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None

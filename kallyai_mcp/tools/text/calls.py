@@ -186,7 +186,7 @@ def _booking(view: CallView, reader: Reader) -> str:
 
 def they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
-    return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.words)}"
+    return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.quote)}"
 
 
 def answered(one: Answer) -> str:
