@@ -21,7 +21,6 @@ from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     AskedFor,
-    AttemptAnswer,
     CallAnswer,
     CancelAnswer,
     ListAnswer,
@@ -322,8 +321,7 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
         structure.scheduled_for = _iso(schedule.not_before, record.timezone)
     if schedule.attempts > 1 or schedule.earlier:
         structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-        made = [AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier]
-        structure.earlier_attempts = made or None
+        structure.earlier_attempts = list(schedule.earlier) or None
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:

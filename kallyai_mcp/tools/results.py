@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
@@ -74,14 +75,6 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
-class AttemptAnswer(BaseModel, defer_build=True):
-    """An attempt that reached nobody."""
-
-    call_id: str
-    status: str
-    at: datetime
-
-
 class QuestionAnswer(BaseModel, defer_build=True):
     """A question and the callee's words that followed it; absent if it was not answered."""
 
@@ -110,7 +103,7 @@ class OneCallAnswer(Answer):
     scheduled_for: str | None = Field(None, description="ISO 8601")
     attempt: int | None = None
     attempts: int | None = None
-    earlier_attempts: Annotated[list[AttemptAnswer] | None, _OBJECTS] = None
+    earlier_attempts: Annotated[list[Attempt] | None, _OBJECTS] = None
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
