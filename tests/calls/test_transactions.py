@@ -17,6 +17,7 @@ from tests.calls.manual_time import ManualClock
 from tests.calls.samples import asked, ended
 from tests.calls.world import Json, Reply, Service, World, shown, world
 from tests.faults.simulation.process import SignIn
+from tests.postgres_server import PostgresDatabases
 
 Result = TypeVar("Result")
 
@@ -87,8 +88,11 @@ async def test_an_outcome_is_written_before_its_calendar_file_if_that_is_late(pl
     assert count["write"] == 4
 
 
-async def test_postgresql_writes_to_no_index_when_the_client_was_told(database_url: str, clock: ManualClock) -> None:
-    async with opened(database_url, clock.now) as ledger, aclosing(database_at(database_url, clock.now)) as database:
+async def test_postgresql_writes_to_no_index_when_the_client_was_told(
+    postgres: PostgresDatabases, clock: ManualClock
+) -> None:
+    url = postgres.create_database()  # a new one: there is room on the page of the row
+    async with opened(url, clock.now) as ledger, aclosing(database_at(url, clock.now)) as database:
         record = await ended(ledger, asked(), delivered=False)
 
         def tell(tx: Transaction) -> list[dict[str, Any]]:
@@ -97,3 +101,4 @@ async def test_postgresql_writes_to_no_index_when_the_client_was_told(database_u
             return tx.rows(f"{counted} WHERE relname = 'calls'")
 
         assert await database.write(tell) == [{"all": 1, "hot": 1}]
+    postgres.drop_database(url)

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
@@ -31,31 +31,20 @@ DAY = 86_400.0
 Result = TypeVar("Result")
 
 
-class CountingDatabase:
+class CountingDatabase(InterruptedDatabase):
     """A database that counts what its transactions read: rows with PostgreSQL, steps of its machine with SQLite.
 
     Attributes:
         read_last: How much the last transaction read.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.read_last = 0
+    read_last = 0
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
-        return await self._database.read(lambda tx: self._counted(tx, work))
+        return await super().read(lambda tx: self._counted(tx, work))
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
-        return await self._database.write(lambda tx: self._counted(tx, work))
-
-    def version(self) -> object:
-        return self._database.version()
-
-    async def take_lease(self) -> str:
-        return await self._database.take_lease()
-
-    async def aclose(self) -> None:
-        await self._database.aclose()
+        return await super().write(lambda tx: self._counted(tx, work))
 
     def _counted(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
         if isinstance(self._database, PostgresDatabase):
