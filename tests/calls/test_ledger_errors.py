@@ -10,7 +10,7 @@ from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger.base import ConstraintError, Database, LedgerUnavailableError, StatementError, Transaction
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_call_lists import ended, reply, start
+from tests.calls.test_call_lists import ended, start
 from tests.calls.world import Service, world
 
 _TRACKED = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
@@ -114,22 +114,3 @@ async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(place
     assert calls == 0
     assert found.stop_reason is StopReason.REFUSED
     assert [record.call_id for record in done.records] == ["c-1"]
-
-
-async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
-    database = InterruptedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here:
-        decided = await ended(here, (await start(here))[0])
-        database.lose_confirmations(2)
-        with pytest.raises(LedgerUnavailableError):
-            await here.run(here.calls.continue_list(decided, after=1))
-        await here.run(clock.sleep(600))
-        found = await here.run(here.calls.find_list(decided.list_id))
-        calls = len(service.keys)
-        last = await ended(here, (await here.run(here.calls.continue_list(decided, after=1)))[0])
-
-    assert found is not None
-    assert found.stop_reason is StopReason.REFUSED
-    assert calls == 1
-    assert [record.call_id for record in last.records] == ["c-1", "c-2"]

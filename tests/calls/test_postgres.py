@@ -130,18 +130,15 @@ async def test_while_the_database_server_is_down_no_call_is_placed_and_then_call
     async with hasty_world(service, own_postgres.create_database()) as here:
         first = await here.call()
         trouble(own_postgres)
-        began = time.monotonic()
         for attempt in (TABLE, OTHER):
-            with pytest.raises(LedgerUnavailableError):
+            with pytest.raises(LedgerUnavailableError), anyio.fail_after(LIMIT):
                 await here.place(attempt)
-        elapsed = time.monotonic() - began
         again(own_postgres, trouble)
         duplicate = await here.place()
         new = await here.call(OTHER)
         await here.run(clock.sleep(60))
         unsettled = await here.run(here.calls.list_unsettled())
 
-    assert elapsed < 10 * SECONDS
     assert (duplicate.is_new, duplicate.record.call_id) == (False, first.call_id)
     assert new.state is CallState.ENDED
     assert len(service.keys) == 2
@@ -177,16 +174,13 @@ async def test_a_server_that_takes_no_connections_is_reported_at_once(
     own_postgres: PostgresServer, clock: ManualClock
 ) -> None:
     """Long before the time-out for a server that hangs."""
-    async with opened(own_postgres.create_database(), clock.now) as ledger:
+    database = PostgresDatabase(own_postgres.create_database(), now=clock.now, seconds=10 * LIMIT)
+    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)) as ledger:
         await reserved(ledger, another(1))
         own_postgres.kill()
-        began = time.monotonic()
         for number in (2, 3):
-            with pytest.raises(LedgerUnavailableError):
+            with pytest.raises(LedgerUnavailableError), anyio.fail_after(LIMIT):
                 await ledger.reserve(another(number), redial=False)
-        elapsed = time.monotonic() - began
-
-    assert elapsed < 4
 
 
 async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(
@@ -205,16 +199,14 @@ async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(
                 await ledger.reserve(another(number), redial=False)
             errors.append(raised.value.code)
 
-        began = time.monotonic()
-        async with anyio.create_task_group() as tasks:
-            for number in range(20):
-                tasks.start_soon(ask, used, number)
-                tasks.start_soon(ask, unused, number)
-        elapsed = time.monotonic() - began
+        with anyio.fail_after(LIMIT):
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(ask, used, number)
+                    tasks.start_soon(ask, unused, number)
         own_postgres.resume()
 
         assert errors == ["ledger_unavailable"] * 40
-        assert elapsed < 10 * SECONDS  # one after another would take 40 times as long
         assert await is_placed(used, another(100))
         assert await is_placed(unused, another(101))
 
