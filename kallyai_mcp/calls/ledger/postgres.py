@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.ledger.base import (
+    Config,
     ConstraintError,
     LedgerUnavailableError,
     Result,
@@ -27,9 +28,6 @@ from kallyai_mcp.calls.ledger.base import (
     migrate,
     storable,
 )
-
-if TYPE_CHECKING:
-    from kallyai_mcp.calls.ledger.ledger import Config
 
 _log = logging.getLogger(__name__)
 # It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
@@ -258,7 +256,7 @@ class PostgresTransaction:
     """One open transaction; see `Transaction`. Its time is the server's, unless there is a `clock`."""
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
-    config: "Config"
+    config: Config
 
     def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
         self._connection = connection

@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from kallyai_mcp.calls.ledger.base import (
+    Config,
     ConstraintError,
     LedgerUnavailableError,
     Result,
@@ -30,8 +31,6 @@ from kallyai_mcp.calls.ledger.base import (
 
 if TYPE_CHECKING:
     from filelock import FileLock
-
-    from kallyai_mcp.calls.ledger.ledger import Config
 
 _log = logging.getLogger(__name__)
 
@@ -269,7 +268,7 @@ class SqliteTransaction:
     """One open transaction; see `Transaction`. The clock and the leases are those of the database."""
 
     SKIP_LOCKED: ClassVar[str] = ""
-    config: "Config"
+    config: Config
 
     def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
         self._connection = connection
