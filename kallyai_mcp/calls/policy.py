@@ -104,7 +104,7 @@ class RiskFlag(StrEnum):
     """A reason to ask the user before a call."""
 
     LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
-    CALLED_RECENTLY = "called_recently"  # the number was called within the last hour
+    CALLED_RECENTLY = "called_recently"  # the number was called, or may have been, within the last hour
     FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left, or no call
     COSTLY = "costly"  # a satellite or shared-cost number
     URGENT = "urgent"  # the request says `is_urgent`

@@ -14,8 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.errors import check_call_id
-from kallyai_mcp.api.models import IsoDate, TimeOfDay
+from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
 from kallyai_mcp.calls.numbers import local_times, normalize
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
 
@@ -105,12 +106,13 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _written_moment(value: Any, info: ValidationInfo) -> datetime:
+def _written_moment(value: Any, info: ValidationInfo, days: int = 1) -> datetime:
+    """The moment in a text; the error has an example so many `days` from now."""
     if isinstance(value, str) and not _is_day(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value)
-    tomorrow = (info.context or {})["now"] + timedelta(days=1)
-    raise PydanticCustomError("moment", "is not a date and time", {"example": f"{tomorrow:%Y-%m-%d}T09:00"})
+    example = (info.context or {})["now"] + timedelta(days=days)
+    raise PydanticCustomError("moment", "is not a date and time", {"example": f"{example:%Y-%m-%d}T09:00"})
 
 
 def _without_seconds(value: Any) -> Any:
@@ -126,12 +128,26 @@ NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema
 def _written_since(value: Any, info: ValidationInfo) -> datetime:
     if isinstance(value, str) and _is_day(value):
         return datetime.combine(date.fromisoformat(value), time())
-    return _written_moment(value, info)
+    return _written_moment(value, info, days=-1)
 
 
 Since = Annotated[datetime, BeforeValidator(_written_since), WithJsonSchema({"type": "string"})]
 """A day or a moment in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
+
+_STATUSES = ("scheduled", "in_progress", *Outcome, "moved", "expired", "refused", *sorted(Call.FINAL - set(Outcome)))
+"""What list_calls can look for, as results name it: what may be claimed of a call, or how far it is; and KallyAI's."""
+
+
+def _known_status(text: str) -> str:
+    status = text.casefold().replace(" ", "_")
+    if any(known.startswith(status) for known in _STATUSES):
+        return status
+    raise PydanticCustomError("literal_error", "is no status", {"expected": ", ".join(_STATUSES)})
+
+
+Status = Annotated[str, AfterValidator(_known_status)]
+"""The beginning of a status of `_STATUSES`."""
 
 Retries = Annotated[
     int,

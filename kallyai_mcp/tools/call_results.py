@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
@@ -23,17 +23,21 @@ from kallyai_mcp.tools.results import (
     AskedFor,
     CallAnswer,
     CancelAnswer,
+    ErrorAnswer,
     ListAnswer,
     ListState,
     OneCallAnswer,
     QuestionAnswer,
+    RefusedRetryAnswer,
+    UsedUp,
     answer,
+    error_answer,
 )
 from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.account import little_left, none_left, used_up
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.errors import error_text, quota_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.text.times import Reader
@@ -45,7 +49,7 @@ ROW_LENGTH = 120
 """Characters of KallyAI's report in a row of a list."""
 
 _IN_ROW = {
-    *("status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
+    *("code", "status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
     *("asked_about_in", "elapsed_seconds", "respondent_phone", "business_name"),
 }
 """The fields of a call in a list that are those of get_call."""
@@ -56,9 +60,9 @@ _SAID = 500
 _SHOWN = {
     *("respondent_phone", "business_name", "status", "outcome", "call_id", "tracking_id"),
     *("highlights", "next_steps", "appointment", "calendar_checked", "timezone"),
-    *("evidence", "answers", "asked"),
+    *("evidence", "answers", "asked", "code"),
 }
-"""The fields of a candidate, beside the code of a refusal."""
+"""The fields of a candidate."""
 
 
 def call_result(words: tuple[str, CallAnswer, bool], *, with_links: bool = False) -> "CallToolResult":
@@ -104,11 +108,12 @@ async def call_words(
     if record is not None and (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
             raise refusal
-        structure.code, structure.placed, structure.retryable = refusal.code, "no", False
-        structure.placed_now = False
-        text = error_text(refusal, places_calls=True)
-        return f"{text}\n{not_again(record, reader)}", structure, True
-    structure.placed_now = None if placed_now and view.is_not_placed_yet(reader.now) else placed_now
+        text, error = await error_words(refusal, app_context, places_calls=True)
+        again = RefusedRetryAnswer(**{**error.model_dump(exclude_none=True), **structure.model_dump(exclude_none=True)})
+        return f"Not called again:{text.removeprefix('Not called:')}\n{not_again(record, reader)}", again, True
+    waits = is_scheduled_now or view.is_not_placed_yet(reader.now)
+    is_first = record is not None and not record.schedule.earlier
+    structure.placed_now = None if placed_now and waits and is_first else placed_now
     few_left = little_left(usage) if usage is not None else None
     lines = [call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left)]
     if is_scheduled_now and usage is not None and (used := used_up(usage)):
@@ -118,6 +123,17 @@ async def call_words(
         if placed_now is False:
             lines.insert(0, already_placed(record, reader, was_active=was_active))
     return "\n".join(filter(None, lines)), structure, False
+
+
+async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> tuple[str, ErrorAnswer]:
+    """The text and the structure for an error. If the quota is used up, they say of what, and when it comes back."""
+    structure = error_answer(error, places_calls=places_calls)
+    if not (places_calls and isinstance(error, QuotaExceededError)):
+        return error_text(error, places_calls=places_calls), structure
+    usage = await app_context.usage()
+    if usage is not None and (used := used_up(usage)):
+        structure.used_up = UsedUp(unit=used[0].unit, allocated=used[0].allocated, renews=usage.period_end)
+    return quota_text(error, usage, now=app_context.now()), structure
 
 
 async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
@@ -210,6 +226,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         ]
     if record is not None:
         _add_schedule(structure, record)
+        structure.code = refusal.code if (refusal := refusal_of(record)) is not None else None
     is_placed = record is None or record.is_active or call is not None or view.outcome is not None
     if is_placed and not view.is_not_placed_yet(now):
         structure.created_at = view.placed_at
@@ -304,8 +321,6 @@ async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, Ca
 
 def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
     candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
-    if candidate.status == "refused" and view.record is not None and view.record.error is not None:
-        candidate.code = view.record.error.code
     if candidate.appointment is None:
         candidate.timezone = None
     if candidate.highlights:
@@ -321,10 +336,13 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
         structure.scheduled_for = _iso(schedule.not_before, record.timezone)
     if schedule.attempts > 1 or schedule.earlier:
         structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-        structure.earlier_attempts = list(schedule.earlier) or None
+        structure.earlier_attempts = [
+            replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier
+        ] or None
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
-    """`moment` in ISO 8601, with the offset of the zone."""
+    """`moment` in ISO 8601, with the offset of the zone, to the second."""
     local = with_zone(moment, zone_of(zone_name))
+    local = local.replace(microsecond=0) if isinstance(local, datetime) else local
     return local.isoformat() if local is not None else None

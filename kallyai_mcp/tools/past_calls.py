@@ -72,12 +72,8 @@ class Filter:
             (self.number is None or view.submission.respondent_phone == self.number)
             and (self.business is None or self.business.casefold() in name.casefold())
             and (self.since is None or at is None or at >= self.since)
-            and (self.status is None or any(one.startswith(_status_code(self.status)) for one in states))
+            and (self.status is None or any(one.startswith(self.status) for one in states))
         )
-
-
-def _status_code(text: str) -> str:
-    return text.strip().casefold().replace(" ", "_")
 
 
 async def list_page(

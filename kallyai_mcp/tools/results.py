@@ -8,7 +8,7 @@ errors (`ErrorAnswer`) are in no schema.
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription
@@ -21,6 +21,7 @@ from kallyai_mcp.tools.text.plain import visible_throughout
 if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock
 
+_Moment = Annotated[datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)]
 _OBJECT = WithJsonSchema({"type": "object"})
 _OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 
@@ -117,7 +118,7 @@ class OneCallAnswer(Answer):
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None
-    created_at: datetime | None = None
+    created_at: _Moment | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
     timezone: str | None = Field(None, description="IANA zone of start, end, and scheduled_for")
@@ -131,6 +132,10 @@ class CallAnswer(OneCallAnswer):
     local_times: list[str] | None = Field(None, description="At the callee")
     minutes_remaining: float | None = None
     placed_now: bool | None = Field(None, description="false: the same call had been asked for before")
+
+
+class RefusedRetryAnswer(CallAnswer, ErrorAnswer):
+    """A call whose next attempt was refused."""
 
 
 class CancelAnswer(Answer):
@@ -253,7 +258,7 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         status="unknown" if maybe else "refused" if places_calls else "error",
         code=error.code,
         retryable=not maybe and _is_retryable(error),  # the same request could place a second call
-        placed="maybe" if maybe else "no",
+        placed="maybe" if maybe else "no" if places_calls else None,
         placed_now=False if places_calls and not maybe else None,
         retry_after=error.retry_after,
         correlation_id=error.correlation_id,

@@ -7,14 +7,14 @@ from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
+from kallyai_mcp.tools.call_results import error_words
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, UsedUp, WrongArgument, answer, error_answer
-from kallyai_mcp.tools.text.account import sign_in_needed, used_up
+from kallyai_mcp.tools.results import ErrorAnswer, WrongArgument, answer
+from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.argument_words import emergency
-from kallyai_mcp.tools.text.errors import error_text, quota_text, with_service_words
+from kallyai_mcp.tools.text.errors import error_text, with_service_words
 
 
 async def tool_error(
@@ -26,17 +26,11 @@ async def tool_error(
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    structure = error_answer(error, places_calls=places_calls)
+    text, structure = await error_words(error, app_context, places_calls=places_calls)
     if link is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
         text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
-    elif isinstance(error, errors.QuotaExceededError) and places_calls:
-        usage = await app_context.usage()
-        structure.used_up = _used_up(usage) if usage is not None else None
-        text = quota_text(error, usage, now=app_context.now())
-    else:
-        text = error_text(error, places_calls=places_calls)
     return answer(text, structure, is_error=True)
 
 
@@ -52,14 +46,6 @@ async def with_sign_in_link(
         return no_link, None
 
 
-def _used_up(statistics: Statistics) -> UsedUp | None:
-    """The allowance that the account's statistics show as used up; None if they show none."""
-    first = next(iter(used_up(statistics)), None)
-    if first is None:
-        return None
-    return UsedUp(unit=first.unit, allocated=first.allocated, renews=statistics.period_end)
-
-
 def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
     """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
     note_failure("invalid_arguments")
@@ -68,7 +54,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
         status="refused" if places_calls else "error",
         code=next((number.code for number in numbers if number.code), "invalid_arguments"),
         retryable=False,
-        placed="no",
+        placed="no" if places_calls else None,
         placed_now=False if places_calls else None,
         arguments=[
             WrongArgument(argument=problem.argument, problem=problem.text_for_agents)

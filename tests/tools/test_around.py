@@ -81,7 +81,10 @@ async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(a
     ask = {"until": "all", "task_category": "general", "task_description": "Ask", "questions": ["Are dogs allowed?"]}
     done = await agent.use("call_around", ask, candidates=[BUSY, LAST])
 
-    assert done.text.splitlines()[1] == 'Questions: 1. "Are dogs allowed?"'
+    assert done.text.splitlines()[:2] == [
+        "Done: 2 called. Each was only asked; nothing was to be booked.",
+        'Questions: 1. "Are dogs allowed?"',
+    ]
     assert " 1. They said (" in done.text.splitlines()[3]
     assert "answers" not in done.data["calls"][0]
     assert done.data["calls"][1]["answers"][0]["question"] == "Are dogs allowed?"
@@ -220,7 +223,9 @@ async def test_a_candidate_that_is_refused_is_named_with_the_reason_and_not_coun
     done = await agent.use("call_around", TABLE, candidates=[refused, BUSY])
 
     assert done.text.startswith("Nothing shows a booking: 1 called.\n1. No calls ")
-    assert "): not called, suppression_violation. t-" in done.text
+    assert done.text.splitlines()[1].endswith(
+        "): not called, this number is on the do-not-call list (suppression_violation)."
+    )
 
 
 async def read(agent: Agent, uri: str) -> str:

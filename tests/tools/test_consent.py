@@ -177,7 +177,7 @@ async def test_of_two_calls_to_one_number_at_once_the_second_is_asked_about(
 
     assert total == 2
     [preview] = user.messages
-    assert "You are asked because: this number was called within the last hour" in preview
+    assert "You are asked because: this number was or may have been called within the last hour" in preview
 
 
 async def test_a_duplicate_asks_nobody(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
@@ -200,7 +200,7 @@ async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_
         await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
         await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
 
-    assert "You are asked because: this number was called within the last hour" in user.messages[0]
+    assert "You are asked because: this number was or may have been called within the last hour" in user.messages[0]
     assert "Se te pregunta porque: es una llamada urgente" in user.messages[1]
 
 

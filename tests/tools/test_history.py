@@ -70,6 +70,14 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     assert await shown(status="Not reached") == ["not_reached", "not_reached"]
     assert await shown(since="2026-01-26T00:00") == ["scheduled", "not_reached"]
     assert (await agent.use("list_calls", status="answered")).text == "No such calls."
+    wrong = await agent.use("list_calls", status="bookd", since="yesterday")
+    assert "placed" not in wrong.data
+    assert wrong.text.splitlines()[1:] == [
+        '- since: "yesterday" is not a date and time; it looks like 2026-01-25T09:00.',
+        '- status: "bookd" is not one of scheduled, in_progress, booked, booked_other_time, answered, not_reached, '
+        "failed, canceled, unknown, moved, expired, refused, busy, cancelled, no_answer, success, terminated, "
+        "voicemail.",
+    ]
     assert everything.text.splitlines()[0].startswith("scheduled  Joe's Garage +12025550103  due Tue Jan 27, 10:00 AM")
     assert everything.text.count("Joe's Garage") == 3  # the calls without a name have it from the one before
     assert planned.data["tracking_id"] in everything.text
@@ -162,7 +170,7 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
         above == f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  30 s so far  {made.data['tracking_id']}"
     )
     assert hint == "The calls above have no outcome yet: follow them with get_call, do not place them again."
-    assert "  canceled  " in canceled
+    assert "  canceled  Italian Bistro +14155551234  was due Tue Jan 27, " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert day == "Jan 25"
     assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")

@@ -16,6 +16,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
 
 CLINIC = {
@@ -44,7 +45,7 @@ async def test_a_call_for_later_says_when_it_is_placed_and_how_to_cancel_it(agen
     assert answer.data["status"] == "scheduled"
     assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-08:00"
     assert (answer.data["attempt"], answer.data["attempts"]) == (1, 3)
-    assert "outcome" not in answer.data
+    assert not {"outcome", "placed_now"} & answer.data.keys()
     assert "elapsed_seconds" not in answer.data
 
 
@@ -117,6 +118,7 @@ async def test_a_call_for_later_is_shown_everywhere(agent: Agent) -> None:
     # A text, not a blob; the comparison fails otherwise.
     assert resource.contents[0].text == scheduled.text  # type: ignore[union-attr]
     assert transcript.text.startswith("The call has not been placed yet")
+    assert "placed" not in transcript.data  # get_transcript places nothing
 
 
 async def test_asked_again_the_same_call_is_the_scheduled_one(agent: Agent) -> None:
@@ -177,20 +179,44 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
     agent: Agent, clock: ManualClock
 ) -> None:
     busy = CLINIC | {"respondent_phone": NUMBERS["busy"]}
+    clock.advance(seconds=0.25)
 
     first = await agent.use("make_call", busy, retries=1)
     clock.advance(minutes=16)
     last = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
-    assert first.data["status"] == "scheduled"
+    assert (first.data["status"], first.data["placed_now"]) == ("scheduled", True)
     assert first.text.startswith(
         "Not reached yet: Dr. Ruiz (+1 202-555-0103) (busy Sun Jan 25, 10:30 AM). Attempt 2 of 2: Sun Jan 25, 10:45 AM "
         "New York time."
     )
     assert last.data["status"] == "busy"
     assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
-    assert [one["status"] for one in last.data["earlier_attempts"]] == ["busy"]
+    [attempt] = last.data["earlier_attempts"]
+    assert (attempt["status"], attempt["at"]) == ("busy", "2026-01-25T15:30:00Z")
     assert await calls_made(agent) == 2
+
+
+async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_the_list(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with asking(tmp_path, clock, {"+": {"status": "busy", "call_id": "c-1"}}) as (kallyai, agent):
+        first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=1)
+        kallyai.calls = {"+": {"error": (402, {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"})}}
+        kallyai.statistics = {"calls_allocated": 35, "calls_remaining": 0}
+        clock.advance(minutes=16)
+        refused = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
+        listed = await agent.use("list_calls")
+
+    assert refused.is_error
+    assert refused.text.splitlines()[0] == (
+        "Not called again: all 35 calls of the trial plan are used. To get more now: https://kallyai.com/pricing."
+    )
+    assert refused.text.splitlines()[-1].endswith('get_call "c-1" shows the last one.')
+    assert (refused.data["code"], refused.data["used_up"]["unit"]) == ("quota_exceeded", "calls")
+    assert refused.data["upgrade_url"] == "https://kallyai.com/pricing"
+    assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
+    assert listed.data["calls"][0]["code"] == "quota_exceeded"
 
 
 async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, clock: ManualClock) -> None:
@@ -207,7 +233,7 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     assert "To try again" not in attempt.text
     assert canceled.data["status"] == "canceled"
     assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")
-    assert shown.text.startswith("Not called: ")
+    assert shown.text.startswith("Not called again: ")
     assert await calls_made(agent) == 1
 
 

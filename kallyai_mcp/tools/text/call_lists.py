@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kallyai_mcp.api.errors import PolicyError, QuotaExceededError
+from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
@@ -11,9 +11,9 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
 from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, they_said
-from kallyai_mcp.tools.text.errors import quota_facts
+from kallyai_mcp.tools.text.errors import quota_facts, what_happened
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP, reason, state_in_words
-from kallyai_mcp.tools.text.plain import Party, call_id, one_line, party_of, quoted, sentence, word
+from kallyai_mcp.tools.text.plain import Party, call_id, party_of, quoted, sentence, word
 from kallyai_mcp.tools.text.times import Reader, when
 
 _SAID = 300
@@ -23,6 +23,7 @@ _SAY = {
     "booked": "Booked: {party}. Nobody else is called.",
     "answered": "Answered: {party}. Nobody else is called.",
     "done": "Done: {count} called.",
+    "done_asked": "Done: {count} called. Each was only asked; nothing was to be booked.",
     "done_unbooked": "Nothing shows a booking: {count} called.",
     "done_booked": "Done: {count} called, and there is a booking below.",
     "booked_other_time": (
@@ -199,10 +200,10 @@ def _row(view: CallView, reader: Reader) -> str:
         reported += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
     why = reason(call.plain_status) if call is not None else ""
     if record is not None and record.state is CallState.REFUSED and record.error is not None:
-        why = word(record.error.code)
+        why = what_happened(record.error)
     facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
-    id_ = view.call_id or (record.tracking_id if record is not None else "")
-    return f"{party_of(view.submission)}: {facts}.{reported} {call_id(id_)}"
+    id_ = view.call_id or (record.tracking_id if record is not None and record.state is not CallState.REFUSED else None)
+    return f"{party_of(view.submission)}: {facts}.{reported}{f' {call_id(id_)}' if id_ else ''}"
 
 
 def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
@@ -220,7 +221,7 @@ def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
         return why.value
     if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
         return "done_booked"
-    return "done_unbooked" if found.until == "booked" else "done"
+    return {"booked": "done_unbooked", "all": "done_asked"}.get(found.until, "done")
 
 
 def quota_error(found: CallList) -> QuotaExceededError | None:
@@ -230,7 +231,5 @@ def quota_error(found: CallList) -> QuotaExceededError | None:
 
 
 def _refusal(found: CallList) -> str:
-    if isinstance(found.refusal, PolicyError):
-        return one_line(found.refusal.message)
-    error = found.records[-1].error if found.was_refused else None
-    return word(error.code) if error is not None else "the list was asked for long ago"
+    error = found.refusal or (found.records[-1].error if found.was_refused else None)
+    return what_happened(error) if error is not None else "the list was asked for long ago"

@@ -41,10 +41,14 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     if isinstance(error, errors.NotSignedInError):
         text = error.message  # says what to do
     else:
-        happened, todo = _explain(error)
-        code = f" ({word(error.code)})" if isinstance(error, _CODES_SHOWN) else ""
-        text = f"{happened}{code}. {todo}."
+        text = f"{what_happened(error)}. {_explain(error)[1]}."
     return with_service_words(f"Not called: {text}" if places_calls else capitalized(text), error)
+
+
+def what_happened(error: errors.KallyAIError) -> str:
+    """What an error means, without a period; and its code, if it is KallyAI's."""
+    code = f" ({word(error.code)})" if isinstance(error, _CODES_SHOWN) else ""
+    return f"{_explain(error)[0]}{code}"
 
 
 def quota_text(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:

@@ -9,6 +9,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import begins, report_of, thing
+from kallyai_mcp.tools.text.errors import what_happened
 from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zone_of
 from kallyai_mcp.tools.text.times import Reader, city, day, hour, when, with_place
 from kallyai_mcp.tools.text.words import Words
@@ -115,7 +116,8 @@ def state_in_words(view: CallView) -> str:
     if view.related.is_moved:
         return "moved"
     if view.outcome is None and view.record is not None and not view.record.is_active:
-        return _NOT_PLACED[view.record.state]
+        again = " again" if view.record.state is CallState.REFUSED and view.record.schedule.earlier else ""
+        return f"{_NOT_PLACED[view.record.state]}{again}"
     if view.outcome is None:
         return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
     if view.outcome is Outcome.UNKNOWN and call is not None:
@@ -139,7 +141,10 @@ def _detail(view: CallView, reader: Reader) -> str:
     if record is None:
         return ""
     if record.schedule.not_before is not None and not record.is_active:
-        return f"due {Words().due(record.schedule, record.submission.respondent_phone, record.timezone, reader)}"
+        was = "" if record.state is CallState.SCHEDULED else "was "
+        why = f"{what_happened(record.error)}; " if record.state is CallState.REFUSED and record.error else ""
+        due = Words().due(record.schedule, record.submission.respondent_phone, record.timezone, reader)
+        return f"{why}{was}due {due}"
     return f"{duration(record.elapsed(reader.now))} so far"
 
 
