@@ -90,7 +90,9 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(
 
     assert answer.is_error
     jsonschema.validate(answer.data, schema)
-    expected = {"status": "refused", "placed": "no"} if tool == "make_call" else {"status": "error"}
+    expected: dict[str, Any] = {"status": "error"}
+    if tool == "make_call":
+        expected = {"status": "refused", "placed": "no"}
     expected |= {"code": code, "retryable": False}
     assert {name: answer.data[name] for name in ("status", "placed", *expected) if name in answer.data} == expected
 
