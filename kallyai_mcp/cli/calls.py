@@ -270,7 +270,8 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     record = await _followed(app_context, placed.record)
     text, answer, is_error = await call_words(app_context, record, placed_now=placed.is_new)
     is_refused = is_error or (not placed.is_new and asked["schedule"].not_before is not None and not record.is_open)
-    text = text.replace("redial=true", "--redial", 1) if placed.is_new is False else text
+    if not placed.is_new:
+        text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
     return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
@@ -39,10 +40,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Said:
-    """What the callee said in a call. `answers` is None if the transcript could not be read."""
+    """What the callee said in a call. Answers are `missing` for the reason in the text with that key."""
 
     evidence: Quote | None = None
-    answers: tuple[Answer, ...] | None = ()
+    answers: tuple[Answer, ...] = ()
+    missing: Literal["answers_unread", "no_transcript"] | None = None
 
 
 @dataclass(frozen=True)

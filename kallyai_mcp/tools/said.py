@@ -6,11 +6,11 @@ There are only quotations: a question is found by comparing its words with Kally
 import re
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote, Said
@@ -40,14 +40,17 @@ async def read_said(app_context: "AppContext", view: CallView) -> Said:
     talked = needs_evidence or view.outcome in BOOKED
     if call is None or not (needs_evidence or (questions and talked)):
         return Said()
-    transcript = None
+    transcript: Transcript | None = None
+    missing: Literal["answers_unread", "no_transcript"] = "answers_unread"
     try:
         with anyio.move_on_after(_SECONDS):
             transcript = await app_context.api().get_transcript(call.call_id)
+    except NotFoundError:
+        missing = "no_transcript"
     except KallyAIError:
         pass  # the outcome counts without it
     if transcript is None:
-        return Said(answers=None if questions else ())
+        return Said(missing=missing if questions else None)
     evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
     return Said(evidence, tuple(_answer(question, transcript.entries) for question in questions))
 

@@ -28,7 +28,7 @@ class Answering:
         calls: What is answered, by the number that is called; the beginning of a number is enough. `error` is an HTTP
             status and the body of an error.
         calendars: The calendar file of the call to a number, or the HTTP status in place of one.
-        transcript: The entries of every transcript.
+        transcript: The entries of every transcript, or the HTTP status in place of one.
         statistics: The account's.
         subscription: The account's.
         placed: The calls by their ids, as they are told from now on.
@@ -56,7 +56,7 @@ class Answering:
             case _, ["calls", id_] if id_ in self.placed:
                 return 200, self.placed[id_]
             case _, ["calls", id_, "transcript"] if id_ in self.placed:
-                return 200, self.transcript
+                return (self.transcript, {}) if isinstance(self.transcript, int) else (200, self.transcript)
             case _, ["calls", id_, "calendar.ics"] if id_ in self.placed:
                 file = self._of(self.calendars, self.placed[id_]["submission"]["respondent_phone"], 404)
                 return (file, {}) if isinstance(file, int) else Response(file, media_type="text/calendar")

@@ -137,6 +137,8 @@ async def outcomes(tell: Teller) -> None:
             await tell.use("get_calendar_event", situation, call_id=f"c-{count}")
         tell.clock.advance(minutes=1)
     await tell.use("make_call", "the same call again", BISTRO, respondent_phone=numbered(0))
+    full = {"respondent_phone": numbered(4), "accept_other_time": True}
+    await tell.use("make_call", "the same call again, now with other times", BISTRO, **full)
     await tell.use("get_call", "a call that ended", call_id="c-0")
     await tell.use("get_transcript", "nothing was said", call_id="c-0")
     tell.kallyai.transcript = {"entries": WORDS}
@@ -229,3 +231,5 @@ async def account(tell: Teller) -> None:
     tell.kallyai.statistics = PERIOD | QUOTAS["little is left"]
     tell.kallyai.calls = {"+": {"status": "success", "call_id": "c-1", "highlights": "They close at nine"}}
     await tell.use("make_call", "answered, little is left", BISTRO, respondent_phone=numbered(1))
+    tell.kallyai.statistics = PERIOD | QUOTAS["little is left"] | {"calls_remaining": 0}
+    await tell.use("make_call", "answered, none is left", BISTRO, respondent_phone=numbered(2))

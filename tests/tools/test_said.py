@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.agent import Answer, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import answering
@@ -77,20 +79,27 @@ async def test_an_answered_call_has_the_words_that_decided_it(tmp_path: Path, cl
         "Bye.",
         "Bye.",
     )
-    answer = await told(tmp_path, clock, spoken, "They are full on Friday.")
+    answer = await told(tmp_path, clock, spoken, 'They said: "Full on Friday."')
 
     assert answer.text.splitlines()[1:3] == [
-        'KallyAI: "They are full on Friday."',
+        "KallyAI: \"They said: 'Full on Friday.'\"",
         'They said (0:03): "We are full, and nothing later."',
     ]
     assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
 
 
+@pytest.mark.parametrize(
+    ("transcript", "why"),
+    [
+        ("broken", "The answers are not known: the transcript can't be read now. get_transcript tries again."),
+        (404, "KallyAI has no transcript of this call, so only its report can have the answers."),
+    ],
+)
 async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
-    tmp_path: Path, clock: ManualClock
+    tmp_path: Path, clock: ManualClock, transcript: Any, why: str
 ) -> None:
-    answer = await told(tmp_path, clock, "broken", questions=[PARKING])
+    answer = await told(tmp_path, clock, transcript, questions=[PARKING])
 
     assert answer.data["outcome"] == "answered"
     assert "answers" not in answer.data
-    assert "The answers are not known: the transcript can't be read now. get_transcript tries again." in answer.text
+    assert why in answer.text.splitlines()

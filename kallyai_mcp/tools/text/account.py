@@ -110,12 +110,12 @@ def billing_day(moment: datetime, now: datetime) -> str:
 
 
 def little_left(statistics: Statistics) -> str | None:
-    """What is left, if it is little: "2 of 35 calls (93 minutes)"; else None."""
+    """What is left, if it is little: "Only 2 of 35 calls (93 minutes) left."; else None."""
     left = allowances(statistics)
     if not left or left[0].share >= _SHORT_SHARE:
         return None
     others = f" ({remaining(left[1:], ', ')})" if left[1:] else ""
-    return f"{left[0]}{others}"
+    return f"Only {left[0]}{others} left." if left[0].remaining > 0 else f"No {left[0].unit} left{others}. {MORE}."
 
 
 def none_left(used: Allowance, statistics: Statistics, now: datetime) -> str:

@@ -193,9 +193,9 @@ def _row(view: CallView, reader: Reader) -> str:
         reported = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
     if said.evidence is not None:
         reported += f" {they_said(said.evidence)}"
-    if said.answers is None:
-        reported += f" {SAY_OF_CALLS['answers_unread']}"
-    reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers or (), 1))
+    if said.missing:
+        reported += f" {SAY_OF_CALLS[said.missing]}"
+    reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers, 1))
     if call is not None and call.next_steps:
         reported += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
     why = reason(call.plain_status) if call is not None else ""

@@ -84,7 +84,8 @@ SAY = {
     "task_no_end": "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
     "task_canceled": "The call was canceled before it was placed.",
     # A call that was asked for again
-    "already": "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",
+    "already": "Already called {ago}; no new call was placed. To call again on purpose{or_freer}: redial=true.",
+    "or_freer": ", or with accept_other_time",
     "was_in_progress": "This call was already in progress and has now ended; no new call was placed.",
     # Other bookings
     "replaces": "It replaces the booking of {booking}.",
@@ -94,6 +95,7 @@ SAY = {
     "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
     # The callee's words
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
+    "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
     "not_answered": "Not answered in the conversation.",
     # KallyAI's words
     "no_summary": "KallyAI gave no summary.",
@@ -113,15 +115,15 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
         " ".join(filter(None, (_headline(view, call, reader), _before(view, reader)))),
         _report(view, call),
         they_said(said.evidence) if said.evidence is not None else "",
-        SAY["answers_unread"] if said.answers is None else "",
-        *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers or ()),
+        SAY[said.missing] if said.missing else "",
+        *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers),
         SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
         SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
         offer_not_accepted(view),
         SAY["suggests"].format(said=quoted(sentence(call.next_steps))) if call.next_steps else "",
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
-        f"Only {few_left} left." if few_left else "",
+        few_left or "",
         f"call_id {call_id(call.call_id)}{_more(view, call) if can_ask else SAY['id_not_usable']}.",
     ]
     return "\n".join(filter(None, lines))
@@ -375,4 +377,7 @@ def unknown(record: CallRecord) -> str:
 
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
     """The line before the outcome of a duplicate: no new call was placed, and why."""
-    return SAY["was_in_progress"] if was_active else SAY["already"].format(ago=ago(record.elapsed(reader.now)))
+    is_strict = record.outcome is Outcome.ANSWERED and forbids_other_time(record.submission)
+    or_freer = SAY["or_freer"] if is_strict else ""
+    already = SAY["already"].format(ago=ago(record.elapsed(reader.now)), or_freer=or_freer)
+    return SAY["was_in_progress"] if was_active else already

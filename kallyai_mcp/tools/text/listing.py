@@ -30,7 +30,7 @@ _SAY = {
     "none": "No calls yet. make_call places one.",
     "none_fits": "No such calls.",
     "none_after": "No calls after the first {offset}.",
-    "no_other": "No other calls.",
+    "no_other": "No other calls. Times in {place}.",
     "count": "{calls}, newest first{page}. Times in {place}.",
     "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
     "more": "More: offset={seen}.",
@@ -78,7 +78,7 @@ def listing(
         calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
         lines.append(_SAY["count"].format(calls=calls, page=page, place=city(reader.timezone)))
     else:
-        lines.append(_SAY["no_other"])
+        lines.append(_SAY["no_other"].format(place=city(reader.timezone)))
     lines += _rows_by_day(views, reader)
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
