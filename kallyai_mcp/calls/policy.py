@@ -23,7 +23,7 @@ RECENTLY = timedelta(hours=1)
 """How long after a call its number counts as called recently."""
 
 FEW_MINUTES = 5.0
-"""With fewer minutes left than this, the plan may not last for one call."""
+"""With fewer minutes left than this, the plan may not last for one call. With none, KallyAI refuses the call."""
 
 _NO_COMMON_HOUR = timedelta(hours=LATEST.hour - EARLIEST.hour)
 """Clocks that differ by at least this much are never all between `EARLIEST` and `LATEST`."""
@@ -105,7 +105,7 @@ class RiskFlag(StrEnum):
 
     LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
     CALLED_RECENTLY = "called_recently"  # the number was called, or may have been, within the last hour
-    FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left, or no call
+    FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left
     COSTLY = "costly"  # a satellite or shared-cost number
     URGENT = "urgent"  # the request says `is_urgent`
     OTHER_NUMBER = "other_number"  # it changes a booking of another number; `risk_flags` does not look for it
@@ -151,12 +151,12 @@ def risk_flags(
     when it is not known, `last_call` when the number was never called.
     """
     number = submission.respondent_phone
-    minutes, calls = (usage.minutes_remaining, usage.calls_remaining) if usage is not None else (None, None)
+    minutes = usage.minutes_remaining if usage is not None else None
     times = local_times(number, now)
     found = {
         RiskFlag.LOCAL_HOUR: tell_the_hour(times) and not all(map(_is_ordinary, times)),
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
-        RiskFlag.FEW_MINUTES: (minutes is not None and minutes < FEW_MINUTES) or (calls is not None and calls < 1),
+        RiskFlag.FEW_MINUTES: minutes is not None and 0 < minutes < FEW_MINUTES,
         RiskFlag.COSTLY: may_cost_more(number),
         RiskFlag.URGENT: bool(submission.is_urgent),
     }

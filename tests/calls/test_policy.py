@@ -23,13 +23,12 @@ def flags(
     *,
     last_call: datetime | None = None,
     minutes: float | None = 100,
-    calls: float | None = 10,
     is_urgent: bool | None = None,
 ) -> tuple[RiskFlag, ...]:
     submission = Submission(
         task_category="general", task_description="Ask", respondent_phone=number, is_urgent=is_urgent
     )
-    usage = Statistics(minutes_remaining=minutes, calls_remaining=calls)
+    usage = Statistics(minutes_remaining=minutes)
     return risk_flags(submission, usage, now=now, last_call=last_call)
 
 
@@ -95,11 +94,11 @@ def test_a_number_whose_zones_lie_far_apart_is_never_flagged_for_its_hour(hour: 
 def test_what_is_flagged_besides_the_hour_is_told_in_one_order() -> None:
     recently, few = (RiskFlag.CALLED_RECENTLY,), (RiskFlag.FEW_MINUTES,)
 
-    assert flags(minutes=None, calls=None) == flags(minutes=5, calls=1) == flags(is_urgent=False) == ()
+    assert flags(minutes=None) == flags(minutes=5) == flags(minutes=0) == flags(is_urgent=False) == ()
     assert flags(last_call=NOON - timedelta(minutes=59)) == recently
     assert flags(last_call=NOON - timedelta(hours=1)) == ()
-    assert flags(minutes=4.9) == flags(minutes=0, calls=None) == flags(minutes=None, calls=0) == few
-    assert flags(last_call=NOON, minutes=0, is_urgent=True) == (*recently, *few, RiskFlag.URGENT)
+    assert flags(minutes=4.9) == few
+    assert flags(last_call=NOON, minutes=1, is_urgent=True) == (*recently, *few, RiskFlag.URGENT)
 
 
 def test_the_local_times_are_those_of_the_clocks_there_each_once() -> None:

@@ -127,6 +127,7 @@ async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
         "- First (+1 202-555-0103): it is early or late where the call goes",
         "- Third (+1 202-555-0100): it is early or late where the call goes",
     ]
+    assert preview.splitlines()[-2:] == ["Calls left: 27", "Minutes left: 165"]
     assert booked.data["status"] == "booked"
 
 

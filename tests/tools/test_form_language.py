@@ -26,6 +26,7 @@ async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path,
         "Para: Book a table\n"
         "Detalles: Sample Guest, miércoles 28 de enero, 19:00, 2 personas\n"
         "Además: No aceptes un día ni una hora distintos de los pedidos.\n"
+        "Llamadas restantes: 27\n"
         "Minutos restantes: 165",
     ]
     assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM there.")

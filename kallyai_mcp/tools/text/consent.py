@@ -9,6 +9,7 @@ from kallyai_mcp.calls.numbers import for_people, local_times, place_of
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.tools.text.account import allowances
 from kallyai_mcp.tools.text.plain import cut, one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.text.words import Words
@@ -42,7 +43,6 @@ def preview(
     place, when = place_of(phone, words.language), words.due(schedule, phone, reader.timezone, reader)
     clocks = [words.hour(at.hour, at.minute, phone) for at in local_times(phone, reader.now)[:3]]
     spoken = submission.call_language or submission.language
-    minutes = usage.minutes_remaining if usage is not None else None
     heading, label = ("ask_call", "asked_because") if asks else ("call_to", "risk")
     count = schedule.attempts
     rows = [
@@ -53,7 +53,7 @@ def preview(
         words.row("time_there", "" if when else words.say("or").join(clocks)),
         words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
         *_what_for(submission, reader, words),
-        words.row("minutes_left", words.number(minutes, phone) if minutes is not None else ""),
+        *_left(usage, phone, words),
     ]
     return "\n".join(row for row in rows if row)
 
@@ -61,6 +61,7 @@ def preview(
 def list_preview(
     submissions: Sequence[Submission],
     flags: Sequence[Sequence[RiskFlag]],
+    usage: Statistics | None,
     until: str,
     reader: Reader,
     words: Words,
@@ -77,7 +78,14 @@ def list_preview(
     for submission, risks in zip(submissions, flags, strict=True):
         why = reasons(risks, words)
         rows.append(f"- {party_of(submission)}{f': {why}' if why else ''}")
-    return "\n".join(filter(None, [*rows, *_what_for(submissions[0], reader, words)]))
+    rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
+    return "\n".join(filter(None, rows))
+
+
+def _left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
+    """The lines that say what is left of the plan, the scarcest first."""
+    left = allowances(usage) if usage is not None else []
+    return [words.row(f"{one.unit}_left", words.number(one.remaining, phone)) for one in left]
 
 
 def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str, str, str]:
