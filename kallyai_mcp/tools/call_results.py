@@ -50,7 +50,7 @@ ROW_LENGTH = 120
 
 _IN_ROW = {
     *("code", "status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
-    *("asked_about_in", "elapsed_seconds", "respondent_phone", "business_name"),
+    *("asked_about_in", "placed", "elapsed_seconds", "respondent_phone", "business_name"),
 }
 """The fields of a call in a list that are those of get_call."""
 
@@ -111,7 +111,7 @@ async def call_words(
         text, error = await error_words(refusal, app_context, places_calls=True)
         again = RefusedRetryAnswer(**{**error.model_dump(exclude_none=True), **structure.model_dump(exclude_none=True)})
         return f"Not called again:{text.removeprefix('Not called:')}\n{not_again(record, reader)}", again, True
-    waits = is_scheduled_now or view.is_not_placed_yet(reader.now)
+    waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
     few_left = little_left(usage) if usage is not None else None
@@ -232,7 +232,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         structure.created_at = view.placed_at
     if view.outcome is None and structure.created_at is not None:
         structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
-    if view.outcome is Outcome.UNKNOWN and call is None:
+    if view.is_being_checked or (view.outcome is Outcome.UNKNOWN and call is None):
         structure.placed = "maybe"
     elif view.outcome is not None:
         structure.retryable = view.is_retryable

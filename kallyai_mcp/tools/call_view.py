@@ -172,6 +172,14 @@ class CallView:
         return record.error is not None or record.elapsed(now) >= _LEAVES_WITHIN
 
     @property
+    def is_being_checked(self) -> bool:
+        """Whether the call may have been placed, and KallyAI's list is searched for it."""
+        record = self.record
+        return (
+            record is not None and record.is_active and record.response_lost_at is not None and record.call_id is None
+        )
+
+    @property
     def is_without_event(self) -> bool:
         """Whether a day or a time was asked for, and KallyAI's calendar is known to have no event for the call."""
         asked = self.day is not None or self.time is not None

@@ -92,5 +92,5 @@ class AppContext:
 
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
-        schedules = self.calls.places_due
-        return Reader(self.timezone, self.now(), self.wait_seconds, self.zone_is_known, schedules=schedules)
+        schedules, search = self.calls.places_due, self.calls.service.timing.search
+        return Reader(self.timezone, self.now(), self.wait_seconds, self.zone_is_known, schedules, search)

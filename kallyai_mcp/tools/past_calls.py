@@ -286,7 +286,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
         return record.call_id
     if record.state is CallState.SCHEDULED:
         raise KallyAIError("The call has not been placed yet.", code="call_scheduled")
-    if record.is_active:
+    if record.is_active and not CallView.of_record(record).is_being_checked:
         raise KallyAIError("The call is still in progress.", code="call_in_progress")
     if (refusal := refusal_of(record)) is not None:
         raise refusal

@@ -72,8 +72,9 @@ SAY = {
     "in_progress_status": "In progress: KallyAI gives the call to {party} the status {status}{since}.",
     "may_go_on": "It may go on; do not place it again.",
     "in_progress_duplicate": ("In progress already; no new call was placed. The call to {party} has lasted {elapsed}."),
-    "in_progress_lost": (
-        "In progress: no usable answer came, and whether {party} was called is being checked ({elapsed} so far)."
+    "being_checked": (
+        "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
+        "place the call again."
     ),
     "continues": "It continues without you; do not place it again.",
     "not_placed_yet": (
@@ -325,15 +326,18 @@ def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -
     if view.record is not None and view.is_not_placed_yet(reader.now):
         first = _not_placed_yet(view.record, reader)
     else:
-        first = _progress(view, reader.now, is_duplicate=is_duplicate)
+        first = _progress(view, reader, is_duplicate=is_duplicate)
     return f"{first}\n{SAY['next'].format(id=id_, waiting=waiting)}"
 
 
-def _progress(view: CallView, now: datetime, *, is_duplicate: bool) -> str:
+def _progress(view: CallView, reader: Reader, *, is_duplicate: bool) -> str:
     """How far a call is; about a call that only KallyAI has, the text says no more than its status does."""
     party, record, call = party_of(view.submission), view.record, view.call
     began = record.placed_at if record is not None else call.created_at if call is not None else None
-    elapsed = duration(max(0.0, (now - began).total_seconds())) if began is not None else ""
+    if record is not None and record.response_lost_at is not None and view.is_being_checked:
+        ends = record.response_lost_at + timedelta(seconds=reader.search_seconds)
+        return SAY["being_checked"].format(party=party, until=_end(ends, reader))
+    elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
     if record is None and call is not None and (call.plain_status != "in_progress" or began is None):
         is_known = call.plain_status in call.IN_PROGRESS
         since = f"{'' if is_known else ','} {elapsed} after it was placed" if elapsed else ""
@@ -341,17 +345,20 @@ def _progress(view: CallView, now: datetime, *, is_duplicate: bool) -> str:
         said = SAY[key].format(party=party, status=status, since=since)
         return f"{said} {SAY['continues' if is_known else 'may_go_on']}"
     key = "in_progress_duplicate" if is_duplicate else "in_progress"
-    if record is not None and record.response_lost_at is not None and not is_duplicate:
-        key = "in_progress_lost"
     return f"{SAY[key].format(party=party, elapsed=elapsed)} {SAY['continues']}"
 
 
 def _not_placed_yet(record: CallRecord, reader: Reader) -> str:
     limit = record.placed_at + timedelta(seconds=Timing.send_within)
-    last = min(limit, record.schedule.place_by or limit).astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+    until = _end(min(limit, record.schedule.place_by or limit), reader)
     why = "there is no connection to KallyAI so far" if record.error is None else "KallyAI can't be reached"
-    until = with_place(hour(last.hour, last.minute), last, None, reader.timezone, reader)
     return SAY["not_placed_yet"].format(why=why, until=until)
+
+
+def _end(moment: datetime, reader: Reader) -> str:
+    """The time of day after `moment`, in whole minutes."""
+    end = moment.astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+    return with_place(hour(end.hour, end.minute), end, None, reader.timezone, reader)
 
 
 def so_far(record: CallRecord, now: datetime) -> str:
@@ -366,7 +373,7 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
         return SAY["task_canceled"]
     if view.is_not_placed_yet(reader.now):
         return _not_placed_yet(record, reader)
-    return f"{_progress(view, reader.now, is_duplicate=is_duplicate)} {SAY['task_no_end']}"
+    return f"{_progress(view, reader, is_duplicate=is_duplicate)} {SAY['task_no_end']}"
 
 
 def unknown(record: CallRecord) -> str:

@@ -118,6 +118,8 @@ def state_in_words(view: CallView) -> str:
     if view.outcome is None and view.record is not None and not view.record.is_active:
         again = " again" if view.record.state is CallState.REFUSED and view.record.schedule.earlier else ""
         return f"{_NOT_PLACED[view.record.state]}{again}"
+    if view.is_being_checked:
+        return "being checked"
     if view.outcome is None:
         return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
     if view.outcome is Outcome.UNKNOWN and call is not None:
@@ -136,7 +138,7 @@ def _detail(view: CallView, reader: Reader) -> str:
         return f"{text}; {is_now} {call_id(later.call_id or '')}"
     if call is not None:
         return reason(call.plain_status) or (quoted(_answer(view), _ROOM) if call.highlights else "")
-    if view.outcome is Outcome.UNKNOWN:
+    if view.outcome is Outcome.UNKNOWN or view.is_being_checked:
         return "may have been called"
     if record is None:
         return ""

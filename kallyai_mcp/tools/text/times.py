@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from kallyai_mcp.calls.numbers import local_time
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.text.plain import zone_of
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -20,7 +21,7 @@ class Reader:
     """The user who gets a text, or whose agent does.
 
     `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
-    with its place. `schedules`: calls for later can be placed.
+    with its place. `schedules`: calls for later can be placed. `search_seconds`: how long a lost call is searched for.
     """
 
     timezone: str
@@ -28,6 +29,7 @@ class Reader:
     wait_seconds: float = 0
     zone_is_known: bool = True
     schedules: bool = True
+    search_seconds: float = Timing.search
 
 
 def hour(hours: int, minutes: int) -> str:
