@@ -33,25 +33,6 @@ async def test_a_second_401_is_raised() -> None:
     assert len(server.requests) == 2
 
 
-async def test_without_another_token_a_401_is_raised() -> None:
-    async with client_and_server(UNAUTHORIZED) as (client, server):
-        with pytest.raises(NotSignedInError):
-            await client.list_calls()
-    async with client_and_server(UNAUTHORIZED, tokens=Tokens(TOKEN, TOKEN)) as (client, unchanged):
-        with pytest.raises(errors.UnauthorizedError):
-            await client.list_calls()
-    assert len(server.requests) == len(unchanged.requests) == 1
-
-
-async def test_a_401_to_a_token_request_is_raised_and_renews_nothing() -> None:
-    tokens = Tokens(TOKEN, FRESH)
-    async with client_and_server(UNAUTHORIZED, tokens=tokens) as (client, server):
-        with pytest.raises(errors.UnauthorizedError):
-            await client.refresh("r-1")
-    assert tokens.rejected == []
-    assert len(server.requests) == 1
-
-
 class FailingTokens:
     """A token source whose renewal fails, on first use or after a 401."""
 
@@ -86,15 +67,6 @@ async def test_a_failed_renewal_means_that_the_call_was_not_sent(error: KallyAIE
     assert error.message in caught.value.message
     assert (caught.value.code, caught.value.reason) == ("connection_failed", error.code)
     assert (caught.value.correlation_id, caught.value.retry_after) == ("id-1", error.retry_after)
-
-
-@pytest.mark.parametrize("error", [NotSignedInError("Sign in"), NotConnectedError("No network")])
-async def test_errors_that_mean_that_nothing_was_sent_are_raised_unchanged(error: KallyAIError) -> None:
-    async with client_and_server(tokens=FailingTokens(error, on_first_use=True)) as (client, server):
-        with pytest.raises(type(error)) as caught:
-            await client.create_call(SUBMISSION)
-    assert caught.value is error
-    assert server.connections == 0
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "señal"])

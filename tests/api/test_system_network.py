@@ -95,14 +95,6 @@ async def serving(tls: ssl.SSLContext, serve: Callable[[asyncio.StreamWriter], o
 # TLS
 
 
-@pytest.mark.usefixtures("env")
-async def test_nothing_is_sent_to_a_server_without_tls() -> None:
-    async with client_and_server(CloseWithoutReading(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as (_, server):
-        with pytest.raises(NotConnectedError, match="TLS"):
-            await client_of(server.url.replace("http:", "https:")).create_call(SUBMISSION)
-    assert (server.connections, server.requests) == (1, [])
-
-
 async def test_nothing_is_sent_to_a_server_with_an_unknown_certificate(
     tls: ssl.SSLContext, env: pytest.MonkeyPatch
 ) -> None:
@@ -135,31 +127,6 @@ async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(tls
     async with serving(tls, break_off) as url:
         with pytest.raises(ResponseLostError, match="the connection broke"):
             await client_of(url).create_call(SUBMISSION)
-
-
-@pytest.mark.usefixtures("env")
-@pytest.mark.parametrize("how", ["times out", "is canceled"])
-async def test_a_connection_is_closed_when_its_handshake_is_given_up(how: str) -> None:
-    is_open, is_closed = anyio.Event(), anyio.Event()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        is_open.set()
-        await reader.read()
-        writer.close()
-        is_closed.set()
-
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        with anyio.fail_after(10):
-            if how == "times out":
-                with pytest.raises(NotConnectedError, match="took too long; nothing was sent"):
-                    await client_of(url, timeouts=TINY).create_call(SUBMISSION)
-            else:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(client_of(url).create_call, SUBMISSION)
-                    await is_open.wait()
-                    tasks.cancel_scope.cancel()
-            await is_closed.wait()
 
 
 # Proxies

@@ -87,14 +87,6 @@ async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_
     assert "Sign-in received" in replies[1].text
 
 
-async def test_an_answer_without_a_lifetime_or_refresh_token_is_accepted() -> None:
-    for expires_in in ({}, {"expires_in": "soon"}, {"expires_in": "-1"}):
-        async with loopback_sign_in() as (flow, browser):
-            await browser.get(answer(flow, access_token="secret-access", refresh_token="", **expires_in))
-            grant = await flow.grant()
-            assert (grant.expires_in, grant.refresh_token) == (3600, None)
-
-
 @pytest.mark.parametrize(
     ("place", "accepted", "lang", "next_step"),
     [
@@ -163,19 +155,6 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
             assert [page.status_code for page in pages] == [200]
             with pytest.raises(httpx2.ConnectError):
                 await browser.get(flow.redirect_uri)
-
-
-async def test_neither_an_error_nor_a_cancellation_waits_for_the_browser() -> None:
-    with anyio.fail_after(LIMIT):
-        with pytest.raises(NotSignedInError, match="before the link expired"):
-            async with LoopbackSignIn(auth_url, 0, linger=60) as flow:
-                await flow.grant()
-        with anyio.CancelScope() as scope:
-            async with httpx2.AsyncClient(trust_env=False) as browser, LoopbackSignIn(auth_url, linger=60) as flow:
-                await browser.get(answer(flow, **TOKENS))
-                scope.cancel()
-                await anyio.sleep_forever()
-        assert scope.cancelled_caught
 
 
 async def test_a_pasted_address_is_accepted() -> None:

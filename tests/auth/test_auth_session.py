@@ -24,7 +24,7 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.auth import session as auth_session
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
-from kallyai_mcp.auth.session import Session, StaticTokens
+from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import API, NOW, Clock, FullDiskStore, Service, grant, tokens
 from tests.fake_service import fake_service
@@ -106,16 +106,6 @@ async def test_two_processes_that_renew_at_once_send_one_renewal(tmp_path: Path)
                 release.set()
                 assert [await line.receive_until(b"\n", 100) for line in lines] == [b"access-1"] * 2
     assert count == 1
-
-
-async def test_without_a_sign_in_the_error_says_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
-    session = make_session()
-    for request in (session.access_token(), session.renew("access-0")):
-        with pytest.raises(NotSignedInError, match="kallyai-mcp login") as caught:
-            await request
-        assert caught.value.code == "not_signed_in"
-    assert await session.current() is None
-    assert service.requests == []
 
 
 async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
@@ -306,20 +296,6 @@ async def test_the_wait_for_a_lock_of_another_process_ends(
     assert await session.access_token() == "access-1"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that says it is writable and is not: /proc")
-async def test_where_no_lock_file_can_be_made_a_token_is_still_renewed(
-    make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "file", Path("/proc")):
-        store.save(tokens(refresh=service.valid, left=0))
-        session = make_session(lock_path=folder / "renew.lock")
-        with anyio.fail_after(LIMIT):
-            assert (await session.renew("access-0")).startswith("access-")
-        assert f"no lock can be made in {folder}" in caplog.text
-
-
 async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
@@ -371,12 +347,3 @@ async def test_what_the_first_sign_in_creates_is_private_whatever_the_umask(
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
     for name in ("renewal.lock", "renewal.changed"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
-
-
-async def test_the_token_of_the_setting_is_used_unchanged_and_not_renewed() -> None:
-    static = StaticTokens("secret")
-    assert await static.access_token() == "secret"
-    assert not (await static.current()).expires_within(1e9, NOW)
-    with pytest.raises(NotSignedInError, match="KALLYAI_ACCESS_TOKEN") as caught:
-        await static.renew("secret")
-    assert "secret" not in repr(static) + repr(caught.value)
