@@ -205,6 +205,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         appointment=AppointmentAnswer(
             summary=made.summary,
             start=_iso(made.start, view.zone_name),
+            end=_iso(made.end, view.zone_name),
             unconfirmed=list(view.unconfirmed) or None,
         )
         if made is not None

@@ -75,6 +75,7 @@ class AppContext:
     confirm: Confirm = "auto"
     embedded: bool = False
     zone_is_known: bool = True
+    zone_is_named: bool = False
     shared_state: "Callable[[], SharedValues] | None" = None
 
     async def usage(self) -> Statistics | None:
@@ -88,9 +89,12 @@ class AppContext:
 
     def for_user_in(self, timezone: str | None) -> "AppContext":
         """The same for a user who is in the zone with this IANA name; unchanged for None."""
-        return replace(self, timezone=timezone, zone_is_known=True) if timezone is not None else self
+        return (
+            replace(self, timezone=timezone, zone_is_known=True, zone_is_named=True) if timezone is not None else self
+        )
 
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
+        zone = self.timezone, self.now(), self.wait_seconds, self.zone_is_known
         schedules, search = self.calls.places_due, self.calls.service.timing.search
-        return Reader(self.timezone, self.now(), self.wait_seconds, self.zone_is_known, schedules, search)
+        return Reader(*zone, schedules, search, zone_is_named=self.zone_is_named)

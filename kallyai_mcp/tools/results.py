@@ -69,10 +69,11 @@ class ErrorAnswer(Answer):
 
 
 class AppointmentAnswer(BaseModel, defer_build=True):
-    """An appointment, by KallyAI's calendar event; get_calendar_event has its end and its place."""
+    """An appointment, by KallyAI's calendar event; get_calendar_event has its place."""
 
     summary: str | None = None
-    start: str | None = Field(None, description="ISO 8601: a date for a whole day")
+    start: str | None = Field(None, description="ISO 8601; whole day: a date")
+    end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
@@ -208,7 +209,7 @@ class EventAnswer(Answer):
 
     call_id: str | None = None
     summary: str | None = None
-    start: str | None = Field(None, description="ISO 8601: a date for a whole day, else with the offset")
+    start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
     location: str | None = None
     calendar_uri: str | None = Field(None, description="Resource with the .ics file")

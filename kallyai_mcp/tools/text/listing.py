@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
-from kallyai_mcp.tools.text.calls import begins, report_of, thing
+from kallyai_mcp.tools.text.calls import booked_time, report_of, thing
 from kallyai_mcp.tools.text.errors import what_happened
 from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zone_of
-from kallyai_mcp.tools.text.times import Reader, city, day, hour, when, with_place
+from kallyai_mcp.tools.text.times import Reader, city, day, hour, when
 from kallyai_mcp.tools.text.words import Words
 
 _ROOM = 120
@@ -131,7 +130,7 @@ def state_in_words(view: CallView) -> str:
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        later, text = view.related.later, ", ".join(filter(None, (thing(view), _time(view, reader))))
+        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader))))
         if later is None:
             return text
         is_now = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"
@@ -159,13 +158,3 @@ def _answer(view: CallView) -> str:
         if found and said:
             return said
     return report
-
-
-def _time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins: "Jan 28 7:00 PM"; as `booked_time` says it."""
-    local = begins(view)
-    if local is None:
-        return ""
-    clock = f" {hour(local.hour, local.minute)}" if isinstance(local, datetime) else ""
-    number = view.submission.respondent_phone
-    return with_place(f"{day(local, reader.now)}{clock}", local, number, view.zone_name, reader)

@@ -21,7 +21,8 @@ class Reader:
     """The user who gets a text, or whose agent does.
 
     `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
-    with its place. `schedules`: calls for later can be placed. `search_seconds`: how long a lost call is searched for.
+    with its place. If the request named it, times at the callee are told by it, too. `schedules`: calls for later can
+    be placed. `search_seconds`: how long a lost call is searched for.
     """
 
     timezone: str
@@ -30,6 +31,7 @@ class Reader:
     zone_is_known: bool = True
     schedules: bool = True
     search_seconds: float = Timing.search
+    zone_is_named: bool = False
 
 
 def hour(hours: int, minutes: int) -> str:
@@ -79,10 +81,8 @@ def at_callee(moment: datetime, number: str | None) -> datetime:
     return (local_time(number, moment) if number is not None else None) or moment
 
 
-def is_own_clock(moment: date | datetime, reader: Reader) -> bool:
-    """Whether the reader's clock is known, and shows the same time; True for a day."""
-    if not isinstance(moment, datetime):
-        return True
+def is_own_clock(moment: datetime, reader: Reader) -> bool:
+    """Whether the reader's clock is known, and shows the same time."""
     own = moment.astimezone(zone_of(reader.timezone))
     return reader.zone_is_known and moment.replace(tzinfo=None) == own.replace(tzinfo=None)
 
@@ -92,11 +92,12 @@ def with_place(text: str, moment: date | datetime, number: str | None, zone_name
 
     The clock is that of the callee, whose `number` is in E.164; if it is not known, that of the zone (IANA name).
     """
-    if is_own_clock(moment, reader):
+    if not isinstance(moment, datetime) or is_own_clock(moment, reader):
         return text
-    if number is not None and isinstance(moment, datetime) and local_time(number, moment) is not None:
-        return f"{text} there"
-    return f"{text} {city(zone_name)} time"
+    own = f" ({own_time(moment, reader)} in {city(reader.timezone)})" if reader.zone_is_named else ""
+    if number is not None and local_time(number, moment) is not None:
+        return f"{text} there{own}"
+    return f"{text} {city(zone_name)} time{own}"
 
 
 def own_time(there: datetime, reader: Reader) -> str:
