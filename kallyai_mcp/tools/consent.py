@@ -142,7 +142,10 @@ async def ask_user(
     )
     minutes, is_wrong = round(LIFETIME.total_seconds() / 60), confirmation is not None
     shown = question.preview(Words())
-    text = texts.to_be_confirmed(shown, token, minutes, wrong=is_wrong, tool=question.tool, later=question.later)
+    at_night = RiskFlag.LOCAL_HOUR in agreed.risk_flags and question.schedule.not_before is None
+    text = texts.to_be_confirmed(
+        shown, token, minutes, wrong=is_wrong, tool=question.tool, at_night=at_night, later=question.later
+    )
     return answer(text, structure)
 
 

@@ -124,8 +124,8 @@ async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
     (preview,) = user.messages
     assert preview.splitlines()[:3] == [
         "Call up to 2 numbers, one after another? It stops when one is booked.",
-        "- First (+1 202-555-0103): it is early or late where the call goes",
-        "- Third (+1 202-555-0100): it is early or late where the call goes",
+        "- First (+1 202-555-0103), 7:30 AM there: it is early or late where the call goes",
+        "- Third (+1 202-555-0100), 7:30 AM there: it is early or late where the call goes",
     ]
     assert preview.splitlines()[-2:] == ["Calls left: 27", "Minutes left: 165"]
     assert booked.data["status"] == "booked"
@@ -159,6 +159,7 @@ async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_w
 async def test_without_forms_a_confirmation_covers_exactly_this_list(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
+    clock.set(clock.now().replace(hour=12, minute=30))  # 7:30 in Washington
     always = settings_in(tmp_path, CONFIRM="always")
     async with open_agent(always, mode="auto", clock=clock, app=app) as agent:
         asked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
@@ -167,6 +168,9 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
         booked = await agent.use("call_around", TABLE | yes, candidates=[BUSY, FREE])
 
     assert "call_around with the same arguments and confirmation" in asked.text
+    assert (
+        "If they want it in the morning: call_around with the same arguments then. If not, do not call." in asked.text
+    )
     assert other.data["status"] == "needs_confirmation"
     assert booked.data["status"] == "booked"
 

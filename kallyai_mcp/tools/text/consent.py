@@ -41,7 +41,6 @@ def preview(
     phone = submission.respondent_phone
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
     place, when = place_of(phone, words.language), words.due(schedule, phone, reader.timezone, reader)
-    clocks = [words.hour(at.hour, at.minute, phone) for at in local_times(phone, reader.now)[:3]]
     spoken = submission.call_language or submission.language
     heading, label = ("ask_call", "asked_because") if asks else ("call_to", "risk")
     count = schedule.attempts
@@ -50,12 +49,17 @@ def preview(
         words.row(label, reasons(risk_flags, words)),
         words.row("when", when),
         words.row("attempts", words.say("attempts_text", count=count) if count > 1 else ""),
-        words.row("time_there", "" if when else words.say("or").join(clocks)),
+        words.row("time_there", "" if when else _clocks(phone, reader, words)),
         words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
         *_what_for(submission, reader, words),
         *_left(usage, phone, words),
     ]
     return "\n".join(row for row in rows if row)
+
+
+def _clocks(phone: str, reader: Reader, words: Words) -> str:
+    """The time of day at a callee: "7:30 AM"; each, if the number has several zones."""
+    return words.say("or").join(words.hour(at.hour, at.minute, phone) for at in local_times(phone, reader.now)[:3])
 
 
 def list_preview(
@@ -76,8 +80,10 @@ def list_preview(
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
     for submission, risks in zip(submissions, flags, strict=True):
-        why = reasons(risks, words)
-        rows.append(f"- {party_of(submission)}{f': {why}' if why else ''}")
+        why, phone = reasons(risks, words), submission.respondent_phone
+        there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
+        party = f"{party_of(submission)}, {there}" if RiskFlag.LOCAL_HOUR in risks else f"{party_of(submission)}"
+        rows.append(f"- {party}{f': {why}' if why else ''}")
     rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
     return "\n".join(filter(None, rows))
 
@@ -120,15 +126,16 @@ def _at(later: datetime) -> str:
 
 
 def to_be_confirmed(
-    shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str, later: datetime | None
+    shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str, at_night: bool, later: datetime | None
 ) -> str:
     """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
 
-    It is valid for so many `minutes`; at night, the call can also be placed `later`. `shown` is the preview; with
-    `wrong`, the agent sent a confirmation that is not valid.
+    It is valid for so many `minutes`. `at_night`, the user may want the call in the morning; make_call can be asked now
+    to place it `later`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    otherwise = f" If they want it in the morning: {tool} with the same arguments and {_at(later)}." if later else ""
+    then = f"and {_at(later)}" if later else "then"
+    otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
