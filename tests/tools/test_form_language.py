@@ -50,7 +50,7 @@ async def test_a_later_call_and_a_list_are_asked_about_in_it(
     assert "\nIntentos: hasta 2, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí\n" in later
     assert several.startswith(
         "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una reserva.\n"
-        "- First (+1 415-555-1234), 7:30 a. m. allí: allí es muy temprano o muy tarde\n- +34 911 23 45 67"
+        "- First (+1 415-555-1234), 7:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
     )
     assert scheduled.text.startswith(
         "Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles time "
