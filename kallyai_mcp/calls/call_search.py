@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
 from kallyai_mcp.calls.records import EARLY, AccountKey, CallRecord, CallState, normalized
-from kallyai_mcp.calls.service import Service
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -97,7 +97,7 @@ class SendTime:
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 
 
-async def find(record: CallRecord, service: Service) -> Call | None:
+async def find(record: CallRecord, context: CallContext) -> Call | None:
     """The service's call of `record`, which is then bound to it; None when the service certainly lists none.
 
     Raises:
@@ -105,22 +105,22 @@ async def find(record: CallRecord, service: Service) -> Call | None:
         KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
     """
     if record.call_id is not None:
-        async with service.api_of(record.account) as api:
+        async with context.api_of(record.account) as api:
             return await api.get_call(record.call_id, number=record.submission.respondent_phone)
-    ledger = service.ledger
+    ledger = context.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
-        await service.learn_time(record.account)
-        since_sent = service.lost_at.get(record.tracking_id)
-        if since_sent is not None and service.time() is not None:
+        await context.learn_time(record.account)
+        since_sent = context.lost_at.get(record.tracking_id)
+        if since_sent is not None and context.time() is not None:
             # Store the offset of the clocks now: our wall clock may be set before the next search.
-            record = await ledger.mark_response_lost(record, service_time=service.time, since_sent=since_sent.passed)
-    (unbound, call_ids, now), service_time = await ledger.competitors(record), service.time()
+            record = await ledger.mark_response_lost(record, service_time=context.time, since_sent=since_sent.passed)
+    (unbound, call_ids, now), service_time = await ledger.competitors(record), context.time()
 
     def sent(record: CallRecord) -> SendTime:
         return SendTime.of(record, now=now, service_time=service_time)
 
     others = [(other, sent(other)) for other in unbound]
-    async with service.api_of(record.account) as api:
+    async with context.api_of(record.account) as api:
         call = await find_call(api, record, sent(record), others, call_ids)
     if call is not None and not await ledger.bind_call(record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
@@ -223,20 +223,20 @@ def _meaning(name: str, value: Any) -> Any:
 # How a call ended
 
 
-async def look_again(record: CallRecord, service: Service) -> None:
+async def look_again(record: CallRecord, context: CallContext) -> None:
     """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that.
 
     If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news can't be written.
     """
-    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else service.timing.calendar
-    with suppress(KallyAIError), service.clock.move_on_after(seconds):
-        call = await find(record, service)
+    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
+    with suppress(KallyAIError), context.clock.move_on_after(seconds):
+        call = await find(record, context)
     if call is not None and call.is_final:
-        calendar, reached = await read_findings(service, record.account, call, record)
-        await service.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        calendar, reached = await read_findings(context, record.account, call, record)
+        await context.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
 
-async def read_findings(service: Service, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
+async def read_findings(context: CallContext, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
     """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
 
     Nothing is raised: an outcome must not be lost because nothing more can be read.
@@ -247,9 +247,9 @@ async def read_findings(service: Service, account: AccountKey, call: Call, recor
     """
 
     async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
-        with service.clock.move_on_after(service.timing.calendar):
+        with context.clock.move_on_after(context.timing.calendar):
             try:
-                async with service.api_of(account) as api:
+                async with context.api_of(account) as api:
                     return await what(call, api)
             except KallyAIError as error:
                 _log.info("what KallyAI knows of a call that has ended can't be read: %s", error.code)

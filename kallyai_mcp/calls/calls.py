@@ -19,13 +19,13 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
-from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import call_refused
 
@@ -53,9 +53,9 @@ class Calls(Worker):
     ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise neither.
     """
 
-    def __init__(self, service: Service, *, works_alone: bool = True, is_read_only: bool = False) -> None:
-        super().__init__(service, works_alone=works_alone, is_read_only=is_read_only)
-        self.delivery = Delivery(service)
+    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+        super().__init__(context, works_alone=works_alone, is_read_only=is_read_only)
+        self.delivery = Delivery(context)
 
     async def precheck(
         self,
@@ -123,7 +123,7 @@ class Calls(Worker):
         for checks in (False, True):
             asked = replace(asked, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                return await self.ledger.reserve(asked, redial=redial, consent=consent, sends=self.service.time)
+                return await self.ledger.reserve(asked, redial=redial, consent=consent, sends=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     async def find(self, id_: str) -> CallRecord | None:
@@ -212,7 +212,7 @@ class Calls(Worker):
         """
         for record in found.records[-2:] if after is None else ():
             if record.state is CallState.ENDED and not record.reached:
-                await look_again(record, self.service)
+                await look_again(record, self.context)
         return await self._send_first(found, partial(self.ledger.continue_list, found, after=after, agreed=agreed))
 
     async def cancel_list(self, list_id: str) -> bool:
@@ -249,7 +249,7 @@ class Calls(Worker):
         """`record` after KallyAI was asked once more about it, if it may change and the ledger can be used."""
         with suppress(LedgerUnavailableError):
             if record.may_change:
-                await look_again(record, self.service)
+                await look_again(record, self.context)
                 return await self.ledger.find(record.account, record.tracking_id) or record
         return record
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import anyio
 import anyio.lowlevel
 
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.calls.service import Service
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent."""
@@ -43,8 +43,8 @@ class Delivery:
     With `awaits_reading`, an answer delivers when it was `read`, and not already at the end of its request.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
         self.awaits_reading = False
         self._waiting: dict[str, object] = {}
         """The newest request that waits for the end of a call, by the call's tracking id."""
@@ -135,6 +135,6 @@ class Delivery:
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         try:
-            await self._service.ledger.mark_delivered(records, delivered=delivered)
+            await self._context.ledger.mark_delivered(records, delivered=delivered)
         except LedgerUnavailableError:
             return  # the outcome is delivered once more, which does no harm

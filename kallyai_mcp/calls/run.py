@@ -25,10 +25,10 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import Findings, UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.service import Service
 from kallyai_mcp.logs import call_ended, call_refused
 
 _log = logging.getLogger(__name__)
@@ -55,14 +55,14 @@ class Run:
         end: The record as it was when its end had been written; None before.
     """
 
-    def __init__(self, record: CallRecord, service: Service, since_reserved: Stopwatch | None = None) -> None:
+    def __init__(self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
         self.end: CallRecord | None = None
-        self._service = service
-        self._ledger = service.ledger
-        self._timing = service.timing
-        self._clock = service.clock
+        self._context = context
+        self._ledger = context.ledger
+        self._timing = context.timing
+        self._clock = context.clock
         self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
         self._is_marked = record.state is CallState.SENT  # by the reservation
         self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
@@ -100,7 +100,7 @@ class Run:
         """Run a call to its end whose worker has died."""
         record = self.record
         if record.state is CallState.RESERVED and record.schedule.not_before is not None:
-            await self._service.until_written(partial(self._ledger.put_back, record))
+            await self._context.until_written(partial(self._ledger.put_back, record))
             return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
@@ -188,7 +188,7 @@ class Run:
         if self._lost is None:
             self._since_sent = None
         try:
-            with self._service.api() as api:
+            with self._context.api() as api:
                 return await api.create_call(
                     record.submission,
                     timezone=record.timezone,
@@ -207,8 +207,8 @@ class Run:
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
         is_marked, self._is_marked = self._is_marked, False
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
-            self.record = await self._ledger.mark_sent(self.record, service_time=self._service.time)
-        await self._service.check_account(self.record.account)
+            self.record = await self._ledger.mark_sent(self.record, service_time=self._context.time)
+        await self._context.check_account(self.record.account)
         self._check_time()
         if self._lost is None:
             self._since_sent = Stopwatch(self._clock)
@@ -247,11 +247,11 @@ class Run:
 
         Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
         """
-        record, service_time = self.record, self._service.time
+        record, service_time = self.record, self._context.time
         since = self._since_sent.longest if self._since_sent is not None else None
         write = partial(self._ledger.bind_call, record, call, proven=True, service_time=service_time, since_sent=since)
         findings = await self._read_findings(call, write) if call.is_final else None
-        bound = await self._service.until_written(partial(write, findings=findings))
+        bound = await self._context.until_written(partial(write, findings=findings))
         if bound is None and await self._is_earlier(call):
             return False
         if bound is not None and findings is not None:
@@ -274,7 +274,7 @@ class Run:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(write_outcome)
-            findings = await read_findings(self._service, self.record.account, call, self.record)
+            findings = await read_findings(self._context, self.record.account, call, self.record)
             tasks.cancel_scope.cancel()
         return findings
 
@@ -284,7 +284,7 @@ class Run:
         The same id alone does not prove it: the service may use an id again. Nor does another record with the same
         idempotency key, which exists after the ledger was deleted.
         """
-        other = await self._service.until_written(partial(self._ledger.find, self.record.account, call.call_id))
+        other = await self._context.until_written(partial(self._ledger.find, self.record.account, call.call_id))
         return (
             other is not None
             and other.call is not None
@@ -296,19 +296,19 @@ class Run:
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
         if self._since_sent is not None:
-            self._service.lost_at[self.record.tracking_id] = self._since_sent
-        known = self._service.lost_at.get(self.record.tracking_id)
+            self._context.lost_at[self.record.tracking_id] = self._since_sent
+        known = self._context.lost_at.get(self.record.tracking_id)
         mark = partial(
             self._ledger.mark_response_lost,
             self.record,
-            service_time=self._service.time,
+            service_time=self._context.time,
             since_sent=known.passed if known is not None else None,
         )
-        self.record = await self._service.until_written(mark)
+        self.record = await self._context.until_written(mark)
 
     async def _look(self) -> bool:
         """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
-        call = await find(self.record, self._service)
+        call = await find(self.record, self._context)
         if call is not None:
             await self._take(call)
         return call is not None
@@ -356,7 +356,7 @@ class Run:
         began = self._clock.monotonic()
         while self._clock.monotonic() - began < self._timing.follow:
             try:
-                async with self._service.api_of(self.record.account) as api:
+                async with self._context.api_of(self.record.account) as api:
                     call = await api.get_call(call_id, number=self.record.submission.respondent_phone)
             except KallyAIError as error:
                 _log.info("following a call: %s", error.code)
@@ -370,21 +370,21 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""
-        self.end = await self._service.until_written(partial(self._ledger.finish, self.record, state, error=error))
+        self.end = await self._context.until_written(partial(self._ledger.finish, self.record, state, error=error))
         if state is CallState.REFUSED:
-            self._service.lost_at.pop(self.record.tracking_id, None)  # an unknown call is searched for again
+            self._context.lost_at.pop(self.record.tracking_id, None)  # an unknown call is searched for again
             call_refused(error.code)
         else:
             call_ended("unknown")
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
-        calendar, reached = await read_findings(self._service, self.record.account, call, self.record)
+        calendar, reached = await read_findings(self._context, self.record.account, call, self.record)
         end = partial(self._ledger.finish, self.record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
-        self._note_end(call, await self._service.until_written(end))
+        self._note_end(call, await self._context.until_written(end))
 
     def _note_end(self, call: Call, end: CallRecord) -> None:
         self.end = replace(end, is_first=self.record.is_first)
-        self._service.lost_at.pop(self.record.tracking_id, None)
+        self._context.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status)

@@ -13,11 +13,11 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.run import Run
-from kallyai_mcp.calls.service import Service
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ class Worker:
     KallyAI tokens: elsewhere no account is known. If it `is_read_only`, it places no call that is scheduled.
     """
 
-    def __init__(self, service: Service, *, works_alone: bool = True, is_read_only: bool = False) -> None:
-        self.service = service
-        self.timing = service.timing
-        self.clock = service.clock
+    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+        self.context = context
+        self.timing = context.timing
+        self.clock = context.clock
         self.places_due = works_alone and not is_read_only
         self._works_alone = works_alone
         self._is_read_only = is_read_only
@@ -74,14 +74,14 @@ class Worker:
     @property
     def ledger(self) -> Ledger:
         """The ledger."""
-        return self.service.ledger
+        return self.context.ledger
 
     async def account(self) -> AccountKey:
         """The account on which calls are placed now. Raises `NotSignedInError` when there is none.
 
         A request looks at once for what is to be done, which otherwise happens in the background.
         """
-        account = await self.service.account()
+        account = await self.context.account()
         now = self.clock.monotonic()
         if now - self._checked.get(account, -math.inf) > self.timing.watch:
             recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
@@ -113,7 +113,7 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await self.service.until_written(partial(self.ledger.release, account, tracking_id))
+                await self.context.until_written(partial(self.ledger.release, account, tracking_id))
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -133,7 +133,7 @@ class Worker:
 
         `since_reserved` runs since before the reservation.
         """
-        run = Run(record, self.service, since_reserved)
+        run = Run(record, self.context, since_reserved)
         return self._start(run, run.place)
 
     def running(self, account: AccountKey) -> list[CallRecord]:
@@ -245,7 +245,7 @@ class Worker:
         is_more = False
         if work.is_abandoned or is_due:
             try:
-                account = account or await self.service.account()  # only now: this may ask the system's keyring
+                account = account or await self.context.account()  # only now: this may ask the system's keyring
             except NotSignedInError:
                 if is_due:
                     await self.ledger.note_hindrance(_SIGNED_OUT)
@@ -263,7 +263,7 @@ class Worker:
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
-                    run = Run(record, self.service)
+                    run = Run(record, self.context)
                     self._start(run, run.settle)
 
     async def _place_due(self, account: AccountKey) -> bool:
@@ -272,18 +272,18 @@ class Worker:
         It is up to `BATCH` of each at once.
         """
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
-            await self.service.learn_time(account)
+            await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed.
         for record in await self.ledger.unreached_before_due(account, self._most_due()):
-            await look_again(record, self.service)
+            await look_again(record, self.context)
         due = await self._take_due(account)
         return await self.ledger.expire() == BATCH or len(due) == BATCH
 
     async def _take_due(self, account: AccountKey) -> list[CallRecord]:
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
-            since_reserved, most, time = Stopwatch(self.clock), self._most_due(), self.service.time
+            since_reserved, most, time = Stopwatch(self.clock), self._most_due(), self.context.time
             if not most:
                 await self.ledger.note_hindrance(_TOO_MANY)
             due = await self.ledger.take_due(

@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from kallyai_mcp.calls.calls import Calls
-from kallyai_mcp.calls.service import Service
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
@@ -28,11 +28,11 @@ async def open_app_context(
     out sign-in links for its browser.
     """
     settings, zone = connection.settings, timezone or _local_timezone()
-    service = Service(
+    context = CallContext(
         connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
     )
     async with connection, anyio.create_task_group() as tasks:
-        async with Calls(service, works_alone=not connection.callers, is_read_only=settings.read_only) as calls:
+        async with Calls(context, works_alone=not connection.callers, is_read_only=settings.read_only) as calls:
             yield AppContext(
                 api=connection.api,
                 calls=calls,

@@ -143,7 +143,7 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
     else:
         calls, calendar, reached = app_context.calls, None, None
         if found.is_final:
-            calendar, reached = await read_findings(calls.service, await calls.account(), found, None)
+            calendar, reached = await read_findings(calls.context, await calls.account(), found, None)
         view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
     view = replace(view, said=await read_said(app_context, view))
     return replace(view, related=await related_to(app_context, view, is_new=is_new))

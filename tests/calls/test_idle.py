@@ -7,8 +7,8 @@ import pytest
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.manual_time import ManualClock
+from tests.calls.test_placing import never
 from tests.calls.test_scheduled import DUE, schedule
-from tests.calls.test_service import never
 from tests.calls.world import NOW, Service, shown, world
 
 

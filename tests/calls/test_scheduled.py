@@ -17,7 +17,7 @@ from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_service import never
+from tests.calls.test_placing import never
 from tests.calls.world import NOW, PLACED, TABLE, Json, Reply, Service, World, end_of, world
 from tests.many_records import add_records
 

@@ -47,7 +47,7 @@ async def connected(here: World) -> AsyncIterator[Client]:
     @asynccontextmanager
     async def context() -> AsyncIterator[AppContext]:
         yield AppContext(
-            api=here.calls.service._connect,  # noqa: SLF001 - that of the world
+            api=here.calls.context._connect,  # noqa: SLF001 - that of the world
             calls=here.calls,
             sign_in=SignIn("account-1"),
             timezone="UTC",

@@ -15,11 +15,11 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Calls, Placed
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from kallyai_mcp.calls.service import Service as CalledService
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock, WatchedDatabase, run
@@ -229,6 +229,6 @@ async def world(
     ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
-    called = CalledService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
+    called = CallContext(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
     async with aclosing(ledger), Calls(called, works_alone=works_alone, is_read_only=is_read_only) as calls:
         yield World(calls, service, clock, database, session, ledger)

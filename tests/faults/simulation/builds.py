@@ -44,7 +44,7 @@ _SENT_AT_ANY_TIME = (
     Patch("calls.ledger.progress", "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now ", ""),
     Patch("calls.run", "within = min(within, (place_by - self.record.placed_at).total_seconds())", "pass"),
 )
-_ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._service.check_account(self.record.account)", "pass")
+_ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._context.check_account(self.record.account)", "pass")
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 
@@ -438,7 +438,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "nobody looks for late words before a retry",
         "the transcript of the first attempt has words of the callee after a minute, and no client asks",
-        Patch("calls.worker", "await look_again(record, self.service)", "pass"),
+        Patch("calls.worker", "await look_again(record, self.context)", "pass"),
         tasks=(question(TALKED, retries=1),),
         quirks=Quirks(words_late=60),
     ),

@@ -15,11 +15,11 @@ from starlette.types import Message, Receive, Scope, Send
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.calls import Calls
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.service import Service
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Confirm
@@ -181,8 +181,8 @@ class Process:
         api = KallyAI(
             "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
         )
-        service = Service(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
-        async with aclosing(ledger), Calls(service) as calls:
+        context = CallContext(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
+        async with aclosing(ledger), Calls(context) as calls:
             yield AppContext(
                 api=lambda: api,
                 calls=calls,

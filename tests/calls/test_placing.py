@@ -10,10 +10,10 @@ import pytest
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.service import Service as CalledService
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
     LOST,
@@ -155,7 +155,7 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
 async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here: World) -> None:
     session = Session("account-1")
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
-    async with Calls(CalledService(lambda: api, session.account, lambda: here.ledger, clock=here.clock)) as calls:
+    async with Calls(CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)) as calls:
         placed = await here.run(calls.place(TABLE, timezone="UTC"))
         record = await here.run(calls.wait(placed.record, 86_400))
 
@@ -421,7 +421,7 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
 
     async with (
         world(Service(clock), place) as here,
-        Calls(CalledService(connect, here.session.account, lambda: here.ledger, clock=clock)) as calls,
+        Calls(CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)) as calls,
     ):
         placed = await here.run(calls.place(TABLE, timezone="UTC"))
         record = await here.run(calls.wait(placed.record, 86_400))

@@ -27,7 +27,7 @@ _OLDEST = 120.0
 """The most seconds from a request to its response for the `Date` to count: the machine may have been suspended."""
 
 
-class Service:
+class CallContext:
     """What all calls of a process share: the API client, the service's clock, the ledger, and the times.
 
     The service's clock is the `Date` header of a response, plus the time since then on this machine.
