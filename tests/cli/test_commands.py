@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 
 from kallyai_mcp.cli.main import cli
 from kallyai_mcp.testing import KallyAISandbox
-from tests.cli.machine import invoke
 from tests.docs.pages import text_of
-from tests.processes import COMMAND, LIMIT, environment, imported_by, run, started
+from tests.processes import COMMAND, LIMIT, environment, run
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no bash, /dev/full, or pseudo-terminals")
 COMMANDS = cli.list_commands(None)  # type: ignore[arg-type]  # the context is not used
@@ -43,11 +41,6 @@ done
     assert done.stdout.splitlines() == ["call calls cancel calendar", "--party", "vscode vscode-insiders vscodium"]
 
 
-def test_a_misspelled_command_is_answered_with_the_close_ones() -> None:
-    assert "No such command 'cal'. (Did you mean one of: 'call', 'calls', 'cancel'?)" in invoke("cal").stderr
-    assert "No such command 'xyz'" in invoke("xyz").stderr
-
-
 @POSIX
 def test_the_help_of_every_command_fits_40_columns(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -59,13 +52,6 @@ def test_the_help_of_every_command_fits_40_columns(tmp_path: Path) -> None:
 
         assert [line for line in lines if len(line) > 40] == []
         assert any("Show this message" in line for line in lines)
-
-
-def test_the_help_imports_no_command(tmp_path: Path) -> None:
-    modules = imported_by(tmp_path, "--help")
-
-    assert "kallyai_mcp.cli.main" in modules
-    assert not {"asyncio", "pydantic", "mcp", "httpx2", "kallyai_mcp.cli.calls"} & modules
 
 
 @POSIX
@@ -92,17 +78,6 @@ def test_output_that_can_not_be_written_ends_in_one_line_or_none(
             assert "Traceback" not in done.stderr
 
 
-@POSIX
-def test_a_pipe_that_is_closed_while_a_command_prints_ends_it_silently(tmp_path: Path) -> None:
-    with started(tmp_path, "demo", "--speed", "1000") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.wait(timeout=LIMIT) == 1
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-
-
 def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
@@ -120,17 +95,6 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
     assert len(logout.stderr.splitlines()) == 1
     assert json.loads(as_json.stdout)["code"] == "ledger_unavailable"
     assert kallyai_sandbox.calls == []
-
-
-@POSIX
-def test_ctrl_c_during_the_demo_ends_it_at_once_and_silently(tmp_path: Path) -> None:
-    from tests.cli.pseudo_terminal import on_terminal
-
-    with on_terminal(tmp_path, "demo", "--speed", "1") as terminal:
-        terminal.read_until("1. You ask for a table")
-        terminal.process.send_signal(signal.SIGINT)
-        assert terminal.wait() == 130
-        assert terminal.output.replace("\x1b[0m", "").rstrip().endswith("on Friday at seven.")
 
 
 @POSIX

@@ -54,18 +54,6 @@ def test_with_play_calls_to_other_numbers_wait_to_be_picked_up_and_ctrl_c_ends_i
     assert does == ["is_played", "is_busy"]
 
 
-def test_data_that_can_not_be_used_is_reported_in_one_line(tmp_path: Path) -> None:
-    notes = tmp_path / "notes.txt"
-    notes.write_text("Not a database, and too long to be taken for an empty one. " * 20)
-    for data in (notes, notes / "sandbox.db"):
-        done = run_in_process(tmp_path, "sandbox", "--port", "0", "--data", str(data))
-
-        assert done.returncode == 1
-        assert str(notes) in done.stderr
-        assert len(done.stderr.splitlines()) == 1
-    assert notes.read_text().startswith("Not a database")
-
-
 def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path) -> None:
     done = run_in_process(tmp_path, "demo", "--speed", "1000")
 

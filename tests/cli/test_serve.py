@@ -69,23 +69,6 @@ async def test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps
     assert made.data["call_id"] in listed.text
 
 
-def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
-    with started(tmp_path, "serve", "--sandbox", LOG_LEVEL="DEBUG") as process:
-        connect(process)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(request(2, "tools/list") + request(3, "tools/call", name="check_quota", arguments={}))
-        process.stdin.flush()
-        answered = {json.loads(process.stdout.readline())["id"] for _ in range(2)}
-        process.stdin.close()
-        rest = process.stdout.read()
-        code = process.wait(timeout=LIMIT)
-
-    assert answered == {2, 3}
-    assert rest == ""
-    assert code == 0
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
 def test_a_client_that_leaves_or_a_signal_ends_the_server_long_before_the_call_ends(

@@ -131,17 +131,3 @@ async def test_nobody_else_can_cancel_it(sandbox: RunningSandbox) -> None:
         sandbox.end_calls()
 
     assert '"status":"success"' in answers[0].replace(" ", "")
-
-
-async def test_a_session_is_only_a_name(sandbox: RunningSandbox) -> None:
-    async with running_server(sandbox.settings()) as url:
-        first, second = await session_of(url), await session_of(url)
-        async with httpx2.AsyncClient(headers=first | {"Mcp-Session-Id": "made up"}) as http:
-            listed = await send(http, url, "tools/list", {}, id=1)
-            opened = await http.get(f"{url}/mcp")
-            ended = await http.delete(f"{url}/mcp")
-
-    assert first != second
-    assert listed.status_code == 200
-    assert "mcp-session-id" not in listed.headers
-    assert (opened.status_code, ended.status_code) == (405, 405)

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -181,21 +180,3 @@ def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(tmp_path:
 
     assert done.stdout == ""
     assert done.returncode != 0
-
-
-def test_nothing_but_the_standard_library_is_imported_before_the_first_answers(tmp_path: Path) -> None:
-    code = (
-        "import sys; before = set(sys.modules)\n"
-        "import kallyai_mcp.cli.start, kallyai_mcp.transports.first_answers, kallyai_mcp.transports.standard_streams\n"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment(tmp_path),
-        timeout=LIMIT,
-        check=True,
-    )
-
-    assert done.stdout.split() == ["kallyai_mcp"]

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from starlette.routing import Route
 
 from kallyai_mcp.transports import limits, uvicorn_server
 from kallyai_mcp.transports.limits import RateLimiter, RequestLimits
-from kallyai_mcp.transports.uvicorn_server import StartupError
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import (
@@ -214,20 +213,6 @@ async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPa
             await client.get(f"http://127.0.0.1:{port}/")
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-
-
-class FailingLifespan(AbstractAsyncContextManager[None]):
-    async def __aenter__(self) -> None:
-        raise OSError("startup fails")
-
-    async def __aexit__(self, *exc: object) -> None:
-        pass
-
-
-async def test_an_app_that_fails_to_start_raises_a_startup_error() -> None:
-    app = Starlette(lifespan=lambda _: FailingLifespan())
-    with anyio.fail_after(LIMIT), pytest.raises(StartupError, match="the log says why"):
-        await uvicorn_server.serve_app(app, "127.0.0.1", 0, ready=lambda _: None)
 
 
 async def test_localhost_is_served_on_both_of_its_addresses() -> None:

@@ -191,14 +191,3 @@ def test_unsafe_options_are_refused_at_start(tmp_path: Path) -> None:
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
         assert done.stdout == ""
-
-
-async def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django's
-        arguments = ("serve", "--transport", "http", "--sandbox", "--port", str(port))
-        done = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, *arguments))
-
-    assert done.returncode == 1
-    assert f"127.0.0.1:{port} is in use." in done.stderr
-    assert len(done.stderr.splitlines()) == 1

@@ -1,7 +1,6 @@
 """Standard input and output, whatever a client connects to them and however it splits its messages."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,23 +171,3 @@ async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_pa
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
         while not late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()}:
             await anyio.lowlevel.checkpoint()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="on Windows a child process always has a stderr")
-def test_a_server_without_stderr_serves(tmp_path: Path) -> None:
-    with piped(tmp_path, ["sh", "-c", 'exec "$@" 2>&-', "sh", *SERVE]) as peer:
-        peer.send(initialization() + line(2, "tools/list"))
-
-        assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
-def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
-    import resource
-
-    with piped(tmp_path, ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh", *SERVE]) as peer:
-        peer.send(initialization() + line(2, "tools/call", name="check_quota", arguments={}))
-        assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
-        soft, hard = resource.prlimit(peer.process.pid, resource.RLIMIT_NOFILE)
-
-    assert soft == min(hard, 65_536)

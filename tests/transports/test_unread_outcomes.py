@@ -1,7 +1,5 @@
 """Over stdio, an outcome is delivered when the client has read it; one that nobody read is told to the next client."""
 
-import json
-import os
 import select
 import sqlite3
 import sys
@@ -131,26 +129,6 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
     assert len(placed) == 2
 
 
-@LINUX
-async def test_a_redial_of_a_client_that_has_not_read_the_outcome_places_no_call(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
-            peer.send(initialization() + MAKE_CALL)
-            await anyio.to_thread.run_sync(peer.answer)
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            await readable(peer)
-            peer.send(redial(4) + ANOTHER_CALL)
-            await sandbox.wait_for_calls(2)
-            outcome, joined = await answer_to(peer, 2), await answer_to(peer, 4)
-            peer.send(redial(5))
-            placed = await sandbox.wait_for_calls(3)
-
-    assert (outcome["placed_now"], joined["placed_now"]) == (True, False)
-    assert joined["call_id"] == outcome["call_id"]
-    assert len(placed) == 3
-
-
 # What was read is delivered
 
 
@@ -168,33 +146,6 @@ async def test_an_outcome_that_was_read_is_not_told_again(
             if end is not leave:  # such an end leaves no time to look what was read
                 await until("delivered_at IS NOT NULL", tmp_path)
             end(left)
-            await ended(left)
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
-            peer.send(initialization() + redial())
-            assert len(await sandbox.wait_for_calls(2)) == 2
-
-
-@LINUX
-async def test_an_outcome_that_was_read_is_not_told_again_although_a_later_answer_was_not(tmp_path: Path) -> None:
-    def read_to(left: Peer, id_: int) -> None:
-        """Read no byte after the answer."""
-        answer = b""
-        while not (answer.endswith(b"\n") and json.loads(answer).get("id") == id_):
-            answer = b"" if answer.endswith(b"\n") else answer
-            answer += os.read(left.reads.fileno(), 1)
-
-    async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as left:
-            left.send(initialization() + MAKE_CALL)
-            await anyio.to_thread.run_sync(left.answer)
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            await readable(left)
-            for id_ in (3, 4):  # the answer to the last one was written after that to the other one
-                left.send(line(id_, "ping"))
-            await anyio.to_thread.run_sync(read_to, left, 3)
-            await readable(left)
-            leave(left)
             await ended(left)
         with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
             peer.send(initialization() + redial())

@@ -111,17 +111,5 @@ def test_unsafe_settings_are_refused_in_one_line(
     assert text.count("\n") == 1
 
 
-async def test_uvicorn_prints_only_that_line_and_does_not_restart_the_worker(tmp_path: Path) -> None:
-    options = ["--factory", "kallyai_mcp.cli.serve_http:from_environment", "--port", "0"]
-    with anyio.fail_after(LIMIT):
-        done = await anyio.run_process(
-            [sys.executable, "-m", "uvicorn", *options], env=environment(tmp_path), check=False
-        )
-
-    assert done.returncode == 3
-    assert done.stderr.startswith(b"Error: The server can be reached by others")
-    assert done.stderr.count(b"\n") == 1
-
-
 def test_the_docs_show_this_command() -> None:
     assert COMMAND in PAGE
