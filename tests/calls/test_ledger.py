@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.api.errors import QuotaExceededError, RateLimitedError
+from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from tests.calls.ledgers import ledger_at, opened
@@ -29,39 +29,6 @@ from tests.calls.samples import (
 )
 
 OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
-
-
-async def test_an_ended_call_is_found_by_its_call_id_with_its_outcome(ledger: Ledger) -> None:
-    record = await sent(ledger, asked())
-    assert await ledger.bind_call(record, outcome(call_id="c-1"), proven=True)
-    await ledger.finish(record, CallState.ENDED, call=outcome())
-
-    found = await kept(ledger, "c-1")
-    assert (found.tracking_id, found.call, found.state) == ("t-1", outcome(), CallState.ENDED)
-    assert found.sent_at == found.ended_at == NOW
-    assert found.delivered_at is None
-
-
-async def test_the_outcomes_of_many_calls_are_found_by_their_call_ids(ledger: Ledger) -> None:
-    call_ids = [f"c-t-{number}" for number in range(12)]
-    for number, call_id in enumerate(call_ids):
-        record = await ended(ledger, another(number))
-        assert await ledger.bind_call(record, outcome(call_id=call_id), proven=True)
-
-    found = await ledger.find_ended(ACCOUNT, [*call_ids, "c-other"])
-
-    assert sorted(found) == sorted(call_ids)
-    assert all(record.call_id == call_id for call_id, record in found.items())
-
-
-async def test_before_the_first_call_there_is_nothing_and_no_file_is_made(tmp_path: Path) -> None:
-    async with opened(tmp_path / "ledger.db") as ledger:
-        assert await ledger.find(ACCOUNT, "t-1") is None
-        assert await ledger.list_unsettled(ACCOUNT) == []
-        assert await ledger.audit(ACCOUNT, 10) == []
-        assert not (await ledger.find_work(None)).is_abandoned
-
-    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 - nothing else runs
 
 
 async def test_what_can_not_be_an_id_is_not_found(ledger: Ledger) -> None:
@@ -308,16 +275,6 @@ async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
     assert (duplicate, is_new) == (found, False)
 
 
-async def test_an_error_is_read_back_as_it_was_written(ledger: Ledger) -> None:
-    record = await reserved(ledger, asked())
-    error = QuotaExceededError("spent", status=402, correlation_id="c", minutes_allocated=30, upgrade_url="https://x")
-    await ledger.finish(record, CallState.REFUSED, error=error)
-
-    found = await kept(ledger)
-    assert type(found.error) is type(error)
-    assert vars(found.error) == vars(error)
-
-
 async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
     waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
 
@@ -357,9 +314,3 @@ async def test_only_what_was_delivered_is_deleted_when_it_is_old(
     ]
     assert [await state_of(ledger, record) for record in gone] == [None] * 3
     assert await ledger.audit(ACCOUNT, 100) == []
-
-
-async def test_many_can_use_a_new_ledger_at_once(new_place: str) -> None:
-    async with opened(new_place) as ledger, anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(ledger.check)

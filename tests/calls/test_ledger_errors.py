@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
-from kallyai_mcp.calls.ledger.base import ConstraintError, Database, LedgerUnavailableError, StatementError, Transaction
+from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_call_lists import ended, start
@@ -59,17 +59,6 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
         assert await database.read(lambda tx: len(tx.rows("SELECT 1 FROM shared_values"))) == 1
         return
     assert "rolled back" in caplog.text
-
-
-async def test_a_rule_of_the_schema_is_no_error_of_the_program(
-    database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    value = "INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)"
-    await database.write(lambda tx: tx.run(value))
-    with pytest.raises(ConstraintError):
-        await database.write(lambda tx: tx.run(value))
-
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])

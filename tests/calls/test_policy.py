@@ -1,13 +1,10 @@
 """The call policy by itself: which numbers may be called, and which calls have a risk flag."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.numbers import local_times, place_of
 from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, risk_flags
 
 NOON = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
@@ -99,39 +96,3 @@ def test_what_is_flagged_besides_the_hour_is_told_in_one_order() -> None:
     assert flags(last_call=NOON - timedelta(hours=1)) == ()
     assert flags(minutes=4.9) == few
     assert flags(last_call=NOON, minutes=1, is_urgent=True) == (*recently, *few, RiskFlag.URGENT)
-
-
-def test_the_local_times_are_those_of_the_clocks_there_each_once() -> None:
-    assert [f"{time:%H:%M %z}" for time in local_times(MADRID, NOON)] == ["13:00 +0100"]
-    assert [f"{time:%H:%M %z}" for time in local_times(MOBILE_OF_SPAIN, NOON)] == ["12:00 +0000", "13:00 +0100"]
-    assert [f"{time:%H:%M}" for time in local_times("+358401234567", NOON)] == ["14:00"]  # two zones, one clock
-    assert local_times(WITHOUT_PLACE, NOON) == ()
-    assert local_times("no number", NOON) == ()
-    clocks = [time.replace(tzinfo=None) for time in local_times(TOLL_FREE, NOON)]
-    assert clocks == sorted(set(clocks))
-    assert all(time == NOON for time in local_times(TOLL_FREE, NOON))
-
-
-@pytest.mark.parametrize(
-    ("number", "english", "spanish"),
-    [
-        (MADRID, "Spain", "España"),
-        ("+14155551234", "United States", "Estados Unidos"),
-        ("+14165551234", "Canada", "Canadá"),
-        ("+442079460958", "United Kingdom", "Reino Unido"),
-        (TOLL_FREE, None, None),
-        (WITHOUT_PLACE, None, None),
-        ("+12995551234", None, None),
-        ("+541123456789", None, None),
-        ("no number", None, None),
-    ],
-)
-def test_the_place_of_a_number_is_its_country(number: str, english: str | None, spanish: str | None) -> None:
-    assert place_of(number) == place_of(number, "de") == english
-    assert place_of(number, "es") == spanish
-
-
-def test_placing_needs_no_phonenumbers_before_the_first_number() -> None:
-    code = "import sys, kallyai_mcp.calls.calls; print('phonenumbers' in sys.modules)"
-
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "False\n"

@@ -14,7 +14,6 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Service, World, end_of, world
-from tests.fake_service import out_of_reach
 from tests.transports.certificates import Certificate
 
 
@@ -157,22 +156,6 @@ async def test_no_request_leaves_after_the_sign_in_changed_while_it_connected(
 
     assert end_of(record) == (CallState.REFUSED, code)
     assert received == [b""]
-
-
-@pytest.mark.parametrize(("closes", "why"), [(0, None), (1, "connection_failed")])
-async def test_a_call_is_reserved_while_its_request_has_not_left(
-    place: str, clock: ManualClock, closes: int, why: str | None
-) -> None:
-    async with out_of_reach(closes) as (url, is_waiting), world(Service(clock), place, url=url) as here:
-        placed = await here.place()
-        await here.run(is_waiting.wait())
-        waited = await here.run(here.calls.wait(placed.record, 0.5))
-        found = await here.run(here.calls.find(placed.record.tracking_id))
-
-    for record in (waited, found):
-        assert record is not None
-        assert (record.state, record.sent_at) == (CallState.RESERVED, None)
-        assert (record.error.code if record.error is not None else None) == why
 
 
 async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(

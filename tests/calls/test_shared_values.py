@@ -23,16 +23,6 @@ def state(database: Database) -> SharedValues:
     return SharedValues(database)
 
 
-async def test_a_value_is_put_replaced_and_got_by_kind_and_name(state: SharedValues) -> None:
-    assert await state.get("code", "a") is None
-    assert await state.put("code", "a", "one", 60) is None
-    assert await state.put("code", "a", "two", 60) == "one"
-
-    assert await state.get("code", "a") == "two"
-    assert await state.get("code", "b") is None
-    assert await state.get("key", "a") is None
-
-
 async def test_a_value_is_added_once_until_it_expires(state: SharedValues, clock: ManualClock) -> None:
     assert await state.add("code", "a", "one", 60)
     assert not await state.add("code", "a", "two", 60)

@@ -7,9 +7,8 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,23 +174,6 @@ async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_b
     assert len(service.keys) == 1
 
 
-async def test_the_lease_files_of_killed_processes_are_deleted_later(ledger: Ledger, path: Path) -> None:
-    await ledger.check()
-    leases = path.with_name("ledger.db.workers")
-    leases.mkdir()
-    for name, age in (("old", 7200), ("new", 60)):
-        (leases / f"{name}.lock").touch()
-        os.utime(leases / f"{name}.lock", (time.time() - age,) * 2)
-    worker = await ledger.take_lease()
-    os.utime(leases / f"{worker}.lock", (0, 0))
-    async with opened(path) as other:
-        await other.take_lease()
-        names = {file.stem for file in leases.iterdir()}
-
-    assert "old" not in names
-    assert {"new", worker} < names
-
-
 async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: Path) -> None:
     database = SqliteDatabase(path)
     await database.write(lambda _: None)
@@ -295,17 +277,6 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
             await here.place()
 
     assert service.keys == []
-
-
-async def test_a_path_that_can_not_be_looked_at_is_not_taken_for_one_that_is_not_there(path: Path) -> None:
-    too_long = path.with_name("x" * 300)
-    async with aclosing(SqliteDatabase(path)) as database:
-        await database.take_lease()
-        with pytest.raises(LedgerUnavailableError, match="name too long"):
-            await database.write(lambda transaction: transaction.is_abandoned("x" * 300))
-    async with aclosing(SqliteDatabase(too_long / "ledger.db")) as database:
-        with pytest.raises(LedgerUnavailableError):
-            await database.read(lambda _: "read")
 
 
 # Newer versions
