@@ -17,7 +17,7 @@ import pytest
 from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import open_agent, settings_in
 from tests.cli.machine import invoke
-from tests.processes import LIMIT, started
+from tests.processes import LIMIT, imported_by, started
 from tests.sandbox.manual_clock import ManualClock
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
@@ -274,3 +274,16 @@ def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path
     assert len(row) <= 80
     assert "\x1b" not in row
     assert structure("show", row.split()[-1])["respondent_phone"] == BISTRO
+
+
+def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(
+    home: Path, signed_in: dict[str, str]
+) -> None:
+    printed("call", BUSY, "Ask for the hours", "--yes", code=3)
+    for command in ("calls", "status", "show"):
+        modules = imported_by(home, command, **signed_in)
+        assert "kallyai_mcp.tools.past_calls" in modules
+        assert not {"mcp", "starlette", "fastapi", "keyring"} & modules, command
+    modules = imported_by(home, "--help")
+    assert "kallyai_mcp.cli.main" in modules
+    assert not {"asyncio", "pydantic", "mcp", "httpx2", "kallyai_mcp.cli.calls"} & modules
