@@ -40,6 +40,35 @@ def keep(
     anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 
 
+def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    url = kallyai_sandbox.url
+    tokens = sign_in(tmp_path, kallyai_sandbox)
+    for state in (CallState.SENT, CallState.UNKNOWN):
+        keep(tmp_path, AccountKey(url, tokens.account), state)
+    shown = status(tmp_path, url)
+    document = json.loads(status(tmp_path, url, "--json").stdout)
+
+    first, second, quota, title, *rows = shown.stdout.splitlines()
+    assert shown.returncode == 0, shown.stderr
+    assert first == f"KallyAI: {url}"
+    assert second == "Signed in as personal@sandbox.test"
+    assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes).")
+    assert title == "Last calls:"
+    assert {tuple(row.split("\t")[1:]) for row in rows} == {
+        ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),
+        ("unknown", "Italian Bistro", "+1 415-555-1234", "t-unknown"),
+    }
+    assert document["signed_in"] == {"who": "personal@sandbox.test"}
+    assert document["quota"]["minutes_allocated"] == 210
+    assert {row["tracking_id"] for row in document["calls"]["calls"]} == {"t-sent", "t-unknown"}
+    assert document["error"] is None
+    for secret in (tokens.access_token, tokens.refresh_token):
+        assert secret is not None
+        assert secret.get_secret_value() not in shown.stdout + str(document)
+
+
 def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     url = kallyai_sandbox.url
     nobody = status(tmp_path, url, "--audit", "--json")
