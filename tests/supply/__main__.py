@@ -41,7 +41,7 @@ LOWEST = (
     "tests/auth/test_auth_loopback.py",
     "tests/auth/test_auth_stores.py",
     "tests/cli/test_install.py",
-    "tests/cli/test_serve.py::test_nothing_but_the_protocol_is_on_stdout",
+    "tests/cli/test_serve.py::test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps_its_calls",
     "tests/calls/test_policy.py",
     "tests/calls/test_shared_values.py",
     "tests/sandbox/auth/test_browser_flow.py",
@@ -50,7 +50,7 @@ LOWEST = (
     "tests/test_logs.py::test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines",
     "tests/tools/test_catalog.py",
     "tests/transports/test_access.py",
-    "tests/transports/test_limits.py::test_an_app_that_fails_to_start_raises_a_startup_error",
+    "tests/transports/test_limits.py::test_localhost_is_served_on_both_of_its_addresses",
 )
 """Tests that use every dependency, and one for each bound that was once too low."""
 
