@@ -94,13 +94,14 @@ async def connected(server: Deployment, open_url: Any, memory: TokenMemory) -> A
 async def test_a_user_gets_from_the_first_401_to_a_placed_call_and_a_missing_scope_and_disconnects_the_app(
     sandbox: RunningSandbox, server: Deployment, chromium: Browser
 ) -> None:
-    memory, asked = TokenMemory(), list[str]()
+    memory, opened, asked = TokenMemory(), list[str](), list[str]()
     before = len(await sandbox.calls())
     async with await chromium.new_context() as context:
 
         async def consents(url: str) -> None:
-            # The first time, the client gets fewer scopes than it requested.
-            asked.append(await sign_in_and_allow(context, url.replace("billing%3Amanage", "") if not asked else url))
+            # The first time, the client gets fewer scopes than it requested. It goes on before the page is closed.
+            opened.append(url if opened else url.replace("billing%3Amanage", ""))
+            asked.append(await sign_in_and_allow(context, opened[-1]))
 
         with anyio.fail_after(4 * LIMIT):
             async with connected(server, consents, memory) as agent:
