@@ -81,10 +81,9 @@ def purge(tx: Tx, seconds: float) -> bool:
         if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
             deleted += 1 + tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
     oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.SKIP_LOCKED}"
-    deleted += tx.run(
-        f"WITH old AS ({oldest}) DELETE FROM calls WHERE tracking_id IN (SELECT tracking_id FROM old) AND {_OLD_CALLS}",
-        **values,
-    )
+    # The WITH stands within the DELETE, because SQLite does not count the rows of a statement that begins with one.
+    old = f"WITH old AS ({oldest}) SELECT tracking_id FROM old"
+    deleted += tx.run(f"DELETE FROM calls WHERE tracking_id IN ({old}) AND {_OLD_CALLS}", **values)
     for table, at, time in _AGED:
         last = f"SELECT {at} FROM {table} WHERE {at} < :{time} ORDER BY {at} LIMIT 1 OFFSET :most - 1"
         deleted += tx.run(f"DELETE FROM {table} WHERE {at} < :{time} AND {at} <= COALESCE(({last}), :{time})", **values)
