@@ -287,6 +287,11 @@ class TranscriptEntry(_Model):
         speaker, content = value.get("speaker", value.get("role")), value.get("content", value.get("text"))
         return {"speaker": speaker, "content": content, "timestamp": value.get("timestamp")}
 
+    @property
+    def is_kallyai(self) -> bool:
+        """Whether KallyAI speaks, and not the callee: `AI` is the reference's word; `role` has other ones."""
+        return self.speaker.casefold() in {"ai", "assistant", "agent", "bot", "system"}
+
 
 class Transcript(_Model):
     """The response to `GET /v1/calls/{call_id}/transcript`: the utterances in their order."""

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
-"""The speakers in a transcript that are KallyAI: `ai` is the reference's; `role` has other words."""
-
 _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
 
@@ -285,4 +282,4 @@ async def _has_words(call: Call, api: "KallyAI") -> bool | None:
         entries = (await api.get_transcript(call.call_id)).entries
     except NotFoundError:
         return None
-    return any(entry.content and entry.speaker.casefold() not in _KALLYAI for entry in entries) if entries else None
+    return any(entry.content and not entry.is_kallyai for entry in entries) if entries else None

@@ -29,9 +29,6 @@ _LONGEST = 300
 _SIMILAR = 0.6
 """The share of a question's words that KallyAI's turn must have to count as asking it."""
 
-_KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
-"""The speakers in a transcript that are KallyAI."""
-
 
 async def read_said(app_context: "AppContext", view: CallView) -> Said:
     """What the callee of an ended call said, as far as its result needs it."""
@@ -58,7 +55,7 @@ async def read_said(app_context: "AppContext", view: CallView) -> Said:
 def _evidence(transcript: Transcript, report: str) -> Quote | None:
     """The callee's turn that has most in common with KallyAI's report; without any, the longest one."""
     reported = _words(report)
-    turns = [entry for entry in transcript.entries if entry.content and not _is_kallyai(entry)]
+    turns = [entry for entry in transcript.entries if entry.content and not entry.is_kallyai]
     best = max(turns, key=lambda entry: (len(reported & _words(entry.content)), len(entry.content)), default=None)
     return _quote([best]) if best is not None else None
 
@@ -68,21 +65,17 @@ def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
     shares = {
         place: len(asked & _words(entry.content)) / len(asked)
         for place, entry in enumerate(entries)
-        if asked and _is_kallyai(entry)
+        if asked and entry.is_kallyai
     }
     best = max(shares.values(), default=0)
     places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
-    following = (list(takewhile(lambda entry: not _is_kallyai(entry), entries[place + 1 :])) for place in places)
+    following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
     return Answer(question, tuple(_quote(turns) for turns in following if any(turn.content for turn in turns)))
 
 
 def _quote(turns: Sequence[TranscriptEntry]) -> Quote:
     words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
     return Quote(words, clock(turns[0].timestamp) or None)
-
-
-def _is_kallyai(entry: TranscriptEntry) -> bool:
-    return entry.speaker.casefold() in _KALLYAI
 
 
 def _words(text: str) -> frozenset[str]:

@@ -246,6 +246,7 @@ async def test_a_list_that_slept_for_hours_calls_nobody_else(here: World) -> Non
 
 def test_a_list_is_the_same_in_another_order() -> None:
     # No account is needed here, though the type demands one.
+    # The account is not part of the fingerprint.
     make = partial(CallList, None, until="booked", accept_other_time=False, timezone="UTC", asked_at=NOW)  # type: ignore[arg-type]
 
     assert make(submissions=tuple(THREE)).fingerprint == make(submissions=tuple(reversed(THREE))).fingerprint

@@ -124,8 +124,8 @@ def unreached_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRec
     return [record for record in found if record.state is CallState.ENDED and not record.reached]
 
 
-def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = None) -> int:
-    """Note why calls that are due can't be placed now, of up to `BATCH`; returns of how many.
+def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = None) -> None:
+    """Note why calls that are due can't be placed now, of up to `BATCH`.
 
     They may still be placed until they expire. The calls of the account `besides` are not concerned.
     """
@@ -134,7 +134,7 @@ def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = 
         f"SELECT tracking_id FROM calls WHERE {_DUE} AND error IS NULL {others} "
         f"ORDER BY not_before LIMIT :most {tx.SKIP_LOCKED}"
     )
-    return tx.run(
+    tx.run(
         f"WITH hindered AS ({hindered}) UPDATE calls SET error = :error "
         "WHERE tracking_id IN (SELECT tracking_id FROM hindered)",
         now=tx.now(),
