@@ -15,7 +15,6 @@ from typing import TypeVar
 import anyio
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
@@ -24,8 +23,8 @@ from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id, new_tracking_id
-from kallyai_mcp.calls.schedule import NOW, Schedule
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import call_refused
 
@@ -57,58 +56,41 @@ class Calls(Worker):
         super().__init__(context, works_alone=works_alone, is_read_only=is_read_only)
         self.delivery = Delivery(context)
 
-    async def precheck(
-        self,
-        submission: Submission,
-        *,
-        timezone: str,
-        redial: bool = False,
-        asked_by: str | None = None,
-        schedule: Schedule = NOW,
-    ) -> Precheck:
+    async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> Precheck:
         """What `place` would find in the ledger now, for the question to the user; `place` checks again.
 
         A refusal is written into the audit trail, with `asked_by`: the client's own name and version.
         """
-        since = Stopwatch(self.clock)
-        asked = await self._new_record(submission, timezone, None, schedule)
+        asked = await self._new_record(request)
         if (running := self._same_running(asked)) is not None:
             return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
-        found = await self.ledger.precheck(asked, redial=redial)
+        found = await self.ledger.precheck(asked, redial=request.redial, arrived=request.arrived)
         if found.refusal is not None:
             await self.ledger.note_refusal(asked, found.refusal, Consent(asked_by, "not_needed"))
             _count(found.refusal)
-        return replace(found, since=since)
+        return found
 
-    async def place(
-        self,
-        submission: Submission,
-        *,
-        timezone: str,
-        session_id: str | None = None,
-        redial: bool = False,
-        consent: Consent | None = None,
-        schedule: Schedule = NOW,
-    ) -> Placed:
+    async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
 
-        The submission is valid and normalized. `redial` places a duplicate too, unless the earlier call is active or
-        its outcome was not delivered. Without `consent`, none is checked. `schedule` is from `scheduled`.
+        Without `consent`, none is checked.
 
         Raises:
             PolicyError: A setting refuses the call.
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
-        asked = await self._new_record(submission, timezone, session_id, schedule)
+        asked = await self._new_record(request)
         if (running := self._same_running(asked)) is not None:
             return Placed(running, is_new=False)
         try:
             # Shielded, so that a canceled request leaves no record without a worker.
             with anyio.CancelScope(shield=True):
-                # Started before the ledger is used, because the machine may be suspended meanwhile.
-                since = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
+                # A form may be answered long after the request arrived. The time is started before the ledger is used,
+                # because the machine may be suspended meanwhile.
+                is_form = consent is not None and consent.how == "form"
+                since = Stopwatch(self.clock) if is_form else request.arrived
                 with self.reserving(asked.account, asked.tracking_id):
-                    record, is_new = await self._reserved(asked, redial=redial, consent=consent)
+                    record, is_new = await self._reserved(asked, request, consent)
                     if is_new and record.is_active and not self.send(record, since):
                         await self.ledger.mark_not_sent(record)
         except PolicyError as error:
@@ -118,12 +100,16 @@ class Calls(Worker):
             self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
 
-    async def _reserved(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
+    async def _reserved(
+        self, asked: CallRecord, request: CallRequest, consent: Consent | None
+    ) -> tuple[CallRecord, bool]:
         """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
         for checks in (False, True):
             asked = replace(asked, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                return await self.ledger.reserve(asked, redial=redial, consent=consent, sends=self.context.time)
+                return await self.ledger.reserve(
+                    asked, redial=request.redial, arrived=request.arrived, consent=consent, sends=self.context.time
+                )
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     async def find(self, id_: str) -> CallRecord | None:
@@ -234,11 +220,16 @@ class Calls(Worker):
                 self.send(record, since_reserved)
         return found, goes_on
 
-    async def _new_record(
-        self, submission: Submission, timezone: str, session_id: str | None, schedule: Schedule
-    ) -> CallRecord:
+    async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account(), self.clock.now()
-        return CallRecord.new(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
+        return CallRecord.new(
+            request.submission,
+            account,
+            now,
+            timezone=request.timezone,
+            session_id=request.session_id,
+            schedule=request.schedule,
+        )
 
     def _same_running(self, asked: CallRecord) -> CallRecord | None:
         """The record of the same call that this process runs now; else None."""

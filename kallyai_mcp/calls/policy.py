@@ -1,7 +1,7 @@
 """The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from math import inf
@@ -9,7 +9,6 @@ from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
@@ -122,7 +121,6 @@ class Consent:
         last_calls: The same for each number of a list that is still to be called (`Ledger.last_calls`).
         confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
         joins: The tracking id of the duplicate that was found. Then no risk was checked, and no new call is allowed.
-        since: Runs since the request arrived, or since the user said yes; None to count from the reservation.
     """
 
     asked_by: str | None
@@ -132,7 +130,6 @@ class Consent:
     last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
     joins: str | None = None
-    since: Stopwatch | None = field(default=None, compare=False)
 
     @property
     def depends_on_last_call(self) -> bool:

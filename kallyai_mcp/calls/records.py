@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
+from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.policy import Consent
@@ -56,6 +56,25 @@ class AccountKey:
     def columns(self) -> dict[str, str]:
         """The columns of the ledger that name the account."""
         return {"api": self.api, "account": self.account}
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """What `Calls` is asked for: one call, now or later.
+
+    Attributes:
+        submission: It is valid and normalized.
+        timezone: The IANA zone of the appointment.
+        arrived: Runs since the request arrived. It is the same one when the user is asked again.
+        redial: Place the call although the same one was just made.
+    """
+
+    submission: Submission
+    timezone: str
+    arrived: Stopwatch
+    schedule: Schedule = NOW
+    redial: bool = False
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

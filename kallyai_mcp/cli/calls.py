@@ -18,8 +18,9 @@ import click
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.calls import place_with_consent
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import for_people
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import check_shared_database, connect
 from kallyai_mcp.cli.output import (
@@ -262,21 +263,21 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     arguments["call_language"] = arguments["language"]
     arguments["is_urgent"] = arguments["is_urgent"] or None
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
-    asked = _read(arguments, app_context)
+    asked = _read(arguments, app_context, redial=redial)
     placed = await place_with_consent(
-        partial(_ask, app_context, asked, yes=yes, redial=redial),
-        lambda consent: app_context.calls.place(**asked, redial=redial, consent=consent),
+        partial(_ask, app_context, asked, yes=yes),
+        lambda consent: app_context.calls.place(asked, consent=consent),
     )
     record = await _followed(app_context, placed.record)
     text, answer, is_error = await call_words(app_context, record, placed_now=placed.is_new)
-    is_refused = is_error or (not placed.is_new and asked["schedule"].not_before is not None and not record.is_open)
+    is_refused = is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
     if not placed.is_new:
         text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
     return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, Any]:
-    """What `Calls.place` needs, from the command's arguments."""
+def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool) -> CallRequest:
+    """The request that the command's arguments make."""
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.catalog import tools
     from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
@@ -299,34 +300,32 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> dict[str, An
         }
         lines = [f"{typed.get(one.argument, one.argument)}: {one.text}" for one in error.problems]
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
-    return {"submission": submission, "timezone": zone, "schedule": schedule}
+    return CallRequest(submission, zone, Stopwatch(app_context.calls.clock), schedule, redial)
 
 
-async def _ask(
-    app_context: AppContext, asked: Mapping[str, Any], _: Sequence[object], *, yes: bool, redial: bool
-) -> Any:
+async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object], *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import Consent
     from kallyai_mcp.tools.consent import risks_of
     from kallyai_mcp.tools.text.consent import preview
     from kallyai_mcp.tools.text.words import Words
 
-    found = await app_context.calls.precheck(**asked, redial=redial, asked_by=_ASKED_BY)
+    found = await app_context.calls.precheck(asked, asked_by=_ASKED_BY)
     if found.duplicate is not None:
         return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
     if found.refusal is not None:
         raise found.refusal
-    flags, usage = await risks_of(asked["submission"], app_context, found, asked["schedule"])
+    flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
     asks = not yes and sys.stdin.isatty()
     say(
-        preview(asked["submission"], flags, usage, asked["schedule"], app_context.reader(), Words(), asks=asks),
+        preview(asked.submission, flags, usage, asked.schedule, app_context.reader(), Words(), asks=asks),
         err=True,
     )
     if yes:
-        return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
+        return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call)
     if not asks:
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
-    question = "Place this call?" if asked["schedule"].not_before is None else "Schedule this call?"
+    question = "Place this call?" if asked.schedule.not_before is None else "Schedule this call?"
     # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply. And not by `input`,
     # which prints the question so late that a Ctrl-C right after it would have no effect.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

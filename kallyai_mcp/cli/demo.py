@@ -12,6 +12,8 @@ import click
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, run, say, say_result, speed_option
@@ -86,7 +88,8 @@ async def _place(app_context: AppContext, title: str, submission: Submission, ou
     """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal."""
     say(f"\n{title}", bold=True)
     try:
-        placed = await app_context.calls.place(submission, timezone="America/Los_Angeles")
+        arrived = Stopwatch(app_context.calls.clock)
+        placed = await app_context.calls.place(CallRequest(submission, "America/Los_Angeles", arrived))
         ended = await app_context.calls.wait(placed.record, 60)
         text, answer, _ = await call_words(app_context, ended, placed_now=True)
         got = answer.outcome.value if answer.outcome else answer.status

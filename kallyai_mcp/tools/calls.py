@@ -13,8 +13,9 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import Placed, place_with_consent
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
@@ -80,6 +81,7 @@ async def make_call(
     again. Report only the outcome that the result states.
     """
     arguments, app_context = locals(), ctx.request_context.lifespan_context
+    arrived = Stopwatch(app_context.calls.clock)
     risks: tuple[RiskFlag, ...] = ()
     if changes_call_id is not None:
         arguments["changes"], number = await booking_facts(app_context, changes_call_id)
@@ -87,23 +89,13 @@ async def make_call(
     submission = submission_of(arguments)
     zone = callee_zone(timezone, respondent_phone, app_context)
     schedule = schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context)
+    request = CallRequest(submission, zone, arrived, schedule, redial, session_id)
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        return await consent.check(
-            submission,
-            outdated,
-            schedule=schedule,
-            timezone=zone,
-            redial=redial,
-            risks=risks,
-            confirmation=confirmation,
-            ctx=ctx,
-        )
+        return await consent.check(request, outdated, risks=risks, confirmation=confirmation, ctx=ctx)
 
     async def place(agreed: Consent) -> Placed:
-        return await app_context.calls.place(
-            submission, timezone=zone, session_id=session_id, redial=redial, consent=agreed, schedule=schedule
-        )
+        return await app_context.calls.place(request, consent=agreed)
 
     placed = await place_with_consent(ask, place)
     if not isinstance(placed, Placed):

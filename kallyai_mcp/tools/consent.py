@@ -15,6 +15,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
+from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
@@ -26,12 +27,9 @@ from kallyai_mcp.tools.text.words import Words
 
 
 async def check(
-    submission: Submission,
+    request: CallRequest,
     outdated: Sequence[Consent],
     *,
-    schedule: Schedule,
-    timezone: str,
-    redial: bool,
     risks: tuple[RiskFlag, ...] = (),
     confirmation: str | None,
     ctx: Context[AppContext, Any],
@@ -42,24 +40,23 @@ async def check(
     confirmations are not accepted again. `risks` are reasons to ask that the submission does not show.
     """
     app_context = ctx.request_context.lifespan_context
-    asked_by = client_name(ctx)
-    found = await app_context.calls.precheck(
-        submission, timezone=timezone, redial=redial, asked_by=asked_by, schedule=schedule
-    )
+    asked_by, submission, schedule = client_name(ctx), request.submission, request.schedule
+    found = await app_context.calls.precheck(request, asked_by=asked_by)
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=found.duplicate.tracking_id)
     if found.refusal is not None:
         raise found.refusal
     if app_context.confirm == "never":
-        return Consent(asked_by, "never_asks", since=found.since)
+        return Consent(asked_by, "never_asks")
     now = app_context.now()
     flags, usage = await risks_of(submission, app_context, found, schedule)
     flags += risks
     if not flags and app_context.confirm == "auto":
-        return Consent(asked_by, "not_needed", last_call=found.last_call, since=found.since)
+        return Consent(asked_by, "not_needed", last_call=found.last_call)
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
-    about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
+    zone, redial = request.timezone, str(request.redial)
+    about = (found.account.account, found.fingerprint, zone, redial, last_call, due, str(schedule.attempts))
     structure = CallAnswer(
         local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
         minutes_remaining=usage.minutes_remaining if usage else None,
@@ -69,9 +66,9 @@ async def check(
     show = partial(texts.preview, submission, flags, usage, schedule, app_context.reader())
     later = None
     if RiskFlag.LOCAL_HOUR in flags and schedule.not_before is None and app_context.calls.places_due:
-        later = next_attempt(now, submission.respondent_phone, timezone).astimezone(zone_of(timezone))
+        later = next_attempt(now, submission.respondent_phone, zone).astimezone(zone_of(zone))
     question = Question("make_call", about, show, structure, submission, schedule, later)
-    agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
+    agreed = Consent(asked_by, "form", flags, last_call=found.last_call)
     return await ask_user(question, agreed, outdated, confirmation=confirmation, ctx=ctx)
 
 
@@ -126,7 +123,7 @@ async def ask_user(
         reply = await elicitation.ask("consent", question.preview(words), form, about=asked)
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
-                return replace(agreed, how="form", confirmation_id=reply.id, since=None)
+                return replace(agreed, how="form", confirmation_id=reply.id)
             if question.later is not None and reply.action == "accept" and reply.content.get("call_later") is True:
                 structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
                 return answer(texts.wanted_later(question.later), structure)

@@ -79,7 +79,7 @@ async def test_a_clock_that_is_set_forward_after_the_outcome_was_told_makes_the_
     record = await here.call()
     await here.tell(record)
     here.clock.set_wall_clock(7200)
-    found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+    found = await here.precheck()
     at_once = await here.place()
     here.clock.advance(seconds)
     a_little_later = await here.place()

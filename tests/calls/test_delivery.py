@@ -6,7 +6,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import PLACED, TABLE, Json, Reply, Service, World, world
+from tests.calls.world import PLACED, Json, Reply, Service, World, world
 
 BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
 
@@ -16,7 +16,7 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
     ended = await here.call()
     async with here.calls.delivery.request("connection", 1):
         await here.tell(ended)
-        found = await here.run(here.calls.precheck(TABLE, timezone="UTC", redial=True))
+        found = await here.precheck(redial=True)
         joined = await here.place(redial=True)
     redialed = await here.place(redial=True)
 
@@ -24,6 +24,27 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
     assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
     assert not joined.is_new
     assert redialed.is_new
+
+
+@pytest.mark.parametrize("redial", [False, True])
+async def test_a_request_that_arrived_before_another_process_told_the_outcome_joins_that_call(
+    here: World, redial: bool
+) -> None:
+    """This process is suspended before it reserves the call. Who sent the request did not know the outcome."""
+    here.answering([BUSY, PLACED])
+    ended = await here.call()
+    asked = here.request(redial=redial)
+    here.clock.advance(1)
+    await here.tell(ended)
+    here.clock.suspend(90)
+    found = await here.run(here.calls.precheck(asked))
+    joined = await here.run(here.calls.place(asked))
+    later = await here.place(redial=redial)
+
+    assert found.duplicate is not None
+    assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
+    assert not joined.is_new
+    assert later.is_new
 
 
 @pytest.mark.parametrize("canceled_first", [False, True])
@@ -71,7 +92,7 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
         database.go_down()
         waited = await here.run(here.calls.wait(placed.record, 45))
         found = await here.find(placed.record.tracking_id)
-        checked = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        checked = await here.precheck()
         again = await here.place()
         with pytest.raises(LedgerUnavailableError):
             await here.run(here.calls.find("t-another"))

@@ -130,7 +130,7 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
     caplog.set_level(logging.DEBUG, "kallyai_mcp")
     service = Service(clock)
     async with world(service, place, policy=CallPolicy(denied=(HERE,))) as here:
-        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        found = await here.precheck()
         [entry] = await here.ledger.audit(await here.session.account(), 100)
 
     assert found.refusal is not None

@@ -156,7 +156,7 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here
     session = Session("account-1")
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
     async with Calls(CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)) as calls:
-        placed = await here.run(calls.place(TABLE, timezone="UTC"))
+        placed = await here.run(calls.place(here.request()))
         record = await here.run(calls.wait(placed.record, 86_400))
 
     assert end_of(record) == (CallState.REFUSED, "connection_failed")
@@ -371,12 +371,12 @@ async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(plac
 
 async def test_consent_is_void_when_the_number_was_called_meanwhile(here: World) -> None:
     other = TABLE.model_copy(update={"task_description": "Ask for the hours"})
-    found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+    found = await here.precheck()
     consent = Consent("tests", "not_needed", last_call=found.last_call)
     await here.call(other)
     with pytest.raises(ConsentOutdatedError):
         await here.place(consent=consent)
-    found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+    found = await here.precheck()
     placed = await here.place(consent=Consent("tests", "form", last_call=found.last_call))
 
     assert placed.is_new
@@ -423,7 +423,7 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
         world(Service(clock), place) as here,
         Calls(CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)) as calls,
     ):
-        placed = await here.run(calls.place(TABLE, timezone="UTC"))
+        placed = await here.run(calls.place(here.request()))
         record = await here.run(calls.wait(placed.record, 86_400))
 
     assert record.state is CallState.UNKNOWN

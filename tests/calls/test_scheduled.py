@@ -9,10 +9,11 @@ import pytest
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Placed
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
@@ -34,7 +35,7 @@ async def schedule(
     here: World, due: datetime | None = DUE, *, retries: int = 0, submission: Submission = IN_WASHINGTON
 ) -> Placed:
     when = here.calls.scheduled(due, retries)
-    return await here.run(here.calls.place(submission, timezone="America/New_York", schedule=when))
+    return await here.run(here.calls.place(CallRequest(submission, "America/New_York", Stopwatch(here.clock), when)))
 
 
 async def at(here: World, moment: datetime) -> None:

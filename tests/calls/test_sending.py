@@ -9,11 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, TABLE, Service, World, end_of, world
+from tests.calls.world import LOST, Service, World, end_of, world
 from tests.transports.certificates import Certificate
 
 
@@ -116,10 +115,9 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(
 
 async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(here: World) -> None:
     service = here.service
-    found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+    request = here.request()
     here.clock.suspend(121)
-    consent = Consent("tests", "not_needed", last_call=found.last_call, since=found.since)
-    record = await here.outcome(await here.place(consent=consent))
+    record = await here.outcome(await here.run(here.calls.place(request)))
 
     assert record.error is not None
     assert (record.state, record.error.code) == (CallState.REFUSED, "too_late")

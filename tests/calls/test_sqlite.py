@@ -135,7 +135,7 @@ async def test_nothing_is_placed_by_a_server_whose_ledger_is_gone_until_it_is_as
         await here.tell(first)
         gone(path)
         if checked_before:
-            await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+            await here.precheck()
         with pytest.raises(LedgerUnavailableError, match="deleted or replaced"):
             await here.place()
         assert len(service.keys) == 1

@@ -15,11 +15,13 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Calls, Placed
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock, WatchedDatabase, run
@@ -180,11 +182,19 @@ class World:
         """Do `work` while time passes."""
         return await run(self.clock, work)
 
+    def request(self, submission: Submission = TABLE, *, redial: bool = False) -> CallRequest:
+        """A request that arrives now."""
+        return CallRequest(submission, "UTC", Stopwatch(self.clock), redial=redial)
+
+    async def precheck(self, *, redial: bool = False) -> Precheck:
+        """What the ledger says about a call before the user is asked for consent."""
+        return await self.run(self.calls.precheck(self.request(redial=redial)))
+
     async def place(
         self, submission: Submission = TABLE, *, redial: bool = False, consent: Consent | None = None
     ) -> Placed:
         """Ask for a call, and don't wait for its end."""
-        return await self.run(self.calls.place(submission, timezone="UTC", redial=redial, consent=consent))
+        return await self.run(self.calls.place(self.request(submission, redial=redial), consent=consent))
 
     async def outcome(self, placed: Placed) -> CallRecord:
         """Wait for the end of a call."""

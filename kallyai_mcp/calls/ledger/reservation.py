@@ -42,10 +42,10 @@ _JOINED_BY_REDIAL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled', 'expired', 'unknown')
     AND (state <> 'scheduled' OR place_by >= :now)
-    OR state IN ('ended', 'unknown') AND delivered_at IS NULL
+    OR state IN ('ended', 'unknown') AND (delivered_at IS NULL OR delivered_at > :arrived AND delivered_at <= :now)
 ) {_OPEN_FIRST}
 """
-"""Selects the record that answers a request with `redial`: it is open, or its outcome was not delivered."""
+"""Selects the record that answers a request with `redial`: open, or not delivered when the request arrived."""
 
 _NEWEST_SINCE = """
 placed_at > :since AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
@@ -60,7 +60,7 @@ class Precheck:
 
     `duplicate` is the record that would answer the request, so that no new call is placed. `refusal` is the error of
     the setting that would refuse the call. `last_call` is when the last call to the number was placed, or may have
-    been. `since` runs since the request arrived.
+    been.
     """
 
     account: AccountKey
@@ -68,12 +68,11 @@ class Precheck:
     duplicate: CallRecord | None
     refusal: PolicyError | None
     last_call: datetime | None
-    since: Stopwatch | None = None
 
 
-def precheck(tx: Tx, asked: CallRecord, *, redial: bool) -> Precheck:
+def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
     """What `reserve` would find now. Another process may change it before `reserve` is called."""
-    duplicate = find_duplicate(tx, asked, redial=redial)
+    duplicate = find_duplicate(tx, asked, redial=redial, arrived=arrived)
     refusal = None if duplicate else check_policy(tx, asked)
     return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
 
@@ -84,12 +83,19 @@ def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent
 
 
 def reserve(
-    tx: Tx, asked: CallRecord, *, redial: bool, consent: Consent | None = None, sends: ServiceTime | None = None
+    tx: Tx,
+    asked: CallRecord,
+    *,
+    redial: bool,
+    arrived: Stopwatch | None = None,
+    consent: Consent | None = None,
+    sends: ServiceTime | None = None,
 ) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
-    placed too, unless the earlier call is active or its outcome was not delivered. Without `consent`, none is checked.
+    placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
+    now). Without `consent`, none is checked.
     With `sends`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
 
     Returns the record in the ledger, and whether it is the new one.
@@ -101,7 +107,7 @@ def reserve(
     """
     lock_account(tx, asked.account)
     expire_same(tx, asked)  # else it could still be placed after the clock was set back
-    if (duplicate := find_duplicate(tx, asked, redial=redial)) is not None:
+    if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
         return duplicate, False
     if consent is not None and consent.joins is not None:
         # The duplicate of `precheck` still answers, even if another request has delivered its outcome since.
@@ -139,20 +145,24 @@ def expire_same(tx: Tx, asked: CallRecord) -> None:
     expire(tx, f"{MINE} AND fingerprint = :fingerprint", fingerprint=asked.fingerprint, **asked.account.columns)
 
 
-def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool) -> CallRecord | None:
+def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> CallRecord | None:
     """The record that answers the request for `asked`, because it is of the same call; None if there is none.
+
+    What was delivered counts as it was when the request arrived: the process may have been suspended since, and who
+    sent the request did not know what another process has told meanwhile.
 
     Raises:
         LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
     """
     now, timing = tx.now(), tx.config.timing
+    arrived_at = now - arrived.longest() if arrived is not None else now
     values: dict[str, Any] = {"fingerprint": asked.fingerprint, "now": now, **asked.account.columns}
     if redial:
-        rows = tx.rows(_JOINED_BY_REDIAL, **values)
+        rows = tx.rows(_JOINED_BY_REDIAL, **values, arrived=arrived_at)
     else:
         tracking_id, is_new, is_recent = tx.config.deliveries.find(asked)
-        delivered_since = now - timing.repeat_after_delivery
-        rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=now - timing.repeat_after)
+        delivered_since, ended_since = arrived_at - timing.repeat_after_delivery, arrived_at - timing.repeat_after
+        rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=ended_since)
         rows = rows or [
             row
             for row in tx.rows("SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'", id=tracking_id)
