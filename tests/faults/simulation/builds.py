@@ -25,7 +25,9 @@ _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
     Patch("calls.ledger.base", "in text.", f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").')
     for index in ("calls_one_open", "calls_one_per_confirmation", "calls_one_per_call_id")
 )
-_REDIAL_JOINS_NOTHING = Patch("calls.ledger.reservation", "tx.rows(_JOINED_BY_REDIAL, **values)", "[]")
+_REDIAL_JOINS_NOTHING = Patch(
+    "calls.ledger.reservation", "tx.rows(_JOINED_BY_REDIAL, **values, arrived=arrived_at)", "[]"
+)
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
     "    if consent.confirmation_id is not None and tx",
