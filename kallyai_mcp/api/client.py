@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 _parsed = lru_cache(maxsize=64)(httpx2.URL)
 
-_SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_token"}
+_SECRETS = {"refresh_token", "client_secret", "code"}
 
 
 class KallyAI:
@@ -200,14 +200,6 @@ class KallyAI:
         """New tokens for a refresh token from `exchange_code` ("OAuth2 Authorization Code Flow", step 3)."""
         form = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token}
         return await self._grant("/v1/auth/gpt/token", form={"grant_type": "refresh_token", **form})
-
-    async def validate_google(self, id_token: str) -> TokenGrant:
-        """Tokens for an ID token of Google ("Google Sign-In")."""
-        return await self._grant("/v1/auth/google/validate", json={"id_token": id_token})
-
-    async def apple_token(self, identity_token: str) -> TokenGrant:
-        """Tokens for an identity token of Apple ("Apple Sign-In")."""
-        return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
     @staticmethod
     def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
