@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-from kallyai_mcp.sandbox import call_endpoints, control_endpoints, pages, play_endpoints, user_endpoints
+from kallyai_mcp.sandbox import call_endpoints, control_endpoints, pages, play, user_endpoints
 from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import install_error_handlers
@@ -90,7 +90,7 @@ def _endpoints() -> APIRouter:
     """
     router = APIRouter()
     parts = (call_endpoints, user_endpoints, browser_endpoints, token_endpoints, identity_providers, control_endpoints,
-             play_endpoints, pages)  # fmt: skip
+             play, pages)  # fmt: skip
     for part in parts:
         router.include_router(part.router)
     return router

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox import call_table, faults, played_calls, quota, validation
+from kallyai_mcp.sandbox import call_table, faults, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError, refusal
@@ -89,7 +89,6 @@ def _place(
     if scenario.refusal is not None:
         raise refusal(scenario.refusal, f"This is what the sandbox's scenario for {number} says")
     usage.check_left()
-    played_calls.settle(db, now)
     call_id = str(uuid.uuid4())
     bookings = call_table.bookings_with(db, number)
     facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
@@ -109,7 +108,8 @@ def _place(
     )
     call_table.add(db, call)
     if is_played:
-        played_calls.add(db, call_id, number, request.timezone)
+        played = (call_id, number, request.timezone)
+        db.execute("INSERT INTO played_calls (call_id, number, timezone) VALUES (?, ?, ?)", played)
     remember(db, number, result)
     return Placed(call, loses_answer=scenario.loses_the_answer)
 

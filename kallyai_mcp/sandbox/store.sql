@@ -22,8 +22,7 @@ CREATE TABLE IF NOT EXISTS played_calls (
     call_id TEXT PRIMARY KEY,
     number TEXT NOT NULL,
     timezone TEXT NOT NULL,
-    turns TEXT NOT NULL DEFAULT '[]',
-    is_settled INTEGER NOT NULL DEFAULT 0
+    turns TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE IF NOT EXISTS bookings (
     call_id TEXT PRIMARY KEY,

@@ -253,7 +253,7 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
             await http.post(f"play/calls/{call.call_id}/pick-up")
             process.send_signal(signal.SIGINT)
             _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
-            await http.post(f"play/calls/{call.call_id}/hang-up")
+            await http.post(f"play/calls/{call.call_id}/turns", json={"does": "hangs_up"})
     command = re.search(r"The call goes on\. To follow it: kallyai-mcp show (t-\S+) --follow\n", words)
 
     assert process.returncode == 130

@@ -25,7 +25,7 @@ Does = Literal[
 ]  # fmt: skip
 """What the callee does. A value that is not a conversation, such as `is_busy`, sets the status of the call.
 
-`is_played`: a person or a program plays the callee, see `play_endpoints`; until somebody picks up, nobody answers.
+`is_played`: a person or a program plays the callee, see `play`; until somebody picks up, nobody answers.
 """
 
 RefusalCode = Literal[

@@ -1,9 +1,8 @@
-"""Reads and writes scenario files: TOML with one `[[line]]` for each number."""
+"""Reads scenario files: TOML with one `[[line]]` for each number."""
 
 import tomllib
 from typing import Any
 
-import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kallyai_mcp.sandbox.simulator.scenario import Line
@@ -39,21 +38,6 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
     if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
         raise ScenarioFileError(f"more than one [[line]] has the number {', '.join(twice)}")
     return lines
-
-
-def write_scenario(line: Line) -> str:
-    """Return a scenario file with this line, without the keys that have their default; `read_scenarios` reads it."""
-    content = line.model_dump(mode="json", exclude_defaults=True)
-    return tomlkit.dumps({"line": [_with_short_texts(content)]})
-
-
-def _with_short_texts(value: Any) -> Any:
-    """Return `value` with one string in place of each text that is the same in both languages."""
-    if isinstance(value, dict):
-        if value.keys() == {"en", "es"} and value["en"] == value["es"]:
-            return value["en"]
-        return {key: _with_short_texts(inner) for key, inner in value.items()}
-    return [_with_short_texts(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _place(content: dict[str, Any], location: tuple[int | str, ...]) -> str:

@@ -19,7 +19,7 @@ _JOBS = 2
 
 _NOT_OURS = [
     *("anyio", "fastapi", "filelock", "httpx2", "jsonschema", "jwt", "mcp", "mcp.client.streamable_http"),
-    *("mcp.server.mcpserver", "phonenumbers", "psycopg", "psycopg_pool", "pytest", "sqlite3", "tomlkit"),
+    *("mcp.server.mcpserver", "phonenumbers", "psycopg", "psycopg_pool", "pytest", "sqlite3"),
 ]
 """What every build imports, unbroken: most of the time that a run takes."""
 
