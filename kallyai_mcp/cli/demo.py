@@ -1,8 +1,9 @@
 """`kallyai-mcp demo`: three calls on a sandbox in this process, with the texts that an agent reads."""
 
 import os
+import shlex
 import shutil
-import sysconfig
+import sys
 import tempfile
 from datetime import timedelta
 from functools import partial
@@ -38,15 +39,10 @@ def demo(*, speed: float) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         run(partial(_run, Path(home), speed))
     say("\nEach answer was what it should be. Next, with a sandbox or with your KallyAI account:", bold=True)
-    # In a clone, `uv run` has started this; the program itself is not on the PATH.
-    command = "kallyai-mcp" if shutil.which("kallyai-mcp", path=_user_path()) else "uv run kallyai-mcp"
+    command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
+    if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` has started this; the program may not be on the user's PATH
+        command = "uv run kallyai-mcp"
     say(f"  {command} install CLIENT --sandbox\n  {command} install CLIENT")
-
-
-def _user_path() -> str:
-    """The PATH without the folder of this environment, which `uv run` puts there."""
-    own = sysconfig.get_path("scripts")
-    return os.pathsep.join(each for each in os.environ.get("PATH", "").split(os.pathsep) if each != own)
 
 
 async def _run(home: Path, speed: float) -> None:
