@@ -173,8 +173,9 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
     """The uses of the tool that asked for `call` when nothing more was to come of the request of `before`."""
     for use in evidence.uses:
         is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
-        was_past = use.text.startswith("Not called. Fix")  # the time for which it was to be scheduled
-        if use.tool == "make_call" and is_between and not was_past and _is_over(before, use, evidence):
+        # The time for which it was to be scheduled was past, or the request had not ended, as the answer shows.
+        asks_nothing_new = use.text.startswith(("Not called. Fix", "Already scheduled"))
+        if use.tool == "make_call" and is_between and not asks_nothing_new and _is_over(before, use, evidence):
             yield use
 
 
