@@ -271,7 +271,6 @@ def _request(asked: CallList, consent: Consent, agreed_at: float) -> str:
         "accept_other_time": asked.accept_other_time,
         "own_zones": asked.own_zones,
         "goes_on_if_answered": asked.goes_on_if_answered,
-        "session_id": asked.list_id,  # for older versions
         "consent": [consent.asked_by, consent.how, consent.risk_flags],
         "agreed_at": agreed_at,
     }
@@ -303,7 +302,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         timezone=row["timezone"],
         asked_at=moment(row["asked_at"]),
         own_zones=request["own_zones"],
-        goes_on_if_answered=request.get("goes_on_if_answered", False),
+        goes_on_if_answered=request["goes_on_if_answered"],
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
