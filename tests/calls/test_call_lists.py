@@ -57,10 +57,12 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
 ) -> None:
     service = here.answering([*replies], calendars={"c-booked": EVENT})
     found = await ended(here, (await start(here, until))[0])
+    audit = await here.run(here.ledger.audit(found.account, 100))
 
     assert found.stop_reason == why
     assert [one.respondent_phone for one in found.not_called] == [*NUMBERS[called:]]
     assert len(found.records) == len(set(service.keys)) == called
+    assert sorted(entry.number for entry in audit if entry.outcome == "placed") == [*NUMBERS[:called]]
 
 
 async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_list_goes_on(here: World) -> None:

@@ -29,6 +29,7 @@ from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, loc
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     PLACED,
+    SCHEDULED,
     AccountKey,
     CallRecord,
     CallState,
@@ -159,7 +160,7 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
             schedule = Schedule(now, found.asked_at + LONGEST)
             record = replace(record, state=CallState.SCHEDULED, schedule=schedule)
         insert(tx, "calls", to_row(record))
-        write_audit(tx, record, found.consent, PLACED)
+        write_audit(tx, record, found.consent, PLACED if worker else SCHEDULED)
         return _tied(tx, found, record), record if worker else None
 
 
