@@ -206,7 +206,7 @@ class Calls(Worker):
         return await self.ledger.cancel_list(await self.account(), list_id)
 
     async def _send_first(
-        self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, CallRecord | None, bool]]]
+        self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, bool]]]
     ) -> tuple[CallList, bool]:
         """Send the call that a transaction of a list has reserved.
 
@@ -215,9 +215,10 @@ class Calls(Worker):
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(found.account, id_):
             with anyio.CancelScope(shield=True):
-                found, record, goes_on = await write(worker, id_)
-            if record is not None:
-                self.send(record, since_reserved)
+                found, goes_on = await write(worker, id_)
+            for record in found.records:
+                if record.tracking_id == id_:
+                    self.send(record, since_reserved)
         return found, goes_on
 
     async def _new_record(self, request: CallRequest) -> CallRecord:

@@ -8,9 +8,10 @@ a call is tried is in its record, and the candidates of a list are in the table 
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop
+from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop
 from kallyai_mcp.calls.ledger.reservation import check_policy, note_refusal, numbered
 from kallyai_mcp.calls.ledger.rows import (
     MINE,
@@ -18,7 +19,6 @@ from kallyai_mcp.calls.ledger.rows import (
     expire,
     insert,
     lock_account,
-    readable,
     select,
     write_audit,
 )
@@ -114,13 +114,8 @@ def unreached_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRec
     for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=most):
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
-        before = tx.rows(
-            "SELECT calls.* FROM call_list_calls AS next JOIN call_list_calls AS done "
-            "ON done.list_id = next.list_id AND done.position = next.position - 1 "
-            "JOIN calls ON calls.tracking_id = done.tracking_id WHERE next.tracking_id = :id",
-            id=record.tracking_id,
-        )
-        found += readable(before)
+        for before in open_lists_with(tx, record):
+            found += before.records[-2:-1]
     return [record for record in found if record.state is CallState.ENDED and not record.reached]
 
 
@@ -179,20 +174,13 @@ def take_due(
 def take_following(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
     """Reserve the calls of lists that come after `record`, which has ended, for `worker`; returns them."""
     lock_account(tx, record.account)
-    while following := readable(
-        tx.rows(
-            "SELECT calls.* FROM call_list_calls AS done "
-            "JOIN call_list_calls AS next ON next.list_id = done.list_id AND next.position > done.position "
-            "JOIN calls ON calls.tracking_id = next.tracking_id "
-            "WHERE done.tracking_id = :id AND calls.state = 'scheduled' AND calls.session_id = next.list_id",
-            id=record.tracking_id,
-        )
-    ):
-        taken = [_take(tx, each, worker) for each in following]
-        if sent := [one for one in taken if one is not None and one.is_active]:
-            return sent
-        record = following[0]  # a setting refused it, so the list may have gone on
-    return []
+    taken = []
+    for each in open_lists_with(tx, record):
+        found: CallList | None = each
+        while found is not None and (following := found.records[-1]).state is CallState.SCHEDULED:
+            taken += [one for one in [_take(tx, following, worker)] if one is not None and one.is_active]
+            found = find_list(tx, found.account, found.list_id)  # if a setting refused it, the list may have gone on
+    return taken
 
 
 def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:

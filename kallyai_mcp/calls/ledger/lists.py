@@ -39,11 +39,11 @@ from kallyai_mcp.calls.records import (
 )
 from kallyai_mcp.calls.schedule import Schedule
 
-Reserved = tuple[CallList, CallRecord | None, bool]
-"""The list in the ledger; its call that was reserved, if one was; and whether this request has let the list go on."""
+Begun = tuple[CallList, bool]
+"""The list in the ledger, and whether this request has begun it or let it go on."""
 
 
-def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: str) -> Reserved | ConsentOutdatedError:
+def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: str) -> Begun | ConsentOutdatedError:
     """Write a new list and reserve its first call for `worker`, unless another list answers it (`find_same_list`).
 
     The call gets the tracking id `id_`.
@@ -53,19 +53,19 @@ def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: st
     """
     lock_account(tx, asked.account)
     if (known := find_same_list(tx, asked)) is not None:
-        return known, None, False
+        return known, False
     used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
     if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
         return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
     if (outdated := _called_meanwhile(tx, asked, consent)) is not None:
         return outdated
     insert(tx, "call_lists", _to_row(asked, consent, tx.now()))
-    return *advance(tx, asked, worker, id_), True
+    return advance(tx, asked, worker, id_), True
 
 
 def continue_list(
     tx: Tx, found: CallList, worker: str, id_: str, *, after: int | None, agreed: Consent | None = None
-) -> Reserved | ConsentOutdatedError:
+) -> Begun | ConsentOutdatedError:
     """Let a list go on that has stopped, unless a newer list has the same fingerprint.
 
     `after` is how many candidates to pass, None to call the one again whose call was refused. Without `agreed`, the
@@ -78,7 +78,7 @@ def continue_list(
     now = find_list(tx, found.account, found.list_id) or found
     newest = find_same_list(tx, found, ever=True)
     if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
-        return now, None, False
+        return now, False
     at, agreed_for = tx.now(), tx.config.timing.agreed_for
     if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > agreed_for:
         return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
@@ -101,7 +101,7 @@ def continue_list(
         passed=passed,
         request=_request(now, consent, (agreed_at or now.asked_at).timestamp()),
     )
-    return *advance(tx, now, worker, id_), True
+    return advance(tx, now, worker, id_), True
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> bool:
@@ -126,20 +126,18 @@ def cancel_next(tx: Tx, found: CallList) -> None:
         change(tx, record.tracking_id, own, end, list=found.list_id)
 
 
-def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -> tuple[CallList, CallRecord | None]:
-    """Insert the call of the next candidate of an open list, or stop the list.
+def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -> CallList:
+    """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
-    once, under the tracking id `id_`; only then is it returned.
+    once, under the tracking id `id_`.
     """
-    while True:
-        if found.records and found.records[-1].is_active:
-            return found, None
+    while not found.is_calling:
         if (reason := found.next_stop_reason()) is not None:
-            return stop(tx, found, reason), None
+            return stop(tx, found, reason)
         now = moment(tx.now())
         if now - found.asked_at > LONGEST:
-            return stop(tx, found, StopReason.REFUSED), None
+            return stop(tx, found, StopReason.REFUSED)
         record = _new_record(found, len(found.records))
         expire_same(tx, record)
         if (duplicate := find_duplicate(tx, record, redial=False)) is not None:
@@ -148,7 +146,7 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
         if (refusal := check_policy(tx, record)) is not None:
             note_refusal(tx, record, refusal, found.consent)
             if stop_reason_of_refusal(refusal) is not None:
-                return stop(tx, found, StopReason.REFUSED, refusal), None
+                return stop(tx, found, StopReason.REFUSED, refusal)
             refused = numbered(tx, replace(record, state=CallState.REFUSED, error=refusal, ended_at=now))
             insert(tx, "calls", to_row(refused))
             found = _tied(tx, found, refused)
@@ -161,7 +159,8 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
             record = replace(record, state=CallState.SCHEDULED, schedule=schedule)
         insert(tx, "calls", to_row(record))
         write_audit(tx, record, found.consent, PLACED if worker else SCHEDULED)
-        return _tied(tx, found, record), record if worker else None
+        return _tied(tx, found, record)
+    return found
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
