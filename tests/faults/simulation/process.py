@@ -195,9 +195,10 @@ class Process:
             )
 
     async def _step(self, *, may_suspend: bool = True) -> None:
-        """Take a step. The machine can't be suspended between the last look into the ledger and the request.
+        """Take a step. The machine can't be suspended between the last look at the clock and the request.
 
-        No program can look at the clock and send in one step.
+        No program can look at the clock and send in one step. If another task let the machine be suspended since its
+        own last step, it had sent the request before.
         """
         self.steps += 1
         what = self.at_step.pop(self.steps, None)
@@ -212,7 +213,8 @@ class Process:
                 self._resuming = asyncio.ensure_future(self._resume_later(seconds))
                 with anyio.CancelScope(shield=True):  # a machine that is suspended does not cancel anything either
                     await self._goes_on.wait()
-        await self._goes_on.wait()
+        if may_suspend or self.ended.is_set():
+            await self._goes_on.wait()
 
     async def _resume_later(self, seconds: float) -> None:
         await self._world.sleep(seconds)
