@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -23,7 +23,7 @@ from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import call_refused
@@ -35,14 +35,6 @@ _MAX_ATTEMPTS = 3
 
 Written = TypeVar("Written")
 Other = TypeVar("Other")
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The record of a call that was requested: a new one, or the duplicate that answers the request."""
-
-    record: CallRecord
-    is_new: bool
 
 
 class Calls(Worker):
@@ -60,15 +52,19 @@ class Calls(Worker):
         """What `place` would find in the ledger now, for the question to the user; `place` checks again.
 
         A refusal is written into the audit trail, with `asked_by`: the client's own name and version.
+
+        Raises:
+            PolicyError: A setting refuses the call.
         """
         asked = await self._new_record(request)
         if (running := self._same_running(asked)) is not None:
-            return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
-        found = await self.ledger.precheck(asked, redial=request.redial, arrived=request.arrived)
-        if found.refusal is not None:
-            await self.ledger.note_refusal(asked, found.refusal, Consent(asked_by, "not_needed"))
-            _count(found.refusal)
-        return found
+            return Precheck(running)
+        try:
+            return await self.ledger.precheck(asked, redial=request.redial, arrived=request.arrived)
+        except PolicyError as error:
+            await self.ledger.note_refusal(asked, error, Consent(asked_by, "not_needed"))
+            _count(error)
+            raise
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
@@ -100,9 +96,7 @@ class Calls(Worker):
             self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
 
-    async def _reserved(
-        self, asked: CallRecord, request: CallRequest, consent: Consent | None
-    ) -> tuple[CallRecord, bool]:
+    async def _reserved(self, asked: CallRecord, request: CallRequest, consent: Consent | None) -> Placed:
         """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
         for checks in (False, True):
             asked = replace(asked, worker=await self.leased_name(checks=checks))

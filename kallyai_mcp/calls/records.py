@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
@@ -206,6 +206,13 @@ class CallRecord:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
         created_at = self.call.created_at if self.call is not None and self.is_earlier_call else None
         return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
+
+
+class Placed(NamedTuple):
+    """The record of a call that was requested: a new one, or the duplicate that answers the request."""
+
+    record: CallRecord
+    is_new: bool
 
 
 @dataclass(frozen=True, repr=False)

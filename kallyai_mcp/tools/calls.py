@@ -12,10 +12,10 @@ from pydantic import Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.calls import Placed, place_with_consent
+from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import CallRecord, CallRequest
+from kallyai_mcp.calls.records import CallRecord, CallRequest, Placed
 from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,

@@ -15,7 +15,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
-from kallyai_mcp.calls.records import CallRequest
+from kallyai_mcp.calls.records import CallRequest, fingerprint
 from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
@@ -44,8 +44,6 @@ async def check(
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=found.duplicate.tracking_id)
-    if found.refusal is not None:
-        raise found.refusal
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()
@@ -56,7 +54,8 @@ async def check(
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
     zone, redial = request.timezone, str(request.redial)
-    about = (found.account.account, found.fingerprint, zone, redial, last_call, due, str(schedule.attempts))
+    account = (await app_context.calls.account()).account
+    about = (account, fingerprint(submission), zone, redial, last_call, due, str(schedule.attempts))
     structure = CallAnswer(
         local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
         minutes_remaining=usage.minutes_remaining if usage else None,

@@ -130,14 +130,14 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
     caplog.set_level(logging.DEBUG, "kallyai_mcp")
     service = Service(clock)
     async with world(service, place, policy=CallPolicy(denied=(HERE,))) as here:
-        found = await here.precheck()
+        with pytest.raises(PolicyError) as raised:
+            await here.precheck()
         [entry] = await here.ledger.audit(await here.session.account(), 100)
 
-    assert found.refusal is not None
     assert (entry.outcome, entry.number, entry.tracking_id) == ("refused:KALLYAI_DENY_NUMBERS", HERE, None)
     assert service.keys == []
     assert "KALLYAI_DENY_NUMBERS" in caplog.text
-    for text in (caplog.text, repr(entry), str(entry), repr(found.refusal)):
+    for text in (caplog.text, repr(entry), str(entry), repr(raised.value)):
         assert HERE not in text
         assert "5551234" not in text
 

@@ -8,12 +8,11 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.calls import Placed
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at

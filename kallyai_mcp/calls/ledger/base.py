@@ -127,6 +127,10 @@ class Transaction(Protocol):
         """The time by the ledger's clock, in seconds since the epoch."""
         ...
 
+    def lock(self, account: AccountKey) -> None:
+        """Let every other transaction that locks this account wait until this one ends."""
+        ...
+
     def holds_lease(self, worker: str) -> bool:
         """Whether the worker of this process still holds its lease."""
         ...
@@ -189,24 +193,27 @@ def writes(
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        found = await self._database.write(lambda tx: work(self.ready(tx), *args, **values))
-        if isinstance(found, KallyAIError):
-            raise found
-        return found
+        return _raised(await self._database.write(lambda tx: work(self.ready(tx), *args, **values)))
 
     return method
 
 
 def reads(
-    work: Callable[Concatenate[Tx, Params], Result],
+    work: Callable[Concatenate[Tx, Params], Result | KallyAIError],
 ) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
-    """A method that runs `work`, which only reads, in one transaction."""
+    """A method that runs `work`, which only reads, in one transaction. If `work` returns an error, it is raised."""
 
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        return await self._database.read(lambda tx: work(self.ready(tx), *args, **values))
+        return _raised(await self._database.read(lambda tx: work(self.ready(tx), *args, **values)))
 
     return method
+
+
+def _raised(found: Result | KallyAIError) -> Result:
+    if isinstance(found, KallyAIError):
+        raise found
+    return found
 
 
 def migrate(tx: Tx) -> None:

@@ -18,7 +18,6 @@ from kallyai_mcp.calls.ledger.rows import (
     change,
     expire,
     insert,
-    lock_account,
     select,
     write_audit,
 )
@@ -157,7 +156,7 @@ def take_due(
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
-    lock_account(tx, account)
+    tx.lock(account)
     if is_only_account:
         note_hindrance(tx, _OTHER_ACCOUNT, besides=account)
     now, known = tx.now(), service_time()
@@ -173,7 +172,7 @@ def take_due(
 
 def take_following(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
     """Reserve the calls of lists that come after `record`, which has ended, for `worker`; returns them."""
-    lock_account(tx, record.account)
+    tx.lock(record.account)
     taken = []
     for each in open_lists_with(tx, record):
         found: CallList | None = each

@@ -25,7 +25,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     numbered,
     numbered_anew,
 )
-from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, lock_account, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -51,7 +51,7 @@ def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: st
     Raises:
         ConsentOutdatedError: A number was called since the user agreed, or the confirmation was used already.
     """
-    lock_account(tx, asked.account)
+    tx.lock(asked.account)
     if (known := find_same_list(tx, asked)) is not None:
         return known, False
     used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
@@ -74,7 +74,7 @@ def continue_list(
     Raises:
         ConsentOutdatedError: The consent before is too old, or a number was called since the user agreed.
     """
-    lock_account(tx, found.account)
+    tx.lock(found.account)
     now = find_list(tx, found.account, found.list_id) or found
     newest = find_same_list(tx, found, ever=True)
     if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
@@ -109,7 +109,7 @@ def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> bool:
 
     Returns False when it had ended already, or there is no such list.
     """
-    lock_account(tx, account)
+    tx.lock(account)
     found = find_list(tx, account, list_id)
     if found is None or found.stop_reason in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
         return False

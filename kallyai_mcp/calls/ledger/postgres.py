@@ -28,6 +28,7 @@ from kallyai_mcp.calls.ledger.base import (
     migrate,
     storable,
 )
+from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
 # It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
@@ -42,7 +43,8 @@ _CONNECTIONS = 8
 _LEASES = 0x6B61_6C79
 """The first half of the key of each lease's advisory lock. The second half is the worker's number."""
 
-_MIGRATION_LOCK = 0x6B61_6C7A
+_MIGRATION_LOCK, _ACCOUNTS = 0x6B61_6C7A, 0x6B61_6C7B
+"""The first halves of the keys of other advisory locks: of the migration, and of an account."""
 
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
@@ -280,6 +282,11 @@ class PostgresTransaction:
             [row] = self.rows("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now")
             self._now = row["now"]
         return float(self._now)
+
+    def lock(self, account: AccountKey) -> None:
+        """See `Transaction.lock`."""
+        locked = "SELECT pg_advisory_xact_lock(:accounts, hashtext(:name))"
+        self.rows(locked, accounts=_ACCOUNTS, name=f"{account.api} {account.account}")
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.reservation import ahead, next_generation
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, lock_account, readable, select
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
 
@@ -101,7 +101,7 @@ def bind_call(
 
     Returns None when the call is bound to another record, or `record` has gone on to another attempt.
     """
-    lock_account(tx, record.account)
+    tx.lock(record.account)
     if select(tx, record.account, "tracking_id = :id AND idempotency_key <> :key", **_attempt(record)):
         return None
     if proven:
@@ -145,7 +145,7 @@ def finish(
 
     Returns the record as it is then: the next attempt, if the call is tried again.
     """
-    lock_account(tx, record.account)  # because the next call needs the next generation
+    tx.lock(record.account)  # because the next call needs the next generation
     if reached is None and call is not None:
         reached = reached_somebody(call, calendar)
     rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
@@ -196,7 +196,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
     Returns False when the request has left, or there is no such call.
     """
-    lock_account(tx, account)  # waits for a `finish` in progress, which may schedule the next attempt
+    tx.lock(account)  # waits for a `finish` in progress, which may schedule the next attempt
     not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
     end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
     if (canceled := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
@@ -209,7 +209,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
 def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
-    lock_account(tx, account)  # waits for the end of the reservation, if it is still in progress
+    tx.lock(account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     not_sent = "state IN ('reserved', 'sent', 'scheduled')"
     end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}

@@ -7,7 +7,7 @@ from typing import Any
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, lock_account, readable, select, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, select, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -15,6 +15,7 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallState,
+    Placed,
     from_row,
     idempotency_key,
     to_row,
@@ -56,25 +57,21 @@ ORDER BY placed_at DESC LIMIT :limit
 
 @dataclass(frozen=True)
 class Precheck:
-    """What the ledger says about a call before the user is asked for consent.
+    """What the ledger says about a call that may be placed, before the user is asked for consent.
 
-    `duplicate` is the record that would answer the request, so that no new call is placed. `refusal` is the error of
-    the setting that would refuse the call. `last_call` is when the last call to the number was placed, or may have
-    been.
+    `duplicate` is the record that would answer the request, so that no new call is placed. `last_call` is when the last
+    call to the number was placed, or may have been.
     """
 
-    account: AccountKey
-    fingerprint: str
     duplicate: CallRecord | None
-    refusal: PolicyError | None
-    last_call: datetime | None
+    last_call: datetime | None = None
 
 
-def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
+def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck | PolicyError:
     """What `reserve` would find now. Another process may change it before `reserve` is called."""
-    duplicate = find_duplicate(tx, asked, redial=redial, arrived=arrived)
-    refusal = None if duplicate else check_policy(tx, asked)
-    return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
+    if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
+        return Precheck(duplicate)
+    return check_policy(tx, asked) or Precheck(None, last_call(tx, asked))
 
 
 def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
@@ -90,7 +87,7 @@ def reserve(
     arrived: Stopwatch | None = None,
     consent: Consent | None = None,
     sends: ServiceTime | None = None,
-) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
+) -> Placed | PolicyError | ConsentOutdatedError:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
@@ -98,22 +95,20 @@ def reserve(
     now). Without `consent`, none is checked.
     With `sends`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
 
-    Returns the record in the ledger, and whether it is the new one.
-
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LeaseLostError: `sends`, and the worker does not hold its lease.
     """
-    lock_account(tx, asked.account)
+    tx.lock(asked.account)
     expire_same(tx, asked)  # else it could still be placed after the clock was set back
     if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
-        return duplicate, False
+        return Placed(duplicate, is_new=False)
     if consent is not None and consent.joins is not None:
         # The duplicate of `precheck` still answers, even if another request has delivered its outcome since.
         placed = "tracking_id = :id AND state NOT IN ('refused', 'canceled', 'expired')"
         if found := select(tx, asked.account, placed, id=consent.joins):
-            return found[0], False
+            return Placed(found[0], is_new=False)
         return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
@@ -131,7 +126,7 @@ def reserve(
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
     write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
-    return replace(record, is_first=last is None), True
+    return Placed(replace(record, is_first=last is None), is_new=True)
 
 
 def ahead(service_time: ServiceTime, now: float) -> float | None:

@@ -59,15 +59,6 @@ def insert(tx: Tx, table: str, row: Row) -> None:
     tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)
 
 
-def lock_account(tx: Tx, account: AccountKey) -> None:
-    """Let every other transaction that locks this account wait until this one ends."""
-    tx.run(
-        "INSERT INTO accounts (api, account) VALUES (:api, :account) "
-        "ON CONFLICT (api, account) DO UPDATE SET api = excluded.api",
-        **account.columns,
-    )
-
-
 def readable(rows: Iterable[Row]) -> list[CallRecord]:
     """The records in `rows`. Those that this version can't read are logged and left out."""
     records = []

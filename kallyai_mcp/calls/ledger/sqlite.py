@@ -32,6 +32,8 @@ from kallyai_mcp.calls.ledger.base import (
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from kallyai_mcp.calls.records import AccountKey
+
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 10.0
@@ -283,6 +285,9 @@ class SqliteTransaction:
     def run(self, statement: str, **values: Any) -> int:
         """See `Transaction.run`."""
         return self._connection.execute(statement, storable(values)).rowcount
+
+    def lock(self, account: "AccountKey") -> None:
+        """See `Transaction.lock`. Only one transaction writes at a time."""
 
 
 def _is_rule(error: Exception) -> bool:

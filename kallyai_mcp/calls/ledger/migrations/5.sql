@@ -52,8 +52,6 @@ CREATE INDEX calls_unsettled ON calls (api, account, placed_at)
     WHERE (state IN ('reserved', 'sent', 'unknown', 'scheduled')
         OR (not_before IS NOT NULL AND state IN ('expired', 'refused')));
 
-CREATE TABLE accounts (api TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (api, account));
-
 CREATE TABLE audit (
     at DOUBLE PRECISION NOT NULL,
     api TEXT NOT NULL,
