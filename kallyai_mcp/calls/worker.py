@@ -30,6 +30,7 @@ _LEARN_TIME = 60.0
 """The most seconds that a due call waits for the service's time. A cold start of the service takes up to 30."""
 
 _SIGNED_OUT = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
+_OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
 _TOO_MANY = KallyAIError("Too many calls were due at the same time.", code="too_many_when_due")
 
 
@@ -283,12 +284,12 @@ class Worker:
     async def _take_due(self, account: AccountKey) -> list[CallRecord]:
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
-            since_reserved, most, time = Stopwatch(self.clock), self._most_due(), self.context.time
+            since_reserved, most = Stopwatch(self.clock), self._most_due()
+            if self._works_alone:
+                await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
             if not most:
                 await self.ledger.note_hindrance(_TOO_MANY)
-            due = await self.ledger.take_due(
-                account, worker, most=most, service_time=time, is_only_account=self.places_due
-            )
+            due = await self.ledger.take_due(account, worker, most=most, service_time=self.context.time)
             for record in due:
                 if record.is_active:
                     self.send(record, since_reserved)

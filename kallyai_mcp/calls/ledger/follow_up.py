@@ -40,7 +40,6 @@ _CLOCKS_AGREE = 120.0
 _CLOCK_WRONG = KallyAIError(
     "The clock of this machine differed from KallyAI's when the call was due.", code="clock_wrong_when_due"
 )
-_OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
 
 _NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED)
 
@@ -146,19 +145,15 @@ def expire_late(tx: Tx) -> int:
     return len(expired)
 
 
-def take_due(
-    tx: Tx, account: AccountKey, worker: str, *, most: int, service_time: ServiceTime, is_only_account: bool = True
-) -> list[CallRecord]:
+def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_time: ServiceTime) -> list[CallRecord]:
     """Reserve up to `most` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
     A call must be due by the service's clock too, so that a machine whose clock is wrong by hours does not call at
-    night. With `is_only_account`, the calls of other accounts that are due wait for a sign-in, and that is noted.
+    night.
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
     tx.lock(account)
-    if is_only_account:
-        note_hindrance(tx, _OTHER_ACCOUNT, besides=account)
     now, known = tx.now(), service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
