@@ -80,7 +80,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call of long before fits",
         "no request arrives, and another program placed the same call a quarter of an hour before",
-        Patch("calls.call_search", "any(at - early <= created_at", "any(created_at"),
+        Patch("calls.call_search", "and self.at - early <= created_at <=", "and created_at <="),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
@@ -309,7 +309,7 @@ BROKEN: tuple[Broken, ...] = (
         "the service's clock is not looked at",
         "our clock is five minutes fast",
         Patch("calls.call_search", "left + timedelta(seconds=record.clock_offset)", "left"),
-        Patch("calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
+        Patch("calls.call_search", "left + ahead, is_exact", "left, is_exact"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
