@@ -148,7 +148,7 @@ class Database(Protocol):
     """A database that holds a ledger. Every method raises `LedgerUnavailableError` when the database can't be used."""
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
-        """Run `work`, which only reads, in one transaction. If there is no database yet, it reads empty tables."""
+        """Run `work`, which only reads, in one transaction."""
         ...
 
     async def write(self, work: Callable[[Tx], Result]) -> Result:

@@ -50,7 +50,7 @@ _FileId = tuple[int, int]
 class SqliteDatabase:
     """An SQLite file with a ledger, which only its owner can read (mode 0600 on POSIX systems); see `Database`.
 
-    The first write creates the file. With `synchronous=FULL`, what was written survives a loss of power. The lease of
+    The first use creates the file. With `synchronous=FULL`, what was written survives a loss of power. The lease of
     a worker is a lock on a file in the folder `<path>.workers`. The system releases it when the process ends in any
     way, and keeps it while the process is suspended.
 
@@ -66,7 +66,6 @@ class SqliteDatabase:
         self._one_thread = anyio.Lock()
         self._in_use = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._empty: sqlite3.Connection | None = None
         self._opened_as: tuple[_FileId | None, ...] = ()
         self._is_replaced = False
         self._is_closed = False
@@ -78,8 +77,7 @@ class SqliteDatabase:
 
         def run() -> Result:
             self._notice_replacement()
-            connection = self._open() if self._connection is not None or _exists(self._path) else self._no_file()
-            with _transaction(connection, "BEGIN"):
+            with _transaction(self._open(), "BEGIN") as connection:
                 return work(SqliteTransaction(connection, self))
 
         return await self._in_thread(run)
@@ -134,9 +132,6 @@ class SqliteDatabase:
         def closing() -> None:
             self._is_closed = True
             self._close()
-            if self._empty is not None:
-                self._empty.close()
-                self._empty = None
             self._release()
 
         await self._in_thread(closing)
@@ -219,23 +214,13 @@ class SqliteDatabase:
         try:
             _use_write_ahead_log(connection, time.monotonic() + self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
-            self._make_tables(connection)
+            connection.row_factory = sqlite3.Row
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                migrate(SqliteTransaction(connection, self))
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _no_file(self) -> sqlite3.Connection:
-        """Empty tables in memory, for reads before the first write."""
-        if self._empty is None:
-            self._empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._make_tables(self._empty)
-        return self._empty
-
-    def _make_tables(self, connection: sqlite3.Connection) -> None:
-        connection.row_factory = sqlite3.Row
-        with _transaction(connection, "BEGIN IMMEDIATE"):
-            migrate(SqliteTransaction(connection, self))
 
     def _file_ids(self) -> tuple[_FileId | None, ...]:
         """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
