@@ -1,5 +1,7 @@
 """Ledgers for tests. The place of a ledger is one string, which can be given to another process as an argument."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
+from tests.calls.manual_time import ManualClock
 
 Now = Callable[[], datetime]
 Result = TypeVar("Result")
@@ -71,37 +74,48 @@ async def _nothing(*_: object) -> None:
     return
 
 
-class InterruptedDatabase:
+class WatchedDatabase:
     """A database around whose transactions a test does something, such as raise `LedgerUnavailableError`.
 
+    The time of `clock` does not pass while a transaction is open.
+
     Attributes:
+        begun: How many uses of it there were, by kind.
         before: Called before each transaction.
         after_write: Called with the result of each write, which has happened by then.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: ManualClock) -> None:
+        clock.databases.append(self)
         self._database = database
+        self._open = 0
+        self._closed = asyncio.Event()
+        self.begun = Counter[str]()
         self.before: Callable[[], Awaitable[None]] = _nothing
         self.after_write: Callable[[object], Awaitable[None]] = _nothing
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
-        await self.before()
-        return await self._database.read(work)
+        async with self._watched("read"):
+            await self.before()
+            return await self._database.read(work)
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
-        await self.before()
-        result = await self._database.write(work)
-        await self.after_write(result)
-        return result
+        async with self._watched("write"):
+            await self.before()
+            result = await self._database.write(work)
+            await self.after_write(result)
+            return result
 
     def version(self) -> object:
         return self._database.version()
 
     async def take_lease(self) -> str:
-        return await self._database.take_lease()
+        async with self._watched("lease"):
+            return await self._database.take_lease()
 
     async def aclose(self) -> None:
-        await self._database.aclose()
+        async with self._watched("end"):
+            await self._database.aclose()
 
     def go_down(self) -> None:
         """Let every transaction fail."""
@@ -126,3 +140,24 @@ class InterruptedDatabase:
                 raise LedgerUnavailableError("the confirmation was lost")
 
         self.after_write = lose
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is open."""
+        return self._open > 0
+
+    async def idle(self) -> None:
+        """Return once no transaction is open."""
+        while self._open:
+            self._closed.clear()
+            await self._closed.wait()
+
+    @asynccontextmanager
+    async def _watched(self, kind: str) -> AsyncIterator[None]:
+        self._open += 1
+        self.begun[kind] += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self._closed.set()

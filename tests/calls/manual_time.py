@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +12,7 @@ import anyio
 from kallyai_mcp.calls.clock import Clock
 
 if TYPE_CHECKING:  # the simulation imports this before it breaks the ledger
-    from kallyai_mcp.calls.ledger.base import Database, Transaction
+    from tests.calls.ledgers import WatchedDatabase
 
 Result = TypeVar("Result")
 
@@ -82,56 +82,6 @@ class ManualClock(Clock):
         ends = [end for awake, end in self._sleepers.items() if not awake.is_set()]
         ends += [end for scope, end in self._timeouts.items() if not scope.cancel_called]
         return max(0.0, min(ends, default=math.inf) - self._elapsed)
-
-
-class WatchedDatabase:
-    """A `Database` that knows whether a transaction is open, so that the time of `clock` does not pass meanwhile.
-
-    Attributes:
-        begun: How many uses of it there were.
-    """
-
-    def __init__(self, database: "Database", clock: ManualClock) -> None:
-        clock.databases.append(self)
-        self._database = database
-        self._open = 0
-        self.begun = 0
-        self._closed = asyncio.Event()
-
-    async def read(self, work: "Callable[[Transaction], Result]") -> Result:
-        return await self._watched(self._database.read(work))
-
-    async def write(self, work: "Callable[[Transaction], Result]") -> Result:
-        return await self._watched(self._database.write(work))
-
-    def version(self) -> object:
-        return self._database.version()
-
-    async def take_lease(self) -> str:
-        return await self._watched(self._database.take_lease())
-
-    async def aclose(self) -> None:
-        await self._watched(self._database.aclose())
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a transaction is open."""
-        return self._open > 0
-
-    async def idle(self) -> None:
-        """Return once no transaction is open."""
-        while self._open:
-            self._closed.clear()
-            await self._closed.wait()
-
-    async def _watched(self, step: Awaitable[Result]) -> Result:
-        self._open += 1
-        self.begun += 1
-        try:
-            return await step
-        finally:
-            self._open -= 1
-            self._closed.set()
 
 
 async def run(clock: ManualClock, work: Awaitable[Result]) -> Result:

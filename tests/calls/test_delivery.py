@@ -4,9 +4,7 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
-from tests.calls.ledgers import InterruptedDatabase, database_at
-from tests.calls.manual_time import ManualClock
-from tests.calls.world import PLACED, Json, Reply, Service, World, world
+from tests.calls.world import PLACED, Json, Reply, World
 
 BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
 
@@ -79,25 +77,23 @@ async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) ->
     assert not redialed.is_new
 
 
-async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(place: str, clock: ManualClock) -> None:
+async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(here: World) -> None:
     async def talks() -> tuple[int, Json]:
-        await clock.sleep(90)
+        await here.clock.sleep(90)
         return 201, {"call_id": "c-1", "status": "success"}
 
-    service = Service(clock, [talks])
-    database = InterruptedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here:
-        placed = await here.place()
-        await here.run(clock.sleep(1))
-        database.go_down()
-        waited = await here.run(here.calls.wait(placed.record, 45))
-        found = await here.find(placed.record.tracking_id)
-        checked = await here.precheck()
-        again = await here.place()
-        with pytest.raises(LedgerUnavailableError):
-            await here.run(here.calls.find("t-another"))
-        database.repair()
-        ended = await here.outcome(placed)
+    service = here.answering([talks])
+    placed = await here.place()
+    await here.run(here.clock.sleep(1))
+    here.database.go_down()
+    waited = await here.run(here.calls.wait(placed.record, 45))
+    found = await here.find(placed.record.tracking_id)
+    checked = await here.precheck()
+    again = await here.place()
+    with pytest.raises(LedgerUnavailableError):
+        await here.run(here.calls.find("t-another"))
+    here.database.repair()
+    ended = await here.outcome(placed)
 
     assert waited.is_active
     assert found.is_active

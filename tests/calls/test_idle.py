@@ -36,11 +36,11 @@ async def test_a_server_with_nothing_to_do_wakes_once_in_ten_seconds_and_reads_n
             await here.tell(await here.call())
             await schedule(here)
         await here.run(clock.sleep(60))
-        wakes, transactions = clock.wakes, here.database.begun
+        wakes, transactions = clock.wakes, here.database.begun.total()
         await here.run(clock.sleep(1000))
 
         assert clock.wakes - wakes <= 101
-        assert here.database.begun - transactions <= (100 if place.startswith("postgresql:") else 0)
+        assert here.database.begun.total() - transactions <= (100 if place.startswith("postgresql:") else 0)
 
 
 async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:

@@ -8,10 +8,9 @@ import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
-from tests.calls.ledgers import InterruptedDatabase, database_at
-from tests.calls.manual_time import ManualClock
+from tests.calls.ledgers import database_at
 from tests.calls.test_call_lists import ended, start
-from tests.calls.world import Service, world
+from tests.calls.world import World
 
 _TRACKED = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
 
@@ -62,43 +61,32 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
-async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(
-    place: str, clock: ManualClock, lost: int
-) -> None:
-    service = Service(clock)
-    database = InterruptedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here:
-        await here.run(here.ledger.check())
-        await here.run(here.calls.list_unsettled())
-        database.lose_confirmations(lost)
-        for _ in range(2):
-            try:
-                placed = await here.place()
-            except LedgerUnavailableError:
-                await here.run(clock.sleep(30))
-            else:
-                await here.outcome(placed)
-                break
-        await here.run(clock.sleep(600))
-        unsettled = await here.run(here.calls.list_unsettled())
+async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(here: World, lost: int) -> None:
+    await here.run(here.calls.list_unsettled())
+    here.database.lose_confirmations(lost)
+    for _ in range(2):
+        try:
+            placed = await here.place()
+        except LedgerUnavailableError:
+            await here.run(here.clock.sleep(30))
+        else:
+            await here.outcome(placed)
+            break
+    await here.run(here.clock.sleep(600))
 
-    assert unsettled == []
-    assert len(service.keys) <= 1
+    assert await here.run(here.calls.list_unsettled()) == []
+    assert len(here.service.keys) <= 1
 
 
-async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(place: str, clock: ManualClock) -> None:
-    service = Service(clock)
-    database = InterruptedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here:
-        await here.run(here.ledger.check())
-        await here.run(here.calls.list_unsettled())
-        database.lose_confirmations(2)  # the second: that it is undone
-        with pytest.raises(LedgerUnavailableError):
-            await start(here)
-        await here.run(clock.sleep(600))
-        calls, (found, _) = len(service.keys), await start(here)
-        again, _ = await here.run(here.calls.continue_list(found, after=None))
-        done = await ended(here, again)
+async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here: World) -> None:
+    await here.run(here.calls.list_unsettled())
+    here.database.lose_confirmations(2)  # the second: that it is undone
+    with pytest.raises(LedgerUnavailableError):
+        await start(here)
+    await here.run(here.clock.sleep(600))
+    calls, (found, _) = len(here.service.keys), await start(here)
+    again, _ = await here.run(here.calls.continue_list(found, after=None))
+    done = await ended(here, again)
 
     assert calls == 0
     assert found.stop_reason is StopReason.REFUSED

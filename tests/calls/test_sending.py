@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from kallyai_mcp.calls.records import CallRecord, CallState
-from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, Service, World, end_of, world
 from tests.transports.certificates import Certificate
@@ -22,17 +21,15 @@ def place(tmp_path: Path) -> str:
     return str(tmp_path / "home" / "ledger.db")
 
 
-def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:
-    """A database that calls `when_sent` each time a record was marked as sent, just before its request leaves."""
-    database = InterruptedDatabase(database_at(place, clock.now))
+def when_sent(here: World, do: Callable[[], None]) -> None:
+    """Do something each time a record was marked as sent, just before its request leaves."""
 
     async def after_write(result: object) -> None:
         record = result[0] if isinstance(result, tuple) else result  # of a reservation, or of a second try
         if isinstance(record, CallRecord) and record.state is CallState.SENT:
-            when_sent()
+            do()
 
-    database.after_write = after_write
-    return database
+    here.database.after_write = after_write
 
 
 @asynccontextmanager
@@ -76,38 +73,34 @@ async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(he
 
 
 @pytest.mark.parametrize("what", ["is suspended", "is suspended, and its clock set back", "is slow"])
-async def test_no_request_leaves_long_after_it_was_written_down(place: str, clock: ManualClock, what: str) -> None:
+async def test_no_request_leaves_long_after_it_was_written_down(here: World, what: str) -> None:
     def pause() -> None:
-        (clock.advance if what == "is slow" else clock.suspend)(121)
+        (here.clock.advance if what == "is slow" else here.clock.suspend)(121)
         if what.endswith("set back"):
-            clock.set_wall_clock(-121)
+            here.clock.set_wall_clock(-121)
 
-    service = Service(clock)
-    database = interrupted(place, clock, pause)
-    async with world(service, place, database=database) as here:
-        record = await here.call()
+    when_sent(here, pause)
+    record = await here.call()
 
-    assert service.keys == []
+    assert here.service.keys == []
     assert end_of(record) == (CallState.REFUSED, "too_late")
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
 @pytest.mark.parametrize("write", [1, 2], ids=["when the loss is written down", "when it is about to leave once more"])
-async def test_the_same_key_is_not_sent_again_after_a_pause(
-    place: str, clock: ManualClock, write: int, *, is_suspended: bool
-) -> None:
+async def test_the_same_key_is_not_sent_again_after_a_pause(here: World, write: int, *, is_suspended: bool) -> None:
     """The machine is suspended, or the database is slow."""
-    service = Service(clock, [LOST])
+    service = here.answering([LOST])
     written = 0
 
     def pause() -> None:
         nonlocal written
         written += 1 if service.keys else 0
         if written == write:
-            (clock.suspend if is_suspended else clock.advance)(60)
+            (here.clock.suspend if is_suspended else here.clock.advance)(60)
 
-    async with world(service, place, database=interrupted(place, clock, pause)) as here:
-        record = await here.call()
+    when_sent(here, pause)
+    record = await here.call()
 
     assert len(service.keys) == 1
     assert record.state is CallState.UNKNOWN

@@ -1,43 +1,25 @@
 """What a call costs in the ledger: each transaction takes a turn of the database, and each write waits for the disk."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from mcp import Client
 
-from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.calls.ledger.base import Transaction
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
-from tests.calls.ledgers import InterruptedDatabase, database_at, opened
+from tests.calls.ledgers import database_at, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import asked, ended
 from tests.calls.world import Json, Reply, Service, World, shown, world
 from tests.faults.simulation.process import SignIn
 from tests.postgres_server import PostgresDatabases
 
-Result = TypeVar("Result")
-
 CALL = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+14155551234"}
-
-
-class CountedDatabase(InterruptedDatabase):
-    """A database whose transactions are counted by kind."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.count = Counter[str]()
-
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
-        self.count["read"] += 1
-        return await super().read(work)
-
-    async def write(self, work: Callable[[Transaction], Result]) -> Result:
-        self.count["write"] += 1
-        return await super().write(work)
 
 
 @asynccontextmanager
@@ -64,12 +46,11 @@ async def connected(here: World) -> AsyncIterator[Client]:
 async def count_of_one_call(place: str, clock: ManualClock, *replies: Reply, **more: Any) -> tuple[Json, Counter[str]]:
     """The result of a call whose server has placed one before, and the transactions that it took."""
     service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), *replies], **more)
-    database = CountedDatabase(database_at(place, clock.now))
-    async with world(service, place, database=database) as here, connected(here) as client:
+    async with world(service, place) as here, connected(here) as client:
         await here.run(client.call_tool("make_call", CALL | {"respondent_phone": "+14155551235"}))
-        database.count.clear()
+        here.database.begun.clear()
         result = await here.run(client.call_tool("make_call", CALL))
-    return result.structured_content or {}, database.count
+        return result.structured_content or {}, here.database.begun.copy()
 
 
 async def test_a_call_takes_four_transactions_three_of_which_write(place: str, clock: ManualClock) -> None:

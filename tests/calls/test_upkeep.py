@@ -17,7 +17,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import InterruptedDatabase, database_at
+from tests.calls.ledgers import WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
@@ -31,7 +31,7 @@ DAY = 86_400.0
 Result = TypeVar("Result")
 
 
-class CountingDatabase(InterruptedDatabase):
+class CountingDatabase(WatchedDatabase):
     """A database that counts what its transactions read: rows with PostgreSQL, steps of its machine with SQLite.
 
     Attributes:
@@ -110,8 +110,8 @@ async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def counting(database: Database) -> CountingDatabase:
-    return CountingDatabase(database)
+def counting(database: Database, clock: ManualClock) -> CountingDatabase:
+    return CountingDatabase(database, clock)
 
 
 @pytest.fixture
