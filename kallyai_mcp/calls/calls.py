@@ -195,9 +195,9 @@ class Calls(Worker):
                 await look_again(record, self.context)
         return await self._send_first(found, partial(self.ledger.continue_list, found, after=after, agreed=agreed))
 
-    async def cancel_list(self, list_id: str) -> bool:
+    async def cancel_list(self, list_id: str) -> None:
         """Stop a list; see `lists.cancel_list`."""
-        return await self.ledger.cancel_list(await self.account(), list_id)
+        await self.ledger.cancel_list(await self.account(), list_id)
 
     async def _send_first(
         self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, bool]]]

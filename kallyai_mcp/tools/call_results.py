@@ -312,10 +312,7 @@ async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, Ca
     """Stop a list for good; the text says which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
-    found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
-    last = found.records[-1] if found.records else None
-    if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
-        found = await app_context.calls.find_list(id_) or found
+    found = await app_context.calls.find_list(id_) or found
     is_canceled = found.stop_reason is StopReason.CANCELED
     return list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_)
 

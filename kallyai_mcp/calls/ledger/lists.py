@@ -104,18 +104,13 @@ def continue_list(
     return advance(tx, now, worker, id_), True
 
 
-def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> bool:
-    """Stop a list so that it can't go on, and cancel its next call if that is scheduled.
-
-    Returns False when it had ended already, or there is no such list.
-    """
+def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
+    """Stop a list so that it can't go on, and cancel its next call if that was not sent; nothing if it has ended."""
     tx.lock(account)
     found = find_list(tx, account, list_id)
-    if found is None or found.stop_reason in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
-        return False
-    stop(tx, found, StopReason.CANCELED)
-    cancel_next(tx, found)
-    return True
+    if found is not None and found.stop_reason not in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
+        stop(tx, found, StopReason.CANCELED)
+        cancel_next(tx, found)
 
 
 def cancel_next(tx: Tx, found: CallList) -> None:
