@@ -5,13 +5,10 @@
     uv run python -m tests.faults --simulated --later --runs 1000 --seed 0
     uv run python -m tests.faults --simulated --lists --runs 1000 --seed 0
     uv run python -m tests.faults --prove
-    uv run python -m tests.faults --runs 16
-    uv run python -m tests.faults --workers --runs 7
 
 The simulation runs in one process with a simulated clock, with the ledger in SQLite, or in PostgreSQL for two workers;
 also for calls that are due later, and for lists of candidates. `--prove` runs builds that are broken on purpose, and
-shows that each is detected. The last two commands use real processes: servers over stdio with the ledger in SQLite, and
-workers over HTTP with the ledger in PostgreSQL.
+shows that each is detected.
 
 Exits with 1 when a rule was violated; for each such run it prints a report.
 """
@@ -19,10 +16,7 @@ Exits with 1 when a rule was violated; for each such run it prints a report.
 import argparse
 import time
 
-import anyio
-
 from tests.faults import stdio_broken
-from tests.faults.real import run_all
 from tests.faults.simulation import prove
 from tests.faults.simulation.many import simulate
 from tests.faults.simulation.plan import Kind
@@ -32,27 +26,24 @@ from tests.postgres_server import NO_SERVER, has_server
 def main() -> int:
     """Run, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault suite, seed by seed.")
-    parser.add_argument("--runs", type=int, default=16, help="how many seeds (default: 16)")
+    parser.add_argument("--runs", type=int, default=100, help="how many seeds (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
-    parser.add_argument("--simulated", action="store_true", help="in one process with a simulated clock")
-    parser.add_argument("--later", action="store_true", help="with --simulated: calls for later, and retries")
-    parser.add_argument("--lists", action="store_true", help="with --simulated: lists of candidates")
+    parser.add_argument("--simulated", action="store_true", help="simulate calls; the default")
+    parser.add_argument("--later", action="store_true", help="calls for later, and retries")
+    parser.add_argument("--lists", action="store_true", help="lists of candidates")
     parser.add_argument("--prove", action="store_true", help="show that each broken build is detected")
-    parser.add_argument("--jobs", type=int, help="how many at once (default: 4; simulated: 2)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
     options = parser.parse_args()
     if options.workers and not has_server():
         parser.error(NO_SERVER)
     if options.prove:
         return max(prove.main(), stdio_broken.prove())
-    if options.simulated:
-        began = time.monotonic()
-        kind: Kind = "lists" if options.lists else "later" if options.later else "calls"
-        sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, kind=kind)
-        print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
-        return 1 if sums.reports else 0
-    driver = "workers" if options.workers else "stdio"
-    return 0 if anyio.run(run_all, driver, options.seed, options.runs, options.jobs or 4) else 1
+    began = time.monotonic()
+    kind: Kind = "lists" if options.lists else "later" if options.later else "calls"
+    sums = simulate(options.seed, options.runs, jobs=options.jobs, is_shared=options.workers, kind=kind)
+    print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
+    return 1 if sums.reports else 0
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ async def statuses(url: str, mode: str, tracking_ids: Iterable[str], seconds: fl
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
 async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_path: Path) -> None:
-    """With SQLite; `python -m tests.faults --workers` kills one of two workers with one PostgreSQL database."""
+    """With SQLite; `tests/faults/test_real_processes.py` kills a server that has its ledger in PostgreSQL, too."""
     async with running_sandbox(tmp_path) as sandbox:
         token = sandbox.token("acct-business")
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
