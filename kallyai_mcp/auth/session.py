@@ -33,7 +33,6 @@ LOCK_SECONDS = 60.0
 READ_SECONDS = 30.0
 """How many seconds to wait for the store. A keyring may wait for its user, who may not see its dialog."""
 
-_POLL_SECONDS = 0.05
 _TRANSIENT = {408, 425, 429}
 _SIGN_IN = "Sign in with the sign_in tool or with `kallyai-mcp login`."
 
@@ -67,7 +66,8 @@ class Session:
         self._store, self._refresh, self._clock = store, refresh, clock
         self._lock_path, self._lock_wait = lock_path, lock_wait
         self._change_file = lock_path.with_suffix(".changed")
-        self._renewal_lock = anyio.Lock()
+        self._lock = anyio.Lock()  # between the tasks of this process, also where no lock file can be made
+        self._renewal: asyncio.Task[Tokens] | None = None
         self._last_read: asyncio.Task[Tokens | None] | None = None
         """It goes on in its thread when it is given up: a keyring that hangs takes only one thread."""
         self._store_lock = anyio.Lock()  # so that a slow read does not bring back what a write has replaced
@@ -76,8 +76,6 @@ class Session:
         self._tokens: Tokens | None = None
         """The tokens to use. If they could not be stored after a renewal, only this process has them."""
         self._seen_change: bytes | None = None
-        self._renewals = 0
-        self._failure: KallyAIError | None = None
 
     async def access_token(self) -> str:
         """A token for the next request, renewed if it expires within a minute.
@@ -112,13 +110,13 @@ class Session:
         Raises `TokenStoreError` if the tokens can't be stored; then nothing has changed.
         """
         tokens = Tokens.from_grant(grant, self._clock())
-        async with self._renewal_lock, self._process_lock():
+        async with self._alone():
             await self._save(tokens)
         return tokens
 
     async def sign_out(self) -> None:
         """Delete the tokens for this process and all others. After `TokenStoreError`, they may still be stored."""
-        async with self._renewal_lock, self._process_lock():
+        async with self._alone():
             with anyio.CancelScope(shield=True):
                 async with self._store_lock:
                     await to_thread.run_sync(self._store.delete)
@@ -145,24 +143,19 @@ class Session:
             return tokens
 
     async def _renew(self, stale: str) -> Tokens:
-        """Tokens other than `stale`. Tasks that wait for a renewal get its result, even if that is an error."""
-        before = self._renewals
-        async with self._renewal_lock:
-            if self._renewals != before and self._failure is not None:
-                raise self._failure
-            if self._tokens is not None and self._replaces(self._tokens, stale):
-                return self._tokens
-            self._failure = None
-            try:
-                return await self._renew_alone(stale)
-            except KallyAIError as error:
-                self._failure = error
-                raise
-            finally:
-                self._renewals += 1
+        """Tokens other than `stale`. All that ask during a renewal get its result, even if that is an error."""
+        if self._renewal is None or self._renewal.done():
+            # In its own task, because anyio's shield does not stop a cancellation by asyncio itself, as after Ctrl+C.
+            self._renewal = asyncio.create_task(self._renew_alone(stale))
+        renewal = self._renewal
+        try:
+            return await asyncio.shield(renewal)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([renewal])
 
     async def _renew_alone(self, stale: str) -> Tokens:
-        async with self._process_lock() as is_alone:
+        async with self._alone() as is_alone:
             tokens = await self._reread()
             if tokens is None:
                 raise NotSignedInError(f"Signed out of KallyAI. {_SIGN_IN}")
@@ -173,16 +166,7 @@ class Session:
             if not is_alone:
                 words = "Another kallyai-mcp process holds the sign-in and has not let go. Try again in a minute."
                 raise KallyAIError(words, code="sign_in_busy")
-            return await self._exchange_shielded(tokens, tokens.refresh_token.get_secret_value())
-
-    async def _exchange_shielded(self, tokens: Tokens, refresh_token: str) -> Tokens:
-        # In its own task, because anyio's shield does not stop a cancellation by asyncio itself, such as after Ctrl+C.
-        exchange = asyncio.create_task(self._exchange(tokens, refresh_token))
-        try:
-            return await asyncio.shield(exchange)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([exchange])
+            return await self._exchange(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchange(self, tokens: Tokens, refresh_token: str) -> Tokens:
         try:
@@ -206,35 +190,32 @@ class Session:
         return renewed
 
     @asynccontextmanager
-    async def _process_lock(self) -> AsyncIterator[bool]:
-        """A context that holds the lock file. Waiting for it does not block the event loop.
+    async def _alone(self) -> AsyncIterator[bool]:
+        """A context that only one task of all processes is in; it holds the lock file.
 
         Yields False if another process still has the lock after the wait. Yields True if this process has it, or if no
         lock file can be created, as in a read-only folder, which is logged.
         """
         # Imported late: it takes 64 ms, and a server's first answer does not need it.
-        from filelock import FileLock, Timeout
+        from filelock import AsyncFileLock, Timeout
 
-        lock, can_lock = FileLock(self._lock_path, mode=0o600, thread_local=False), True
-        folder = self._lock_path.parent
-        try:
-            make_folder(folder)
-            # On Windows, a lock file that can't be created looks like one that is locked. So create another file.
-            tempfile.TemporaryFile(dir=folder).close()
-            with anyio.move_on_after(self._lock_wait):
-                while not lock.is_locked:
-                    try:
-                        # In a thread, it could get the lock after a cancellation. One attempt takes microseconds.
-                        lock.acquire(blocking=False)
-                    except Timeout:
-                        await anyio.sleep(_POLL_SECONDS)
-        except OSError:
-            can_lock = False
-            _log.info("no lock can be made in %s, so two processes may renew the sign-in at the same time", folder)
-        try:
-            yield lock.is_locked or not can_lock
-        finally:
-            lock.release()
+        # Not in a thread, which could get the lock after a cancellation. One attempt takes microseconds.
+        lock = AsyncFileLock(self._lock_path, self._lock_wait, mode=0o600, run_in_executor=False)
+        folder, is_alone = self._lock_path.parent, True
+        async with self._lock:
+            try:
+                make_folder(folder)
+                # On Windows, a lock file that can't be created looks like one that is locked. So create another file.
+                tempfile.TemporaryFile(dir=folder).close()
+                await lock.acquire()
+            except Timeout:
+                is_alone = False
+            except OSError:
+                _log.info("no lock can be made in %s, so two processes may renew the sign-in at the same time", folder)
+            try:
+                yield is_alone
+            finally:
+                await lock.release()
 
     def _replaces(self, tokens: Tokens, stale: str) -> bool:
         other = tokens.access_token.get_secret_value() != stale
@@ -244,7 +225,7 @@ class Session:
         try:
             with anyio.fail_after(READ_SECONDS):
                 async with self._store_lock:
-                    if self._last_read is not None and not self._last_read.done():
+                    if self._last_read is not None:
                         await asyncio.wait([self._last_read])
                     seen = self._change()
                     read = asyncio.create_task(to_thread.run_sync(self._store.load, abandon_on_cancel=True))
