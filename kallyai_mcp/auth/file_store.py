@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import secrets
-import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -100,18 +99,12 @@ def parse_stored(text: str | bytes, place: object, origin: str) -> Tokens | None
         return None
 
 
-def make_folder(folder: Path) -> None:
-    """Create `folder` and its missing parents, all private; existing folders are not changed."""
+def make_private(folder: Path) -> None:
+    """Create `folder` and its missing parents, all private; if `folder` exists, make it private."""
     for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
-
-
-def make_private(folder: Path) -> None:
-    """Create `folder` as `make_folder` does; if it exists, make it private where there are POSIX permissions."""
-    make_folder(folder)
-    if _POSIX and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        with suppress(OSError):
-            folder.chmod(0o700)
+    with suppress(OSError):
+        folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import TokenStoreError, make_folder, write_private
+from kallyai_mcp.auth.file_store import TokenStoreError, make_private, write_private
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 
@@ -204,7 +204,7 @@ class Session:
         folder, is_alone = self._lock_path.parent, True
         async with self._lock:
             try:
-                make_folder(folder)
+                make_private(folder)
                 # On Windows, a lock file that can't be created looks like one that is locked. So create another file.
                 tempfile.TemporaryFile(dir=folder).close()
                 await lock.acquire()

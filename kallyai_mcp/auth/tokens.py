@@ -8,7 +8,7 @@ import math
 from functools import cached_property
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from kallyai_mcp.api.errors import UnreadableResponseError, is_token
 from kallyai_mcp.api.models import TokenGrant
@@ -23,16 +23,10 @@ _MAX_WHO_LENGTH = 100
 _MAX_LENGTH = 16_384
 
 
-def _header_safe(value: object) -> object:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str) or len(text) > _MAX_LENGTH or not is_token(text):
+def _checked(token: SecretStr) -> SecretStr:
+    if len(token) > _MAX_LENGTH or not is_token(token.get_secret_value()):
         raise ValueError("not a token")
-    return value
-
-
-def _absent_when_empty(value: object) -> object:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    return None if text == "" else value
+    return token
 
 
 class Tokens(BaseModel):
@@ -40,8 +34,8 @@ class Tokens(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    access_token: Annotated[SecretStr, BeforeValidator(_header_safe)]
-    refresh_token: Annotated[SecretStr | None, BeforeValidator(_absent_when_empty)] = None
+    access_token: Annotated[SecretStr, AfterValidator(_checked)]
+    refresh_token: Annotated[SecretStr | None, AfterValidator(lambda token: token or None)] = None
     expires_at: float = Field(ge=0)
     """When the access token expires, in seconds since the epoch; infinite if that is not known."""
     scope: str | None = None

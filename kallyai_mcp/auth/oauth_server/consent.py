@@ -2,7 +2,9 @@
 
 A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
 error does not send the user there either. Only a program on the user's own machine gets the error at once. For any
-other URI, the page has a link that the user may follow (RFC 9700, section 4.11.2).
+other URI, the page has a link that the user may follow (RFC 9700, section 4.11.2). The SDK's handler of the
+authorization endpoint is not used, because it sends every error to the client at once, compares normalized URIs, and
+refuses another port of a loopback address.
 """
 
 import base64
@@ -148,7 +150,7 @@ class Consent:
     def _refuse(self, request: Request, uri: str, error: str, description: str) -> Response:
         url = self._answer(uri, request.query_params.get("state"), error=error, error_description=description)
         if destination_of(uri)[0] == "here":
-            return _redirect(url)
+            return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         return self.problem(request, "request", f"{error}: {description}", url=url)
 
     def _back(self, request: Request, authorization: Mapping[str, Any], **answer: str) -> Response:
@@ -161,13 +163,11 @@ class Consent:
         return f"{uri}{'&' if '?' in uri else '?'}{urlencode(given)}"
 
     def _forward(self, request: Request, to: str, url: str) -> Response:
-        """A redirect; for a browser, a page that opens `url` by itself, with a link in case that does not work.
+        """A page that opens `url` by itself, with a link in case that does not work.
 
-        A browser gets no redirect. Chromium applies the form-action policy of a page to all redirects after its form,
-        and we can't know those of KallyAI or the client. Browsers are known by their Fetch Metadata headers.
+        It is no redirect: Chromium applies the form-action policy of a page to all redirects after its form, and we
+        can't know those of KallyAI or the client.
         """
-        if "Sec-Fetch-Mode" not in request.headers:
-            return _redirect(url)
         return self._page(request, "forward", {"heading": to, "note": f"after_{to}"}, url=url)
 
     @property
@@ -194,7 +194,3 @@ class Consent:
 
 def _language(request: Request) -> Language:
     return preferred_language(request.headers.get("Accept-Language", ""))
-
-
-def _redirect(url: str) -> Response:
-    return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})

@@ -4,8 +4,10 @@ import ipaddress
 import json
 import socket
 import ssl
-import threading
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -45,7 +47,8 @@ class DocumentFetcher:
     ) -> None:
         self._resolve, self._may_connect = resolve or self._look_up, may_connect or is_public
         self._port, self._seconds = port, seconds
-        self._lookups, self._free = anyio.CapacityLimiter(MOST_AT_ONCE), threading.Semaphore(MOST_AT_ONCE)
+        # Threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
+        self._lookups = ThreadPoolExecutor(MOST_AT_ONCE, "metadata-documents")
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits),
@@ -82,17 +85,10 @@ class DocumentFetcher:
         return body
 
     async def _look_up(self, host: str) -> Sequence[str]:
-        def look_up() -> Sequence[str]:
-            # The limiter does not count a thread that goes on after its request was given up.
-            if not self._free.acquire(blocking=False):
-                raise TimeoutError
-            try:
-                return [str(address[0]) for *_, address in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)]
-            finally:
-                self._free.release()
-
-        # In threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
-        return await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._lookups)
+        found = await get_running_loop().run_in_executor(
+            self._lookups, partial(socket.getaddrinfo, host, 443, type=socket.SOCK_STREAM)
+        )
+        return [str(address[0]) for *_, address in found]
 
 
 async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:

@@ -36,7 +36,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     of_sdk: Any = provider  # it has no `revoke_token`, which the SDK's types ask for, and our `revoke` does not need
     clients = ClientAuthenticator(of_sdk)
 
-    async def revoke(request: Request) -> Response:
+    async def revoke(request: Request) -> Response:  # the SDK's handler refuses public clients, which have no secret
         try:
             client = await clients.authenticate_request(request)
         except AuthenticationError as error:

@@ -154,7 +154,7 @@ class User:
         self, account: str = "acct-personal", language: str = "en", verify: ssl.SSLContext | bool = True
     ) -> None:
         self.account = account
-        headers = {"Accept": "text/html", "Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
+        headers = {"Accept": "text/html", "Accept-Language": language}
         self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT, verify=verify)
 
     async def __aenter__(self) -> Self:

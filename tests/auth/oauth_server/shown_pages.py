@@ -38,7 +38,7 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
         {},
     )
     app = Starlette(routes=list(oauth_routes(provider)))
-    headers = {"Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
+    headers = {"Accept-Language": language}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
         metadata = {"client_name": name, "redirect_uris": [REDIRECT]}
         client = url if publisher else (await http.post("/oauth/register", json=metadata)).json()["client_id"]

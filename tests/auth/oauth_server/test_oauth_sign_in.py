@@ -6,7 +6,7 @@ import httpx2
 
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, in_order
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in, next_url, opened, sign_in
+from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, opened, sign_in
 
 NEEDED = list(in_order((*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes))))
 
@@ -29,16 +29,6 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     assert {issuer[f"{name}_endpoint"] for name in ("authorization", "token", "registration", "revocation")} == {
         f"{server.url}/oauth/{name}" for name in ("authorize", "token", "register", "revoke")
     }
-
-
-async def test_a_program_that_reads_no_pages_is_redirected(server: Deployment, user: User) -> None:
-    del user.http.headers["Sec-Fetch-Mode"]  # which every browser sends
-    allowed = await user.press(await user.open(server.authorize_url(await server.new_client())), "allow")
-    back = await user.open(await user.sign_in(allowed.headers["location"]))
-
-    assert (allowed.status_code, back.status_code) == (303, 303)
-    assert back.headers["location"].startswith(REDIRECT)
-    assert answer_in(back.headers["location"])["code"]
 
 
 async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer_and_the_state(
