@@ -51,15 +51,15 @@ class Line:
         With `ignores_instructions`, KallyAI agrees to it even without `accept_other_time`, to test how the agent
         reports it; by default, nothing is booked then.
         """
-        return self._does("agrees", at=at, on=on, ignores_instructions=ignores_instructions)
+        return self._set(does="agrees", at=at, on=on, ignores_instructions=ignores_instructions)
 
     def declines(self) -> "Line":
         """The callee declines: the call is a success, and nothing is booked."""
-        return self._does("declines")
+        return self._set(does="declines")
 
     def answers(self, answer: str) -> "Line":
         """The callee answers any request with these words, and nothing is booked."""
-        return self._does("answers", answer=answer)
+        return self._set(does="answers", answer=answer)
 
     def says(self, *turns: str) -> "Line":
         """The callee says these words, one turn each, before it answers the request."""
@@ -67,15 +67,15 @@ class Line:
 
     def is_busy(self) -> "Line":
         """The line is busy."""
-        return self._does("is_busy")
+        return self._set(does="is_busy")
 
     def does_not_answer(self) -> "Line":
         """Nobody answers."""
-        return self._does("does_not_answer")
+        return self._set(does="does_not_answer")
 
     def goes_to_voicemail(self) -> "Line":
         """An answering machine takes the call."""
-        return self._does("goes_to_voicemail")
+        return self._set(does="goes_to_voicemail")
 
     def refuses(self, code: RefusalCode) -> "Line":
         """KallyAI refuses the call with this error code of the reference, and nobody is called."""
@@ -100,12 +100,11 @@ class Line:
         script = self._lines.of(self.number).model_dump(exclude_unset=True, include=set(LineScript.model_fields))
         return [script, *script.pop("then", ())]
 
-    def _does(self, does: str, **more: Any) -> "Line":
-        kept = {key: value for key, value in self._calls()[self._index].items() if key in _KEPT}
-        return self._set_calls([*self._calls()[: self._index], {**kept, "does": does, **more}])
-
     def _set(self, **fields: Any) -> "Line":
         calls = self._calls()
+        if "does" in fields:  # it replaces what was set for this call, and for those after it
+            kept = {key: value for key, value in calls[self._index].items() if key in _KEPT}
+            calls = [*calls[: self._index], kept]
         calls[self._index] |= fields
         return self._set_calls(calls)
 

@@ -12,7 +12,6 @@ from anyio.from_thread import start_blocking_portal
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.testing.line import Line, check_number
 
@@ -73,7 +72,7 @@ class KallyAISandbox:
         """The calls that were placed, oldest first."""
         now = self._sandbox.clock.now()
         with self._sandbox.store.transaction() as db:
-            return [_placed_call(call, has_ended=call.has_ended(now)) for call in call_table.all_calls(db)]
+            return [_placed_call(call.seen_at(now)) for call in call_table.all_calls(db)]
 
     def assert_called_once(self, number: str) -> PlacedCall:
         """Check that exactly one call was placed to this number (E.164), and return it."""
@@ -97,34 +96,27 @@ class KallyAISandbox:
         The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user:
         with `KALLYAI_CONFIRM=always`.
         """
-        calls = self.calls
+        calls, consents = self.calls, _consents_of(self.env)
         if not calls:
             self._fail("The user's yes to a call was expected, but no call was placed.")
-        by_key = _consents_of(self.env)
-        consents = {call.call_id: how for call in calls if (how := by_key.get(call.idempotency_key or ""))}
-        without = [call for call in calls if consents.get(call.call_id) not in _GIVEN]
+        without = [call for call in calls if consents.get(call.idempotency_key) not in _GIVEN]
         if without:
-            what = f"The user's yes to each call was expected, but {_placed(len(without))} without it."
-            if "never_asks" in consents.values():
-                what += " The server asked nobody: run it with KALLYAI_CONFIRM=always."
-            self._fail(what, consents)
+            self._fail(
+                f"The user's yes to each call was expected, but {_placed(len(without))} without it. The server asks "
+                "before each call with KALLYAI_CONFIRM=always."
+            )
 
-    def _fail(self, what: str, consents: Mapping[str, str] | None = None) -> NoReturn:
+    def _fail(self, what: str) -> NoReturn:
         """Raise an `AssertionError` that tells every call that was asked for, in order, with its outcome."""
-        events: list[tuple[datetime, str]] = []
+        events = []
         for call in self.calls:
             ended = f"{call.status}: {call.highlights}" if call.highlights else call.status
-            consent = f" Consent: {consents.get(call.call_id, 'none is recorded')}." if consents is not None else ""
-            text = f"the agent called {call.number}{_task(call.submission)}. It ended with {ended}{consent}"
-            events.append((call.started_at, text))
+            asked = f"the agent called {call.number}{_task(call.submission)}"
+            events.append((call.started_at, f"{asked}. It ended with {ended}"))
         for each in self._sandbox.refused_calls():
-            about = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
-            events.append((each.at, f"{about}. It was refused: {each.code} ({each.reason})."))
-        events.sort(key=lambda event: event[0])
-        lines = [
-            f"  {index}. After {(at - events[0][0]).total_seconds():.1f} s {text}"
-            for index, (at, text) in enumerate(events, start=1)
-        ]
+            asked = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
+            events.append((each.at, f"{asked}. It was refused: {each.code} ({each.reason})."))
+        lines = [f"  {index}. {text}" for index, (_, text) in enumerate(sorted(events), start=1)]
         history = ["What happened:", *lines] if lines else ["Nothing happened: the agent did not ask for any call."]
         raise AssertionError("\n".join([what, *history]))
 
@@ -135,42 +127,31 @@ def _placed(number: int) -> str:
 
 def _task(submission: Mapping[str, Any]) -> str:
     """The callee and the task of a call, in words."""
-    when = " ".join(str(submission[name]) for name in ("appointment_date", "appointment_time") if name in submission)
-    people = f"for {submission['party_size']}" if "party_size" in submission else ""
     business = f" ({submission['business_name']})" if "business_name" in submission else ""
-    details = ", ".join(part for part in (when, people) if part)
-    return f"{business} to “{submission['task_description']}”" + (f", {details}" if details else "")
+    return f"{business} to “{submission['task_description']}”"
 
 
-def _placed_call(call: Call, *, has_ended: bool) -> PlacedCall:
+def _placed_call(seen: Mapping[str, Any]) -> PlacedCall:
+    same = ("submission", "status", "highlights", "calendar", "idempotency_key", "call_id", "started_at")
     return PlacedCall(
-        number=call.submission["respondent_phone"],
-        submission=call.submission,
-        status=call.status if has_ended else IN_PROGRESS,
-        highlights=call.highlights if has_ended else None,
-        transcript=tuple((entry["speaker"], entry["content"]) for entry in call.transcript or () if has_ended),
-        calendar=call.calendar if has_ended else None,
-        idempotency_key=call.idempotency_key,
-        call_id=call.call_id,
-        started_at=call.started_at,
+        number=seen["submission"]["respondent_phone"],
+        transcript=tuple((entry["speaker"], entry["content"]) for entry in seen["transcript"] or ()),
+        **{name: seen[name] for name in same},
     )
 
 
-def _consents_of(env: Mapping[str, str]) -> dict[str, str]:
+def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
     """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
     from kallyai_mcp.cli.connection import Connection
     from kallyai_mcp.cli.output import run
     from kallyai_mcp.settings import Settings
 
-    async def read() -> dict[str, str]:
+    async def read() -> dict[str | None, str | None]:
         async with Connection(Settings.from_env(env)) as connection:
-            account, found = await connection.account_key(), {}
-            for entry in await connection.ledger().audit(account, _MOST_CALLS):
-                if entry.tracking_id is None:
-                    continue
-                if (record := await connection.ledger().find(account, entry.tracking_id)) is not None:
-                    found[record.idempotency_key] = entry.how or "none is recorded"
-        return found
+            account, ledger = await connection.account_key(), connection.ledger()
+            entries = await ledger.audit(account, _MOST_CALLS)
+            records = [(await ledger.find(account, entry.tracking_id or ""), entry.how) for entry in entries]
+            return {record.idempotency_key: how for record, how in records if record is not None}
 
     with ThreadPoolExecutor(1) as thread:  # in this thread, the test may have an event loop of its own
         return thread.submit(run, read).result()

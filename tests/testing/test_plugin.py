@@ -69,21 +69,20 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kally
     kallyai_sandbox.assert_not_called("+12025550143")
 
 
-@pytest.mark.parametrize(
-    ("accepts", "ignores", "says"),
-    [(True, False, "Booked for another time"), (False, False, "Nothing was booked"), (False, True, "for another time")],
-)
 async def test_another_time_is_booked_only_where_the_agent_accepts_it_or_the_test_says_so(
-    kallyai_sandbox: KallyAISandbox, accepts: bool, ignores: bool, says: str
+    kallyai_sandbox: KallyAISandbox,
 ) -> None:
-    kallyai_sandbox.line(NUMBER).books(at="20:30", ignores_instructions=ignores)
     async with agent_with(kallyai_sandbox.env) as agent:
-        asked = TABLE | {"appointment_date": tomorrow(), "appointment_time": "19:00", "accept_other_time": accepts}
-        answer = await agent.use("make_call", asked)
+        for number, accepts, ignores, says in (
+            (NUMBER, True, False, "Booked for another time"),
+            ("+12025550143", False, False, "Nothing was booked"),
+            ("+12025550144", False, True, "for another time"),
+        ):
+            kallyai_sandbox.line(number).books(at="20:30", ignores_instructions=ignores)
+            asked = TABLE | {"respondent_phone": number, "accept_other_time": accepts, "appointment_time": "19:00"}
+            assert says in (await agent.use("make_call", asked, appointment_date=tomorrow())).text
 
-    assert says in answer.text
-    calendar = kallyai_sandbox.calls[0].calendar
-    assert ("T203000" in calendar) if calendar is not None else says == "Nothing was booked"
+    assert ["T203000" in (call.calendar or "") for call in kallyai_sandbox.calls] == [True, False, True]
 
 
 async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: KallyAISandbox) -> None:
@@ -148,13 +147,7 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
         await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_consented()
-    first, _, agreed, unasked = str(failed.value).splitlines()
-    assert first == (
-        "The user's yes to each call was expected, but 1 call was placed without it. "
-        "The server asked nobody: run it with KALLYAI_CONFIRM=always."
-    )
-    assert agreed.endswith(" Consent: form.")
-    assert unasked.endswith(" Consent: never_asks.")
+    assert "but 1 call was placed without it. The server asks" in str(failed.value)
 
 
 def request(url: str, method: str = "GET", body: Any = None, token: str | None = None) -> Any:
@@ -193,26 +186,23 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
 
 
-def test_a_program_signs_in_with_fewer_scopes(kallyai_sandbox: KallyAISandbox) -> None:
-    sign_in = f"{kallyai_sandbox.url}/_sandbox/sign-in"
-    token = request(sign_in, "POST", {"scopes": ["subscription:read"]})["access_token"]
-    assert request(f"{kallyai_sandbox.url}/v1/users/me/subscription", token=token)["has_active_subscription"]
+def test_a_request_for_a_line_or_scopes_that_are_not_possible_is_told_what_is(kallyai_sandbox: KallyAISandbox) -> None:
+    control = f"{kallyai_sandbox.url}/_sandbox"
+    token = request(f"{control}/sign-in", "POST", {"scopes": ["subscription:read"]})["access_token"]
+    refused = {}
+    for path, method, body in (
+        ("/v1/calls", "GET", None),
+        ("/_sandbox/sign-in", "POST", {"scopes": ["calls:dream"]}),
+        (f"/_sandbox/line/{NUMBER}", "PUT", {"does": "sings"}),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            request(kallyai_sandbox.url + path, method, body, token)
+        with caught.value as answer:
+            refused[answer.status, path] = answer.read().decode()
 
-    with pytest.raises(urllib.error.HTTPError) as forbidden:
-        request(f"{kallyai_sandbox.url}/v1/calls", token=token)
-    with pytest.raises(urllib.error.HTTPError) as unknown:
-        request(sign_in, "POST", {"scopes": ["calls:dream"]})
-    with forbidden.value as answer:
-        assert answer.status == 403
-    with unknown.value as answer:
-        assert "not calls:dream" in json.loads(answer.read())["error"]["details"]["reason"]
-
-
-def test_a_line_that_is_not_possible_is_refused_with_the_reason(kallyai_sandbox: KallyAISandbox) -> None:
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}", "PUT", {"does": "sings"})
-    with caught.value as answer:
-        assert "does: Input should be 'agrees'" in json.loads(answer.read())["error"]["details"]["reason"]
+    assert list(refused) == [(403, "/v1/calls"), (400, "/_sandbox/sign-in"), (400, f"/_sandbox/line/{NUMBER}")]
+    assert "not calls:dream" in refused[400, "/_sandbox/sign-in"]
+    assert "does: Input should be 'agrees'" in refused[400, f"/_sandbox/line/{NUMBER}"]
 
 
 def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
@@ -225,23 +215,19 @@ def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
+def test_wrong_use_is_one_clear_line(kallyai_sandbox: KallyAISandbox) -> None:
+    wrong: list[tuple[Callable[[KallyAISandbox], object], str]] = [
         (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_called_once("2025550142"), "'2025550142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
-        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),
+        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),  # type: ignore[arg-type]
         (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
         (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
-    ],
-)
-def test_wrong_use_is_one_clear_line(
-    kallyai_sandbox: KallyAISandbox, wrong: Callable[[Any], object], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message) as error:
-        wrong(kallyai_sandbox)
-    assert len(str(error.value).splitlines()) == 1
+    ]
+    for use, message in wrong:
+        with pytest.raises(ValueError, match=message) as error:
+            use(kallyai_sandbox)
+        assert len(str(error.value).splitlines()) == 1
 
 
 def test_two_lines_with_one_number_are_one_line(kallyai_sandbox: KallyAISandbox) -> None:
