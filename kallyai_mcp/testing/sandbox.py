@@ -132,11 +132,11 @@ def _task(submission: Mapping[str, Any]) -> str:
 
 
 def _placed_call(seen: Mapping[str, Any]) -> PlacedCall:
-    same = ("submission", "status", "highlights", "calendar", "idempotency_key", "call_id", "started_at")
+    kept = ("submission", "status", "highlights", "calendar", "idempotency_key", "call_id", "started_at")
     return PlacedCall(
         number=seen["submission"]["respondent_phone"],
         transcript=tuple((entry["speaker"], entry["content"]) for entry in seen["transcript"] or ()),
-        **{name: seen[name] for name in same},
+        **{name: seen[name] for name in kept},
     )
 
 
