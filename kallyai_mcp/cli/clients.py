@@ -168,10 +168,6 @@ def _vs_code(title: str, folder: str, program: str) -> Client:
     )
 
 
-def _windsurf(title: str, folder: str) -> Client:
-    return Client(title, lambda: Path.home() / ".codeium" / folder / "mcp_config.json", _RESTART.format(title))
-
-
 CLIENTS: dict[str, Client] = {
     "claude-desktop": Client("Claude Desktop", _claude_desktop, "quit Claude Desktop in the menu, and start it again"),
     "claude-code": Client(
@@ -197,8 +193,9 @@ CLIENTS: dict[str, Client] = {
         adds=lambda name, entry: ["mcp", "add", name, "--", entry["command"], *entry["args"]],
         removes=lambda name: ["mcp", "remove", name],
     ),
-    "windsurf": _windsurf("Windsurf", "windsurf"),
-    "windsurf-next": _windsurf("Windsurf Next", "windsurf-next"),
+    "windsurf": Client(
+        "Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json", _RESTART.format("Windsurf")
+    ),
     "gemini": Client(
         "Gemini CLI",
         lambda: _folder("GEMINI_CLI_HOME") / ".gemini" / "settings.json",

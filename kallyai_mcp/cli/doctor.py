@@ -1,13 +1,10 @@
 """`kallyai-mcp doctor`: checks this installation, and says how to fix what is wrong."""
 
-import importlib.util
 import platform
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal, NamedTuple
 
 import anyio
@@ -15,7 +12,6 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.auth.file_store import TokenStoreError
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection, check_shared_database
 from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
@@ -29,13 +25,11 @@ _CLOCK_SECONDS = 60.0
 """How many seconds this machine's clock may differ from KallyAI's. A token is renewed that long before it expires."""
 
 _SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
-_NOBODY = "nobody is signed in"
 _FIXES = {
-    "sign_in": "sign in with `kallyai-mcp login`; KALLYAI_TOKEN_STORE=file keeps the sign-in in a file",
     "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
     "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
     "serve": "set it where the server runs",
-    "shared": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
+    "database": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
 }
 
 
@@ -71,8 +65,9 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
 
 
 async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:
-    yield _program()
-    clients, only_sandbox = _clients()
+    found = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
+    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    yield Finding("program", "ok", f"{versions}; {found}")
     if isinstance(settings, SettingsError):
         yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
     else:
@@ -85,22 +80,11 @@ async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding
                 except TimeoutError:
                     result = Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
                 except (KallyAIError, SetupError) as error:
-                    is_shared = name == "ledger" and settings.database_url is not None
-                    result = Finding(name, "bad", str(error), _FIXES["shared" if is_shared else name])
-                if result.message == _NOBODY and only_sandbox:
-                    result = Finding(name, "skipped", f"{_NOBODY}; the clients here use the embedded sandbox")
+                    what = "database" if name == "ledger" and settings.database_url is not None else name
+                    result = Finding(name, "bad", str(error), _FIXES.get(what))
                 yield result
-    for finding in clients:
+    for finding in _clients():
         yield finding
-
-
-def _program() -> Finding:
-    found = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
-    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
-    if Path(importlib.util.cache_from_source(__file__)).exists():
-        return Finding("program", "ok", f"{versions}; {found}")
-    slow = f"{versions}; {found}; Python keeps no compiled files of it, so each start takes 0.2 s longer"
-    return Finding("program", "ok", slow, f"`{sys.executable} -m compileall -q {Path(__file__).parents[1]}`")
 
 
 async def _sign_in(connection: Connection) -> Finding:
@@ -108,21 +92,17 @@ async def _sign_in(connection: Connection) -> Finding:
     if settings.sandbox or settings.auth in ("caller", "oauth"):
         why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
         return Finding("sign_in", "skipped", f"not needed with {why}")
-    try:
-        if (store := connection.credentials.store) is not None:
-            store.check()
-    except TokenStoreError as error:
-        problem, _, fix = str(error).rstrip(".").partition(". ")
-        return Finding("sign_in", "bad", problem, fix[:1].lower() + fix[1:])
+    store = connection.credentials.store
+    if store is not None:
+        store.check()
     tokens = await connection.credentials.tokens.current()
     if tokens is None:
-        return Finding("sign_in", "bad", _NOBODY, "sign in with `kallyai-mcp login`")
+        return Finding("sign_in", "skipped", "nobody is signed in; the first call asks, or `kallyai-mcp login` does it")
     if tokens.expires_at <= time.time() and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
     who = f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
-    return Finding(
-        "sign_in", "ok", f"{who}; kept in {store.describe() if store is not None else 'KALLYAI_ACCESS_TOKEN'}"
-    )
+    kept = store.describe() if store is not None else "KALLYAI_ACCESS_TOKEN"
+    return Finding("sign_in", "ok", f"{who}; kept in {kept}")
 
 
 async def _api(connection: Connection) -> Finding:
@@ -163,9 +143,9 @@ async def _serve(connection: Connection) -> Finding:
     return Finding("serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs")
 
 
-def _clients() -> tuple[list[Finding], bool]:
-    """A finding for each client that has an entry for this program, and whether all entries use the sandbox."""
-    found, uses_sandbox = [], []
+def _clients() -> Iterator[Finding]:
+    """A finding for each client that has an entry for this program."""
+    has_entry = False
     for client in CLIENTS.values():
         try:
             text = client.path().read_bytes().decode("utf-8-sig")
@@ -174,11 +154,11 @@ def _clients() -> tuple[list[Finding], bool]:
         for name, entry in (client.servers(text) or {}).items():
             if (words := command_of(entry)) is None:
                 continue
-            uses_sandbox.append("--sandbox" in words)
+            has_entry = True
             if shutil.which(words[0]) is None:
                 fix = f"add the entry again with `kallyai-mcp install`, for {client.title}"
-                found.append(Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix))
+                yield Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix)
             else:
-                found.append(Finding("client", "ok", f"{client.title} has the entry {name}"))
-    none = Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")
-    return found or [none], bool(found) and all(uses_sandbox)
+                yield Finding("client", "ok", f"{client.title} has the entry {name}")
+    if not has_entry:
+        yield Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")

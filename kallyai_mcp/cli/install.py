@@ -37,35 +37,24 @@ _EPILOG = f"Clients: {', '.join(CLIENTS)}"
 
 @click.command(epilog=_EPILOG)
 @click.argument("client", metavar="[CLIENT]", type=_client_name, required=False)
-@click.option("--all", "every", is_flag=True, help="Add it to every client that is found here.")
 @_name
 @click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account, nobody is called.")
 @click.option("--print", "only_print", is_flag=True, help="Show the entry and change nothing.")
-def install(*, client: str | None, every: bool, name: str, sandbox: bool, only_print: bool) -> None:
+def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT; without CLIENT, list the clients that are found here.
 
     A client's own command adds it, if it has one. Else its file is edited: the rest stays as it is, and a backup is
     kept next to it. If neither can be done, the entry is printed to be pasted, and the exit code is 1.
     """
-    if client is not None and every:
-        raise click.UsageError("--all takes no client.")
     if sandbox:
         need_sandbox()
-    here = [key for key, known in CLIENTS.items() if known.is_here()]
-    if client is None and not every:
-        _list(here, name)
-    failures = []
-    for key in [client] if client is not None else here if every else []:
-        try:
-            _install(CLIENTS[key], name, sandbox=sandbox, only_print=only_print)
-        except CommandError as error:
-            failures.append(error.message)
-    if every and not here:
-        failures.append("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
-    if (client or every) and not only_print and not compileall.compile_dir(_PACKAGE, quiet=2):
+    if client is None:
+        _list(name)
+        return
+    is_compiled = only_print or compileall.compile_dir(_PACKAGE, quiet=2)
+    _install(CLIENTS[client], name, sandbox=sandbox, only_print=only_print)
+    if not is_compiled:
         say(f"Note: Python can't keep compiled files in {_PACKAGE}, so each start of the server takes 0.2 s longer.")
-    if failures:
-        raise CommandError("\n".join(failures))
 
 
 @click.command(epilog=_EPILOG)
@@ -89,14 +78,15 @@ def uninstall(*, client: str, name: str) -> None:
     say(f"Next: restart {known.title}.")
 
 
-def _list(here: list[str], name: str) -> None:
+def _list(name: str) -> None:
+    here = [key for key, client in CLIENTS.items() if client.is_here()]
     if not here:
         say("No client was found here. You can still name one of these:")
     for key in here or CLIENTS:
         servers = CLIENTS[key].servers(_read(CLIENTS[key])[1])
         state = "can't be read" if servers is None else "has the entry" if name in servers else "no entry"
         say(f"  {key:<16} {state if here else ''}".rstrip())
-    say("To add it: kallyai-mcp install CLIENT\nTo all here: kallyai-mcp install --all")
+    say("To add it: kallyai-mcp install CLIENT")
 
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:

@@ -2,12 +2,12 @@
 
 import gc
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 
 import anyio
-import anyio.to_thread
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
@@ -63,12 +63,19 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
 async def _prepare(connection: Connection) -> None:
     """Load what the first tools need while nobody waits for them. Any error is left to the tool that needs it."""
     await anyio.sleep(_IDLE_SECONDS)
-    for name in _LATE:
-        with suppress(ImportError):
-            await anyio.to_thread.run_sync(import_module, name, abandon_on_cancel=True)
+    thread = threading.Thread(target=_import_late, daemon=True)  # one of anyio's would stay
+    thread.start()
+    while thread.is_alive():  # noqa: ASYNC110 - a thread sets no event of the loop
+        await anyio.sleep(0.05)
     if connection.sandbox is None:
         with suppress(KallyAIError):
             connection.api()  # this reads the system's certificates
+
+
+def _import_late() -> None:
+    for name in _LATE:
+        with suppress(ImportError):
+            import_module(name)
 
 
 _FOR_A_PERSON = """\

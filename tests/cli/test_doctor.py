@@ -22,7 +22,6 @@ from tests.sandbox.sandbox_app import sandbox_app
 
 UNREACHABLE = "http://127.0.0.1:9"
 ENTRY = {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
-ON_SANDBOX = {"command": sys.executable, "args": ["-m", "kallyai_mcp", "serve", "--sandbox"]}
 
 
 @pytest.fixture(autouse=True)
@@ -70,19 +69,17 @@ def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
         assert secret.get_secret_value() not in result.output + str(found)
 
 
-def test_a_machine_that_uses_the_sandbox_needs_no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ON_SANDBOX}}))
-    by_entry = checks()["sign_in"]
-    write_file("gemini", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
-    with_a_real_one = checks()["sign_in"]
+def test_a_machine_on_which_nobody_has_signed_in_yet_is_well(
+    kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALLYAI_API_URL", kallyai_sandbox.url)
+    fresh = checks()
     monkeypatch.setenv("KALLYAI_SANDBOX", "1")
-    by_setting = checks()
+    on_sandbox = checks()
 
-    assert by_entry["status"] == "skipped"
-    assert by_entry["message"] == "nobody is signed in; the clients here use the embedded sandbox"
-    assert with_a_real_one["status"] == "bad"
-    assert with_a_real_one["fix"] == "sign in with `kallyai-mcp login`"
-    assert by_setting["sign_in"]["status"] == by_setting["api"]["status"] == "skipped"
+    assert fresh["sign_in"]["message"] == "nobody is signed in; the first call asks, or `kallyai-mcp login` does it"
+    assert {name for name, check in fresh.items() if check["status"] == "ok"} == {"program", "api", "ledger"}
+    assert on_sandbox["sign_in"]["status"] == on_sandbox["api"]["status"] == "skipped"
 
 
 def test_what_a_server_over_http_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

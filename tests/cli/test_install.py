@@ -174,14 +174,12 @@ def test_a_link_its_mode_and_a_read_only_file_stay_as_they_are(home: Path) -> No
 
 
 def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
-    write_file("windsurf-next", OTHER)
+    write_file("vscode-insiders", OTHER)
     run_ok("install", "cursor")
     said = run_ok("install")
 
-    assert "  cursor           has the entry\n  windsurf-next    no entry\n" in said
-    assert max(map(len, said.splitlines())) <= 41
-    assert 'entry "kallyai" now' in run_ok("install", "--all")
-    assert entry_in("windsurf-next") is not None
+    assert "  cursor           has the entry\n  vscode-insiders  no entry\n" in said
+    assert max(map(len, said.splitlines())) <= 40
 
 
 def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None:
@@ -202,13 +200,12 @@ def test_install_compiles_the_program_or_says_that_python_can_not_keep_compiled_
 ) -> None:
     monkeypatch.setattr(sys, "pycache_prefix", str(home / "file"))
     (home / "file").touch()
-    said, checked = run_ok("install", "cursor"), invoke("doctor").stdout
+    said = run_ok("install", "cursor")
     monkeypatch.setattr(sys, "pycache_prefix", str(home / "compiled"))
     fast = run_ok("install", "windsurf")
 
     assert "Python can't keep compiled files in " in said
-    assert f"To fix it: `{sys.executable} -m compileall -q " in checked
-    assert "compiled" not in fast + invoke("doctor").stdout
+    assert "compiled" not in fast
 
 
 async def test_the_written_command_starts_a_server(home: Path) -> None:

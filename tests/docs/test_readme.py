@@ -28,10 +28,7 @@ def test_it_is_short_and_begins_with_one_sentence_the_clone_and_the_two_commands
 def test_it_lists_the_tools_and_the_clients() -> None:
     assert first_column("README.md", "tool") == [tool.name for tool in tools()]
     section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
-    variants = {"VS Code Insiders", "Windsurf Next"}
-    assert [
-        each.title for each in CLIENTS.values() if each.title not in {*variants} and each.title not in section
-    ] == []
+    assert [each.title for each in CLIENTS.values() if each.title not in section] == ["VS Code Insiders"]
 
 
 def test_the_links_of_cursor_and_vs_code_add_the_entry_that_is_shown() -> None:
