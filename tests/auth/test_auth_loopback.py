@@ -17,6 +17,7 @@ from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.sign_in import SignIn
+from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import API, NOW, Clock, FullDiskStore, jwt
 from tests.processes import LIMIT
 
@@ -53,16 +54,13 @@ MakeSession = Callable[..., Session]
 
 async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
     """Send `data` unchanged; returns the reply."""
-    stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
-    async with stream:
+    received = b""
+    async with await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2])) as stream:
         await stream.send(data)
         await stream.send_eof()
-        received = b""
-        try:
-            while True:
-                received += await stream.receive()
-        except anyio.EndOfStream:
-            return received
+        async for part in stream:
+            received += part
+    return received
 
 
 async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_address_bar() -> None:
@@ -79,41 +77,30 @@ async def test_the_grant_waits_for_the_tokens_which_a_redirect_removes_from_the_
     assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
     assert query["redirect_uri"] == [flow.redirect_uri]
     assert len(query["state"][0]) >= 43
-    assert grant.access_token.get_secret_value() == "secret-access"
-    assert grant.refresh_token is not None
-    assert grant.refresh_token.get_secret_value() == "secret-refresh"
-    assert (grant.expires_in, grant.scope) == (1800, "calls:read")
+    tokens = Tokens.from_grant(grant, NOW).as_document()
+    assert (tokens["access_token"], tokens["refresh_token"]) == ("secret-access", "secret-refresh")
+    assert (tokens["expires_at"], tokens["scope"]) == (NOW + 1800, "calls:read")
     assert (replies[0].status_code, replies[0].headers["location"], replies[0].content) == (303, "/done", b"")
     assert "Sign-in received" in replies[1].text
 
 
-@pytest.mark.parametrize(
-    ("place", "accepted", "lang", "next_step"),
-    [
-        ("chat", "en-US,en;q=0.9,es;q=0.8", "en", "Go back to your chat and ask for the call again"),
-        ("terminal", "", "en", "Go back to the terminal"),
-        ("terminal", "es-MX,es;q=0.9,en;q=0.8", "es", "Vuelve a la terminal"),
-    ],
-)
-async def test_the_page_says_who_signed_in_and_where_to_go_next_in_the_browsers_language(
-    place: Origin, accepted: str, lang: str, next_step: str
-) -> None:
-    async with loopback_sign_in(place=place) as (flow, browser):
-        url, headers = answer(flow, access_token=jwt(email="ada<b>@example.com")), {"Accept-Language": accepted}
-        shown = (await browser.get(url, headers=headers, follow_redirects=True)).text
-    assert "ada&lt;b&gt;@example.com" in shown
-    assert next_step in shown
-    assert f'<html lang="{lang}">' in shown
-    assert "<script" not in shown
+async def test_the_page_says_who_signed_in_and_where_to_go_next_in_the_browsers_language() -> None:
+    places: list[tuple[Origin, str, str]] = [
+        ("chat", "en-US,en;q=0.9,es;q=0.8", "Go back to your chat and ask for the call again"),
+        ("terminal", "es-MX,es;q=0.9,en;q=0.8", "Vuelve a la terminal"),
+    ]
+    for place, accepted, next_step in places:
+        async with loopback_sign_in(place=place) as (flow, browser):
+            url, headers = answer(flow, access_token=jwt(email="ada<b>@example.com")), {"Accept-Language": accepted}
+            shown = (await browser.get(url, headers=headers, follow_redirects=True)).text
+        assert "ada&lt;b&gt;@example.com" in shown
+        assert next_step in shown
+        assert f'<html lang="{accepted[:2]}">' in shown
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [
-        ("access_denied", "canceled on KallyAI's page"),
-        ("server_error", "(server_error)"),
-        (XSS, "(no reason that could be shown)"),
-    ],
+    [("access_denied", "canceled on KallyAI's page"), ("server_error", "(server_error)"), (XSS, "(no reason that")],
 )
 async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_like_a_code(
     error: str, words: str
@@ -140,38 +127,21 @@ async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() ->
 async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> None:
     pages: list[httpx2.Response] = []
 
-    async def follow(browser: httpx2.AsyncClient, address: str, left: anyio.Event) -> None:
-        await left.wait()
+    async def follow(browser: httpx2.AsyncClient, address: str) -> None:
+        await anyio.wait_all_tasks_blocked()  # then the context waits
         pages.append(await browser.get(address))
 
-    left = anyio.Event()
-    with anyio.fail_after(LIMIT):
-        async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
-            async with LoopbackSignIn(auth_url, linger=15) as flow:
+    async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
+        with anyio.fail_after(LIMIT):
+            async with LoopbackSignIn(auth_url, linger=LIMIT) as flow:
                 reply = await browser.get(answer(flow, **TOKENS))
-                tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"], left)
-                await flow.grant()
-                left.set()
+                tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"])
             assert [page.status_code for page in pages] == [200]
-            with pytest.raises(httpx2.ConnectError):
-                await browser.get(flow.redirect_uri)
+        with pytest.raises(httpx2.ConnectError):
+            await browser.get(flow.redirect_uri)
 
 
-async def test_a_pasted_address_is_accepted() -> None:
-    forms: list[Callable[[str], str]] = [
-        lambda address: f"  {address}\n",
-        lambda address: f'"{address}"',
-        lambda address: address.removeprefix("http://").replace("/?", "?"),
-        lambda address: address.replace("127.0.0.1", "localhost"),
-        lambda address: address[:60] + "\n" + address[60:],
-    ]
-    for form in forms:
-        async with loopback_sign_in() as (flow, _):
-            assert flow.accept(form(answer(flow, **TOKENS)))
-            assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
-
-
-async def test_a_wrong_pasted_address_is_not_accepted_and_the_sign_in_still_waits() -> None:
+async def test_a_pasted_address_is_accepted_if_it_is_that_of_this_sign_in() -> None:
     async with loopback_sign_in() as (flow, _):
         for pasted in (
             "secret",
@@ -186,7 +156,8 @@ async def test_a_wrong_pasted_address_is_not_accepted_and_the_sign_in_still_wait
         ):
             text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
             assert not flow.accept(text)
-        assert flow.accept(answer(flow, **TOKENS))
+        right = answer(flow, **TOKENS).replace("http://127.0.0.1", "localhost")
+        assert flow.accept(f'  "{right[:40]}\n{right[40:]}" ')
         assert (await flow.grant()).expires_in == 1800
 
 
@@ -246,18 +217,15 @@ async def test_no_reply_repeats_a_part_of_its_request_or_can_be_stored_or_framed
             await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS}), headers=headers),
             await browser.get(f"{flow.redirect_uri}/{XSS}", headers=headers),
             await browser.post(answer(flow, **marked), headers=headers),
-            await browser.get(answer(flow, **marked), headers=headers),
             await browser.get(flow.redirect_uri, headers={"Host": "<script>alert(1)</script>:" + port}),
             await browser.get(answer(flow, **TOKENS, **marked), headers=headers | {"Host": f"LocalHost:{port}"}),
             await browser.get(answer(flow, **TOKENS, **marked), headers=headers),
             await browser.get(f"{flow.redirect_uri}/done?" + urlencode(marked), headers=headers),
         ]
         grant = await flow.grant()
-    assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 410, 200]
+    assert [reply.status_code for reply in replies] == [400, 404, 405, 421, 303, 410, 200]
     for text in (caplog.text, repr(flow), repr(grant), *(reply.text + repr(reply.headers) for reply in replies)):
-        assert "script" not in text
-        assert "secret" not in text
-        assert state_of(flow) not in text
+        assert not any(word in text for word in ("script", "secret", state_of(flow)))
     for reply in replies:
         policy = reply.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -268,9 +236,7 @@ async def test_no_reply_repeats_a_part_of_its_request_or_can_be_stored_or_framed
         assert "access-control-allow-origin" not in reply.headers
 
 
-async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops_the_listener(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops_the_listener() -> None:
     async with loopback_sign_in() as (flow, browser):
         port = int(flow.redirect_uri.rpartition(":")[2])
         host = f"Host: 127.0.0.1:{port}\r\n".encode()
@@ -280,20 +246,14 @@ async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops
             (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"400"),
             (b"GET /" + b"a" * 100_000, b"400"),
             (b"GET / HTTP/1.1\r\n" + host + b"Host: evil.example\r\n\r\n", b"400"),
-            (b"GET / HTTP/1.1\r\n\r\n", b"421"),
             (b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"421"),
         ):
             assert (await raw(flow, data)).startswith(b"HTTP/1.1 " + status), data[:40]
-        for _ in range(3):
-            stream = await anyio.connect_tcp("127.0.0.1", port)
-            await stream.send(b"GET / HTTP/1.1\r\n" + host + b"\r\n")
-            await anyio.aclose_forcefully(stream)
-        monkeypatch.setattr("kallyai_mcp.auth.loopback_listener._REQUEST_SECONDS", 0.01)
-        async with await anyio.connect_tcp("127.0.0.1", port) as idle:
-            with pytest.raises(anyio.EndOfStream):
-                await idle.receive()
-        monkeypatch.undo()
-        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+        stream = await anyio.connect_tcp("127.0.0.1", port)
+        await stream.send(b"GET / HTTP/1.1\r\n" + host + b"\r\n")
+        await anyio.aclose_forcefully(stream)
+        async with await anyio.connect_tcp("127.0.0.1", port):  # an idle one holds up no other
+            assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
 
 
 async def browse(link: str, **fields: str) -> httpx2.Response:
@@ -316,13 +276,11 @@ async def running(session: Session, clock: Clock, seconds: float = 60) -> AsyncI
 async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(
     make_session: MakeSession, clock: Clock
 ) -> None:
-    session, links = make_session(), list[str]()
+    session, links = make_session(), list[tuple[str, float]]()
     async with running(session, clock) as sign_in:
 
         async def begin() -> None:
-            link, expires_at = await sign_in.begin()
-            assert expires_at == NOW + 60
-            links.append(link)
+            links.append(await sign_in.begin())
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
@@ -330,9 +288,8 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
         with anyio.CancelScope() as tool_call:
             tool_call.cancel()
             await sign_in.arrived(10)
-        assert tool_call.cancelled_caught
-        shown = await browse(links[0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
-        assert (len(links), len(set(links)), shown.status_code) == (5, 1, 200)
+        assert links == [(links[0][0], NOW + 60)] * 5
+        await browse(links[0][0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
         assert await sign_in.arrived(10)
         assert await session.access_token() == "access-7"
 
