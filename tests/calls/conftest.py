@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
 from tests.calls.world import Service, World, world
+from tests.postgres_server import PostgresDatabases
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -17,6 +18,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "home" / "ledger.db")
     url: str = request.getfixturevalue("database_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The same without any tables."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "home" / "ledger.db")
+        return
+    postgres: PostgresDatabases = request.getfixturevalue("postgres")
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.fixture

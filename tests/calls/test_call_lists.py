@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
@@ -288,6 +288,32 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
     assert last.stop_reason is StopReason.BOOKED
     assert found.was_found_unreached is (status == "busy")
     assert len(service.keys) - keys == (1 if status == "busy" else 0)
+
+
+async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_with_a_message(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2")])
+    async with world(service, place) as here:
+        begun, _ = await start(here, "all")
+        await ended(here, begun)
+    async with aclosing(database_at(place, clock.now)) as database:  # as the older version would have left it
+
+        def unfinished(tx: Transaction) -> None:
+            tx.run("UPDATE call_lists SET why = NULL, ended_at = NULL")
+            tx.run("DELETE FROM call_list_calls WHERE position > 0")
+            tx.run("UPDATE schema_version SET version = 3")
+
+        await database.write(unfinished)
+    async with world(service, place) as here:
+        found = await here.run(here.calls.find_list(begun.list_id))
+        await here.run(clock.sleep(60))
+
+    assert found is not None
+    assert found.stop_reason is StopReason.CANCELED
+    assert found.refusal is not None
+    assert "older version" in found.refusal.message
+    assert len(service.keys) == 3
 
 
 @pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])

@@ -17,9 +17,8 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_FIRST, _NEWEST = 5, 5
-"""The first and the newest version of the schema. `migrations/N.sql` leads from version N - 1 to version N, and that of
-the first one from an empty database. Those before were never published."""
+_NEWEST = 5
+"""The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
@@ -226,7 +225,7 @@ def migrate(tx: Tx) -> None:
     version = found[0]["version"] if found else 0
     if version > _NEWEST:
         _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
-    for number in range(max(version + 1, _FIRST), _NEWEST + 1):
+    for number in range(version + 1, _NEWEST + 1):
         text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)

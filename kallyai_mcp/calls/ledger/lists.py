@@ -297,7 +297,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         timezone=row["timezone"],
         asked_at=moment(row["asked_at"]),
         own_zones=request["own_zones"],
-        goes_on_if_answered=request["goes_on_if_answered"],
+        goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),

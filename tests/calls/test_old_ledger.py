@@ -1,0 +1,60 @@
+"""A ledger of an older version: its calls, lists, and schedules go on after the migration, on both drivers."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+
+from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallState
+from tests.calls.manual_time import ManualClock
+from tests.calls.test_call_lists import ended, reply
+from tests.calls.world import Service, world
+
+ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
+BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"
+SCHEDULED = "t-fee71a8f-570a-4ca1-86c4-28479bc9c1b7"
+LIST = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
+DUE = datetime(2026, 1, 26, 14, 0, tzinfo=UTC)
+
+
+def make_old_ledger(place: str) -> None:
+    """Make the tables of schema 1, with rows that its version wrote."""
+    tables = files("kallyai_mcp.calls.ledger").joinpath("migrations", "1.sql").read_text(encoding="utf-8")
+    version = "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (1);"
+    script = f"{version}\n{tables}\n{ROWS.read_text(encoding='utf-8')}"
+    if place.startswith("postgresql://"):
+        with psycopg.connect(place, autocommit=True) as server:
+            server.execute(script.encode())
+    else:
+        Path(place).parent.mkdir()
+        with closing(sqlite3.connect(place)) as file:
+            file.executescript(script)
+
+
+async def test_what_an_older_version_wrote_goes_on(new_place: str, clock: ManualClock) -> None:
+    make_old_ledger(new_place)
+    clock.advance(1200)
+    service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
+    async with world(service, new_place) as here:
+        booked = await here.find(BOOKED)
+        unsettled = await here.run(here.calls.list_unsettled())
+        [waiting] = await here.run(here.calls.list_unfinished())
+        further, goes_on = await here.run(here.calls.continue_list(waiting, after=len(waiting.records)))
+        done = await ended(here, further)
+        clock.advance((DUE - clock.now()).total_seconds())
+        await here.run(clock.sleep(60))
+        tried = await here.find(SCHEDULED)
+        await here.run(clock.sleep(timedelta(minutes=20).total_seconds()))
+        again = await here.find(SCHEDULED)
+    assert booked.outcome is Outcome.BOOKED
+    assert [record.tracking_id for record in unsettled] == [SCHEDULED]
+    assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
+    assert goes_on
+    assert [record.call_id for record in done.records[2:]] == ["c-list"]
+    assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
+    assert (again.state, again.call_id) == (CallState.ENDED, "c-again")
