@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.agent import open_agent
 from tests.processes import COMMAND, LIMIT
 from tests.transports.http_server import CALL, RunningSandbox, running_sandbox
 from tests.transports.stdio_peer import Connected, Peer, initialization, line, on_sockets, piped
@@ -27,10 +28,6 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells wha
 
 def settings_of(sandbox: RunningSandbox) -> dict[str, Any]:
     return {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
-
-
-def redial(number: int = 4) -> bytes:
-    return line(number, "tools/call", name="make_call", arguments=CALL | {"redial": True})
 
 
 async def answer_to(peer: Peer, id_: int) -> dict[str, Any]:
@@ -62,11 +59,10 @@ async def ended(peer: Peer) -> None:
     assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) is not None
 
 
-async def told_to_the_next_client(home: Path, sandbox: RunningSandbox) -> dict[str, Any]:
-    """What a client that redials on a new server is told."""
-    with piped(home, SERVE, **settings_of(sandbox)) as peer:
-        peer.send(initialization() + redial())
-        return await answer_to(peer, 4)
+async def told_to_the_next_client(sandbox: RunningSandbox) -> dict[str, Any]:
+    """What a client that redials on another server, in this process, is told."""
+    async with open_agent(sandbox.settings(), mode="auto", clock=sandbox.clock) as agent:
+        return (await agent.use("make_call", CALL, redial=True)).data
 
 
 def kill(left: Peer) -> None:
@@ -104,7 +100,7 @@ async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
             await readable(left)
             end(left)
             await ended(left)
-        told = await told_to_the_next_client(tmp_path, sandbox)
+        told = await told_to_the_next_client(sandbox)
         placed = await sandbox.calls()
 
     assert (told["outcome"], told["placed_now"]) == ("answered", False)
@@ -122,7 +118,7 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
             await sandbox.wait_for_calls(2)  # meanwhile, the answer with the outcome waits for the pipe
             leave(left)
             await ended(left)
-        told = await told_to_the_next_client(tmp_path, sandbox)
+        told = await told_to_the_next_client(sandbox)
         placed = await sandbox.calls()
 
     assert (told["outcome"], told["placed_now"]) == ("answered", False)
@@ -147,9 +143,9 @@ async def test_an_outcome_that_was_read_is_not_told_again(
                 await until("delivered_at IS NOT NULL", tmp_path)
             end(left)
             await ended(left)
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
-            peer.send(initialization() + redial())
-            assert len(await sandbox.wait_for_calls(2)) == 2
+        told = await told_to_the_next_client(sandbox)
+
+    assert told["placed_now"] is True
 
 
 @pytest.mark.parametrize("asks_more", [False, True])
@@ -169,9 +165,6 @@ async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tm
                 await until("delivered_at IS NOT NULL", tmp_path)
             kill(left)
             await ended(left)
-        with piped(tmp_path, SERVE, **settings_of(sandbox)) as peer:
-            peer.send(initialization() + redial())
-            if asks_more:
-                assert len(await sandbox.wait_for_calls(2)) == 2
-            else:
-                assert (await answer_to(peer, 4))["placed_now"] is False
+        told = await told_to_the_next_client(sandbox)
+
+    assert told["placed_now"] is asks_more
