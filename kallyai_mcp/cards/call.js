@@ -103,7 +103,8 @@ class CallCard {
     this.#show();
   }
 
-  #receiveList(list) {
+  #receiveList(told) {
+    const list = { calls: [], not_called: [], ...told }; // a list that nobody has agreed to has neither
     const last = list.calls.at(-1) ?? null;
     const isOther = last?.respondent_phone !== this.#call?.respondent_phone;
     [this.#list, this.#call] = [list, last];

@@ -7,7 +7,7 @@ const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "booked_oth
 const LIST_LIVE = ["list_in_progress", "list_ending"];
 
 function isList(data) {
-  return Array.isArray(data?.calls) && Array.isArray(data?.not_called);
+  return typeof data?.until === "string";
 }
 
 /** A key of STATES for a list's structure. */

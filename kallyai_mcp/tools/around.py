@@ -173,7 +173,7 @@ async def _consent(
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
     begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
     about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
-    left = candidates_of(asked.to_come) if goes_on else []
     show = partial(list_preview, asked.to_come, flags, usage, asked.until, reader, goes_on=goes_on)
-    question = Question("call_around", about, show, ListAnswer(not_called=left), asked.submissions[0])
+    structure = ListAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None)
+    question = Question("call_around", about, show, structure, asked.submissions[0])
     return await ask_user(question, Consent(asked_by, "form", every), outdated, confirmation=confirmation, ctx=ctx)

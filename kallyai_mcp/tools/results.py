@@ -153,8 +153,8 @@ class ListState(BaseModel, defer_build=True):
     status: str | None = None
     tracking_id: str | None = Field(None, description="For get_call and cancel_call")
     until: str | None = None
-    calls: Annotated[list[OneCallAnswer], _OBJECTS] = Field([], description="Each as in get_call")
-    not_called: Annotated[list[OneCallAnswer], _OBJECTS] = []
+    calls: Annotated[list[OneCallAnswer] | None, _OBJECTS] = Field(None, description="Each as in get_call")
+    not_called: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
 
 
 class ListAnswer(ListState, Answer):

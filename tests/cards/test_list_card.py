@@ -159,7 +159,7 @@ async def test_each_end_of_a_list_has_its_own_text(open_card: Open) -> None:
     call = {"respondent_phone": BUSY["respondent_phone"], "status": "busy", "outcome": "not_reached"}
     chat = await open_card()
     for status, more, word, tone, buttons in ENDS:
-        structure = {"status": status, "tracking_id": "t-1", "calls": [call], "not_called": [], **more}
+        structure = {"status": status, "tracking_id": "t-1", "until": "all", "calls": [call], "not_called": [], **more}
         await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), THREE)
 
         await expect(chat.card.locator("#status")).to_have_text(word)
