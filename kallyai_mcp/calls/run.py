@@ -69,21 +69,21 @@ class Run:
         self._lost: KallyAIError | None = None  # why the first response was lost
         self._lost_count = 0  # how many requests may have arrived without a response that counts
         self._was_written = False  # whether a request was written, whatever its response
-        self._not_connected: NotConnectedError | None = None  # why the newest try found no connection, if one did
+        self._put_off: KallyAIError | None = None  # why the newest try was in vain: no connection, or a limit
         self._may_have_left = False  # a request was written, and no response has proven that no call was placed
         self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `numbered_anew`)
         self._since_look: Stopwatch | None = None  # since before the list showed no call in spite of the limit
 
     def as_known(self, record: CallRecord) -> CallRecord:
-        """`record` of this call, as `reserved` until a request was written, with the error of the last connection.
+        """`record` of this call, as `reserved` until a request was written, with the reason if it was put off.
 
         The ledger says `sent` before there is a connection.
         """
         if self._since_reserved is None or not record.is_active:
             return record
         if self._was_written:
-            return replace(record, state=CallState.SENT)
-        return replace(record, state=CallState.RESERVED, sent_at=None, error=self._not_connected)
+            return replace(record, state=CallState.SENT, error=self._put_off if self._lost is None else None)
+        return replace(record, state=CallState.RESERVED, sent_at=None, error=self._put_off)
 
     async def place(self) -> None:
         """Place the call, and run it to its end."""
@@ -140,9 +140,8 @@ class Run:
             self._may_have_left = self._is_limited
             tries += 1
             pause = answer.retry_after if answer.retry_after is not None else next(waits)
-            again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
-            self._not_connected = answer if isinstance(answer, NotConnectedError) else self._not_connected
-            if not again or pause > self._timing.longest_pause:
+            self._put_off = answer if isinstance(answer, NotConnectedError | RateLimitedError) else None
+            if self._put_off is None or tries >= most or pause > self._timing.longest_pause:
                 await self._refuse(answer)
                 return
             if not self._was_written:  # another process can see it, and cancel the call

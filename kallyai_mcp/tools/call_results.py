@@ -38,15 +38,13 @@ from kallyai_mcp.tools.text.account import little_left, none_left, used_up
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text, quota_text
+from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.text.times import Reader
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
-
-ROW_LENGTH = 120
-"""Characters of KallyAI's report in a row of a list."""
 
 _IN_ROW = {
     *("code", "status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
@@ -218,7 +216,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
     if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME) and (view.day or view.time):
         structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
     elif view.outcome is None and not is_request and asked.task_description:
-        structure.asked = AskedFor(task_description=visible(asked.task_description, ROW_LENGTH))
+        structure.asked = AskedFor(task_description=visible(asked.task_description, ROOM))
     if said.answers:
         structure.answers = [
             QuestionAnswer(question=one.question, quote=quote and quote.quote, at=quote and quote.at)
@@ -255,12 +253,12 @@ def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
     row = OneCallAnswer(**whole.model_dump(include=_IN_ROW))
     row.business_name = visible(row.business_name, 40) if row.business_name else None
     row.created_at = view.placed_at
-    if view.outcome in (Outcome.ANSWERED, *BOOKED, Outcome.CANCELED):
+    if view.outcome in (Outcome.ANSWERED, *BOOKED, Outcome.CANCELED, row.status):
         row.status = None
     if whole.appointment is not None:
         row.appointment = AppointmentAnswer(start=whole.appointment.start)
     elif view.outcome is Outcome.ANSWERED and whole.highlights:
-        row.highlights = visible(whole.highlights, ROW_LENGTH)
+        row.highlights = visible(answer_of(view), ROOM)
     return row
 
 

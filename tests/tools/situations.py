@@ -27,7 +27,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], str | int]] = {
     "answered, no summary": ({"status": "success"}, 404),
     "answered, the calendar can't be read": ({"status": "success"}, 500),
     "no answer": ({"status": "no_answer"}, 404),
-    "busy": ({"status": "busy"}, 404),
+    "busy": ({"status": "busy", "next_steps": "Call again later"}, 404),
     "voicemail": ({"status": "voicemail", "highlights": "Left a message"}, 404),
     "failed": ({"status": "failed"}, 404),
     "ended early": ({"status": "terminated"}, 404),

@@ -223,6 +223,30 @@ async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
     assert not {"elapsed_seconds", "created_at", "placed_now"} & found.data.keys()
 
 
+async def test_a_call_that_a_limit_has_put_off_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    looked, told = anyio.Event(), anyio.Event()
+
+    async def answer(request: Request) -> tuple[int, Any]:
+        if request.method == "POST":
+            return 429, {"error": {"code": "rate_limited"}}
+        looked.set()
+        await told.wait()
+        return 200, {"calls": [], "total": 0}
+
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO, wait_seconds=0)
+            await looked.wait()
+            seen = await agent.use("get_call", call_id=made.data["tracking_id"])
+            told.set()
+            ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=60)
+
+    assert seen.text.startswith("Being checked: KallyAI gets too many requests. Unless its list shows a call to ")
+    assert seen.data["placed"] == "maybe"
+    assert (ended.data["code"], ended.data["placed"]) == ("rate_limited", "no")
+
+
 @pytest.mark.parametrize("failing", ["statistics", "subscription"])
 async def test_statistics_or_a_subscription_that_can_not_be_read_are_an_error(
     tmp_path: Path, clock: ManualClock, failing: str

@@ -106,22 +106,22 @@ async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(tmp_pat
             "America/New_York",
             "20260129T000000Z",
             ", Wed Jan 28, 4:00 PM there.",
-            "Jan 28, 4:00 PM there",
+            "Jan 28 4:00 PM there",
         ),
-        ("+12125551234", "Europe/London", "20260128T190000Z", ", Wed Jan 28, 2:00 PM.", "Jan 28, 2:00 PM  "),
+        ("+12125551234", "Europe/London", "20260128T190000Z", ", Wed Jan 28, 2:00 PM.", "Jan 28 2:00 PM  "),
         (
             "+18003569377",
             "Europe/London",
             "20260128T190000Z",
             ", Wed Jan 28, 7:00 PM London time.",
-            "Jan 28, 7:00 PM London time",
+            "Jan 28 7:00 PM London time",
         ),
         (
             "+14155551234",
             "America/New_York",
             "20260129T013000Z",
             "Booked for another time: Wed Jan 28, 5:30 PM there; you asked for 4:00 PM.",
-            "Jan 28, 5:30 PM there",
+            "Jan 28 5:30 PM there",
         ),
     ],
 )
@@ -234,7 +234,9 @@ async def test_a_hotel_stay_is_told_with_what_the_event_shows_of_its_end(
         wrong = await agent.use("make_call", stay, departure_date="2026-01-28")
 
     assert begins in made.text
-    assert begins.removesuffix(".") in listed.text
+    assert (
+        begins.replace("Wed ", "").replace("to Thu ", "to ").replace("to Fri ", "to ").removesuffix(".") in listed.text
+    )
     assert [line for line in made.text.splitlines() if "confirm" in line] == confirms
     assert "Departure: 2026-01-30" in kallyai.placed[made.data["call_id"]]["submission"]["additional_instructions"]
     assert '- departure_date: "2026-01-28" is not after the day of arrival.' in wrong.text

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, they_said
+from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, suggested, they_said
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP, reason, state_in_words
 from kallyai_mcp.tools.text.plain import Party, call_id, party_of, quoted, sentence, word
@@ -196,8 +196,8 @@ def _row(view: CallView, reader: Reader) -> str:
     if said.missing:
         reported += f" {SAY_OF_CALLS[said.missing]}"
     reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers, 1))
-    if call is not None and call.next_steps:
-        reported += f" {SAY_OF_CALLS['suggests'].format(said=quoted(sentence(call.next_steps), _SAID))}"
+    if call is not None and (suggestion := suggested(call, _SAID)):
+        reported += f" {suggestion}"
     why = reason(call.plain_status) if call is not None else ""
     if record is not None and record.state is CallState.REFUSED and record.error is not None:
         why = what_happened(record.error)

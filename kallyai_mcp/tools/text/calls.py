@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from kallyai_mcp.api.errors import is_usable
+from kallyai_mcp.api.errors import RateLimitedError, is_usable
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import local_time
@@ -14,8 +14,8 @@ from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
 from kallyai_mcp.tools.instructions import changes_in, departure_in, other_times_text
-from kallyai_mcp.tools.text.plain import ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
-from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, weekday, with_place
+from kallyai_mcp.tools.text.plain import LIMIT, ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
+from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 from kallyai_mcp.tools.text.words import Words
 
 SAY = {
@@ -76,6 +76,10 @@ SAY = {
         "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
         "place the call again."
     ),
+    "limited": (
+        "Being checked: KallyAI gets too many requests. Unless its list shows a call to {party}, this program tries "
+        "again soon, or gives up."
+    ),
     "continues": "It continues without you; do not place it again.",
     "not_placed_yet": (
         "Not placed yet: {why}. This program tries until {until} at the latest and then gives up; do not place the "
@@ -121,7 +125,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
         SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
         SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
         offer_not_accepted(view),
-        SAY["suggests"].format(said=quoted(sentence(call.next_steps))) if call.next_steps else "",
+        suggested(call),
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
         few_left or "",
@@ -140,6 +144,13 @@ def _report(view: CallView, call: Call) -> str:
         reported = reported or SAY["no_summary"]
     is_surprise = view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time
     return f"{reported} {SAY['tell_now']}" if is_surprise else reported
+
+
+def suggested(call: Call, limit: int = LIMIT) -> str:
+    """What KallyAI suggests; "" after a call that nobody answered, because the text has the next step already."""
+    if not call.next_steps or call.plain_status in ("busy", "no_answer"):
+        return ""
+    return SAY["suggests"].format(said=quoted(sentence(call.next_steps), limit))
 
 
 def _more(view: CallView, call: Call) -> str:
@@ -279,8 +290,8 @@ def _hour_asked(time: str | None) -> str:
     return quoted(str(time), 40) if read is None else hour(*read)
 
 
-def booked_time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins, by the callee's clock; "" if that is not known.
+def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
+    """When the appointment begins, by the callee's clock, without the weekday `in_row`; "" if that is not known.
 
     If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
     does not show the callee's clock.
@@ -290,8 +301,8 @@ def booked_time(view: CallView, reader: Reader) -> str:
         return ""
     number, until = view.submission.respondent_phone, ""
     if departure_in(view.submission) is not None and view.ends_on is not None:
-        until = f" to {weekday(view.ends_on, reader.now)}"
-    return with_place(day_and_hour(start, reader.now), start, number, view.zone_name, reader) + until
+        until = f" to {day_and_hour(view.ends_on, reader.now, in_row=in_row)}"
+    return with_place(day_and_hour(start, reader.now, in_row=in_row), start, number, view.zone_name, reader) + until
 
 
 def begins(view: CallView) -> date | datetime | None:
@@ -335,6 +346,8 @@ def _progress(view: CallView, reader: Reader, *, is_duplicate: bool) -> str:
     party, record, call = party_of(view.submission), view.record, view.call
     began = record.placed_at if record is not None else call.created_at if call is not None else None
     if record is not None and record.response_lost_at is not None and view.is_being_checked:
+        if isinstance(record.error, RateLimitedError):
+            return f"{SAY['limited'].format(party=party)} {SAY['continues']}"
         ends = record.response_lost_at + timedelta(seconds=reader.search_seconds)
         return SAY["being_checked"].format(party=party, until=_end(ends, reader))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""

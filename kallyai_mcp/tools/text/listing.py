@@ -13,8 +13,8 @@ from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zo
 from kallyai_mcp.tools.text.times import Reader, city, day, hour, when
 from kallyai_mcp.tools.text.words import Words
 
-_ROOM = 120
-"""Characters of what KallyAI reports of a call."""
+ROOM = 120
+"""Characters of what KallyAI reports of a call in a row."""
 
 _REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
 
@@ -130,13 +130,13 @@ def state_in_words(view: CallView) -> str:
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader))))
+        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader, in_row=True))))
         if later is None:
             return text
         is_now = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"
         return f"{text}; {is_now} {call_id(later.call_id or '')}"
     if call is not None:
-        return reason(call.plain_status) or (quoted(_answer(view), _ROOM) if call.highlights else "")
+        return reason(call.plain_status) or (quoted(answer_of(view), ROOM) if call.highlights else "")
     if view.outcome is Outcome.UNKNOWN or view.is_being_checked:
         return "may have been called"
     if record is None:
@@ -149,8 +149,8 @@ def _detail(view: CallView, reader: Reader) -> str:
     return f"{duration(record.elapsed(reader.now))} so far"
 
 
-def _answer(view: CallView) -> str:
-    """KallyAI's report without the question that it repeats."""
+def answer_of(view: CallView) -> str:
+    """KallyAI's report of a call without the question that it repeats; "" without a report."""
     report = (view.call.highlights if view.call is not None else None) or ""
     for question in (*questions_in(view.submission)[:1], view.submission.task_description):
         _, found, rest = report.casefold().partition((question or "\n").casefold().rstrip(" ?."))

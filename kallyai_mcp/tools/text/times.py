@@ -57,7 +57,7 @@ def when(moment: datetime, reader: Reader) -> str:
     """`moment` by the reader's clock: "Jan 25 10:30 AM"."""
     zone = zone_of(reader.timezone)
     local = moment.astimezone(zone)
-    return f"{day(local, reader.now.astimezone(zone))} {hour(local.hour, local.minute)}"
+    return day_and_hour(local, reader.now.astimezone(zone), in_row=True)
 
 
 def weekday(moment: date, now: datetime) -> str:
@@ -65,10 +65,10 @@ def weekday(moment: date, now: datetime) -> str:
     return f"{weekday_name(moment)[:3]} {day(moment, now)}"
 
 
-def day_and_hour(start: date | datetime, now: datetime) -> str:
-    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM"."""
-    time = f", {hour(start.hour, start.minute)}" if isinstance(start, datetime) else ""
-    return f"{weekday(start, now)}{time}"
+def day_and_hour(start: date | datetime, now: datetime, *, in_row: bool = False) -> str:
+    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or `in_row` "Nov 27 7:00 PM"."""
+    time = [hour(start.hour, start.minute)] if isinstance(start, datetime) else []
+    return " ".join([day(start, now), *time]) if in_row else ", ".join([weekday(start, now), *time])
 
 
 def city(zone_name: str) -> str:
