@@ -62,10 +62,10 @@ SAY = {
     "odd_status": (
         "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know{since}."
     ),
-    "unknown": ("Unknown: no usable answer came after the request was sent, so {party} may have been called. {check}"),
-    "check_first": (
-        'Check with get_call "{id}" and list_calls before anything else; do not place the call again. If the user '
-        "wants a second call on purpose: redial=true."
+    "unknown": (
+        "Unknown: no usable answer came after the request was sent, so {party} may have been called. Check with "
+        'get_call "{id}" and list_calls before anything else; do not place the call again. If the user wants a second '
+        "call on purpose: redial=true."
     ),
     # A call that goes on
     "in_progress": "In progress: the call to {party} has lasted {elapsed}.",
@@ -329,11 +329,8 @@ def _asked(view: CallView, reader: Reader) -> str:
 
 def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
     """A call that has no outcome yet, and the next step: to wait for its outcome."""
-    wait, id_ = (
-        reader.wait_seconds,
-        view.record.tracking_id if view.record is not None else one_line(view.call_id or ""),
-    )
-    waiting = f" and wait_seconds {wait:g}" if wait > 0 else ""
+    id_ = view.record.tracking_id if view.record is not None else one_line(view.call_id or "")
+    waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
     if view.record is not None and view.is_not_placed_yet(reader.now):
         first = _not_placed_yet(view.record, reader)
     else:
@@ -391,8 +388,7 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
 
 def unknown(record: CallRecord) -> str:
     """The text about a call that may have been placed, and what to do so that it is not placed twice."""
-    check = SAY["check_first"].format(id=record.tracking_id)
-    return SAY["unknown"].format(party=party_of(record.submission), check=check)
+    return SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
 
 
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
