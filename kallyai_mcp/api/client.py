@@ -51,7 +51,7 @@ _SECRETS = {"refresh_token", "client_secret", "code"}
 
 
 class KallyAI:
-    """A client of KallyAI's API. It keeps no connection, so there is nothing to close.
+    """A client of KallyAI's API, for one event loop; `aclose` closes the connections that it keeps for the next GET.
 
     Every method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (KallyAI may have acted on it),
     `UnreadableResponseError`, or a subclass of `ServiceError`. Methods that need a token may raise `NotSignedInError`.
@@ -102,6 +102,10 @@ class KallyAI:
                 "Accept-Encoding": "gzip, deflate",
             }
         )
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use."""
+        await self._transport.aclose()
 
     # "Call Endpoints" of the reference
 

@@ -31,6 +31,9 @@ RETRIES = 3
 MAX_RETRY_WAIT = 30.0
 """The most seconds that a GET waits between attempts, in total. The client of a tool gives up after 60 s or less."""
 
+MOST_IDLE = 32
+"""The most connections that are kept for the next GET. After five seconds httpx2 would open a new one in its place."""
+
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 """The errors after which it is certain that nothing was sent."""
 
@@ -76,20 +79,28 @@ _SOCKET_OPTIONS = tuple(_socket_options())
 
 
 class Transport:
-    """Sends each request over a connection of its own, and reads the response to its end.
+    """Sends requests, and reads each response to its end.
 
-    No connection is used for a second request. Bytes that a server sent unasked after the first response would be taken
-    for the second one, and the server may just be closing the connection.
+    A POST has a connection of its own. On one that was used before, the server may have sent a second response, or may
+    just be closing it, and nobody would know whether a call was placed. A GET uses the connection of an earlier GET.
 
     Args:
-        connector: Makes the transport of httpx2 for one request.
+        connector: Makes a transport of httpx2, which is used for one request at a time: its pool looks at every one of
+            its connections for each request.
         backoff: Seconds. Between attempts, a GET waits for `Retry-After`, or a random time of up to 2, 4, and 8 times
             this.
     """
 
     def __init__(self, connector: Callable[[], httpx2.AsyncBaseTransport], backoff: float) -> None:
         self._connector = connector
+        self._idle: list[httpx2.AsyncBaseTransport] = []
+        """Each has a connection that was used for a GET."""
         self._backoff = backoff
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            await self._idle.pop().aclose()
 
     async def send(self, request: httpx2.Request) -> ApiResponse:
         """Send a request, and a GET again after 429, 502, 503, 504, and failed connections.
@@ -123,7 +134,9 @@ class Transport:
         """
         timeouts, before_write = request.extensions["timeout"], request.extensions.get("before_write")
         streams: list[Any] = []
-        is_connected = is_sent = False
+        is_connected = is_sent = is_kept = False
+        is_get = request.method == "GET"
+        transport = self._idle.pop() if is_get and self._idle else self._connector()
 
         async def trace(event: str, info: dict[str, Any]) -> None:
             nonlocal is_connected, is_sent
@@ -142,7 +155,7 @@ class Transport:
         request.extensions["trace"] = trace
         try:
             with anyio.fail_after(timeouts["connect"]) as limit:
-                return await _read(await self._connector().handle_async_request(request))
+                response = await _read(await transport.handle_async_request(request))
         except TimeoutError:
             raise (httpx2.ReadTimeout if is_sent else httpx2.ConnectTimeout)("not in time") from None
         except (httpx2.TransportError, OSError, ValueError) as error:
@@ -151,12 +164,17 @@ class Transport:
             if is_sent and isinstance(error, OSError):  # httpx2 lets some errors of TLS pass
                 raise httpx2.ReadError("the connection broke") from error
             raise
+        else:
+            if is_kept := is_get and len(self._idle) < MOST_IDLE:
+                self._idle.append(transport)
+            return response
         finally:
             del request.extensions["trace"]
-            # When a request is canceled during the TLS handshake, httpx2 leaves its connection open.
-            with anyio.CancelScope(shield=True):
-                for stream in streams:
-                    await stream.aclose()
+            if not is_kept:
+                with anyio.CancelScope(shield=True):
+                    await transport.aclose()
+                    for stream in streams:  # httpx2 leaves one open whose TLS handshake was canceled
+                        await stream.aclose()
 
 
 async def _read(response: httpx2.Response) -> ApiResponse:

@@ -204,6 +204,8 @@ class Connection:
             if "_database" in self.__dict__:
                 with suppress(KallyAIError):
                     await self._database.aclose()
+            if self._api is not None:
+                await self._api.aclose()
             if self.sandbox is not None:
                 self.sandbox.close()
 

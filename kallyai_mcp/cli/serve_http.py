@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -299,8 +299,8 @@ def _bounded(verifier: Verifier) -> Verifier:
 
 async def _use(bearer: str, settings: Settings) -> object:
     """Send a cheap request with `bearer`, to find out whether KallyAI accepts the token."""
-    api = open_api(settings, StaticTokens(bearer), retry_backoff=0.1)
-    try:
-        return await api.list_calls(limit=1)
-    except ForbiddenError:  # the token may still permit something else
-        return await api.get_statistics()
+    async with aclosing(open_api(settings, StaticTokens(bearer), retry_backoff=0.1)) as api:
+        try:
+            return await api.list_calls(limit=1)
+        except ForbiddenError:  # the token may still permit something else
+            return await api.get_statistics()

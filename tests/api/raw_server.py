@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ async def client_and_server(
         with anyio.fail_after(seconds):
             async with anyio.create_task_group() as tasks:
                 await server.start(tasks)
-                yield KallyAI(server.url, **given), server
+                async with aclosing(KallyAI(server.url, **given)) as client:
+                    yield client, server
                 tasks.cancel_scope.cancel()
             return
     except BaseExceptionGroup as group:

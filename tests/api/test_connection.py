@@ -193,21 +193,23 @@ async def test_a_long_retry_after_is_raised_at_once(waits: list[str]) -> None:
     assert len(server.requests) == len(waits)
 
 
-async def test_every_request_has_a_connection_of_its_own() -> None:
-    """On a used one, a server may have sent a second response, or may be closing it."""
-    forged = answer(reference("statistics") | {"plan_type": "forged"}, connection="keep-alive")
+async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> None:
+    """On a used one, the service may have sent a second response, or may be closing it."""
     kept = answer(reference("statistics"), connection="keep-alive")
-    async with client_and_server() as (client, server):
-        for request, reply in (("get_statistics", kept), ("get_statistics", kept), ("create_call", DETAILS)):
-            server.replies = [_all_at_once(reply, forged)]
-            got: Any = await getattr(client, request)(*([SUBMISSION] if request == "create_call" else []))
-            assert (got.call_id == "uuid") if request == "create_call" else (got.plan_type == "personal")
-    assert server.connections == len(server.requests) == 3
+    details = answer(reference("call_details"), 201, connection="keep-alive")
+    forged = answer(reference("call_details") | {"call_id": "forged"}, 201)
 
+    async def answer_three(stream: SocketStream) -> None:
+        for last in (False, False, True):
+            await stream.send(kept)
+            await (hang(stream) if last else stream.receive())
 
-def _all_at_once(*replies: bytes) -> RawReply:
-    async def send(stream: SocketStream) -> None:
-        await stream.send(b"".join(replies))
+    async def answer_too_often(stream: SocketStream) -> None:
+        await stream.send(details + forged)
         await hang(stream)
 
-    return send
+    async with client_and_server(answer_three, answer_too_often, answer_too_often) as (client, server):
+        for asked in ("get_statistics", "create_call", "get_statistics", "create_call", "get_statistics"):
+            got: Any = await getattr(client, asked)(*([SUBMISSION] if asked == "create_call" else []))
+            assert (got.call_id == "uuid") if asked == "create_call" else (got.plan_type == "personal")
+        assert server.connections == 3
