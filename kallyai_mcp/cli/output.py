@@ -68,7 +68,7 @@ class SetupError(CommandError):
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     """Print a text, in color only on a terminal and not when NO_COLOR is set (no-color.org)."""
     color = False if os.environ.get("NO_COLOR") else None
-    click.echo(click.style(text, **style) if style else text, err=err, color=color)
+    click.echo(click.style(text, **style) if any(style.values()) else text, err=err, color=color)
 
 
 _COLORS = {
