@@ -28,14 +28,16 @@ def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
     commands = [name for row in rows for name in re.findall(r"`([a-z]+)`", row)]
     attributes = {name.removesuffix("_override") for name in Settings.__dataclass_fields__}
     settings = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
-    numbers = [f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED]
+    numbers = {f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED}
+    shown = re.findall(r"^\| `\+.*$", text_of("docs/testing-agents.md"), re.MULTILINE)
     clients = text_of("docs/install.md").split("The names are ", 1)[1].split(". ", 1)[0]
     pages = set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt")))
 
     assert first_column("docs/tools.md", "tool") == [tool.name for tool in tools()]
     assert sorted(commands) == sorted(names)
     assert sorted(name.lower() for name in settings) == sorted(attributes)
-    assert "\n".join(numbers) in text_of("docs/testing-agents.md")
+    assert set(shown) <= numbers
+    assert len(shown) > 5
     assert re.findall(r"`([a-z-]+)`", clients) == list(CLIENTS)
     assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth))
     assert pages == {page.name for page in DOCS.glob("*.md")}

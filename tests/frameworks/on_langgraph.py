@@ -1,6 +1,5 @@
 # mypy: disable-error-code="import-not-found"
 # The framework is installed only in an environment of its own; __main__.py runs this file there.
-# docs/frameworks.md shows the following lines.
 import asyncio
 from datetime import timedelta
 from typing import Any
@@ -28,4 +27,3 @@ async def ask(task: str, where: str, model: Any) -> str:
 
 if __name__ == "__main__":
     print(asyncio.run(ask("Call the bistro …", "kallyai-mcp serve --sandbox", "openai:gpt-5")))
-# It shows no more.

@@ -59,6 +59,7 @@ FRAMEWORKS = (
         ("langgraph", "langchain", "langchain-mcp-adapters"),
         ("1.2.24", "1.5.2", "0.3.2"),
         "1.30.0",
+        is_shown=False,
     ),
     Framework("langchain", "LangChain", ("langchain[mcp]",), ("1.5.2",), "2.3.0", is_shown=False),
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]",), ("2.68.0",), "2.3.0", is_shown=False),
