@@ -1,8 +1,4 @@
-"""The whole sign-in, with the SDK's OAuth client and a real browser (headless Chromium)."""
-
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+"""The whole sign-in with the SDK's OAuth client, and with a real browser (headless Chromium)."""
 
 import anyio
 import httpx2
@@ -15,10 +11,10 @@ from pydantic import AnyUrl
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
-from tests.auth.oauth_server.deployment import Deployment, answer_in
+from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in
 from tests.page_checks import hard_to_use
-from tests.playwright_names import Browser, BrowserContext, Page, expect
-from tests.transports.http_server import CALL, LIMIT, RunningSandbox, post_initialize
+from tests.playwright_names import Browser, expect
+from tests.transports.http_server import CALL, LIMIT, RunningSandbox
 
 
 class TokenMemory:
@@ -41,93 +37,71 @@ class TokenMemory:
         self.client = client_info
 
 
-async def sign_in_and_allow(context: BrowserContext, url: str) -> str:
-    """What a user does in the browser after the client has opened `url`: sign in and allow; returns what was asked."""
-    page: Page = await context.new_page()
-    page.set_default_timeout(LIMIT * 1000)
-    await page.goto(url)
-    asked = await page.inner_text("main")
-    await page.get_by_role("button", name="Allow").click()
-    await page.get_by_role("button", name="Continue with Google").click()
-    await page.get_by_role("button", name=ACCOUNTS["acct-personal"].email).click()
-    await page.get_by_role("button", name="Allow").click()
-    await expect(page.get_by_text("The client has it")).to_be_visible(timeout=LIMIT * 1000)
-    await page.close()
-    return asked
+async def test_a_client_gets_from_the_first_401_to_a_placed_call_and_a_missing_scope(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    opened: list[str] = []
+    before = len(await sandbox.calls())
 
+    async def open_browser(url: str) -> None:
+        # The first time, the client gets fewer scopes than it requested.
+        opened.append(url if opened else url.replace("billing%3Amanage", ""))
 
-@asynccontextmanager
-async def connected(server: Deployment, open_url: Any, memory: TokenMemory) -> AsyncIterator[Agent]:
-    """An agent with the SDK's client, which knows only the server's URL, and listens on a loopback port."""
-    sent, received = anyio.create_memory_object_stream[Mapping[str, str]](4)
+    async def come_back() -> AuthorizationCodeResult:
+        return AuthorizationCodeResult.model_validate(answer_in(await user.allow(opened[-1])))
 
-    def arrived(request: Request) -> Reply:
-        if request.path == "/callback":  # a browser asks for an icon, too
-            sent.send_nowait(answer_in(f"?{request.query}"))
-        return Reply(200, b"<!doctype html><title>Client</title><p>The client has it", {"Content-Type": "text/html"})
-
-    async with sent, received, listening(arrived) as port, anyio.create_task_group() as tasks:
-        redirect = f"http://127.0.0.1:{port}/callback"
-
-        async def redirect_handler(url: str) -> None:
-            tasks.start_soon(open_url, url)
-
-        async def callback_handler() -> AuthorizationCodeResult:
-            with anyio.fail_after(2 * LIMIT):
-                answer = await received.receive()
-            return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
-
-        oauth = OAuthClientProvider(
-            f"{server.url}/mcp",
-            OAuthClientMetadata(client_name="SDK client", redirect_uris=[AnyUrl(redirect)]),
-            memory,
-            redirect_handler,
-            callback_handler,
-        )
+    metadata = OAuthClientMetadata(client_name="SDK client", redirect_uris=[AnyUrl(REDIRECT)])
+    oauth = OAuthClientProvider(f"{server.url}/mcp", metadata, TokenMemory(), open_browser, come_back)
+    with anyio.fail_after(2 * LIMIT):
         async with (
-            httpx2.AsyncClient(auth=oauth, timeout=2 * LIMIT) as http,
+            httpx2.AsyncClient(auth=oauth, timeout=LIMIT) as http,
             Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client,
         ):
-            yield Agent(client)
+            agent = Agent(client)
+            await agent.use("make_call", CALL, wait_seconds=0)
+            calls = await sandbox.wait_for_calls(before + 1)
+            sandbox.end_calls()
+            link = await agent.use("check_quota", billing_link=True)
 
-
-async def test_a_user_gets_from_the_first_401_to_a_placed_call_and_a_missing_scope_and_disconnects_the_app(
-    sandbox: RunningSandbox, server: Deployment, chromium: Browser
-) -> None:
-    memory, opened, asked = TokenMemory(), list[str](), list[str]()
-    before = len(await sandbox.calls())
-    async with await chromium.new_context() as context:
-
-        async def consents(url: str) -> None:
-            # The first time, the client gets fewer scopes than it requested. It goes on before the page is closed.
-            opened.append(url if opened else url.replace("billing%3Amanage", ""))
-            asked.append(await sign_in_and_allow(context, opened[-1]))
-
-        with anyio.fail_after(4 * LIMIT):
-            async with connected(server, consents, memory) as agent:
-                placed = await agent.use("make_call", CALL, wait_seconds=0)
-                calls = await sandbox.wait_for_calls(before + 1)
-                sandbox.end_calls()
-                done = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
-                link = await agent.use("check_quota", billing_link=True)
-                page = await context.new_page()
-                await page.set_extra_http_headers({"Accept-Language": "es-MX,es;q=0.9"})
-                await page.goto(server.url)
-                await page.get_by_role("link", name="Ver o desconectar aplicaciones").click()
-                await expect(page.get_by_role("listitem").first).to_contain_text("SDK client desde el ")
-                await page.get_by_role("button", name="Desconectar todas").click()
-                await expect(page.get_by_role("heading", name="Desconectadas")).to_be_visible()
-                assert await hard_to_use(page) == []
-                assert memory.tokens is not None
-                after = await post_initialize(server.url, {"Authorization": f"Bearer {memory.tokens.access_token}"})
-
-    assert "“SDK client”" in asked[0]
-    assert "a program on this computer" in asked[0]
-    assert ["Open your billing page" in page for page in asked] == [False, True]
     assert calls[-1]["account_id"] == "acct-personal"
-    assert done.data["status"] == "success"
     assert not link.is_error
-    assert after.status_code == 401
+    assert len(opened) == 2
+
+
+async def test_a_user_gets_through_the_sign_in_in_a_browser_and_disconnects_the_app(
+    server: Deployment, chromium: Browser
+) -> None:
+    answers: list[dict[str, str]] = []
+
+    def arrived(request: Request) -> Reply:
+        if request.path == "/back":  # a browser asks for an icon, too
+            answers.append(answer_in(f"?{request.query}"))
+        return Reply(200, b"<!doctype html><title>Client</title><p>The client has it", {"Content-Type": "text/html"})
+
+    client = await server.new_client()
+    async with listening(arrived) as port, await chromium.new_context() as context:
+        redirect_uri = f"http://127.0.0.1:{port}/back"
+        page = await context.new_page()
+        page.set_default_timeout(LIMIT * 1000)
+        await page.goto(server.authorize_url(client, redirect_uri=redirect_uri))
+        await expect(page.get_by_role("main")).to_contain_text("a program on this computer")
+        await page.get_by_role("button", name="Allow").click()
+        await page.get_by_role("button", name="Continue with Google").click()
+        await page.get_by_role("button", name=ACCOUNTS["acct-personal"].email).click()
+        await page.get_by_role("button", name="Allow").click()
+        await expect(page.get_by_text("The client has it")).to_be_visible(timeout=LIMIT * 1000)
+        tokens = (await server.redeem(client, answers[0]["code"], redirect_uri=redirect_uri)).json()
+        before = await server.use(tokens["access_token"])
+        await page.set_extra_http_headers({"Accept-Language": "es-MX,es;q=0.9"})
+        await page.goto(server.url)
+        await page.get_by_role("link", name="Ver o desconectar aplicaciones").click()
+        await expect(page.get_by_role("listitem").first).to_contain_text("Test Client desde el ")
+        await page.get_by_role("button", name="Desconectar todas").click()
+        await expect(page.get_by_role("heading", name="Desconectadas")).to_be_visible()
+        assert await hard_to_use(page) == []
+        after = await server.use(tokens["access_token"])
+
+    assert [before.status_code, after.status_code] == [200, 401]
 
 
 async def test_in_a_browser_no_other_site_can_frame_or_submit_the_consent_page(
