@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.pages import texts
-from tests.auth.oauth_server.deployment import Deployment, User, answer_in, flow_in, next_url, sign_in
+from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in, flow_in, next_url, sign_in
 from tests.transports.http_server import RunningSandbox
 
 
@@ -31,29 +31,20 @@ async def test_the_servers_address_opens_a_page_that_says_how_to_connect_and_dis
     assert listed.status_code == 200
 
 
-async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes(
+async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes_and_names_are_text(
     server: Deployment, user: User
 ) -> None:
-    client = await server.register(client_name="Example", redirect_uris=["https://client.example/back?x=1&y=2"])
-    page = await user.open(server.authorize_url(client["client_id"], redirect_uri=None))
+    name = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
+    client = await server.register(client_name=name, redirect_uris=[REDIRECT, "https://client.example/back?x=1&y=2"])
+    page = await user.open(server.authorize_url(client["client_id"], redirect_uri=client["redirect_uris"][1]))
+    await sign_in(server, user, client["client_id"])
     scopes = texts("kallyai_mcp.auth.oauth_server", "scopes", "en")
 
-    assert "Connect “Example” to your KallyAI account?" in page.text
     assert "Nobody has checked the name" in page.text
     assert '<dd class="host">client.example</dd>' in page.text
     assert "https://client.example/back?x=1&amp;y=2" in page.text
-    assert scopes["calls:read"] in page.text
-    assert scopes["calls:write"] not in page.text
-
-
-async def test_html_in_a_clients_name_is_escaped(server: Deployment, user: User) -> None:
-    name = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
-    client = (await server.register(client_name=name))["client_id"]
-    page = await user.open(server.authorize_url(client))
-    await sign_in(server, user, client)
-    sign_out = await user.open(f"{server.url}/oauth/sign-out")
-
-    for shown in (page.text, sign_out.text):
+    assert [scope for scope, text in scopes.items() if text in page.text] == ["calls:read", "subscription:read"]
+    for shown in (page.text, (await user.open(f"{server.url}/oauth/sign-out")).text):
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
         assert shown.count("<form") == 1
         assert "<script" not in shown

@@ -64,17 +64,17 @@ async def test_a_token_has_the_known_scopes_that_a_client_asks_for(server: Deplo
         assert (await server.use(tokens["access_token"], "list_calls")).status_code == 200
 
 
-async def test_a_confidential_client_must_send_its_secret_in_the_form(server: Deployment, user: User) -> None:
-    for method in ("client_secret_basic", None):
-        client, other = [await server.register(token_endpoint_auth_method=method) for _ in range(2)]
-        given = (client["client_id"], await user.code(server.authorize_url(client["client_id"])))
-        without = await server.redeem(*given)
-        wrong = await server.redeem(*given, client_secret=other["client_secret"])
-        right = await server.redeem(*given, client_secret=client["client_secret"])
+async def test_a_client_with_a_secret_must_send_it_in_the_form(server: Deployment, user: User) -> None:
+    client, other = [await server.register(token_endpoint_auth_method="client_secret_basic") for _ in range(2)]
+    given = (client["client_id"], await user.code(server.authorize_url(client["client_id"])))
+    answers = [
+        await server.redeem(*given),
+        await server.redeem(*given, client_secret=other["client_secret"]),
+        await server.redeem(*given, client_secret=client["client_secret"]),
+    ]
 
-        assert client["token_endpoint_auth_method"] == "client_secret_post"
-        assert [without.status_code, wrong.status_code, right.status_code] == [401, 401, 200]
-        assert without.json()["error"] == "invalid_client"
+    assert client["token_endpoint_auth_method"] == "client_secret_post"
+    assert [answer.status_code for answer in answers] == [401, 401, 200]
 
 
 async def test_neither_client_nor_browser_can_read_kallyais_tokens(server: Deployment, user: User) -> None:
