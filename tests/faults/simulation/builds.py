@@ -11,10 +11,10 @@ from tests.faults.simulation.world import NOON
 
 
 def broken(
-    name: str, what: str, *patches: Patch, tasks: tuple[Task, ...] = (table(),), asks: tuple[Ask, ...] = (), **plan: Any
+    name: str, *patches: Patch, tasks: tuple[Task, ...] = (table(),), asks: tuple[Ask, ...] = (), **plan: Any
 ) -> Broken:
-    """A broken build, and the plan of the run that shows it; `what` says what happens in that."""
-    made = Plan(what, tasks, (), **plan)
+    """A broken build, and the plan of the run that shows it."""
+    made = Plan(name, tasks, (), **plan)
     return Broken(name, replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)), patches)
 
 
@@ -71,7 +71,6 @@ BROKEN: tuple[Broken, ...] = (
     # Calls that are placed at once
     broken(
         "a call to another number fits",
-        "no request arrives, and another program calls another number",
         Patch("calls.call_search", "return same_number and (", "return ("),
         Patch("calls.call_search", "in echo.items()", 'in echo.items() if name != "respondent_phone"'),
         events=(Event(0.01, "other programs call", number=1),),
@@ -79,14 +78,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call of long before fits",
-        "no request arrives, and another program placed the same call a quarter of an hour before",
         Patch("calls.call_search", "and self.at - early <= created_at <=", "and created_at <="),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
     broken(
         "of two calls that fit, one is taken",
-        "another program placed the same call nine seconds before",
         Patch("calls.call_search", "if len(fitting) != 1 or", "if"),
         quirks=Quirks(order="oldest first"),
         troubles=_LOST,
@@ -94,7 +91,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the call of another record is taken",
-        "a call ends soon, and no request of its redial arrives",
         Patch("calls.call_search", "if listed.call_id.casefold() in others_ids or not", "if not"),
         Patch("calls.ledger.progress", "    if _is_others(tx, record, call.call_id):\n        return None\n", ""),
         _NO_CALL_ID_INDEX,
@@ -104,7 +100,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the same key is sent again long after the first request",
-        "the response is lost when the call has ended, and the list can't be read",
         Patch("calls.timing", "resend_within: float = 1.0", "resend_within: float = 1000"),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(502, placed=True, delay=96),),
@@ -112,7 +107,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a refusal of the second request is taken for a proof",
-        "the first response is lost, and the second request is refused",
         Patch("calls.run", "if self._lost is not None or not proves_no_call(answer)", "if not proves_no_call(answer)"),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(lists_ended_only=True),
@@ -120,7 +114,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit is not checked when a call is reserved",
-        "twelve tasks at once, and two calls an hour are allowed",
         Patch(
             "calls.ledger.reservation",
             "check_policy(tx, asked)) is not None:",
@@ -132,14 +125,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "nobody takes over the calls of a process that died",
-        "one of two processes is killed during a call",
         Patch("calls.worker", "if work.is_abandoned:\n", "if False:\n"),
         events=(Event(5, "is killed"),),
         starts=(Start(), Start()),
     ),
     broken(
         "an outcome is not written again into a new ledger",
-        "the ledger is deleted during the call",
         Patch("calls.ledger.progress", "        return _write_again(tx, ended)\n", "        return ended\n"),
         asks=(Ask(0, waits=False),),
         events=(Event(20, "its ledger is deleted"),),
@@ -147,7 +138,6 @@ BROKEN: tuple[Broken, ...] = (
     *(
         broken(
             f"{status} is taken for a refusal",
-            f"{status} after the call was placed",
             Patch("calls.outcome", "_PROOFS = frozenset({400,", f"_PROOFS = frozenset({{{status}, 400,"),
             asks=(Ask(0), Ask(10)),
             troubles=(Trouble(status, placed=True),),
@@ -156,14 +146,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a refusal after the call is taken for a proof",
-        "402 when the call has ended, because the minutes ran out in it",
         Patch("calls.timing", "refuse_within: float = 45", "refuse_within: float = 450"),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(402, placed=True, delay=100),),
     ),
     broken(
         "a refusal that names a call is taken for a proof",
-        "422 with the id of the call, which was not allowed to go on",
         Patch("api.client", " or names_call(response))", ")"),
         tasks=(table("failed"),),
         asks=(Ask(0), Ask(150)),
@@ -171,7 +159,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "429 is taken for a proof while the list can't be read",
-        "429 after the call was placed, and then the list fails",
         Patch(
             "calls.run",
             "            await self._search(error, self._timing.search, refusal=error)\n            return True\n",
@@ -183,7 +170,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a key is sent again after 429 without a look into the list",
-        "429 after the call was placed, which ends soon",
         Patch("calls.run", "if self._is_limited and await self._settle_limited(answer):", "if False:"),
         tasks=(table("busy"),),
         quirks=Quirks(forgets_keys=True),
@@ -191,20 +177,17 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        "the clock is set forward after the outcome was told",
         _NO_PROCESS_COUNTS_THE_TIME,
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
     broken(
         "a final full stop makes another call",
-        "asks again with a full stop",
         Patch("calls.records", '.split()).rstrip(" .")', ".split())"),
         asks=(Ask(0, gives_up=20), Ask(30, retyped=True)),
     ),
     broken(
         "a listed call without details is left out",
-        "another program placed the same call nine seconds before, and details come late",
         Patch("calls.call_search", 'raise UncertainError("A listed call has no details yet.") from None', "continue"),
         quirks=Quirks(details_late=20),
         troubles=_LOST,
@@ -212,7 +195,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a ledger that fails ends the wait",
-        "the ledger fails while the call is waited for",
         Patch(
             "calls.worker", "with suppress(LedgerUnavailableError):\n            record", "if True:\n            record"
         ),
@@ -222,14 +204,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the account is not looked at",
-        "someone else signs in after the response was lost",
         _ACCOUNT_IS_NOT_LOOKED_AT,
         events=(Event(0.05, "someone else signs in"),),
         troubles=_LOST,
     ),
     broken(
         "a redial joins no call",
-        "redials, gives up, and redials",
         _REDIAL_JOINS_NOTHING,
         _NO_INDEX,
         asks=(Ask(0), Ask(400, redial=True, gives_up=5), Ask(410, redial=True, process=1)),
@@ -237,7 +217,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a confirmation can be used again",
-        "one confirmation for 15 requests at once",
         _REDIAL_JOINS_NOTHING,
         _NO_INDEX,
         _CONSENT_IS_NOT_CHECKED,
@@ -247,7 +226,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "consent and reservation are two steps",
-        "twelve tasks for one number at once",
         _CONSENT_IS_NOT_CHECKED,
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
@@ -255,7 +233,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a record that can't be read is an error",
-        "the ledger has a record of a newer version",
         Patch("calls.ledger.rows", "except (ValueError, KeyError, TypeError)", "except ZeroDivisionError"),
         asks=(Ask(0), Ask(200, process=1)),
         events=(Event(100, "its ledger gets a newer record"),),
@@ -263,7 +240,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "old records are deleted whatever their state",
-        "another server's clock is days ahead",
         Patch(
             "calls.ledger.upkeep",
             " AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL",
@@ -276,7 +252,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "only `success` reached somebody",
-        "a status with another spelling",
         Patch(
             "calls.outcome",
             "call.plain_status not in NOBODY_REACHED or",
@@ -287,14 +262,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words of the callee are not looked for where the status says that the call failed",
-        "the line drops after a yes",
         Patch("calls.call_search", "callee_spoke=await read(_has_words)", "callee_spoke=False"),
         tasks=(table(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),
     broken(
         "an outcome that nobody read counts as told",
-        "gives up silently before voicemail, and asks again",
         Patch(
             "calls.ledger.reservation",
             "delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since\n"
@@ -307,7 +280,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the service's clock is not looked at",
-        "our clock is five minutes fast",
         Patch("calls.call_search", "left + timedelta(seconds=record.clock_offset)", "left"),
         Patch("calls.call_search", "left + ahead, is_exact", "left, is_exact"),
         starts=(Start(ahead=300),),
@@ -315,7 +287,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "what a response tells of the service's clock is not written down",
-        "our clock is five minutes fast, and is set after the process ended that sent the request",
         Patch("calls.ledger.progress", "ahead(service_time, record.sent_at.timestamp() + since_sent())", "None"),
         Patch("calls.ledger.progress", "offset=ahead(service_time, now),", "offset=None,"),
         Patch("calls.ledger.reservation", "clock_offset=ahead(sends, tx.now())", "clock_offset=None"),
@@ -327,7 +298,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "only the first page of the list is read",
-        "200 newer calls of other programs, oldest first",
         Patch("calls.call_search", "_MOST_PAGES = 50", "_MOST_PAGES = 1"),
         events=(Event(0.01, "other programs call", number=450),),
         quirks=Quirks(lists_ended_only=True),
@@ -335,14 +305,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "instructions are not part of a call",
-        "two tasks differ in their instructions only",
         Patch("calls.records", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
         tasks=(table(additional_instructions=["the terrace"]), table(additional_instructions=["inside"])),
         asks=(Ask(0), Ask(0, task=1)),
     ),
     broken(
         "a call without a date fits",
-        "an old call of another program without a date",
         Patch("calls.call_search", "return created_at is not None and", "return created_at is None or"),
         quirks=Quirks(dates="missing", echo="name and number"),
         troubles=_NOT_PLACED,
@@ -350,7 +318,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "times are compared as texts",
-        "19:00 is repeated as 19:00:00 after a crash",
         Patch("calls.call_search", "time_of_day(str(value)) or normalized(str(value))", "normalized(str(value))"),
         asks=(Ask(0, until_told=True),),
         events=(Event(10, "is killed"),),
@@ -359,7 +326,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call in progress is known to its file alone, and its key is random",
-        "the ledger is deleted while the call is in progress",
         Patch("calls.calls", "running = self.running(asked.account)", "running: list[CallRecord] = []"),
         _RANDOM_KEY,
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
@@ -367,14 +333,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "keys are random",
-        "two homes of one account",
         _RANDOM_KEY,
         asks=(Ask(0), Ask(5, process=1)),
         starts=(Start(), Start(home=1)),
     ),
     broken(
         "a request leaves at any age",
-        "the machine is suspended before the request leaves",
         Patch("calls.run", "if self._since_reserved is None or self._since_reserved.longest() > within:", "if False:"),
         Patch("calls.ledger.progress", "oldest=now - within,", "oldest=0,"),
         starts=(Start(at_step={6: 1000.0}),),
@@ -382,7 +346,6 @@ BROKEN: tuple[Broken, ...] = (
     # Calls that are due later or placed again
     broken(
         "a call is placed before it is due",
-        "a call is due in an hour",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
         Patch("calls.ledger.upkeep", 'first["due"] - tx.now()', 'first["due"] - tx.now() - 900'),
@@ -391,7 +354,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call does not expire",
-        "nothing runs until long after a call was due",
         Patch("calls.ledger.rows", "AND place_by < :now", "AND place_by < :now - 86400"),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(600)),),
@@ -400,7 +362,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "half an hour is by the callee's clock",
-        "nothing runs until long after a call was due, and the callee's clock was set back",
         Patch("calls.calls", "Schedule(due, due + ", "Schedule(due, not_before + "),
         tasks=(question(not_before="2026-11-01T01:45"),),
         events=_NOBODY_RUNS,
@@ -409,21 +370,18 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a canceled call is placed",
-        "a call is canceled before it is due",
         Patch("calls.ledger.progress", '{"state": "canceled", "ended_at"', '{"ended_at"'),
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=100),),
     ),
     broken(
         "a retry that was canceled is placed",
-        "a call is canceled while it is in progress, and reaches nobody",
         Patch("calls.ledger.progress", "record.schedule.attempt}", "record.schedule.attempts}"),
         tasks=(question("no_answer", retries=2),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
     broken(
         "a call that reached somebody is placed again",
-        "the first attempt reaches somebody",
         Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
         Patch("calls.ledger.follow_up", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
         Patch("calls.ledger.follow_up", "placed_at, record.call.plain_status,", 'placed_at, "busy",'),
@@ -431,7 +389,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words that come late do not stop a retry",
-        "the transcript of the first attempt has words of the callee after ten minutes",
         Patch("calls.ledger.progress", "elif changed and reached:", "elif False:"),
         tasks=(question(TALKED, retries=1),),
         asks=(Ask(0, waits=False, looks_at=700),),
@@ -439,39 +396,33 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "nobody looks for late words before a retry",
-        "the transcript of the first attempt has words of the callee after a minute, and no client asks",
         Patch("calls.worker", "await look_again(record, self.context)", "pass"),
         tasks=(question(TALKED, retries=1),),
         quirks=Quirks(words_late=60),
     ),
     broken(
         "there is one attempt too many",
-        "no attempt reaches anybody",
         Patch("calls.ledger.follow_up", "schedule.attempt >=", "schedule.attempt >"),
         tasks=(question("busy", retries=1),),
     ),
     broken(
         "a call is placed again at night",
-        "a call reaches nobody in the evening",
         Patch("calls.schedule", "if EARLIEST <= there.time() < LATEST:", "if there:"),
         tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
     ),
     broken(
         "a call is placed again at once",
-        "no attempt reaches anybody, by day",
         Patch("calls.schedule", "PAUSE = timedelta(minutes=15)", "PAUSE = timedelta(minutes=5)"),
         tasks=(question("busy", retries=1),),
     ),
     broken(
         "a call is placed again after the appointment that it asks for",
-        "the appointment is ten minutes after the first attempt",
         Patch("calls.ledger.follow_up", "is_past_appointment(record.submission, due, record.timezone)", "False"),
         tasks=(question("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
     ),
     broken(
         "a due call is placed by this machine's clock alone",
-        "the machine's clock is an hour fast",
         Patch("calls.ledger.follow_up", "there = known.timestamp() if known is not None else now", "there = now"),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(7200)),),
@@ -479,7 +430,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call is placed on the account that is signed in",
-        "someone else is signed in when a call is due",
         Patch(
             "calls.ledger.follow_up",
             "due = select(tx, account, in_time, now=now, there=there, most=most)",
@@ -491,14 +441,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit does not count the attempts of a call",
-        "no attempt reaches anybody, and one call an hour is allowed",
         Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
         tasks=(question("busy", retries=1),),
         calls_per_hour=1,
     ),
     broken(
         "a scheduled call does not answer the same request",
-        "the same call for later is asked for twice",
         Patch(
             "calls.ledger.reservation",
             "AND (state <> 'scheduled' OR place_by >= :now)\n    OR state = 'ended' AND (",
@@ -510,13 +458,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "all due calls are taken and sent at once",
-        "many calls are due at one moment",
         Patch("calls.worker", "return max(0, min(BATCH, ", "return max(10_000, min(BATCH, "),
         **_due_at_once(101),
     ),
     broken(
         "the same due calls are taken twice",
-        "many calls are due at one moment",
         Patch(
             "calls.ledger.follow_up",
             "= 'scheduled' AND not_before <= :now",
@@ -529,26 +475,22 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "due calls that a batch leaves are not taken",
-        "many calls are due at one moment",
         Patch("calls.worker", "is_due = work.due_in <= 0", "is_due = -10 < work.due_in <= 0"),
         **_due_at_once(101),
     ),
     # Lists of candidates
     broken(
         "a booking does not stop a list",
-        "two candidates would book",
         Patch("calls.call_lists", "return StopReason.BOOKED if", "return None if"),
         tasks=(_candidates(BOOKED, BOOKED),),
     ),
     broken(
         "a yes without a calendar event does not stop a list",
-        "the first candidate may have agreed",
         Patch("calls.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"),
         tasks=(_candidates("success", BOOKED),),
     ),
     broken(
         "a line that drops after a yes does not stop a list",
-        "the line drops after a yes",
         Patch(
             "calls.call_lists",
             "CANCELED):\n            return StopReason.NEEDS_DECISION",
@@ -558,13 +500,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "an answer does not stop a list",
-        "the first candidate answers",
         Patch("calls.call_lists", "            return StopReason.ANSWERED\n", "            return None\n"),
         tasks=(_candidates("success", "success", until="answered"),),
     ),
     broken(
         "an unknown outcome does not stop a list",
-        "the response is lost, and nothing tells how the call ended",
         Patch("calls.call_lists", 'return None if self.until == "all" else StopReason.UNKNOWN', "return None"),
         tasks=(_candidates(BOOKED, BOOKED),),
         troubles=(Trouble("cut", placed=True),) * 12,
@@ -572,14 +512,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a canceled list goes on",
-        "a list is canceled during its first call",
         Patch("calls.ledger.lists", "WHERE tracking_id = :id) AND why IS NULL", "WHERE tracking_id = :id)"),
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
     broken(
         "a list goes on hours after it was asked for",
-        "the machine is suspended for three hours during the first call of a list",
         Patch("calls.ledger.lists", "if now - found.asked_at > LONGEST:", "if False:"),
         Patch("calls.ledger.lists", "found.asked_at + LONGEST", "now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
@@ -587,7 +525,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "limits don't count in a list",
-        "a list has more candidates than calls are allowed",
         Patch("calls.ledger.lists", "tx, record)) is not None:", "tx, record)) is not None and not found.records:"),
         Patch("calls.ledger.follow_up", "tx, record)) is not None:", "tx, record)) is not None and False:"),
         tasks=(_candidates("busy", "busy", BOOKED),),
@@ -595,7 +532,6 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on when someone else has signed in",
-        "someone else signs in during the first call of a list",
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),

@@ -3,15 +3,36 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from tests.faults.simulation.ledgers import Row
 from tests.faults.simulation.run import ACTIVE, Evidence
 from tests.faults.simulation.service import PhoneCall, plain
-from tests.faults.violations import Rule, Violation
 
-RULES = tuple(rule for rule in Rule if rule is not Rule.LEAKED)
-"""What they judge by."""
+
+class Rule(StrEnum):
+    """What a run must not do, whatever fails in it. Each oracle judges by some of these."""
+
+    TWICE = "placed twice"
+    LOST = "outcome lost"
+    STUCK = "record stuck"
+    UNTRUE = "not true"
+    UNASKED = "placed without the user's yes"
+    LATE = "placed too early or too late"
+    TOO_MANY = "too many calls at once"
+    ACCOUNT = "placed on another account"
+    FAILED = "server failed or hung"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One violation of a rule, and what happened."""
+
+    rule: Rule
+    text: str
+
 
 HOUR = timedelta(seconds=3590)
 SEND_WITHIN = timedelta(seconds=125)

@@ -9,13 +9,12 @@ from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.faults.simulation.judging import SHARED, calls_by_account
+from tests.faults.simulation.judging import SHARED, Rule, Violation, calls_by_account
 from tests.faults.simulation.plan import MANY, Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbances, disturbed_around
 from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
 from tests.faults.simulation.world import NOON
-from tests.faults.violations import Rule, Violation
 
 WINDOW = timedelta(seconds=1800)
 

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 
 from kallyai_mcp.calls.call_lists import LONGEST
-from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, calls_by_account
+from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, calls_by_account
 from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbed_around
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
 from tests.faults.simulation.world import NOON
-from tests.faults.violations import Rule, Violation
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
@@ -108,7 +107,7 @@ def _decisions(before: PhoneCall, evidence: Evidence) -> Iterator[Use]:
     """The uses of the tool that let the list go on after a call."""
     rows = [row for row in evidence.rows if before.call_id == row["call_id"] or before.key == row["idempotency_key"]]
     ids = {before.call_id, *(row["tracking_id"] for row in rows)}
-    return (use for use in _asks(evidence, before.account) if use.continue_after in ids)
+    return (use for use in _asks(evidence, before.account) if use.arguments.get("continue_after") in ids)
 
 
 def _was_open(decision: Use, evidence: Evidence) -> bool:

@@ -11,14 +11,13 @@ import anyio
 import psycopg
 
 from tests.faults.machine import fast_folder, processes
-from tests.faults.simulation.judging import RULES, report, unknown_calls
+from tests.faults.simulation.judging import Rule, report, unknown_calls
 from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
 from tests.faults.simulation.oracle import find_violations
 from tests.faults.simulation.plan import Kind, Plan
 from tests.faults.simulation.run import Run, run_places
 from tests.faults.simulation.seeds import simulated_plan
-from tests.faults.violations import Rule
 from tests.postgres_server import PostgresServer
 
 _CHUNK = 25
@@ -52,7 +51,7 @@ class Sums:
         """The sums, one a line."""
         share = 100 * self.unknown / max(self.placed, 1)
         lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
-        lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in RULES]
+        lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in Rule]
         lines += [("placed and unknown, where no client could find out", f"{self.unknown} ({share:.1f} %)")]
         return "\n".join(f"{name:75} {value}" for name, value in lines)
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, ended_row
+from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, ended_row
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
-from tests.faults.violations import Rule, Violation
 
 _KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
 """What the program adds to the instructions of a task with a day or a time."""
@@ -79,7 +78,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             # The process that told the outcome first counts the time itself, also when the clock is set.
             jump = timedelta(seconds=0 if use.process == request.process else evidence.most_ahead)
             long_ago = call is not None and request.asked_at - call.ends + jump > HOUR
-            if request.redial or reached_nobody or long_ago:
+            if request.arguments.get("redial") or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]
                 break
@@ -165,7 +164,7 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
 def _unasked(evidence: Evidence) -> Iterator[Violation]:
     if evidence.plan.confirm == "never":
         return
-    confirmations = {use.confirmation for use in evidence.uses if use.confirmation is not None}
+    confirmations = {use.arguments.get("confirmation") for use in evidence.uses} - {None}
     accounts = {call.account for call in evidence.placed}
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
     if evidence.most_ahead >= HOUR.total_seconds():  # by the only clock there is, the last call was long ago

@@ -51,16 +51,14 @@ class Use:
     tool: str
     process: str
     task: int | None
-    redial: bool
+    arguments: dict[str, Any]
     account: str
-    confirmation: str | None
     asked: int
     asked_at: datetime
     answered: float = math.inf
     answered_at: datetime | None = None
     answer: Answer | None = None
     text: str = "no answer"
-    continue_after: str | None = None
     accounts: set[str] = field(default_factory=set)
 
     @property
@@ -275,14 +273,14 @@ class Run:
         if not ask.waits:
             arguments["wait_seconds"] = 0
         if ask.confirms:
-            asked = await self._use(process, "make_call", arguments, task=ask.task, redial=ask.redial)
+            asked = await self._use(process, "make_call", arguments, ask.task)
             if asked.answer is not None and asked.status == "needs_confirmation":
                 arguments["confirmation"] = asked.answer.data["confirmation"]
 
         async def make_call() -> None:
             while True:
                 current = await self._living(ask.process)
-                use = await self._use(current, tool, arguments, task=ask.task, ask=ask, redial=ask.redial)
+                use = await self._use(current, tool, arguments, ask.task, ask)
                 if tool == "call_around":
                     await self._follow_list(use, arguments, ask)
                     return
@@ -315,7 +313,7 @@ class Run:
         ]
         if id_ := next((id_ for id_ in known if id_), None):
             process = await self._living(ask.process)
-            await self._use(process, "cancel_call", {"call_id": id_}, task=ask.task)
+            await self._use(process, "cancel_call", {"call_id": id_}, ask.task)
 
     async def _living(self, number: int) -> Process:
         """The process of this number, or else one that lives, of the same home first; a new one when none does."""
@@ -352,34 +350,18 @@ class Run:
                 last = data["calls"][-1]
                 await self._world.sleep(ask.decides_after)
                 further = arguments | {"continue_after": last.get("call_id") or last["tracking_id"]}
-                use = await self._use(await self._living(ask.process), "call_around", further, task=ask.task)
+                use = await self._use(await self._living(ask.process), "call_around", further, ask.task)
                 if use.status != "in_progress":
                     return
             else:
                 return
 
     async def _use(
-        self,
-        process: Process,
-        tool: str,
-        arguments: dict[str, Any],
-        *,
-        task: int | None = None,
-        ask: Ask | None = None,
-        redial: bool = False,
+        self, process: Process, tool: str, arguments: dict[str, Any], task: int | None = None, ask: Ask | None = None
     ) -> Use:
         await process.awake()  # a program that is stopped can't say how long a request has waited for it
-        use = Use(
-            tool,
-            process.name,
-            task,
-            redial,
-            self._sign_in.name,
-            arguments.get("confirmation"),
-            self._next(),
-            self._world.now(),
-        )
-        use.continue_after = arguments.get("continue_after")
+        account, asked_at = self._sign_in.name, self._world.now()
+        use = Use(tool, process.name, task, dict(arguments), account, self._next(), asked_at)
         use.accounts.add(use.account)
         self._evidence.uses.append(use)
         extra = {k: v for k, v in arguments.items() if k in _NOTED}
