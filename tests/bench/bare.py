@@ -1,4 +1,4 @@
-"""The server that ours is compared with: a bare `MCPServer` whose one tool makes an HTTP call.
+"""The server that ours is compared with: a bare `MCPServer` with a tool that makes an HTTP call, and one that does not.
 
     python -m tests.bench.bare PORT|stdio UPSTREAM_URL
 
@@ -14,7 +14,7 @@ from mcp.server.mcpserver import MCPServer
 
 
 def build(upstream: str) -> MCPServer[Any]:
-    """A server with `check_quota`, which gets the statistics of `upstream`."""
+    """A server with `check_quota`, which gets the statistics of `upstream`, and `without_request`."""
     server = MCPServer("bare", log_level="WARNING")
     client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
 
@@ -24,6 +24,11 @@ def build(upstream: str) -> MCPServer[Any]:
         response = await client.get("/v1/users/me/statistics")
         quota: dict[str, Any] = response.raise_for_status().json()
         return quota
+
+    @server.tool()
+    async def without_request() -> dict[str, Any]:
+        """Get a figure."""
+        return {"calls_remaining": 30}
 
     return server
 

@@ -87,10 +87,14 @@ class _Client(asyncio.Protocol):
 
 @dataclass
 class Load:
-    """The result of a load: requests per second of all clients together, and the median of their milliseconds."""
+    """The result of a load: requests per second of all clients together, and the milliseconds of one.
+
+    `milliseconds` is the median, and 99 of 100 requests take at most `slow`.
+    """
 
     rate: float
     milliseconds: float
+    slow: float
 
     @classmethod
     async def run(cls, port: int, messages: Iterator[bytes], clients: int, seconds: float) -> Self:
@@ -109,4 +113,4 @@ class Load:
         await asyncio.gather(*(client.done for client in connected))
         taken = time.perf_counter() - began
         times = sorted(each for client in connected for each in client.times)
-        return cls(len(times) / taken, times[len(times) // 2] * 1000)
+        return cls(len(times) / taken, times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000)

@@ -32,7 +32,7 @@ from tests.bench.servers import free_ports, memory, serving
 from tests.bench.table import row
 from tests.processes import COMMAND, environment
 
-TRANSPORTS = {"stdio": ("stdio", 200, 1, 6.0), "http": ("/mcp", 1000, 20, 2.5)}
+TRANSPORTS = {"stdio": ("stdio", 200, 1, 6.0), "http": ("/mcp", 1000, 20, 1.5)}
 """The name, the calls, the clients, and the sandbox's speed, so slow that all calls are in progress at once."""
 
 _WARM_UP = 10
