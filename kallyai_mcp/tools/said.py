@@ -53,10 +53,16 @@ async def read_said(app_context: "AppContext", view: CallView) -> Said:
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:
-    """The callee's turn that has most in common with KallyAI's report; without any, the longest one."""
+    """The callee's turn that has most in common with KallyAI's report; of equals, the one that has least besides."""
     reported = _words(report)
     turns = [entry for entry in transcript.entries if entry.content and not entry.is_kallyai]
-    best = max(turns, key=lambda entry: (len(reported & _words(entry.content)), len(entry.content)), default=None)
+
+    def fits(entry: TranscriptEntry) -> tuple[int, float, int]:
+        words = _words(entry.content)
+        common = len(reported & words)
+        return common, common / max(1, len(words)), len(entry.content)
+
+    best = max(turns, key=fits, default=None)
     return _quote([best]) if best is not None else None
 
 

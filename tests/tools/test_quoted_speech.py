@@ -150,10 +150,12 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             (await agent_of_attacker.use("get_call", call_id=id_)).text,
             await text_of(agent_of_attacker, f"kallyai://calls/{id_}"),
         ):
-            outcome, said, then, ids = text.split("\n")
+            outcome, said, *then, ids = text.split("\n")
             assert outcome.startswith(begins)
             assert said.startswith('KallyAI: "')
-            assert own_words(then) == 'KallyAI suggests: ""'
+            assert [own_words(line) for line in then] == (
+                [] if begins.startswith("Failed") else ['KallyAI suggests: ""']
+            )
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)

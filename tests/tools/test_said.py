@@ -88,18 +88,32 @@ async def test_an_answered_call_has_the_words_that_decided_it(tmp_path: Path, cl
     assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
 
 
+async def test_a_greeting_that_the_report_shares_words_with_is_not_what_decided_it(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    spoken = turns("Hello?", "Hello, this is Framer.", "Is the picture done?", "Yes, it is done.")
+    answer = await told(tmp_path, clock, spoken, "Talked about this at Framer. They said: 'Yes, it is done.'")
+
+    assert answer.data["evidence"]["quote"] == "Yes, it is done."
+
+
 @pytest.mark.parametrize(
-    ("transcript", "why"),
+    ("transcript", "why", "offers"),
     [
-        ("broken", "The answers are not known: the transcript can't be read now. get_transcript tries again."),
-        (404, "KallyAI has no transcript of this call, so only its report can have the answers."),
+        (
+            "broken",
+            "The answers are not known: the transcript can't be read now. get_transcript tries again.",
+            "; get_transcript",
+        ),
+        (404, "KallyAI has no transcript of this call, so only its report can have the answers.", ""),
     ],
 )
 async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
-    tmp_path: Path, clock: ManualClock, transcript: Any, why: str
+    tmp_path: Path, clock: ManualClock, transcript: Any, why: str, offers: str
 ) -> None:
     answer = await told(tmp_path, clock, transcript, questions=[PARKING])
 
     assert answer.data["outcome"] == "answered"
     assert "answers" not in answer.data
     assert why in answer.text.splitlines()
+    assert answer.text.endswith(f"\ncall_id c-1{offers}.")

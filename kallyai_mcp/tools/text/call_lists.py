@@ -196,7 +196,7 @@ def _row(view: CallView, reader: Reader) -> str:
     if said.missing:
         reported += f" {SAY_OF_CALLS[said.missing]}"
     reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers, 1))
-    if call is not None and (suggestion := suggested(call, _SAID)):
+    if call is not None and (suggestion := suggested(view, call, _SAID)):
         reported += f" {suggestion}"
     why = reason(call.plain_status) if call is not None else ""
     if record is not None and record.state is CallState.REFUSED and record.error is not None:

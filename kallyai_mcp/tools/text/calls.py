@@ -125,7 +125,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
         SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
         SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
         offer_not_accepted(view),
-        suggested(call),
+        suggested(view, call),
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
         few_left or "",
@@ -143,12 +143,14 @@ def _report(view: CallView, call: Call) -> str:
     elif view.outcome is Outcome.ANSWERED:
         reported = reported or SAY["no_summary"]
     is_surprise = view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time
-    return f"{reported} {SAY['tell_now']}" if is_surprise else reported
+    return f"{reported} {SAY['tell_now']}" if is_surprise and view.related.later is None else reported
 
 
-def suggested(call: Call, limit: int = LIMIT) -> str:
-    """What KallyAI suggests; "" after a call that nobody answered, because the text has the next step already."""
-    if not call.next_steps or call.plain_status in ("busy", "no_answer"):
+def suggested(view: CallView, call: Call, limit: int = LIMIT) -> str:
+    """What KallyAI suggests; "" if the text tells another next step, or a later call was about the booking."""
+    may_be_agreed = view.reached and view.outcome in (Outcome.FAILED, Outcome.CANCELED)
+    is_told = may_be_agreed or view.related.later is not None or call.plain_status in ("busy", "no_answer")
+    if not call.next_steps or is_told:
         return ""
     return SAY["suggests"].format(said=quoted(sentence(call.next_steps), limit))
 
@@ -157,13 +159,11 @@ def _more(view: CallView, call: Call) -> str:
     """The tools that tell more about a call."""
     has_words = view.outcome not in (Outcome.NOT_REACHED, Outcome.CANCELED) or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
-    tools += ["get_transcript"] if has_words else []
-    change = (
-        "; to change or cancel it: changes_call_id"
-        if view.appointment is not None and view.related.later is None
-        else ""
-    )
-    return f"; {', '.join(tools)}{change}" if tools else ""
+    tools += ["get_transcript"] if has_words and view.said.missing != "no_transcript" else []
+    parts = [", ".join(tools)] if tools else []
+    if view.appointment is not None and view.related.later is None:
+        parts.append("to change or cancel it: changes_call_id")
+    return "".join(f"; {part}" for part in parts)
 
 
 def _before(view: CallView, reader: Reader) -> str:

@@ -21,7 +21,10 @@ _SAY = {
         'get_call "{id}" follows it.'
     ),
     "over": "Not canceled: the call to {party} is over.",
-    "over_booked": "Not canceled: the call to {party} is over. What was booked can only be canceled by another call.",
+    "over_booked": (
+        "Not canceled: the call to {party} is over. What was booked is canceled by another call: make_call with "
+        "changes_call_id."
+    ),
     "never_placed": "Nothing to cancel: {party} was not called, and will not be.",
 }
 
