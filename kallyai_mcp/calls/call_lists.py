@@ -24,6 +24,8 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerp
 
 Until = Literal["booked", "answered", "all"]
 
+_NOT_ASKED = Consent(None, "not_needed")
+
 _ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS")
 """The settings that may refuse one candidate and allow the next one."""
 
@@ -84,7 +86,7 @@ class CallList:
     list_id: str = field(default_factory=new_tracking_id)
     own_zones: bool = False
     goes_on_if_answered: bool = False
-    consent: Consent | None = None
+    consent: Consent = _NOT_ASKED
     agreed_at: datetime | None = None
     passed: int = 0
     stop_reason: StopReason | None = None

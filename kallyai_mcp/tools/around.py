@@ -95,7 +95,7 @@ async def call_around(
         placed = await _place(listed, None, after, confirmation, ctx)
     elif known.may_go_on(after):
         known = replace(known, goes_on_if_answered=listed.goes_on_if_answered)
-        placed = await _place(known, known.consent or Consent(None, "not_needed"), after, confirmation, ctx)
+        placed = await _place(known, known.consent, after, confirmation, ctx)
     else:
         placed = known, False
     if isinstance(placed, CallToolResult):

@@ -59,8 +59,10 @@ def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: st
         return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
     if (outdated := _called_meanwhile(tx, asked, consent)) is not None:
         return outdated
-    insert(tx, "call_lists", _to_row(asked, consent, tx.now()))
-    return advance(tx, asked, worker, id_), True
+    now = moment(tx.now())
+    new = replace(asked, asked_at=now, consent=consent, agreed_at=now)
+    insert(tx, "call_lists", _to_row(new))
+    return advance(tx, new, worker, id_), True
 
 
 def continue_list(
@@ -88,18 +90,18 @@ def continue_list(
         last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
         tx.run(last, id=now.list_id, position=len(now.records) - 1)
         now = replace(now, records=now.records[:-1])
-    consent = agreed or now.consent or Consent(None, "not_needed")
-    agreed_at = moment(at) if agreed is not None else now.agreed_at
-    passed = now.passed if after is None else after
-    now = replace(now, stop_reason=None, ended_at=None, asked_at=moment(at), passed=passed, consent=consent)
-    now = replace(now, goes_on_if_answered=found.goes_on_if_answered)
+    if agreed is not None:
+        now = replace(now, consent=agreed, agreed_at=moment(at))
+    passed, goes_on = now.passed if after is None else after, found.goes_on_if_answered
+    now = replace(now, stop_reason=None, refusal=None, ended_at=None, asked_at=moment(at), passed=passed)
+    now = replace(now, goes_on_if_answered=goes_on)
     tx.run(
-        "UPDATE call_lists SET why = NULL, ended_at = NULL, passed = :passed, asked_at = :now, request = :request "
-        "WHERE list_id = :id",
+        "UPDATE call_lists SET why = NULL, message = NULL, ended_at = NULL, passed = :passed, asked_at = :now, "
+        "request = :request WHERE list_id = :id",
         id=now.list_id,
         now=at,
         passed=passed,
-        request=_request(now, consent, (agreed_at or now.asked_at).timestamp()),
+        request=_request(now),
     )
     return advance(tx, now, worker, id_), True
 
@@ -243,31 +245,31 @@ def _new_record(found: CallList, position: int) -> CallRecord:
     return CallRecord.new(submission, found.account, found.asked_at, timezone=zone, session_id=found.list_id)
 
 
-def _to_row(asked: CallList, consent: Consent, now: float) -> Row:
-    """The row of a new list in the table `call_lists`. `now` is the ledger's time, in seconds since the epoch."""
+def _to_row(new: CallList) -> Row:
+    """The row of a new list in the table `call_lists`."""
     return {
-        "list_id": asked.list_id,
-        **asked.account.columns,
-        "fingerprint": asked.fingerprint,
-        "request": _request(asked, consent, now),
-        "timezone": asked.timezone,
+        "list_id": new.list_id,
+        **new.account.columns,
+        "fingerprint": new.fingerprint,
+        "request": _request(new),
+        "timezone": new.timezone,
         "worker": "",
-        "asked_at": now,
-        "passed": 0,
-        "confirmation_id": consent.confirmation_id,
+        "asked_at": new.asked_at.timestamp(),
+        "passed": new.passed,
+        "confirmation_id": new.consent.confirmation_id,
     }
 
 
-def _request(asked: CallList, consent: Consent, agreed_at: float) -> str:
-    """The column `request` as JSON: the request, and the consent of `agreed_at` (seconds since the epoch)."""
+def _request(found: CallList) -> str:
+    """The column `request` as JSON: the request, and the consent to it."""
     request = {
-        "submissions": [submission.as_json() for submission in asked.submissions],
-        "until": asked.until,
-        "accept_other_time": asked.accept_other_time,
-        "own_zones": asked.own_zones,
-        "goes_on_if_answered": asked.goes_on_if_answered,
-        "consent": [consent.asked_by, consent.how, consent.risk_flags],
-        "agreed_at": agreed_at,
+        "submissions": [submission.as_json() for submission in found.submissions],
+        "until": found.until,
+        "accept_other_time": found.accept_other_time,
+        "own_zones": found.own_zones,
+        "goes_on_if_answered": found.goes_on_if_answered,
+        "consent": [found.consent.asked_by, found.consent.how, found.consent.risk_flags],
+        "agreed_at": (found.agreed_at or found.asked_at).timestamp(),
     }
     return json.dumps(request)
 
