@@ -217,14 +217,7 @@ class Calls(Worker):
 
     async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account(), self.clock.now()
-        return CallRecord.new(
-            request.submission,
-            account,
-            now,
-            timezone=request.timezone,
-            session_id=request.session_id,
-            schedule=request.schedule,
-        )
+        return CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
 
     def _same_running(self, asked: CallRecord) -> CallRecord | None:
         """The record of the same call that this process runs now; else None."""

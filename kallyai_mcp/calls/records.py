@@ -128,7 +128,6 @@ class CallRecord:
         submission: Submission,
         account: AccountKey,
         placed_at: datetime,
-        *,
         timezone: str,
         session_id: str | None = None,
         schedule: Schedule = NOW,

@@ -27,7 +27,6 @@ from kallyai_mcp.calls.records import (
     CallRecord,
     CallState,
     error_text,
-    new_tracking_id,
     to_row,
 )
 from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
@@ -71,13 +70,11 @@ def _plan_retry(tx: Tx, record: CallRecord) -> bool:
     attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
     place_by = moment(due.timestamp() + tx.config.timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
-    # Without the tracking id, so that the generation of the record itself, which the copy below keeps, counts as used.
-    again = replace(numbered(tx, replace(record, tracking_id="")), tracking_id=record.tracking_id)
-    again = replace(again, state=CallState.SCHEDULED, schedule=following, call=None, calendar=None, reached=None)
-    again = replace(again, sent_at=None, clock_offset=None, response_lost_at=None, ended_at=None, delivered_at=None)
-    change(tx, record.tracking_id, "TRUE", to_row(replace(again, call_id=None, error=None)))
-    kept = replace(record, tracking_id=new_tracking_id(), delivered_at=now, schedule=replace(schedule, attempts=1))
-    insert(tx, "calls", to_row(kept))
+    again = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
+    # Its tracking id is that of the copy, so that the generation of the record itself counts as used.
+    change(tx, record.tracking_id, "TRUE", to_row(replace(numbered(tx, again), tracking_id=record.tracking_id)))
+    alone = replace(schedule, attempts=1)
+    insert(tx, "calls", to_row(replace(record, tracking_id=again.tracking_id, delivered_at=now, schedule=alone)))
     return True
 
 

@@ -135,7 +135,9 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
         now = moment(tx.now())
         if now - found.asked_at > LONGEST:
             return stop(tx, found, StopReason.REFUSED)
-        record = _new_record(found, len(found.records))
+        submission = found.not_called[0]
+        zone = found.zone_of(submission)
+        record = CallRecord.new(submission, found.account, found.asked_at, zone, found.list_id)
         expire_same(tx, record)
         if (duplicate := find_duplicate(tx, record, redial=False)) is not None:
             found = _tied(tx, found, duplicate)
@@ -202,8 +204,7 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
 
 def last_calls(tx: Tx, asked: CallList) -> tuple[datetime | None, ...]:
     """When the number of each candidate in `asked.to_come` was called last, in that order; None for never."""
-    count = len(asked.submissions)
-    return tuple(last_call(tx, _new_record(asked, place)) for place in range(count - len(asked.to_come), count))
+    return tuple(last_call(tx, asked.account, submission.respondent_phone) for submission in asked.to_come)
 
 
 def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
@@ -236,13 +237,6 @@ def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
     row = {"list_id": found.list_id, "position": len(found.records), "tracking_id": record.tracking_id}
     insert(tx, "call_list_calls", row)
     return replace(found, records=(*found.records, record))
-
-
-def _new_record(found: CallList, position: int) -> CallRecord:
-    """A record for the call of the candidate at `position`, not in the ledger yet."""
-    submission = found.submissions[position]
-    zone = found.zone_of(submission)
-    return CallRecord.new(submission, found.account, found.asked_at, timezone=zone, session_id=found.list_id)
 
 
 def _to_row(new: CallList) -> Row:

@@ -71,7 +71,7 @@ def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | No
     """What `reserve` would find now. Another process may change it before `reserve` is called."""
     if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
         return Precheck(duplicate)
-    return check_policy(tx, asked) or Precheck(None, last_call(tx, asked))
+    return check_policy(tx, asked) or Precheck(None, last_call(tx, asked.account, asked.submission.respondent_phone))
 
 
 def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
@@ -113,7 +113,7 @@ def reserve(
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
         return refusal
-    last = last_call(tx, asked)
+    last = last_call(tx, asked.account, asked.submission.respondent_phone)
     if consent is not None and (outdated := _check_consent(tx, consent, last)) is not None:
         return outdated
     new = numbered_anew(tx, asked)
@@ -192,9 +192,9 @@ def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
     return limit.error(last[-1] if last else None, now=moment(now)) if len(last) >= limit.count else None
 
 
-def last_call(tx: Tx, asked: CallRecord) -> datetime | None:
-    """When the last call to the number of `asked` was placed, or may have been; None for never."""
-    return next(iter(_newest(tx, asked.account, asked.submission.respondent_phone, 0, 1)), None)
+def last_call(tx: Tx, account: AccountKey, number: str) -> datetime | None:
+    """When the last call to a number was placed, or may have been; None for never."""
+    return next(iter(_newest(tx, account, number, 0, 1)), None)
 
 
 def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit: int) -> list[datetime]:
