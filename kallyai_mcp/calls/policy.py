@@ -120,7 +120,7 @@ class Consent:
         last_call: When the number had been called last, at the time of the consent; None for never.
         last_calls: The same for each number of a list that is still to be called (`Ledger.last_calls`).
         confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
-        joins: The tracking id of the duplicate that was found. Then no risk was checked, and no new call is allowed.
+        joins: A duplicate was found. Then no risk was checked, and no new call is allowed.
     """
 
     asked_by: str | None
@@ -129,7 +129,7 @@ class Consent:
     last_call: datetime | None = None
     last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
-    joins: str | None = None
+    joins: bool = False
 
     @property
     def depends_on_last_call(self) -> bool:

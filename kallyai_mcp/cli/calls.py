@@ -312,7 +312,7 @@ async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object],
 
     found = await app_context.calls.precheck(asked, asked_by=_ASKED_BY)
     if found.duplicate is not None:
-        return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
+        return Consent(_ASKED_BY, "not_needed", joins=True)
     flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
     asks = not yes and sys.stdin.isatty()
     say(

@@ -43,7 +43,7 @@ async def check(
     asked_by, submission, schedule = client_name(ctx), request.submission, request.schedule
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if found.duplicate is not None:
-        return Consent(asked_by, "not_needed", joins=found.duplicate.tracking_id)
+        return Consent(asked_by, "not_needed", joins=True)
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()

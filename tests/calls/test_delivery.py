@@ -1,5 +1,7 @@
 """Which outcomes count as delivered to a client, and what a request for a call gets until its outcome is delivered."""
 
+from dataclasses import replace
+
 import pytest
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -24,14 +26,14 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
     assert redialed.is_new
 
 
-@pytest.mark.parametrize("redial", [False, True])
+@pytest.mark.parametrize(("redial", "retries"), [(False, 0), (True, 0), (False, 1)])
 async def test_a_request_that_arrived_before_another_process_told_the_outcome_joins_that_call(
-    here: World, redial: bool
+    here: World, *, redial: bool, retries: int
 ) -> None:
     """This process is suspended before it reserves the call. Who sent the request did not know the outcome."""
     here.answering([BUSY, PLACED])
     ended = await here.call()
-    asked = here.request(redial=redial)
+    asked = replace(here.request(redial=redial), schedule=here.calls.scheduled(None, retries))
     here.clock.advance(1)
     await here.tell(ended)
     here.clock.suspend(90)

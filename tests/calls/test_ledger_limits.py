@@ -13,7 +13,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, outcome, reserved
+from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, reserved
 from tests.calls.world import TABLE, Service, world
 
 FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT))
@@ -171,7 +171,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
 
 
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
-    consent = Consent("tests", "not_needed", joins="t-1")
+    consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
     duplicate, _ = await ledger.reserve(asked(2), redial=False, consent=consent)
     await ledger.finish(record, CallState.REFUSED, error=KallyAIError("no"))
@@ -179,22 +179,6 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
     with pytest.raises(ConsentOutdatedError):
         await ledger.reserve(asked(3), redial=False, consent=consent)
     assert duplicate.tracking_id == "t-1"
-
-
-async def test_a_redial_joins_the_call_that_it_found_although_its_outcome_is_delivered_meanwhile(
-    ledger: Ledger,
-) -> None:
-    """The client sent the redial before it was told the outcome."""
-    record = await reserved(ledger, asked(1))
-    found = await ledger.precheck(asked(2), redial=True)
-    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
-    await ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
-    assert found.duplicate is not None
-
-    consent = Consent("tests", "not_needed", joins=found.duplicate.tracking_id)
-    joined, is_new = await ledger.reserve(asked(2), redial=True, consent=consent)
-
-    assert (joined.tracking_id, joined.state, is_new) == ("t-1", CallState.ENDED, False)
 
 
 # The audit trail

@@ -104,12 +104,6 @@ def reserve(
     expire_same(tx, asked)  # else it could still be placed after the clock was set back
     if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
         return Placed(duplicate, is_new=False)
-    if consent is not None and consent.joins is not None:
-        # The duplicate of `precheck` still answers, even if another request has delivered its outcome since.
-        placed = "tracking_id = :id AND state NOT IN ('refused', 'canceled', 'expired')"
-        if found := select(tx, asked.account, placed, id=consent.joins):
-            return Placed(found[0], is_new=False)
-        return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
         return refusal
@@ -167,9 +161,10 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatc
         return None
     if not (found := readable(rows)):
         raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-    was_unreached = found[0].state is CallState.ENDED and not found[0].reached and found[0].is_delivered
+    was_told = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= arrived_at
+    was_unreached = found[0].state is CallState.ENDED and not found[0].reached
     is_another_try = asked.schedule.not_before is not None or asked.schedule.attempts > 1
-    return None if was_unreached and is_another_try else found[0]
+    return None if was_told and was_unreached and is_another_try else found[0]
 
 
 def check_policy(tx: Tx, asked: CallRecord) -> PolicyError | None:
@@ -207,6 +202,8 @@ def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit
 
 def _check_consent(tx: Tx, consent: Consent, last: datetime | None) -> ConsentOutdatedError | None:
     """The error if the consent no longer fits, else None; `last` is when the number was called last."""
+    if consent.joins:
+        return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
     used = "SELECT 1 AS found FROM calls WHERE confirmation_id = :id"
     if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
         return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
