@@ -146,22 +146,6 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
     assert len(service.keys) == 2
 
 
-async def test_a_canceled_list_calls_nobody_else(here: World) -> None:
-    async def later() -> tuple[int, dict[str, str]]:
-        await here.clock.sleep(60)
-        return 201, {"call_id": "c-1", "status": "busy"}
-
-    service = here.answering([later, reply("success", "c-2")])
-    found, _ = await start(here)
-    await here.run(here.clock.sleep(5))
-    await here.run(here.calls.cancel_list(found.list_id))
-    found = await ended(here, found)
-    await here.run(here.clock.sleep(120))
-
-    assert found.stop_reason is StopReason.CANCELED
-    assert len(service.keys) == 1
-
-
 async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(here: World) -> None:
     async def later() -> tuple[int, dict[str, str]]:
         await here.clock.sleep(60)

@@ -11,8 +11,7 @@ import pytest
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
@@ -364,22 +363,6 @@ async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(plac
 
     assert service.accounts == ["account-1"]
     assert record.state is CallState.UNKNOWN
-
-
-# Consent
-
-
-async def test_consent_is_void_when_the_number_was_called_meanwhile(here: World) -> None:
-    other = TABLE.model_copy(update={"task_description": "Ask for the hours"})
-    found = await here.precheck()
-    consent = Consent("tests", "not_needed", last_call=found.last_call)
-    await here.call(other)
-    with pytest.raises(ConsentOutdatedError):
-        await here.place(consent=consent)
-    found = await here.precheck()
-    placed = await here.place(consent=Consent("tests", "form", last_call=found.last_call))
-
-    assert placed.is_new
 
 
 # Workers that die

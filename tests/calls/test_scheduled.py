@@ -48,13 +48,17 @@ async def attempt(here: World, placed: Placed) -> CallRecord:
     return await here.run(here.calls.wait(placed.record, 100))
 
 
-async def test_a_scheduled_call_is_placed_when_it_is_due_and_not_before(here: World) -> None:
-    service = here.service
-    placed = await schedule(here)
-    await at(here, DUE - timedelta(seconds=40))
-    before = len(service.keys)
-    await at(here, DUE)
-    record = await here.find(placed.record.tracking_id)
+async def test_a_scheduled_call_is_placed_once_when_it_is_due_by_a_process_that_runs_then(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with world(service, place) as first:
+        placed = await schedule(first)
+    async with world(service, place) as second, world(service, place) as third:
+        await at(second, DUE - timedelta(seconds=40))
+        before = len(service.keys)
+        await at(second, DUE)
+        record = await third.find(placed.record.tracking_id)
 
     assert placed.record.state is CallState.SCHEDULED
     assert before == 0
@@ -62,18 +66,6 @@ async def test_a_scheduled_call_is_placed_when_it_is_due_and_not_before(here: Wo
     assert service.keys == [record.idempotency_key]
     assert record.placed_at >= DUE
     assert record.day == "2026-01-26"
-
-
-async def test_the_process_that_runs_when_a_call_is_due_places_it(place: str, clock: ManualClock) -> None:
-    service = Service(clock)
-    async with world(service, place) as first:
-        placed = await schedule(first)
-    async with world(service, place) as second, world(service, place) as third:
-        await at(second, DUE)
-        record = await third.find(placed.record.tracking_id)
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
 
 
 async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_is_never_late(
@@ -160,22 +152,7 @@ async def test_a_scheduled_call_that_was_canceled_is_never_placed(here: World) -
     assert service.keys == []
 
 
-async def test_a_number_that_was_denied_meanwhile_is_not_called(place: str, clock: ManualClock) -> None:
-    service = Service(clock)
-    async with world(service, place) as here:
-        placed = await schedule(here)
-    async with world(service, place, policy=CallPolicy(denied=("+1202",))) as here:
-        await at(here, DUE)
-        record = await here.find(placed.record.tracking_id)
-        audit = await here.run(here.ledger.audit(record.account, 10))
-
-    assert service.keys == []
-    assert record.state is CallState.REFUSED
-    assert isinstance(record.error, PolicyError)
-    assert [entry.outcome for entry in audit] == ["refused:KALLYAI_DENY_NUMBERS", "scheduled"]
-
-
-async def test_a_limit_counts_a_scheduled_call_when_it_is_placed(place: str, clock: ManualClock) -> None:
+async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), PLACED])
     async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
         scheduled = await schedule(here)
@@ -184,11 +161,13 @@ async def test_a_limit_counts_a_scheduled_call_when_it_is_placed(place: str, clo
         await here.call(TABLE.model_copy(update={"task_description": "Another"}))
         await at(here, DUE)
         record = await here.find(scheduled.record.tracking_id)
+        newest = (await here.run(here.ledger.audit(record.account, 10)))[0]
 
     assert len(service.keys) == 2
     assert record.state is CallState.REFUSED
     assert isinstance(record.error, PolicyError)
     assert record.error.setting == "KALLYAI_CALLS_PER_HOUR"
+    assert newest.outcome == "refused:KALLYAI_CALLS_PER_HOUR"
 
 
 async def test_a_call_of_somebody_who_is_signed_out_when_it_is_due_expires_with_that_reason(here: World) -> None:
