@@ -54,8 +54,8 @@ class Delivery:
         """The calls that the answer to a request has delivered."""
 
     @asynccontextmanager
-    async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
-        """A context for one request, with the calls that its result reports; `note` adds to this list.
+    async def request(self, connection: object, request_id: object) -> AsyncIterator[None]:
+        """A context for one request, whose result reports what `note` is told in it.
 
         If the request fails or is canceled, its result delivers nothing. `connection` is the same object for all
         requests of a connection.
@@ -63,7 +63,7 @@ class Delivery:
         reports: list[Report] = []
         token = _reports.set(reports)
         try:
-            yield reports
+            yield
         finally:
             _reports.reset(token)
         delivered = [report.record for report in reports if report.delivers]

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import socket
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -152,13 +153,11 @@ class PostgresDatabase:
             connection = _Connection.connect(self._conninfo, **_CONNECTED)
             try:
                 use.take(connection)
-                while True:
-                    number = secrets.randbits(31)
-                    taken = "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid"
-                    [row] = connection.execute(taken, (_LEASES, number)).fetchall()
-                    if row["ok"]:
-                        use.take(connection)
-                        return _Lease(f"{number:08x}", connection, row["pid"])
+                number = secrets.randbits(31)
+                taken = "SELECT pg_advisory_lock(%s, %s), pg_backend_pid() AS pid"
+                [row] = connection.execute(taken, (_LEASES, number)).fetchall()
+                use.take(connection)
+                return _Lease(f"{number:08x}", connection, row["pid"])
             except BaseException:
                 connection.close()
                 raise
@@ -285,8 +284,8 @@ class PostgresTransaction:
 
     def lock(self, account: AccountKey) -> None:
         """See `Transaction.lock`."""
-        locked = "SELECT pg_advisory_xact_lock(:accounts, hashtext(:name))"
-        self.rows(locked, accounts=_ACCOUNTS, name=f"{account.api} {account.account}")
+        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
+        self.rows("SELECT pg_advisory_xact_lock(:accounts, :number)", accounts=_ACCOUNTS, number=number)
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
