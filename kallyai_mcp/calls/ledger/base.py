@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from importlib.resources import files
-from math import inf
 from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -63,28 +62,27 @@ class Deliveries:
     def __init__(self, clock: Clock, timing: Timing) -> None:
         self._clock = clock
         self._timing = timing
-        self._known: dict[tuple[AccountKey, str], tuple[str, float, float]] = {}
-        """By account and fingerprint: the tracking id, and when its outcome was delivered first and last."""
+        self._known: dict[tuple[AccountKey, str], tuple[CallRecord, float, float]] = {}
+        """By account and fingerprint: the call, and when its outcome was delivered first and last."""
 
     def note(self, records: Iterable[CallRecord]) -> None:
         """Note that the outcomes of these calls were delivered now."""
         now, longest = self._clock.continuous(), max(self._timing.repeat_after, self._timing.repeat_after_delivery)
         for record in records:
-            tracking_id, first, _ = self._known.pop((record.account, record.fingerprint), ("", now, now))
-            first = first if tracking_id == record.tracking_id else now
-            self._known[record.account, record.fingerprint] = record.tracking_id, first, now
+            known, first, _ = self._known.pop((record.account, record.fingerprint), (record, now, now))
+            first = first if known.tracking_id == record.tracking_id else now
+            self._known[record.account, record.fingerprint] = record, first, now
         while self._known and now - next(iter(self._known.values()))[2] > longest:  # they are in the order of that time
             del self._known[next(iter(self._known))]
 
-    def find(self, asked: CallRecord) -> tuple[str, bool, bool]:
-        """The call that was told last for the fingerprint of `asked`, whatever the wall clock says.
-
-        Returns its tracking id, whether that was a short time ago, and whether it was so for a call that reached
-        somebody.
-        """
-        tracking_id, first, last = self._known.get((asked.account, asked.fingerprint), ("", -inf, -inf))
+    def find(self, asked: CallRecord) -> str | None:
+        """The tracking id of the call that was told and still answers a request for `asked`; None without one."""
+        if (asked.account, asked.fingerprint) not in self._known:
+            return None
+        record, first, last = self._known[asked.account, asked.fingerprint]
         now = self._clock.continuous()
-        return tracking_id, now - last < self._timing.repeat_after_delivery, now - first < self._timing.repeat_after
+        is_new, is_recent = now - last < self._timing.repeat_after_delivery, now - first < self._timing.repeat_after
+        return record.tracking_id if is_new or (is_recent and record.reached) else None
 
 
 @dataclass(frozen=True)

@@ -149,14 +149,10 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatc
     if redial:
         rows = tx.rows(_JOINED_BY_REDIAL, **values, arrived=arrived_at)
     else:
-        tracking_id, is_new, is_recent = tx.config.deliveries.find(asked)
         delivered_since, ended_since = arrived_at - timing.repeat_after_delivery, arrived_at - timing.repeat_after
         rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=ended_since)
-        rows = rows or [
-            row
-            for row in tx.rows("SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'", id=tracking_id)
-            if is_new or (is_recent and row["reached"])
-        ]
+        told = "SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'"
+        rows = rows or tx.rows(told, id=tx.config.deliveries.find(asked))
     if not rows:
         return None
     if not (found := readable(rows)):

@@ -33,9 +33,7 @@ _CONSENT_IS_NOT_CHECKED = Patch(
     "    if consent.confirmation_id is not None and tx",
     "    return None\n    if consent.confirmation_id is not None and tx",
 )
-_NO_PROCESS_COUNTS_THE_TIME = Patch(
-    "calls.ledger.reservation", 'if is_new or (is_recent and row["reached"])', "if False"
-)
+_NO_PROCESS_COUNTS_THE_TIME = Patch("calls.ledger.base", "if is_new or (is_recent and record.reached)", "if False")
 _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
 )
