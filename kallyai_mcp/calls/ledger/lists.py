@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -14,7 +14,7 @@ from kallyai_mcp.calls.call_lists import (
     StopReason,
     stop_reason_of_refusal,
 )
-from kallyai_mcp.calls.clock import moment, moment_or_none
+from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
@@ -61,7 +61,7 @@ def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: st
         return outdated
     now = moment(tx.now())
     new = replace(asked, asked_at=now, consent=consent, agreed_at=now)
-    insert(tx, "call_lists", _to_row(new))
+    insert(tx, "call_lists", _to_row(new) | {"worker": "", "confirmation_id": consent.confirmation_id})
     return advance(tx, new, worker, id_), True
 
 
@@ -81,8 +81,8 @@ def continue_list(
     newest = find_same_list(tx, found, ever=True)
     if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
         return now, False
-    at, agreed_for = tx.now(), tx.config.timing.agreed_for
-    if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > agreed_for:
+    at, agreed_for = moment(tx.now()), timedelta(seconds=tx.config.timing.agreed_for)
+    if agreed is None and now.agreed_at is not None and at - now.agreed_at > agreed_for:
         return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
     if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
         return outdated
@@ -90,20 +90,12 @@ def continue_list(
         last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
         tx.run(last, id=now.list_id, position=len(now.records) - 1)
         now = replace(now, records=now.records[:-1])
-    if agreed is not None:
-        now = replace(now, consent=agreed, agreed_at=moment(at))
     passed, goes_on = now.passed if after is None else after, found.goes_on_if_answered
-    now = replace(now, stop_reason=None, refusal=None, ended_at=None, asked_at=moment(at), passed=passed)
+    now = replace(now, stop_reason=None, refusal=None, ended_at=None, asked_at=at, passed=passed)
     now = replace(now, goes_on_if_answered=goes_on)
-    tx.run(
-        "UPDATE call_lists SET why = NULL, message = NULL, ended_at = NULL, passed = :passed, asked_at = :now, "
-        "request = :request WHERE list_id = :id",
-        id=now.list_id,
-        now=at,
-        passed=passed,
-        request=_request(now),
-    )
-    return advance(tx, now, worker, id_), True
+    if agreed is not None:
+        now = replace(now, consent=agreed, agreed_at=at)
+    return advance(tx, _written(tx, now), worker, id_), True
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
@@ -215,15 +207,15 @@ def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
 
 def stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
     """Stop a list; `error` is that of the setting that stopped it, if one did."""
-    now = tx.now()
-    tx.run(
-        "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
-        why=reason.value,
-        now=now,
-        message=error_text(error),
-        id=found.list_id,
-    )
-    return replace(found, stop_reason=reason, ended_at=moment(now), refusal=error)
+    return _written(tx, replace(found, stop_reason=reason, ended_at=moment(tx.now()), refusal=error))
+
+
+def _written(tx: Tx, found: CallList) -> CallList:
+    """`found`, after its row was written anew; its confirmation stays used."""
+    row = _to_row(found)
+    settings = ", ".join(f"{name} = :{name}" for name in row)
+    tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
+    return found
 
 
 def _called_meanwhile(tx: Tx, asked: CallList, consent: Consent) -> ConsentOutdatedError | None:
@@ -239,23 +231,8 @@ def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
     return replace(found, records=(*found.records, record))
 
 
-def _to_row(new: CallList) -> Row:
-    """The row of a new list in the table `call_lists`."""
-    return {
-        "list_id": new.list_id,
-        **new.account.columns,
-        "fingerprint": new.fingerprint,
-        "request": _request(new),
-        "timezone": new.timezone,
-        "worker": "",
-        "asked_at": new.asked_at.timestamp(),
-        "passed": new.passed,
-        "confirmation_id": new.consent.confirmation_id,
-    }
-
-
-def _request(found: CallList) -> str:
-    """The column `request` as JSON: the request, and the consent to it."""
+def _to_row(found: CallList) -> Row:
+    """The row of a list in the table `call_lists`, without `confirmation_id`; `_from_row` reads it back."""
     request = {
         "submissions": [submission.as_json() for submission in found.submissions],
         "until": found.until,
@@ -265,7 +242,18 @@ def _request(found: CallList) -> str:
         "consent": [found.consent.asked_by, found.consent.how, found.consent.risk_flags],
         "agreed_at": (found.agreed_at or found.asked_at).timestamp(),
     }
-    return json.dumps(request)
+    return {
+        "list_id": found.list_id,
+        **found.account.columns,
+        "fingerprint": found.fingerprint,
+        "request": json.dumps(request),
+        "timezone": found.timezone,
+        "asked_at": found.asked_at.timestamp(),
+        "passed": found.passed,
+        "why": found.stop_reason.value if found.stop_reason is not None else None,
+        "message": error_text(found.refusal),
+        "ended_at": seconds_or_none(found.ended_at),
+    }
 
 
 def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
