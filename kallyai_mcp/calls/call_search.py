@@ -17,7 +17,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdEr
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
+from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import EARLY, AccountKey, CallRecord, CallState, normalized
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ _OURS = frozenset(
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
 Found = TypeVar("Found")
-Findings = tuple[Calendar | None, bool]
-"""The calendar of a call that has ended, and whether the call reached somebody."""
 
 
 class UncertainError(KallyAIError):
@@ -229,8 +227,8 @@ async def look_again(record: CallRecord, context: CallContext) -> None:
     with suppress(KallyAIError), context.clock.move_on_after(seconds):
         call = await find(record, context)
     if call is not None and call.is_final:
-        calendar, reached = await read_findings(context, record.account, call, record)
-        await context.ledger.finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        findings = await read_findings(context, record.account, call, record)
+        await context.ledger.finish(record, CallState.ENDED, call=call, findings=findings)
 
 
 async def read_findings(context: CallContext, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
@@ -238,9 +236,8 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
 
     Nothing is raised: an outcome must not be lost because nothing more can be read.
 
-    Returns the calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
-    without `success`, unless it has an appointment. An event that lies before the call is no booking, and yet a sign
-    that the call reached somebody.
+    The calendar is None for a call without `success`, unless it has an appointment. An event that lies before the call
+    is no booking, and yet a sign that the call reached somebody.
     """
 
     async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
@@ -261,10 +258,10 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
     if event is not None and lies_before(event, call.created_at, called_at, number=number, zone_name=zone_name):
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
-        return calendar, True
+        return Findings(calendar, reached=True)
     if call.plain_status not in NOBODY_REACHED:
-        return None, reached_somebody(call)
-    return None, reached_somebody(call, callee_spoke=await read(_has_words))
+        return Findings(None, reached=True)
+    return Findings(None, reached_somebody(call, callee_spoke=await read(_has_words)))
 
 
 async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
 from kallyai_mcp.api.models import Call
@@ -20,6 +21,16 @@ class Outcome(StrEnum):
     FAILED = "failed"  # the call was interrupted
     CANCELED = "canceled"
     UNKNOWN = "unknown"  # nothing is certain, or KallyAI contradicts itself
+
+
+class Findings(NamedTuple):
+    """What KallyAI's calendar file and transcript say about a call that has ended.
+
+    `calendar` is None when the calendar file does not count; `reached` says whether the call reached somebody.
+    """
+
+    calendar: Calendar | None
+    reached: bool
 
 
 _WITHOUT_SUCCESS: Mapping[str, Outcome] = MappingProxyType(
@@ -62,13 +73,13 @@ def outcome_of(
     return Outcome.BOOKED if as_asked else Outcome.BOOKED_OTHER_TIME
 
 
-def reached_somebody(call: Call, calendar: Calendar | None = None, *, callee_spoke: bool | None = None) -> bool:
-    """Whether somebody may have talked to KallyAI in a call that has ended. With an unknown status, yes.
+def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:
+    """Whether somebody may have talked to KallyAI in a call that has ended without an appointment.
 
-    A calendar event proves it. Words of the callee in the transcript prove it too, except after `voicemail`, where they
+    With an unknown status, yes. Words of the callee in the transcript prove it, except after `voicemail`, where they
     are those of the recording. An interrupted call without a transcript (`callee_spoke`: None) counts by its duration.
     """
-    if call.plain_status not in NOBODY_REACHED or (calendar is not None and calendar.appointment is not None):
+    if call.plain_status not in NOBODY_REACHED:
         return True
     if call.plain_status == "voicemail":
         return False

@@ -23,11 +23,11 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.call_search import Findings, UncertainError, find, read_findings
+from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.calls.outcome import Findings, proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.logs import call_ended, call_refused
 
@@ -378,8 +378,8 @@ class Run:
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
-        calendar, reached = await read_findings(self._context, self.record.account, call, self.record)
-        end = partial(self._ledger.finish, self.record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
+        findings = await read_findings(self._context, self.record.account, call, self.record)
+        end = partial(self._ledger.finish, self.record, CallState.ENDED, call=call, findings=findings)
         self._note_end(call, await self._context.until_written(end))
 
     def _note_end(self, call: Call, end: CallRecord) -> None:

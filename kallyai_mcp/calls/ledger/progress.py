@@ -6,13 +6,12 @@ from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.reservation import ahead, next_generation
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
-from kallyai_mcp.calls.outcome import reached_somebody
+from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
 
 _SMALL_JUMP = 1.0
@@ -90,11 +89,11 @@ def bind_call(
     proven: bool,
     service_time: ServiceTime = lambda: None,
     since_sent: Callable[[], float] | None = None,
-    findings: tuple[Calendar | None, bool] | None = None,
+    findings: Findings | None = None,
 ) -> CallRecord | None:
     """Bind a call of the service to its record, and write its outcome if it has ended.
 
-    With `findings`, the result of `read_findings`, the record ends with them, as by `finish`.
+    With `findings`, the record ends with them, as by `finish`.
 
     It is `proven` if the service answered the record's own request with the call. Then a record that had only found the
     call in the service's list loses it, and its outcome is unknown again. `since_sent` is as in `mark_response_lost`.
@@ -124,7 +123,7 @@ def bind_call(
     )
     if findings is None:
         return record
-    return finish(tx, record, CallState.ENDED, call=call, calendar=findings[0], reached=findings[1])
+    return finish(tx, record, CallState.ENDED, call=call, findings=findings)
 
 
 def finish(
@@ -133,21 +132,21 @@ def finish(
     state: CallState,
     *,
     call: Call | None = None,
-    calendar: Calendar | None = None,
+    findings: Findings | None = None,
     error: KallyAIError | None = None,
-    reached: bool | None = None,
 ) -> CallRecord:
     """Write down how a call ended (`ENDED`, `REFUSED`, or `UNKNOWN`), and plan what comes after it.
 
     An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is
-    no longer in the ledger, because its file was replaced, is written again with its end. Without `reached`,
-    `reached_somebody` decides.
+    no longer in the ledger, because its file was replaced, is written again with its end. Without `findings`, the call
+    alone shows whether it reached somebody.
 
     Returns the record as it is then: the next attempt, if the call is tried again.
     """
     tx.lock(record.account)  # because the next call needs the next generation
-    if reached is None and call is not None:
-        reached = reached_somebody(call, calendar)
+    if findings is None and call is not None:
+        findings = Findings(None, reached_somebody(call))
+    calendar, reached = findings if findings is not None else (None, None)
     rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     known = next(iter(readable(rows)), None)
     if calendar is not None and not calendar.is_known and known is not None and known.calendar is not None:

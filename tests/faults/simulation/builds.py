@@ -252,8 +252,8 @@ BROKEN: tuple[Broken, ...] = (
         "only `success` reached somebody",
         Patch(
             "calls.outcome",
-            "call.plain_status not in NOBODY_REACHED or",
-            'call.status != "success":\n        return False\n    if',
+            "if call.plain_status not in NOBODY_REACHED:\n",
+            'if call.status != "success":\n        return False\n    if call.plain_status not in NOBODY_REACHED:\n',
         ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(spellings={"success": "completed"}),
