@@ -77,10 +77,10 @@ class Deliveries:
 
     def find(self, asked: CallRecord) -> str | None:
         """The tracking id of the call that was told and still answers a request for `asked`; None without one."""
-        if (asked.account, asked.fingerprint) not in self._known:
+        known = self._known.get((asked.account, asked.fingerprint))
+        if known is None:
             return None
-        record, first, last = self._known[asked.account, asked.fingerprint]
-        now = self._clock.continuous()
+        (record, first, last), now = known, self._clock.continuous()
         is_new, is_recent = now - last < self._timing.repeat_after_delivery, now - first < self._timing.repeat_after
         return record.tracking_id if is_new or (is_recent and record.reached) else None
 
