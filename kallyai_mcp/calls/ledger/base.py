@@ -183,34 +183,29 @@ class Transactions:
         return tx
 
 
-def writes(
-    work: Callable[Concatenate[Tx, Params], Result | KallyAIError],
-) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
+_Work = Callable[Concatenate[Tx, Params], Result | KallyAIError]
+_Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]
+
+
+def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
     """A method that runs `work` in one transaction. If `work` returns an error, it is committed, and then raised."""
-
-    @wraps(work)
-    async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        return _raised(await self._database.write(lambda tx: work(self.ready(tx), *args, **values)))
-
-    return method
+    return _method(work, lambda database: database.write)
 
 
-def reads(
-    work: Callable[Concatenate[Tx, Params], Result | KallyAIError],
-) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
+def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
     """A method that runs `work`, which only reads, in one transaction. If `work` returns an error, it is raised."""
+    return _method(work, lambda database: database.read)
 
+
+def _method(work: _Work[Params, Result], run: Callable[[Database], Any]) -> _Method[Params, Result]:
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        return _raised(await self._database.read(lambda tx: work(self.ready(tx), *args, **values)))
+        found: Result | KallyAIError = await run(self._database)(lambda tx: work(self.ready(tx), *args, **values))
+        if isinstance(found, KallyAIError):
+            raise found
+        return found
 
     return method
-
-
-def _raised(found: Result | KallyAIError) -> Result:
-    if isinstance(found, KallyAIError):
-        raise found
-    return found
 
 
 def migrate(tx: Tx) -> None:
