@@ -151,8 +151,8 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatc
     else:
         delivered_since, ended_since = arrived_at - timing.repeat_after_delivery, arrived_at - timing.repeat_after
         rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=ended_since)
-        told = "SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'"
-        rows = rows or tx.rows(told, id=tx.config.deliveries.find(asked))
+        known = "SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'"
+        rows = rows or tx.rows(known, id=tx.config.deliveries.find(asked))
     if not rows:
         return None
     if not (found := readable(rows)):
