@@ -76,17 +76,6 @@ ROWS = (
         ),
     ),
     Row(
-        "no_event",
-        "answered",
-        card=Card(
-            "Answered",
-            "Llamada atendida",
-            "quiet",
-            "The conversation took place, but nothing shows a booking.",
-            ("Conversation",),
-        ),
-    ),
-    Row(
         "no_answer",
         "not_reached",
         retryable=True,

@@ -80,11 +80,10 @@ async def client_of(
     *,
     mode: str = "auto",
     extension: ClientExtension | None = None,
-    keep_days: float = 90,
 ) -> AsyncIterator[Client]:
     """A client with a server of its own; it declares `extension`, by default one that polls tasks."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
-    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), keep_days=keep_days)
+    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     with anyio.fail_after(30):
         async with Client(server, mode=mode, extensions=[extension or Polling()]) as client:
             yield client

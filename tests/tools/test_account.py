@@ -53,38 +53,6 @@ async def test_where_a_sign_in_could_not_be_kept_every_tool_says_so_in_one_line(
     assert answers[2].data["placed"] == "no"
 
 
-CANCELED = {
-    "has_active_subscription": False,
-    "provider": "stripe",
-    "plan": {"type": "personal", "period": "monthly", "minutes_included": 210},
-    "status": "canceled",
-    "expires_at": "2026-03-10T12:00:00Z",
-    "auto_renew": False,
-    "management_url": "https://billing.stripe.com/p/session/x",
-}
-
-
-async def test_the_plans_state_and_end_are_the_subscriptions_and_the_period_is_the_statistics(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    figures = {
-        "plan_type": "personal",
-        "minutes_remaining": 165,
-        "period_start": "2026-01-15T12:00:00Z",
-        "period_end": "2026-02-15T12:00:00Z",
-        "subscription_status": "active",
-    }
-    answer = await use_with_answers(
-        tmp_path, clock, "check_quota", ("statistics", (200, figures)), ("subscription", (200, CANCELED))
-    )
-
-    plan = {name: value for name, value in CANCELED.items() if name != "management_url"}  # given when asked for
-    assert answer.data == figures | {"subscription": plan}
-
-
-STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
-
-
 async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -161,23 +129,6 @@ async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
     )
 
 
-async def test_a_402_says_which_of_calls_and_minutes_is_used_up_and_when_it_renews(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    figures = {
-        "plan_type": "personal",
-        "calls_allocated": 35,
-        "calls_remaining": 0,
-        "minutes_allocated": 210,
-        "minutes_remaining": 93,
-        "period_end": "2026-02-01T00:00:00Z",
-    }
-    answers = (("statistics", (200, figures)), ("calls", (402, {"plan_type": "personal"})))
-    answer = await use_with_answers(tmp_path, clock, "make_call", *answers, **BISTRO)
-
-    assert answer.data["used_up"] == {"unit": "calls", "allocated": 35, "renews": "2026-02-01T00:00:00Z"}
-
-
 async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path, clock: ManualClock) -> None:
     page = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
     answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
@@ -245,19 +196,6 @@ async def test_a_call_that_a_limit_has_put_off_says_so(tmp_path: Path, clock: Ma
     assert seen.text.startswith("Being checked: KallyAI gets too many requests. Unless its list shows a call to ")
     assert seen.data["placed"] == "maybe"
     assert (ended.data["code"], ended.data["placed"]) == ("rate_limited", "no")
-
-
-@pytest.mark.parametrize("failing", ["statistics", "subscription"])
-async def test_statistics_or_a_subscription_that_can_not_be_read_are_an_error(
-    tmp_path: Path, clock: ManualClock, failing: str
-) -> None:
-    trouble = {"error": {"code": "internal_error", "details": {"message": "Trouble"}}}
-    answer = await use_with_answers(
-        tmp_path, clock, "check_quota", (failing, (500, trouble)), ("statistics", (200, STATISTICS))
-    )
-
-    assert answer.is_error
-    assert "internal_error" in answer.text
 
 
 async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_goes_on(

@@ -112,7 +112,7 @@ async def test_a_call_of_another_year_has_its_year(agent: Agent, clock: ManualCl
     assert row.startswith("10:30 AM  not reached")
 
 
-async def test_fifty_calls_are_listed_in_eight_thousand_characters(agent: Agent, clock: ManualClock) -> None:
+async def test_fifty_calls_are_listed_in_seven_thousand_characters(agent: Agent, clock: ManualClock) -> None:
     for _ in range(25):
         await agent.use("make_call", BISTRO, redial=True, business_name="A restaurant with quite a long name")
         clock.advance(minutes=1)
@@ -120,20 +120,7 @@ async def test_fifty_calls_are_listed_in_eight_thousand_characters(agent: Agent,
     answer = await agent.use("list_calls", limit=50)
 
     assert len(answer.data["calls"]) == 25
-    assert len(answer.text) < 4000
-
-
-async def test_a_status_that_the_reference_lacks_is_the_services_own_word_in_text_and_structure(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    calls = [{"call_id": "c-1", "status": "on_hold"}, {"call_id": "c-2", "status": "ringing"}]
-    async with fake_service(lambda _: (200, {"calls": calls, "total": 2})) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            answer = await agent.use("list_calls")
-
-    assert '"on_hold"' in answer.text
-    assert [call["status"] for call in answer.data["calls"]] == ["on_hold", "in_progress"]
+    assert len(answer.text) < 3500
 
 
 async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
@@ -175,24 +162,6 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
     assert day == "Jan 25"
     assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
-
-
-async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
-    agent: Agent, clock: ManualClock, app: SandboxApp, tmp_path: Path
-) -> None:
-    clock.hold()
-    async with open_agent(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
-        await other.use("make_call", BISTRO, wait_seconds=0)
-        with anyio.fail_after(5):
-            await clock.sleepers(1)
-
-        listed = await agent.use("list_calls")
-        clock.advance(seconds=30)
-        seen = await agent.use("get_call", call_id=listed.data["calls"][0]["call_id"])
-
-    assert listed.data["calls"][0]["status"] == "in_progress"
-    assert "In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 30 s." in seen.text
-    assert seen.data["elapsed_seconds"] == 30
 
 
 @pytest.mark.parametrize(

@@ -50,16 +50,6 @@ async def agent(settings: Settings, clock: ManualClock, app: SandboxApp) -> Asyn
         yield agent
 
 
-async def test_a_booking_is_listed(agent: Agent) -> None:
-    booked = await agent.use("make_call", BISTRO)
-
-    listed = await agent.use("list_calls")
-
-    assert booked.data["outcome"] == "booked"
-    assert [call["outcome"] for call in listed.data["calls"]] == ["booked"]
-    assert "  booked  Italian Bistro" in listed.text
-
-
 async def test_a_list_without_the_ledger_says_what_may_be_missing(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import anyio
 import pytest
 from mcp import MCPError
 from mcp.types import TextResourceContents
@@ -11,13 +10,10 @@ from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import answering, asking, calendar_file
 
-LIMIT = 20
 EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
 
 
-@pytest.mark.parametrize(
-    "id_", ["call:2026-01", "bm9kZQ==", "a+b@c,d", "x" * 300], ids=["colon", "base64", "+", "long"]
-)
+@pytest.mark.parametrize("id_", ["call:2026-01", "a+b@c,d=", "x" * 300], ids=["colon", "signs", "long"])
 async def test_a_call_with_such_an_id_can_be_followed_everywhere(tmp_path: Path, clock: ManualClock, id_: str) -> None:
     calls = {"+": {"status": "success", "highlights": "Reserved.", "call_id": id_}}
     async with answering(tmp_path, calls, {"+": EVENT}) as (kallyai, settings):
@@ -32,9 +28,6 @@ async def test_a_call_with_such_an_id_can_be_followed_everywhere(tmp_path: Path,
             file = (await agent.client.read_resource(answers[2].data["calendar_uri"])).contents[0]
             uri = answers[2].data["calendar_uri"].removesuffix("/calendar.ics")
             shown = (await agent.client.read_resource(uri)).contents[0]
-            with anyio.fail_after(LIMIT):
-                async with agent.client.listen(resource_subscriptions=[uri]):
-                    pass
 
     assert made.data["outcome"] == "booked"
     assert named == id_

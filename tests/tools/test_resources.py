@@ -1,6 +1,5 @@
 """Calls as resources, in both protocol generations."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +71,6 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
     assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != delimited[-1].removesuffix(">>>")
 
 
-async def test_a_tracking_id_may_take_the_place_of_the_call_id(agent: Agent) -> None:
-    tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
-    call_id = (await agent.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data["call_id"]
-
-    for rest in ("", "/transcript", "/calendar.ics"):
-        by_call = (await read(agent, f"{CALLS}/{call_id}{rest}")).text.splitlines()
-        by_tracking = (await read(agent, f"{CALLS}/{tracking_id}{rest}")).text.splitlines()
-        assert by_tracking[:1] + by_tracking[2:-1] == by_call[:1] + by_call[2:-1]  # except for the delimiters
-    for tool in ("get_transcript", "get_calendar_event"):
-        assert (await agent.use(tool, call_id=tracking_id)).data["call_id"] == call_id
-
-
 async def test_a_call_in_progress_can_be_read_but_has_no_transcript_yet(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
@@ -113,28 +100,6 @@ async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent
     again = await agent.use("make_call", busy)
 
     assert again.data["placed_now"] is False  # the outcome is not delivered yet
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        f"{CALLS}/nothing",
-        f"{CALLS}/t-nothing",
-        f"{CALLS}/nothing/transcript",
-        f"{CALLS}/nothing/calendar.ics",
-        f"{CALLS}/nothing/recording",
-        f"{CALLS}/..%2F..%2Fv1%2Fusers%2Fme%2Fstatistics",
-        f"{CALLS}/a%0Ab",
-        f"{CALLS}/",
-        "kallyai://quota",
-        "file:///etc/passwd",
-    ],
-)
-async def test_an_unknown_resource_is_not_found(agent: Agent, uri: str) -> None:
-    code, message = await read_error(agent, uri)
-
-    assert code == -32602
-    assert "Traceback" not in message
 
 
 async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
@@ -168,17 +133,6 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: 
     assert {code for code, _ in theirs} == {-32602}
     assert made["call_id"] in lists[0]
     assert lists[1] == "No calls yet. make_call places one."
-
-
-async def test_the_suggested_wait_is_the_servers_default(
-    settings: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    clock.hold()
-    with_wait = replace(settings, wait_seconds=3)
-    async with open_agent(with_wait, mode="auto", clock=clock, app=app) as agent:
-        answer = await agent.use("make_call", BISTRO, wait_seconds=0)
-
-    assert answer.text.endswith(f'Next: get_call with call_id "{answer.data["tracking_id"]}" and wait_seconds 3.')
 
 
 @pytest.mark.parametrize(

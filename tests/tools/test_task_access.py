@@ -35,13 +35,6 @@ async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> Asy
         yield client
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_a_task_that_does_not_exist_is_not_found(client: Client, method: str) -> None:
-    refused = await refusal(client.session, method, "t-00000000-0000-4000-8000-000000000000")
-
-    assert refused == types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")
-
-
 async def test_another_accounts_task_looks_like_one_that_does_not_exist(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -80,14 +73,6 @@ async def test_a_task_survives_the_server_that_made_it(tmp_path: Path, clock: Ma
     assert before == created | {"resultType": "complete"}
     assert after["result"]["structuredContent"]["status"] == "success"
     assert later == after
-
-
-async def test_a_task_lives_as_long_as_the_ledger_keeps_its_call(
-    settings: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    clock.hold()
-    async with client_of(settings, clock, app, keep_days=1.5) as client:
-        assert (await call(client))["ttlMs"] == 129_600_000
 
 
 @pytest.mark.parametrize(

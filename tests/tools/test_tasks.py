@@ -12,7 +12,7 @@ from kallyai_mcp.auth.token_store import open_store
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
@@ -20,7 +20,6 @@ from tests.tools.task_client import (
     NUMBERS,
     START,
     TTL,
-    Polling,
     ask,
     call,
     calls_made,
@@ -82,7 +81,7 @@ async def test_a_task_that_has_ended_holds_its_result(client: Client, clock: Man
     assert result["isError"] is False
 
 
-@pytest.mark.parametrize("outcome", ["success", "no_answer", "voicemail", "suppression_violation", "consent_denied"])
+@pytest.mark.parametrize("outcome", ["success", "voicemail", "suppression_violation"])
 async def test_the_result_is_what_make_call_would_have_answered(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, outcome: str
 ) -> None:
@@ -96,17 +95,6 @@ async def test_the_result_is_what_make_call_would_have_answered(
 
     assert task["status"] == "completed"
     assert with_equal_ids(task["result"]) == with_equal_ids(answered)
-
-
-async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_itself(
-    settings: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    polling = Polling()
-    async with client_of(settings, clock, app, extension=polling) as client:
-        answer = await Agent(client).use("make_call", BISTRO)
-
-    assert answer.text.startswith("Booked: table for 4 at Italian Bistro")
-    assert len(polling.tasks) == 1
 
 
 async def test_a_call_with_an_unknown_outcome_completes_with_that(tmp_path: Path, clock: ManualClock) -> None:

@@ -57,14 +57,6 @@ def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
     assert event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York") == words
 
 
-def test_an_event_elsewhere_names_both_places() -> None:
-    event = Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC))
-
-    text = event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="Europe/London")
-
-    assert text == '"Dinner": Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c'
-
-
 def calendar(*lines: str) -> str:
     event = ("BEGIN:VEVENT", *lines, "END:VEVENT") if lines else ()
     return "".join(f"{line}\r\n" for line in ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *event, "END:VCALENDAR"))
