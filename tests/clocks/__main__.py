@@ -1,7 +1,6 @@
-"""Runs the tests with shifted clocks and in other time zones, so that no test and no answer depends on the hour.
+"""Runs some tests with shifted clocks and in other time zones, so that no test and no answer depends on the hour.
 
-    uv run python -m tests.clocks            some tests at each time
-    uv run python -m tests.clocks --whole    all tests at each time (about 4 minutes for each)
+    uv run python -m tests.clocks
 
 It needs libfaketime (Debian: apt-get install libfaketime). The clock is shifted by an offset, so every process that a
 test starts has the same time. Exits with 1 when a run failed, and prints its output and the command that repeats it.
@@ -9,13 +8,14 @@ test starts has the same time. Exits with 1 when a run failed, and prints its ou
 
 import argparse
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import CompletedProcess
 
-from tests.clocks.shifted_clock import LIBRARY, shifted_to
+from tests.programs import run
 
 SHARE = (
     "tests/auth/test_auth_tokens.py",
@@ -32,8 +32,7 @@ AT_NIGHT = ("tests/cli/test_calls.py",)
 YEARS_LATER = ("tests/cli/test_sandbox_command.py",)
 """Tests that run once more, years after the day that `tests.conftest.clock` shows."""
 
-SECONDS = 3600
-"""Seconds until a run counts as hung."""
+LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 
 _LEAD = timedelta(seconds=8)
 """How long before a change of the clock a run starts, so that the clock changes while it runs."""
@@ -66,45 +65,36 @@ def shifted_times(now: datetime) -> list[ShiftedTime]:
 def main() -> int:
     """Run the tests at each time, print a row for each, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.clocks", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--whole", action="store_true", help="run all tests, not only some")
     parser.add_argument("--only", metavar="NAME", help="only the time with this name")
-    parser.add_argument("--jobs", type=int, default=2, help="how many runs at once (default: 2)")
-    options = parser.parse_args()
+    only = parser.parse_args().only
     if LIBRARY is None:
         parser.error("needs libfaketime (Debian: apt-get install libfaketime)")
-    tried = [time for time in shifted_times(datetime.now(UTC)) if options.only in (None, time.name)]
+    tried = [time for time in shifted_times(datetime.now(UTC)) if only in (None, time.name)]
     if not tried:
-        parser.error(f"there is no time {options.only!r}")
+        parser.error(f"there is no time {only!r}")
     failed = False
-    with ThreadPoolExecutor(options.jobs) as pool:
-        runs = pool.map(lambda time: _run(time, whole=options.whole), tried)
-        for time, (code, output) in zip(tried, runs, strict=True):
-            last = output.strip().splitlines()[-1:] or ["no output"]
+    with ThreadPoolExecutor(2) as pool:
+        for time, done in zip(tried, pool.map(_run, tried), strict=True):
+            last = done.stdout.strip().splitlines()[-1:] or ["no output"]
             print(f"{time.name:20} {time.zone:18} {last[0].strip('= ')}", flush=True)
-            if code:
+            if done.returncode:
                 failed = True
-                print(f'{output}\nTo repeat it: uv run python -m tests.clocks --only "{time.name}"', flush=True)
+                print(f'{done.stdout}\nTo repeat it: uv run python -m tests.clocks --only "{time.name}"', flush=True)
     return int(failed)
 
 
-def _run(time: ShiftedTime, *, whole: bool) -> tuple[int, str]:
-    """Run pytest at this time; returns its exit code and its output."""
-    arguments = ["-q", "--tb=short", "-p", "no:cacheprovider", *([] if whole else ["-n", "0", *time.tests])]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments],
-            env=os.environ | shifted_to(time.starts, time.zone),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        return 1, f"{error.output or ''}\nno end after {SECONDS} s"
-    return done.returncode, done.stdout
+def _run(time: ShiftedTime) -> CompletedProcess[str]:
+    """Run pytest at this time: the clock of its process, and of all that it starts, goes on from there."""
+    shifted = {
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME": f"{(time.starts - datetime.now(UTC)).total_seconds():+.3f}s",
+        "FAKETIME_DISABLE_SHM": "1",  # for speed: an offset needs no shared state
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # time-outs are in real seconds
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else no wait of Chromium's threads ever lasts
+        "TZ": time.zone,
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-n", "0", *time.tests]
+    return run(command, variables=os.environ | shifted)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     uv run python -m tests.conformance
 
-The suite's newest release and its newest pre-release are run at each version of the specification that they know, with
+The suite's newest pre-release is run at each version of the specification that it knows, with
 `kallyai-mcp serve --transport http --sandbox`: the scenarios that need no fixture. In those of tasks, kallyai-mcp's
 calls replace the fixtures. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol
 generations, and the scenarios for authorization servers are run with the hosted sign-in.
@@ -14,7 +14,6 @@ that is expected to fail passes.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -22,10 +21,10 @@ import anyio
 from tests.bench.servers import free_ports, serving
 from tests.conformance.authorization import authorize
 from tests.conformance.calls_as_tasks import tasks_app
-from tests.conformance.expected import EXPECTED, EXPECTED_AT, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
+from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
 from tests.conformance.inspector import SPEED, inspect
 from tests.conformance.npm import Tools, installed
-from tests.conformance.suite import Checks, Place, Suite, verdict
+from tests.conformance.suite import Suite, verdict
 from tests.processes import COMMAND, environment
 from tests.transports.http_server import running_app
 
@@ -45,53 +44,44 @@ def main() -> int:
 
 
 async def _run(tools: Tools, folder: Path) -> int:
-    found: dict[Place, Checks] = {}
-    suites = [Suite(tools, release, found) for release in SPECS]
+    suite = Suite(tools, {})
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", SPEED]
     env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")
     with serving(command, port, env):
-        await _conformance(suites, url, folder)
+        await _conformance(suite, url, folder)
         findings = await inspect(tools, url, folder)
     findings += await authorize(tools, folder / "sign-in")
-    print(f"suites {' and '.join([await suite.version() for suite in suites])}")
+    print(f"suite {(await suite.output('--version')).strip()}")
     wrong = 0
-    for place in sorted({*found, *EXPECTED_AT}, key=lambda place: (place.server, place.scenario, place.spec)):
-        text, is_right = verdict(found.get(place, {}), EXPECTED_AT.get(place, ()))
+    for place in sorted({*suite.found, *EXPECTED}):
+        text, is_right = verdict(suite.found.get(place, []), EXPECTED.get(place, {}))
         wrong += not is_right
         print(f"{place.scenario:45} {place.spec:10} {place.server:11} {text}")
     print("\nexpected failures")
-    for entry in EXPECTED:
-        print(f"{entry.scenario} ({entry.server}, {', '.join(entry.specs)}): {entry.reason}")
+    for place, checks in EXPECTED.items():
+        for check, reason in checks.items():
+            print(f"{place.scenario} {place.spec}, {check}: {reason}")
     print("\nInspector and sign-in")
     for finding in findings:
         print(f"{finding.what:38} {finding.transport:6} {finding.fault or 'passed'}")
     failed = sum(finding.fault is not None for finding in findings)
     print(
-        f"{len(found)} scenarios run, {wrong} not as expected; "
+        f"{len(suite.found)} scenarios run, {wrong} not as expected; "
         f"{len(findings)} uses of the Inspector and sign-ins, {failed} failed"
     )
     return 1 if wrong or failed else 0
 
 
-async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> None:
-    async with running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
-
-        async def run_suite(suite: Suite) -> None:
-            for spec in SPECS[suite.release]:
-                await suite.run_all(url, spec, folder / f"{suite.release}-{spec}", KALLYAI_SCENARIOS)
-
-        async def run_extensions(suite: Suite) -> None:
-            for scenario in TASKS:
-                await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario)
-            for scenario in SKILLS:
-                await suite.run_one("kallyai-mcp", url, scenario, folder / scenario)
-
-        async with anyio.create_task_group() as tasks:
-            for suite in suites:
-                tasks.start_soon(run_suite, suite)
-            tasks.start_soon(run_extensions, suites[-1])
+async def _conformance(suite: Suite, url: str, folder: Path) -> None:
+    async with running_app(tasks_app(folder / "tasks")) as calls_as_tasks, anyio.create_task_group() as tasks:
+        for spec in SPECS:
+            tasks.start_soon(suite.run_all, url, spec, folder / spec, KALLYAI_SCENARIOS)
+        for scenario in TASKS:
+            await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario)
+        for scenario in SKILLS:
+            await suite.run_one("kallyai-mcp", url, scenario, folder / scenario)
 
 
 if __name__ == "__main__":

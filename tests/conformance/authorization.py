@@ -19,14 +19,14 @@ SCENARIOS = ("authorization-server-metadata-endpoint", "authorization-code-grant
 
 
 async def authorize(tools: Tools, folder: Path) -> list[Finding]:
-    """Run the scenarios of the suite's newest pre-release."""
+    """Run the scenarios."""
     port = free_port()
     redirect_uri = f"http://127.0.0.1:{port}/callback"
     output = ""
     async with running_sandbox(folder) as sandbox, deploy(sandbox) as server, User() as user:
         client_id = (await server.register(redirect_uris=[redirect_uri]))["client_id"]
         options = ["--client-id", client_id, "--resource", f"{server.url}/mcp", "--port", str(port)]
-        command = [*tools.suite("newest"), "authorization", "--url", server.url, *options]
+        command = [*tools.suite(), "authorization", "--url", server.url, *options]
         with anyio.move_on_after(SECONDS):
             async with await anyio.open_process(command) as process, anyio.create_task_group() as tasks:
                 assert process.stdout is not None

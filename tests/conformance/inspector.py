@@ -53,9 +53,9 @@ async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
             signed_in = {"API_URL": api, "ACCESS_TOKEN": app.state.sandbox.issue_tokens()["access_token"]}
 
             async def use(transport: str) -> None:
-                home = folder / f"inspector-{transport.strip('/')}"
-                inspector = _Inspector(tools, transport, url, home, environment(home, **signed_in))
-                found.extend([Finding(what, transport, fault) for what, fault in await _use_all(inspector)])
+                found.extend(
+                    await _use_all(tools, transport, url, folder / f"inspector-{transport.strip('/')}", signed_in)
+                )
 
             async with anyio.create_task_group() as tasks:
                 for transport in MODES:
@@ -63,20 +63,42 @@ async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
     return sorted(found, key=lambda each: each.transport)
 
 
-async def _use_all(inspector: "_Inspector") -> list[tuple[str, str | None]]:
-    code, listed = await inspector.use("tools/list", "--strict")
+async def _use_all(tools: Tools, transport: str, url: str, home: Path, signed_in: Mapping[str, str]) -> list[Finding]:
+    await anyio.Path(home).mkdir(parents=True)
+    settings = {name: value for name, value in environment(home, **signed_in).items() if name.startswith("KALLYAI_")}
+    server, command = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")], ["--", *COMMAND]
+    if transport == "/mcp":
+        server, command = ["--server-url", f"{url}/mcp"], []
+    inspector = [
+        *tools.inspector(),
+        "--cli",
+        *server,
+        "--protocol-era",
+        MODES[transport],
+        "--format",
+        "json",
+        "--quiet",
+    ]
+    own = environment(home) | {"HOME": str(home), "USERPROFILE": str(home)}
+    found: list[Finding] = []
+
+    async def use(what: str, *options: str) -> Mapping[str, Any]:
+        """Run it, and note whether it succeeds; returns the result. Its exit code for isError is 5."""
+        with anyio.fail_after(SECONDS):
+            done = await anyio.run_process([*inspector, *options, *command], check=False, env=own)
+        fault = f"exit code {done.returncode}: {done.stdout.decode()[-500:]} {done.stderr.decode()[-500:]}"
+        found.append(Finding(what, transport, fault if done.returncode else None))
+        result: Mapping[str, Any] = json.loads(done.stdout or b"{}").get("result", {})
+        return result
+
+    listed = await use("tools/list --strict", "--method", "tools/list", "--strict")
     names = {tool["name"] for tool in listed.get("tools", [])}
-    fault = None if code == 0 else f"exit code {code}: {inspector.stderr}"
-    if fault is None and names != set(TOOLS):
-        fault = f"other tools than expected: {sorted(names ^ set(TOOLS))}"
-    found: list[tuple[str, str | None]] = [("tools/list --strict", fault)]
+    found.append(Finding("the tools", transport, None if names == set(TOOLS) else f"unexpected: {names ^ set(TOOLS)}"))
     call_id = "none"
     for tool in TOOLS:
-        arguments = json.dumps(_arguments(tool, f"Bistro {inspector.transport.strip('/')}", call_id))
-        code, answer = await inspector.use("tools/call", "--tool-name", tool, "--tool-args-json", arguments)
+        arguments = json.dumps(_arguments(tool, f"Bistro {transport.strip('/')}", call_id))
+        answer = await use(tool, "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments)
         call_id = answer.get("structuredContent", {}).get("call_id", call_id)
-        # The CLI's exit code for isError is 5: no tool may answer with an error.
-        found.append((tool, None if code == 0 else f"exit code {code}: {answer or inspector.stderr}"))
     return found
 
 
@@ -90,26 +112,3 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
         task = {"task_category": "general", "task_description": "Ask for the opening hours", "until": "answered"}
         return {**task, "candidates": candidates, "wait_seconds": 20}
     return {"call_id": call_id} if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event") else {}
-
-
-class _Inspector:
-    def __init__(self, tools: Tools, transport: str, url: str, home: Path, variables: Mapping[str, str]) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self.transport, self.stderr = transport, ""
-        settings = [f"{name}={value}" for name, value in variables.items() if name.startswith("KALLYAI_")]
-        options = [word for setting in settings for word in ("-e", setting)]
-        self._before = ["--server-url", f"{url}/mcp"] if transport == "/mcp" else options
-        self._after = [] if transport == "/mcp" else ["--", *COMMAND]
-        self._command = [*tools.inspector(), "--cli", *self._before, "--protocol-era", MODES[transport]]
-        self._environment = environment(home) | {"HOME": str(home), "USERPROFILE": str(home)}
-
-    async def use(self, method: str, *options: str) -> tuple[int, Mapping[str, Any]]:
-        """Run it; returns the exit code and the result, and keeps the end of its stderr."""
-        command = [*self._command, "--format", "json", "--quiet", "--method", method, *options, *self._after]
-        with anyio.fail_after(SECONDS):
-            done = await anyio.run_process(command, check=False, env=self._environment)
-        self.stderr = done.stderr.decode().strip()[-500:]
-        if not done.stdout.strip():
-            return done.returncode, {}
-        result: Mapping[str, Any] = json.loads(done.stdout)["result"]
-        return done.returncode, result

@@ -1,4 +1,4 @@
-"""The suites and the Inspector from npm, as pinned in the lock file, and a Node that runs them."""
+"""The suite and the Inspector from npm, as pinned in the lock file, and a Node that runs them."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,10 +9,7 @@ from tests.programs import run_well
 
 SOURCE = Path(__file__).parent / "node"
 NODE = (22, 19)
-"""The oldest version of Node for the Inspector; the suites need 22."""
-
-RELEASES = {"released": "conformance-released", "newest": "conformance-newest"}
-"""The folders of the suite's newest release and of its newest pre-release."""
+"""The oldest version of Node for the Inspector; the suite needs 22."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,9 @@ class Tools:
     node: str
     modules: Path
 
-    def suite(self, release: str) -> list[str]:
-        """The command of the suite's `release`, one of `RELEASES`."""
-        return [self.node, str(self.modules / RELEASES[release] / "dist" / "index.js")]
+    def suite(self) -> list[str]:
+        """The command of the suite's newest pre-release, which knows all versions of the specification."""
+        return [self.node, str(self.modules / "conformance" / "dist" / "index.js")]
 
     def inspector(self) -> list[str]:
         """The command of the Inspector."""

@@ -104,17 +104,8 @@ def lowest() -> Finding:
     if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
         return "not checked", f"there is no Python {PYTHON} on this machine"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        oldest = (
-            "--resolution",
-            "lowest-direct",
-            "--requirements",
-            "pyproject.toml",
-            "--group",
-            "dev",
-            "--editable",
-            ".",
-        )
-        python = new_environment(Path(folder), *oldest, python=PYTHON)
+        oldest = "--resolution lowest-direct --requirements pyproject.toml --group dev --editable ."
+        python = new_environment(Path(folder), *oldest.split(), python=PYTHON)
         done = run([python, "-m", "pytest", "-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider", *LOWEST])
         if done.returncode:
             versions = run_well(["uv", "pip", "freeze", "--python", folder]).stdout
@@ -130,11 +121,9 @@ def pins() -> Finding:
         messages = _compile(copy)
         changes = sorted(set(map(str, pinned(copy))) ^ set(map(str, pinned())))
     faults = [*changes, *(line for line in messages.splitlines() if " is yanked" in line)]
-    return (
-        ("failed", "\n".join(["missing or unused:", *faults]))
-        if faults
-        else ("passed", "all are there, and none is yanked")
-    )
+    if faults:
+        return "failed", "\n".join(["missing or unused:", *faults])
+    return "passed", "all are there, and none is yanked"
 
 
 def renew() -> Finding:
