@@ -12,9 +12,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from subprocess import CompletedProcess
 
+from tests.clocks.shifted_clock import LIBRARY, shifted_to
 from tests.programs import run
 
 SHARE = (
@@ -31,8 +31,6 @@ AT_NIGHT = ("tests/cli/test_calls.py",)
 
 YEARS_LATER = ("tests/cli/test_sandbox_command.py",)
 """Tests that run once more, years after the day that `tests.conftest.clock` shows."""
-
-LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 
 _LEAD = timedelta(seconds=8)
 """How long before a change of the clock a run starts, so that the clock changes while it runs."""
@@ -85,16 +83,8 @@ def main() -> int:
 
 def _run(time: ShiftedTime) -> CompletedProcess[str]:
     """Run pytest at this time: the clock of its process, and of all that it starts, goes on from there."""
-    shifted = {
-        "LD_PRELOAD": str(LIBRARY),
-        "FAKETIME": f"{(time.starts - datetime.now(UTC)).total_seconds():+.3f}s",
-        "FAKETIME_DISABLE_SHM": "1",  # for speed: an offset needs no shared state
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # time-outs are in real seconds
-        "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else no wait of Chromium's threads ever lasts
-        "TZ": time.zone,
-    }
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-n", "0", *time.tests]
-    return run(command, variables=os.environ | shifted)
+    return run(command, variables=os.environ | shifted_to(time.starts, time.zone))
 
 
 if __name__ == "__main__":
