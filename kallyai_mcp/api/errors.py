@@ -130,7 +130,7 @@ class ServiceError(KallyAIError):
 
 
 class BadRequestError(ServiceError):
-    """The request is not valid (400, 409, 422 and every 4xx without its own class)."""
+    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class)."""
 
     default_code = "bad_request"
 
@@ -167,12 +167,6 @@ class QuotaExceededError(ServiceError):
         self.upgrade_url = upgrade_url
 
 
-class BudgetError(ServiceError):
-    """A budget of the account forbids the call, or requires an approval."""
-
-    default_code = "budget_exceeded"
-
-
 class ForbiddenError(ServiceError):
     """The token lacks a permission, such as the scope `transcripts:read` (403)."""
 
@@ -186,21 +180,9 @@ class BotCheckError(ServiceError):
 
 
 class NumberRefusedError(ServiceError):
-    """The service does not call this number."""
+    """The service does not call this number, its country, or its country from the account's region."""
 
     default_code = "number_refused"
-
-
-class CountryRefusedError(ServiceError):
-    """The service does not call this country, or not from the account's region."""
-
-    default_code = "unsupported_country"
-
-
-class ContentRefusedError(ServiceError):
-    """The service refuses the call because of its content, date, consent, or language."""
-
-    default_code = "content_refused"
 
 
 class NotFoundError(ServiceError):
@@ -262,12 +244,12 @@ CODES: dict[str, type[ServiceError]] = {
     "toll_number": NumberRefusedError,
     "blocked_number": NumberRefusedError,
     "suppression_violation": NumberRefusedError,
-    "safety_violation": ContentRefusedError,
-    "scheduling_violation": ContentRefusedError,
-    "consent_denied": ContentRefusedError,
-    "country_restriction": CountryRefusedError,
-    "unsupported_country": CountryRefusedError,
-    "unsupported_language": ContentRefusedError,
+    "safety_violation": BadRequestError,
+    "scheduling_violation": BadRequestError,
+    "consent_denied": BadRequestError,
+    "country_restriction": NumberRefusedError,
+    "unsupported_country": NumberRefusedError,
+    "unsupported_language": BadRequestError,
     "missing_token": UnauthorizedError,
     "forbidden": ForbiddenError,
     "call_not_found": NotFoundError,
@@ -277,9 +259,9 @@ CODES: dict[str, type[ServiceError]] = {
     "token_expired": UnauthorizedError,
     "recording_not_found": NotFoundError,
     "phone_not_provisioned": NumberRefusedError,
-    "budget_exceeded": BudgetError,
-    "budget_approval_required": BudgetError,
-    "soft_cap_reached": BudgetError,
+    "budget_exceeded": BadRequestError,
+    "budget_approval_required": BadRequestError,
+    "soft_cap_reached": BadRequestError,
 }
 """The class for each code of the service, whatever the status."""
 

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Literal
 
 from kallyai_mcp.api.errors import (
-    CountryRefusedError,
     KallyAIError,
     NotSignedInError,
     NumberRefusedError,
@@ -201,7 +200,7 @@ def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
         return StopReason.NEEDS_SIGN_IN
     if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
         return None
-    if isinstance(error, NumberRefusedError | CountryRefusedError):
+    if isinstance(error, NumberRefusedError):
         return None
     return StopReason.REFUSED
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
+from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
@@ -374,10 +374,10 @@ def error_text(error: KallyAIError | None) -> str | None:
 
 
 def error_from(text: str | None) -> KallyAIError | None:
-    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `KallyAIError`."""
+    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `ServiceError`."""
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    cls = ERROR_CLASSES.get(stored.pop("class"), KallyAIError)
+    cls = ERROR_CLASSES.get(stored.pop("class"), ServiceError)
     error: KallyAIError = cls(stored.pop("message"), **stored)
     return error

@@ -32,14 +32,13 @@ def standard(code: str) -> dict[str, Any]:
 CODES: dict[type[ServiceError], str] = {
     errors.QuotaExceededError: "quota_exceeded",
     errors.NumberRefusedError: "missing_phone_number emergency_number toll_number blocked_number suppression_violation "
-    "phone_not_provisioned",
-    errors.ContentRefusedError: "safety_violation scheduling_violation consent_denied unsupported_language",
-    errors.CountryRefusedError: "country_restriction unsupported_country",
+    "phone_not_provisioned country_restriction unsupported_country",
+    errors.BadRequestError: "safety_violation scheduling_violation consent_denied unsupported_language "
+    "budget_exceeded budget_approval_required soft_cap_reached",
     errors.UnauthorizedError: "missing_token token_expired",
     errors.ForbiddenError: "forbidden",
     errors.NotFoundError: "call_not_found transcript_not_found recording_not_found",
     errors.RateLimitedError: "rate_limited",
-    errors.BudgetError: "budget_exceeded budget_approval_required soft_cap_reached",
 }
 STATUSES: dict[type[ServiceError], tuple[int, ...]] = {
     errors.BadRequestError: (400, 409, 418, 422),

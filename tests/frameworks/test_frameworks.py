@@ -1,6 +1,5 @@
 """docs/frameworks.md shows the snippets that `python -m tests.frameworks` runs, and the checks find every fault."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,6 @@ def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_time
     assert f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```" in PAGE
     assert len(lines) <= 25
     assert bool(timeouts) is framework.has_timeout
-
-
-@pytest.mark.parametrize("client", [one for one in FRAMEWORKS if one.is_javascript], ids=lambda client: client.name)
-def test_a_client_in_javascript_has_packages_of_its_own_in_the_version_that_is_named(client: Framework) -> None:
-    folder = Path(__file__).parent / "node" / client.name
-    package, lock = (
-        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("package.json", "package-lock.json")
-    )
-
-    assert package["dependencies"] == dict(zip(client.packages, client.versions, strict=True))
-    assert lock["packages"][""]["dependencies"] == package["dependencies"]
 
 
 def test_every_fault_is_named_and_a_slow_machine_is_none() -> None:

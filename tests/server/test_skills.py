@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from mcp import Client, MCPError, types
+from mcp import Client, types
 from mcp.types import TextResourceContents
 from pydantic import RootModel
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import Agent, open_agent
+from tests.agent import open_agent
 from tests.sandbox.manual_clock import ManualClock
 
 SKILLS = "io.modelcontextprotocol/skills"
@@ -63,19 +63,3 @@ async def test_the_skill_is_declared_and_listed_with_front_matter_size_and_diges
     assert len(plain) == front_matter.strip().count("\n") + 1
     assert 0 < len(dict(plain)["description"]) <= 1024
     assert [tool for tool in TOOLS if f"`{tool}`" not in body] == []
-
-
-async def test_an_unknown_skill_or_page_is_refused_with_what_there_is(newest: Client) -> None:
-    with pytest.raises(MCPError, match=f"there is {URI}") as unknown:
-        await ask(newest, "skills/get", uri="skill://other/SKILL.md")
-    with pytest.raises(MCPError, match="all skills are on the first one") as page:
-        await ask(newest, "skills/list", cursor="2")
-
-    assert unknown.value.code == page.value.code == types.INVALID_PARAMS
-
-
-async def test_every_client_finds_it_among_the_resources(agent: Agent) -> None:
-    listed = {resource.uri: resource for resource in (await agent.client.list_resources()).resources}
-
-    assert (listed[URI].name, listed[URI].mime_type) == ("phone-call", "text/markdown")
-    assert f"description: {listed[URI].description}\n" in await text_of(agent.client)

@@ -40,7 +40,7 @@ class Site:
     url: str
     options: ClientOptions
     token: str
-    lookup: WorkerLookup
+    worker_of: WorkerLookup
 
 
 @asynccontextmanager
@@ -53,12 +53,12 @@ async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
         settings["TRUSTED_PROXIES"] = "127.0.0.1"
         token = sandbox.token("acct-business")
         async with (
-            worker_lookup(sandbox.settings(**shared, ACCESS_TOKEN=token)) as lookup,
+            worker_lookup(sandbox.settings(**shared, ACCESS_TOKEN=token)) as worker_of,
             uvicorn(folder, workers=1, **settings) as one,
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
         ):
-            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, lookup)
+            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, worker_of)
 
 
 async def requests_to_mcp_reach_both_servers(site: Site) -> None:
@@ -68,7 +68,7 @@ async def requests_to_mcp_reach_both_servers(site: Site) -> None:
             return
         async with connected_agent(site.url, mode, token=site.token, options=site.options) as agent:
             placed = await agent.use("make_call", CALL | {"task_description": f"Call {number}"}, wait_seconds=0)
-            workers.add(await site.lookup.worker_of(placed.data["tracking_id"]))
+            workers.add(await site.worker_of(placed.data["tracking_id"]))
     raise AssertionError("all requests led to one server")
 
 
@@ -102,7 +102,7 @@ async def an_sse_session_stays_with_one_server(site: Site) -> None:
             for step in range(2):
                 call = CALL | {"task_description": f"SSE call {number}.{step}"}
                 placed = await agent.use("make_call", call, wait_seconds=0)
-                workers.add(await site.lookup.worker_of(placed.data["tracking_id"]))
+                workers.add(await site.worker_of(placed.data["tracking_id"]))
             assert len(workers) <= 2
         if len(workers) == 2:
             return

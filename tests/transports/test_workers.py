@@ -17,7 +17,7 @@ SECRET = "a-secret-of-many-characters"
 PAGE = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
 
 
-async def place_in_both(lookup: WorkerLookup, url: str, task: str) -> dict[str, str]:
+async def place_in_both(worker_of: WorkerLookup, url: str, task: str) -> dict[str, str]:
     """Place calls over new connections until both workers run one; returns the worker of each call, by tracking id."""
     workers: dict[str, str] = {}
 
@@ -25,7 +25,7 @@ async def place_in_both(lookup: WorkerLookup, url: str, task: str) -> dict[str, 
         async with connected_agent(url, token=SECRET) as agent:
             placed = await agent.use("make_call", CALL | {"task_description": f"{task} {number}"}, wait_seconds=0)
         tracking_id = placed.data["tracking_id"]
-        workers[tracking_id] = await lookup.worker_of(tracking_id)
+        workers[tracking_id] = await worker_of(tracking_id)
 
     number = 0
     while len(set(workers.values())) < 2:
@@ -48,7 +48,7 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
         token = sandbox.token("acct-business")
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
         async with (
-            worker_lookup(sandbox.settings(**given)) as lookup,
+            worker_lookup(sandbox.settings(**given)) as worker_of,
             uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server,
         ):
             with anyio.fail_after(2 * LIMIT):
@@ -61,14 +61,14 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
                 async with anyio.create_task_group() as tasks:
                     for _ in range(8):
                         tasks.start_soon(place_the_same_call)
-                before = await place_in_both(lookup, server.url, "First")
+                before = await place_in_both(worker_of, server.url, "First")
                 await sandbox.wait_for_calls(1 + len(before))
                 in_progress = [await statuses(server.url, mode, before, 0) for mode in ("auto", "legacy")]
                 server.kill_first_worker()
                 sandbox.end_calls()
                 ended = [await statuses(server.url, mode, before, LIMIT) for mode in ("auto", "legacy")]
                 await server.wait_for_workers(3)
-                after = await place_in_both(lookup, server.url, "Second")
+                after = await place_in_both(worker_of, server.url, "Second")
                 async with httpx2.AsyncClient() as client:
                     sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
                 calls = await sandbox.wait_for_calls(1 + len(before) + len(after))

@@ -6,15 +6,14 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import anyio.abc
 
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
@@ -103,33 +102,20 @@ async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator
             tasks.cancel_scope.cancel()
 
 
-class WorkerLookup:
-    """Which worker runs which call, as their ledger says.
-
-    Attributes:
-        tracking_ids: All calls that were looked up.
-    """
-
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        self._ledger = ledger
-        assert settings.access_token is not None
-        account = Tokens.from_document({"access_token": settings.access_token, "expires_at": math.inf}).account
-        self._account = AccountKey(settings.api_url, account)
-        self.tracking_ids: set[str] = set()
-
-    async def worker_of(self, tracking_id: str) -> str:
-        """The name of the worker that runs this call."""
-        self.tracking_ids.add(tracking_id)
-        record = await self._ledger.find(self._account, tracking_id)
-        assert record is not None
-        return record.worker
+WorkerLookup = Callable[[str], Awaitable[str]]
+"""Returns the name of the worker that runs a call, by its tracking id."""
 
 
 @asynccontextmanager
 async def worker_lookup(settings: Settings) -> AsyncIterator[WorkerLookup]:
     """Look into the ledger of servers with these settings, for the account of their `ACCESS_TOKEN`."""
-    ledger = Connection(settings).ledger()
-    try:
-        yield WorkerLookup(ledger, settings)
-    finally:
-        await ledger.aclose()
+    assert settings.access_token is not None
+    tokens = Tokens.from_document({"access_token": settings.access_token, "expires_at": math.inf})
+    async with aclosing(Connection(settings).ledger()) as ledger:
+
+        async def worker_of(tracking_id: str) -> str:
+            record = await ledger.find(AccountKey(settings.api_url, tokens.account), tracking_id)
+            assert record is not None
+            return record.worker
+
+        yield worker_of
