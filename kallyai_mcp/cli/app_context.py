@@ -61,7 +61,7 @@ class _BrowserSignIn:
         self._sign_in: SignIn | None = None
 
     async def signed_in(self) -> SignedIn | None:
-        tokens = await self._connection.credentials.tokens.current()
+        tokens = await self._connection.tokens.current()
         return SignedIn(tokens.who) if tokens is not None else None
 
     async def account(self) -> str:
@@ -71,7 +71,7 @@ class _BrowserSignIn:
         return self._sign_in is not None and await self._sign_in.arrived(seconds)
 
     async def link(self) -> SignInLink | None:
-        session = self._connection.credentials.session
+        session = self._connection.session
         if session is None or not self._links:
             return None
         if self._sign_in is None:

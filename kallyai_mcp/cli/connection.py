@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Self
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI, TokenSource
     from kallyai_mcp.api.models import TokenGrant
     from kallyai_mcp.auth.session import Session
-    from kallyai_mcp.auth.token_store import TokenStore
     from kallyai_mcp.auth.tokens import Tokens
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.sandbox.app import SandboxApp
@@ -79,15 +77,6 @@ class EmbeddedSandbox:
             self.app.state.sandbox.close()
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """Where access tokens come from. `session` and `store` are None unless it is the sign-in on this machine."""
-
-    tokens: "CurrentTokens"
-    session: "Session | None" = None
-    store: "TokenStore | None" = None
-
-
 class Connection:
     """The parts that a command works with. Each is opened at its first use, once, and closed at the end.
 
@@ -111,27 +100,33 @@ class Connection:
         self._ledger: Ledger | None = None
 
     @cached_property
-    def credentials(self) -> Credentials:
+    def tokens(self) -> "CurrentTokens":
         """The source of the access tokens; raises `TokenStoreError` if the setting's token store can't be used."""
         if self.sandbox is not None:
-            return Credentials(self.sandbox)
+            return self.sandbox
         if self.callers:
             from kallyai_mcp.auth.caller_tokens import CallerTokens
 
-            return Credentials(CallerTokens(self._is_revoked))
+            return CallerTokens(self._is_revoked)
         from kallyai_mcp.auth.session import Session, StaticTokens
 
         settings = self.settings
         if settings.access_token is not None:
-            return Credentials(StaticTokens(settings.access_token))
+            return StaticTokens(settings.access_token)
         from kallyai_mcp.auth.token_store import open_store
 
         async def refresh(refresh_token: str) -> "TokenGrant":
             return await open_api(settings).refresh(refresh_token)
 
         store = open_store(settings.token_store, settings.home, settings.api_url)
-        session = Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
-        return Credentials(session, session, store)
+        return Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
+
+    @property
+    def session(self) -> "Session | None":
+        """The sign-in on this machine; None if the access tokens come from elsewhere."""
+        from kallyai_mcp.auth.session import Session
+
+        return self.tokens if isinstance(self.tokens, Session) else None
 
     async def _is_revoked(self, sign_in: str) -> bool:
         from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
@@ -141,7 +136,7 @@ class Connection:
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
         if self._api is None:
-            self._api = open_api(self.settings, self.credentials.tokens, sandbox=self.sandbox)
+            self._api = open_api(self.settings, self.tokens, sandbox=self.sandbox)
         return self._api
 
     @cached_property
@@ -185,7 +180,7 @@ class Connection:
 
     async def account_key(self) -> AccountKey:
         """The account that is signed in; raises `NotSignedInError` if nobody is."""
-        tokens = await self.credentials.tokens.current()
+        tokens = await self.tokens.current()
         if tokens is None:
             raise NotSignedInError("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
         return AccountKey(self.settings.api_url if self.sandbox is None else self.sandbox.URL, tokens.account)

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import CommandError, run, say, say_result, speed_option
+from kallyai_mcp.cli.output import run, say, say_result, speed_option
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
@@ -38,7 +38,7 @@ def demo(*, speed: float) -> None:
     say("Phone calls by an agent. It all happens here; nobody is called.\n")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         run(partial(_run, Path(home), speed))
-    say("\nEach answer was what it should be. Next, with a sandbox or with your KallyAI account:", bold=True)
+    say("\nNext, with a sandbox or with your KallyAI account:", bold=True)
     command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
     if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` has started this; the program may not be on the user's PATH
         command = "uv run kallyai-mcp"
@@ -63,7 +63,7 @@ async def _run(home: Path, speed: float) -> None:
             appointment_time="19:00",
             party_size=4,
         )
-        call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table, "booked")
+        call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table)
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
         say((await past_calls.transcript(app_context, call_id))[0])
@@ -71,27 +71,25 @@ async def _run(home: Path, speed: float) -> None:
         say("\nThe appointment:", bold=True)
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
         busy = table.model_copy(update={"respondent_phone": numbers[_BUSY], "business_name": "Busy Bistro"})
-        await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy, "not_reached")
+        await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)
         ask = Submission(
             task_category="general", task_description="Ask when they open", respondent_phone=numbers[_DO_NOT_CALL]
         )
-        await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask, None)
+        await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask)
         say("\nWhat it cost:", bold=True)
         say(quota(await app_context.api().get_statistics(), None, now=app_context.now()))
 
 
-async def _place(app_context: AppContext, title: str, submission: Submission, outcome: str | None) -> str | None:
-    """Place a call and print what an agent is told; `outcome` is the expected one, None for a refusal."""
+async def _place(app_context: AppContext, title: str, submission: Submission) -> str | None:
+    """Place a call and print what an agent is told; returns its id, None if it was refused."""
     say(f"\n{title}", bold=True)
     try:
         arrived = Stopwatch(app_context.calls.clock)
         placed = await app_context.calls.place(CallRequest(submission, "America/Los_Angeles", arrived))
         ended = await app_context.calls.wait(placed.record, 60)
         text, answer, _ = await call_words(app_context, ended, placed_now=True)
-        got = answer.outcome.value if answer.outcome else answer.status
     except KallyAIError as error:
-        text, answer, got = error_text(error, places_calls=True), None, None
+        say_result(error_text(error, places_calls=True))
+        return None
     say_result(text)
-    if got != outcome:
-        raise CommandError(f"That should have been {outcome or 'refused'}, not {got or 'refused'}: please report it.")
-    return answer.call_id if answer is not None else None
+    return answer.call_id

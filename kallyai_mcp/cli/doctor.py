@@ -12,6 +12,7 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.auth.token_store import open_store
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection, check_shared_database
 from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
@@ -92,16 +93,18 @@ async def _sign_in(connection: Connection) -> Finding:
     if settings.sandbox or settings.auth in ("caller", "oauth"):
         why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
         return Finding("sign_in", "skipped", f"not needed with {why}")
-    store = connection.credentials.store
-    if store is not None:
+    if settings.access_token is None:
+        store = open_store(settings.token_store, settings.home, settings.api_url)
         store.check()
-    tokens = await connection.credentials.tokens.current()
+        kept = store.describe()
+    else:
+        kept = "KALLYAI_ACCESS_TOKEN"
+    tokens = await connection.tokens.current()
     if tokens is None:
         return Finding("sign_in", "skipped", "nobody is signed in; the first call asks, or `kallyai-mcp login` does it")
     if tokens.expires_at <= time.time() and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
     who = f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
-    kept = store.describe() if store is not None else "KALLYAI_ACCESS_TOKEN"
     return Finding("sign_in", "ok", f"{who}; kept in {kept}")
 
 

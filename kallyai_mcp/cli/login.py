@@ -45,7 +45,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 
 async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
-    session = connection.credentials.session
+    session = connection.session
     assert session is not None  # noqa: S101 - `login` refuses when the settings have a token
     await session.check()
     async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
@@ -128,7 +128,7 @@ def logout(settings: Settings) -> None:
 
     async def work() -> bool:
         async with Connection(settings) as connection:
-            session = connection.credentials.session
+            session = connection.session
             assert session is not None  # noqa: S101 - refused above
             was_signed_in = await session.current() is not None
             await session.sign_out()

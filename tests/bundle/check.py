@@ -143,7 +143,7 @@ async def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -
 def the_wheel_with_the_sandbox_shows_its_demo(folder: Path) -> None:
     extra = f"kallyai-mcp[sandbox] @ {wheel_in(folder).as_uri()}"
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
-    assert "Each answer was what it should be." in run(program(folder, "kallyai-mcp"), "demo", "--speed", "1000")
+    assert "\nBooked: table for 4 at Italian Bistro" in run(program(folder, "kallyai-mcp"), "demo", "--speed", "1000")
 
 
 def a_project_with_the_wheel_and_pytest_tests_its_agent(folder: Path) -> None:

@@ -67,18 +67,8 @@ def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path, monkeypa
         "\nNot reached: the line of Busy Bistro (",
         "\nNot called: this number is on the do-not-call list",
         " of 35 calls left (and ",
-        "\nEach answer was what it should be. ",
+        "\nNext, with a sandbox or with your KallyAI account:\n",
     ):
         assert words in done.stdout
     command = "  uv run kallyai-mcp install CLIENT"
     assert done.stdout.splitlines()[-2:] == [f"{command} --sandbox", command]
-
-
-def test_an_answer_that_is_not_what_it_should_be_fails_the_demo(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kallyai_mcp.cli.demo._BISTRO", "+12025550103")  # a busy line
-    done = run_in_process(tmp_path, "demo", "--speed", "1000")
-
-    assert done.returncode == 1
-    assert done.stderr == "Error: That should have been booked, not not_reached: please report it.\n"
