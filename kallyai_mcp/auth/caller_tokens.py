@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 CACHE_SECONDS = 60.0
 """How long a verified token counts as valid without another request to KallyAI."""
 
-LONGEST_TOKEN = 3600.0
-"""The most seconds that an access token is valid (the reference's "CLI Authentication")."""
-
 _MAX_CACHED = 10_000
 
 
@@ -60,7 +57,7 @@ class CallerTokens:
         sign_in = (token.claims or {}).get(SIGN_IN_CLAIM)
         if sign_in is not None and self._is_revoked is not None and await self._is_revoked(sign_in):
             return None
-        return _tokens(token.token, lineage=token.subject)
+        return Tokens.of(token.token, lineage=token.subject)
 
 
 class CallerVerifier:
@@ -73,18 +70,10 @@ class CallerVerifier:
     The account of a token without claims is not known, because no response of KallyAI has it (reference: "User
     Endpoints"). Its caller counts as a new account after each renewal: the calls before are still in KallyAI's list,
     but neither duplicates nor a `tracking_id` of the time before are found.
-
-    `clock` is a monotonic clock, `time` the seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        send: Callable[[str], Awaitable[object]],
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        time: Callable[[], float] = time.time,
-    ) -> None:
-        self._send, self._clock, self._time = send, clock, time
+    def __init__(self, send: Callable[[str], Awaitable[object]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._send, self._clock = send, clock
         self._valid_until: dict[bytes, float] = {}
         self._locks: WeakValueDictionary[bytes, anyio.Lock] = WeakValueDictionary()
 
@@ -104,9 +93,7 @@ class CallerVerifier:
                 self._valid_until[digest] = self._clock() + CACHE_SECONDS
         from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
 
-        tokens = _tokens(bearer)
-        end = int(min(tokens.claimed_end or math.inf, self._time() + LONGEST_TOKEN))
-        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=tokens.account, expires_at=end)
+        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=Tokens.of(bearer).account)
 
     def is_known(self, bearer: str) -> bool:
         """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
@@ -145,7 +132,3 @@ def _request_token() -> "AccessToken | None":
 
 def _hash(bearer: str) -> bytes:
     return hashlib.sha256(bearer.encode()).digest()
-
-
-def _tokens(token: str, lineage: str | None = None) -> Tokens:
-    return Tokens.from_document({"access_token": token, "expires_at": math.inf, "lineage": lineage})

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import secrets
 import tempfile
 import time
@@ -269,7 +268,7 @@ class StaticTokens:
 
     def __init__(self, token: str) -> None:
         self._token = token
-        self._tokens = Tokens.from_document({"access_token": token, "expires_at": math.inf})
+        self._tokens = Tokens.of(token)
 
     async def access_token(self) -> str:
         """The token."""

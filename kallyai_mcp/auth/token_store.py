@@ -163,7 +163,7 @@ class VendorFallbackStore:
 
     The vendor's file is JSON with `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds
     since the epoch, a minute early, which is not corrected. Signing out does not delete it, because it is not ours.
-    Instead, the account is written to `signed_out`, an id in a line, and its tokens there are no longer used.
+    Instead, the file `signed_out` is made, and then the vendor's file is no longer used.
     """
 
     def __init__(self, own: FileStore | KeyringStore | AutoStore, vendor: Path, signed_out: Path) -> None:
@@ -171,17 +171,16 @@ class VendorFallbackStore:
         self.save, self.check = own.save, own.check
 
     def load(self) -> Tokens | None:
-        """Our own tokens; else the vendor's, unless their account was signed out here."""
+        """Our own tokens; else the vendor's, unless they were signed out here."""
         return self._own.load() or self._load_vendor()
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's."""
         # In this order, so that a crash between the steps does not sign the user in with the vendor's tokens.
-        if (vendor_tokens := self._load_vendor()) is not None:
+        if self._load_vendor() is not None:
             try:
                 make_private(self._signed_out.parent)
-                accounts = [*sorted(self._signed_out_accounts()), vendor_tokens.account]
-                write_private(self._signed_out, "\n".join([*accounts, ""]))
+                write_private(self._signed_out, "")
             except OSError as error:
                 words = f"The sign-out can't be written to {self._signed_out}: {error.strerror}."
                 raise TokenStoreError(words) from None
@@ -194,6 +193,8 @@ class VendorFallbackStore:
         return self._own.describe()
 
     def _load_vendor(self) -> Tokens | None:
+        if self._signed_out.exists():
+            return None
         try:
             document = json.loads(self._vendor.read_bytes())
             tokens = Tokens.from_document(document)
@@ -205,16 +206,7 @@ class VendorFallbackStore:
         # Without an account in the tokens, the refresh token identifies the sign-in, because it lasts longer.
         named_by = document.get("refresh_token") or document["access_token"]
         lineage = sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]
-        tokens = tokens.model_copy(update={"lineage": lineage})
-        return None if tokens.account in self._signed_out_accounts() else tokens
-
-    def _signed_out_accounts(self) -> set[str]:
-        try:
-            return set(self._signed_out.read_text(encoding="utf-8").split())
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TokenStoreError(f"{self._signed_out}, which says who signed out, can't be read.") from error
+        return tokens.model_copy(update={"lineage": lineage})
 
 
 TokenStore = FileStore | KeyringStore | AutoStore | VendorFallbackStore

@@ -64,6 +64,11 @@ class Tokens(BaseModel):
             ) from None
 
     @classmethod
+    def of(cls, access_token: str, lineage: str | None = None) -> Self:
+        """The tokens of a sign-in of which only the access token is known; raises `ValueError` as `from_document`."""
+        return cls.from_document({"access_token": access_token, "expires_at": math.inf, "lineage": lineage})
+
+    @classmethod
     def from_document(cls, document: object) -> Self:
         """The tokens that `as_document` returned; for others, raises `ValueError`, which quotes no part of them."""
         try:
@@ -104,12 +109,6 @@ class Tokens(BaseModel):
         if self._claims.get("sub"):
             return _digest("account", json.dumps([self._claims.get("iss"), self._claims["sub"]]))
         return self.lineage or _digest("lineage", self.access_token.get_secret_value())
-
-    @property
-    def claimed_end(self) -> float | None:
-        """The end of the access token by its own claim `exp`, in seconds since the epoch; None without a valid one."""
-        end = self._claims.get("exp")
-        return float(end) if isinstance(end, int | float) and math.isfinite(end) else None
 
     @cached_property
     def _claims(self) -> dict[str, Any]:

@@ -204,7 +204,6 @@ class Provider:
             token=content["token"],
             client_id=content["client"],
             scopes=content["scopes"],
-            expires_at=int(content["exp"]),
             resource=content["resource"],
             subject=content["account"],
             claims={"iss": self.issuer, SIGN_IN_CLAIM: content["family"]},
