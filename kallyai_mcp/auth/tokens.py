@@ -65,7 +65,7 @@ class Tokens(BaseModel):
 
     @classmethod
     def of(cls, access_token: str, lineage: str | None = None) -> Self:
-        """The tokens of a sign-in of which only the access token is known; raises `ValueError` as `from_document`."""
+        """The tokens of a sign-in with only an access token; raises `ValueError` as `from_document`."""
         return cls.from_document({"access_token": access_token, "expires_at": math.inf, "lineage": lineage})
 
     @classmethod
