@@ -35,6 +35,7 @@ class Violation:
 
 
 HOUR = timedelta(seconds=3590)
+MINUTE = timedelta(minutes=1)
 SEND_WITHIN = timedelta(seconds=125)
 """An hour, and the two minutes within which a request leaves, with some tolerance."""
 

@@ -192,7 +192,8 @@ def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
         return use.asked < asked.asked
     if use.status == "canceled" and before.ends <= use.answered_at:
         return asked.answered_at is None or use.asked_at <= asked.answered_at  # it may have been done before
-    return before.ends <= use.answered_at and use.answered < asked.asked and _is_end(use)
+    crossed = use.answered_at == asked.asked_at  # the answer had left before the request arrived
+    return before.ends <= use.answered_at and (use.answered < asked.asked or crossed) and _is_end(use)
 
 
 def _is_end(use: Use) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, ended_row
+from tests.faults.simulation.judging import HOUR, MINUTE, SEND_WITHIN, SHARED, Rule, Violation, ended_row
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
@@ -68,6 +68,10 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         allowed += sum(row["state"] == "refused" and row["account"] == account for row in evidence.rows)
     if evidence.service.quirks.forgets_keys and evidence.times_of("its ledger is deleted") and evidence.ended:
         allowed += 1  # what a process knows of a call that is no longer in the ledger ends with it
+    for use in (use for use in requests if use.gave_up_silently):
+        # For the server, the client was told then.
+        ends = [call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody]
+        allowed += any(request.asked_at - min(ends, default=request.asked_at) > MINUTE for request in requests)
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
             crossed = use.answered_at == request.asked_at  # the answer had left before the request arrived
@@ -169,6 +173,8 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
     if evidence.most_ahead >= HOUR.total_seconds():  # by the only clock there is, the last call was long ago
         allowed += len(accounts)
+    if evidence.times_of("its ledger is deleted") and len(evidence.plan.starts) > 1:
+        allowed += len(accounts)  # a process does not know of another one's call in progress
     if len(evidence.placed) > allowed:
         text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"
         yield Violation(Rule.UNASKED, text)

@@ -59,6 +59,7 @@ class Use:
     answered_at: datetime | None = None
     answer: Answer | None = None
     text: str = "no answer"
+    gave_up_silently: bool = False
     accounts: set[str] = field(default_factory=set)
 
     @property
@@ -381,7 +382,7 @@ class Run:
 
         async def give_up(scope: anyio.CancelScope, seconds: float, *, silently: bool) -> None:
             await self._world.sleep(seconds)
-            use.text = "gave up"
+            use.text, use.gave_up_silently = "gave up", silently
             is_over.set()
             if not silently:
                 scope.cancel()
