@@ -1,20 +1,26 @@
 """The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine."""
 
 import hmac
+import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 
-from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, loopback_page
+from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
+
+_log = logging.getLogger(__name__)
 
 SIGN_IN_SECONDS = 300.0
 """How long a link works."""
@@ -24,7 +30,6 @@ _LINGER_SECONDS = 3.0
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
-_SECONDS = re.compile(r"[0-9]{1,9}")
 
 _Result = Literal["accepted", "wrong", "over"]
 
@@ -142,6 +147,62 @@ class LoopbackSignIn:
         return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
 
 
+class SignIn:
+    """Sign-in from a running server: it returns a link at once, and signs `session` in when the user has used it.
+
+    `auth_url` returns the URL of the sign-in page for a redirect URI and a state. `tasks` is the task group that waits
+    for the user, such as that of a server's lifespan.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        auth_url: Callable[[str, str], str],
+        tasks: TaskGroup,
+        *,
+        timeout: float = SIGN_IN_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session, self._auth_url, self._tasks = session, auth_url, tasks
+        self._timeout, self._clock = timeout, clock
+        self._lock = anyio.Lock()
+        self._link, self._expires_at = "", 0.0
+        self._ended = anyio.Event()
+        self._ended.set()
+        self._is_signed_in = False
+
+    async def begin(self) -> tuple[str, float]:
+        """The link of the sign-in that waits for its user, or else of a new one; and when it stops working.
+
+        That is in seconds since the epoch. Raises `TokenStoreError` if a sign-in could not be stored, and `OSError`
+        when there is no free port.
+        """
+        async with self._lock:
+            if self._ended.is_set():
+                await self._session.check()
+                await self._tasks.start(self._wait)
+            return self._link, self._expires_at
+
+    async def arrived(self, seconds: float) -> bool:
+        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self._is_signed_in
+
+    async def _wait(self, *, task_status: TaskStatus[None]) -> None:
+        async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
+            self._link, self._expires_at = flow.link, self._clock() + self._timeout
+            self._ended, self._is_signed_in = anyio.Event(), False
+            task_status.started()
+            try:
+                await self._session.sign_in(await flow.grant())
+                self._is_signed_in = True
+            except KallyAIError as error:
+                _log.info("sign-in: %s", error.code)
+            finally:
+                self._ended.set()
+
+
 def _fields(query: str) -> dict[str, str]:
     """The parameters of `query` by name; none if one is repeated, or if there are too many."""
     try:
@@ -153,19 +214,14 @@ def _fields(query: str) -> dict[str, str]:
 
 def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
     """The tokens or the error in `fields`, without a check of the state; None if there is neither."""
-    if "error" in fields:
+    error = fields.get("error")
+    if error == "access_denied":
+        return NotSignedInError("The sign-in was canceled on KallyAI's page.", code="sign_in_refused")
+    if error is not None:
         # Users and agents see it, so it must look like an error code.
-        error = fields["error"] if _ERROR.fullmatch(fields["error"]) else "no reason that could be shown"
-        is_cancel = error == "access_denied"
-        what = (
-            "The sign-in was canceled on KallyAI's page."
-            if is_cancel
-            else f"KallyAI's page refused the sign-in ({error})."
-        )
-        return NotSignedInError(what, code="sign_in_refused")
+        shown = error if _ERROR.fullmatch(error) else "no reason that could be shown"
+        return NotSignedInError(f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused")
     names = ("access_token", "refresh_token", "expires_in", "scope")
     given = {name: fields[name] for name in names if fields.get(name)}
-    if not _SECONDS.fullmatch(given.get("expires_in", "")):
-        given.pop("expires_in", None)
-    tokens = [given.get("access_token", ""), *([given["refresh_token"]] if "refresh_token" in given else [])]
+    tokens = (given.get("access_token", ""), given.get("refresh_token", "none"))
     return TokenGrant.model_validate(given) if all(map(_TOKEN.fullmatch, tokens)) else None

@@ -15,7 +15,7 @@ from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
 
 if TYPE_CHECKING:
-    from kallyai_mcp.auth.sign_in import SignIn
+    from kallyai_mcp.auth.loopback import SignIn
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ class _BrowserSignIn:
         if session is None or not self._links:
             return None
         if self._sign_in is None:
-            from kallyai_mcp.auth.sign_in import SignIn  # late: a user who is signed in needs no listener
+            from kallyai_mcp.auth.loopback import SignIn  # late: a user who is signed in needs no listener
 
             self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
         link, expires_at = await self._sign_in.begin()

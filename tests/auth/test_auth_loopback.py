@@ -13,10 +13,9 @@ import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
-from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.loopback import LoopbackSignIn, SignIn
 from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
-from kallyai_mcp.auth.sign_in import SignIn
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import API, NOW, Clock, FullDiskStore, jwt
 from tests.processes import LIMIT
