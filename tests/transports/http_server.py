@@ -103,8 +103,8 @@ async def running_sandbox(home: Path) -> AsyncIterator[RunningSandbox]:
 
 
 @asynccontextmanager
-async def running_app(app: ASGIApp, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """Serve `app` on a free port of `host`; yields its base URL."""
+async def running_app(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on a port of `host`, 0 for a free one; yields its base URL."""
     urls: list[str] = []
     up = anyio.Event()
 
@@ -113,7 +113,7 @@ async def running_app(app: ASGIApp, host: str = "127.0.0.1") -> AsyncIterator[st
         up.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(serve_app, app, host, 0, ready=ready))
+        tasks.start_soon(partial(serve_app, app, host, port, ready=ready))
         with anyio.fail_after(LIMIT):
             await up.wait()
         yield urls[0]

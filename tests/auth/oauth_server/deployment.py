@@ -7,20 +7,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from html import unescape
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
-import anyio
 import httpx2
 
-from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.cli.serve_http import build_app
-from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.processes import free_port
-from tests.transports.http_server import LIMIT, RunningSandbox
+from tests.transports.http_server import LIMIT, RunningSandbox, running_app
 
 OLD_KEY = hashlib.sha256(b"old").hexdigest()
 KEY = hashlib.sha256(b"new").hexdigest()
@@ -33,10 +29,6 @@ REDIRECT = "http://127.0.0.1:5123/back"
 READ_SCOPES = "calls:read subscription:read"
 VERIFIER = "v" * 43
 """The PKCE verifier of the tests' clients."""
-
-
-async def fetch_nothing(_: str) -> bytes:
-    raise DocumentError("there are no documents in this test")
 
 
 @dataclass
@@ -101,35 +93,20 @@ class Deployment:
 async def deploy(
     sandbox: RunningSandbox,
     *,
-    public_url: str | None = None,
-    database_url: str | None = None,
-    fetch: Callable[[str], Awaitable[bytes]] = fetch_nothing,
+    fetch: Callable[[str], Awaitable[bytes]] | None = None,
     port: int | None = None,
     **changes: str,
 ) -> AsyncIterator[Deployment]:
     """Run one worker in this process, with the sandbox's clock and `changes` to the settings.
 
-    `public_url` is that of a proxy before the worker. All workers without `database_url` share an SQLite file in the
-    sandbox's home.
+    All workers without a `DATABASE_URL` share an SQLite file in the sandbox's home.
     """
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
-    issuer = public_url or url
-    database = {} if database_url is None else {"DATABASE_URL": database_url}
-    settings = {**OAUTH, **database, "AUTH": "oauth", "PUBLIC_URL": issuer, "RATE_LIMIT": "10000/minute"} | changes
-
-    def clock() -> float:
-        return sandbox.clock.now().timestamp()
-
-    app = build_app(sandbox.settings(**settings), "127.0.0.1", clock=clock, fetch=fetch)
-    up = anyio.Event()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(serve_app, app, "127.0.0.1", port, ready=lambda _: up.set()))
-        with anyio.fail_after(LIMIT):
-            await up.wait()
-        async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            yield Deployment(url, issuer, http)
-        tasks.cancel_scope.cancel()
+    own = {"AUTH": "oauth", "PUBLIC_URL": f"http://127.0.0.1:{port}", "RATE_LIMIT": "10000/minute"}
+    settings = sandbox.settings(**OAUTH | own | changes)
+    app = build_app(settings, "127.0.0.1", clock=lambda: sandbox.clock.now().timestamp(), fetch=fetch)
+    async with running_app(app, port=port) as url, httpx2.AsyncClient(timeout=LIMIT) as http:
+        yield Deployment(url, settings.public_url or url, http)
 
 
 def opened(access_token: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ async def test_an_invalid_registration_is_refused(sandbox: RunningSandbox, serve
 
         assert response.status_code == 400, metadata
         assert response.json()["error"] in {"invalid_client_metadata", "invalid_redirect_uri"}
-    async with deploy(sandbox, public_url="https://phone.example.com") as public:
+    async with deploy(sandbox, PUBLIC_URL="https://phone.example.com") as public:
         for name in ("phone.example.com", "phone.example.com:443", "PHONE.example.com"):
             own = {"redirect_uris": [f"https://{name}/oauth/callback"]}
             assert (await public.http.post(f"{public.url}/oauth/register", json=own)).status_code == 400, name

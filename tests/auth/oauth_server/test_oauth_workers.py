@@ -32,19 +32,19 @@ async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_ou
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shared_database(request: pytest.FixtureRequest) -> str | None:
-    """The URL of the workers' database; None for the SQLite file in their home."""
-    return request.getfixturevalue("database_url") if request.param == "postgresql" else None
+def shared_database(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The setting of the workers' database; none for the SQLite file in their home."""
+    return {"DATABASE_URL": request.getfixturevalue("database_url")} if request.param == "postgresql" else {}
 
 
 async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_succeeds_and_its_tokens_are_revoked(
-    sandbox: RunningSandbox, user: User, shared_database: str | None
+    sandbox: RunningSandbox, user: User, shared_database: dict[str, Any]
 ) -> None:
     kallyai = OddKallyAI()
     async with (
         fake_service(kallyai) as api_url,
-        deploy(sandbox, database_url=shared_database, API_URL=api_url) as one,
-        deploy(sandbox, database_url=shared_database, API_URL=api_url, public_url=one.url) as other,
+        deploy(sandbox, API_URL=api_url, **shared_database) as one,
+        deploy(sandbox, API_URL=api_url, PUBLIC_URL=one.url, **shared_database) as other,
     ):
 
         async def concurrently(method: str, *arguments: Any) -> list[httpx2.Response]:
@@ -71,7 +71,7 @@ async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_
 async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_up(
     sandbox: RunningSandbox, user: User, own_postgres: PostgresServer
 ) -> None:
-    async with deploy(sandbox, database_url=own_postgres.url()) as server:
+    async with deploy(sandbox, DATABASE_URL=own_postgres.url()) as server:
         tokens = await sign_in(server, user)
         client = tokens["client_id"]
         code = await user.code(server.authorize_url(client))
