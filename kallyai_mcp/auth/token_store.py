@@ -76,11 +76,8 @@ class KeyringStore:
                 self._backend().delete_password(SERVICE, self._origin)
 
     def describe(self) -> str:
-        """The name of the keyring's backend."""
-        try:
-            return f"the system keyring ({self._backend().name})"
-        except Exception:  # noqa: BLE001 - see the class
-            return "the system keyring (none is usable)"
+        """The name of the keyring's backend; raises `TokenStoreError` if there is none."""
+        return f"the system keyring ({self._backend().name})"
 
     def _backend(self) -> "KeyringBackend":
         # Imported late: it takes 100 ms, and a server's first answer does not need it.
@@ -118,10 +115,8 @@ class AutoStore:
 
     def load(self) -> Tokens | None:
         """The stored tokens; None if there are none, or if the keyring can't be read, which is logged."""
-        if (tokens := self._file.load()) is not None:
+        if (tokens := self._file.load()) is not None or not self._keyring.recommended():
             return tokens
-        if not self._keyring.recommended():
-            return None
         try:
             return self._keyring.load()
         except TokenStoreError as error:
