@@ -4,7 +4,6 @@ import hmac
 import logging
 import re
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Literal, Self
@@ -84,13 +83,18 @@ class LoopbackSignIn:
         finally:
             await self._open.aclose()
 
+    @property
+    def seconds_left(self) -> float:
+        """For how many seconds the link still works."""
+        return self._deadline - anyio.current_time()
+
     async def grant(self) -> TokenGrant:
         """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
 
         Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`), for example because the user
         canceled, or the browser did not come back in time (code `sign_in_timed_out`).
         """
-        with anyio.move_on_after(self._deadline - anyio.current_time()):
+        with anyio.move_on_after(self.seconds_left):
             await self._answered.wait()
         if self._answer is None:
             raise NotSignedInError("Nobody finished signing in before the link expired.", code="sign_in_timed_out")
@@ -116,7 +120,7 @@ class LoopbackSignIn:
         # Checked first, so that a sender without the state learns nothing.
         if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
-        if self._answer is not None or anyio.current_time() >= self._deadline:
+        if self._answer is not None or self.seconds_left <= 0:
             return "over"
         if (answer := _parse(fields)) is None:
             return "wrong"
@@ -161,27 +165,25 @@ class SignIn:
         tasks: TaskGroup,
         *,
         timeout: float = SIGN_IN_SECONDS,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._session, self._auth_url, self._tasks = session, auth_url, tasks
-        self._timeout, self._clock = timeout, clock
+        self._session, self._auth_url, self._tasks, self._timeout = session, auth_url, tasks, timeout
         self._lock = anyio.Lock()
-        self._link, self._expires_at = "", 0.0
+        self._flow: LoopbackSignIn | None = None
+        """The sign-in that waits for its user."""
         self._ended = anyio.Event()
         self._ended.set()
         self._is_signed_in = False
 
     async def begin(self) -> tuple[str, float]:
-        """The link of the sign-in that waits for its user, or else of a new one; and when it stops working.
+        """The link of the sign-in that waits for its user, or else of a new one; and for how many seconds it works.
 
-        That is in seconds since the epoch. Raises `TokenStoreError` if a sign-in could not be stored, and `OSError`
-        when there is no free port.
+        Raises `TokenStoreError` if a sign-in could not be stored, and `OSError` when there is no free port.
         """
         async with self._lock:
-            if self._ended.is_set():
+            if (flow := self._flow) is None:
                 await self._session.check()
-                await self._tasks.start(self._wait)
-            return self._link, self._expires_at
+                flow = await self._tasks.start(self._wait)
+            return flow.link, flow.seconds_left
 
     async def arrived(self, seconds: float) -> bool:
         """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
@@ -189,17 +191,17 @@ class SignIn:
             await self._ended.wait()
         return self._is_signed_in
 
-    async def _wait(self, *, task_status: TaskStatus[None]) -> None:
+    async def _wait(self, *, task_status: TaskStatus[LoopbackSignIn]) -> None:
         async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
-            self._link, self._expires_at = flow.link, self._clock() + self._timeout
-            self._ended, self._is_signed_in = anyio.Event(), False
-            task_status.started()
+            self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
+            task_status.started(flow)
             try:
                 await self._session.sign_in(await flow.grant())
                 self._is_signed_in = True
             except KallyAIError as error:
                 _log.info("sign-in: %s", error.code)
             finally:
+                self._flow = None
                 self._ended.set()
 
 

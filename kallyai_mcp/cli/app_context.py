@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -78,8 +77,8 @@ class _BrowserSignIn:
             from kallyai_mcp.auth.loopback import SignIn  # late: a user who is signed in needs no listener
 
             self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
-        link, expires_at = await self._sign_in.begin()
-        return SignInLink(link, max(1, round((expires_at - datetime.now(UTC).timestamp()) / 60)))
+        link, seconds = await self._sign_in.begin()
+        return SignInLink(link, max(1, round(seconds / 60)))
 
 
 _UTC = frozenset({"UTC", "UCT", "GMT", "Universal", "Zulu", "Greenwich"})
