@@ -82,10 +82,10 @@ def sign_in(home: Path, sandbox: KallyAISandbox, url: str | None = None, **chang
     return tokens
 
 
-def run_ok(*arguments: str) -> str:
-    """Run a command that must succeed; returns its stdout."""
+def run_ok(*arguments: str, code: int = 0) -> str:
+    """Run a command that must end with this exit code; returns its stdout."""
     result = invoke(*arguments)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.stdout
 
 

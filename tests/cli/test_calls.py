@@ -16,7 +16,7 @@ import pytest
 
 from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import open_agent, settings_in
-from tests.cli.machine import invoke
+from tests.cli.machine import invoke, run_ok
 from tests.processes import LIMIT, imported_by, started
 from tests.sandbox.manual_clock import ManualClock
 
@@ -43,25 +43,19 @@ def signed_in(kallyai_sandbox: KallyAISandbox) -> dict[str, str]:
     return {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
 
 
-def printed(*arguments: str, code: int = 0) -> str:
-    result = invoke(*arguments)
-    assert result.exit_code == code, result.output
-    return result.stdout
-
-
 async def in_thread(work: Callable[..., Any], *arguments: str, code: int = 0) -> Any:
-    """Run `printed` or `structure` beside the event loop of a test."""
+    """Run `run_ok` or `structure` beside the event loop of a test."""
     return await anyio.to_thread.run_sync(lambda: work(*arguments, code=code))
 
 
 def structure(*arguments: str, code: int = 0) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(printed(*arguments, "--json", code=code))
+    document: dict[str, Any] = json.loads(run_ok(*arguments, "--json", code=code))
     return document
 
 
 def test_a_call_and_all_that_one_can_ask_about_it() -> None:
     placed = invoke("call", BISTRO, *TABLE, "--yes")
-    (row,) = printed("calls").splitlines()
+    (row,) = run_ok("calls").splitlines()
     call_id = row.split("\t")[-1]
 
     assert placed.exit_code == 0, placed.output
@@ -70,13 +64,13 @@ def test_a_call_and_all_that_one_can_ask_about_it() -> None:
     assert row.split("\t")[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
     # Without an id it is the last call, and the beginning of an id is enough.
     for words in ((), (call_id,), (call_id[:6],)):
-        assert printed("show", *words) == placed.stdout
-        assert "table for 4" in printed("transcript", *words)
-        assert printed("calendar", *words).startswith("BEGIN:VCALENDAR")
+        assert run_ok("show", *words) == placed.stdout
+        assert "table for 4" in run_ok("transcript", *words)
+        assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
 
 
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
-    await in_thread(printed, "call", BISTRO, *TABLE, "--yes")
+    await in_thread(run_ok, "call", BISTRO, *TABLE, "--yes")
     (call,) = (await in_thread(structure, "calls"))["calls"]
     id_ = {"call_id": call["call_id"]}
     async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
@@ -107,31 +101,31 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
         first = await in_thread(structure, "call", BISTRO, "Ask for the hours", "--yes")
         by_tool = await agent.use("make_call", ASK)
         await agent.use("make_call", ASK | {"respondent_phone": other})
-    by_terminal = await in_thread(printed, "call", other, "Ask for the hours", "--yes")
+    by_terminal = await in_thread(run_ok, "call", other, "Ask for the hours", "--yes")
 
     assert first["placed_now"] is True
     assert (by_tool.data["placed_now"], by_tool.data["call_id"]) == (False, first["call_id"])
     assert "no new call was placed. To call again on purpose: --redial.\nAnswered: " in by_terminal
     assert (await in_thread(structure, "calls"))["total"] == 2
-    assert "no new call" not in await in_thread(printed, "call", other, "Ask for the hours", "--yes", "--redial")
+    assert "no new call" not in await in_thread(run_ok, "call", other, "Ask for the hours", "--yes", "--redial")
     assert (await in_thread(structure, "calls"))["total"] == 3
 
 
 def test_a_later_time_for_a_call_that_was_just_made_is_refused_and_not_passed_over() -> None:
-    printed("call", BISTRO, *TABLE, "--yes")
+    run_ok("call", BISTRO, *TABLE, "--yes")
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
-    again = printed("call", BISTRO, *TABLE, "--yes", "--not-before", later, code=1)
+    again = run_ok("call", BISTRO, *TABLE, "--yes", "--not-before", later, code=1)
     assert "no new call was placed" in again
-    assert printed("call", BISTRO, *TABLE, "--yes", "--not-before", later, "--redial").startswith("Scheduled: ")
+    assert run_ok("call", BISTRO, *TABLE, "--yes", "--not-before", later, "--redial").startswith("Scheduled: ")
 
 
 def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
     due = (datetime.now(UTC) + timedelta(days=2)).astimezone(ZoneInfo("America/Los_Angeles")).replace(hour=9, minute=30)
     asked = ("call", "+16195550100", "Ask for the hours", "--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
     scheduled = invoke(*asked, "--yes")
-    again = printed(*asked, "--yes")
-    (row,) = printed("calls").splitlines()
+    again = run_ok(*asked, "--yes")
+    (row,) = run_ok("calls").splitlines()
     id_ = row.split("\t")[-1]
 
     assert scheduled.exit_code == 0, scheduled.output
@@ -140,8 +134,8 @@ def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
     assert id_ in again
     assert row.split("\t")[1] == "scheduled"
     assert structure("show", id_[:8])["attempts"] == 3
-    assert printed("cancel", id_).startswith("Canceled")
-    assert "t-none" not in printed("cancel", "t-none", code=1)
+    assert run_ok("cancel", id_).startswith("Canceled")
+    assert "t-none" not in run_ok("cancel", "t-none", code=1)
 
 
 def test_arguments_are_named_as_they_were_typed() -> None:
@@ -162,12 +156,12 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
         decide = await agent.use("call_around", ask)
         asked = await agent.use("get_call", call_id=decide.data["tracking_id"])
         id_ = decide.data["tracking_id"]
-        shown = await in_thread(printed, "show", id_)
+        shown = await in_thread(run_ok, "show", id_)
         followed = await in_thread(structure, "show", id_[:10], "--follow")
         noted = await anyio.to_thread.run_sync(invoke, "calls")
-        state = await in_thread(printed, "status")
+        state = await in_thread(run_ok, "status")
         document = await in_thread(structure, "status")
-        await in_thread(printed, "cancel", id_)
+        await in_thread(run_ok, "cancel", id_)
         canceled = await in_thread(structure, "show", id_)
 
     assert shown == f"{asked.text}\n"
@@ -179,24 +173,24 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
 
 
 def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for() -> None:
-    busy = printed("call", "+442079460103", "Ask for the hours", "--retries", "1", "--yes")
+    busy = run_ok("call", "+442079460103", "Ask for the hours", "--retries", "1", "--yes")
     assert busy.startswith("Not reached yet: +44 20 7946 0103 (busy ")
-    assert printed("show") == busy
+    assert run_ok("show") == busy
     due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
-    printed("call", BUSY, "Ask", "--yes", "--not-before", due)
+    run_ok("call", BUSY, "Ask", "--yes", "--not-before", due)
     several = invoke("show", "t-")
     assert several.exit_code == 1
     assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
 
-    other_time = printed("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
+    other_time = run_ok("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
     unasked = invoke("call", BISTRO, "Ask for the hours")
 
     assert other_time.startswith("Booked for another time: ")
-    assert printed("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
-    assert printed("call", BUSY, "Ask for the hours", "--yes", "--sandbox", code=3).startswith("Not reached: ")
+    assert run_ok("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
+    assert run_ok("call", BUSY, "Ask for the hours", "--yes", "--sandbox", code=3).startswith("Not reached: ")
     assert unasked.exit_code == 1
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
-    assert printed("show", "t-none", code=1) == ""
+    assert run_ok("show", "t-none", code=1) == ""
     assert structure("show", "t-none", code=1)["code"] == "call_not_found"
 
 
@@ -206,14 +200,18 @@ def test_on_a_terminal_the_user_is_asked_and_again_if_the_number_was_called_mean
 ) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
+    for reply in ("n", "Ctrl-C"):
+        with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+            terminal.read_until("Place this call? [y/N]: ")
+            if reply == "n":
+                terminal.type("n\n")
+            else:
+                terminal.process.send_signal(signal.SIGINT)
+            assert terminal.wait() == 1
+            assert terminal.output.rstrip().endswith("Error: Not called.")
     with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
         terminal.read_until("Place this call? [y/N]: ")
-        terminal.type("n\n")
-        assert terminal.wait() == 1
-        assert terminal.output.rstrip().endswith("Error: Not called.")
-    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
-        terminal.read_until("Place this call? [y/N]: ")
-        printed("call", BISTRO, "Ask for the hours", "--yes")
+        run_ok("call", BISTRO, "Ask for the hours", "--yes")
         terminal.type("y\n")
         terminal.read_until("this number was or may have been called within the last hour")
         terminal.type("y\n")
@@ -224,19 +222,6 @@ def test_on_a_terminal_the_user_is_asked_and_again_if_the_number_was_called_mean
     assert "Calling Italian Bistro" in output
     assert "\x1b[32m\x1b[1mBooked\x1b[0m: table for 4" in output
     assert structure("calls")["total"] == 2
-
-
-@on_posix
-def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home: Path, signed_in: dict[str, str]) -> None:
-    from tests.cli.pseudo_terminal import on_terminal
-
-    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
-        terminal.read_until("Place this call? [y/N]")
-        terminal.process.send_signal(signal.SIGINT)
-        assert terminal.wait() == 1
-
-    assert terminal.output.endswith("Error: Not called.\r\n")
-    assert structure("calls")["total"] == 0
 
 
 @on_posix
@@ -258,7 +243,7 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
 
     assert process.returncode == 130
     assert command is not None, words
-    assert "+1 415-555-1234" in await anyio.to_thread.run_sync(lambda: printed("show", command[1], "--follow"))
+    assert "+1 415-555-1234" in await anyio.to_thread.run_sync(lambda: run_ok("show", command[1], "--follow"))
     assert len(kallyai_sandbox.calls) == 1
 
 
@@ -266,7 +251,7 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
 def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
-    printed("call", BISTRO, "Ask", "--business", "The Italian Bistro of Ada Lovelace at the Old Harbor", "--yes")
+    run_ok("call", BISTRO, "Ask", "--business", "The Italian Bistro of Ada Lovelace at the Old Harbor", "--yes")
     with on_terminal(home, "calls", **signed_in) as terminal:
         assert terminal.wait() == 0
     (row,) = terminal.output.splitlines()
@@ -279,7 +264,7 @@ def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path
 def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(
     home: Path, signed_in: dict[str, str]
 ) -> None:
-    printed("call", BUSY, "Ask for the hours", "--yes", code=3)
+    run_ok("call", BUSY, "Ask for the hours", "--yes", code=3)
     for command in ("calls", "status", "show"):
         modules = imported_by(home, command, **signed_in)
         assert "kallyai_mcp.tools.past_calls" in modules
