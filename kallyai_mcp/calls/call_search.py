@@ -259,9 +259,8 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)
-    if call.plain_status not in NOBODY_REACHED:
-        return Findings(None, reached=True)
-    return Findings(None, reached_somebody(call, callee_spoke=await read(_has_words)))
+    spoke = await read(_has_words) if call.plain_status in NOBODY_REACHED else None
+    return Findings(None, reached_somebody(call, callee_spoke=spoke))
 
 
 async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:
