@@ -152,11 +152,6 @@ class CallList:
         return self.stop_reason in (StopReason.NEEDS_DECISION, StopReason.UNKNOWN) and bool(self.not_called)
 
     @property
-    def language(self) -> Literal["en", "es"] | None:
-        """The language of its summaries; None when the request names none."""
-        return self.submissions[0].language
-
-    @property
     def may_have_reached(self) -> bool:
         """Whether one of its calls reached somebody, may have reached somebody, or is in progress."""
         return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
