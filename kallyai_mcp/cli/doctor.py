@@ -131,7 +131,7 @@ async def _ledger(connection: Connection) -> Finding:
     if settings.database_url is None and not file.exists():
         try:
             with tempfile.TemporaryDirectory(dir=next(each for each in file.parents if each.exists())):
-                return Finding("ledger", "ok", f"{file}; the first call makes it")
+                return Finding("ledger", "ok", f"{file}; the first use makes it")
         except OSError as error:
             return Finding("ledger", "bad", f"{settings.home} can't be written: {error.strerror}", _FIXES["ledger"])
     check_shared_database(settings)
