@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -46,13 +46,14 @@ def ledger_at(
 
 
 @asynccontextmanager
-async def opened(place: str | Path, now: Now | None = None) -> AsyncIterator[Ledger]:
+async def opened(
+    place: str | Path,
+    now: Now | None = None,
+    policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
+) -> AsyncIterator[Ledger]:
     """A ledger, closed at the end of the block."""
-    ledger = ledger_at(str(place), now)
-    try:
+    async with aclosing(ledger_at(str(place), now, policy=policy)) as ledger:
         yield ledger
-    finally:
-        await ledger.aclose()
 
 
 async def kept_record(
@@ -63,11 +64,8 @@ async def kept_record(
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
     """Write `record` into the ledger at `place`, as it is and when it was placed."""
-    ledger = ledger_at(str(place), lambda: record.placed_at, policy=policy)
-    try:
+    async with opened(place, lambda: record.placed_at, policy) as ledger:
         await ledger.reserve(record, redial=True, consent=consent)
-    finally:
-        await ledger.aclose()
 
 
 async def _nothing(*_: object) -> None:

@@ -15,7 +15,7 @@ import pytest
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import ledger_at
+from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, outcome, reserved, state_of
 from tests.processes import LIMIT
@@ -26,9 +26,8 @@ FOLDER = Path(__file__).parents[2]
 @pytest.fixture
 async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """Another process's ledger at the same place."""
-    ledger = ledger_at(place, clock.now)
-    yield ledger
-    await ledger.aclose()
+    async with opened(place, clock.now) as ledger:
+        yield ledger
 
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
@@ -149,9 +148,8 @@ def holder(place: str, *, send: bool = False) -> Iterator[Holder]:
 @pytest.fixture
 async def here(place: str) -> AsyncIterator[Ledger]:
     """A ledger at the same place, by the clock of the machine, as the processes have it."""
-    ledger = ledger_at(place)
-    yield ledger
-    await ledger.aclose()
+    async with opened(place) as ledger:
+        yield ledger
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import ledger_at
+from tests.calls.ledgers import kept_record, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, reserved
 from tests.calls.world import TABLE, Service, world
@@ -21,23 +21,12 @@ FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT))
 
 async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: CallPolicy) -> PolicyError | None:
     """Reserve `record` under `policy`; the error that refuses it."""
-    ledger = ledger_at(place, clock.now, policy=policy)
-    try:
-        await ledger.reserve(record, redial=False)
-    except PolicyError as error:
-        return error
-    else:
-        return None
-    finally:
-        await ledger.aclose()
-
-
-async def placed_before(place: str, *records: CallRecord) -> None:
-    """Write records as if each was reserved at its `placed_at`."""
-    for record in records:
-        ledger = ledger_at(place, ManualClock(record.placed_at).now)
-        await reserved(ledger, record)
-        await ledger.aclose()
+    async with opened(place, clock.now, policy) as ledger:
+        try:
+            await ledger.reserve(record, redial=False)
+        except PolicyError as error:
+            return error
+    return None
 
 
 async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
@@ -64,7 +53,8 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
     place: str, clock: ManualClock, policy: CallPolicy, window: timedelta
 ) -> None:
     spans = (window * 2, window, window - timedelta(minutes=10), timedelta(minutes=1))
-    await placed_before(place, *(another(number, placed_at=NOW - span) for number, span in enumerate(spans)))
+    for number, span in enumerate(spans):
+        await kept_record(place, another(number, placed_at=NOW - span))
 
     error = await refusal(place, clock, another(8), policy)
     clock.advance(599)
@@ -79,7 +69,7 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
 
 
 async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str, clock: ManualClock) -> None:
-    await placed_before(place, another(1, placed_at=ago(minutes=5)))
+    await kept_record(place, another(1, placed_at=ago(minutes=5)))
     both = CallPolicy(calls_per_hour=1, calls_per_number=1)
 
     error = await refusal(place, clock, another(2), both)

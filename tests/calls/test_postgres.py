@@ -46,11 +46,8 @@ Trouble = Callable[[PostgresServer], None]
 async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """A ledger that does not wait long for its server."""
     database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
-    ledger = Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)
-    try:
+    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)) as ledger:
         yield ledger
-    finally:
-        await ledger.aclose()
 
 
 @asynccontextmanager

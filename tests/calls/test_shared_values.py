@@ -1,6 +1,7 @@
 """What workers share besides calls, on both drivers."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import anyio
 import pytest
@@ -13,9 +14,8 @@ from tests.calls.manual_time import ManualClock
 
 @pytest.fixture
 async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
-    database = database_at(place, clock.now)
-    yield database
-    await database.aclose()
+    async with aclosing(database_at(place, clock.now)) as database:
+        yield database
 
 
 @pytest.fixture
