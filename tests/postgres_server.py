@@ -68,9 +68,9 @@ class PostgresServer(PostgresDatabases):
     """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it has the same port.
 
     It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on, unless `settings` (more of
-    `postgresql.conf`) say otherwise. With a certificate and its private key (PEM), it takes only connections over TLS.
-    `folder` is where it has its own folder: in memory, where only processes are killed. With `ends_with_this_thread`,
-    the kernel ends it when the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`).
+    `postgresql.conf`) say otherwise. `folder` is where it has its own folder: in memory, where only processes are
+    killed. With `ends_with_this_thread`, the kernel ends it when the thread that starts it ends, even by SIGKILL (where
+    there is util-linux's `setpriv`).
 
     PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`.
     """
@@ -79,7 +79,6 @@ class PostgresServer(PostgresDatabases):
         self,
         *,
         settings: dict[str, str] | None = None,
-        certificate: tuple[Path, Path] | None = None,
         folder: Path | None = None,
         ends_with_this_thread: bool = False,
     ) -> None:
@@ -103,7 +102,7 @@ class PostgresServer(PostgresDatabases):
         } | (settings or {})
         self.log: list[str] = []
         try:
-            self._initialize(certificate)
+            self._initialize()
         except BaseException:
             self.close()
             raise
@@ -125,14 +124,15 @@ class PostgresServer(PostgresDatabases):
                 self.port = free_port()
         raise AssertionError("PostgreSQL does not start:\n" + "\n".join(self.log[-20:]))
 
-    def stop(self) -> None:
-        """Stop it in order; connections are closed."""
-        self._end([], signal.SIGINT)
-
     def kill(self) -> None:
         """Kill all its processes at once, as a loss of power does."""
-        if self._process is not None:
-            self._end(self._freeze(), signal.SIGKILL)
+        if self._process is None:
+            return
+        _signal([self._process.pid, *self._freeze()], signal.SIGKILL)
+        self._process.wait(LIMIT)
+        if self._reader is not None:
+            self._reader.join(LIMIT)  # until the last child has closed the log
+        self._process = self._reader = None
 
     def pause(self) -> None:
         """Suspend all its processes: connections stay open, and nothing is answered."""
@@ -148,24 +148,11 @@ class PostgresServer(PostgresDatabases):
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _initialize(self, certificate: tuple[Path, Path] | None) -> None:
-        self._give(self._folder)
-        subprocess.run(
-            [shutil.which("cp") or "/bin/cp", "-a", str(_new_data()), str(self._data)], check=True, timeout=LIMIT
-        )
-        if certificate is not None:
-            for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
-                target = self._data / name
-                shutil.copyfile(source, target)
-                target.chmod(0o600)
-                self._give(target)
-            (self._data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
-            self._settings["ssl"] = "on"
-
-    def _give(self, path: Path) -> None:
-        """Make the server's user the owner of `path`."""
+    def _initialize(self) -> None:
         if self._user is not None and self._group is not None:
-            shutil.chown(path, self._user, self._group)
+            shutil.chown(self._folder, self._user, self._group)
+        command = [shutil.which("cp") or "/bin/cp", "-a", str(_new_data()), str(self._data)]
+        subprocess.run(command, check=True, timeout=LIMIT)
 
     def _started(self) -> bool:
         settings = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
@@ -215,15 +202,6 @@ class PostgresServer(PostgresDatabases):
         listed = subprocess.run(command, capture_output=True, text=True, check=True)
         rows = (line.split() for line in listed.stdout.splitlines())
         return [int(pid) for pid, parent in rows if int(parent) == self._process.pid]
-
-    def _end(self, children: list[int], number: signal.Signals) -> None:
-        if self._process is None:
-            return
-        _signal([self._process.pid, *children], number)
-        self._process.wait(LIMIT)
-        if self._reader is not None:
-            self._reader.join(LIMIT)  # until the last child has closed the log
-        self._process = self._reader = None
 
 
 @pytest.fixture(scope="session")

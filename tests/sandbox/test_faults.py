@@ -251,24 +251,6 @@ async def test_a_refused_request_gets_its_refusal_and_leaves_the_fault_set(
     assert len(await placed(wire)) == 2
 
 
-async def test_concurrent_requests_get_a_fault_exactly_as_often_as_set(wire: httpx2.AsyncClient, call: Call) -> None:
-    await set_faults(wire, {"kind": "cut_before_read", "times": 5})
-    outcomes: list[int | None] = []
-
-    async def one(key: str) -> None:
-        try:
-            outcomes.append((await call(key=key)).status_code)
-        except httpx2.TransportError:
-            outcomes.append(None)
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(20):
-            tasks.start_soon(one, f"{KEY[:-2]}{number:02}")
-    assert (outcomes.count(None), outcomes.count(201)) == (5, 15)
-    assert (await state(wire))["happened"] == {"cut_before_read": 5}
-    assert len(await placed(wire)) == 15
-
-
 async def test_an_invalid_fault_is_refused_and_changes_nothing(client: httpx2.AsyncClient) -> None:
     await set_faults(client, {"kind": "html"})
     wrong: list[dict[str, Any]] = [

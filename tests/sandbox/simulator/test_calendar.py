@@ -66,13 +66,6 @@ def test_the_file_is_well_formed_whatever_the_texts_are() -> None:
     assert "ATTENDEE" not in vevent
 
 
-def test_without_a_time_zone_times_are_in_utc() -> None:
-    event = agreed(None)
-    calendar, _ = read(event)
-    assert zones(calendar) == []
-    assert "DTSTART:20260227T190000Z" in ics(event, call_id="call-1", now=NOW)
-
-
 def test_how_long_an_appointment_lasts_depends_on_its_kind() -> None:
     for category, minutes in (("restaurant", 120), ("clinic", 30), ("general", 30)):
         _, vevent = read(agreed(task_category=category))
