@@ -1,20 +1,17 @@
 """Access tokens of callers: each HTTP request is served with the KallyAI token that its caller sends."""
 
 import hashlib
-import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import anyio
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError, is_token
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
-
-if TYPE_CHECKING:
-    from mcp.server.auth.provider import AccessToken
 
 CACHE_SECONDS = 60.0
 """How long a verified token counts as valid without another request to KallyAI."""
@@ -26,16 +23,16 @@ class CallerTokens:
     """The API client's token source for callers with their own tokens: the token of the current request.
 
     A task that a request starts has the same token, because it inherits the request's context. The task may go on after
-    the request, as a call list does. So `current` checks whether the sign-in (the claim `SIGN_IN_CLAIM`) was revoked
-    since, if we issue the tokens.
+    the request, as a call list does. So `current` checks whether the sign-in (the claim `SIGN_IN_CLAIM`, which tokens
+    that we issue have) was revoked since.
     """
 
-    def __init__(self, is_revoked: Callable[[str], Awaitable[bool]] | None = None) -> None:
+    def __init__(self, is_revoked: Callable[[str], Awaitable[bool]]) -> None:
         self._is_revoked = is_revoked
 
     async def access_token(self) -> str:
         """The caller's token; raises `NotSignedInError` when there is no current request."""
-        token = _request_token()
+        token = get_access_token()
         if token is None:
             raise NotSignedInError("No caller's token is at hand.")
         return token.token
@@ -51,11 +48,11 @@ class CallerTokens:
 
         Raises `KallyAIError` if it is not known whether the sign-in was revoked.
         """
-        token = _request_token()
+        token = get_access_token()
         if token is None:
             return None
         sign_in = (token.claims or {}).get(SIGN_IN_CLAIM)
-        if sign_in is not None and self._is_revoked is not None and await self._is_revoked(sign_in):
+        if sign_in is not None and await self._is_revoked(sign_in):
             return None
         return Tokens.of(token.token, lineage=token.subject)
 
@@ -77,7 +74,7 @@ class CallerVerifier:
         self._valid_until: dict[bytes, float] = {}
         self._locks: WeakValueDictionary[bytes, anyio.Lock] = WeakValueDictionary()
 
-    async def __call__(self, bearer: str) -> "AccessToken | None":
+    async def __call__(self, bearer: str) -> AccessToken | None:
         """Verify `bearer`; None if it is not valid. Raises `KallyAIError` when KallyAI can't be reached."""
         if not is_token(bearer):
             return None
@@ -91,8 +88,6 @@ class CallerVerifier:
                 if len(self._valid_until) >= _MAX_CACHED:
                     self._valid_until.clear()
                 self._valid_until[digest] = self._clock() + CACHE_SECONDS
-        from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
-
         return AccessToken(token=bearer, client_id="caller", scopes=[], subject=Tokens.of(bearer).account)
 
     def is_known(self, bearer: str) -> bool:
@@ -105,29 +100,6 @@ class CallerVerifier:
         except (UnauthorizedError, NotSignedInError, ForbiddenError):
             return False
         return True
-
-
-class SecretVerifier:
-    """Verifies that a bearer token is the secret of this server (the setting `KALLYAI_MCP_TOKEN`), in constant time."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
-
-    async def __call__(self, bearer: str) -> "AccessToken | None":
-        """A token without an account; None if `bearer` is not the secret."""
-        from mcp.server.auth.provider import AccessToken  # imported late: it imports a web framework
-
-        return AccessToken(token="", client_id="secret", scopes=[]) if self.is_known(bearer) else None
-
-    def is_known(self, bearer: str) -> bool:
-        """Whether `bearer` is the secret."""
-        return hmac.compare_digest(bearer.encode(), self._secret)
-
-
-def _request_token() -> "AccessToken | None":
-    from mcp.server.auth.middleware.auth_context import get_access_token  # imported late: it imports a web framework
-
-    return get_access_token()
 
 
 def _hash(bearer: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import hmac
 import importlib.util
 import logging
 import multiprocessing
@@ -20,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
-from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
+from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, check_shared_database, connect, open_api
@@ -277,8 +278,15 @@ def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Ve
         return _bounded(verifier), verifier.is_known
     if settings.mcp_token is None:
         return None, lambda _: False
-    secret = SecretVerifier(settings.mcp_token)
-    return secret, secret.is_known
+    secret = settings.mcp_token.encode()
+
+    def is_secret(bearer: str) -> bool:
+        return hmac.compare_digest(bearer.encode(), secret)
+
+    async def verify(bearer: str) -> AccessToken | None:
+        return AccessToken(token="", client_id="secret", scopes=[]) if is_secret(bearer) else None
+
+    return verify, is_secret
 
 
 def _bounded(verifier: Verifier) -> Verifier:
