@@ -37,16 +37,6 @@ async def test_the_conversation_is_loaded_on_request_and_shows_who_speaks(agent:
     assert len(chat.tools("get_transcript")) == 1
 
 
-async def test_a_transcript_without_its_call_loads_the_call(agent: Agent, open_card: Open) -> None:
-    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
-    chat = await open_card()
-    await chat.give(await agent.use("get_transcript", call_id=call_id), {"call_id": call_id})
-
-    await expect(chat.card.locator("#facts")).to_have_text("Italian Bistro")
-    await expect(chat.card.get_by_role("region", name="Conversation")).to_be_visible()
-    assert chat.tools("get_call") == [{"call_id": call_id, "wait_seconds": 0}]
-
-
 async def test_a_long_transcript_is_shown_in_full_on_request(agent: Agent, open_card: Open) -> None:
     call = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["long"])
     transcript = await agent.use("get_transcript", call_id=call.data["call_id"])
