@@ -103,8 +103,8 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 @about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
-    text, page = await past_calls.list_page(app_context, limit=limit, offset=offset)
-    notes = [NO_LEDGER] if NO_LEDGER in text else []
+    told = await past_calls.list_page(app_context, limit=limit, offset=offset)
+    page, notes = told.structure, [NO_LEDGER] if NO_LEDGER in told.text else []
     if not page.calls:
         notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
     if page.lists:
@@ -154,11 +154,12 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
     if isinstance(found, CallRecord | Call):
-        text, answer, _ = await call_words(app_context, found, placed_now=None)
-        return text, answer, 0
+        told = await call_words(app_context, found, placed_now=None)
+        return told.text, told.structure, 0
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
-    return *await list_words(app_context, found, placed_now=None), 0
+    listed = await list_words(app_context, found, placed_now=None)
+    return listed.text, listed.structure, 0
 
 
 @click.command()
@@ -170,8 +171,8 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
     canceled.
     """
-    text, answer = await past_calls.cancel(app_context, await whole_id(app_context, id_))
-    return text, answer, 0 if answer.status == "canceled" else 1
+    told = await past_calls.cancel(app_context, await whole_id(app_context, id_))
+    return told.text, told.structure, 0 if told.structure.status == "canceled" else 1
 
 
 @click.command()
@@ -179,7 +180,8 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 @about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
-    return *await past_calls.transcript(app_context, await whole_id(app_context, id_)), 0
+    told = await past_calls.transcript(app_context, await whole_id(app_context, id_))
+    return told.text, told.structure, 0
 
 
 @click.command()
@@ -201,7 +203,8 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
     """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None."""
     if beginning is not None and len(beginning) >= len("00000000-0000-0000-0000-000000000000"):
         return beginning
-    _, page = await past_calls.list_page(app_context, limit=_SEARCHED if beginning is not None else 1, offset=0)
+    limit = _SEARCHED if beginning is not None else 1
+    page = (await past_calls.list_page(app_context, limit=limit, offset=0)).structure
     known = [id_ for one in page.calls for id_ in (one.call_id, one.tracking_id) if id_]
     known += [one.tracking_id for one in page.lists or () if one.tracking_id]
     if beginning is None:
@@ -269,8 +272,9 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
         lambda consent: app_context.calls.place(asked, consent=consent),
     )
     record = await _followed(app_context, placed.record)
-    text, answer, is_error = await call_words(app_context, record, placed_now=placed.is_new)
-    is_refused = is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
+    told = await call_words(app_context, record, placed_now=placed.is_new)
+    text, answer = told.text, told.structure
+    is_refused = told.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
     if not placed.is_new:
         text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
     return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)

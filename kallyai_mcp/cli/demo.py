@@ -66,7 +66,7 @@ async def _run(home: Path, speed: float) -> None:
         call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table)
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
-        say((await past_calls.transcript(app_context, call_id))[0])
+        say((await past_calls.transcript(app_context, call_id)).text)
         event, _ = await past_calls.appointment(app_context, call_id)
         say("\nThe appointment:", bold=True)
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
@@ -87,9 +87,9 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
         arrived = Stopwatch(app_context.calls.clock)
         placed = await app_context.calls.place(CallRequest(submission, "America/Los_Angeles", arrived))
         ended = await app_context.calls.wait(placed.record, 60)
-        text, answer, _ = await call_words(app_context, ended, placed_now=True)
+        told = await call_words(app_context, ended, placed_now=True)
     except KallyAIError as error:
         say_result(error_text(error, places_calls=True))
         return None
-    say_result(text)
-    return answer.call_id
+    say_result(told.text)
+    return told.structure.call_id

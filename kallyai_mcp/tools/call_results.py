@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
@@ -17,7 +16,6 @@ from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import BOOKED, CallView, Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.related_calls import related_to
-from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     AskedFor,
@@ -29,8 +27,8 @@ from kallyai_mcp.tools.results import (
     OneCallAnswer,
     QuestionAnswer,
     RefusedRetryAnswer,
+    Told,
     UsedUp,
-    answer,
     error_answer,
 )
 from kallyai_mcp.tools.said import read_said
@@ -42,9 +40,6 @@ from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.text.times import Reader
-
-if TYPE_CHECKING:
-    from mcp.types import CallToolResult
 
 _IN_ROW = {
     *("code", "status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
@@ -63,13 +58,6 @@ _SHOWN = {
 """The fields of a candidate."""
 
 
-def call_result(words: tuple[str, CallAnswer, bool], *, with_links: bool = False) -> "CallToolResult":
-    """The result with what `call_words` returned; `with_links`: the client can use links to resources."""
-    text, structure, is_error = words
-    has_links = with_links and not is_error and structure.status != "scheduled"
-    return answer(text, structure, *(links(structure) if has_links else []), is_error=is_error)
-
-
 async def call_words(
     app_context: AppContext,
     found: CallRecord | Call,
@@ -77,8 +65,8 @@ async def call_words(
     placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
-) -> tuple[str, CallAnswer, bool]:
-    """The text and the structure for a call, and whether it is an error; its outcome counts as delivered.
+) -> Told[CallAnswer]:
+    """What to answer about a call; its outcome counts as delivered.
 
     Args:
         app_context: What the tool works with.
@@ -106,9 +94,10 @@ async def call_words(
     if record is not None and (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
             raise refusal
-        text, error = await error_words(refusal, app_context, places_calls=True)
-        again = RefusedRetryAnswer(**{**error.model_dump(exclude_none=True), **structure.model_dump(exclude_none=True)})
-        return f"Not called again:{text.removeprefix('Not called:')}\n{not_again(record, reader)}", again, True
+        error = await error_words(refusal, app_context, places_calls=True)
+        facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
+        text = f"Not called again:{error.text.removeprefix('Not called:')}\n{not_again(record, reader)}"
+        return Told(text, RefusedRetryAnswer(**facts), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
@@ -120,18 +109,18 @@ async def call_words(
         lines.append(attempts(record, reader))
         if placed_now is False:
             lines.insert(0, already_placed(record, reader, was_active=was_active))
-    return "\n".join(filter(None, lines)), structure, False
+    return Told("\n".join(filter(None, lines)), structure)
 
 
-async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> tuple[str, ErrorAnswer]:
-    """The text and the structure for an error. If the quota is used up, they say of what, and when it comes back."""
+async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> Told[ErrorAnswer]:
+    """What to answer about an error. If the quota is used up, they say of what, and when it comes back."""
     structure = error_answer(error, places_calls=places_calls)
     if not (places_calls and isinstance(error, QuotaExceededError)):
-        return error_text(error, places_calls=places_calls), structure
+        return Told(error_text(error, places_calls=places_calls), structure, is_error=True)
     usage = await app_context.usage()
     if usage is not None and (used := used_up(usage)):
         structure.used_up = UsedUp(unit=used[0].unit, allocated=used[0].allocated, renews=usage.period_end)
-    return quota_text(error, usage, now=app_context.now()), structure
+    return Told(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
 
 
 async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
@@ -267,8 +256,8 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> tuple[str, ListAnswer]:
-    """The text and the structure for a list in its present state; the outcomes in it count as delivered.
+async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> Told[ListAnswer]:
+    """What to answer about a list in its present state; the outcomes in it count as delivered.
 
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
     earlier one, and None if the request only asked about the list.
@@ -278,7 +267,7 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
-    return text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now)
+    return Told(text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now))
 
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
@@ -306,13 +295,13 @@ def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
     ]
 
 
-async def cancel_list(app_context: AppContext, found: CallList) -> tuple[str, CancelAnswer]:
+async def cancel_list(app_context: AppContext, found: CallList) -> Told[CancelAnswer]:
     """Stop a list for good; the text says which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found
     is_canceled = found.stop_reason is StopReason.CANCELED
-    return list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_)
+    return Told(list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> OneCallAnswer:

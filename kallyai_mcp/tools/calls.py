@@ -31,10 +31,11 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_result, call_words, find_any, list_words
+from kallyai_mcp.tools.call_results import call_words, find_any, list_words
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import booking_facts
-from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer, answer
+from kallyai_mcp.tools.resource_links import links
+from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
 from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.call_lists import calling
@@ -116,7 +117,8 @@ async def get_call(
     if isinstance(found, CallList):
         return await follow_list(app_context, found, wait_seconds, ctx, placed_now=None)
     if isinstance(found, Call):
-        return call_result(await call_words(app_context, found, placed_now=None), with_links=client_supports_apps(ctx))
+        told = await call_words(app_context, found, placed_now=None)
+        return told.result(*links(told, for_apps=client_supports_apps(ctx)))
     try:
         return await follow_call(app_context, found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
@@ -135,14 +137,14 @@ async def follow_call(
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     progress.say(lambda: so_far(record, app_context.now()))
     followed = await app_context.calls.wait(record, seconds)
-    words = await call_words(
+    told = await call_words(
         app_context,
         followed,
         placed_now=placed_now,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),
     )
-    return call_result(words, with_links=client_supports_apps(ctx))
+    return told.result(*links(told, for_apps=client_supports_apps(ctx)))
 
 
 def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
@@ -179,4 +181,4 @@ async def follow_list(
         latest = newer
 
     found = await app_context.calls.wait_for_list(found, seconds, changed)
-    return answer(*await list_words(app_context, found, placed_now=placed_now))
+    return (await list_words(app_context, found, placed_now=placed_now)).result()

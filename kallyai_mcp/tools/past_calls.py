@@ -32,6 +32,7 @@ from kallyai_mcp.tools.results import (
     CancelAnswer,
     EventAnswer,
     SpokenLine,
+    Told,
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.text.call_lists import listed
@@ -78,8 +79,8 @@ class Filter:
 
 async def list_page(
     app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None
-) -> tuple[str, CallPageAnswer]:
-    """A page of calls: planned and unsettled ones first, then the others, newest first; the text and the structure."""
+) -> Told[CallPageAnswer]:
+    """A page of calls: planned and unsettled ones first, then the others, newest first."""
     wanted, reader = wanted or Filter(), app_context.reader()
     found, total, more = await _service_calls(app_context, limit, offset, wanted)
     unsettled: list[CallRecord] = []
@@ -136,7 +137,7 @@ async def list_page(
         offset=offset,
         next_offset=seen if more else None,
     )
-    return text, structure
+    return Told(text, structure)
 
 
 async def _service_calls(
@@ -189,17 +190,16 @@ def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
     )
 
 
-async def transcript(app_context: AppContext, call_id: str) -> tuple[str, TranscriptAnswer]:
-    """The transcript of a call: the text, with what was said between delimiters, and the structure."""
+async def transcript(app_context: AppContext, call_id: str) -> Told[TranscriptAnswer]:
+    """The transcript of a call; in the text, what was said is between delimiters."""
     call_id = await service_id(app_context, call_id)
     spoken = await app_context.api().get_transcript(call_id)
     try:
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    return conversation(call, spoken, app_context.reader()), TranscriptAnswer(
-        call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken))
-    )
+    lines = spoken_lines(spoken, entries_shown(spoken))
+    return Told(conversation(call, spoken, app_context.reader()), TranscriptAnswer(call_id=call_id, entries=lines))
 
 
 def spoken_lines(transcript: Transcript, count: int | None = None) -> list[SpokenLine]:
@@ -293,7 +293,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     raise KallyAIError("The outcome of the call is unknown.", code="outcome_unknown")
 
 
-async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
+async def cancel(app_context: AppContext, id_: str) -> Told[CancelAnswer]:
     """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled.
 
     Raises:
@@ -306,7 +306,7 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
     if isinstance(found, Call):
         view = await view_of(app_context, found)
         text = over(view) if found.is_final else in_progress(view)
-        return text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id)
+        return Told(text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id))
     planned = (await related_to(app_context, CallView.of_record(found))).planned if not found.is_open else None
     record = planned or found
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
@@ -316,8 +316,8 @@ async def cancel(app_context: AppContext, id_: str) -> tuple[str, CancelAnswer]:
     )
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return canceled(record), structure
+        return Told(canceled(record), structure)
     if record.is_active:
         structure.status = "in_progress"
-        return in_progress(CallView.of_record(record)), structure
-    return over(CallView.of_record(record)), structure
+        return Told(in_progress(CallView.of_record(record)), structure)
+    return Told(over(CallView.of_record(record)), structure)

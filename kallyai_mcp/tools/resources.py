@@ -42,7 +42,7 @@ async def read_call(call_id: str, ctx: Context[AppContext, Any]) -> str:
 async def read_transcript(call_id: str, ctx: Context[AppContext, Any]) -> str:
     """Who said what in a call, as in get_transcript."""
     app_context = ctx.request_context.lifespan_context
-    return (await _read(app_context, transcript(app_context, call_id)))[0]
+    return (await _read(app_context, transcript(app_context, call_id))).text
 
 
 async def read_calendar(call_id: str, ctx: Context[AppContext, Any]) -> str:
@@ -86,7 +86,7 @@ async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next
 
 async def _newest() -> str:
     app_context = _app_context.get()
-    return (await _read(app_context, list_page(app_context, limit=NEWEST, offset=0)))[0]
+    return (await _read(app_context, list_page(app_context, limit=NEWEST, offset=0))).text
 
 
 async def _call(app_context: AppContext, call_id: str) -> str:

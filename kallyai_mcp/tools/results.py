@@ -5,8 +5,9 @@ short, because every client reads all of them: what get_call describes is only a
 errors (`ErrorAnswer`) are in no schema.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
@@ -234,13 +235,23 @@ class SignInAnswer(Answer):
     expires_in: int | None = None
 
 
-def answer(text: str, structure: Answer, *more: "ContentBlock", is_error: bool = False) -> "CallToolResult":
-    """A result: `text` for the model, and `structure` for programs."""
-    from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
+_Structure = TypeVar("_Structure", bound=Answer, covariant=True)
 
-    return CallToolResult(
-        content=[TextContent(type="text", text=text), *more], structured_content=as_json(structure), is_error=is_error
-    )
+
+@dataclass(frozen=True)
+class Told(Generic[_Structure]):
+    """What a tool answers: the text for the model, and the structure for programs."""
+
+    text: str
+    structure: _Structure
+    is_error: bool = False
+
+    def result(self, *more: "ContentBlock") -> "CallToolResult":
+        """The result, with `more` content after the text."""
+        from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
+
+        content = [TextContent(type="text", text=self.text), *more]
+        return CallToolResult(content=content, structured_content=as_json(self.structure), is_error=self.is_error)
 
 
 def as_json(structure: Answer) -> dict[str, Any]:

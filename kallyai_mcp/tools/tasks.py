@@ -34,9 +34,9 @@ from pydantic import AwareDatetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import call_result, call_words, cancel_list, list_words
+from kallyai_mcp.tools.call_results import call_words, cancel_list, list_words
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import answer
+from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.text import call_lists as list_texts
 from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.scheduled import scheduled_task
@@ -111,9 +111,10 @@ class FoundTask:
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that the tool would have returned, had it waited for the end."""
         if isinstance(self.found, CallList):
-            return answer(*await list_words(app_context, self.found, placed_now=True))
+            return (await list_words(app_context, self.found, placed_now=True)).result()
         try:
-            return call_result(await call_words(app_context, self.found, placed_now=True), with_links=with_links)
+            told = await call_words(app_context, self.found, placed_now=True)
+            return told.result(*links(told, for_apps=with_links))
         except KallyAIError as error:
             return await tool_error(error, app_context, tool="make_call", places_calls=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult
@@ -11,7 +12,7 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.call_results import error_words
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, WrongArgument, answer
+from kallyai_mcp.tools.results import ErrorAnswer, Told, WrongArgument
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, with_service_words
@@ -26,12 +27,12 @@ async def tool_error(
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    text, structure = await error_words(error, app_context, places_calls=places_calls)
+    told = await error_words(error, app_context, places_calls=places_calls)
     if link is not None:
-        structure.link, structure.expires_in = link.url, link.minutes * 60
+        told.structure.link, told.structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
-        text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
-    return answer(text, structure, is_error=True)
+        told = replace(told, text=with_service_words(sign_in_needed(link, then, places_calls=places_calls), error))
+    return told.result()
 
 
 async def with_sign_in_link(
@@ -61,10 +62,11 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
             for problem in problems[:MAX_NAMED]
         ],
     )
+    text = wrong_arguments(problems, places_calls=places_calls)
     if places_calls and structure.code == "emergency_number":
         structure.dial = next((number.dial for number in numbers if number.dial), None)
-        return answer(emergency(structure.dial), structure, is_error=True)
-    return answer(wrong_arguments(problems, places_calls=places_calls), structure, is_error=True)
+        text = emergency(structure.dial)
+    return Told(text, structure, is_error=True).result()
 
 
 @contextmanager
