@@ -51,6 +51,10 @@ _NOT_PLACED_FOR = timedelta(days=1)
 """How long a scheduled call that was not placed is listed."""
 
 
+class NotThereError(KallyAIError):
+    """A call or a list has no transcript or no appointment, or not yet; `code` says why."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which calls a list shows: those for which everything that is given is true."""
@@ -233,7 +237,8 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
     `call_id` is KallyAI's id of the call.
 
     Raises:
-        KallyAIError: The call made no appointment (code `no_calendar_event`), or an error of the API client.
+        NotThereError: The call made no appointment.
+        KallyAIError: An error of the API client.
     """
     view = None
     try:
@@ -249,7 +254,7 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
             if call is not None:
                 view = CallView.of_call(call, Calendar(made), timezone=app_context.timezone)
     if made is None or (view is not None and view.is_before_call(made)):
-        raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
+        raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
     return all_in_zone(made, zone_of(view.zone_name)) if view is not None else made, view
 
 
@@ -271,26 +276,25 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     """KallyAI's id of a call, from its `call_id` or its `tracking_id`.
 
     Raises:
-        KallyAIError: KallyAI has no id for it. The codes: `call_in_progress`, `call_scheduled`, `outcome_unknown`, and
-            `is_a_list` (the id is that of a list of call_around). A call that was refused raises its refusal.
+        NotThereError: KallyAI has no id for it. A call that was refused raises its refusal.
         NotSignedInError, LedgerUnavailableError: As `Calls.find` raises them.
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_
     record = await app_context.calls.find(id_)
     if record is None and await app_context.calls.find_list(id_) is not None:
-        raise KallyAIError("This is a list of calls.", code="is_a_list")
+        raise NotThereError("This is a list of calls.", code="is_a_list")
     if record is None:
         return id_
     if record.call_id is not None and not record.is_active:
         return record.call_id
     if record.state is CallState.SCHEDULED:
-        raise KallyAIError("The call has not been placed yet.", code="call_scheduled")
+        raise NotThereError("The call has not been placed yet.", code="call_scheduled")
     if record.is_active and not CallView.of_record(record).is_being_checked:
-        raise KallyAIError("The call is still in progress.", code="call_in_progress")
+        raise NotThereError("The call is still in progress.", code="call_in_progress")
     if (refusal := refusal_of(record)) is not None:
         raise refusal
-    raise KallyAIError("The outcome of the call is unknown.", code="outcome_unknown")
+    raise NotThereError("The outcome of the call is unknown.", code="outcome_unknown")
 
 
 async def cancel(app_context: AppContext, id_: str) -> Told[CancelAnswer]:

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import appointment, list_page, service_id, transcript
+from kallyai_mcp.tools.past_calls import NotThereError, appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -24,9 +24,6 @@ from kallyai_mcp.tools.tool_errors import with_sign_in_link
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
-
-_NOT_THERE = frozenset({"call_in_progress", "outcome_unknown", "no_calendar_event", "call_scheduled", "is_a_list"})
-"""Codes of this program which mean that a call or a list does not have such a resource, or does not have it yet."""
 
 _T = TypeVar("_T")
 
@@ -114,7 +111,7 @@ async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
         error, link = await with_sign_in_link(found, app_context)
         note_failure(error.code, error.correlation_id)
         words = error_text(error, places_calls=False)
-        if isinstance(error, NotFoundError) or error.code in _NOT_THERE:
+        if isinstance(error, NotFoundError | NotThereError):
             raise ResourceNotFoundError(words) from error
         if link is not None:
             words = sign_in_needed(link, "read the resource again")

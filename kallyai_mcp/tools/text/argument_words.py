@@ -7,49 +7,39 @@ from kallyai_mcp.calls.numbers import NumberProblem, country_name, place_of
 from kallyai_mcp.tools.text.plain import plural
 from kallyai_mcp.tools.text.times import weekday_name
 
-_WHOLE, _NO_NUMBER, _NO_TRUTH = "is not a whole number", "is not a number", "is neither true nor false"
-
 _WRONG = {
-    "literal_error": "is not one of {expected}",
-    "less_than_equal": "is over the limit of {le:g}",
-    "greater_than_equal": "is under {ge:g}",
-    "string_type": "is not a text",
-    "string_too_long": "is longer than {max_length} characters; shorten it to what the call needs",
-    "string_pattern_mismatch": "is not a time as HH:MM (24 hours)",
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_from_float": _WHOLE,
-    "int_parsing_size": "is not a whole number of sensible size",
-    "float_type": _NO_NUMBER,
-    "float_parsing": _NO_NUMBER,
-    "finite_number": "is not a finite number",
-    "number_expected": "must be a number",
-    "bool_type": _NO_TRUTH,
-    "bool_parsing": _NO_TRUTH,
-    "list_type": "is not a list",
-    "too_long": "has more than {max_length} items",
-    "model_type": 'is not an object such as {{"respondent_phone": "+14155551234", "business_name": "Bistro"}}',
-    "no_call_of_list": "is no call of this list; take the call_id of its last call",
-    "iso_date": "must be a date written YYYY-MM-DD",
-    "date_from_datetime_parsing": "is not a date that exists",
-    "time_zone": "is not an IANA time zone; it looks like America/New_York",
-    "moment": "is not a date and time; it looks like {example}",
-    "before_arrival": "is not after the day of arrival",
-    "not_times": 'is not times such as "10:00-12:00, 15:00"',
-    "past_time": "is past; it is {now} in {zone}",
-    "far_time": "is more than {days} days away; call or schedule later",
-    "after_appointment": "is after the appointment that the call asks for",
-    "other": "is not what this argument takes",
-}
-"""What is wrong with a value, by the type of pydantic's error or of this program's."""
-
-_WRONG_WITHOUT_VALUE = {
+    "literal_error": "{given} is not one of {expected}",
+    "less_than_equal": "{given} is over the limit of {le:g}",
+    "greater_than_equal": "{given} is under {ge:g}",
+    "string_type": "{given} is not a text",
+    "string_too_long": "{given} is longer than {max_length} characters; shorten it to what the call needs",
+    "string_pattern_mismatch": "{given} is not a time as HH:MM (24 hours)",
+    "int": "{given} is not a whole number",
+    "int_parsing_size": "{given} is not a whole number of sensible size",
+    "float": "{given} is not a number",
+    "finite_number": "{given} is not a finite number",
+    "number_expected": "{given} must be a number",
+    "bool": "{given} is neither true nor false",
+    "list_type": "{given} is not a list",
+    "too_long": "{given} has more than {max_length} items",
+    "model_type": '{given} is not an object such as {{"respondent_phone": "+14155551234", "business_name": "Bistro"}}',
+    "no_call_of_list": "{given} is no call of this list; take the call_id of its last call",
+    "iso_date": "{given} must be a date written YYYY-MM-DD",
+    "date_from_datetime_parsing": "{given} is not a date that exists",
+    "time_zone": "{given} is not an IANA time zone; it looks like America/New_York",
+    "moment": "{given} is not a date and time; it looks like {example}",
+    "before_arrival": "{given} is not after the day of arrival",
+    "not_times": '{given} is not times such as "10:00-12:00, 15:00"',
+    "past_time": "{given} is past; it is {now} in {zone}",
+    "far_time": "{given} is more than {days} days away; call or schedule later",
+    "after_appointment": "{given} is after the appointment that the call asks for",
+    "other": "{given} is not what this argument takes",
     "missing": "missing or empty",
     "lacks_appointment_date": "missing; for which day?",
     "lacks_party_size": "missing; for how many people?",
     "too_short": "fewer than {min_length} candidates; make_call calls one number",
     "extra_forbidden": "a candidate has no such key; it has respondent_phone and business_name",
-    "no_list": ("there is no list with these arguments; to go on with the list of {given}, repeat its other arguments"),
+    "no_list": "there is no list with these arguments; to go on with the list of {given}, repeat its other arguments",
     "past_date": "{day} is past; today is {weekday}, {today}",
     "past_date_there": "{day} is past; it is {weekday}, {today} there",
     "twice": "names a number twice",
@@ -59,7 +49,7 @@ _WRONG_WITHOUT_VALUE = {
     "unknown_again": "{tool} has no such argument",
     "unknown_wish": "{tool} has no such argument; it takes {takes}. Wishes go into additional_instructions",
 }
-"""Sentences that don't begin with the value."""
+"""What is wrong with a value, by the type of pydantic's error, or its first word, or by that of this program's."""
 
 _NUMBERS = {
     "emergency": "is an emergency number, which KallyAI can't call",
@@ -88,7 +78,7 @@ ADVICE = {
 def wrong(kind: str, given: str, context: Mapping[str, Any]) -> str:
     """What is wrong with an argument, without a period.
 
-    `kind` is a key of the tables above; an unknown one gets a general sentence. `given` is the argument's value, quoted
+    `kind` is a key of `_WRONG`; an unknown one gets a general sentence. `given` is the argument's value, quoted
     and cut, and `context` has the other values in the sentence.
     """
     values = dict(context)
@@ -96,9 +86,8 @@ def wrong(kind: str, given: str, context: Mapping[str, Any]) -> str:
         values |= {"weekday": weekday_name(values["today"])}
     if "expected" in values:
         values |= {"expected": str(values["expected"]).replace("'", "").replace(" or ", ", ")}
-    if kind in _WRONG_WITHOUT_VALUE:
-        return _WRONG_WITHOUT_VALUE[kind].format(given=given, **values)
-    return f"{given} {_WRONG.get(kind, _WRONG['other']).format(**values)}"
+    sentence = _WRONG.get(kind) or _WRONG.get(kind.partition("_")[0], _WRONG["other"])
+    return sentence.format(given=given, **values)
 
 
 def wrong_number(problem: NumberProblem, given: str) -> str:
