@@ -103,8 +103,8 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 @about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
-    told = await past_calls.list_page(app_context, limit=limit, offset=offset)
-    page, notes = told.structure, [NO_LEDGER] if NO_LEDGER in told.text else []
+    result = await past_calls.list_page(app_context, limit=limit, offset=offset)
+    page, notes = result.structure, [NO_LEDGER] if NO_LEDGER in result.text else []
     if not page.calls:
         notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
     if page.lists:
@@ -154,8 +154,8 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
     if isinstance(found, CallRecord | Call):
-        told = await call_words(app_context, found, placed_now=None)
-        return told.text, told.structure, 0
+        result = await call_words(app_context, found, placed_now=None)
+        return result.text, result.structure, 0
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
     listed = await list_words(app_context, found, placed_now=None)
@@ -171,8 +171,8 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
     canceled.
     """
-    told = await past_calls.cancel(app_context, await whole_id(app_context, id_))
-    return told.text, told.structure, 0 if told.structure.status == "canceled" else 1
+    result = await past_calls.cancel(app_context, await whole_id(app_context, id_))
+    return result.text, result.structure, 0 if result.structure.status == "canceled" else 1
 
 
 @click.command()
@@ -180,8 +180,8 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 @about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
-    told = await past_calls.transcript(app_context, await whole_id(app_context, id_))
-    return told.text, told.structure, 0
+    result = await past_calls.transcript(app_context, await whole_id(app_context, id_))
+    return result.text, result.structure, 0
 
 
 @click.command()
@@ -272,9 +272,9 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
         lambda consent: app_context.calls.place(asked, consent=consent),
     )
     record = await _followed(app_context, placed.record)
-    told = await call_words(app_context, record, placed_now=placed.is_new)
-    text, answer = told.text, told.structure
-    is_refused = told.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
+    result = await call_words(app_context, record, placed_now=placed.is_new)
+    text, answer = result.text, result.structure
+    is_refused = result.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
     if not placed.is_new:
         text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
     return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)

@@ -87,9 +87,9 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
         arrived = Stopwatch(app_context.calls.clock)
         placed = await app_context.calls.place(CallRequest(submission, "America/Los_Angeles", arrived))
         ended = await app_context.calls.wait(placed.record, 60)
-        told = await call_words(app_context, ended, placed_now=True)
+        result = await call_words(app_context, ended, placed_now=True)
     except KallyAIError as error:
         say_result(error_text(error, places_calls=True))
         return None
-    say_result(told.text)
-    return told.structure.call_id
+    say_result(result.text)
+    return result.structure.call_id

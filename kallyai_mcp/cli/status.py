@@ -50,11 +50,11 @@ async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, An
     statistics = await app_context.api().get_statistics()
     facts["quota"] = as_json(QuotaAnswer(**statistics.model_dump()))
     lines.append(quota(statistics, None, now=app_context.now()))
-    told = await list_page(app_context, limit=_LAST_CALLS, offset=0)
-    page = told.structure
+    result = await list_page(app_context, limit=_LAST_CALLS, offset=0)
+    page = result.structure
     facts["calls"] = as_json(page)
     lines += ["Last calls:", *call_rows(page.calls, app_context)] if page.calls else ["Last calls: none"]
-    if NO_LEDGER in told.text:
+    if NO_LEDGER in result.text:
         lines.append(NO_LEDGER)
     if page.lists:
         lines.append(list_note(page.lists))

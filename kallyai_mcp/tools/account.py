@@ -11,7 +11,7 @@ from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
 from kallyai_mcp.api.models import Subscription
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.results import QuotaAnswer, SignInAnswer, Told
+from kallyai_mcp.tools.results import QuotaAnswer, SignInAnswer, ToolResult
 from kallyai_mcp.tools.text import account as words
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ async def check_quota(
     if url is not None:
         text += f"\n{words.billing_link(url, embedded=app_context.embedded)}"
     shown = None if app_context.embedded else url
-    return Told(text, QuotaAnswer(**statistics.model_dump(), subscription=subscription, billing_url=shown)).result()
+    structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription, billing_url=shown)
+    return ToolResult(text, structure).for_client()
 
 
 async def _subscription(api: "KallyAI") -> Subscription | None:
@@ -52,12 +53,12 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
         signed_in = await app_context.sign_in.signed_in()
     if signed_in is not None:
-        return Told(words.signed_in(signed_in.who), SignInAnswer(signed_in=True, who=signed_in.who)).result()
+        return ToolResult(words.signed_in(signed_in.who), SignInAnswer(signed_in=True, who=signed_in.who)).for_client()
     page = await app_context.sign_in.link()
     if page is None:
-        return Told(words.LOGIN_NEEDED, SignInAnswer(signed_in=False)).result()
+        return ToolResult(words.LOGIN_NEEDED, SignInAnswer(signed_in=False)).for_client()
     text = words.sign_in_needed(page, "go on with what they asked for")
-    return Told(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60)).result()
+    return ToolResult(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60)).for_client()
 
 
 async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:

@@ -27,7 +27,7 @@ from kallyai_mcp.tools.results import (
     OneCallAnswer,
     QuestionAnswer,
     RefusedRetryAnswer,
-    Told,
+    ToolResult,
     UsedUp,
     error_answer,
 )
@@ -65,7 +65,7 @@ async def call_words(
     placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
-) -> Told[CallAnswer]:
+) -> ToolResult[CallAnswer]:
     """What to answer about a call; its outcome counts as delivered.
 
     Args:
@@ -97,7 +97,7 @@ async def call_words(
         error = await error_words(refusal, app_context, places_calls=True)
         facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
         text = f"Not called again:{error.text.removeprefix('Not called:')}\n{not_again(record, reader)}"
-        return Told(text, RefusedRetryAnswer(**facts), is_error=True)
+        return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
@@ -109,18 +109,18 @@ async def call_words(
         lines.append(attempts(record, reader))
         if placed_now is False:
             lines.insert(0, already_placed(record, reader, was_active=was_active))
-    return Told("\n".join(filter(None, lines)), structure)
+    return ToolResult("\n".join(filter(None, lines)), structure)
 
 
-async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> Told[ErrorAnswer]:
+async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> ToolResult[ErrorAnswer]:
     """What to answer about an error. If the quota is used up, they say of what, and when it comes back."""
     structure = error_answer(error, places_calls=places_calls)
     if not (places_calls and isinstance(error, QuotaExceededError)):
-        return Told(error_text(error, places_calls=places_calls), structure, is_error=True)
+        return ToolResult(error_text(error, places_calls=places_calls), structure, is_error=True)
     usage = await app_context.usage()
     if usage is not None and (used := used_up(usage)):
         structure.used_up = UsedUp(unit=used[0].unit, allocated=used[0].allocated, renews=usage.period_end)
-    return Told(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
+    return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
 
 
 async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
@@ -256,7 +256,7 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> Told[ListAnswer]:
+async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[ListAnswer]:
     """What to answer about a list in its present state; the outcomes in it count as delivered.
 
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
@@ -267,7 +267,7 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
-    return Told(text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now))
+    return ToolResult(text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now))
 
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
@@ -295,13 +295,13 @@ def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
     ]
 
 
-async def cancel_list(app_context: AppContext, found: CallList) -> Told[CancelAnswer]:
+async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
     """Stop a list for good; the text says which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found
     is_canceled = found.stop_reason is StopReason.CANCELED
-    return Told(list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_))
+    return ToolResult(list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> OneCallAnswer:

@@ -117,8 +117,8 @@ async def get_call(
     if isinstance(found, CallList):
         return await follow_list(app_context, found, wait_seconds, ctx, placed_now=None)
     if isinstance(found, Call):
-        told = await call_words(app_context, found, placed_now=None)
-        return told.result(*links(told, for_apps=client_supports_apps(ctx)))
+        result = await call_words(app_context, found, placed_now=None)
+        return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
     try:
         return await follow_call(app_context, found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
@@ -137,14 +137,14 @@ async def follow_call(
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     progress.say(lambda: so_far(record, app_context.now()))
     followed = await app_context.calls.wait(record, seconds)
-    told = await call_words(
+    result = await call_words(
         app_context,
         followed,
         placed_now=placed_now,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),
     )
-    return told.result(*links(told, for_apps=client_supports_apps(ctx)))
+    return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
 
 
 def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
@@ -181,4 +181,4 @@ async def follow_list(
         latest = newer
 
     found = await app_context.calls.wait_for_list(found, seconds, changed)
-    return (await list_words(app_context, found, placed_now=placed_now)).result()
+    return (await list_words(app_context, found, placed_now=placed_now)).for_client()

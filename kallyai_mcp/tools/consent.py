@@ -20,7 +20,7 @@ from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.results import CallAnswer, ListAnswer, Told
+from kallyai_mcp.tools.results import CallAnswer, ListAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line, zone_of
 from kallyai_mcp.tools.text.words import Words
@@ -125,7 +125,7 @@ async def ask_user(
                 return replace(agreed, how="form", confirmation_id=reply.id)
             if question.later is not None and reply.action == "accept" and reply.content.get("call_later") is True:
                 structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
-                return Told(texts.wanted_later(question.later), structure).result()
+                return ToolResult(texts.wanted_later(question.later), structure).for_client()
             raise KallyAIError("the user was asked and did not agree", code="not_agreed")
     token = app_context.confirmations.issue(now, *about)
     structure = question.structure.model_copy(
@@ -142,7 +142,7 @@ async def ask_user(
     text = texts.to_be_confirmed(
         shown, token, minutes, wrong=is_wrong, tool=question.tool, at_night=at_night, later=question.later
     )
-    return Told(text, structure).result()
+    return ToolResult(text, structure).for_client()
 
 
 async def risks_of(

@@ -32,7 +32,7 @@ from kallyai_mcp.tools.results import (
     CancelAnswer,
     EventAnswer,
     SpokenLine,
-    Told,
+    ToolResult,
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.text.call_lists import listed
@@ -83,7 +83,7 @@ class Filter:
 
 async def list_page(
     app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None
-) -> Told[CallPageAnswer]:
+) -> ToolResult[CallPageAnswer]:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     wanted, reader = wanted or Filter(), app_context.reader()
     found, total, more = await _service_calls(app_context, limit, offset, wanted)
@@ -141,7 +141,7 @@ async def list_page(
         offset=offset,
         next_offset=seen if more else None,
     )
-    return Told(text, structure)
+    return ToolResult(text, structure)
 
 
 async def _service_calls(
@@ -194,7 +194,7 @@ def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
     )
 
 
-async def transcript(app_context: AppContext, call_id: str) -> Told[TranscriptAnswer]:
+async def transcript(app_context: AppContext, call_id: str) -> ToolResult[TranscriptAnswer]:
     """The transcript of a call; in the text, what was said is between delimiters."""
     call_id = await service_id(app_context, call_id)
     spoken = await app_context.api().get_transcript(call_id)
@@ -202,8 +202,8 @@ async def transcript(app_context: AppContext, call_id: str) -> Told[TranscriptAn
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    lines = spoken_lines(spoken, entries_shown(spoken))
-    return Told(conversation(call, spoken, app_context.reader()), TranscriptAnswer(call_id=call_id, entries=lines))
+    structure = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken)))
+    return ToolResult(conversation(call, spoken, app_context.reader()), structure)
 
 
 def spoken_lines(transcript: Transcript, count: int | None = None) -> list[SpokenLine]:
@@ -297,7 +297,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     raise NotThereError("The outcome of the call is unknown.", code="outcome_unknown")
 
 
-async def cancel(app_context: AppContext, id_: str) -> Told[CancelAnswer]:
+async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled.
 
     Raises:
@@ -310,7 +310,7 @@ async def cancel(app_context: AppContext, id_: str) -> Told[CancelAnswer]:
     if isinstance(found, Call):
         view = await view_of(app_context, found)
         text = over(view) if found.is_final else in_progress(view)
-        return Told(text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id))
+        return ToolResult(text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id))
     planned = (await related_to(app_context, CallView.of_record(found))).planned if not found.is_open else None
     record = planned or found
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
@@ -320,8 +320,8 @@ async def cancel(app_context: AppContext, id_: str) -> Told[CancelAnswer]:
     )
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return Told(canceled(record), structure)
+        return ToolResult(canceled(record), structure)
     if record.is_active:
         structure.status = "in_progress"
-        return Told(in_progress(CallView.of_record(record)), structure)
-    return Told(over(CallView.of_record(record)), structure)
+        return ToolResult(in_progress(CallView.of_record(record)), structure)
+    return ToolResult(over(CallView.of_record(record)), structure)

@@ -9,7 +9,7 @@ the same resources by the structure.
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from kallyai_mcp.tools.results import CallAnswer, Told
+from kallyai_mcp.tools.results import CallAnswer, ToolResult
 
 if TYPE_CHECKING:
     from mcp.types import ContentBlock, EmbeddedResource, ResourceLink
@@ -26,14 +26,14 @@ def call_uri(template: str, call_id: str) -> str:
     return template.replace("{call_id}", quote(call_id, safe=""))
 
 
-def links(told: Told[CallAnswer], *, for_apps: bool) -> "list[ContentBlock]":
+def links(result: ToolResult[CallAnswer], *, for_apps: bool) -> "list[ContentBlock]":
     """The links (`resource_link`) of the result about a call; at most one, and none unless the client is `for_apps`.
 
     For a call in progress, it is the call itself, so that a client can read it again. For a call that made an
     appointment, it is the calendar file.
     """
-    call = told.structure
-    if not for_apps or told.is_error or call.status == "scheduled":
+    call = result.structure
+    if not for_apps or result.is_error or call.status == "scheduled":
         return []
     if call.outcome is None:
         id_ = call.tracking_id or call.call_id

@@ -239,14 +239,14 @@ _Structure = TypeVar("_Structure", bound=Answer, covariant=True)
 
 
 @dataclass(frozen=True)
-class Told(Generic[_Structure]):
+class ToolResult(Generic[_Structure]):
     """What a tool answers: the text for the model, and the structure for programs."""
 
     text: str
     structure: _Structure
     is_error: bool = False
 
-    def result(self, *more: "ContentBlock") -> "CallToolResult":
+    def for_client(self, *more: "ContentBlock") -> "CallToolResult":
         """The result, with `more` content after the text."""
         from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
 

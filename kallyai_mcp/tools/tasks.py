@@ -111,10 +111,10 @@ class FoundTask:
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that the tool would have returned, had it waited for the end."""
         if isinstance(self.found, CallList):
-            return (await list_words(app_context, self.found, placed_now=True)).result()
+            return (await list_words(app_context, self.found, placed_now=True)).for_client()
         try:
-            told = await call_words(app_context, self.found, placed_now=True)
-            return told.result(*links(told, for_apps=with_links))
+            result = await call_words(app_context, self.found, placed_now=True)
+            return result.for_client(*links(result, for_apps=with_links))
         except KallyAIError as error:
             return await tool_error(error, app_context, tool="make_call", places_calls=True)
 

@@ -12,7 +12,7 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.call_results import error_words
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, Told, WrongArgument
+from kallyai_mcp.tools.results import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, with_service_words
@@ -27,12 +27,12 @@ async def tool_error(
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    told = await error_words(error, app_context, places_calls=places_calls)
+    result = await error_words(error, app_context, places_calls=places_calls)
     if link is not None:
-        told.structure.link, told.structure.expires_in = link.url, link.minutes * 60
+        result.structure.link, result.structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
-        told = replace(told, text=with_service_words(sign_in_needed(link, then, places_calls=places_calls), error))
-    return told.result()
+        result = replace(result, text=with_service_words(sign_in_needed(link, then, places_calls=places_calls), error))
+    return result.for_client()
 
 
 async def with_sign_in_link(
@@ -66,7 +66,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
     if places_calls and structure.code == "emergency_number":
         structure.dial = next((number.dial for number in numbers if number.dial), None)
         text = emergency(structure.dial)
-    return Told(text, structure, is_error=True).result()
+    return ToolResult(text, structure, is_error=True).for_client()
 
 
 @contextmanager

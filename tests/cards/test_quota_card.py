@@ -7,7 +7,7 @@ from typing import Any
 from mcp.types import CallToolResult, TextContent
 
 from kallyai_mcp.cards.pages import quota_card
-from kallyai_mcp.tools.results import QuotaAnswer, Told
+from kallyai_mcp.tools.results import QuotaAnswer, ToolResult
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
@@ -17,7 +17,7 @@ from tests.sandbox.manual_clock import ManualClock
 
 
 def quota(**figures: Any) -> Answer:
-    return Answer(Told("", QuotaAnswer(**figures)).result())
+    return Answer(ToolResult("", QuotaAnswer(**figures)).for_client())
 
 
 async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
