@@ -53,6 +53,7 @@ async def opened(chromium: Browser, caller: Caller, **options: Any) -> Page:
 async def test_a_person_picks_up_and_proposes_another_time(chromium: Browser, caller: Caller) -> None:
     page = await opened(chromium, caller, locale="en-US", viewport={"width": 700, "height": 1000})
     answer = asyncio.create_task(caller.place("+12025550142"))
+    await expect(page.get_by_role("meter", name="Seconds to pick up")).to_be_visible()
     await page.get_by_role("button", name="Pick up").click()
     await expect(page.get_by_role("listitem")).to_have_count(2)
     await expect(page.get_by_role("heading", name="Bistro <b>")).to_be_visible()
@@ -100,3 +101,17 @@ async def test_two_calls_on_the_spanish_page(chromium: Browser, caller: Caller) 
     await expect(two.get_by_role("status")).to_contain_text("La llamada terminó.", use_inner_text=True)
     assert await page.locator(".bubble").first.get_attribute("lang") == "es"
     await page.context.close()
+
+
+async def test_it_says_that_no_calls_will_come_until_a_line_is_played(chromium: Browser) -> None:
+    context = await chromium.new_context(locale="en-US")
+    page = await context.new_page()
+    with sandbox_app() as app:
+        async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
+            await page.goto(url)
+            await page.get_by_role("link", name="Play the callee").click()
+            await expect(page.get_by_text("No calls will come: start the sandbox with --play.")).to_be_visible()
+            await client.put("/_sandbox/line/+12025550142", json={"does": "is_played"})
+            await expect(page.get_by_text("Waiting for a call.")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_be_visible()  # the sandbox has ended
+    await context.close()
