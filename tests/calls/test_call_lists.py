@@ -19,16 +19,12 @@ from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.times import Reader
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, TABLE, Json, Reply, Service, World, world
+from tests.calls.world import LOST, NOW, TABLE, Json, Reply, Service, World, after, reply, world
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
 EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 ANY = Consent("test", "never_asks")
-
-
-def reply(status: str, call_id: str) -> Reply:
-    return 201, {"call_id": call_id, "status": status}
 
 
 async def start(
@@ -147,10 +143,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
 
 
 async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(here: World) -> None:
-    async def later() -> tuple[int, dict[str, str]]:
-        await here.clock.sleep(60)
-        return 201, {"call_id": "c-2", "status": "success"}
-
+    later = after(lambda: here.clock.sleep(60), reply("success", "c-2"))
     service = here.answering([reply("busy", "c-1"), later, reply("success", "c-3")])
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
@@ -158,15 +151,15 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     await here.run(here.calls.cancel_list(found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
-    after, is_new_after = await start(here)
+    canceled, is_new_after = await start(here)
     calls = len(service.keys)
     here.clock.advance(3700)
     much_later, is_new = await start(here)
 
     assert not is_new_during
     assert not is_new_after
-    assert found.list_id == during.list_id == after.list_id
-    assert after.stop_reason is StopReason.CANCELED
+    assert found.list_id == during.list_id == canceled.list_id
+    assert canceled.stop_reason is StopReason.CANCELED
     assert calls == 2
     assert is_new
     assert much_later.list_id != found.list_id
@@ -175,10 +168,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
 async def test_a_list_that_was_answered_is_found_behind_one_that_looks_newer_because_the_clock_was_set_back(
     here: World,
 ) -> None:
-    async def later() -> tuple[int, dict[str, str]]:
-        await here.clock.sleep(60)
-        return 201, {"call_id": "c-1", "status": "busy"}
-
+    later = after(lambda: here.clock.sleep(60), reply("busy", "c-1"))
     service = here.answering([later, reply("success", "c-2"), reply("success", "c-3")])
     canceled, _ = await start(here, "answered")
     await here.run(here.clock.sleep(5))
@@ -196,22 +186,14 @@ async def test_a_list_that_was_answered_is_found_behind_one_that_looks_newer_bec
     assert len(service.keys) == 2
 
 
-async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock, [reply("busy", "c-1"), reply("busy", "c-2"), reply("busy", "c-3")])
-    async with world(service, place) as here:
-
-        async def sign_out() -> tuple[int, dict[str, str]]:
-            here.session.name = "account-2"
-            return 201, {"call_id": "c-1", "status": "busy"}
-
-        service.replies[0] = sign_out
-        found, _ = await start(here)
-        await here.run(clock.sleep(3))
-        here.session.name = "account-1"
-        stopped = await ended(here, found)
-        last = await ended(here, (await here.run(here.calls.continue_list(stopped, after=None)))[0])
+async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(here: World) -> None:
+    sign_out = after(lambda: setattr(here.session, "name", "account-2"), reply("busy", "c-1"))
+    service = here.answering([sign_out, reply("busy", "c-2"), reply("busy", "c-3")])
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(3))
+    here.session.name = "account-1"
+    stopped = await ended(here, found)
+    last = await ended(here, (await here.run(here.calls.continue_list(stopped, after=None)))[0])
 
     assert stopped.stop_reason is StopReason.NEEDS_SIGN_IN
     assert last.stop_reason is StopReason.DONE
@@ -220,10 +202,7 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
 
 
 async def test_a_list_that_slept_for_hours_calls_nobody_else(here: World) -> None:
-    async def after_hours() -> tuple[int, dict[str, str]]:
-        here.clock.set_wall_clock(3 * 3600)
-        return 201, {"call_id": "c-1", "status": "busy"}
-
+    after_hours = after(lambda: here.clock.set_wall_clock(3 * 3600), reply("busy", "c-1"))
     service = here.answering([after_hours, reply("success", "c-2")])
     found = await ended(here, (await start(here))[0])
 

@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Service, World, shown, world
+from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, reply, shown, world
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
@@ -46,11 +46,8 @@ async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_c
     service = here.answering(clock_offset=ahead)
     began = service.service_time()
 
-    async def lose() -> tuple[int, dict[str, object]]:
-        (here.clock.suspend if is_suspended else here.clock.advance)(1000)
-        return 502, {}
-
-    service.replies = [lose]
+    pause = here.clock.suspend if is_suspended else here.clock.advance
+    service.replies = [after(lambda: pause(1000), (502, {}))]
     service.calls = [shown(at=began)]
     record = await here.call()
 
@@ -75,7 +72,7 @@ async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, heade
 async def test_a_clock_that_is_set_forward_after_the_outcome_was_told_makes_the_same_request_no_new_call(
     here: World, status: str, seconds: float
 ) -> None:
-    here.answering([(201, {"call_id": "c-1", "status": status}), PLACED])
+    here.answering([reply(status), PLACED])
     record = await here.call()
     await here.tell(record)
     here.clock.set_wall_clock(7200)

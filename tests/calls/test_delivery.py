@@ -6,9 +6,9 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
-from tests.calls.world import PLACED, Json, Reply, World
+from tests.calls.world import PLACED, World, after, reply
 
-BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
+BUSY = reply("busy")
 
 
 async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(here: World) -> None:
@@ -80,11 +80,7 @@ async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) ->
 
 
 async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(here: World) -> None:
-    async def talks() -> tuple[int, Json]:
-        await here.clock.sleep(90)
-        return 201, {"call_id": "c-1", "status": "success"}
-
-    service = here.answering([talks])
+    service = here.answering([after(lambda: here.clock.sleep(90), reply("success"))])
     placed = await here.place()
     await here.run(here.clock.sleep(1))
     here.database.go_down()

@@ -12,8 +12,8 @@ from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_call_lists import ended, reply
-from tests.calls.world import Service, world
+from tests.calls.test_call_lists import ended
+from tests.calls.world import Service, reply, world
 
 ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"

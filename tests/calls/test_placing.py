@@ -24,7 +24,9 @@ from tests.calls.world import (
     Service,
     Session,
     World,
+    after,
     end_of,
+    reply,
     shown,
     world,
 )
@@ -72,12 +74,8 @@ async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked
 @pytest.mark.parametrize("is_listed", [True, False])
 async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(here: World, *, is_listed: bool) -> None:
     """The minutes ran out while the phone call took place."""
-
-    async def refuse_late() -> tuple[int, Json]:
-        await here.clock.sleep(60)
-        return 402, {}
-
-    service = here.answering([refuse_late], [shown()] if is_listed else [])
+    refused_late = after(lambda: here.clock.sleep(60), (402, {}))
+    service = here.answering([refused_late], [shown()] if is_listed else [])
     record = await here.call()
     again = await here.place()
 
@@ -104,11 +102,8 @@ async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(he
 
 
 async def test_a_token_that_is_refused_after_the_call_is_not_renewed_to_place_it_again(here: World) -> None:
-    async def refuse_late() -> tuple[int, Json]:
-        await here.clock.sleep(60)
-        return 401, {"error": {"code": "token_expired"}}
-
-    service = here.answering([refuse_late, PLACED], [shown()])
+    refused_late = after(lambda: here.clock.sleep(60), (401, {"error": {"code": "token_expired"}}))
+    service = here.answering([refused_late, PLACED], [shown()])
     here.session.can_renew = True
     record = await here.call()
 
@@ -333,8 +328,7 @@ async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_del
 
 
 async def test_while_a_second_request_waits_the_first_one_has_delivered_nothing(here: World) -> None:
-    busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
-    here.answering([busy])
+    here.answering([reply("busy")])
     placed = await here.place()
     ended = await here.outcome(placed)
     with here.calls.delivery.waiting(ended):
@@ -348,18 +342,11 @@ async def test_while_a_second_request_waits_the_first_one_has_delivered_nothing(
 # Rule 1: what must hold before a request leaves
 
 
-async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [LOST])
-    async with world(service, place) as here:
-
-        async def signs_in_as_another() -> tuple[int, Json]:
-            here.session.name = "account-2"
-            return 500, {}
-
-        service.replies = [signs_in_as_another]
-        placed = await here.place()
-        service.calls.append(shown())
-        record = await here.outcome(placed)
+async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here: World) -> None:
+    service = here.answering([after(lambda: setattr(here.session, "name", "account-2"), (500, {}))])
+    placed = await here.place()
+    service.calls.append(shown())
+    record = await here.outcome(placed)
 
     assert service.accounts == ["account-1"]
     assert record.state is CallState.UNKNOWN

@@ -30,7 +30,7 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import another, asked, is_placed, reserved, state_of
-from tests.calls.world import TABLE, Json, Service, World, end_of, world
+from tests.calls.world import PLACED, TABLE, Service, World, after, end_of, reply, world
 from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer, skip_without_server
 from tests.processes import free_port
 
@@ -146,11 +146,7 @@ async def test_while_the_database_server_is_down_no_call_is_placed_and_then_call
 async def test_the_outcome_is_written_when_the_server_is_back(
     own_postgres: PostgresServer, clock: ManualClock, trouble: Trouble
 ) -> None:
-    async def talks() -> tuple[int, Json]:
-        trouble(own_postgres)
-        return 201, {"call_id": "c-1", "status": "success", "highlights": "Booked"}
-
-    service = Service(clock, [talks])
+    service = Service(clock, [after(lambda: trouble(own_postgres), PLACED)])
     async with hasty_world(service, own_postgres.create_database()) as here, anyio.create_task_group() as tasks:
 
         async def repair() -> None:
@@ -254,11 +250,8 @@ async def test_transactions_find_all_idle_connections_ended_and_run_once_without
 async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_reserved(
     postgres: PostgresDatabases, database_url: str, clock: ManualClock
 ) -> None:
-    async def limited() -> tuple[int, Json]:
-        end_leases(postgres, database_url)
-        return 429, {}
-
-    service = Service(clock, [limited, (201, {"call_id": "c-2", "status": "success"})])
+    limited = after(lambda: end_leases(postgres, database_url), (429, {}))
+    service = Service(clock, [limited, reply("success", "c-2")])
     async with world(service, database_url) as here:
         first = await here.call()
         second = await here.call(OTHER)

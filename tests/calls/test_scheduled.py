@@ -18,16 +18,12 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_placing import never
-from tests.calls.world import NOW, PLACED, TABLE, Json, Reply, Service, World, end_of, world
+from tests.calls.world import NOW, PLACED, TABLE, Json, Service, World, after, end_of, reply, world
 from tests.many_records import add_records
 
 DUE = NOW + timedelta(hours=14)
 WASHINGTON = "+12025550123"
 IN_WASHINGTON = TABLE.model_copy(update={"respondent_phone": WASHINGTON})
-
-
-def reply(status: str, call_id: str) -> Reply:
-    return 201, {"call_id": call_id, "status": status}
 
 
 async def schedule(
@@ -271,11 +267,7 @@ async def test_the_last_attempt_is_the_end(here: World) -> None:
 
 
 async def test_canceling_a_call_in_progress_lets_it_end_and_cancels_its_retries(here: World) -> None:
-    async def busy_later() -> tuple[int, dict[str, str]]:
-        await here.clock.sleep(60)
-        return 201, {"call_id": "c-1", "status": "busy"}
-
-    service = here.answering([busy_later, PLACED])
+    service = here.answering([after(lambda: here.clock.sleep(60), reply("busy")), PLACED])
     placed = await schedule(here, None, retries=3)
     await here.run(here.clock.sleep(5))
     canceled = await here.run(here.calls.cancel(placed.record.tracking_id))

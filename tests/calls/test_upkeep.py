@@ -20,8 +20,8 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
-from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
-from tests.calls.world import Service, world
+from tests.calls.test_call_lists import ANY, NUMBERS, ended, start
+from tests.calls.world import Service, reply, world
 from tests.many_records import add_records, add_rows
 
 FEW, MANY = 200, 5000

@@ -5,6 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from inspect import isawaitable
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -39,6 +40,24 @@ Reply = tuple[int, Json | str] | Callable[[], Awaitable[tuple[int, Json]]]
 PLACED: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
 LOST: Reply = (500, {"detail": "the response was lost"})
 REFUSED: Reply = (403, {"error": {"code": "suppression_violation"}})
+
+
+def reply(status: str, call_id: str = "c-1") -> Reply:
+    """The answer to a request whose call has ended."""
+    return 201, {"call_id": call_id, "status": status}
+
+
+def after(step: Callable[[], object], answer: Reply) -> Reply:
+    """An answer that comes after a step, such as one that takes time."""
+
+    async def answer_then() -> tuple[int, Any]:
+        done = step()
+        if isawaitable(done):
+            await done
+        assert not callable(answer)
+        return answer
+
+    return answer_then
 
 
 def shown(call_id: str = "c-1", status: str = "success", at: datetime = NOW, **submission: Any) -> Json:
