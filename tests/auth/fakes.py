@@ -2,17 +2,19 @@
 
 import base64
 import json
+import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from keyring.backend import KeyringBackend
 
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
@@ -110,15 +112,16 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-class FullDiskStore(FileStore):
-    """A file store on a disk that can be full: then it can be read, but not written."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """The disk can be read, but not written."""
 
-    is_full = False
+    def no_space(_: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    def save(self, tokens: Tokens) -> None:
-        if self.is_full:
-            raise TokenStoreError("The disk is full.")
-        super().save(tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        yield
 
 
 def grant(**fields: object) -> TokenGrant:

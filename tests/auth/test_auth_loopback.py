@@ -17,7 +17,7 @@ from kallyai_mcp.auth.loopback import LoopbackSignIn, SignIn
 from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
-from tests.auth.fakes import API, NOW, FullDiskStore, jwt
+from tests.auth.fakes import API, NOW, full_disk, jwt
 from tests.processes import LIMIT
 
 TOKENS = {"access_token": "secret-access", "refresh_token": "secret-refresh", "expires_in": "1800"}
@@ -294,23 +294,22 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
 
 @pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
 async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program_ends(
-    ends: str, make_session: MakeSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ends: str, make_session: MakeSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    store = FullDiskStore(tmp_path, API)
-    store.is_full = ends == "token_store_failed"
-    session = make_session(store=store)
+    session = make_session()
     async with running(session, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
         first, _ = await sign_in.begin()
-        if ends != "sign_in_timed_out":
-            await browse(first, **({"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}))
-        assert not await sign_in.arrived(10)
+        with full_disk():
+            if ends != "sign_in_timed_out":
+                answers = {"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}
+                await browse(first, **answers)
+            assert not await sign_in.arrived(10)
         assert f"sign-in: {ends}" in caplog.text
         assert await session.current() is None
         second, _ = await sign_in.begin()
         assert second != first
-    with anyio.fail_after(LIMIT):
-        assert not await sign_in.arrived(60)
+    assert not await sign_in.arrived(60)
     with pytest.raises(httpx2.ConnectError):
         await browse(second, access_token="access-7")
 

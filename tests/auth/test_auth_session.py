@@ -23,7 +23,7 @@ from kallyai_mcp.auth import session as auth_session
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
-from tests.auth.fakes import API, NOW, Clock, FullDiskStore, Service, grant, tokens
+from tests.auth.fakes import NOW, Clock, Service, full_disk, grant, tokens
 from tests.processes import LIMIT
 
 MakeSession = Callable[..., Session]
@@ -283,20 +283,18 @@ async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_
 
 
 async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and_a_new_sign_in_is_an_error(
-    make_session: MakeSession, service: Service, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_session: MakeSession, store: FileStore, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = FullDiskStore(tmp_path, API)
     store.save(tokens(left=0))
-    store.is_full = True
-    session = make_session(store=store)
-    assert await session.access_token() == "access-1"
-    assert "The disk is full." in caplog.text
-    with pytest.raises(TokenStoreError, match="disk is full"):
-        await session.sign_in(grant())
-    clock.time += 3600
-    assert await session.access_token() == "access-2"
+    session = make_session()
+    with full_disk():
+        assert await session.access_token() == "access-1"
+        assert "No space left on device" in caplog.text
+        with pytest.raises(TokenStoreError, match="No space left"):
+            await session.sign_in(grant())
+        clock.time += 3600
+        assert await session.access_token() == "access-2"
     assert service.requests == ["refresh-0", "refresh-1"]
-    store.is_full = False
     clock.time += 3600
     assert await session.access_token() == "access-3"
     assert store.load() == await session.current()

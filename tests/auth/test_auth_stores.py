@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.token_store import SERVICE, KeyringStore, TokenStore, open_store
 from kallyai_mcp.sandbox.accounts import SCOPES
-from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, jwt, tokens
+from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, full_disk, jwt, tokens
 
 
 @pytest.fixture(params=["file", "keyring", "auto", "auto without keyring"])
@@ -75,16 +74,10 @@ def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
         assert store.load() == tokens()
 
 
-def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_space(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(tmp_path: Path) -> None:
     store = FileStore(tmp_path, API)
     store.save(tokens("old"))
-    monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(TokenStoreError, match="No space left on device"):
+    with full_disk(), pytest.raises(TokenStoreError, match="No space left on device"):
         store.save(tokens("new"))
     assert store.load() == tokens("old")
     assert files_in(tmp_path) == [Path(store.describe())]
@@ -228,19 +221,12 @@ def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(liv
     assert vendor.read_bytes() == before
 
 
-def test_after_signing_out_the_vendors_tokens_are_not_used(
-    live: TokenStore, vendor: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_space(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_after_signing_out_the_vendors_tokens_are_not_used(live: TokenStore, vendor: Path) -> None:
     live.delete()
     write_vendor(vendor)
     assert live.load() is not None
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", no_space)
-        with pytest.raises(TokenStoreError, match="No space left on device"):
-            live.delete()
+    with full_disk(), pytest.raises(TokenStoreError, match="No space left on device"):
+        live.delete()
     assert live.load() is not None
     for _ in range(2):
         live.delete()
