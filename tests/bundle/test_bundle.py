@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 import tomllib
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -77,12 +76,6 @@ def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_re
         for beyond in (least - 1, most + 1):
             with pytest.raises(SettingsError, match=variable):
                 Settings.from_env({variable: str(beyond)})
-
-
-def test_the_icon_is_a_square_of_512_pixels() -> None:
-    png = (ROOT / MANIFEST["icon"]).read_bytes()
-
-    assert struct.unpack(">II", png[16:24]) == (512, 512)
 
 
 def test_each_setting_is_listed_in_the_registry_with_its_default_and_choices_or_not_for_uvx() -> None:

@@ -32,21 +32,7 @@ def of(name: str) -> list[str]:
     return [value for found, value in INSTRUCTIONS if found == name]
 
 
-def test_the_image_has_two_stages_no_root_and_the_documented_command() -> None:
-    build, final = of("FROM")
-
-    assert build.removesuffix(" AS build") == final
-    assert re.fullmatch(r"python:3\.\d+-slim-\w+", final)  # for amd64 and arm64, and not `latest`
-    assert of("USER") == ["10001"]
-    assert all("--no-cache-dir" in run for run in of("RUN") if "pip install" in run)
-    assert all(folder.startswith("/") for folder in of("WORKDIR"))
-    assert json.loads(of("CMD")[0]) == shlex.split(COMMAND)
-    assert {name for name, _ in INSTRUCTIONS} <= {
-        *("FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD")
-    }
-
-
-def test_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_settings_that_fit() -> None:
+def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_settings_that_fit() -> None:
     (recipe,), (unit,) = (fenced("docs/hosting.md", language) for language in ("sh", "ini"))
     exports = dict(re.findall(r"^export (\w+)=(.*)$", recipe, re.MULTILINE))
     (program,) = re.findall(r'\$\(python3 -c "(.+)"\)', exports["KALLYAI_SECRET_KEYS"])
@@ -55,9 +41,10 @@ def test_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_settings_t
     check_access(settings, None)
     check_shared_database(settings)
 
-    assert len(recipe.splitlines()) <= 10
     assert recipe.splitlines()[-1] == COMMAND
     assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in unit
+    assert json.loads(of("CMD")[0]) == shlex.split(COMMAND)
+    assert of("USER") == ["10001"]
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("uv") is None, reason="needs uv and a shell of POSIX")
