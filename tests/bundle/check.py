@@ -38,7 +38,7 @@ LINTER = "skillsaw==0.22.0"
 SECONDS = 300
 """How long a server may take; at first, uv installs the dependencies."""
 
-UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist/a.whl", "kallyai_mcp/__pycache__/a.pyc")
+UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist/a.whl", "kallyai_mcp/__pycache__/a")
 """Files that a developer may have in the folder."""
 
 CHANGED = {
