@@ -21,8 +21,7 @@ from kallyai_mcp.tools.arguments import (
     without_placeholders,
 )
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
-from kallyai_mcp.tools.missing_details import ask_missing, lacking_details
+from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
