@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -105,15 +105,10 @@ class LoopbackSignIn:
     def accept(self, pasted: str) -> bool:
         """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on another machine.
 
-        False if it is another URL, or that of another sign-in, or if this one is over. Otherwise this one still waits.
+        False if it has not the state of this sign-in, which then still waits, or if this one is over.
         """
         text = "".join(pasted.split()).strip("\"'<>")
-        try:
-            parts = urlsplit(text if "://" in text else f"http://{text}")
-        except ValueError:
-            return False
-        is_here = parts.scheme == "http" and parts.netloc.lower() in self._hosts and parts.path in ("", "/")
-        return is_here and self._accept_query(parts.query) == "accepted"
+        return self._accept_query(text.partition("?")[2].partition("#")[0]) == "accepted"
 
     def _accept_query(self, query: str) -> _Result:
         fields = _fields(query)
