@@ -31,7 +31,7 @@ RETRIES = 3
 MAX_RETRY_WAIT = 30.0
 """The most seconds that a GET waits between attempts, in total. The client of a tool gives up after 60 s or less."""
 
-MOST_IDLE = 32
+MOST_IDLE = 200
 """The most connections that are kept for the next GET. After five seconds httpx2 would open a new one in its place."""
 
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)

@@ -31,6 +31,9 @@ MAX_PIPELINED = 16
 SHUTDOWN_SECONDS = 1
 """How many seconds responses may still take when the server stops."""
 
+ACCEPTED_AT_ONCE = 16
+"""The most connections that are accepted in one turn of uvloop's event loop."""
+
 
 class StartupError(Exception):
     """The app's startup (the ASGI lifespan) failed."""
@@ -149,6 +152,9 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config, lambda: ready(_url_of(listeners[0])))
+    if type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
+        # In each turn it accepts one connection of a socket: on a busy server, the last of many clients waited seconds.
+        listeners += [each.dup() for each in listeners for _ in range(ACCEPTED_AT_ONCE - 1)]
     running = asyncio.create_task(server.serve(listeners))
     try:
         await asyncio.shield(running)

@@ -215,6 +215,27 @@ async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPa
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_done() -> None:
+    pytest.importorskip("uvloop", reason="only uvloop accepts one connection of a socket in each turn")
+    answered = [0] * 256
+
+    async def use_until_all_are_answered(number: int, port: int) -> None:
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            while not all(answered):
+                await stream.send(HEAD + b"\r\n")
+                await stream.receive()
+                answered[number] += 1
+
+    async def use() -> None:
+        async with running_app(Starlette(routes=[Route("/", _hello)])) as url, anyio.create_task_group() as tasks:
+            for number in range(len(answered)):
+                tasks.start_soon(use_until_all_are_answered, number, int(url.rpartition(":")[2]))
+
+    anyio.run(use, backend_options={"use_uvloop": True})
+
+    assert max(answered) < 20
+
+
 async def test_localhost_is_served_on_both_of_its_addresses() -> None:
     addresses = {found[4][0] for found in await anyio.getaddrinfo("localhost", 0)}
     async with running_app(Starlette(routes=[Route("/", _hello)]), host="localhost") as url:
