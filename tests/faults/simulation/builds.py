@@ -250,7 +250,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "only `success` reached somebody",
-        Patch("calls.call_search", "return Findings(None, reached=True)", "return Findings(None, reached=False)"),
+        Patch(
+            "calls.outcome",
+            "if call.plain_status not in NOBODY_REACHED:\n",
+            'if call.status != "success":\n        return False\n    if call.plain_status not in NOBODY_REACHED:\n',
+        ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(spellings={"success": "completed"}),
     ),
