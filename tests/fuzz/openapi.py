@@ -29,13 +29,9 @@ _ARM_FAULTS = "put_faults__sandbox_faults_put"
 
 
 async def run_schemathesis(examples: int, seed: int, seconds: int, *, signed_in: bool) -> bool:
-    """Run schemathesis on a new sandbox; returns whether it found nothing, and prints what it says.
+    """Run schemathesis on a new sandbox, with so many examples for each operation, for at most so many seconds.
 
-    Args:
-        examples: How many examples for each operation.
-        seed: The seed of the random examples.
-        seconds: How long it may run.
-        signed_in: Send an access token.
+    Prints what it says, and returns whether it found nothing. `signed_in`: with an access token.
     """
     app = create_app(speed=1e6)  # a call ends at once
     token = app.state.sandbox.issue_tokens("acct-business")["access_token"]

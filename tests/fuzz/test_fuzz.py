@@ -12,12 +12,12 @@ from tests.api.raw_server import TOKEN, reference
 from tests.fake_service import fake_service
 from tests.fuzz.tool_checks import (
     NOW,
-    CrashRecorder,
     assert_all_readable,
     assert_clear,
     assert_readable,
     check_examples,
     check_tool_use,
+    without_crash,
 )
 from tests.sandbox.manual_clock import ManualClock
 
@@ -45,7 +45,7 @@ async def check_answer(home: Path, tool: str, arguments: dict[str, Any], given: 
 
     async with fake_service(handler) as url:
         settings = settings_in(home, API_URL=url, ACCESS_TOKEN=TOKEN)
-        with CrashRecorder():
+        with without_crash():
             async with open_agent(settings, mode="auto", clock=ManualClock(NOW)) as agent:
                 used = await agent.use(tool, arguments)
     assert_readable(used.text)

@@ -8,17 +8,18 @@ import re
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import anyio
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Answer, open_agent, settings_in
@@ -50,25 +51,9 @@ _OTHER_TIME = re.compile("(Do not agree to|If that day|No aceptes un|Si ese d).*
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
 """A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
-_OWN_ARGUMENTS = {
-    "timezone",
-    "session_id",
-    "accept_other_time",
-    "questions",
-    "other_times",
-    "departure_date",
-    "changes_call_id",
-    "wait_seconds",
-    "redial",
-    "confirmation",
-    "not_before",
-    "retries",
-}
-"""Arguments that are no part of the submission, or a part of its instructions."""
 
-
-class CrashRecorder(logging.Handler):
-    """Fails the block if the MCP SDK logs an exception that no tool turned into a tool error."""
+class _Crashes(logging.Handler):
+    """Collects the exceptions that the MCP SDK logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -78,27 +63,22 @@ class CrashRecorder(logging.Handler):
         if record.exc_info and "unexpected" in record.getMessage():
             self.seen.append(f"{record.getMessage()}: {record.exc_info[1]!r}"[:600])
 
-    def __enter__(self) -> Self:
-        logging.getLogger("mcp").addHandler(self)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        logging.getLogger("mcp").removeHandler(self)
-        if kind is None:
-            assert not self.seen, self.seen[0]
+@contextmanager
+def without_crash() -> Iterator[None]:
+    """Fails the block if the MCP SDK logs an exception that no tool turned into a tool error."""
+    crashes, logger = _Crashes(), logging.getLogger("mcp")
+    logger.addHandler(crashes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(crashes)
+    assert not crashes.seen, crashes.seen[0]
 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """The result of one use of a tool.
-
-    Attributes:
-        answer: Its answer.
-        placed: The submissions of the calls that it placed.
-        later: What `get_call` answered afterwards, if the call was in progress.
-    """
+    """The answer of one use of a tool, the submissions that it placed, and what `get_call` answered `later`."""
 
     answer: Answer
     placed: list[Mapping[str, Any]]
@@ -128,15 +108,11 @@ def _placed(app: SandboxApp) -> list[Mapping[str, Any]]:
 
 
 def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
-    """Use a tool, and check its answer and what it placed.
+    """Use a tool, and check that its answer is a clear error or what was asked for.
 
-    Returns:
-        `refused`, `refused later`, `failed` (after a call was placed), or `done`.
-
-    Raises:
-        AssertionError: The answer is neither a clear error nor what was asked for.
+    Returns `refused`, `refused later`, `failed` (after a call was placed), or `done`.
     """
-    with CrashRecorder():
+    with without_crash():
         result = anyio.run(use, tool, arguments, mode)
     answer = result.answer
     assert answer.text.strip(), "an empty answer"
@@ -219,8 +195,6 @@ def assert_all_readable(data: Any) -> None:
         case list() | tuple():
             for each in data:
                 assert_all_readable(each)
-        case _:
-            pass
 
 
 def assert_clear(text: str) -> None:
@@ -270,7 +244,7 @@ def expected_submission(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: _normalized(name, value)
         for name, value in arguments.items()
-        if name in SCHEMAS["make_call"] and name not in _OWN_ARGUMENTS and not _is_blank(name, value)
+        if name in Submission.model_fields and not _is_blank(name, value)
     }
 
 
