@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,11 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
-LONGEST = ("transports/test_database_failures.py",)
-"""Modules with tests that wait ten seconds."""
+LONGEST = (
+    *("cli/test_doctor.py", "cli/test_status.py", "docs/test_container.py", "transports/test_database_failures.py"),
+    *("transports/test_serve_http.py", "transports/test_workers.py"),
+)
+"""Modules with tests that wait long."""
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; tested programs would inherit it
@@ -58,12 +62,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first; at the end they would run alone, while the other processes have nothing to do.
+    """Let each worker of xdist, which gets a part of the list, begin with the tests that take longest.
 
-    The tests in a browser are next to each other, and so in one process, which starts Playwright and opens a tab.
+    At the end they would run alone, while the other workers have nothing to do. The tests in a browser are next to each
+    other, and so in one worker, which starts Playwright and opens a tab.
     """
-    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
-    items.sort(key=lambda item: "chromium" not in getattr(item, "fixturenames", ()))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    browser = [item for item in items if "chromium" in getattr(item, "fixturenames", ())]
+    longest = [item for item in items if item.path.as_posix().endswith(LONGEST)]
+    count = max(1, workers - 1)
+    first = [browser, *(longest[place::count] for place in range(count))]
+    taken = {id(item) for item in (*browser, *longest)}
+    others = iter([item for item in items if id(item) not in taken])
+    size = len(items) // workers
+    items[:] = [item for part in first for item in (*part, *islice(others, max(0, size - len(part))))] + list(others)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
