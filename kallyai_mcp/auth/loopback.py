@@ -218,7 +218,7 @@ def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
         # Users and agents see it, so it must look like an error code.
         shown = error if _ERROR.fullmatch(error) else "no reason that could be shown"
         return NotSignedInError(f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused")
-    names = ("access_token", "refresh_token", "expires_in", "scope")
+    names = ("access_token", "refresh_token", "expires_in")
     given = {name: fields[name] for name in names if fields.get(name)}
     tokens = (given.get("access_token", ""), given.get("refresh_token", "none"))
     return TokenGrant.model_validate(given) if all(map(_TOKEN.fullmatch, tokens)) else None

@@ -76,9 +76,7 @@ async def _serve(stream: SocketStream, answer: Callable[[Request], Reply]) -> No
 def _parse(head: bytes) -> Request:
     """The request line and the headers; raises `ValueError`."""
     first, *lines = head.decode("ascii").split("\r\n")
-    method, target, version = first.split(" ")
+    method, target, _ = first.split(" ")
     path, _, query = target.partition("?")
-    headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    if not version.startswith("HTTP/1.") or [name for name, _ in headers].count("host") > 1:
-        raise ValueError("not HTTP/1, or for two hosts")
-    return Request(method, path, query, dict(headers))
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Request(method, path, query, headers)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -31,12 +30,11 @@ class KeyringStore:
     Each backend raises exceptions of its own libraries. Every exception, such as that of a locked keyring, becomes a
     `TokenStoreError` with the name of its class. Its message is left out, because it may have a token.
 
-    On Windows, an entry has at most 1,280 UTF-16 characters. Two tokens of the size of the sandbox's access token take
-    1,344, so two characters of the text, which is ASCII, are `packed` into one.
+    On Windows, an entry has at most 1,280 characters. Two tokens of the size of the sandbox's access token take 1,214.
     """
 
-    def __init__(self, api_url: str, *, packed: bool = sys.platform == "win32") -> None:
-        self._origin, self._packed = origin_of(api_url), packed
+    def __init__(self, api_url: str) -> None:
+        self._origin = origin_of(api_url)
 
     def recommended(self) -> bool:
         """Whether there is a keyring that is protected and that its library recommends, for the setting `auto`."""
@@ -49,20 +47,13 @@ class KeyringStore:
         """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed."""
         with _store_errors("read"):
             text = self._backend().get_password(SERVICE, self._origin)
-        if text is None:
-            return None
-        text = str(text)  # a backend may break its contract
-        if self._packed and not text.isascii():
-            text = text.encode("utf-16-le", "replace").decode("ascii", "replace")
-        return parse_stored(text, self.describe(), self._origin)
+        # A backend may break its contract, and return another type.
+        return None if text is None else parse_stored(str(text), self.describe(), self._origin)
 
     def save(self, tokens: Tokens) -> None:
         """Replace the stored tokens. If that fails, the keyring still has the old ones."""
-        text = json.dumps(tokens.as_document())
-        if self._packed:
-            text = (text + " " * (len(text) % 2)).encode("ascii").decode("utf-16-le")
         with _store_errors("written"):
-            self._backend().set_password(SERVICE, self._origin, text)
+            self._backend().set_password(SERVICE, self._origin, json.dumps(tokens.as_document()))
 
     def check(self) -> None:
         """Raise `TokenStoreError` if there is no keyring. Whether it is locked is not known before it is used."""

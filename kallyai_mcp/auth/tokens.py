@@ -38,8 +38,6 @@ class Tokens(BaseModel):
     refresh_token: Annotated[SecretStr | None, AfterValidator(lambda token: token or None)] = None
     expires_at: float = Field(ge=0)
     """When the access token expires, in seconds since the epoch; infinite if that is not known."""
-    scope: str | None = None
-    """The granted scopes, separated by spaces; None if the service did not say."""
     lineage: str | None = None
     """A digest that identifies the sign-in, also after renewals. No token can be computed from it."""
 
@@ -47,7 +45,7 @@ class Tokens(BaseModel):
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
         """The tokens of a response that came at `now` (seconds since the epoch).
 
-        A renewal keeps the refresh token and the scope of the `previous` tokens if the response has none. Raises
+        A renewal keeps the refresh token of the `previous` tokens if the response has none. Raises
         `UnreadableResponseError` if the access token has characters that are not allowed in a header.
         """
         try:
@@ -55,7 +53,6 @@ class Tokens(BaseModel):
                 access_token=grant.access_token,
                 refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
                 expires_at=max(0.0, now + grant.expires_in),
-                scope=grant.scope or (previous.scope if previous else None),
                 lineage=previous.lineage if previous else _digest("lineage", grant.access_token.get_secret_value()),
             )
         except ValidationError:
@@ -81,7 +78,7 @@ class Tokens(BaseModel):
         """The tokens as JSON types, not encrypted, for a token store."""
         refresh_token = self.refresh_token.get_secret_value() if self.refresh_token else None
         tokens = {"access_token": self.access_token.get_secret_value(), "refresh_token": refresh_token}
-        return tokens | self.model_dump(include={"expires_at", "scope", "lineage"})
+        return tokens | self.model_dump(include={"expires_at", "lineage"})
 
     def expires_within(self, seconds: float, now: float) -> bool:
         """Whether the access token expires at most `seconds` after `now` (seconds since the epoch)."""

@@ -10,7 +10,6 @@ import pytest
 
 from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.token_store import SERVICE, KeyringStore, TokenStore, open_store
-from kallyai_mcp.sandbox.accounts import SCOPES
 from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, full_disk, jwt, tokens
 
 
@@ -58,13 +57,13 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
     content: bytes, tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file, keyring = FileStore(tmp_path, API), KeyringStore(API, packed=True)
+    file, keyring = FileStore(tmp_path, API), KeyringStore(API)
     file.save(tokens())
     path = Path(file.describe())
     path.write_bytes(content)
     assert file.load() is None
     assert path.read_bytes() == content
-    for entry in (content.decode("latin-1"), 7, "\u5b22\ud800"):  # the last two are what no keyring should return
+    for entry in (content.decode("latin-1"), 7):  # a number is what no keyring should return
         system_keyring.entries[SERVICE, API] = entry
         assert keyring.load() is None
     assert str(path) in caplog.text
@@ -117,18 +116,16 @@ def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
     assert store.load() == tokens()
 
 
-def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows(system_keyring: MemoryKeyring) -> None:
+def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows_and_longer_ones_go_to_the_file(
+    tmp_path: Path, system_keyring: MemoryKeyring
+) -> None:
     system_keyring.limit = 1280
-    store = KeyringStore(API, packed=True)
-    for size in (549, 550, 1000):
-        long = tokens("a" * size, "r" * size).model_copy(update={"scope": " ".join(SCOPES), "lineage": "0" * 32})
+    store = open_store("auto", tmp_path, API)
+    for size, files in ((549, 0), (1000, 1)):
+        long = tokens("a" * size, "r" * size).model_copy(update={"lineage": "0" * 32})
         store.save(long)
         assert store.load() == long
-        with pytest.raises(TokenStoreError):
-            KeyringStore(API, packed=False).save(long)
-    assert list(system_keyring.entries) == [("kallyai-mcp", API)]
-    system_keyring.entries[SERVICE, API] = json.dumps(tokens().as_document())  # of an earlier version
-    assert store.load() == tokens()
+        assert len(files_in(tmp_path)) == files
 
 
 def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(system_keyring: MemoryKeyring) -> None:

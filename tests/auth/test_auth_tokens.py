@@ -9,10 +9,10 @@ from tests.auth.fakes import NOW, grant, jwt, tokens
 
 
 def test_a_renewal_keeps_what_it_does_not_bring_and_neither_repr_nor_str_shows_a_token() -> None:
-    first = Tokens.from_grant(grant(access_token="secret-a", refresh_token="secret-r", scope="calls:read"), NOW)
+    first = Tokens.from_grant(grant(access_token="secret-a", refresh_token="secret-r"), NOW)
     second = Tokens.from_grant(grant(access_token="access-2", refresh_token=None, expires_in=90), NOW, first)
     assert (first.expires_at, second.expires_at) == (NOW + 3600, NOW + 90)
-    assert (second.refresh_token, second.scope) == (SecretStr("secret-r"), "calls:read")
+    assert second.refresh_token == SecretStr("secret-r")
     assert Tokens.from_document(json.loads(json.dumps(first.as_document()))) == first
     assert "secret" not in f"{first!r} {first!s} {first}"
 
