@@ -1,8 +1,9 @@
 """Lists of candidates that are called one after another, on both drivers of the ledger."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 
 import pytest
@@ -39,6 +40,15 @@ async def ended(here: World, found: CallList) -> CallList:
     return await here.run(here.calls.wait_for_list(found, 86_400, lambda _: None))
 
 
+async def went_on(
+    here: World, found: CallList, after: int | None, last_calls: Sequence[datetime | None] | None = None
+) -> CallList:
+    """Let a list go on, with a new consent if there are `last_calls`, and wait for its end."""
+    agreed = replace(ANY, last_calls=tuple(last_calls)) if last_calls is not None else None
+    going_on, _ = await here.run(here.calls.continue_list(found, after=after, agreed=agreed))
+    return await ended(here, going_on)
+
+
 @pytest.mark.parametrize(
     ("until", "replies", "why", "called"),
     [
@@ -69,8 +79,8 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
     decided = await ended(here, first)
     calls = len(service.keys)
     again, is_new = await start(here)
-    wrong, _ = await here.run(here.calls.continue_list(again, after=2))
-    last = await ended(here, (await here.run(here.calls.continue_list(again, after=1)))[0])
+    wrong = await went_on(here, again, 2)
+    last = await went_on(here, again, 1)
     told = await start(here)
 
     assert decided.stop_reason is wrong.stop_reason is StopReason.NEEDS_DECISION
@@ -93,14 +103,11 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(here: World)
         await here.run(here.calls.continue_list(again, after=1))
     last_calls = await here.run(here.calls.ledger.last_calls(again))
     calls = len(service.keys)
-    going_on, goes_on = await here.run(
-        here.calls.continue_list(again, after=1, agreed=replace(ANY, last_calls=last_calls))
-    )
-    last = await ended(here, going_on)
+    last = await went_on(here, again, 1, last_calls)
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
-    assert (len(last_calls), calls, goes_on) == (2, 1, True)
+    assert (len(last_calls), calls) == (2, 1)
     assert last.stop_reason is StopReason.BOOKED
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
 
@@ -130,11 +137,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         stopped = await ended(here, (await start(here))[0])
         clock.advance(3601)
         again, _ = await start(here)
-        last_calls = await here.run(here.calls.ledger.last_calls(again))
-        going_on, _ = await here.run(
-            here.calls.continue_list(again, after=None, agreed=replace(ANY, last_calls=last_calls))
-        )
-        last = await ended(here, going_on)
+        last = await went_on(here, again, None, await here.run(here.calls.ledger.last_calls(again)))
 
     assert stopped.stop_reason is StopReason.REFUSED
     assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED]
@@ -193,7 +196,7 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
     await here.run(here.clock.sleep(3))
     here.session.name = "account-1"
     stopped = await ended(here, found)
-    last = await ended(here, (await here.run(here.calls.continue_list(stopped, after=None)))[0])
+    last = await went_on(here, stopped, None)
 
     assert stopped.stop_reason is StopReason.NEEDS_SIGN_IN
     assert last.stop_reason is StopReason.DONE
@@ -245,8 +248,7 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
     service.replies, keys = [reply("success", "c-2")], len(service.keys)
     found = await here.run(here.calls.find_list(stopped.list_id))
     assert found is not None
-    again, _ = await here.run(here.calls.continue_list(found, after=1))
-    last = await ended(here, again)
+    last = await went_on(here, found, 1)
 
     assert stopped.stop_reason is StopReason.UNKNOWN
     assert last.stop_reason is StopReason.BOOKED
@@ -344,8 +346,7 @@ async def test_a_list_that_is_asked_for_again_does_not_go_on_if_somebody_talked_
         limited = await ended(here, (await start(here))[0])
         service.transcripts["c-1"] = "Yes, you have a table"
         clock.advance(3700)
-        agreed = replace(ANY, last_calls=(None,) * len(limited.to_come))
-        found, _ = await here.run(here.calls.continue_list(limited, after=None, agreed=agreed))
+        found = await went_on(here, limited, None, [None] * len(limited.to_come))
 
     assert limited.stop_reason is StopReason.REFUSED
     assert found.stop_reason is StopReason.UNKNOWN

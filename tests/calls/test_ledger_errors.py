@@ -9,7 +9,7 @@ import pytest
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
 from tests.calls.ledgers import database_at
-from tests.calls.test_call_lists import ended, start
+from tests.calls.test_call_lists import start, went_on
 from tests.calls.world import World
 
 _TRACKED = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
@@ -85,8 +85,7 @@ async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here:
         await start(here)
     await here.run(here.clock.sleep(600))
     calls, (found, _) = len(here.service.keys), await start(here)
-    again, _ = await here.run(here.calls.continue_list(found, after=None))
-    done = await ended(here, again)
+    done = await went_on(here, found, None)
 
     assert calls == 0
     assert found.stop_reason is StopReason.REFUSED

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_call_lists import ended
+from tests.calls.test_call_lists import went_on
 from tests.calls.world import Service, reply, world
 
 ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
@@ -44,8 +44,7 @@ async def test_what_an_older_version_wrote_goes_on(new_place: str, clock: Manual
         booked = await here.find(BOOKED)
         unsettled = await here.run(here.calls.list_unsettled())
         [waiting] = await here.run(here.calls.list_unfinished())
-        further, goes_on = await here.run(here.calls.continue_list(waiting, after=len(waiting.records)))
-        done = await ended(here, further)
+        done = await went_on(here, waiting, len(waiting.records))
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))
         tried = await here.find(SCHEDULED)
@@ -54,7 +53,6 @@ async def test_what_an_older_version_wrote_goes_on(new_place: str, clock: Manual
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
     assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
-    assert goes_on
     assert [record.call_id for record in done.records[2:]] == ["c-list"]
     assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
     assert (again.state, again.call_id) == (CallState.ENDED, "c-again")

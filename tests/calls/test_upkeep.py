@@ -20,7 +20,7 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
-from tests.calls.test_call_lists import ANY, NUMBERS, ended, start
+from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
 from tests.calls.world import Service, reply, world
 from tests.many_records import add_records, add_rows
 
@@ -221,15 +221,11 @@ async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))
-        going_on, _ = await here.run(
-            here.calls.continue_list(first, after=1, agreed=replace(ANY, last_calls=(None, None)))
-        )
-        second = await ended(here, going_on)
+        second = await went_on(here, first, 1, [None, None])
         await here.tell(second.records[1])
         await here.run(clock.sleep(3600 * 30))
         same, is_new = await start(here)
-        going_on, _ = await here.run(here.calls.continue_list(same, after=2, agreed=replace(ANY, last_calls=(None,))))
-        third = await ended(here, going_on)
+        third = await went_on(here, same, 2, [None])
 
     assert not is_new
     assert same.list_id == first.list_id
