@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError, sanitize
+from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
+from kallyai_mcp.calls.clock import Stopwatch, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
-from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.schedule import NOW, Schedule
 
 _TRACKING = "t-"
@@ -338,33 +337,6 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         reached=bool(row["reached"]) if row["reached"] is not None else None,
         error=error_from(row["error"]),
         schedule=Schedule.from_row(row),
-    )
-
-
-def audit_row(record: CallRecord, consent: Consent | None, outcome: str, at: float) -> dict[str, Any]:
-    """A row of the table `audit`; `audit_from_row` reads it back. `at` is in seconds since the epoch."""
-    return {
-        "at": at,
-        **record.account.columns,
-        "tracking_id": record.tracking_id,
-        "number": record.submission.respondent_phone,
-        "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
-        "how": consent.how if consent else None,
-        "risk_flags": json.dumps(consent.risk_flags if consent else ()),
-        "outcome": outcome,
-    }
-
-
-def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
-    """The entry in a row that `audit_row` wrote."""
-    return AuditEntry(
-        at=moment(row["at"]),
-        number=row["number"],
-        outcome=row["outcome"],
-        tracking_id=row["tracking_id"] if row["outcome"] in (PLACED, SCHEDULED) else None,
-        asked_by=row["asked_by"],
-        how=row["how"],
-        risk_flags=tuple(json.loads(row["risk_flags"])),
     )
 
 

@@ -1,21 +1,23 @@
 """The rows of calls in the ledger's tables: how the transactions read, write, and change them."""
 
+import json
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, sanitize
+from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
+    PLACED,
+    SCHEDULED,
     AccountKey,
     AuditEntry,
     CallRecord,
     CallState,
-    audit_from_row,
-    audit_row,
     error_text,
     from_row,
 )
@@ -147,10 +149,31 @@ def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
     """Write a line of the audit trail; see `AuditEntry`."""
-    insert(tx, "audit", audit_row(record, consent, outcome, tx.now()))
+    row = {
+        "at": tx.now(),
+        **record.account.columns,
+        "tracking_id": record.tracking_id,
+        "number": record.submission.respondent_phone,
+        "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
+        "how": consent.how if consent else None,
+        "risk_flags": json.dumps(consent.risk_flags if consent else ()),
+        "outcome": outcome,
+    }
+    insert(tx, "audit", row)
 
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
     """The newest `limit` entries of the account's audit trail, newest first."""
     newest = f"SELECT * FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
-    return [audit_from_row(row) for row in tx.rows(newest, limit=limit, **account.columns)]
+    return [
+        AuditEntry(
+            at=moment(row["at"]),
+            number=row["number"],
+            outcome=row["outcome"],
+            tracking_id=row["tracking_id"] if row["outcome"] in (PLACED, SCHEDULED) else None,
+            asked_by=row["asked_by"],
+            how=row["how"],
+            risk_flags=tuple(json.loads(row["risk_flags"])),
+        )
+        for row in tx.rows(newest, limit=limit, **account.columns)
+    ]
