@@ -260,7 +260,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words of the callee are not looked for where the status says that the call failed",
-        Patch("calls.call_search", "callee_spoke=await read(_has_words)", "callee_spoke=False"),
+        Patch("calls.call_search", "callee_spoke=spoke", "callee_spoke=False"),
         tasks=(table(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),
