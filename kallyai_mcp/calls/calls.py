@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-import anyio
-
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
@@ -78,17 +76,15 @@ class Calls(Worker):
         asked = await self._new_record(request)
         if (running := self._same_running(asked)) is not None:
             return Placed(running, is_new=False)
+        # A form may be answered long after the request arrived. The time is started before the ledger is used, because
+        # the machine may be suspended meanwhile.
+        is_form = consent is not None and consent.how == "form"
+        since = Stopwatch(self.clock) if is_form else request.arrived
         try:
-            # Shielded, so that a canceled request leaves no record without a worker.
-            with anyio.CancelScope(shield=True):
-                # A form may be answered long after the request arrived. The time is started before the ledger is used,
-                # because the machine may be suspended meanwhile.
-                is_form = consent is not None and consent.how == "form"
-                since = Stopwatch(self.clock) if is_form else request.arrived
-                with self.reserving(asked.account, asked.tracking_id):
-                    record, is_new = await self._reserved(asked, request, consent)
-                    if is_new and record.is_active and not self.send(record, since):
-                        await self.ledger.mark_not_sent(record)
+            with self.reserving(asked.account, asked.tracking_id):
+                record, is_new = await self._reserved(asked, request, consent)
+                if is_new and record.is_active and not self.send(record, since):
+                    await self.ledger.mark_not_sent(record)
         except PolicyError as error:
             _count(error)
             raise
@@ -202,14 +198,10 @@ class Calls(Worker):
     async def _send_first(
         self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, bool]]]
     ) -> tuple[CallList, bool]:
-        """Send the call that a transaction of a list has reserved.
-
-        A canceled request waits for the end of the transaction, so that its call is sent.
-        """
+        """Send the call that a transaction of a list has reserved."""
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(found.account, id_):
-            with anyio.CancelScope(shield=True):
-                found, goes_on = await write(worker, id_)
+            found, goes_on = await write(worker, id_)
             for record in found.records:
                 if record.tracking_id == id_:
                     self.send(record, since_reserved)

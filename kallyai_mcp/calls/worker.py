@@ -108,8 +108,9 @@ class Worker:
     def reserving(self, account: AccountKey, tracking_id: str) -> Iterator[None]:
         """A context for a transaction that reserves a call under this id; it is not taken over meanwhile.
 
-        If the ledger does not confirm the transaction, it may have been committed all the same. Then that is
-        undone, because the client is told of an error.
+        A canceled request waits for its end, so that it leaves no record without a worker. If the ledger does not
+        confirm the transaction, it may have been committed all the same. Then that is undone, because the client is
+        told of an error.
         """
 
         async def undone() -> None:
@@ -120,7 +121,8 @@ class Worker:
 
         self._reserving.add(tracking_id)
         try:
-            yield
+            with anyio.CancelScope(shield=True):
+                yield
         except LedgerUnavailableError:
             self._in_background(undone)
             raise
