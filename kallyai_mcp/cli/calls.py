@@ -110,10 +110,14 @@ async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     if page.lists:
         notes.append(list_note(page.lists))
     if page.next_offset is not None:
-        notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}")
+        notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}{_sandbox_flag(app_context)}")
     for note in notes:
         say(note, err=True)
     return "\n".join(call_rows(page.calls, app_context)), page, 0
+
+
+def _sandbox_flag(app_context: AppContext) -> str:
+    return " --sandbox" if app_context.embedded else ""
 
 
 def list_note(lists: Sequence[ListState]) -> str:
@@ -365,5 +369,6 @@ async def _followed(app_context: AppContext, record: Any) -> Any:
                 if await app_context.calls.cancel(record.tracking_id):
                     say("Canceled. Nobody was called.", err=True)
                 else:
-                    say(f"The call goes on. To follow it: kallyai-mcp show {record.tracking_id} --follow", err=True)
+                    command = f"kallyai-mcp show {record.tracking_id} --follow{_sandbox_flag(app_context)}"
+                    say(f"The call goes on. To follow it: {command}", err=True)
     return followed

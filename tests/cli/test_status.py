@@ -93,16 +93,19 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, ka
 
 def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
     placed = run_in_process(tmp_path, "call", "+12025550103", "Ask for the hours", "--yes", "--sandbox")
+    run_in_process(tmp_path, "call", "+12025550104", "Ask for the hours", "--yes", "--sandbox")
+    first_page = run_in_process(tmp_path, "calls", "--limit", "1", "--sandbox")
     audit = run_in_process(tmp_path, "status", "--audit", "--sandbox")
     shown = run_in_process(tmp_path, "status", "--sandbox")
     by_setting = run_in_process(tmp_path, "status", "--json", SANDBOX="1")
     elsewhere = run_in_process(tmp_path, "status", "--audit")
 
     assert placed.returncode == 3, placed.stderr
+    assert first_page.stderr == "More: kallyai-mcp calls --offset 1 --sandbox\n"
     assert "  placed  asked by kallyai-mcp call  " in audit.stdout
     assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
     assert "\tnot reached\t\t+1 202-555-0103\t" in shown.stdout
-    assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
+    assert json.loads(by_setting.stdout)["calls"]["calls"][1]["status"] == "busy"
     assert elsewhere.returncode == 1
 
 
