@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent, settings_in
 from tests.chromium import chromium, chromium_address
 from tests.postgres_server import database_url, own_database, own_postgres, postgres
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 __all__ = ["chromium", "chromium_address", "database_url", "own_database", "own_postgres", "postgres"]
 
@@ -104,9 +105,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def app(clock: ManualClock) -> Iterator[SandboxApp]:
-    app = create_app(clock=clock)
-    yield app
-    app.state.sandbox.close()
+    with sandbox_app(clock=clock) as app:
+        yield app
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 
-from kallyai_mcp.sandbox import call_table, faults
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.call_placement import place
@@ -43,8 +43,8 @@ def _metadata(call: Call) -> CallMetadata:
 
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
-        call, only_ended = call_table.by_id(db, account.id, call_id), faults.lists_only_ended(db)
-    if call is None or (only_ended and not call.has_ended(sandbox.clock.now())):
+        call = call_table.by_id(db, account.id, call_id)
+    if call is None:
         raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
     return call
 
@@ -117,8 +117,7 @@ async def list_calls(
     """
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
-        ended_by = now if faults.lists_only_ended(db) else None
-        calls, total = call_table.page(db, account.id, limit=limit, offset=offset, ended_by=ended_by)
+        calls, total = call_table.page(db, account.id, limit=limit, offset=offset)
     listed = [
         ListedCall(
             call_id=call.call_id,

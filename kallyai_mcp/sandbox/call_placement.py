@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox import call_table, faults, quota, validation
+from kallyai_mcp.sandbox import call_table, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError, refusal
@@ -37,10 +37,10 @@ def place(
 ) -> Placed:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
-    A key belongs to the account, and stays with its call until the fault `forget_key_when_ended` removes it. After a
-    refusal, it can be used again. For a request of an OAuth client (`client_id`) without a key, one is generated from
-    client and request ("auto-generated for GPT clients" in the reference). It expires an hour after its call has
-    ended, so that the client can then ask for the same call again.
+    A key belongs to the account, and stays with its call. After a refusal, it can be used again. For a request of an
+    OAuth client (`client_id`) without a key, one is generated from client and request ("auto-generated for GPT clients"
+    in the reference). It expires an hour after its call has ended, so that the client can then ask for the same call
+    again.
 
     Raises:
         ApiError: `idempotency_key_reused` 409, or the first rule of `api.md` that the request breaks.
@@ -62,15 +62,12 @@ def _place(
     client_id: str | None,
 ) -> Placed:
     fingerprint = _fingerprint(request)
-    key_lifetime: timedelta | None = None
-    if key is None and client_id is not None:
+    is_generated = key is None and client_id is not None
+    if is_generated:
         key = uuid.uuid5(_KEY_NAMESPACE, f"{client_id} {fingerprint}")
-        key_lifetime = _GENERATED_KEY_LIFETIME
-    if faults.forgets_keys(db):
-        key_lifetime = timedelta()
     now = sandbox.clock.now()
     known = call_table.by_key(db, account.id, str(key)) if key is not None else None
-    if known is not None and key_lifetime is not None and now >= known.ends_at + key_lifetime:
+    if known is not None and is_generated and now >= known.ends_at + _GENERATED_KEY_LIFETIME:
         call_table.forget_key(db, known)
     elif known is not None:
         if known.fingerprint != fingerprint:

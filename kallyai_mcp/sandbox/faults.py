@@ -82,12 +82,6 @@ class FaultPlan(BaseModel):
     faults: Annotated[
         list[Fault], Field(max_length=1000, description="The first fault that matches a request happens")
     ] = []
-    list_only_ended: bool = Field(
-        False, description="The list and the details return a call only after it has ended; before, it is not found"
-    )
-    forget_key_when_ended: bool = Field(
-        False, description="An Idempotency-Key is forgotten when its call ends: after that, it places a new call"
-    )
 
 
 class FaultState(FaultPlan):
@@ -99,8 +93,6 @@ class FaultState(FaultPlan):
 def replace(db: sqlite3.Connection, plan: FaultPlan) -> None:
     """Set the faults of `plan`, remove all others, and set the counters to 0."""
     db.execute("DELETE FROM faults")
-    db.execute("DELETE FROM fault_plan")
-    db.execute("INSERT INTO fault_plan VALUES (?, ?)", (plan.list_only_ended, plan.forget_key_when_ended))
     rows = [(fault.model_dump_json(), fault.method, fault.path, fault.times) for fault in plan.faults]
     db.executemany("INSERT INTO faults (fault, method, path, times_left) VALUES (?, ?, ?, ?)", rows)
 
@@ -122,16 +114,6 @@ def settle(db: sqlite3.Connection, fault_id: int, *, happened: bool) -> None:
     db.execute(f"UPDATE faults SET {column} = {column} + 1 WHERE id = ?", (fault_id,))  # noqa: S608 - our names
 
 
-def lists_only_ended(db: sqlite3.Connection) -> bool:
-    """Whether `list_only_ended` is set."""
-    return bool(db.execute("SELECT 1 FROM fault_plan WHERE list_only_ended").fetchone())
-
-
-def forgets_keys(db: sqlite3.Connection) -> bool:
-    """Whether `forget_key_when_ended` is set."""
-    return bool(db.execute("SELECT 1 FROM fault_plan WHERE forget_key_when_ended").fetchone())
-
-
 def state(db: sqlite3.Connection) -> FaultState:
     """Return the faults that are left, and a count for every kind that was set, also if it is 0."""
     left, happened = [], dict[Kind, int]()
@@ -139,9 +121,4 @@ def state(db: sqlite3.Connection) -> FaultState:
         fault = Fault.model_validate_json(row["fault"])
         happened[fault.kind] = happened.get(fault.kind, 0) + row["happened"]
         left += [fault.model_copy(update={"times": row["times_left"]})] if row["times_left"] else []
-    return FaultState(
-        faults=left,
-        happened=happened,
-        list_only_ended=lists_only_ended(db),
-        forget_key_when_ended=forgets_keys(db),
-    )
+    return FaultState(faults=left, happened=happened)

@@ -47,7 +47,6 @@ CREATE TABLE IF NOT EXISTS faults (
     times_left INTEGER NOT NULL,
     happened INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS fault_plan (list_only_ended INTEGER NOT NULL, forget_key_when_ended INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS auth_keys (name TEXT PRIMARY KEY, material BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS auth_families (
     id TEXT PRIMARY KEY,

@@ -8,13 +8,13 @@ import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from kallyai_mcp.sandbox.accounts import Provider
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.reference.cases import ACCOUNT, SCOPES, Ask
 from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import CREDENTIALS
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 class Service:
@@ -48,13 +48,13 @@ class Service:
             self._ids[number] = self.send(Ask.call(respondent_phone=number)).json()["call_id"]
         return self._ids[number]
 
-    def authorize(self, *, provider: Provider = "google", **changes: str | None) -> tuple[dict[str, str], str]:
+    def authorize(self, **changes: str | None) -> tuple[dict[str, str], str]:
         """Let an OAuth client act for `ACCOUNT` in a browser; returns the query of the redirect, and where it went."""
         redirect_uri = f"{browser_client.NOBODY}/callback"
         asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": redirect_uri} | changes
         query = {name: value for name, value in asked.items() if value is not None}
         url = httpx2.URL(f"{self.url}/v1/auth/authorize", params=query)
-        return browser_client.answer_of(str(url), account=ACCOUNT, provider=provider), redirect_uri
+        return browser_client.answer_of(str(url), account=ACCOUNT), redirect_uri
 
     def exchange(self, **changes: str) -> dict[str, Any]:
         """The tokens of the code flow, or of `changes` to its form."""
@@ -74,11 +74,10 @@ class Service:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Service]:
-    app = create_app(clock=ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC)), speed=1_000_000)
     with (
+        sandbox_app(clock=ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC)), speed=1_000_000) as app,
         start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(running(app)) as url,
         httpx2.Client(base_url=url, trust_env=False) as http,
     ):
         yield Service(app, url, http)
-    app.state.sandbox.close()

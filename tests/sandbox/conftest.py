@@ -7,9 +7,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from tests.reference.cases import EXAMPLE
 from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
@@ -24,9 +25,8 @@ def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, An
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
     """The sandbox's OpenAPI document."""
-    app = create_app()
-    app.state.sandbox.close()
-    return app.openapi()
+    with sandbox_app() as app:
+        return app.openapi()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.sandbox.sandbox_app import sandbox_app
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 OTHER_KEY = "1c7c8a3e-6d0b-4c3a-8a55-0d9be7a1c002"
 EMERGENCY = "+911"
-UNTOUCHED: dict[str, Any] = {"faults": [], "list_only_ended": False, "forget_key_when_ended": False, "happened": {}}
+UNTOUCHED: dict[str, Any] = {"faults": [], "happened": {}}
 
 Call = Callable[..., Coroutine[Any, Any, httpx2.Response]]
 
@@ -42,8 +42,8 @@ def call(wire: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -> Call:
     return call
 
 
-async def set_faults(client: httpx2.AsyncClient, *faults: dict[str, Any], **quirks: bool) -> dict[str, Any]:
-    answer = await client.put("/_sandbox/faults", json={"faults": faults, **quirks})
+async def set_faults(client: httpx2.AsyncClient, *faults: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.put("/_sandbox/faults", json={"faults": faults})
     assert answer.status_code == 200, answer.text
     state: dict[str, Any] = answer.json()
     return state
@@ -222,7 +222,7 @@ async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: 
     after = await state(wire)
     assert [fault["path"] for fault in after["faults"]] == ["/v1/elsewhere"]
     assert after["happened"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
-    assert (await set_faults(wire, {"kind": "html"}, list_only_ended=True))["happened"] == {"html": 0}
+    assert (await set_faults(wire, {"kind": "html"}))["happened"] == {"html": 0}
     assert (await wire.put("/_sandbox/faults", json={})).json() == UNTOUCHED
 
 
@@ -263,7 +263,7 @@ async def test_an_invalid_fault_is_refused_and_changes_nothing(client: httpx2.As
         {"kind": "stall", "seconds": 3601},
     ]
     plans = [{"faults": [{"kind": "html"}, fault]} for fault in wrong]
-    for plan in (*plans, {"list_only_endet": True}, []):
+    for plan in (*plans, {"fault": []}, []):
         answer = await client.put("/_sandbox/faults", json=plan)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), plan
     assert [fault["kind"] for fault in (await state(client))["faults"]] == ["html"]
@@ -287,63 +287,6 @@ async def test_faults_lines_and_refused_calls_survive_a_restart(tmp_path: Path, 
     assert found == [403, 201]
     assert [call["code"] for call in refused] == ["blocked_number"]
     assert [fault["kind"] for fault in faults] == ["html"]
-
-
-async def test_with_list_only_ended_a_call_in_progress_is_not_found(
-    client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
-) -> None:
-    await place_call(key=OTHER_KEY)
-    clock.hold()
-    await set_faults(client, list_only_ended=True)
-
-    async def listed() -> tuple[list[str], int]:
-        answer = (await client.get("/v1/calls", headers=sign_in())).json()
-        return [call["call_id"] for call in answer["calls"]], answer["total"]
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: place_call(key=KEY))
-            await clock.sleepers(1)
-            ended, in_progress = (call["call_id"] for call in await placed(client))
-            assert await listed() == ([ended], 1)
-            for path in ("", "/transcript", "/calendar.ics"):
-                answer = await client.get(f"/v1/calls/{in_progress}{path}", headers=sign_in())
-                assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
-            assert (await client.get(f"/v1/calls/{ended}", headers=sign_in())).status_code == 200
-            clock.advance(hours=1)
-    assert await listed() == ([in_progress, ended], 2)
-    assert (await client.get(f"/v1/calls/{in_progress}", headers=sign_in())).json()["status"] == "success"
-
-
-async def test_with_forget_key_when_ended_the_key_places_a_new_call(
-    client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock
-) -> None:
-    await set_faults(client, forget_key_when_ended=True)
-    clock.hold()
-    answers: list[dict[str, Any]] = []
-
-    async def call() -> None:
-        answers.append((await place_call(key=KEY)).json())
-
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call)
-            await clock.sleepers(1)
-            tasks.start_soon(call)
-            await clock.sleepers(2)
-            assert (await place_call(key=KEY, party_size=2)).status_code == 409
-            clock.advance(hours=1)
-        assert answers[0] == answers[1]
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: place_call(key=KEY, party_size=2))
-            await clock.sleepers(1)
-            clock.advance(hours=1)
-    first, second = await placed(client)
-    assert first["call_id"] == answers[0]["call_id"]
-    assert first["call_id"] != second["call_id"]
-    assert first["idempotency_key"] == second["idempotency_key"] == KEY
-    await client.delete("/_sandbox/faults")
-    assert (await place_call(key=KEY, party_size=2)).json()["call_id"] == second["call_id"]
 
 
 async def test_the_control_endpoint_lists_every_call_of_every_account(

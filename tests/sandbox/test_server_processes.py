@@ -12,10 +12,10 @@ import anyio.abc
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.clock import Clock
 from tests.sandbox.fixture_types import RequestBody
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
@@ -47,9 +47,8 @@ async def first_call(url: str, headers: dict[str, str]) -> dict[str, Any]:
 
 async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: RequestBody) -> None:
     data = tmp_path / "sandbox.sqlite"
-    app = create_app(data=data)
-    token = app.state.sandbox.issue_tokens()["access_token"]
-    app.state.sandbox.close()
+    with sandbox_app(data=data) as app:
+        token = app.state.sandbox.issue_tokens()["access_token"]
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
 
     with anyio.fail_after(60):
@@ -77,11 +76,10 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
 
     later = ManualClock(Clock().now())
     later.advance(hours=0.5)
-    app = create_app(data=data, clock=later)
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
-        finished = (await client.post("/v1/calls", json=body(appointment_date=None))).json()
-        listed = (await client.get("/v1/calls")).json()
-    app.state.sandbox.close()
+    with sandbox_app(data=data, clock=later) as app:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
+            finished = (await client.post("/v1/calls", json=body(appointment_date=None))).json()
+            listed = (await client.get("/v1/calls")).json()
     assert (finished["call_id"], finished["status"]) == (in_progress["call_id"], "success")
     assert listed["total"] == 1

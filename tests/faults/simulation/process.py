@@ -22,10 +22,10 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
 from tests.faults.simulation.ledgers import LedgerPlace
+from tests.faults.simulation.plan import Plan
 from tests.faults.simulation.service import SimulatedService
 from tests.faults.simulation.world import ProcessClock, World
 
@@ -83,11 +83,8 @@ class Process:
         service: SimulatedService,
         place: LedgerPlace,
         sign_in: SignIn,
-        *,
+        plan: Plan,
         ahead: float,
-        confirm: Confirm,
-        keep_days: float,
-        calls_per_hour: int | None = None,
     ) -> None:
         self.name = name
         self.place = place
@@ -95,9 +92,9 @@ class Process:
         self.sign_in = sign_in
         self._world = world
         self._service = service
-        self._confirm = confirm
-        self._policy = CallPolicy(calls_per_hour=calls_per_hour)
-        self._timing = replace(TIMING, keep_days=keep_days)
+        self._confirm = plan.confirm
+        self._policy = CallPolicy(calls_per_hour=plan.calls_per_hour)
+        self._timing = replace(TIMING, keep_days=plan.keep_days)
         self._database = place.open(self.clock.now)
         self._goes_on = anyio.Event()
         self._goes_on.set()

@@ -185,17 +185,9 @@ class Run:
     # The processes
 
     async def _start(self, number: int, start: Start) -> None:
-        process = Process(
-            f"process {number}",
-            self._world,
-            self._service,
-            self._homes[start.home],
-            self._sign_in,
-            ahead=start.ahead + self._homes[start.home].clock_set,
-            confirm=self._plan.confirm,
-            keep_days=self._plan.keep_days,
-            calls_per_hour=self._plan.calls_per_hour,
-        )
+        home = self._homes[start.home]
+        ahead = start.ahead + home.clock_set
+        process = Process(f"process {number}", self._world, self._service, home, self._sign_in, self._plan, ahead)
         await self._tasks.start(process.serve)
         process.at_step = {process.steps + step: what for step, what in start.at_step.items()}
         self._processes[number] = process
