@@ -1,10 +1,9 @@
 """The endpoints that a browser opens, and their pages: authorize, consent, callback, sign-out, and the home page.
 
 A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
-error does not send the user there either. Only a program on the user's own machine gets the error at once. For any
-other URI, the page has a link that the user may follow (RFC 9700, section 4.11.2). The SDK's handler of the
-authorization endpoint is not used, because it sends every error to the client at once, compares normalized URIs, and
-refuses another port of a loopback address.
+error does not send the user there either: the page has a link that the user may follow (RFC 9700, section 4.11.2). The
+SDK's handler of the authorization endpoint is not used, because it sends every error to the client at once, compares
+normalized URIs, and refuses another port of a loopback address.
 """
 
 import base64
@@ -21,7 +20,7 @@ from mcp.server.auth.handlers.authorize import AuthorizationRequest
 from mcp.server.auth.provider import AuthorizeError
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from kallyai_mcp.auth.oauth_server.clients import destination_of
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
@@ -149,8 +148,6 @@ class Consent:
 
     def _refuse(self, request: Request, uri: str, error: str, description: str) -> Response:
         url = self._answer(uri, request.query_params.get("state"), error=error, error_description=description)
-        if destination_of(uri)[0] == "here":
-            return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         return self.problem(request, "request", f"{error}: {description}", url=url)
 
     def _back(self, request: Request, authorization: Mapping[str, Any], **answer: str) -> Response:
