@@ -1,10 +1,8 @@
 """The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from math import inf
 from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
@@ -50,11 +48,6 @@ class Limit:
             return PolicyError(rule, setting=self.setting)
         wait = max(0.0, (oldest + self.window - now).total_seconds())
         return PolicyError(f"{rule}, and that many were placed", setting=self.setting, retry_after=wait)
-
-
-def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:
-    """The error with the longest `retry_after`, so that an agent is not told to retry too early; None of none."""
-    return max(errors, key=lambda error: inf if error.retry_after is None else error.retry_after, default=None)
 
 
 @dataclass(frozen=True)

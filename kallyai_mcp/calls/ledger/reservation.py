@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, select, write_audit
-from kallyai_mcp.calls.policy import Consent, Limit, last_to_open
+from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import (
     PLACED,
     SCHEDULED,
@@ -172,8 +173,10 @@ def check_policy(tx: Tx, asked: CallRecord) -> PolicyError | None:
         return ban
     due = asked.schedule.not_before
     left = max(0.0, due.timestamp() - tx.now()) if due is not None else 0.0
-    reached = (error for limit in tx.config.policy.limits() if (error := _reached(tx, asked, limit)) is not None)
-    return last_to_open(error for error in reached if error.retry_after is None or error.retry_after >= left)
+    reached = [error for limit in tx.config.policy.limits() if (error := _reached(tx, asked, limit)) is not None]
+    waits = {inf if error.retry_after is None else error.retry_after: error for error in reached}
+    longest = max(waits, default=-inf)  # so that an agent is not told to retry too early
+    return waits[longest] if longest >= left else None
 
 
 def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
