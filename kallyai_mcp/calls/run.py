@@ -68,20 +68,19 @@ class Run:
         self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
         self._lost: KallyAIError | None = None  # why the first response was lost
         self._lost_count = 0  # how many requests may have arrived without a response that counts
-        self._was_written = False  # whether a request was written, whatever its response
         self._put_off: KallyAIError | None = None  # why the newest try was in vain: no connection, or a limit
         self._may_have_left = False  # a request was written, and no response has proven that no call was placed
         self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `numbered_anew`)
         self._since_look: Stopwatch | None = None  # since before the list showed no call in spite of the limit
 
     def as_known(self, record: CallRecord) -> CallRecord:
-        """`record` of this call, as `reserved` until a request was written, with the reason if it was put off.
+        """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
 
         The ledger says `sent` before there is a connection.
         """
         if self._since_reserved is None or not record.is_active:
             return record
-        if self._was_written:
+        if self._may_have_left:
             return replace(record, state=CallState.SENT, error=self._put_off if self._lost is None else None)
         return replace(record, state=CallState.RESERVED, sent_at=None, error=self._put_off)
 
@@ -144,7 +143,7 @@ class Run:
             if self._put_off is None or tries >= most or pause > self._timing.longest_pause:
                 await self._refuse(answer)
                 return
-            if not self._was_written:  # another process can see it, and cancel the call
+            if not self._may_have_left:  # another process can see it, and cancel the call
                 with suppress(LedgerUnavailableError):
                     await self._ledger.mark_not_sent(self.record)
             await self._clock.sleep(pause)
@@ -215,7 +214,7 @@ class Run:
     def _before_write(self) -> None:
         """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
         self._check_time()
-        self._may_have_left = self._was_written = True
+        self._may_have_left = True
 
     def _check_time(self) -> None:
         """Raise `KallyAIError` (code `too_late`) when it is too late for the request to leave.
