@@ -149,7 +149,10 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
         and (other.answered > use.asked or other.answered == math.inf)
     ]
     task = evidence.plan.tasks[number]
-    shares_ledger = len({start.home for start in evidence.plan.starts}) == 1  # else it can't know of the other's calls
+    # Else it can't know of the other's calls.
+    is_known = len({start.home for start in evidence.plan.starts}) == 1 and not evidence.plan.has(
+        "its ledger is deleted"
+    )
     for call in evidence.placed:
         if use.answered_at is None or not _asked_for(call, task):
             continue
@@ -158,7 +161,7 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
         waited_for_it = (
             use.answered_at - use.asked_at > _WAITED and call.started + _NOTICED < use.answered_at < call.ends
         )
-        if is_meanwhile or (waited_for_it and shares_ledger):
+        if is_meanwhile or (waited_for_it and is_known):
             yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")
 
 
