@@ -32,7 +32,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access_policy import AccessPolicy
+from kallyai_mcp.transports.access import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.limits import RateLimiter, VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.standard_streams import allow_open_files

@@ -23,10 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access_middleware import AccessMiddleware
-from kallyai_mcp.transports.access_policy import AccessPolicy
+from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy, metadata_routes
 from kallyai_mcp.transports.limits import RequestLimits
-from kallyai_mcp.transports.protected_resource import metadata_routes
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
 
 MAX_BODY_BYTES = 64 * 1024

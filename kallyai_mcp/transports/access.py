@@ -1,6 +1,9 @@
-"""ASGI middleware that enforces the access policy."""
+"""Who may use the HTTP server: the policy, the ASGI middleware that enforces it, and its metadata for clients."""
 
 import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import anyio
@@ -8,13 +11,20 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
-from starlette.datastructures import Headers
+from starlette.datastructures import URL, Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.limits import VERIFY_SECONDS, OpenStreams, VerificationUnavailableError, is_stream
-from kallyai_mcp.transports.protected_resource import metadata_url
+from kallyai_mcp.transports.limits import (
+    VERIFY_SECONDS,
+    OpenStreams,
+    RateLimiter,
+    VerificationUnavailableError,
+    Verifier,
+    is_stream,
+)
 from kallyai_mcp.urls import network_of
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
@@ -22,6 +32,55 @@ _STATUS_PATHS = frozenset({"/health", "/ready"})
 
 _CONCURRENT_CHECKS = 4
 """How many unknown tokens of one address are checked at the same time. The limit may be exceeded by this number."""
+
+_METADATA = "/.well-known/oauth-protected-resource"
+"""The beginning of the path of the metadata. The rest is the path of the resource (section 3.1)."""
+
+
+@dataclass(frozen=True)
+class AccessPolicy:
+    """Who may use the HTTP server: by the headers `Host` and `Origin`, and by the bearer token of a request.
+
+    Attributes:
+        hosts: Allowed values of `Host`. `name:*` allows any port or none. None allows all values.
+        origins: Allowed values of `Origin`, in the same form. Requests without `Origin` are always allowed.
+        verifier: Checks bearer tokens; None if no token is needed.
+        is_known: Returns whether this process has accepted a bearer token before. Such a token is checked even if its
+            address has sent too many invalid ones.
+        wrong_bearer_limit: How many invalid bearer tokens each address may send; None for no limit.
+        issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None without one.
+        scopes: All scopes that the tools need, for the same metadata; empty without any.
+        public_url: The server's base URL for clients; None for the one that the request was sent to.
+        rate_limit: How many requests each account may send (each address, if no token is needed); None for no limit.
+        open_paths: Paths that need no bearer token.
+        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
+    """
+
+    hosts: Sequence[str] | None
+    origins: Sequence[str] = ()
+    verifier: Verifier | None = None
+    is_known: Callable[[str], bool] = lambda _: False
+    wrong_bearer_limit: RateLimiter | None = None
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+    public_url: str | None = None
+    rate_limit: RateLimiter | None = None
+    open_paths: frozenset[str] = frozenset()
+    trusted_proxies: Sequence[str] = ()
+
+    def allows_host(self, host: str) -> bool:
+        """Whether a request with this `Host` header is for this server."""
+        return self.hosts is None or _matches(host, self.hosts)
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a page with this `Origin` may use the server. A request without it (None) always may."""
+        return origin is None or _matches(origin, self.origins)
+
+
+def _matches(value: str, allowed: Sequence[str]) -> bool:
+    value = value.lower()
+    without_port = re.sub(r":[0-9]{1,5}$", "", value)
+    return any(value == name or (name.endswith(":*") and without_port == name[:-2]) for name in map(str.lower, allowed))
 
 
 class AccessMiddleware:
@@ -117,7 +176,7 @@ class AccessMiddleware:
         text = "This bearer token is not valid" if is_wrong else "A bearer token is needed"
         parts = [f'error="invalid_token", error_description="{text}"'] if is_wrong else []
         if self._policy.issuer is not None:
-            parts.append(f'resource_metadata="{metadata_url(scope, self._policy)}"')
+            parts.append(f'resource_metadata="{_metadata_url(scope, self._policy)}"')
         headers = {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()}
         body = {"error": "invalid_token" if is_wrong else "unauthorized", "error_description": text}
         return JSONResponse(body, 401, headers=headers)
@@ -130,3 +189,32 @@ def _bearer(headers: Headers) -> str | None:
 
 def _retry_later(status: int, text: str, seconds: float) -> Response:
     return JSONResponse({"error": text}, status, headers={"Retry-After": str(math.ceil(seconds))})
+
+
+def _metadata_url(scope: Scope, policy: AccessPolicy) -> str:
+    """The URL of the metadata of the resource that a request was sent to. `/messages` belongs to `/sse`."""
+    resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
+    return f"{_base_url(scope, policy)}{_METADATA}{resource}"
+
+
+def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
+    """The metadata documents of the base URL and of both MCP endpoints (section 3.2)."""
+    scopes = {"scopes_supported": list(policy.scopes)} if policy.scopes else {}
+
+    async def metadata(request: Request) -> Response:
+        document = {
+            "resource": _base_url(request.scope, policy) + request.url.path.removeprefix(_METADATA),
+            "authorization_servers": [policy.issuer],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "KallyAI phone",
+            **scopes,
+        }
+        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Vary": "Host"}
+        return JSONResponse(document, headers=headers)
+
+    return [Route(f"{_METADATA}{resource}", metadata) for resource in ("", "/mcp", "/sse")]
+
+
+def _base_url(scope: Scope, policy: AccessPolicy) -> str:
+    """The server's base URL for the client of a request."""
+    return policy.public_url or str(URL(scope=scope).replace(path="", query="", fragment="")).rstrip("/")
