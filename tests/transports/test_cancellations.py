@@ -40,6 +40,11 @@ async def send(http: httpx2.AsyncClient, url: str, method: str, params: dict[str
     return await http.post(f"{url}/mcp", json={"jsonrpc": "2.0", "method": method, "params": params} | more)
 
 
+async def make_call(http: httpx2.AsyncClient, url: str, answers: list[str]) -> None:
+    params = {"name": "make_call", "arguments": CALL | {"wait_seconds": LIMIT}}
+    answers.append((await send(http, url, "tools/call", params, id=7)).text)
+
+
 async def session_of(url: str) -> dict[str, str]:
     return ACCEPT | VERSION | {"Mcp-Session-Id": (await post_initialize(url)).headers["mcp-session-id"]}
 
@@ -48,12 +53,7 @@ async def test_the_request_ends_without_a_result_and_the_call_goes_on(sandbox: R
     answers: list[str] = []
     async with running_server(sandbox.settings()) as url:
         async with DEFAULT_OPTIONS.client(await session_of(url)) as http, anyio.create_task_group() as tasks:
-
-            async def call() -> None:
-                params = {"name": "make_call", "arguments": CALL | {"wait_seconds": LIMIT}}
-                answers.append((await send(http, url, "tools/call", params, id=7)).text)
-
-            tasks.start_soon(call)
+            tasks.start_soon(make_call, http, url, answers)
             await sandbox.wait_for_calls()
             accepted = await send(http, url, "notifications/cancelled", {"requestId": 7, "reason": "timeout"})
         async with connected_agent(url, "legacy") as agent:
@@ -117,12 +117,7 @@ async def test_nobody_else_can_cancel_it(sandbox: RunningSandbox) -> None:
         DEFAULT_OPTIONS.client(own) as http,
         anyio.create_task_group() as tasks,
     ):
-
-        async def call() -> None:
-            params = {"name": "make_call", "arguments": CALL | {"wait_seconds": LIMIT}}
-            answers.append((await send(http, url, "tools/call", params, id=7)).text)
-
-        tasks.start_soon(call)
+        tasks.start_soon(make_call, http, url, answers)
         await sandbox.wait_for_calls()
         for headers in strangers:
             async with DEFAULT_OPTIONS.client(headers) as stranger:

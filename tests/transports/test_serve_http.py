@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.transports import status_routes
+from tests.agent import Agent
 from tests.cli.machine import run_in_process
 from tests.processes import started
 from tests.transports.http_server import (
@@ -25,7 +26,6 @@ from tests.transports.http_server import (
     CONNECTIONS,
     LIMIT,
     connected_agent,
-    initialize,
     running_app,
     running_sandbox,
     running_server,
@@ -104,33 +104,24 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_sigterm_ends_the_server_during_a_call_and_a_stream(tmp_path: Path) -> None:
+async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_error(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
-    with started(tmp_path, *options) as process:
+    with started(tmp_path, *options) as process, anyio.fail_after(LIMIT):
         url = url_of(process)
-        with httpx2.stream("GET", f"{url}/sse", timeout=LIMIT) as stream:
-            assert "endpoint" in next(stream.iter_lines())
-            call = {"name": "make_call", "arguments": CALL | {"wait_seconds": 0}}
-            message = initialize() | {"method": "tools/call", "params": call}
-            answer = httpx2.post(f"{url}/mcp", json=message, headers=ACCEPT, timeout=LIMIT)
-            assert "in_progress" in answer.text
+        async with (
+            Client(f"{url}/mcp") as client,
+            client.listen(resources_list_changed=True),
+            httpx2.AsyncClient(timeout=LIMIT) as http,
+            http.stream("GET", f"{url}/sse") as stream,
+        ):
+            assert "endpoint" in await anext(stream.aiter_lines())
+            placed = await Agent(client).use("make_call", CALL, wait_seconds=0)
             process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=LIMIT)
-
-    assert code == 0
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-async def test_sigterm_with_a_listening_client_logs_no_error(tmp_path: Path) -> None:
-    with started(tmp_path, "serve", "--transport", "http", "--port", "0", "--sandbox") as process:
-        url = url_of(process)
-        with anyio.fail_after(LIMIT):
-            async with Client(f"{url}/mcp") as client, client.listen(resources_list_changed=True):
-                process.send_signal(signal.SIGTERM)
-                code = await anyio.to_thread.run_sync(process.wait, LIMIT)
+            code = await anyio.to_thread.run_sync(process.wait, LIMIT)
         assert process.stderr is not None
         log = process.stderr.read()
 
+    assert placed.data["status"] == "in_progress"
     assert code == 0
     assert "Exception" not in log
     assert "CancelledError" not in log
