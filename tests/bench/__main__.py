@@ -3,7 +3,7 @@
     uv run python -m tests.bench
     uv run python -m tests.bench --smoke
 
-It takes about five minutes; nothing else should run on the machine. With `--smoke`, each is as short as it can be, to
+It takes about seven minutes; nothing else should run on the machine. With `--smoke`, each is as short as it can be, to
 see that it still works. The exit code is 1 if a measurement failed, but not if a goal was missed.
 """
 

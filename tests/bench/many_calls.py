@@ -28,9 +28,9 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.agent import Agent, Answer
-from tests.bench.servers import free_ports, memory, serving
+from tests.bench.servers import memory, serving
 from tests.bench.table import row
-from tests.processes import COMMAND, environment
+from tests.processes import COMMAND, environment, free_port
 
 TRANSPORTS = {"stdio": ("stdio", 200, 1, 6.0), "http": ("/mcp", 1000, 20, 1.5)}
 """The name, the calls, the clients, and the sandbox's speed, so slow that all calls are in progress at once."""
@@ -86,7 +86,7 @@ async def _server(transport: str, settings: dict[str, str]) -> AsyncIterator[tup
         async with Client(stdio_client(parameters)) as client:
             yield max(_children() - before, default=0), [Agent(client)]
         return
-    (port,) = free_ports(1)
+    port = free_port()
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port)]
     with serving(command, port, settings) as process:
         async with AsyncExitStack() as stack:

@@ -20,14 +20,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench.load import Load, request
-from tests.bench.servers import SECRET, free_ports, serving, upstream, workers_command
+from tests.bench.servers import serving, upstream
 from tests.bench.table import not_measured, row
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
-from tests.processes import COMMAND, environment
+from tests.processes import COMMAND, environment, free_port
+from tests.transports.workers import workers_command
 
 MANY, MOST = 32, 128
 """How many clients use a server at once."""
 
+_SECRET = "a-secret-of-the-bench"
 _SAME = "a bare MCPServer, one API request"
 _NO_REQUEST = "a bare MCPServer, no API request"
 
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    bare_port, our_port, one_port, two_port = free_ports(4)
+    bare_port, our_port, one_port, two_port = (free_port() for _ in range(4))
     with tempfile.TemporaryDirectory() as home, upstream() as url, ExitStack() as running:
         settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
         bare = [sys.executable, "-m", "tests.bench.bare", str(bare_port), url]
@@ -82,10 +84,10 @@ def main() -> None:
         if has_server():
             database = running.enter_context(PostgresServer()).url()
             settings |= {"KALLYAI_DATABASE_URL": database, "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
-            settings |= {"KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": SECRET}
+            settings |= {"KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": _SECRET}
             for count, port in ((1, one_port), (2, two_port)):
-                running.enter_context(serving(workers_command(count, port), port, settings))
-                servers.append(Measured(port, bearer=SECRET))
+                running.enter_context(serving(workers_command(port, count), port, settings))
+                servers.append(Measured(port, bearer=_SECRET))
         asyncio.run(_measure(servers, options.rounds, options.seconds))
     same, without_request, ours, *workers = servers
     row("check_quota over /mcp, one client, not the first call", "ms", ours.times[1], same.times[1], _SAME)

@@ -19,10 +19,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench.load import Load, request
-from tests.bench.servers import free_ports, serving, upstream
+from tests.bench.servers import serving, upstream
 from tests.bench.table import not_measured, row
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
-from tests.processes import COMMAND, environment
+from tests.processes import COMMAND, environment, free_port
 
 MANY = 32
 """How many clients place calls at once."""
@@ -41,7 +41,7 @@ class Version:
     """A server of one version of the program; its milliseconds for a call, and its calls a second."""
 
     def __init__(self, running: ExitStack, url: str, python: str, database: str | None) -> None:
-        (self._port,) = free_ports(1)
+        self._port = free_port()
         home = Path(running.enter_context(tempfile.TemporaryDirectory()))
         settings = environment(home, API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
         if database is not None:

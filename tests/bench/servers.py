@@ -1,6 +1,5 @@
 """Server processes that are measured, and their memory."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,17 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import httpx2
-
-SECRET = "a-secret-of-the-bench"
-
-
-def free_ports(count: int) -> list[int]:
-    """Unused ports of 127.0.0.1."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> float:
@@ -62,12 +50,3 @@ def _wait_for(port: int) -> None:
         else:
             return
     raise SystemExit(f"nothing answers on port {port}")
-
-
-def workers_command(count: int, port: int) -> list[str]:
-    """The command in docs/hosting.md."""
-    factory = ["--factory", "kallyai_mcp.cli.serve_http:from_environment"]
-    protocol = ["--http", "kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol"]
-    quiet = ["--ws", "none", "--no-access-log", "--no-server-header", "--log-level", "warning"]
-    number = ["--workers", str(count), "--port", str(port)]
-    return [sys.executable, "-m", "uvicorn", *factory, *protocol, *quiet, *number]

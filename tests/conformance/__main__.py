@@ -18,14 +18,14 @@ from pathlib import Path
 
 import anyio
 
-from tests.bench.servers import free_ports, serving
+from tests.bench.servers import serving
 from tests.conformance.authorization import authorize
 from tests.conformance.calls_as_tasks import tasks_app
 from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
 from tests.conformance.inspector import SPEED, inspect
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Suite, verdict
-from tests.processes import COMMAND, environment
+from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import running_app
 
 
@@ -45,7 +45,7 @@ def main() -> int:
 
 async def _run(tools: Tools, folder: Path) -> int:
     suite = Suite(tools, {})
-    (port,) = free_ports(1)
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", SPEED]
     env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")

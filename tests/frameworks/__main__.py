@@ -20,10 +20,10 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters
 
-from tests.bench.servers import free_ports, serving
+from tests.bench.servers import serving
 from tests.frameworks.drive import find_faults, name_at, was_too_slow
 from tests.frameworks.snippets import FRAMEWORKS, Environment, Framework
-from tests.processes import COMMAND, environment
+from tests.processes import COMMAND, environment, free_port
 
 _SPEED = "8"
 """At this speed the call takes about 25 seconds: longer than a client needs to time out, close, and ask again."""
@@ -76,7 +76,7 @@ def _observe(env: Environment, home: Path) -> dict[str, tuple[list[str], float]]
     """The faults and the seconds of the first request, by transport. A client that showed nothing is tried again."""
     results: dict[str, tuple[list[str], float]] = {}
     transports = ["stdio", "/mcp", "/sse"]
-    (port,) = free_ports(1)
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     server = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", _SPEED]
     with serving(server, port, environment(home, RATE_LIMIT="3000/minute")):

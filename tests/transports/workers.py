@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +25,12 @@ COMMAND = (
     "--timeout-keep-alive 75 --timeout-graceful-shutdown 1 --no-proxy-headers"
 )
 """The command that docs/hosting.md shows."""
+
+
+def workers_command(port: int, workers: int) -> list[str]:
+    """`COMMAND` with so many workers on a port of 127.0.0.1."""
+    command = COMMAND.replace("0.0.0.0 --port 8000", f"127.0.0.1 --port {port}")
+    return [sys.executable, "-m", *command.replace("--workers 2", f"--workers {workers}").split()]
 
 
 class Uvicorn:
@@ -83,13 +88,8 @@ class Uvicorn:
 async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator[Uvicorn]:
     """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have started."""
     port = free_port()
-    options = {"--workers 2": f"--workers {workers}", "--host 0.0.0.0": "--host 127.0.0.1", "8000": str(port)}
-    command = COMMAND
-    for original, replacement in options.items():
-        command = command.replace(original, replacement)
-    process = await anyio.open_process(
-        [sys.executable, "-m", *shlex.split(command)], stdin=None, stdout=None, env=environment(home, **settings)
-    )
+    command = workers_command(port, workers)
+    process = await anyio.open_process(command, stdin=None, stdout=None, env=environment(home, **settings))
     server = Uvicorn(port, process)
     async with process, anyio.create_task_group() as tasks:
         tasks.start_soon(server.read_log)
