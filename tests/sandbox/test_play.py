@@ -75,44 +75,30 @@ def incoming(app: SandboxApp, client: httpx2.AsyncClient, place_call: PlaceCall)
     return incoming
 
 
-async def test_a_program_takes_a_call_and_agrees(incoming: Any) -> None:
+async def test_a_program_takes_a_call_and_agrees(incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn) -> None:
     async with incoming() as (player, answer):
-        call = player.call
+        call, path = player.call, f"/v1/calls/{player.call['call_id']}"
         assert (call["state"], call["number"], call["business_name"]) == ("incoming", NUMBER, "Italian Bistro")
         assert (call["language"], call["said"], call["status"], call["highlights"]) == ("en", [], None, None)
 
         call = await player.pick_up()
-        assert call["state"] == "in_progress"
+        assert (call["state"], call["expects"]) == ("in_progress", "agrees")
         assert [entry["speaker"] for entry in call["said"]] == ["HUMAN", "AI"]
         assert "Italian Bistro" in call["said"][0]["content"]
         assert "table for 4" in call["said"][1]["content"]
-
         assert "Sample Guest" in (await player.say("asks", "What name?", about="name"))["said"][-1]["content"]
         await player.say("agrees", "That is booked.")
         assert (player.call["status"], player.call["highlights"], answer.done()) == (None, None, False)
-        call = await player.say("says_goodbye", "See you then!")
-        assert (call["state"], call["status"]) == ("ended", "success")
-        outcome = (await answer).json()
-
-    assert (outcome["call_id"], outcome["status"]) == (call["call_id"], "success")
-    assert outcome["highlights"] == call["highlights"]
-    assert "Reserved a table for 4" in call["highlights"]
-
-
-async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
-    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
-) -> None:
-    async with incoming() as (player, answer):
-        path = f"/v1/calls/{player.call['call_id']}"
-        await player.pick_up()
-        await player.say("agrees", "Yes.")
         assert (await client.get(path, headers=sign_in())).json()["status"] == "in_progress"
         assert (await client.get(f"{path}/transcript", headers=sign_in())).status_code == 404
 
-        said = (await player.hang_up())["said"]
-        assert (await answer).json()["status"] == "success"
-        assert (await client.get(path, headers=sign_in())).json()["status"] == "success"
-        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()["entries"] == said
+        call = await player.say("says_goodbye", "See you then!")
+        outcome = (await answer).json()
+        assert (call["state"], call["status"], outcome["status"]) == ("ended", "success", "success")
+        assert "Reserved a table for 4" in outcome["highlights"]
+        assert call["highlights"] == outcome["highlights"]
+        assert (await client.get(path, headers=sign_in())).json() == outcome
+        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()["entries"] == call["said"]
         assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
 
 
