@@ -1,7 +1,9 @@
 """The parts that a command works with: the sign-in, the API client, the ledger, and the secret keys."""
 
 import importlib.util
-from collections.abc import Callable
+import logging
+import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,10 +20,11 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError
-from kallyai_mcp.cli.shared_keys import SharedKeys
 from kallyai_mcp.settings import MAKE_KEY, Settings
 
 if TYPE_CHECKING:
+    from mcp.server.request_state import AESGCMRequestStateCodec
+
     from kallyai_mcp.api.client import KallyAI, TokenSource
     from kallyai_mcp.api.models import TokenGrant
     from kallyai_mcp.auth.session import Session
@@ -35,6 +38,15 @@ if TYPE_CHECKING:
         async def current(self) -> Tokens | None:
             """The current tokens; None when nobody is signed in."""
             ...
+
+
+_log = logging.getLogger(__name__)
+
+_KEY = ("secret key", "1")
+"""The kind and the name of the key that all processes share."""
+
+_KEY_SECONDS = 100 * 365 * 86_400.0
+"""The lifetime of a stored key: practically without end."""
 
 
 class EmbeddedSandbox:
@@ -75,6 +87,52 @@ class EmbeddedSandbox:
         """Close the app, if it was created."""
         if "app" in self.__dict__:
             self.app.state.sandbox.close()
+
+
+class SharedKeys:
+    """The secret keys of this process, of at least 32 bytes each: the first one protects, and all are accepted.
+
+    Without keys of the settings (`given`), it is a random key, until `load` has read the key that all processes share.
+    It is also the codec of the state that clients keep between the rounds of a request (MCP 2026-07-28).
+    """
+
+    def __init__(self, given: Sequence[bytes] = ()) -> None:
+        self._is_given = bool(given)
+        self._keys = tuple(given) or (secrets.token_bytes(32),)
+
+    def __call__(self) -> Sequence[bytes]:
+        """The keys."""
+        return self._keys
+
+    async def load(self, shared_state: SharedValues) -> None:
+        """Use the key that all processes with this ledger share. The first process creates it.
+
+        If the ledger can't be used, this process keeps its own key. Then a confirmation of another process is not
+        valid here, and the user is asked again.
+        """
+        if self._is_given:
+            return
+        try:
+            await shared_state.add(*_KEY, self._keys[0].hex(), _KEY_SECONDS)
+            stored = await shared_state.get(*_KEY)
+        except LedgerUnavailableError as error:
+            _log.warning("the shared secret key can't be read: %s", error)
+            return
+        if stored is not None:
+            self._keys = (bytes.fromhex(stored),)
+
+    def seal(self, payload: bytes) -> str:
+        """Protect state that a client keeps."""
+        return self._codec().seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        """The state that a client kept; raises the SDK's `InvalidRequestState`."""
+        return self._codec().unseal(token)
+
+    def _codec(self) -> "AESGCMRequestStateCodec":
+        from mcp.server.request_state import AESGCMRequestStateCodec
+
+        return AESGCMRequestStateCodec(list(self._keys))
 
 
 class Connection:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from mcp.server.request_state import InvalidRequestState
 
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.shared_keys import SharedKeys
+from kallyai_mcp.cli.connection import Connection, SharedKeys
 from tests.agent import settings_in
 
 KEYS = f"{'0123456789abcdef' * 4},{'fedcba9876543210' * 4}"
