@@ -1,5 +1,6 @@
 """Several workers, keys that change, limits, and the public URL."""
 
+import json
 from typing import Any
 
 import anyio
@@ -7,7 +8,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.provider import check_public_url
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
@@ -107,7 +108,12 @@ async def test_sign_ins_behind_one_address_are_limited_separately(sandbox: Runni
             mine |= answer.json() if answer.status_code == 200 else {}
         of_other = await server.renew(other)
         revoked = await server.post("revoke", {"token": mine["refresh_token"], "client_id": client})
+        as_form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = json.dumps({"redirect_uris": [REDIRECT], "client_name": f"&token={other['access_token']}&"})
+        to_register = f"{server.url}/oauth/register"
+        registered = [(await server.http.post(to_register, content=body, headers=as_form)) for _ in range(6)]
 
+    assert registered[-1].status_code == 429  # a token there does not count
     assert unknown == [400] * 6 + [429]
     assert renewed == [200] * 5 + [429] * 2  # the code of the sign-in was counted, too
     assert of_other.status_code == revoked.status_code == 200
