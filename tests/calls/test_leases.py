@@ -87,11 +87,11 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger:
     await ledger.aclose()
 
     first = await other.take_lease()
-    taken = await other.take_over(ACCOUNT, first)
+    taken = await other.take_over(ACCOUNT, first, ())
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
     assert await other.take_over(ACCOUNT, first, {"t-1", "t-3"}) == []
     assert (await other.find_work(first, {"t-1", "t-3"})).is_abandoned
-    assert [record.tracking_id for record in await other.take_over(theirs, first)] == ["t-2"]
+    assert [record.tracking_id for record in await other.take_over(theirs, first, ())] == ["t-2"]
     assert not (await other.find_work(first, {"t-1", "t-2", "t-3"})).is_abandoned
 
 
@@ -162,7 +162,7 @@ async def test_the_records_of_a_killed_process_are_taken_over_at_once(place: str
         with anyio.fail_after(LIMIT):
             while not (await here.find_work(worker)).is_abandoned:  # PostgreSQL learns of it within milliseconds
                 await anyio.lowlevel.checkpoint()
-        [record] = await here.take_over(ACCOUNT, worker)
+        [record] = await here.take_over(ACCOUNT, worker, ())
 
     assert (record.tracking_id, record.worker) == ("t-1", worker)
     assert record.state is (CallState.SENT if send else CallState.RESERVED)
@@ -173,7 +173,7 @@ async def test_a_suspended_process_keeps_its_records_and_sends_when_it_goes_on(p
     with holder(place) as suspended:
         suspended.signal(signal.SIGSTOP)
         worker = await here.take_lease()
-        abandoned = (await here.find_work(worker)).is_abandoned, await here.take_over(ACCOUNT, worker)
+        abandoned = (await here.find_work(worker)).is_abandoned, await here.take_over(ACCOUNT, worker, ())
         duplicate, is_new = await here.reserve(asked(2), redial=True)
         suspended.signal(signal.SIGCONT)
         state = suspended.send()

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import Outcome
@@ -26,11 +25,9 @@ WASHINGTON = "+12025550123"
 IN_WASHINGTON = TABLE.model_copy(update={"respondent_phone": WASHINGTON})
 
 
-async def schedule(
-    here: World, due: datetime | None = DUE, *, retries: int = 0, submission: Submission = IN_WASHINGTON
-) -> Placed:
-    when = here.calls.scheduled(due, retries)
-    return await here.run(here.calls.place(CallRequest(submission, "America/New_York", Stopwatch(here.clock), when)))
+async def schedule(here: World, due: datetime | None = DUE, *, retries: int = 0) -> Placed:
+    when, arrived = here.calls.scheduled(due, retries), Stopwatch(here.clock)
+    return await here.run(here.calls.place(CallRequest(IN_WASHINGTON, "America/New_York", arrived, when)))
 
 
 async def at(here: World, moment: datetime) -> None:

@@ -46,7 +46,7 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     return Work(bool(dead or mine.difference(known)), bool(mine.intersection(known)) or len(dead) < len(others), due_in)
 
 
-def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
+def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
     """Give `worker` the account's active records that no living process runs; returns them.
 
     They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
