@@ -1,10 +1,11 @@
-"""The server that ours is compared with: a bare `MCPServer` with a tool that makes an HTTP call, and one that does not.
+"""The server that ours is compared with: a bare `MCPServer` with a tool that asks the API, and one that does not.
 
     python -m tests.bench.bare PORT|stdio UPSTREAM_URL
 
 Over HTTP, its `streamable_http_app` is served with uvicorn, httptools, and uvloop, as ours is served.
 """
 
+import asyncio
 import sys
 from typing import Any
 
@@ -14,16 +15,18 @@ from mcp.server.mcpserver import MCPServer
 
 
 def build(upstream: str) -> MCPServer[Any]:
-    """A server with `check_quota`, which gets the statistics of `upstream`, and `without_request`."""
+    """A server with `check_quota`, which makes the two requests of ours to `upstream`, and `without_request`."""
     server = MCPServer("bare", log_level="WARNING")
     client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
 
     @server.tool()
     async def check_quota() -> dict[str, Any]:
-        """Get the statistics."""
-        response = await client.get("/v1/users/me/statistics")
-        quota: dict[str, Any] = response.raise_for_status().json()
-        return quota
+        """Get the statistics and the subscription."""
+        statistics, subscription = await asyncio.gather(
+            *(client.get(f"/v1/users/me/{name}") for name in ("statistics", "subscription"))
+        )
+        quota: dict[str, Any] = statistics.raise_for_status().json()
+        return quota | {"subscription": subscription.raise_for_status().json()}
 
     @server.tool()
     async def without_request() -> dict[str, Any]:

@@ -3,7 +3,7 @@
     uv run python -m tests.bench.over_http [--seconds SECONDS] [--rounds ROUNDS]
 
 Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
-server makes one of our two API requests with a default `httpx2.AsyncClient`, or none. The servers are measured in turn
+server makes the same two API requests with a default `httpx2.AsyncClient`, or none. The servers are measured in turn
 in each round. PostgreSQL runs on this machine, with `fsync` on, and is left out where it is not installed.
 """
 
@@ -30,7 +30,7 @@ MANY, MOST = 32, 128
 """How many clients use a server at once."""
 
 _SECRET = "a-secret-of-the-bench"
-_SAME = "a bare MCPServer, one API request"
+_SAME = "a bare MCPServer, the same two API requests"
 _NO_REQUEST = "a bare MCPServer, no API request"
 
 

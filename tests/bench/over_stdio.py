@@ -2,7 +2,7 @@
 
     uv run python -m tests.bench.over_stdio [--starts STARTS] [--calls CALLS] [--rounds ROUNDS]
 
-Compared with a bare `MCPServer` that makes one of our two requests to a KallyAI that answers at once. The client waits
+Compared with a bare `MCPServer` that makes the same two requests to a KallyAI that answers at once. The client waits
 for each answer before its next message, as real ones do. The two take turns, so that a change in the machine's speed
 affects both.
 """
@@ -22,7 +22,7 @@ from tests.bench.servers import memory, upstream
 from tests.bench.table import row
 from tests.processes import COMMAND, environment
 
-_AGAINST = "a bare MCPServer, one API request"
+_AGAINST = "a bare MCPServer, the same two API requests"
 
 
 class Server:
@@ -42,7 +42,7 @@ class Server:
         self.figures = ((listed - began) * 1000, (answered - began) * 1000, memory(pid, "VmHWM") / 1024)
 
     def use(self) -> None:
-        """Use the tool with one API request."""
+        """Use the tool that asks the API."""
         assert not self._ask("tools/call", {"name": "check_quota", "arguments": {}}).get("isError")
 
     def milliseconds(self, calls: int) -> float:
