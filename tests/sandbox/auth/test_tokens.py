@@ -12,12 +12,13 @@ import jwt
 import pytest
 
 from kallyai_mcp.sandbox.accounts import SCOPES
+from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
-from tests.sandbox.auth.conftest import make_app
 from tests.sandbox.auth.requests import (
     CREDENTIALS,
     LOOPBACK,
     PARTNER,
+    claims_of,
     error_of,
     exchange,
     guarded,
@@ -26,15 +27,11 @@ from tests.sandbox.auth.requests import (
     renew,
 )
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 def _base64(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-def _payload(token: str) -> dict[str, Any]:
-    payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
-    return payload
 
 
 async def refresh(client: httpx2.AsyncClient, refresh_token: str) -> httpx2.Response:
@@ -46,12 +43,12 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
 ) -> None:
     now = int(clock.now().timestamp())
     token = sandbox.issue_tokens("acct-trial")["access_token"]
-    claims = _payload(token)
+    claims = claims_of(token)
     assert (claims["sub"], claims["email"], claims["scope"]) == ("acct-trial", "trial@sandbox.test", " ".join(SCOPES))
     assert (claims["iat"], claims["exp"]) == (now, now + 3600)
     clock.advance(seconds=3599)
-    response = await client.get("/guarded", headers={"authorization": f"bearer {token}"})
-    assert (response.status_code, response.json()) == (200, "trial@sandbox.test")
+    response = await client.get("/v1/calls", headers={"authorization": f"bearer {token}"})
+    assert response.status_code == 200
     clock.advance(seconds=1)
     response = await guarded(client, token)
     assert error_of(response, 401) == "token_expired"
@@ -60,7 +57,7 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
 
 async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock) -> None:
     header, payload, signature = sandbox.issue_tokens("acct-personal", ["sessions:read"])["access_token"].split(".")
-    claims = _payload(f"{header}.{payload}.{signature}")
+    claims = claims_of(f"{header}.{payload}.{signature}")
     richer = _base64(claims | {"scope": "calls:read"})
     other = Sandbox(None, 1, clock)
     forged = {
@@ -75,22 +72,23 @@ async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sa
     }
     other.close()
     for what, token in forged.items():
-        response = await client.get("/guarded", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
+        response = await client.get("/v1/calls", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
         assert error_of(response, 401) == "invalid_token", what
 
 
 async def test_tokens_survive_a_restart_and_all_processes_on_a_file_accept_them(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    before, other = (Sandbox(tmp_path / "sandbox.db", 1, clock) for _ in range(2))
-    tokens = before.issue_tokens("acct-business")
-    before.close()
-    for sandbox in (other, Sandbox(tmp_path / "sandbox.db", 1, clock)):
-        transport = httpx2.ASGITransport(make_app(sandbox))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
-            assert (await guarded(client, tokens["access_token"])).json() == "business@sandbox.test"
-            tokens = (await refresh(client, tokens["refresh_token"])).json()
-        sandbox.close()
+    options: dict[str, Any] = {"data": tmp_path / "sandbox.db", "clock": clock}
+    with sandbox_app(**options) as other:
+        with sandbox_app(**options) as before:
+            tokens = before.state.sandbox.issue_tokens("acct-business")
+        with sandbox_app(**options) as after:
+            for app in (other, after):
+                transport = httpx2.ASGITransport(app)
+                async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+                    assert (await guarded(client, tokens["access_token"])).status_code == 200
+                    tokens = (await refresh(client, tokens["refresh_token"])).json()
 
 
 REFRESH = {"grant_type": "refresh_token", "refresh_token": "x"}
@@ -170,8 +168,8 @@ async def test_a_refresh_token_expires_after_ninety_days_without_use(
 
 
 async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: ManualClock) -> None:
-    processes = [Sandbox(tmp_path / "sandbox.db", 1, clock) for _ in range(2)]
-    token = processes[0].issue_tokens()["refresh_token"]
+    processes = [create_app(data=tmp_path / "sandbox.db", clock=clock) for _ in range(2)]
+    token = processes[0].state.sandbox.issue_tokens()["refresh_token"]
     statuses: list[int] = []
 
     async def try_refresh(client: httpx2.AsyncClient) -> None:
@@ -179,15 +177,15 @@ async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: Man
 
     with anyio.fail_after(30):
         async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
-            for sandbox in processes:
-                transport = httpx2.ASGITransport(make_app(sandbox))
+            for app in processes:
+                transport = httpx2.ASGITransport(app)
                 client = httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test")
                 await stack.enter_async_context(client)
                 for _ in range(4):
                     tasks.start_soon(try_refresh, client)
     assert sorted(statuses) == [200] + [401] * 7
-    for sandbox in processes:
-        sandbox.close()
+    for app in processes:
+        app.state.sandbox.close()
 
 
 @pytest.mark.parametrize(
@@ -204,11 +202,12 @@ async def test_only_an_id_token_of_the_provider_signs_its_account_in(
 
     response = await client.post(path, json={name: await made(provider)})
     assert response.headers["cache-control"] == "no-store"
-    assert (await guarded(client, response.json()["access_token"])).json() == "business@sandbox.test"
+    assert (await guarded(client, response.json()["access_token"])).status_code == 200
+    assert claims_of(response.json()["access_token"])["email"] == "business@sandbox.test"
     assert (await refresh(client, response.json()["refresh_token"])).status_code == 200
 
     header, payload, signature = (await made(provider)).split(".")
-    richer = _base64(_payload(f"{header}.{payload}.{signature}") | {"email": "personal@sandbox.test"})
+    richer = _base64(claims_of(f"{header}.{payload}.{signature}") | {"email": "personal@sandbox.test"})
     other = await made({"google": "apple", "apple": "google"}[provider])
     wrong = {"expired": await made(provider, expires_in=0), "of the other provider": other,
              "claims changed": f"{header}.{richer}.{signature}", "empty": "",
