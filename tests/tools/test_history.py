@@ -12,6 +12,12 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 
 
+@pytest.fixture
+def mode() -> str:
+    """One protocol generation: what a result says does not depend on it."""
+    return "auto"
+
+
 async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothing_was_booked(
     tmp_path: Path, clock: ManualClock
 ) -> None:

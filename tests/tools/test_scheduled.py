@@ -29,6 +29,12 @@ IN_THE_MORNING = "2026-01-26T09:00"
 """9:00 in San Francisco, 12:00 for the user in New York."""
 
 
+@pytest.fixture
+def mode() -> str:
+    """One protocol generation: what a result says does not depend on it."""
+    return "auto"
+
+
 async def calls_made(agent: Agent) -> int:
     total: int = (await agent.use("list_calls")).data["total"]
     return total
