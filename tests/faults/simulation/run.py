@@ -26,8 +26,8 @@ ACTIVE = ("reserved", "sent")
 OPEN = ("in_progress", "unknown", "needs_confirmation")
 """The values of `status` in an answer that has no outcome."""
 
-_SETTLED_WITHIN, _RETRIED_WITHIN = 3 * 3600.0, 16 * 3600.0
-"""Simulated seconds within which every record must have its end; one that is placed again waits for the morning."""
+_SETTLED_WITHIN, _LATER_WITHIN = 3 * 3600.0, 16 * 3600.0
+"""Simulated seconds within which every record must have its end; one that is due later may wait for the morning."""
 
 _LONGEST_LOCK = 100.0
 
@@ -423,10 +423,10 @@ class Run:
             if not any(p.place is home and not p.ended.is_set() for p in self._processes.values()):
                 await self._start_anew(home)
         accounts = ACCOUNTS if self._plan.has("someone else signs in") else (ACCOUNT,)
-        is_retried = any("retries" in task.arguments for task in self._plan.tasks)
+        is_later = any({"retries", "not_before"} & task.arguments.keys() for task in self._plan.tasks)
         for account in accounts:
             self._sign_in.name = account
-            until = self._world.elapsed + (_RETRIED_WITHIN if is_retried else _SETTLED_WITHIN)
+            until = self._world.elapsed + (_LATER_WITHIN if is_later else _SETTLED_WITHIN)
             if self._plan.has("its ledger is deleted"):
                 await self._world.sleep(1500)  # what was deleted is written again when its call has ended
             while self._world.elapsed < until and self._has_active(account):
