@@ -121,6 +121,11 @@ def mode(request: pytest.FixtureRequest) -> str:
     return mode
 
 
+def one_generation() -> str:
+    """The protocol generation of a module whose tests don't depend on it: `mode = pytest.fixture(one_generation)`."""
+    return "auto"
+
+
 @pytest.fixture
 async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
     """An agent of the sandbox; each test that uses it runs in both protocol generations."""

@@ -220,7 +220,7 @@ def test_wrong_use_is_one_clear_line(kallyai_sandbox: KallyAISandbox) -> None:
         (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_called_once("2025550142"), "'2025550142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
-        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),  # type: ignore[arg-type]
+        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),  # type: ignore[arg-type]  # the wrong use that is tried
         (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
         (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
     ]

@@ -7,16 +7,13 @@ from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
 from tests.agent import BISTRO, Agent
+from tests.conftest import one_generation
 from tests.emergency_numbers import emergency_numbers
 from tests.sandbox.manual_clock import ManualClock
 
+mode = pytest.fixture(one_generation)
+
 EMERGENCY = "Not called: KallyAI cannot call emergency services. Tell the user to dial "
-
-
-@pytest.fixture
-def mode() -> str:
-    """One protocol generation: both give arguments to the tools in the same way."""
-    return "auto"
 
 
 def placed(app: SandboxApp) -> dict[str, Any]:

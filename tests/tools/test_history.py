@@ -7,15 +7,12 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.conftest import one_generation
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 
-
-@pytest.fixture
-def mode() -> str:
-    """One protocol generation: what a result says does not depend on it."""
-    return "auto"
+mode = pytest.fixture(one_generation)
 
 
 async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothing_was_booked(

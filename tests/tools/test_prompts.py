@@ -16,12 +16,6 @@ LEAST = {
 """The required arguments of each prompt."""
 
 
-@pytest.fixture
-def mode() -> str:
-    """One protocol generation: what a result says does not depend on it."""
-    return "auto"
-
-
 async def message(agent: Agent, name: str, **arguments: str) -> str:
     """The text of the prompt's one message."""
     (only,) = (await agent.client.get_prompt(name, arguments)).messages

@@ -15,9 +15,12 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
+
+mode = pytest.fixture(one_generation)
 
 CLINIC = {
     "task_category": "clinic",
@@ -27,12 +30,6 @@ CLINIC = {
 }
 IN_THE_MORNING = "2026-01-26T09:00"
 """9:00 in San Francisco, 12:00 for the user in New York."""
-
-
-@pytest.fixture
-def mode() -> str:
-    """One protocol generation: what a result says does not depend on it."""
-    return "auto"
 
 
 async def calls_made(agent: Agent) -> int:

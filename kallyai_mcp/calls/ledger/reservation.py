@@ -93,8 +93,8 @@ def reserve(
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
-    now). Without `consent`, none is checked.
-    With `sends`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
+    now). Without `consent`, none is checked. With `sends`, the request of a call that is due now leaves at once, so its
+    record says `sent` from the beginning.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.

@@ -176,7 +176,7 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
     if evidence.most_ahead >= HOUR.total_seconds():  # by the only clock there is, the last call was long ago
         allowed += len(accounts)
-    if evidence.times_of("its ledger is deleted") and len(evidence.plan.starts) > 1:
+    if evidence.plan.has("its ledger is deleted") and len(evidence.plan.starts) > 1:
         allowed += len(accounts)  # a process does not know of another one's call in progress
     if len(evidence.placed) > allowed:
         text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"

@@ -75,7 +75,7 @@ async def renew(client: httpx2.AsyncClient, refresh_token: str, **changes: str) 
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Return what a token says, whoever made it."""
+    """The claims of a token, read without a check of its signature."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
     return claims
 
