@@ -13,26 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-_NAME = "kallyai-mcp"
-_UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
-"""A folder of uv's cache, where `uvx` creates environments that uv may delete."""
-
 Entry = dict[str, Any]
-
-_RESTART = "restart {}, and see in its settings, under MCP, that it is on"
 
 
 @dataclass(frozen=True)
 class Client:
     """One MCP client. `path` returns the file that has its servers, in the `table`; only plain JSON is edited.
 
-    `reload` says what makes the client read its servers again. `adds` and `removes` return the arguments with which its
-    own `program` adds an entry, given its name, or removes one.
+    `adds` and `removes` return the arguments with which its own `program` adds or removes an entry.
     """
 
     title: str
     path: Callable[[], Path]
-    reload: str
     format: Literal["json", "toml", "yaml"] = "json"
     table: str = "mcpServers"
     shape: Literal["common", "typed", "opencode", "goose"] = "common"
@@ -42,16 +34,13 @@ class Client:
 
     def entry(self, name: str, command: str, arguments: Sequence[str]) -> Entry:
         """The entry `name` that makes the client start `command`."""
-        match self.shape:
-            case "opencode":
-                return {"type": "local", "command": [command, *arguments], "enabled": True}
-            case "goose":
-                started = {"type": "stdio", "name": name, "cmd": command, "args": [*arguments]}
-                return {"enabled": True, **started, "envs": {}, "timeout": 300}
-            case "typed":
-                return {"type": "stdio", "command": command, "args": [*arguments]}
-            case "common":
-                return {"command": command, "args": [*arguments]}
+        if self.shape == "opencode":
+            return {"type": "local", "command": [command, *arguments], "enabled": True}
+        if self.shape == "goose":
+            started = {"type": "stdio", "name": name, "cmd": command, "args": [*arguments]}
+            return {"enabled": True, **started, "envs": {}, "timeout": 300}
+        typed = {"type": "stdio"} if self.shape == "typed" else {}
+        return typed | {"command": command, "args": [*arguments]}
 
     def is_here(self) -> bool:
         """Whether the client seems to be installed: its program, its file, or a folder that only it creates."""
@@ -90,19 +79,11 @@ def command_of(entry: object) -> list[str] | None:
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
     """The command that starts this server over stdio, and its arguments.
 
-    It is an absolute path, because desktop programs have a short PATH: `uvx` if that started this process; else the
-    executable of this installation; else this Python.
+    It is an absolute path, because desktop programs have a short PATH.
     """
     serve = ["serve", "--sandbox"] if sandbox else []
-    if any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts):
-        beside_uv = [str(Path(uv).parent)] if (uv := os.environ.get("UV")) else []  # uv sets it for what it starts
-        if uvx := shutil.which("uvx", path=os.pathsep.join([*beside_uv, os.environ.get("PATH", "")])):
-            # The sandbox is an extra of the package, which only `--from` can name.
-            return str(Path(uvx).absolute()), ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
-    for executable in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts")) / _NAME):
-        for path in (executable, executable.with_name(f"{executable.name}.exe")):
-            if path.stem == _NAME and path.is_file() and os.access(path, os.X_OK):
-                return str(path.absolute()), serve
+    if program := shutil.which("kallyai-mcp", path=sysconfig.get_path("scripts")):
+        return str(Path(program).absolute()), serve
     return sys.executable, ["-m", "kallyai_mcp", *serve]
 
 
@@ -131,15 +112,9 @@ def _claude_desktop() -> Path:
     return next((folder / name for folder in sorted(folders)), _settings() / name)
 
 
-def _opencode() -> Path:
-    commented = _config() / "opencode" / "opencode.jsonc"
-    return commented if commented.exists() else commented.with_suffix(".json")
-
-
 def _zed() -> Path:
-    if platform.system() == "Windows":
-        return _settings() / "Zed" / "settings.json"
-    return (Path.home() / ".config" if platform.system() == "Darwin" else _config()) / "zed" / "settings.json"
+    folder = _settings() / "Zed" if platform.system() == "Windows" else _config() / "zed"
+    return folder / "settings.json"
 
 
 def _goose() -> Path:
@@ -149,18 +124,15 @@ def _goose() -> Path:
 
 def _cline() -> Path:
     """The file of the extension for VS Code, if it is installed; else the file of Cline's command line."""
-    name = "cline_mcp_settings.json"
     extension = _settings() / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
-    if extension.is_dir() and not os.environ.get("CLINE_MCP_SETTINGS_PATH"):
-        return extension / "settings" / name
-    return _folder("CLINE_MCP_SETTINGS_PATH", ".cline", "data", "settings", name)
+    folder = extension if extension.is_dir() else Path.home() / ".cline" / "data"
+    return folder / "settings" / "cline_mcp_settings.json"
 
 
 def _vs_code(title: str, folder: str, program: str) -> Client:
     return Client(
         title,
         lambda: _settings() / folder / "User" / "mcp.json",
-        f'in {title}, "MCP: List Servers" in the command palette starts it',
         table="servers",
         shape="typed",
         program=program,
@@ -169,44 +141,39 @@ def _vs_code(title: str, folder: str, program: str) -> Client:
 
 
 CLIENTS: dict[str, Client] = {
-    "claude-desktop": Client("Claude Desktop", _claude_desktop, "quit Claude Desktop in the menu, and start it again"),
+    "claude-desktop": Client("Claude Desktop", _claude_desktop),
     "claude-code": Client(
         "Claude Code",
         lambda: _folder("CLAUDE_CONFIG_DIR") / ".claude.json",
-        "start a new session of Claude Code; /mcp lists its servers",
         shape="typed",
         program="claude",
         adds=lambda name, entry: ["mcp", "add-json", "--scope", "user", name, json.dumps(entry)],
         removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
-    "cursor": Client("Cursor", lambda: Path.home() / ".cursor" / "mcp.json", _RESTART.format("Cursor")),
+    "cursor": Client("Cursor", lambda: Path.home() / ".cursor" / "mcp.json"),
     "vscode": _vs_code("VS Code", "Code", "code"),
     "vscode-insiders": _vs_code("VS Code Insiders", "Code - Insiders", "code-insiders"),
     "vscodium": _vs_code("VSCodium", "VSCodium", "codium"),
     "codex": Client(
         "Codex",
         lambda: _folder("CODEX_HOME", ".codex") / "config.toml",
-        "start Codex again; /mcp lists its servers",
         format="toml",
         table="mcp_servers",
         program="codex",
         adds=lambda name, entry: ["mcp", "add", name, "--", entry["command"], *entry["args"]],
         removes=lambda name: ["mcp", "remove", name],
     ),
-    "windsurf": Client(
-        "Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json", _RESTART.format("Windsurf")
-    ),
+    "windsurf": Client("Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json"),
     "gemini": Client(
         "Gemini CLI",
         lambda: _folder("GEMINI_CLI_HOME") / ".gemini" / "settings.json",
-        "start Gemini CLI again; /mcp lists its servers",
         program="gemini",
         adds=lambda name, entry: ["mcp", "add", "--scope", "user", name, entry["command"], *entry["args"]],
         removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
-    "opencode": Client("OpenCode", _opencode, "start OpenCode again", table="mcp", shape="opencode"),
-    "zed": Client("Zed", _zed, "see in the settings of Zed's agent panel that it is on", table="context_servers"),
-    "goose": Client("Goose", _goose, "start a new session of Goose", format="yaml", table="extensions", shape="goose"),
-    "cline": Client("Cline", _cline, "see in Cline's list of MCP servers that it is on"),
+    "opencode": Client("OpenCode", lambda: _config() / "opencode" / "opencode.json", table="mcp", shape="opencode"),
+    "zed": Client("Zed", _zed, table="context_servers"),
+    "goose": Client("Goose", _goose, format="yaml", table="extensions", shape="goose"),
+    "cline": Client("Cline", _cline),
 }
 """The clients by the name that `install` takes, in the order in which they are listed."""

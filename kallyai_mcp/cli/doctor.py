@@ -2,9 +2,7 @@
 
 import platform
 import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Literal, NamedTuple
 
 import anyio
@@ -12,7 +10,6 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.auth.token_store import open_store
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection, check_shared_database
 from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
@@ -48,11 +45,7 @@ class Finding(NamedTuple):
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
-
-    async def run() -> list[Finding]:
-        return [finding async for finding in _findings(settings)]
-
-    found = anyio.run(run)
+    found = anyio.run(_findings, settings)
     bad = [finding for finding in found if finding.status == "bad"]
     if as_json:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
@@ -65,27 +58,24 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     raise SystemExit(len(bad) > 0)
 
 
-async def _findings(settings: Settings | SettingsError) -> AsyncIterator[Finding]:
-    found = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
+async def _findings(settings: Settings | SettingsError) -> list[Finding]:
+    program = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
     versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
-    yield Finding("program", "ok", f"{versions}; {found}")
+    found = [Finding("program", "ok", f"{versions}; {program}")]
     if isinstance(settings, SettingsError):
-        yield Finding("settings", "bad", str(settings), "set it as it says, or remove it")
-    else:
-        async with Connection(settings) as connection:
-            for check in (_sign_in, _api, _ledger, *((_serve,) if settings.auth != "none" else ())):
-                name = check.__name__.strip("_")
-                try:
-                    with anyio.fail_after(_SECONDS):
-                        result = await check(connection)
-                except TimeoutError:
-                    result = Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
-                except (KallyAIError, SetupError) as error:
-                    what = "database" if name == "ledger" and settings.database_url is not None else name
-                    result = Finding(name, "bad", str(error), _FIXES.get(what))
-                yield result
-    for finding in _clients():
-        yield finding
+        return [*found, Finding("settings", "bad", str(settings), "set it as it says, or remove it"), *_clients()]
+    async with Connection(settings) as connection:
+        for check in (_sign_in, _api, _ledger, *((_serve,) if settings.auth != "none" else ())):
+            name = check.__name__.strip("_")
+            try:
+                with anyio.fail_after(_SECONDS):
+                    found.append(await check(connection))
+            except TimeoutError:
+                found.append(Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute"))
+            except (KallyAIError, SetupError) as error:
+                what = "database" if name == "ledger" and settings.database_url is not None else name
+                found.append(Finding(name, "bad", str(error), _FIXES.get(what)))
+    return [*found, *_clients()]
 
 
 async def _sign_in(connection: Connection) -> Finding:
@@ -93,19 +83,14 @@ async def _sign_in(connection: Connection) -> Finding:
     if settings.sandbox or settings.auth in ("caller", "oauth"):
         why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
         return Finding("sign_in", "skipped", f"not needed with {why}")
-    if settings.access_token is None:
-        store = open_store(settings.token_store, settings.home, settings.api_url)
-        store.check()
-        kept = store.describe()
-    else:
-        kept = "KALLYAI_ACCESS_TOKEN"
+    if connection.session is not None:
+        await connection.session.check()
     tokens = await connection.tokens.current()
     if tokens is None:
         return Finding("sign_in", "skipped", "nobody is signed in; the first call asks, or `kallyai-mcp login` does it")
     if tokens.expires_at <= time.time() and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
-    who = f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
-    return Finding("sign_in", "ok", f"{who}; kept in {kept}")
+    return Finding("sign_in", "ok", f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in")
 
 
 async def _api(connection: Connection) -> Finding:
@@ -114,8 +99,8 @@ async def _api(connection: Connection) -> Finding:
         return Finding("api", "skipped", "not needed with the embedded sandbox")
     api, before = connection.api(), time.time()
     if not await api.check_reachable():
-        fix = "open the address in a browser or use another network; see that KALLYAI_API_URL is the API's address"
-        return Finding("api", "bad", f"{url} answers with a web page: a bot check or a network's page", fix)
+        page = f"{url} answers with a web page: a bot check or a network's page"
+        return Finding("api", "bad", page, _FIXES["api"])
     if api.server_time is None:
         return Finding("api", "ok", f"{url} answers, without its time")
     ahead = (before + time.time()) / 2 - api.server_time.timestamp()
@@ -127,16 +112,10 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    file = settings.home / "ledger.db"
-    if settings.database_url is None and not file.exists():
-        try:
-            with tempfile.TemporaryDirectory(dir=next(each for each in file.parents if each.exists())):
-                return Finding("ledger", "ok", f"{file}; the first use makes it")
-        except OSError as error:
-            return Finding("ledger", "bad", f"{settings.home} can't be written: {error.strerror}", _FIXES["ledger"])
     check_shared_database(settings)
     await connection.ledger().check()
-    return Finding("ledger", "ok", f"{'PostgreSQL' if settings.database_url is not None else file} can be written")
+    where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
+    return Finding("ledger", "ok", f"{where} can be written")
 
 
 async def _serve(connection: Connection) -> Finding:
@@ -146,9 +125,9 @@ async def _serve(connection: Connection) -> Finding:
     return Finding("serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs")
 
 
-def _clients() -> Iterator[Finding]:
-    """A finding for each client that has an entry for this program."""
-    has_entry = False
+def _clients() -> list[Finding]:
+    """A finding for each entry of a client that starts this program."""
+    found = []
     for client in CLIENTS.values():
         try:
             text = client.path().read_bytes().decode("utf-8-sig")
@@ -157,11 +136,9 @@ def _clients() -> Iterator[Finding]:
         for name, entry in (client.servers(text) or {}).items():
             if (words := command_of(entry)) is None:
                 continue
-            has_entry = True
             if shutil.which(words[0]) is None:
                 fix = f"add the entry again with `kallyai-mcp install`, for {client.title}"
-                yield Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix)
+                found.append(Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix))
             else:
-                yield Finding("client", "ok", f"{client.title} has the entry {name}")
-    if not has_entry:
-        yield Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")
+                found.append(Finding("client", "ok", f"{client.title} has the entry {name}"))
+    return found or [Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")]

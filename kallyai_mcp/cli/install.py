@@ -5,10 +5,10 @@ import json
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,6 @@ from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_c
 from kallyai_mcp.cli.output import CommandError, say
 from kallyai_mcp.cli.sandbox import need_sandbox
 
-_ADD_SECONDS = 60
-_PACKAGE = Path(__file__).parents[1]
 _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 
 
@@ -49,12 +47,14 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
     if sandbox:
         need_sandbox()
     if client is None:
-        _list(name)
+        here = {key: known for key, known in CLIENTS.items() if known.is_here()}
+        for key, known in here.items():
+            servers = known.servers(_read(known)[1]) or {}
+            say(f"  {key:<16} {'has the entry' if name in servers else 'no entry'}")
+        say("To add it: kallyai-mcp install CLIENT" if here else f"No client was found here. {_EPILOG}")
         return
-    is_compiled = only_print or compileall.compile_dir(_PACKAGE, quiet=2)
     _install(CLIENTS[client], name, sandbox=sandbox, only_print=only_print)
-    if not is_compiled:
-        say(f"Note: Python can't keep compiled files in {_PACKAGE}, so each start of the server takes 0.2 s longer.")
+    compileall.compile_dir(Path(__file__).parents[1], quiet=2)  # so that the first start is as fast as the others
 
 
 @click.command(epilog=_EPILOG)
@@ -71,22 +71,11 @@ def uninstall(*, client: str, name: str) -> None:
     if known.removes and _ran(known, known.removes(name)):
         say(f'{known.title} no longer has the entry "{name}".')
     elif known.format == "json" and (new := _edited(text, known.table, name, None)) is not None:
-        backup = _replace(path, new, known)
-        say(f'{known.title} no longer has the entry "{name}", in {path}. The file as it was: {backup}.')
+        _replace(path, new, known)
+        say(f'{known.title} no longer has the entry "{name}", in {path}.')
     else:
         raise CommandError(f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}')
     say(f"Next: restart {known.title}.")
-
-
-def _list(name: str) -> None:
-    here = [key for key, client in CLIENTS.items() if client.is_here()]
-    if not here:
-        say("No client was found here. You can still name one of these:")
-    for key in here or CLIENTS:
-        servers = CLIENTS[key].servers(_read(CLIENTS[key])[1])
-        state = "can't be read" if servers is None else "has the entry" if name in servers else "no entry"
-        say(f"  {key:<16} {state if here else ''}".rstrip())
-    say("To add it: kallyai-mcp install CLIENT")
 
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
@@ -99,7 +88,7 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
         say(client.to_paste(name, entry))
         say(f"It goes into {path}; nothing was changed.", err=True)
         return
-    if isinstance(old, dict) and entry in (old, {"args": []} | old):  # Codex leaves an empty list out
+    if entry == old:
         say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
     if old is not None and client.removes:
@@ -107,13 +96,12 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
     if client.adds and _ran(client, client.adds(name, entry)):
         say(f'{client.title} has the entry "{name}" now.')
     elif client.format == "json" and (new := _edited(before, client.table, name, entry)) is not None:
-        backup = _replace(path, new, client)
-        kept = f" The file as it was: {backup}." if backup else ""
-        say(f'{client.title} has the entry "{name}" now, in {path}.{kept}')
+        _replace(path, new, client)
+        say(f'{client.title} has the entry "{name}" now, in {path}.')
     else:
         say(client.to_paste(name, entry))
         raise CommandError(f"Paste the entry above into {path} yourself: {_WHY_NOT}")
-    say(f"Next: {client.reload}.")
+    say(f'Next: quit {client.title}, start it again, and see in its list of MCP servers that "{name}" is on.')
     if sandbox:
         is_real = "--sandbox" not in (command_of(old) or ["--sandbox"])
         replaced = "It replaced the entry that makes real calls. " if is_real else ""
@@ -129,7 +117,7 @@ def _ran(client: Client, arguments: list[str]) -> bool:
     """Whether the client's own program is here and did what it was told."""
     command = [shutil.which(client.program) or "", *arguments]
     try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ADD_SECONDS, check=True)  # noqa: S603
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return False
     return True
@@ -143,25 +131,21 @@ def _read(client: Client) -> tuple[Path, str]:
         return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
     except (FileNotFoundError, NotADirectoryError):
         return path, ""
-    except UnicodeDecodeError:
-        raise CommandError(f"{path} is not UTF-8. It was left as it is.") from None
-    except (OSError, RuntimeError) as error:  # a link that leads to itself is a RuntimeError
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # a link that leads to itself is a RuntimeError
         raise CommandError(f"{path} can't be read: {error}.") from None
 
 
-def _replace(path: Path, text: str, client: Client) -> Path | None:
-    """Replace a file by a rename, with its mode; returns the backup, if there was a file."""
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
-    backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak") if path.exists() else None
+def _replace(path: Path, text: str, client: Client) -> None:
+    """Replace a file by a rename, with its mode, and keep the old one as a backup."""
     try:
-        if not mode & stat.S_IWUSR:
-            raise CommandError(f"{path} is read-only. It was left as it is.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if backup is not None:
-            shutil.copy2(path, backup)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
             new.write(text.encode())
-        Path(new.name).chmod(mode)
+        if path.exists():
+            backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
+            shutil.copy2(path, backup)
+            shutil.copymode(path, new.name)
+            say(f"The file as it was: {backup}")
         Path(new.name).replace(path)
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}. It was left as it is.") from None
@@ -171,67 +155,47 @@ def _replace(path: Path, text: str, client: Client) -> Path | None:
             f"This program sees a private copy of {path}, which {client.title} does not read: Python or the shell came "
             "from the Microsoft Store. Run this from another terminal, with Python from python.org or uv."
         )
-    return backup
 
 
 def _edited(text: str, table: str, name: str, entry: Entry | None) -> str | None:
     """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
 
-    None if the text is not plain JSON (it may have comments), or the table is something else.
+    None if that is not simple: the text has comments or a name twice, or the table is something else.
     """
     text = text if text.strip() else "{\n}\n"
-    try:
-        wanted, root = json.loads(text), _skip(text, 0)
-        if name in wanted.get(table, {}):
-            del wanted[table][name]
-            text = _without(text, _members(text, root)[table][1], name)
+    with suppress(ValueError, RecursionError, AttributeError, TypeError):
+        wanted = json.loads(text)
+        if table not in wanted:
+            text = _with(text, text.index("{") + 1, 1, table, {})
+        wanted.setdefault(table, {}).pop(name, None)
         if entry is not None:
-            wanted.setdefault(table, {})[name] = entry
-            if (found := _members(text, root).get(table)) is None:
-                text = _with(text, root, 1, table, {name: entry})
-            else:
-                text = _with(text, found[1], 2, name, entry)
-        return text if json.loads(text) == wanted else None  # not so if a name is there twice
-    except (ValueError, RecursionError, AttributeError, TypeError):
-        return None
-
-
-def _skip(text: str, at: int, more: str = "") -> int:
-    """The place of the next character that is no white space, nor one of `more`."""
-    while text[at : at + 1] and text[at] in f" \t\r\n{more}":
-        at += 1
-    return at
-
-
-def _members(text: str, at: int) -> dict[str, tuple[int, int, int]]:
-    """The members of the object at `at`: where each begins, where its value begins, and where it ends."""
-    decode, found = json.JSONDecoder().raw_decode, {}
-    at = _skip(text, at + 1)
-    while text[at] != "}":
-        name, end = decode(text, at)
-        value = _skip(text, end, ":")
-        found[name] = (at, value, decode(text, value)[1])
-        at = _skip(text, found[name][2], ",")
-    return found
+            wanted[table][name] = entry
+        for begin in re.finditer(rf'"{table}"\s*:\s*{{', text):  # another one may have this name
+            new = _without(text, begin.end(), name)
+            if entry is not None:
+                new = _with(new, begin.end(), 2, name, entry)
+            if json.loads(new) == wanted:
+                return new
+    return None
 
 
 def _without(text: str, at: int, name: str) -> str:
-    """The text without a member of the object at `at`, and without the comma beside it."""
-    members = _members(text, at)
-    begin, _, end = members.pop(name)
-    after = [other for other, _, _ in members.values() if other > begin]
-    if after:
-        return text[:begin] + text[min(after) :]
-    return text[: max((other for _, _, other in members.values()), default=at + 1)] + text[end:]
+    """The text without the first member of this name after `at`, and without a comma beside it."""
+    found = re.compile(rf'(,?)\s*"{name}"\s*:\s*').search(text, at)
+    if found is None:
+        return text
+    _, end = json.JSONDecoder().raw_decode(text, found.end())
+    rest = text[end:]
+    return text[: found.start()] + (rest if found[1] else re.sub(r"^\s*,", "", rest))
 
 
 def _with(text: str, at: int, depth: int, name: str, value: object) -> str:
-    """The text with a new member, first in the object at `at`, which is `depth` deep, and indented like the others."""
+    """The text with a new member at `at`, where an object begins that is `depth` deep, indented like the others."""
     has_lines, newline = "\n" in text.strip(), "\r\n" if "\r\n" in text else "\n"
     unit = found[1] if (found := re.search(r'\n([ \t]+)"', text)) else "  "
     member = json.dumps({name: value}, indent=unit if has_lines else None, ensure_ascii=False)[1:-1]
     member = member.replace("\n", newline + unit * (depth - 1))
-    first = _skip(text, at + 1)
-    if text[first] == "}":
-        return text[: at + 1] + member + text[first:]
-    return text[: at + 1] + member.rstrip() + ("," if has_lines else ", ") + text[at + 1 :]
+    rest = text[at:]
+    if rest.lstrip().startswith("}"):
+        return text[:at] + member + rest.lstrip()
+    return text[:at] + member.rstrip() + "," + rest

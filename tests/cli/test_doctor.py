@@ -61,7 +61,7 @@ def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
     assert [line.split()[1] for line in lines] == list(found) == ["program", "sign_in", "api", "ledger", "client"]
     assert last == "All is well."
     assert {check["status"] for check in found.values()} == {"ok"}
-    assert found["sign_in"]["message"].startswith("signed in as personal@sandbox.test; kept in ")
+    assert found["sign_in"]["message"] == "signed in as personal@sandbox.test"
     assert found["api"]["message"] == f"{url} answers; the clocks agree"
     assert before == hashes()
     for secret in (tokens.access_token, tokens.refresh_token):

@@ -44,7 +44,6 @@ def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_aga
         assert Path(command).is_absolute()
         assert Path(command).is_file()
         assert str(file) in result.stdout
-        assert result.stdout.splitlines()[1].startswith("Next: ")
         assert backups(file) == []
         assert "nothing was changed" in run_ok("install", client)
     checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
@@ -145,7 +144,7 @@ def test_a_file_that_is_not_plain_json_is_left_alone_and_the_entry_printed(conte
 
 
 @POSIX
-def test_a_link_its_mode_and_a_read_only_file_stay_as_they_are(home: Path) -> None:
+def test_a_link_and_the_mode_of_its_file_stay_as_they_are(home: Path) -> None:
     real = home / "dotfiles.json"
     real.write_text(OTHER)
     real.chmod(0o640)
@@ -156,11 +155,6 @@ def test_a_link_its_mode_and_a_read_only_file_stay_as_they_are(home: Path) -> No
 
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    real.chmod(0o400)
-    before = real.read_text()
-    result = invoke("uninstall", "cursor")
-    assert f"{real} is read-only. It was left as it is." in result.stderr
-    assert real.read_text() == before
 
 
 def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
@@ -182,20 +176,7 @@ def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None
     assert unknown.exit_code == 2
     assert "'claude-code'" in unknown.stderr
     file = write_file("cursor", b"\xff\xfe{}")
-    assert f"{file} is not UTF-8" in invoke("install", "cursor").stderr
-
-
-def test_install_compiles_the_program_or_says_that_python_can_not_keep_compiled_files(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "pycache_prefix", str(home / "file"))
-    (home / "file").touch()
-    said = run_ok("install", "cursor")
-    monkeypatch.setattr(sys, "pycache_prefix", str(home / "compiled"))
-    fast = run_ok("install", "windsurf")
-
-    assert "Python can't keep compiled files in " in said
-    assert "compiled" not in fast
+    assert f"Error: {file} can't be read: " in invoke("install", "cursor").stderr
 
 
 async def test_the_written_command_starts_a_server(home: Path) -> None:
@@ -208,21 +189,6 @@ async def test_the_written_command_starts_a_server(home: Path) -> None:
 
     assert entry["args"][-2:] == ["serve", "--sandbox"]
     assert "make_call" in {tool.name for tool in tools}
-
-
-def test_uvx_starts_what_it_has_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_program(home, "uv", "")
-    add_program(home, "uvx", "")
-    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/mDHneBTF6iIwVE9")
-    monkeypatch.setenv("UV", str(home / "bin" / "uv"))
-
-    run_ok("install", "cursor")
-    run_ok("install", "cursor", "--name", "sandbox", "--sandbox")
-
-    uvx = str(home / "bin" / "uvx")
-    assert entry_in("cursor") == {"command": uvx, "args": ["kallyai-mcp"]}
-    arguments = ["--from", "kallyai-mcp[sandbox]", "kallyai-mcp", "serve", "--sandbox"]
-    assert entry_in("cursor", "sandbox") == {"command": uvx, "args": arguments}
 
 
 def test_the_files_are_where_each_system_has_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
