@@ -4,15 +4,15 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Literal, Self
-from urllib.parse import parse_qs
+from typing import Self
+from urllib.parse import parse_qsl
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, loopback_page
@@ -27,10 +27,7 @@ SIGN_IN_SECONDS = 300.0
 _LINGER_SECONDS = 3.0
 """The most seconds that the end of a sign-in waits for the browser to get its last page."""
 
-_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
-
-_Result = Literal["accepted", "wrong", "over"]
 
 
 class LoopbackSignIn:
@@ -108,40 +105,39 @@ class LoopbackSignIn:
         False if it has not the state of this sign-in, which then still waits, or if this one is over.
         """
         text = "".join(pasted.split()).strip("\"'<>")
-        return self._accept_query(text.partition("?")[2].partition("#")[0]) == "accepted"
+        return self._take(text.partition("?")[2].partition("#")[0]) is None
 
-    def _accept_query(self, query: str) -> _Result:
-        fields = _fields(query)
+    def _take(self, query: str) -> Kind | None:
+        """Take the answer in a query; returns the page that says why it is not taken."""
+        fields = dict(parse_qsl(query))
         # Checked first, so that a sender without the state learns nothing.
         if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
         if self._answer is not None or self.seconds_left <= 0:
             return "over"
-        if (answer := _parse(fields)) is None:
+        try:
+            self._answer = _parse(fields)
+        except (ValueError, UnreadableResponseError):
             return "wrong"
-        self._answer = answer
         self._answered.set()
-        return "accepted"
+        return None
 
     def _reply(self, request: Request) -> Reply:
-        def show(status: int, kind: Kind, *, who: str | None = None, **more: str) -> Reply:
+        def show(status: int, kind: Kind) -> Reply:
+            who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
             body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
             sent = self._shown.set if status == 200 else lambda: None
-            return Reply(status, body, {**HEADERS, "Content-Type": "text/html; charset=utf-8", **more}, sent)
+            return Reply(status, body, {**HEADERS, "Content-Type": "text/html; charset=utf-8"}, sent)
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "wrong")
-        if request.method != "GET":
-            return show(405, "wrong", Allow="GET")
         if self._page is not None and request.path == f"/{self._page}":
-            grant = self._answer
-            return show(200, self._page, who=Tokens.from_grant(grant, 0).who if isinstance(grant, TokenGrant) else None)
-        if request.path != "/":
+            return show(200, self._page)
+        if request.method != "GET" or request.path != "/":
             return show(404, "wrong")
-        result = self._accept_query(request.query)
-        if result != "accepted":
-            return show(400 if result == "wrong" else 410, result)
+        if (problem := self._take(request.query)) is not None:
+            return show(400 if problem == "wrong" else 410, problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
         return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
 
@@ -200,17 +196,8 @@ class SignIn:
                 self._ended.set()
 
 
-def _fields(query: str) -> dict[str, str]:
-    """The parameters of `query` by name; none if one is repeated, or if there are too many."""
-    try:
-        values = parse_qs(query, keep_blank_values=True, max_num_fields=32, errors="strict")
-    except ValueError:
-        return {}
-    return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else {}
-
-
-def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
-    """The tokens or the error in `fields`, without a check of the state; None if there is neither."""
+def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:
+    """The tokens or the error in `fields`; raises `ValueError` or `UnreadableResponseError` if there is neither."""
     error = fields.get("error")
     if error == "access_denied":
         return NotSignedInError("The sign-in was canceled on KallyAI's page.", code="sign_in_refused")
@@ -218,7 +205,6 @@ def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
         # Users and agents see it, so it must look like an error code.
         shown = error if _ERROR.fullmatch(error) else "no reason that could be shown"
         return NotSignedInError(f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused")
-    names = ("access_token", "refresh_token", "expires_in")
-    given = {name: fields[name] for name in names if fields.get(name)}
-    tokens = (given.get("access_token", ""), given.get("refresh_token", "none"))
-    return TokenGrant.model_validate(given) if all(map(_TOKEN.fullmatch, tokens)) else None
+    grant = TokenGrant.model_validate(fields)
+    Tokens.from_grant(grant, 0)
+    return grant
