@@ -7,15 +7,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
-from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, ServiceError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import TokenStoreError, make_private, write_private
-from kallyai_mcp.auth.token_store import TokenStore
+from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError, make_private, write_private
 from kallyai_mcp.auth.tokens import Tokens
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ LOCK_SECONDS = 60.0
 READ_SECONDS = 30.0
 """How many seconds to wait for the store. A keyring may wait for its user, who may not see its dialog."""
 
-_TRANSIENT = {408, 425, 429}
 _SIGN_IN = "Sign in with the sign_in tool or with `kallyai-mcp login`."
 
 
@@ -45,8 +44,7 @@ class Session:
       time in this process, and, by a lock file, in all processes. All that waited for it use its result.
     * A new refresh token is never lost: after a renewal was sent, its response is awaited and stored, even if the
       caller is canceled.
-    * A refused renewal deletes nothing. If another process has renewed the tokens meanwhile, its tokens are used.
-      Otherwise the user must sign in again.
+    * A refused renewal deletes nothing; the user must sign in again.
     * If the service can't be reached, the old token is used until it expires.
 
     `lock_path` is the lock file of all processes with this `store`. Next to it is a file that each process rewrites
@@ -59,12 +57,9 @@ class Session:
         refresh: Callable[[str], Awaitable[TokenGrant]],
         lock_path: Path,
         clock: Callable[[], float] = time.time,
-        *,
-        lock_wait: float = LOCK_SECONDS,
     ) -> None:
         self._store, self._refresh, self._clock = store, refresh, clock
-        self._lock_path, self._lock_wait = lock_path, lock_wait
-        self._change_file = lock_path.with_suffix(".changed")
+        self._lock_path, self._change_file = lock_path, lock_path.with_suffix(".changed")
         self._lock = anyio.Lock()  # between the tasks of this process, also where no lock file can be made
         self._renewal: asyncio.Task[Tokens] | None = None
         self._last_read: asyncio.Task[Tokens | None] | None = None
@@ -110,16 +105,13 @@ class Session:
         """
         tokens = Tokens.from_grant(grant, self._clock())
         async with self._alone():
-            await self._save(tokens)
+            await self._write(tokens)
         return tokens
 
     async def sign_out(self) -> None:
         """Delete the tokens for this process and all others. After `TokenStoreError`, they may still be stored."""
         async with self._alone():
-            with anyio.CancelScope(shield=True):
-                async with self._store_lock:
-                    await to_thread.run_sync(self._store.delete)
-                    self._set_stored(None)
+            await self._write(None)
 
     async def check(self) -> None:
         """Raise `TokenStoreError` if it is known that a sign-in could not be stored; for before a user signs in."""
@@ -154,7 +146,7 @@ class Session:
                 await asyncio.wait([renewal])
 
     async def _renew_alone(self, stale: str) -> Tokens:
-        async with self._alone() as is_alone:
+        async with self._alone():
             tokens = await self._reread()
             if tokens is None:
                 raise NotSignedInError(f"Signed out of KallyAI. {_SIGN_IN}")
@@ -162,9 +154,6 @@ class Session:
                 return tokens
             if tokens.refresh_token is None:
                 raise NotSignedInError(f"The sign-in has ended and can't be renewed. {_SIGN_IN}")
-            if not is_alone:
-                words = "Another kallyai-mcp process holds the sign-in and has not let go. Try again in a minute."
-                raise KallyAIError(words, code="sign_in_busy")
             return await self._exchange(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchange(self, tokens: Tokens, refresh_token: str) -> Tokens:
@@ -173,34 +162,31 @@ class Session:
                 grant = await self._refresh(refresh_token)
         except TimeoutError:
             raise ResponseLostError("KallyAI took too long to renew the sign-in. Try again.") from None
-        except (UnauthorizedError, BadRequestError) as error:
-            if error.status in _TRANSIENT:
+        except ServiceError as error:
+            if error.status not in (400, 401):
                 raise
-            newer = await self._reread()
-            if newer is not None and self._replaces(newer, tokens.access_token.get_secret_value()):
-                return newer
             raise error.restated(NotSignedInError, f"KallyAI no longer accepts this sign-in. {_SIGN_IN}") from error
         renewed = Tokens.from_grant(grant, self._clock(), tokens)
         self._tokens = renewed
         try:
-            await self._save(renewed)
+            await self._write(renewed)
         except TokenStoreError as error:
             _log.warning("%s The renewed sign-in lasts until this process ends.", error)
         return renewed
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
+    async def _alone(self) -> AsyncIterator[None]:
         """A context that only one task of all processes is in; it holds the lock file.
 
-        Yields False if another process still has the lock after the wait. Yields True if this process has it, or if no
-        lock file can be created, as in a read-only folder, which is logged.
+        Raises `KallyAIError` (code `sign_in_busy`) if another process still has it after the wait. If no lock file can
+        be created, as in a read-only folder, that is logged.
         """
         # Imported late: it takes 64 ms, and a server's first answer does not need it.
         from filelock import AsyncFileLock, Timeout
 
         # Not in a thread, which could get the lock after a cancellation. One attempt takes microseconds.
-        lock = AsyncFileLock(self._lock_path, self._lock_wait, mode=0o600, run_in_executor=False)
-        folder, is_alone = self._lock_path.parent, True
+        lock = AsyncFileLock(self._lock_path, LOCK_SECONDS, mode=0o600, run_in_executor=False)
+        folder = self._lock_path.parent
         async with self._lock:
             try:
                 make_private(folder)
@@ -208,11 +194,12 @@ class Session:
                 tempfile.TemporaryFile(dir=folder).close()
                 await lock.acquire()
             except Timeout:
-                is_alone = False
+                words = "Another kallyai-mcp process holds the sign-in and has not let go. Try again in a minute."
+                raise KallyAIError(words, code="sign_in_busy") from None
             except OSError:
                 _log.info("no lock can be made in %s, so two processes may renew the sign-in at the same time", folder)
             try:
-                yield is_alone
+                yield
             finally:
                 await lock.release()
 
@@ -241,19 +228,18 @@ class Session:
                 "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
             ) from None
 
-    async def _save(self, tokens: Tokens) -> None:
+    async def _write(self, tokens: Tokens | None) -> None:
+        """Save the tokens, or delete what is stored, and tell all processes."""
         with anyio.CancelScope(shield=True):
             async with self._store_lock:
-                await to_thread.run_sync(self._store.save, tokens)
-                self._set_stored(tokens)
-
-    def _set_stored(self, tokens: Tokens | None) -> None:
-        self._tokens = self._stored = tokens
-        try:
-            write_private(self._change_file, secrets.token_hex(8))
-        except OSError as error:
-            _log.warning("%s can't be written (%s), so other processes learn of this late", self._change_file, error)
-        self._seen_change = self._change()
+                await to_thread.run_sync(self._store.delete if tokens is None else partial(self._store.save, tokens))
+                self._tokens = self._stored = tokens
+                try:
+                    write_private(self._change_file, secrets.token_hex(8))
+                except OSError as error:
+                    place = self._change_file
+                    _log.warning("%s can't be written (%s), so other processes learn of this late", place, error)
+                self._seen_change = self._change()
 
     def _change(self) -> bytes:
         """The content of the change file, which is random: only its changes matter."""

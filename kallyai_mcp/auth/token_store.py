@@ -1,14 +1,19 @@
-"""Token stores: the system's keyring, a file, the vendor's file, and the choice of them by a setting."""
+"""Token stores: the system's keyring, a file that only its owner can read, and the choice of them by a setting."""
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from kallyai_mcp.auth.file_store import FileStore, TokenStoreError, make_private, parse_stored, write_private
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.urls import origin_of
 
@@ -16,12 +21,59 @@ if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 SERVICE = "kallyai-mcp"
 LIVE_ORIGIN = "https://api.kallyai.com"
 """The origin of the only API that gets the vendor's tokens."""
 
+_POSIX = os.name == "posix"
+_TRIES, _PAUSE = 20, 0.025
 _TO_FILE = "set KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read"
+
+
+class TokenStoreError(KallyAIError):
+    """The tokens can't be read from the token store, kept in it, or removed from it. The message has no token."""
+
+    default_code = "token_store_failed"
+
+
+class FileStore:
+    """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
+
+    Each origin has its own file, which contains the origin. So the tokens of the sandbox are never sent to the live
+    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600.
+    """
+
+    def __init__(self, home: Path, api_url: str) -> None:
+        self._origin = origin_of(api_url)
+        name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
+        self.path = home / "sign-in" / f"{name}.json"
+
+    def load(self) -> Tokens | None:
+        """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed."""
+        with _file_errors("read", self.path):
+            try:
+                text = _retry_if_in_use(self.path.read_bytes)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return _parse(text, self.path, self._origin)
+
+    def save(self, tokens: Tokens) -> None:
+        """Replace the stored tokens. Other processes see the old file or the new one, never a part of one."""
+        with _file_errors("kept", self.path):
+            make_private(self.path.parent)
+            write_private(self.path, json.dumps({"api": self._origin, **tokens.as_document()}))
+
+    def check(self) -> None:
+        """Raise `TokenStoreError` if tokens could not be saved; leaves nothing on the disk."""
+        with _file_errors("kept", self.path):
+            tempfile.TemporaryFile(dir=next(p for p in self.path.parents if p.exists())).close()
+
+    def delete(self) -> None:
+        """Delete the tokens."""
+        with _file_errors("removed", self.path):
+            _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
 
 
 class KeyringStore:
@@ -45,30 +97,26 @@ class KeyringStore:
 
     def load(self) -> Tokens | None:
         """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed."""
-        with _store_errors("read"):
+        with _keyring_errors("read"):
             text = self._backend().get_password(SERVICE, self._origin)
         # A backend may break its contract, and return another type.
-        return None if text is None else parse_stored(str(text), self.describe(), self._origin)
+        return None if text is None else _parse(str(text), self.describe(), self._origin)
 
     def save(self, tokens: Tokens) -> None:
         """Replace the stored tokens. If that fails, the keyring still has the old ones."""
-        with _store_errors("written"):
+        with _keyring_errors("kept"):
             self._backend().set_password(SERVICE, self._origin, json.dumps(tokens.as_document()))
-
-    def check(self) -> None:
-        """Raise `TokenStoreError` if there is no keyring. Whether it is locked is not known before it is used."""
-        with _store_errors("written"):
-            self._backend()
 
     def delete(self) -> None:
         """Delete the tokens."""
-        with _store_errors("removed"):
+        with _keyring_errors("removed"):
             if self._backend().get_password(SERVICE, self._origin) is not None:
                 self._backend().delete_password(SERVICE, self._origin)
 
     def describe(self) -> str:
         """The name of the keyring's backend; raises `TokenStoreError` if there is none."""
-        return f"the system keyring ({self._backend().name})"
+        with _keyring_errors("kept"):
+            return f"the system keyring ({self._backend().name})"
 
     def _backend(self) -> "KeyringBackend":
         # Imported late: it takes 100 ms, and a server's first answer does not need it.
@@ -81,105 +129,88 @@ class KeyringStore:
         return backend
 
 
-@contextmanager
-def _store_errors(what: str) -> Iterator[None]:
-    """A context that turns every exception into a `TokenStoreError`, which says that the sign-in can't be `what`."""
-    try:
-        yield
-    except TokenStoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - see `KeyringStore`
-        name = type(error).__name__
-        raise TokenStoreError(
-            f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or {_TO_FILE}."
-        ) from None
+class TokenStore:
+    """The tokens for one API, where the setting `KALLYAI_TOKEN_STORE` has them kept.
 
+    `auto` uses the keyring if there is a usable one; else, or if the keyring fails, the file. Saving to the keyring
+    deletes the file. So if there is a file, it has the newest tokens, and is read first.
 
-class AutoStore:
-    """The system's keyring if there is a usable one; else, or if the keyring fails, a file.
+    While nothing is kept for the live service, the tokens of the vendor's own tools are used. Their file is JSON with
+    `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds since the epoch, a minute early,
+    which is not corrected. It is not ours, so it is never written. After a sign-out, it is no longer used.
 
-    Saving to the keyring deletes the file. So if there is a file, it has the newest tokens, and is read first.
+    All methods block, for example until a user has unlocked a keyring. Nothing is read before the first use.
     """
 
-    def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
-        self._keyring, self._file = keyring, file
+    def __init__(self, choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> None:
+        self._choice = choice
+        self._keyring, self._file = KeyringStore(api_url), FileStore(home, api_url)
+        self._vendor = Path.home() / ".kallyai_token.json" if origin_of(api_url) == LIVE_ORIGIN else None
+        self._signed_out = home / "sign-in" / "vendor-signed-out"
 
     def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none, or if the keyring can't be read, which is logged."""
-        if (tokens := self._file.load()) is not None or not self._keyring.recommended():
-            return tokens
-        try:
-            return self._keyring.load()
-        except TokenStoreError as error:
-            _log.warning("%s Until then nobody is signed in.", error)
-            return None
+        """The tokens; None if there are none, or if `auto` can't read the keyring, which is logged.
+
+        Raises `TokenStoreError` if the store can't be read.
+        """
+        return self._load_own() or self._load_vendor()
 
     def save(self, tokens: Tokens) -> None:
-        """Save `tokens` to the keyring, or else to the file; raises `TokenStoreError` if neither can be written."""
-        if self._keyring.recommended():
+        """Replace the tokens; raises `TokenStoreError` if the store still has the old ones."""
+        if self._uses_keyring():
             try:
                 self._keyring.save(tokens)
             except TokenStoreError as error:
-                _log.warning("%s The sign-in goes to %s.", error, self._file.describe())
+                if self._choice == "keyring":
+                    raise
+                _log.warning("%s The sign-in goes to %s.", error, self._file.path)
             else:
                 self._file.delete()
                 return
         self._file.save(tokens)
 
     def check(self) -> None:
-        """Raise `TokenStoreError` if there is no usable keyring, and the file could not be written."""
-        if not self._keyring.recommended():
+        """Raise `TokenStoreError` if it is known that tokens could not be saved, for example without a keyring."""
+        if self._uses_keyring():
+            self._keyring.describe()
+        else:
             self._file.check()
 
     def delete(self) -> None:
-        """Delete the tokens from both; raises `TokenStoreError` if one of them may still have them."""
+        """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`, some may be left."""
+        # In this order, so that a crash between the steps does not sign the user in with the vendor's tokens.
+        if self._load_vendor() is not None:
+            with _file_errors("removed", self._signed_out):
+                make_private(self._signed_out.parent)
+                write_private(self._signed_out, "")
         self._file.delete()
-        if self._keyring.recommended():
+        if self._uses_keyring():
             self._keyring.delete()
 
     def describe(self) -> str:
-        """The store that has the tokens, or would get them."""
-        if self._file.load() is None and self._keyring.recommended():
-            return self._keyring.describe()
-        return self._file.describe()
-
-
-class VendorFallbackStore:
-    """A store of our own, and while it is empty, the token file of the vendor's own tools, which is never written.
-
-    The vendor's file is JSON with `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds
-    since the epoch, a minute early, which is not corrected. Signing out does not delete it, because it is not ours.
-    Instead, the file `signed_out` is made, and then the vendor's file is no longer used.
-    """
-
-    def __init__(self, own: FileStore | KeyringStore | AutoStore, vendor: Path, signed_out: Path) -> None:
-        self._own, self._vendor, self._signed_out = own, vendor, signed_out
-        self.save, self.check = own.save, own.check
-
-    def load(self) -> Tokens | None:
-        """Our own tokens; else the vendor's, unless they were signed out here."""
-        return self._own.load() or self._load_vendor()
-
-    def delete(self) -> None:
-        """Delete our own tokens, and remember not to use the vendor's."""
-        # In this order, so that a crash between the steps does not sign the user in with the vendor's tokens.
-        if self._load_vendor() is not None:
-            try:
-                make_private(self._signed_out.parent)
-                write_private(self._signed_out, "")
-            except OSError as error:
-                words = f"The sign-out can't be written to {self._signed_out}: {error.strerror}."
-                raise TokenStoreError(words) from None
-        self._own.delete()
-
-    def describe(self) -> str:
-        """The store that has the tokens, or would get them."""
-        if self._own.load() is None and self._load_vendor() is not None:
+        """Where the tokens are, or would be kept, for a user."""
+        if self._load_vendor() is not None and self._load_own() is None:
             return f"{self._vendor} (of KallyAI's own tools, read only)"
-        return self._own.describe()
+        if self._file.load() is None and self._uses_keyring():
+            return self._keyring.describe()
+        return str(self._file.path)
+
+    def _uses_keyring(self) -> bool:
+        return self._choice == "keyring" or (self._choice == "auto" and self._keyring.recommended())
+
+    def _load_own(self) -> Tokens | None:
+        if (tokens := self._file.load()) is not None or not self._uses_keyring():
+            return tokens
+        try:
+            return self._keyring.load()
+        except TokenStoreError as error:
+            if self._choice == "keyring":
+                raise
+            _log.warning("%s Until then nobody is signed in.", error)
+            return None
 
     def _load_vendor(self) -> Tokens | None:
-        if self._signed_out.exists():
+        if self._vendor is None or self._signed_out.exists():
             return None
         try:
             document = json.loads(self._vendor.read_bytes())
@@ -195,21 +226,74 @@ class VendorFallbackStore:
         return tokens.model_copy(update={"lineage": lineage})
 
 
-TokenStore = FileStore | KeyringStore | AutoStore | VendorFallbackStore
-"""Stores the tokens for one API. All methods block, for example until a user has unlocked a keyring.
+def make_private(folder: Path) -> None:
+    """Create `folder` and its missing parents, all private; if `folder` exists, make it private."""
+    for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    with suppress(OSError):
+        folder.chmod(0o700)
 
-`load` raises `TokenStoreError` if the store can't be read, `save` if it still has the old tokens, `delete` if the
-tokens may still be there, and `check` if it is known that tokens could not be saved. `describe` is for a user.
-"""
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at `path` with `text` in one step; only its owner can read it."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _retry_if_in_use(lambda: new.replace(path))
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
 
 
-def open_store(choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> TokenStore:
-    """The token store for one API, by the setting `KALLYAI_TOKEN_STORE`. Nothing is read before its first use.
+def _retry_if_in_use(action: Callable[[], _T]) -> _T:
+    # On Windows, a file can't be replaced or read while another process reads or replaces it.
+    for _ in range(_TRIES - 1):
+        try:
+            return action()
+        except PermissionError:
+            if _POSIX:
+                raise
+            time.sleep(_PAUSE)
+    return action()
 
-    Each origin has its own tokens, and only the live service gets those of the vendor's tools.
-    """
-    keyring, file = KeyringStore(api_url), FileStore(home, api_url)
-    own = keyring if choice == "keyring" else file if choice == "file" else AutoStore(keyring, file)
-    if origin_of(api_url) != LIVE_ORIGIN:
-        return own
-    return VendorFallbackStore(own, Path.home() / ".kallyai_token.json", home / "sign-in" / "vendor-signed-out")
+
+def _parse(text: str | bytes, place: object, origin: str) -> Tokens | None:
+    """The tokens in a stored text for one API; None if it is broken, which is logged without a part of it."""
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("api", origin) != origin:
+            raise ValueError(f"not a sign-in for {origin}")  # noqa: TRY301 - handled like all other defects
+        return Tokens.from_document(document)
+    except (ValueError, RecursionError) as error:
+        why = str(error) if type(error) is ValueError else "it is not JSON"  # not the parser's error: it has the text
+        _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", place, why)
+        return None
+
+
+@contextmanager
+def _file_errors(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TokenStoreError(
+            f"The sign-in can't be {what} in {path}: {error.strerror}. Make its folder writable, or set KALLYAI_HOME "
+            "to another."
+        ) from None
+
+
+@contextmanager
+def _keyring_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except TokenStoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see `KeyringStore`
+        name = type(error).__name__
+        raise TokenStoreError(
+            f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or {_TO_FILE}."
+        ) from None

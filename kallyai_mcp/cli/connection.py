@@ -171,12 +171,12 @@ class Connection:
         settings = self.settings
         if settings.access_token is not None:
             return StaticTokens(settings.access_token)
-        from kallyai_mcp.auth.token_store import open_store
+        from kallyai_mcp.auth.token_store import TokenStore
 
         async def refresh(refresh_token: str) -> "TokenGrant":
             return await open_api(settings).refresh(refresh_token)
 
-        store = open_store(settings.token_store, settings.home, settings.api_url)
+        store = TokenStore(settings.token_store, settings.home, settings.api_url)
         return Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
 
     @property

@@ -8,8 +8,8 @@ import keyring
 import pytest
 from keyring.backends import fail
 
-from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.token_store import TokenStore
 from tests.auth.fakes import API, Clock, MemoryKeyring, Service
 
 
@@ -24,12 +24,12 @@ async def service() -> Service:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(tmp_path / "home", API)
+def store(tmp_path: Path) -> TokenStore:
+    return TokenStore("file", tmp_path / "home", API)
 
 
 @pytest.fixture
-def make_session(store: FileStore, service: Service, clock: Clock, tmp_path: Path) -> Callable[..., Session]:
+def make_session(store: TokenStore, service: Service, clock: Clock, tmp_path: Path) -> Callable[..., Session]:
     """Makes sessions that share a folder, like those of several processes."""
 
     def make(**more: Any) -> Session:

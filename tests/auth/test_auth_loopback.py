@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.loopback import LoopbackSignIn, SignIn
 from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import API, NOW, full_disk, jwt
 from tests.processes import LIMIT
@@ -308,7 +308,7 @@ async def test_without_a_port_or_a_place_to_keep_the_sign_in_there_is_an_error_a
         raise OSError("no port")
 
     (tmp_path / "file").write_text("")
-    async with running(make_session(store=FileStore(tmp_path / "file", API))) as sign_in:
+    async with running(make_session(store=TokenStore("file", tmp_path / "file", API))) as sign_in:
         with pytest.raises(TokenStoreError, match="Make its folder writable"):
             await sign_in.begin()
     async with running(make_session()) as sign_in:

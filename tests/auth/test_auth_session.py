@@ -20,8 +20,8 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
 )
 from kallyai_mcp.auth import session as auth_session
-from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
 from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, Clock, Service, full_disk, grant, tokens
 from tests.processes import LIMIT
@@ -30,7 +30,7 @@ MakeSession = Callable[..., Session]
 
 
 async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refused(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+    make_session: MakeSession, store: TokenStore, service: Service, clock: Clock
 ) -> None:
     store.save(tokens(left=60.5))
     session = make_session()
@@ -52,7 +52,7 @@ async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refu
 
 @pytest.mark.parametrize("error", [None, NotConnectedError("no network")])
 async def test_twenty_tasks_renew_once_and_share_the_result(
-    error: Exception | None, make_session: MakeSession, store: FileStore, service: Service
+    error: Exception | None, make_session: MakeSession, store: TokenStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()
@@ -75,7 +75,7 @@ async def test_twenty_tasks_renew_once_and_share_the_result(
 
 
 async def test_two_processes_that_renew_at_once_send_one_renewal(
-    make_session: MakeSession, store: FileStore, service: Service
+    make_session: MakeSession, store: TokenStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
     service.gate = anyio.Event()
@@ -89,7 +89,7 @@ async def test_two_processes_that_renew_at_once_send_one_renewal(
 
 
 async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
-    make_session: MakeSession, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    make_session: MakeSession, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlocked = threading.Event()
     waiting = 0
@@ -123,7 +123,7 @@ async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
 
 
 async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+    make_session: MakeSession, store: TokenStore, service: Service, clock: Clock
 ) -> None:
     service.error = NotConnectedError("no network")
     for refresh, error in (("refresh-0", NotConnectedError), (None, NotSignedInError)):
@@ -139,7 +139,7 @@ async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
 async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled(
-    how: str, make_session: MakeSession, store: FileStore, service: Service
+    how: str, make_session: MakeSession, store: TokenStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
     service.gate = anyio.Event()
@@ -180,7 +180,7 @@ async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what
     raised: type[Exception],
     words: str,
     make_session: MakeSession,
-    store: FileStore,
+    store: TokenStore,
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -199,25 +199,9 @@ async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what
     assert store.load() == revoked
 
 
-async def test_after_a_refused_renewal_tokens_that_another_process_renewed_are_used(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
-    store.save(tokens(left=0))
-    service.valid = "refresh-of-another"
-    service.gate = anyio.Event()
-    session = make_session()
-    asked = asyncio.create_task(session.access_token())
-    with anyio.fail_after(LIMIT):
-        await service.arrived.wait()
-        store.save(tokens("renewed-elsewhere", "refresh-of-another"))  # by a process that does not use the lock
-        service.gate.set()
-        assert await asked == "renewed-elsewhere"
-    assert service.requests == ["refresh-0"]
-
-
 @pytest.mark.parametrize("other_does", ["renews", "signs out"])
 async def test_what_another_process_did_while_we_waited_for_it_counts(
-    other_does: str, make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
+    other_does: str, make_session: MakeSession, store: TokenStore, service: Service, tmp_path: Path
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()
@@ -238,7 +222,7 @@ async def test_what_another_process_did_while_we_waited_for_it_counts(
     assert service.requests == []
 
 
-async def test_a_sign_in_and_a_sign_out_of_another_process_count(make_session: MakeSession, store: FileStore) -> None:
+async def test_a_sign_in_and_a_sign_out_of_another_process_count(make_session: MakeSession, store: TokenStore) -> None:
     server, command = make_session(), make_session()
     assert await server.current() is None
     for name in ("signed-in", "another"):
@@ -252,10 +236,16 @@ async def test_a_sign_in_and_a_sign_out_of_another_process_count(make_session: M
 
 
 async def test_the_wait_for_a_lock_of_another_process_ends(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock, tmp_path: Path
+    make_session: MakeSession,
+    store: TokenStore,
+    service: Service,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store.save(tokens(left=30))
-    session = make_session(lock_wait=0.0)
+    session = make_session()
+    monkeypatch.setattr(auth_session, "LOCK_SECONDS", 0.0)
     with anyio.fail_after(LIMIT), FileLock(tmp_path / "home" / "renew.lock"):
         assert await session.access_token() == "access-0"
         clock.time += 30
@@ -267,7 +257,7 @@ async def test_the_wait_for_a_lock_of_another_process_ends(
 
 
 async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(
-    make_session: MakeSession, store: FileStore, service: Service
+    make_session: MakeSession, store: TokenStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
     service.gate = anyio.Event()
@@ -283,7 +273,7 @@ async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_
 
 
 async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and_a_new_sign_in_is_an_error(
-    make_session: MakeSession, store: FileStore, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
+    make_session: MakeSession, store: TokenStore, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.file_store import FileStore, TokenStoreError
-from kallyai_mcp.auth.token_store import SERVICE, KeyringStore, TokenStore, open_store
+from kallyai_mcp.auth.token_store import SERVICE, FileStore, KeyringStore, TokenStore, TokenStoreError
 from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, full_disk, jwt, tokens
 
 
@@ -17,7 +16,7 @@ from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, full_disk,
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     kind: str = request.param
     request.getfixturevalue("no_keyring" if kind == "auto without keyring" else "system_keyring")
-    return open_store("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
+    return TokenStore("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
 
 
 def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
@@ -48,7 +47,7 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
     assert live.load() is None
     live.save(tokens("live"))
     assert (sandbox.load(), live.load()) == (tokens("sandbox"), tokens("live"))
-    Path(sandbox.describe()).replace(live.describe())
+    sandbox.path.replace(live.path)
     assert live.load() is None
     assert f"not a sign-in for {LIVE}" in caplog.text
 
@@ -59,7 +58,7 @@ def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
 ) -> None:
     file, keyring = FileStore(tmp_path, API), KeyringStore(API)
     file.save(tokens())
-    path = Path(file.describe())
+    path = file.path
     path.write_bytes(content)
     assert file.load() is None
     assert path.read_bytes() == content
@@ -79,7 +78,7 @@ def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(tmp_path: P
     with full_disk(), pytest.raises(TokenStoreError, match="No space left on device"):
         store.save(tokens("new"))
     assert store.load() == tokens("old")
-    assert files_in(tmp_path) == [Path(store.describe())]
+    assert files_in(tmp_path) == [store.path]
 
 
 def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: P
     FileStore(tmp_path / "new" / "home", API).check()
     assert not (tmp_path / "new").exists()
     folder = FileStore(tmp_path, API)
-    Path(folder.describe()).mkdir(parents=True)
+    folder.path.mkdir(parents=True)
     unusable: list[Callable[[], object]] = [folder.load, folder.delete, lambda: folder.save(tokens())]
     for use in unusable:
         with pytest.raises(TokenStoreError, match="127"):
@@ -111,7 +110,7 @@ def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
 
     store = FileStore(tmp_path, API)
     monkeypatch.setattr(Path, "replace", replace_later)
-    monkeypatch.setattr("kallyai_mcp.auth.file_store._POSIX", False)
+    monkeypatch.setattr("kallyai_mcp.auth.token_store._POSIX", False)
     store.save(tokens())
     assert store.load() == tokens()
 
@@ -120,7 +119,7 @@ def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows_and
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
     system_keyring.limit = 1280
-    store = open_store("auto", tmp_path, API)
+    store = TokenStore("auto", tmp_path, API)
     for size, files in ((549, 0), (1000, 1)):
         long = tokens("a" * size, "r" * size).model_copy(update={"lineage": "0" * 32})
         store.save(long)
@@ -146,8 +145,8 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(syst
 
 @pytest.mark.usefixtures("no_keyring")
 def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
-    store = open_store("keyring", tmp_path, API)
-    for action in (store.check, store.describe, lambda: store.save(tokens())):
+    store = TokenStore("keyring", tmp_path, API)
+    for action in (store.check, store.load, lambda: store.save(tokens())):
         with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
             action()
 
@@ -157,14 +156,14 @@ def test_auto_uses_a_keyring_only_if_it_is_protected(
     priority: float, tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
     system_keyring.priority = priority
-    open_store("auto", tmp_path, API).save(tokens())
+    TokenStore("auto", tmp_path, API).save(tokens())
     assert (len(system_keyring.entries), len(files_in(tmp_path))) == ((1, 0) if priority >= 1 else (0, 1))
 
 
 def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_out_of_a_locked_keyring(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = open_store("auto", tmp_path, API)
+    store = TokenStore("auto", tmp_path, API)
     store.save(tokens("old"))
     system_keyring.broken = {"set"}
     store.save(tokens("new"))
@@ -198,7 +197,7 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def live(vendor: Path) -> TokenStore:
-    return open_store("file", vendor.parent / "home", LIVE)
+    return TokenStore("file", vendor.parent / "home", LIVE)
 
 
 def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(live: TokenStore, vendor: Path) -> None:
@@ -210,7 +209,7 @@ def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(liv
         assert (got.expires_at, got.who) == (expires_at, "acct-1")
         assert (got.refresh_token is None) == (not refresh_token)
     assert str(vendor) in live.describe()
-    assert open_store("file", vendor.parent / "home", API).load() is None
+    assert TokenStore("file", vendor.parent / "home", API).load() is None
     live.save(tokens("ours"))
     assert live.load() == tokens("ours")
     assert str(vendor) not in live.describe()

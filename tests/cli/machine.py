@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.token_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli

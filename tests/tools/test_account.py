@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.token_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 from starlette.requests import Request
 
-from kallyai_mcp.auth.token_store import open_store
+from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
@@ -120,7 +120,7 @@ async def test_a_task_refused_without_a_sign_in_has_the_link(tmp_path: Path, clo
     async with fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
         settings = settings_in(tmp_path, API_URL=url)
         tokens = Tokens.from_document({"access_token": "some-token", "expires_at": 4e9})
-        open_store("file", settings.home, url).save(tokens)
+        TokenStore("file", settings.home, url).save(tokens)
         async with client_of(settings, clock) as client:
             task = await ended(client.session, (await call(client))["taskId"])
 
