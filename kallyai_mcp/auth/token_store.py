@@ -100,7 +100,7 @@ class KeyringStore:
         with _keyring_errors("read"):
             text = self._backend().get_password(SERVICE, self._origin)
         # A backend may break its contract, and return another type.
-        return None if text is None else _parse(str(text), self.describe(), self._origin)
+        return None if text is None else _parse(str(text), "the system keyring", self._origin)
 
     def save(self, tokens: Tokens) -> None:
         """Replace the stored tokens. If that fails, the keyring still has the old ones."""
@@ -113,10 +113,10 @@ class KeyringStore:
             if self._backend().get_password(SERVICE, self._origin) is not None:
                 self._backend().delete_password(SERVICE, self._origin)
 
-    def describe(self) -> str:
-        """The name of the keyring's backend; raises `TokenStoreError` if there is none."""
+    def check(self) -> None:
+        """Raise `TokenStoreError` if there is no keyring. Whether it is locked is not known before it is used."""
         with _keyring_errors("kept"):
-            return f"the system keyring ({self._backend().name})"
+            self._backend()
 
     def _backend(self) -> "KeyringBackend":
         # Imported late: it takes 100 ms, and a server's first answer does not need it.
@@ -171,10 +171,7 @@ class TokenStore:
 
     def check(self) -> None:
         """Raise `TokenStoreError` if it is known that tokens could not be saved, for example without a keyring."""
-        if self._uses_keyring():
-            self._keyring.describe()
-        else:
-            self._file.check()
+        (self._keyring if self._uses_keyring() else self._file).check()
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`, some may be left."""
@@ -186,14 +183,6 @@ class TokenStore:
         self._file.delete()
         if self._uses_keyring():
             self._keyring.delete()
-
-    def describe(self) -> str:
-        """Where the tokens are, or would be kept, for a user."""
-        if self._load_vendor() is not None and self._load_own() is None:
-            return f"{self._vendor} (of KallyAI's own tools, read only)"
-        if self._file.load() is None and self._uses_keyring():
-            return self._keyring.describe()
-        return str(self._file.path)
 
     def _uses_keyring(self) -> bool:
         return self._choice == "keyring" or (self._choice == "auto" and self._keyring.recommended())

@@ -25,18 +25,16 @@ def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
     caplog.set_level(logging.NOTSET)
     any_store.check()
     assert any_store.load() is None
-    place = any_store.describe()
     any_store.save(tokens("secret-access", "secret-refresh"))
     any_store.save(tokens("secret-access-1", None))
     assert any_store.load() == tokens("secret-access-1", None)
-    assert any_store.describe() == place
     for _ in range(2):
         any_store.delete()
         assert any_store.load() is None
     request.getfixturevalue("system_keyring").broken = {"get"}
     with suppress(TokenStoreError):
         any_store.load()
-    assert "secret" not in place + repr(any_store) + caplog.text
+    assert "secret" not in repr(any_store) + caplog.text
 
 
 def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_used(
@@ -169,7 +167,6 @@ def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_o
     store.save(tokens("new"))
     system_keyring.broken = set()
     assert store.load() == tokens("new")
-    assert store.describe().endswith(".json")
     assert "The sign-in goes to" in caplog.text
     store.save(tokens("newest"))
     assert store.load() == tokens("newest")
@@ -208,11 +205,9 @@ def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(liv
         assert got is not None
         assert (got.expires_at, got.who) == (expires_at, "acct-1")
         assert (got.refresh_token is None) == (not refresh_token)
-    assert str(vendor) in live.describe()
     assert TokenStore("file", vendor.parent / "home", API).load() is None
     live.save(tokens("ours"))
     assert live.load() == tokens("ours")
-    assert str(vendor) not in live.describe()
     live.delete()
     assert vendor.read_bytes() == before
 
