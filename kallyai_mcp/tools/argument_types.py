@@ -1,74 +1,105 @@
 """The types of the tools' arguments: each checks one value and returns it in the form that the tool works with.
 
 A value is refused only if it is certainly wrong; KallyAI decides about all others. Validate a model with these types by
-`tools.arguments.validate`, because the types need the current time from it.
+`tools.arguments.validate`, because the types need the current time from it. The message of a `ValueError` follows the
+value, as in '"x" is past'; where pydantic refuses a value, the description in the schema is what was expected.
 """
 
+import json
 import re
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from kallyai_mcp.api.errors import check_call_id
 from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
-from kallyai_mcp.calls.numbers import local_times, normalize
+from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
+from kallyai_mcp.tools.text.times import weekday_name
 
-PHONE_NUMBER = "phone_number"
-"""The type of a validation error about a phone number; its context has the `problem` (`NumberProblem`)."""
+NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "<unknown>", "not specified", "not provided"})
+"""Texts that can't be a value; many agents send them for what they don't know."""
+
+ABSENT = NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
+"""What models write where their client demands a value. A business may be called "None"."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """The time zone in which each day ends last: a date that is past there is past everywhere."""
 
 
+class WrongNumberError(ValueError):
+    """A phone number can't be called."""
+
+    def __init__(self, problem: NumberProblem) -> None:
+        super().__init__()
+        self.problem = problem
+
+
 def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
-    if isinstance(normal, str):
-        return normal
-    raise PydanticCustomError(PHONE_NUMBER, "can't be called", {"problem": normal})
+    if isinstance(normal, NumberProblem):
+        raise WrongNumberError(normal)
+    return normal
 
 
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for unknown names, odd paths, and directories
-        raise PydanticCustomError("time_zone", "is not an IANA time zone") from None
+        raise ValueError("is not an IANA time zone; it looks like America/New_York") from None
     return name
 
 
-def not_past(day: date, info: ValidationInfo) -> date:
-    """Return `day` unless it is past; a validator for pydantic.
+def _not_past(day: date, info: ValidationInfo) -> date:
+    """Return `day` unless it is past.
 
     A day counts as past by the clock of the callee. If the callee's time zone is not known, the day must be past
     everywhere.
     """
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
-    there = local_times(number, now) if isinstance(number, str) else ()
-    days = [moment.date() for moment in there]
+    days = [moment.date() for moment in local_times(number, now)] if isinstance(number, str) else []
     if day < min(days, default=now.astimezone(_LAST_TIME_ZONE).date()):
-        kind = "past_date_there" if days else "past_date"
-        raise PydanticCustomError(kind, "is past", {"day": day, "today": min(days, default=now.date())})
+        today = min(days, default=now.date())
+        here, there = ("it", " there") if days else ("today", "")
+        raise ValueError(f"is past; {here} is {weekday_name(today)}, {today}{there}")
     return day
 
 
 def _no_bool(value: Any) -> Any:
     """Refuse true and false, which pydantic would read as 1 and 0."""
     if isinstance(value, bool):
-        raise PydanticCustomError("number_expected", "must be a number")
+        raise PydanticKnownError("int_type")
     return value
+
+
+def json_list(value: Any) -> Any:
+    """A list that was sent as JSON text, or as its only item; without items that stand for no value."""
+    if isinstance(value, str):
+        try:
+            read = json.loads(value)
+        except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
+            read = None
+        value = read if isinstance(read, list) else [value]
+    if not isinstance(value, list):
+        return value
+    items = [item.strip() if isinstance(item, str) else item for item in value]
+    return [item for item in items if not isinstance(item, str) or item.casefold() not in ABSENT]
 
 
 def _described(kind: str, description: str) -> WithJsonSchema:
     """A schema with the limits in its description, where models and frameworks look, and not twice."""
     return WithJsonSchema({"type": kind, "description": description})
 
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at a text."""
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
 """A phone number as people write it; the tool gets it in E.164."""
@@ -79,7 +110,7 @@ TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 UserZone = Annotated[TimeZoneName | None, Field(description="The user's, IANA")]
 """The zone in which the user reads times."""
 
-AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD")]
+AppointmentDate = Annotated[IsoDate, AfterValidator(_not_past), Field(description="YYYY-MM-DD")]
 """A day that is not past where the callee is."""
 
 MAX_DESCRIPTION_LENGTH = 1500
@@ -87,32 +118,26 @@ MAX_DESCRIPTION_LENGTH = 1500
 TaskDescription = Annotated[
     str,
     Field(max_length=MAX_DESCRIPTION_LENGTH),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "description": f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters",
-        }
-    ),
+    _described("string", f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters"),
 ]
 """What KallyAI should do in the call."""
 
+Texts = Annotated[list[Text], BeforeValidator(json_list)]
 
-def _is_day(text: str) -> bool:
-    """Whether `text` is a date without a time. Such a text is refused: who writes a date does not mean midnight."""
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+QuestionTexts = Annotated[
+    Texts,
+    Field(max_length=10),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "description": "Up to 10; each answer is quoted"}),
+]
 
 
-def _written_moment(value: Any, info: ValidationInfo, days: int = 1) -> datetime:
-    """The moment in a text; the error has an example so many `days` from now."""
-    if isinstance(value, str) and not _is_day(value):
+def _written_moment(value: Any, info: ValidationInfo) -> datetime:
+    """The moment in a text. A date alone is refused: who writes one does not mean midnight."""
+    if isinstance(value, str) and ":" in value:
         with suppress(ValueError):
             return datetime.fromisoformat(value)
-    example = (info.context or {})["now"] + timedelta(days=days)
-    raise PydanticCustomError("moment", "is not a date and time", {"example": f"{example:%Y-%m-%d}T09:00"})
+    tomorrow = (info.context or {})["now"] + timedelta(days=1)
+    raise ValueError(f"is not a date and time; it looks like {tomorrow:%Y-%m-%d}T09:00")
 
 
 def _without_seconds(value: Any) -> Any:
@@ -125,15 +150,8 @@ NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema
 """A date and time in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
 
-def _written_since(value: Any, info: ValidationInfo) -> datetime:
-    if isinstance(value, str) and _is_day(value):
-        return datetime.combine(date.fromisoformat(value), time())
-    return _written_moment(value, info, days=-1)
-
-
-Since = Annotated[datetime, BeforeValidator(_written_since), WithJsonSchema({"type": "string"})]
+Since = Annotated[datetime, WithJsonSchema({"type": "string"})]
 """A day or a moment in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
-
 
 _STATUSES = ("scheduled", "in_progress", *Outcome, "moved", "expired", "refused", *sorted(Call.FINAL - set(Outcome)))
 """What list_calls can look for, as results name it: what may be claimed of a call, or how far it is; and KallyAI's."""
@@ -143,38 +161,29 @@ def _known_status(text: str) -> str:
     status = text.casefold().replace(" ", "_")
     if any(known.startswith(status) for known in _STATUSES):
         return status
-    raise PydanticCustomError("literal_error", "is no status", {"expected": ", ".join(_STATUSES)})
+    raise ValueError(f"is not one of {', '.join(_STATUSES)}")
 
 
 Status = Annotated[str, AfterValidator(_known_status)]
 """The beginning of a status of `_STATUSES`."""
 
-Retries = Annotated[
-    int,
-    Field(ge=0, le=MOST_RETRIES),
-    BeforeValidator(_no_bool),
-    _described("integer", f"0 to {MOST_RETRIES}, if busy or no answer"),
-]
-
-QuestionTexts = Annotated[
-    list[str],
-    Field(max_length=10),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}, "description": "Up to 10; each answer is quoted"}),
-]
-
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no `ValidationError`)."""
 
-PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool), _described("integer", "1 to 50")]
+_NUMBER = BeforeValidator(_no_bool)
+
+Retries = Annotated[
+    int, Field(ge=0, le=MOST_RETRIES), _NUMBER, _described("integer", f"0 to {MOST_RETRIES}, if busy or no answer")
+]
+PartySize = Annotated[int, Field(ge=1, le=50), _NUMBER, _described("integer", "1 to 50")]
 """How many people; the text "4" is read as 4, and true is refused."""
 
 WaitSeconds = Annotated[
     float,
     Field(ge=0, le=WAIT_LIMIT, allow_inf_nan=False),
-    BeforeValidator(_no_bool),
+    _NUMBER,
     _described("number", f"Seconds, 0 to {WAIT_LIMIT}; 45 is safe"),
 ]
-
-Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_no_bool), _described("integer", "1 to 200")]
-Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool), _described("integer", "From 0")]
+Limit = Annotated[int, Field(ge=1, le=200), _NUMBER, _described("integer", "1 to 200")]
+Offset = Annotated[int, Field(ge=0), _NUMBER, _described("integer", "From 0")]
 """The query parameters of the reference's "List Calls"."""

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.calls.call_lists import CallList, with_ask_only
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
-from kallyai_mcp.tools.argument_types import PhoneNumber
+from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import follow_list, make_call
@@ -35,6 +35,8 @@ SHARED = (
 )
 """The arguments that call_around has in common with make_call."""
 
+_NO_LIST = "there is no list with these arguments; to go on with an earlier list, repeat its other arguments"
+
 
 class Candidate(BaseModel):
     """A person or business that call_around may call."""
@@ -49,6 +51,7 @@ async def call_around(
     *,
     candidates: Annotated[
         list[Candidate],
+        BeforeValidator(json_list),
         Field(min_length=FEWEST, max_length=MOST, description="2 to 10 {respondent_phone, business_name}"),
         WithJsonSchema({"type": "array", "items": {"type": "object"}}),
     ],
@@ -62,7 +65,7 @@ async def call_around(
         Field(description="stop, continue: without a booking"),
         WithJsonSchema({"type": "string"}),
     ] = "stop",
-    continue_after: Annotated[str | None, Field(description="A call_id")] = None,
+    continue_after: Annotated[Text | None, Field(description="A call_id")] = None,
     ctx: Context[AppContext, Any],
     **asked: Any,
 ) -> Annotated[CallToolResult, ListAnswer]:
@@ -73,7 +76,7 @@ async def call_around(
     app_context = ctx.request_context.lifespan_context
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):
-        raise InvalidArgumentsError([Problem("candidates", "twice")])
+        raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
     submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
     timezone, confirmation = asked["timezone"], asked["confirmation"]
     listed = CallList(
@@ -88,7 +91,7 @@ async def call_around(
     )
     known = await app_context.calls.ledger.find_same_list(listed, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
-        raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
+        raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     after = _passed(known, continue_after) if known is not None else None
     placed: tuple[CallList, bool] | CallToolResult
     if known is None:
@@ -121,7 +124,7 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
     for position, record in enumerate(found.records, 1):
         if continue_after in (record.call_id, record.tracking_id):
             return position
-    raise InvalidArgumentsError([Problem("continue_after", "no_call_of_list", continue_after)])
+    raise InvalidArgumentsError([Problem("continue_after", "is no call of this list; take the call_id of its last")])
 
 
 async def _place(

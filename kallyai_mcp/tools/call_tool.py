@@ -8,21 +8,17 @@ from typing import Any, get_args
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools.account import request_sign_in
-from kallyai_mcp.tools.arguments import (
-    InvalidArgumentsError,
-    read_json_texts,
-    validate,
-    without_blanks,
-    without_placeholders,
-)
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, read, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
+from kallyai_mcp.tools.schemas import schema_of
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 
@@ -34,8 +30,6 @@ class ToolSpec:
     Attributes:
         title: The tool's name for people.
         scopes: The OAuth scopes that a token needs to use the tool (the reference's "Scopes").
-        needs_no_scope: Any valid token may use the tool. It must be set explicitly, so that a tool whose `scopes` were
-            forgotten is not open to every token.
         read_only: The tool changes nothing.
         places_calls: The tool places phone calls, so its errors must say whether one was placed.
         waits: The tool can wait long, for a call to end or for the user.
@@ -44,17 +38,12 @@ class ToolSpec:
     """
 
     title: str
-    scopes: frozenset[str] = frozenset()
-    needs_no_scope: bool = False
+    scopes: frozenset[str]
     read_only: bool = True
     places_calls: bool = False
     waits: bool = False
     idempotent: bool = True
     open_world: bool = True
-
-    def __post_init__(self) -> None:
-        if bool(self.scopes) == self.needs_no_scope:
-            raise ValueError(f"{self.title!r} must have scopes or needs_no_scope, and not both")
 
 
 class CallTool(Tool):
@@ -100,23 +89,29 @@ class CallTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
     ) -> dict[str, Any]:
         """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
-        model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
-        given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
-        given = without_placeholders(given, arguments.keys(), self.parameters)
+        given: Mapping[str, Any] = read(arguments, self.parameters)
         lacking: list[str] = []
         if self.spec.places_calls:
             given = await ask_missing(given, Elicitation(context, given.get("language")))
             lacking = lacking_details(given)
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
-        return validate(model, self.name, given, user_now, lacking=lacking).model_dump_one_level()
+        now = app_context.now().astimezone(zone_of(app_context.timezone))
+        return validate(self.fn_metadata.arg_model, self.name, given, now, lacking=lacking).model_dump_one_level()
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec) -> CallTool:
     """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
-    tool = Tool.from_function(
-        fn,
+    # Without the schemas of results, because to make all of them takes 5 % of a start.
+    metadata = func_metadata(fn, skip_names=["ctx"], structured_output=False)
+    return CallTool(
+        fn=fn,
+        name=fn.__name__,
         title=spec.title,
-        description=getdoc(fn),  # Python 3.13 dedents docstrings, earlier versions don't
+        description=getdoc(fn) or "",  # Python 3.13 dedents docstrings, earlier versions don't
+        parameters=schema_of(metadata.arg_model) | {"additionalProperties": False},
+        fn_metadata=metadata,
+        is_async=True,
+        context_kwarg="ctx",
         annotations=ToolAnnotations(
             title=spec.title,
             read_only_hint=spec.read_only,
@@ -124,52 +119,12 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec) -> CallTool:
             idempotent_hint=spec.idempotent,
             open_world_hint=spec.open_world,
         ),
-        structured_output=False,  # otherwise the SDK makes the schemas of all results now, which takes 5 % of a start
+        spec=spec,
     )
-    tool.parameters = _terse_input(tool.parameters)
-    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec)
-
-
-_REMOVED = frozenset({"title", "default"})
-"""A title repeats the name. Some strict modes refuse a default; a description states it where it matters."""
-
-
-def _terse_input(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the arguments. It does not allow null, although an argument that is null counts as missing."""
-    required = {"required": schema["required"]} if schema.get("required") else {}
-    return {"type": "object", "properties": _properties(schema), "additionalProperties": False} | required
-
-
-def _terse_output(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the results. It does not allow null, because `results.answer` leaves such fields out."""
-    parts = {name: _terse(part) for name, part in schema.get("$defs", {}).items()}
-    for part in parts.values():
-        part.pop("description", None)  # the docstring of a class here, which tells a client nothing
-    return {"type": "object", "properties": _properties(schema)} | ({"$defs": parts} if parts else {})
-
-
-def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _terse(part) for name, part in schema["properties"].items()}
-
-
-def _terse(schema: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in schema.items() if key not in _REMOVED and key != "anyOf"}
-    options = [option for option in schema.get("anyOf", ()) if option not in ({"type": "null"}, {"type": "integer"})]
-    if not options and "anyOf" in schema:
-        options = [{"type": "integer"}]  # "integer or null"; "integer or number" has become "number" above
-    if len(options) > 1:
-        raise ValueError(f"has more than one type: {options}")
-    for option in options:
-        kept = _terse(option) | kept
-    if "properties" in kept:
-        kept["properties"] = _properties(kept)
-    if "items" in kept:
-        kept["items"] = _terse(kept["items"])
-    return kept
 
 
 @cache
 def _output_schema(fn: Callable[..., Any]) -> dict[str, Any]:
     """The schema of the model that a tool's return type names beside `CallToolResult`."""
     _, model = get_args(signature(fn).return_annotation)
-    return _terse_output(model.model_json_schema())
+    return schema_of(model)

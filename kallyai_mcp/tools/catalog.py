@@ -46,5 +46,5 @@ def _described() -> tuple[CallTool, ...]:
         call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
         call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),
         call_tool(check_quota, ToolSpec("Check the quota", frozenset({"subscription:read"}))),
-        call_tool(sign_in, ToolSpec("Sign in", needs_no_scope=True, read_only=False, waits=True)),
+        call_tool(sign_in, ToolSpec("Sign in", frozenset(), read_only=False, waits=True)),
     )

@@ -9,7 +9,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, UserZone
+from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, Text, UserZone
 from kallyai_mcp.tools.call_view import Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.related_calls import related_to
@@ -25,7 +25,7 @@ async def list_calls(
     limit: Limit = 10,
     offset: Offset = 0,
     number: Annotated[PhoneNumber | None, Field(description="E.164")] = None,
-    business: Annotated[str | None, Field(description="Part of the name")] = None,
+    business: Annotated[Text | None, Field(description="Part of the name")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
     status: Annotated[Status | None, Field(description="Such as scheduled, booked")] = None,
     timezone: UserZone = None,

@@ -4,8 +4,7 @@ Each prompt is one message from the user. It tells the agent to ask for missing 
 place the call, follow it, and report. It has no facts except the arguments that the user gave.
 """
 
-from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -13,10 +12,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessage
 from mcp.types import INVALID_PARAMS
-from pydantic import BaseModel, BeforeValidator, Field, create_model
 
-from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName
-from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import language_of
 from kallyai_mcp.tools.text.plain import one_line
@@ -57,30 +53,28 @@ _KINDS = {
 }
 _COMMON = ("business_name", "respondent_phone", "timezone", "language")
 
-_TEXT = Annotated[str, Field(max_length=500)]
-_ARGUMENTS: dict[str, tuple[Any, str, str]] = {
-    "business_name": (_TEXT, "Who to call", ""),
-    "purpose": (_TEXT, "What the appointment is for", ""),
-    "question": (_TEXT, "What to ask them", ""),
-    "respondent_phone": (
-        PhoneNumber,
-        "Their number, with its country: +14155551234",
-        "their phone number, with its country",
-    ),
-    "appointment_date": (_TEXT, "The day: 2026-01-28, or in words", "the day"),
-    "appointment_time": (_TEXT, "The time: 19:00, or in words", "the time"),
-    "party_size": (PartySize, "For how many people, 1 to 50", "for how many people"),
-    "user_name": (_TEXT, "The name to give", "the name to give"),
-    "wishes": (_TEXT, "Wishes and limits, in words", ""),
-    "timezone": (TimeZoneName, "The user's IANA time zone", ""),
-    "language": (Annotated[Literal["en", "es"], BeforeValidator(str.lower)], "Of the summary: en or es", ""),
+_ARGUMENTS = {
+    "business_name": ("Who to call", ""),
+    "purpose": ("What the appointment is for", ""),
+    "question": ("What to ask them", ""),
+    "respondent_phone": ("Their number, with its country: +14155551234", "their phone number, with its country"),
+    "appointment_date": ("The day: 2026-01-28, or in words", "the day"),
+    "appointment_time": ("The time: 19:00, or in words", "the time"),
+    "party_size": ("For how many people, 1 to 50", "for how many people"),
+    "user_name": ("The name to give", "the name to give"),
+    "wishes": ("Wishes and limits, in words", ""),
+    "timezone": ("The user's IANA time zone", ""),
+    "language": ("Of the summary: en or es", ""),
 }
-"""The type of each argument, its description, and how the agent asks for it if the user did not give it.
+"""The description of each argument, and how the agent asks for it if the user did not give it.
 
-An argument that make_call has, too, has the same name there.
+An argument that make_call has, too, has the same name there, where it is validated.
 """
 
 _REQUIRED = {"business_name", "purpose", "question"}
+
+_LONGEST = 500
+"""Characters of an argument that the message has."""
 
 _ASK = "Ask me, all at once, for what is missing: {needs}. Don't guess or invent any of it."
 _CONFIRM = (
@@ -104,39 +98,27 @@ _REPORT = (
 
 
 class CallPrompt(Prompt):
-    """A prompt that reports wrong arguments in the same words as the tools."""
+    """A prompt whose arguments are all texts; make_call validates them."""
 
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> list[Message]:
-        """Return the prompt's message."""
-        app_context: AppContext = context.request_context.lifespan_context
-        try:
-            model = validate(_model(self.name), self.name, without_blanks(arguments or {}), app_context.now())
-        except InvalidArgumentsError as error:
-            raise MCPError(INVALID_PARAMS, wrong_arguments(error.problems, places_calls=False)) from error
-        known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}
-        return [UserMessage(_message(self.name, known, language_of(context, known.pop("language", None))))]
+        """Return the prompt's message; raises `MCPError` if a required argument is missing."""
+        given = {name: one_line(text, _LONGEST) for name, text in (arguments or {}).items()}
+        taken = [argument.name for argument in self.arguments or ()]
+        if missing := [name for name in taken if name in _REQUIRED and not given.get(name)]:
+            raise MCPError(INVALID_PARAMS, f"{', '.join(missing)}: missing or empty.")
+        language = language_of(context, given.pop("language", "").lower())
+        return [UserMessage(_message(_KINDS[self.name], taken, given, language))]
 
 
-@cache
-def _model(prompt: str) -> type[BaseModel]:
-    """The model that validates a prompt's arguments; made when the prompt is first used."""
-    fields: dict[str, Any] = {}
-    for name in (*_COMMON, *_KINDS[prompt].arguments):
-        kind = _ARGUMENTS[name][0]
-        fields[name] = kind if name in _REQUIRED else (kind | None, None)
-    return create_model("PromptArguments", **fields)
-
-
-def _message(prompt: str, known: dict[str, str], language: str) -> str:
-    """The user's message; `language` is that of the summary."""
-    kind = _KINDS[prompt]
-    taken = [name for name in _ARGUMENTS if name in (*_COMMON, *kind.arguments)]
-    missing = [name for name in taken if name not in known and _ARGUMENTS[name][2]]
+def _message(kind: _Kind, taken: list[str], given: dict[str, str], language: str) -> str:
+    """The user's message; `taken` are the prompt's arguments, and `language` is that of the summary."""
+    known = {name: given[name] for name in taken if given.get(name)}
+    missing = [name for name in taken if name not in known and _ARGUMENTS[name][1]]
     fieldless = [name for name in ("purpose", "question") if name in known]
     rest = f"; {fieldless[0]}, which has no field of its own, into task_description" if fieldless else ""
     rest += "; my wishes into additional_instructions, one each" if "wishes" in known else ""
     steps = [
-        *([_ASK.format(needs=", ".join(_ARGUMENTS[name][2] for name in missing))] if missing else []),
+        *([_ASK.format(needs=", ".join(_ARGUMENTS[name][1] for name in missing))] if missing else []),
         _CONFIRM.format(found=_FOUND if "respondent_phone" in missing else ""),
         _CALL.format(category=kind.category, rest=rest, language=language),
         _FOLLOW,
@@ -156,7 +138,7 @@ def prompts() -> list[CallPrompt]:
             description=kind.description,
             arguments=[
                 PromptArgument(name=argument, description=description, required=argument in _REQUIRED)
-                for argument, (_, description, _) in _ARGUMENTS.items()
+                for argument, (description, _) in _ARGUMENTS.items()
                 if argument in (*_COMMON, *kind.arguments)
             ],
             fn=lambda: "",  # not called: `render` is overridden
@@ -168,16 +150,15 @@ def prompts() -> list[CallPrompt]:
 def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
     """Middleware: an unknown prompt is answered with the names of the prompts that exist (`MCPError`, -32602).
 
-    The SDK would answer with an internal error, and log a traceback. A read-only server has no prompts.
+    The SDK would answer with an internal error, and log a traceback.
     """
     names = () if read_only else tuple(_KINDS)
-    text = f"There is no such prompt; there are {', '.join(names)}."
-    if read_only:
-        text = "There are no prompts: this server places no calls (KALLYAI_READ_ONLY)."
 
     async def name_prompts(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
         if (ctx.params or {}).get("name") in names:
             return await call_next(ctx)
-        raise MCPError(INVALID_PARAMS, text)
+        raise MCPError(
+            INVALID_PARAMS, f"There is no such prompt; there are {', '.join(names) or 'none (KALLYAI_READ_ONLY)'}."
+        )
 
     return name_prompts

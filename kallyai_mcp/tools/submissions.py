@@ -1,7 +1,7 @@
 """The submission for KallyAI, and when it is due, from the arguments of make_call, of call_around, or of a command."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -21,9 +21,9 @@ def submission_of(arguments: Mapping[str, Any]) -> Submission:
     fields = {name: arguments[name] or None for name in Submission.model_fields if name in arguments}
     arrival, departure = arguments["appointment_date"], arguments["departure_date"]
     if arrival is not None and departure is not None and departure <= arrival:
-        raise InvalidArgumentsError([Problem("departure_date", "before_arrival", f"{departure}")])
+        raise InvalidArgumentsError([Problem("departure_date", f'"{departure}" is not after the day of arrival')])
     if (times := arguments["other_times"]) and not are_times(times):
-        raise InvalidArgumentsError([Problem("other_times", "not_times", times)])
+        raise InvalidArgumentsError([Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')])
     submission = Submission(**fields | {"additional_instructions": instructions_of(arguments) or None})
     if times:  # which says what KallyAI may agree to
         return submission
@@ -49,18 +49,13 @@ def schedule_of(
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
     due = not_before if not_before.tzinfo else not_before.replace(tzinfo=zone_of(timezone))
-    now = app_context.now()
-    is_near = abs(due - now) <= MOST_AHEAD  # a time near the year 1 or 9999 would overflow in `scheduled`
-    schedule = app_context.calls.scheduled(due, retries) if is_near else NOW
-    kind = None
-    if not is_near:
-        kind = "far_time" if due > now else "past_time"
-    elif schedule.place_by is not None and schedule.place_by < now:
-        kind = "past_time"
+    now, wrong = app_context.now(), None
+    if due - now > MOST_AHEAD:
+        wrong = f"is more than {MOST_AHEAD.days} days away; call or schedule later"
+    elif now - due > timedelta(seconds=app_context.calls.timing.place_within):
+        wrong = f"is past; it is {now.astimezone(due.tzinfo):%Y-%m-%d %H:%M} in {due.tzinfo}"
     elif is_past_appointment(submission, due, timezone):
-        kind = "after_appointment"
-    if kind is not None:
-        here = now.astimezone(due.tzinfo)
-        values = {"now": f"{here:%Y-%m-%d %H:%M}", "zone": due.tzinfo, "days": MOST_AHEAD.days}
-        raise InvalidArgumentsError([Problem("not_before", kind, f"{due:%Y-%m-%d %H:%M}", values)])
-    return schedule if due > now else app_context.calls.scheduled(None, retries)
+        wrong = "is after the appointment that the call asks for"
+    if wrong is not None:
+        raise InvalidArgumentsError([Problem("not_before", f'"{due:%Y-%m-%d %H:%M}" {wrong}')])
+    return app_context.calls.scheduled(due if due > now else None, retries)

@@ -57,10 +57,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
         retryable=False,
         placed="no" if places_calls else None,
         placed_now=False if places_calls else None,
-        arguments=[
-            WrongArgument(argument=problem.argument, problem=problem.text_for_agents)
-            for problem in problems[:MAX_NAMED]
-        ],
+        arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems[:MAX_NAMED]],
     )
     text = wrong_arguments(problems, places_calls=places_calls)
     if places_calls and structure.code == "emergency_number":

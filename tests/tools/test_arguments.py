@@ -27,44 +27,35 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
     ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
-    (
-        "respondent_phone",
-        "+14155551234 ext. 5",
-        "has an extension, which KallyAI does not support;",
-    ),
-    ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call;"),
+    ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
+    ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call."),
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
     ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
     ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; in digits it is +18003569377.'),
-    ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
+    ("task_category", "bar", 'expected one of restaurant, clinic, hotel, general; got "bar".'),
     ("task_description", "  ", "missing or empty."),
-    (
-        "task_description",
-        "x" * 1501,
-        f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call ',
-    ),
-    ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
-    ("appointment_date", "2026-01-23", "2026-01-23 is past; it is Sunday, 2026-01-25 there."),
-    ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
+    ("task_description", "x" * 1501, f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call '),
+    ("appointment_date", "tomorrow", 'expected a text: YYYY-MM-DD; got "tomorrow".'),
+    ("appointment_date", "2026-02-29", '"2026-02-29" is not a date that exists.'),
+    ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
+    ("appointment_time", "24:00", 'expected a text: HH:MM, 24-hour; got "24:00".'),
     ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
-    ("other_times", "19:00, 25:00", '"19:00, 25:00" is not times such as "10:00-12:00, 15:00".'),
-    ("party_size", 51, "51 is over the limit of 50."),
-    ("party_size", 0, "0 is under 1."),
-    ("party_size", "many", '"many" is not a whole number.'),
-    ("party_size", True, "true must be a number."),
-    ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
-    ("additional_instructions", "[1]", "1 is not a text."),
-    ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
-    ("user_name", ["x"], "a list is not a text."),
+    ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
+    ("party_size", 51, "expected a whole number: 1 to 50; got 51."),
+    ("party_size", "many", 'expected a whole number: 1 to 50; got "many".'),
+    ("party_size", True, "expected a whole number: 1 to 50; got true."),
+    ("is_urgent", "perhaps", 'expected true or false; got "perhaps".'),
+    ("additional_instructions[0]", "[1]", "expected a text; got 1."),
+    ("additional_instructions[0]", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
+    ("user_name", ["x"], "expected a text: For the booking; got a list."),
     ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
     ("phone", "+14155551234", "make_call has no such argument; it takes task_category, task_description, "),
-    ("notes", "x", " confirmation. Wishes go into additional_instructions."),
 ]
 
 
 async def test_a_wrong_argument_is_named_in_one_line(agent: Agent) -> None:
     for argument, value, line in WRONG:
-        answer = await agent.use("make_call", BISTRO | {argument: value})
+        answer = await agent.use("make_call", BISTRO | {argument.partition("[")[0]: value})
 
         assert answer.is_error
         heading, problem = answer.text.splitlines()
@@ -88,23 +79,15 @@ async def test_the_day_of_a_past_date_is_that_of_the_callee(agent: Agent, clock:
         appointment_date="2026-01-24",
     )
 
-    assert past.text.endswith("- appointment_date: 2026-01-24 is past; it is Sunday, 2026-01-25 there.")
-    assert unknown_there.text.endswith("- appointment_date: 2026-01-24 is past; today is Monday, 2026-01-26.")
+    assert past.text.endswith('- appointment_date: "2026-01-24" is past; it is Sunday, 2026-01-25 there.')
+    assert unknown_there.text.endswith('- appointment_date: "2026-01-24" is past; today is Monday, 2026-01-26.')
 
 
 DIAL = {"911": "911", "9 1 1": "911", "+1911": "911", "tel:911": "911", "0034 112": "112", "011 44 999": "999"}
 
 
-async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agent) -> None:
-    for number, dial in DIAL.items():
-        answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
-
-        assert answer.text == f"{EMERGENCY}{dial} themselves, now."
-        assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
-
-
-async def test_every_emergency_number_of_every_supported_country_gets_the_emergency_answer(agent: Agent) -> None:
-    numbers = {"000", "0034 112", "tel:911", "9-1-1"}
+async def test_every_emergency_number_of_every_supported_country_is_refused_with_what_to_dial(agent: Agent) -> None:
+    numbers = {"000", "9-1-1"}
     for country in SUPPORTED_COUNTRIES:
         code = phonenumbers.country_code_for_region(country)
         for number in emergency_numbers(country):
@@ -117,43 +100,44 @@ async def test_every_emergency_number_of_every_supported_country_gets_the_emerge
 
     assert len(numbers) > 400
     assert wrong == []
+    for number, dial in DIAL.items():
+        answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
+        assert answer.text == f"{EMERGENCY}{dial} themselves, now."
+        assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
 
 
-async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> None:
-    answer = await agent.use("get_call", {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d", "call_id": "c"})
+async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(agent: Agent) -> None:
+    unreadable = {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d"}
+    few = await agent.use("get_call", unreadable, call_id="c")
+    many = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
 
-    assert answer.is_error
-    assert answer.text.splitlines() == [
+    assert few.is_error
+    assert few.text.splitlines() == [
         "Fix 2 arguments:",
         f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds, timezone.",
         '- "": get_call has no such argument.',
     ]
-
-
-async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(agent: Agent) -> None:
-    answer = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
-
-    assert answer.is_error
-    first, *_, last = answer.text.splitlines()
-    assert first == "Not called. Fix 1000 arguments:"
+    heading, *_, last = many.text.splitlines()
+    assert heading == "Not called. Fix 1000 arguments:"
     assert last == "- and 980 more."
-    assert len(answer.text) < 2500
-    assert len(answer.data["arguments"]) == 20
+    assert len(many.text) < 2500
+    assert len(many.data["arguments"]) == 20
 
 
 TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
 
 
 async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(agent: Agent, app: SandboxApp) -> None:
-    for text in ("null", "true", "123", "NaN", "[1]", '["by the window"]', '{"a": 1}', '"4"', "None", "0"):
+    for text in ("null", "123", "NaN", '["by the window"]', "None"):
         await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
         assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
 
 
 async def test_null_as_text_is_read_as_null_unless_any_text_is_valid(agent: Agent, app: SandboxApp) -> None:
-    picky = ("appointment_date", "appointment_time", "language", "party_size", "is_urgent", "additional_instructions")
-    answer = await agent.use("make_call", BISTRO | dict.fromkeys((*picky, "wait_seconds", "redial"), " null "))
+    picky = ("appointment_date", "language", "party_size", "is_urgent", "additional_instructions")
+    nulls = dict.fromkeys((*picky, "wait_seconds", "redial"), " null ")
+    answer = await agent.use("make_call", BISTRO | nulls, appointment_time=None)
 
     assert not answer.is_error
     assert not placed(app).keys() & set(picky)
@@ -192,16 +176,7 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
 
     assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked
-    assert zero.text == "Not called. Fix 1 argument:\n- party_size: 0 is under 1."
-
-
-async def test_a_wait_of_no_seconds_is_taken_at_its_word_where_the_model_chose_it(
-    agent: Agent, clock: ManualClock
-) -> None:
-    clock.hold()
-
-    assert (await agent.use("make_call", BISTRO, wait_seconds=0)).data["status"] == "in_progress"
-    clock.advance(hours=1)
+    assert zero.text == "Not called. Fix 1 argument:\n- party_size: expected a whole number: 1 to 50; got 0."
 
 
 async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:

@@ -7,7 +7,7 @@ import jsonschema  # type: ignore[import-untyped]  # it has no types, and one fu
 import pytest
 from mcp.types import Tool
 
-from kallyai_mcp.tools.call_tool import CallTool, ToolSpec
+from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, Agent
 
@@ -101,14 +101,6 @@ async def test_the_bundles_manifest_has_these_tools_and_this_version(agent: Agen
 
 def test_only_sign_in_needs_no_scope() -> None:
     assert {tool.name for tool in tools() if not tool.spec.scopes} == {"sign_in"}
-
-
-@pytest.mark.parametrize(
-    ("scopes", "needs_no_scope"), [([], False), (["calls:read"], True)], ids=["forgotten", "contradictory"]
-)
-def test_a_tool_without_scopes_is_refused(scopes: list[str], needs_no_scope: bool) -> None:
-    with pytest.raises(ValueError, match=r"must have scopes or needs_no_scope"):
-        ToolSpec("A tool", frozenset(scopes), needs_no_scope=needs_no_scope)
 
 
 async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(agent: Agent) -> None:

@@ -69,24 +69,6 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
     assert "- business_name: A 5. Call +1900\n- question: B - x: y\n" in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"business_name": "  "}, "business_name: missing or empty."),
-        ({"party_size": "51"}, 'party_size: "51" is over the limit of 50.'),
-        (
-            {"respondent_phone": "415-555-1234"},
-            "with one, it may be +14155551234 (United States)",
-        ),
-        ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters; shorten it'),
-        ({"buisness_name": "A"}, "book_table has no such argument; it takes business_name, "),
-    ],
-)
-async def test_a_wrong_argument_is_named(agent: Agent, arguments: dict[str, str], words: str) -> None:
-    least = {} if not arguments or "business_name" in arguments else LEAST["book_table"]
-
-    assert words in await refusal(agent, "book_table", **least, **arguments)
-
-
-async def test_an_unknown_prompt_is_answered_with_the_known_ones(agent: Agent) -> None:
+async def test_an_unknown_prompt_and_a_missing_argument_are_named(agent: Agent) -> None:
     assert await refusal(agent, "book_flight") == f"There is no such prompt; there are {', '.join(NAMES)}."
+    assert await refusal(agent, "book_appointment", business_name=" ") == "business_name, purpose: missing or empty."

@@ -5,51 +5,26 @@ from typing import Any
 
 from kallyai_mcp.calls.numbers import NumberProblem, country_name, place_of
 from kallyai_mcp.tools.text.plain import plural
-from kallyai_mcp.tools.text.times import weekday_name
+
+_KINDS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
+"""What is expected, by the type in a schema."""
 
 _WRONG = {
-    "literal_error": "{given} is not one of {expected}",
-    "less_than_equal": "{given} is over the limit of {le:g}",
-    "greater_than_equal": "{given} is under {ge:g}",
-    "string_type": "{given} is not a text",
-    "string_too_long": "{given} is longer than {max_length} characters; shorten it to what the call needs",
-    "string_pattern_mismatch": "{given} is not a time as HH:MM (24 hours)",
-    "int": "{given} is not a whole number",
-    "int_parsing_size": "{given} is not a whole number of sensible size",
-    "float": "{given} is not a number",
-    "finite_number": "{given} is not a finite number",
-    "number_expected": "{given} must be a number",
-    "bool": "{given} is neither true nor false",
-    "list_type": "{given} is not a list",
-    "too_long": "{given} has more than {max_length} items",
-    "model_type": '{given} is not an object such as {{"respondent_phone": "+14155551234", "business_name": "Bistro"}}',
-    "no_call_of_list": "{given} is no call of this list; take the call_id of its last call",
-    "iso_date": "{given} must be a date written YYYY-MM-DD",
     "date_from_datetime_parsing": "{given} is not a date that exists",
-    "time_zone": "{given} is not an IANA time zone; it looks like America/New_York",
-    "moment": "{given} is not a date and time; it looks like {example}",
-    "before_arrival": "{given} is not after the day of arrival",
-    "not_times": '{given} is not times such as "10:00-12:00, 15:00"',
-    "past_time": "{given} is past; it is {now} in {zone}",
-    "far_time": "{given} is more than {days} days away; call or schedule later",
-    "after_appointment": "{given} is after the appointment that the call asks for",
-    "other": "{given} is not what this argument takes",
-    "missing": "missing or empty",
-    "lacks_appointment_date": "missing; for which day?",
-    "lacks_party_size": "missing; for how many people?",
-    "too_short": "fewer than {min_length} candidates; make_call calls one number",
     "extra_forbidden": "a candidate has no such key; it has respondent_phone and business_name",
-    "no_list": "there is no list with these arguments; to go on with the list of {given}, repeat its other arguments",
-    "past_date": "{day} is past; today is {weekday}, {today}",
-    "past_date_there": "{day} is past; it is {weekday}, {today} there",
-    "twice": "names a number twice",
-    "surrogates": "holds half of a surrogate pair, which is no text",
-    "unknown": "{tool} has no such argument; it takes {takes}",
-    "unknown_takes_none": "{tool} has no such argument; it takes none",
-    "unknown_again": "{tool} has no such argument",
-    "unknown_wish": "{tool} has no such argument; it takes {takes}. Wishes go into additional_instructions",
+    "missing": "missing or empty",
+    "model_type": '{given} is not an object such as {{"respondent_phone": "+14155551234", "business_name": "Bistro"}}',
+    "string_too_long": "{given} is longer than {max_length} characters; shorten it to what the call needs",
+    "string_unicode": "holds half of a surrogate pair, which is no text",
+    "too_short": "fewer than {min_length} candidates; make_call calls one number",
 }
-"""What is wrong with a value, by the type of pydantic's error, or its first word, or by that of this program's."""
+"""What is wrong with a value, by the type of pydantic's error, where the schema does not say what was expected."""
+
+LACKING = {
+    "appointment_date": "missing; for which day?",
+    "party_size": "missing; for how many people?",
+}
+"""What to ask the user, by the argument that a booking lacks."""
 
 _NUMBERS = {
     "emergency": "is an emergency number, which KallyAI can't call",
@@ -62,41 +37,32 @@ _NUMBERS = {
     "too_short": "is too short for a number of {country}",
     "too_long": "is too long for a number of {country}",
     "impossible": "is not possible as a number of {country}",
-    "invalid": "is not valid as a number of {country}",
+    "invalid": "is not valid as a number of {country}; check it with the user",
     "premium_rate": "is a premium-rate number, which KallyAI can't call",
 }
 """What is wrong with a phone number, by the kind of `NumberProblem`."""
 
-ADVICE = {
-    "emergency": "tell the user to dial it themselves, now",
-    "invalid": "check it with the user",
-    "premium_rate": "ask the user for an ordinary one",
-}
-"""What an agent should do about a number, by the kind of `NumberProblem`; people don't see it."""
 
-
-def wrong(kind: str, given: str, context: Mapping[str, Any]) -> str:
+def wrong(kind: str, given: str, context: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     """What is wrong with an argument, without a period.
 
-    `kind` is a key of `_WRONG`; an unknown one gets a general sentence. `given` is the argument's value, quoted
-    and cut, and `context` has the other values in the sentence.
+    `kind` is the type of pydantic's error, and `context` has the values of its sentence. `given` is the argument's
+    value, quoted and cut; `expected` is its schema.
     """
-    values = dict(context)
-    if "today" in values:
-        values |= {"weekday": weekday_name(values["today"])}
-    if "expected" in values:
-        values |= {"expected": str(values["expected"]).replace("'", "").replace(" or ", ", ")}
-    sentence = _WRONG.get(kind) or _WRONG.get(kind.partition("_")[0], _WRONG["other"])
-    return sentence.format(given=given, **values)
+    if kind in _WRONG:
+        return _WRONG[kind].format(given=given, **context)
+    if "enum" in expected:
+        return f"expected one of {', '.join(expected['enum'])}; got {given}"
+    described = f": {expected['description']}" if "description" in expected else ""
+    return f"expected {_KINDS.get(expected.get('type', ''), 'a list')}{described}; got {given}"
 
 
 def wrong_number(problem: NumberProblem, given: str) -> str:
     """What is wrong with a phone number, without a period."""
-    meant = problem.meant[0] if problem.meant else ""
     text = _NUMBERS[problem.kind].format(
         country=country_name(problem.country_code) if problem.country_code is not None else "",
         prefix=problem.prefix,
-        meant=_with_place(meant) if meant else "",
+        meant=_with_place(problem.meant[0]) if problem.meant else "",
         meanings=_meanings(problem.meant),
     )
     return f"{given} {text}"
