@@ -1,10 +1,11 @@
 """The sandbox of one test: its address and account for the agent, its lines, and the calls that were placed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,10 +13,11 @@ from anyio.from_thread import start_blocking_portal
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.lines import Lines
 from kallyai_mcp.sandbox.serve import running
-from kallyai_mcp.testing.line import Line, check_number
+from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript, RefusalCode
 
-__tracebackhide__ = True  # pytest shows a failed assertion at the line of the test
+__tracebackhide__ = True  # pytest shows an error at the line of the test that calls a method here
 
 _AT_ONCE = 1e9
 """The speed at which a call of several minutes lasts less than a microsecond."""
@@ -23,6 +25,87 @@ _AT_ONCE = 1e9
 _MOST_CALLS = 10_000
 _GIVEN = ("form", "confirmation")
 """The kinds of consent in which the user themselves agreed (`calls.policy.ConsentKind`)."""
+
+_KEPT = ("turns", "loses_the_answer", "seconds")
+"""The settings of a call that stay when a test sets what the callee does."""
+
+
+class Line:
+    """One number. Each method sets what happens in calls to it, and returns the line: `line.is_busy().then.books()`.
+
+    Until a test sets something, the callee agrees to the request. A value that is not possible raises `ValueError`,
+    which says what is possible. `index` is the call for which the methods set something, from 0.
+    """
+
+    def __init__(self, number: str, lines: Lines, *, index: int = 0) -> None:
+        self.number = _checked(number)
+        self._lines = lines
+        self._index = index
+
+    def books(
+        self, *, at: str | time | None = None, on: str | date | None = None, ignores_instructions: bool = False
+    ) -> "Line":
+        """The callee agrees to the request.
+
+        With `at` ("20:30") or `on` ("2026-11-27"), every other time or day is taken, and this one is offered instead.
+        With `ignores_instructions`, KallyAI agrees to it even without `accept_other_time`, to test how the agent
+        reports it; by default, nothing is booked then.
+        """
+        return self._set(does="agrees", at=at, on=on, ignores_instructions=ignores_instructions)
+
+    def declines(self) -> "Line":
+        """The callee declines: the call is a success, and nothing is booked."""
+        return self._set(does="declines")
+
+    def answers(self, answer: str) -> "Line":
+        """The callee answers any request with these words, and nothing is booked."""
+        return self._set(does="answers", answer=answer)
+
+    def says(self, *turns: str) -> "Line":
+        """The callee says these words, one turn each, before it answers the request."""
+        return self._set(turns=turns)
+
+    def is_busy(self) -> "Line":
+        """The line is busy."""
+        return self._set(does="is_busy")
+
+    def does_not_answer(self) -> "Line":
+        """Nobody answers."""
+        return self._set(does="does_not_answer")
+
+    def goes_to_voicemail(self) -> "Line":
+        """An answering machine takes the call."""
+        return self._set(does="goes_to_voicemail")
+
+    def refuses(self, code: RefusalCode) -> "Line":
+        """KallyAI refuses the call with this error code of the reference, and nobody is called."""
+        return self._set(refusal=code)
+
+    def loses_the_answer(self) -> "Line":
+        """The call is placed, and the connection is cut before the client gets the answer."""
+        return self._set(loses_the_answer=True)
+
+    def takes(self, seconds: float) -> "Line":
+        """The call lasts this many seconds by the clock."""
+        return self._set(seconds=seconds)
+
+    @property
+    def then(self) -> "Line":
+        """The line, for the next call to it: methods before `.then` set one call only."""
+        return Line(self.number, self._lines, index=self._index + 1)
+
+    def _set(self, **fields: Any) -> "Line":
+        script = self._lines.of(self.number).model_dump(exclude_unset=True, include=set(LineScript.model_fields))
+        calls: list[dict[str, Any]] = [script, *script.pop("then", ())]
+        calls += [{}] * (self._index + 1 - len(calls))
+        call = calls[self._index]
+        if "does" in fields:  # it replaces what was set for this call, and for those after it
+            call = {key: value for key, value in call.items() if key in _KEPT}
+            del calls[self._index + 1 :]
+        calls[self._index] = call | fields
+        first, *others = calls
+        self._lines.set(self.number, LineScript.model_validate({**first, "then": others}))
+        return self
 
 
 @dataclass(frozen=True)
@@ -43,6 +126,13 @@ class PlacedCall:
     idempotency_key: str | None
     call_id: str
     started_at: datetime
+
+    @classmethod
+    def of(cls, seen: Mapping[str, Any]) -> "PlacedCall":
+        """The call with what a client sees of it."""
+        own = {field.name: seen[field.name] for field in fields(cls) if field.name in seen}
+        said = tuple((entry["speaker"], entry["content"]) for entry in seen["transcript"] or ())
+        return cls(**own | {"number": seen["submission"]["respondent_phone"], "transcript": said})
 
 
 class KallyAISandbox:
@@ -72,23 +162,20 @@ class KallyAISandbox:
         """The calls that were placed, oldest first."""
         now = self._sandbox.clock.now()
         with self._sandbox.store.transaction() as db:
-            return [_placed_call(call.seen_at(now)) for call in call_table.all_calls(db)]
+            return [PlacedCall.of(call.seen_at(now)) for call in call_table.all_calls(db)]
 
     def assert_called_once(self, number: str) -> PlacedCall:
         """Check that exactly one call was placed to this number (E.164), and return it."""
-        check_number(number)
-        to_number = [call for call in self.calls if call.number == number]
-        if len(to_number) != 1:
-            self._fail(f"Exactly one call to {number} was expected, but {_placed(len(to_number))} to it.")
-        return to_number[0]
+        found = [call for call in self.calls if call.number == number]
+        if len(found) != 1:
+            self._fail(f"1 call to {number} was expected, but {len(found)} were placed to it.")
+        return found[0]
 
     def assert_not_called(self, number: str | None = None) -> None:
         """Check that no call was placed; with `number` (E.164), that none was placed to it."""
-        if number is not None:
-            check_number(number)
-        found = [call for call in self.calls if number in (None, call.number)]
-        if found:
-            self._fail(f"No call{f' to {number}' if number else ''} was expected, but {_placed(len(found))}.")
+        wanted = None if number is None else _checked(number)
+        if found := [call for call in self.calls if wanted in (None, call.number)]:
+            self._fail(f"No call to {number or 'anybody'} was expected, but {len(found)} were placed.")
 
     def assert_consented(self) -> None:
         """Check that the user agreed to each placed call before it was placed, and that there was one.
@@ -97,47 +184,28 @@ class KallyAISandbox:
         with `KALLYAI_CONFIRM=always`.
         """
         calls, consents = self.calls, _consents_of(self.env)
-        if not calls:
-            self._fail("The user's yes to a call was expected, but no call was placed.")
         without = [call for call in calls if consents.get(call.idempotency_key) not in _GIVEN]
-        if without:
+        if without or not calls:
             self._fail(
-                f"The user's yes to each call was expected, but {_placed(len(without))} without it. The server asks "
-                "before each call with KALLYAI_CONFIRM=always."
+                f"The user's yes to each call was expected; {len(calls)} were placed, {len(without)} of them without "
+                "it. The server asks before each call with KALLYAI_CONFIRM=always."
             )
 
     def _fail(self, what: str) -> NoReturn:
         """Raise an `AssertionError` that tells every call that was asked for, in order, with its outcome."""
-        events = []
-        for call in self.calls:
-            ended = f"{call.status}: {call.highlights}" if call.highlights else call.status
-            asked = f"the agent called {call.number}{_task(call.submission)}"
-            events.append((call.started_at, f"{asked}. It ended with {ended}"))
-        for each in self._sandbox.refused_calls():
-            asked = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
-            events.append((each.at, f"{asked}. It was refused: {each.code} ({each.reason})."))
-        lines = [f"  {index}. {text}" for index, (_, text) in enumerate(sorted(events), start=1)]
-        history = ["What happened:", *lines] if lines else ["Nothing happened: the agent did not ask for any call."]
-        raise AssertionError("\n".join([what, *history]))
+        ended = [(each.started_at, each.submission, f"{each.status}: {each.highlights}") for each in self.calls]
+        refused = [(each.at, each.submission, f"{each.code}: {each.reason}") for each in self._sandbox.refused_calls()]
+        lines = [
+            f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: {outcome}"
+            for _, submission, outcome in sorted([*ended, *refused], key=lambda each: each[0])
+        ]
+        raise AssertionError("\n".join([what, "The agent asked for:", *(lines or ["  no call"])]))
 
 
-def _placed(number: int) -> str:
-    return {0: "no call was placed", 1: "1 call was placed"}.get(number, f"{number} calls were placed")
-
-
-def _task(submission: Mapping[str, Any]) -> str:
-    """The callee and the task of a call, in words."""
-    business = f" ({submission['business_name']})" if "business_name" in submission else ""
-    return f"{business} to “{submission['task_description']}”"
-
-
-def _placed_call(seen: Mapping[str, Any]) -> PlacedCall:
-    kept = ("submission", "status", "highlights", "calendar", "idempotency_key", "call_id", "started_at")
-    return PlacedCall(
-        number=seen["submission"]["respondent_phone"],
-        transcript=tuple((entry["speaker"], entry["content"]) for entry in seen["transcript"] or ()),
-        **{name: seen[name] for name in kept},
-    )
+def _checked(number: str) -> str:
+    if not re.fullmatch(E164, str(number)):
+        raise ValueError(f"{number!r} is not a number in E.164, such as '+12025550142'")
+    return number
 
 
 def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:

@@ -62,9 +62,9 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kally
     assert call.status == "success"
     assert call.calendar is None
     assert ("HUMAN", call.transcript[0][1]) == call.transcript[0]
-    with pytest.raises(AssertionError, match="Exactly one call to \\+12025550143 was expected, but no call was placed"):
+    with pytest.raises(AssertionError, match="1 call to \\+12025550143 was expected, but 0 were placed to it"):
         kallyai_sandbox.assert_called_once("+12025550143")
-    with pytest.raises(AssertionError, match="1 call was placed"):
+    with pytest.raises(AssertionError, match="No call to anybody was expected, but 1 were placed"):
         kallyai_sandbox.assert_not_called()
     kallyai_sandbox.assert_not_called("+12025550143")
 
@@ -102,32 +102,24 @@ async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: 
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_called_once(NUMBER)
     lines = str(failed.value).splitlines()
-    assert lines[0] == f"Exactly one call to {NUMBER} was expected, but 5 calls were placed to it."
-    assert lines[2].endswith(
-        f"the agent called {NUMBER} to “Ask when they close”. "
-        "It ended with busy: The line was busy. Nobody was reached."
-    )
-    assert "It was refused: suppression_violation (" in lines[-1]
+    assert lines[0] == f"1 call to {NUMBER} was expected, but 5 were placed to it."
+    assert lines[2] == f"  {NUMBER}, “Ask when they close”: busy: The line was busy. Nobody was reached."
+    assert lines[-1].startswith("  +12025550143, “Ask when they close”: suppression_violation: ")
 
 
-async def test_a_call_whose_answer_is_lost_is_found_and_not_placed_again(kallyai_sandbox: KallyAISandbox) -> None:
-    kallyai_sandbox.line(NUMBER).loses_the_answer().answers("At ten.")
-    async with agent_with(kallyai_sandbox.env) as agent:
-        answer = await agent.use("make_call", QUESTION)
-
-    assert "At ten." in answer.text
-    kallyai_sandbox.assert_called_once(NUMBER)
-
-
-async def test_a_call_takes_as_long_as_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line("+12025550143").loses_the_answer().answers("At ten.")
     kallyai_sandbox.line(NUMBER).takes(3600)
     async with agent_with(kallyai_sandbox.env) as agent:
+        found = await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
         answer = await agent.use("make_call", QUESTION, wait_seconds=0)
-        while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
+        while len(kallyai_sandbox.calls) < 2:  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(0.01)
         # On a slow machine, the first answer may come before the request has left.
         answer = await agent.use("get_call", call_id=answer.data["tracking_id"], wait_seconds=0)
 
+    assert "At ten." in found.text
+    kallyai_sandbox.assert_called_once("+12025550143")
     assert answer.text.startswith("In progress")
     assert kallyai_sandbox.assert_called_once(NUMBER).status == "in_progress"
 
@@ -136,7 +128,7 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
     async def agree(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
         return ElicitResult(action="accept", content={"call_now": True})
 
-    with pytest.raises(AssertionError, match="Nothing happened"):
+    with pytest.raises(AssertionError, match=r"0 were placed.*\n.*\n  no call"):
         kallyai_sandbox.assert_consented()
     asks = kallyai_sandbox.env | {"KALLYAI_CONFIRM": "always"}
     async with agent_with(asks, elicitation_callback=agree) as agent:
@@ -147,7 +139,7 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
         await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_consented()
-    assert "but 1 call was placed without it. The server asks" in str(failed.value)
+    assert "2 were placed, 1 of them without it. The server asks" in str(failed.value)
 
 
 def request(url: str, method: str = "GET", body: Any = None, token: str | None = None) -> Any:
@@ -215,19 +207,16 @@ def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
 
 
-def test_wrong_use_is_one_clear_line(kallyai_sandbox: KallyAISandbox) -> None:
+def test_wrong_use_says_what_is_possible(kallyai_sandbox: KallyAISandbox) -> None:
     wrong: list[tuple[Callable[[KallyAISandbox], object], str]] = [
         (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
-        (lambda sandbox: sandbox.assert_called_once("2025550142"), "'2025550142' is not a number in E.164"),
         (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
-        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal should be 'quota_exceeded', 'missing_p"),  # type: ignore[arg-type]  # the wrong use that is tried
-        (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
-        (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
+        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal\n +Input should be 'quota_exceeded'"),  # type: ignore[arg-type]  # the wrong use that is tried
+        (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on\n.* date .*input_value='Friday'"),
     ]
     for use, message in wrong:
-        with pytest.raises(ValueError, match=message) as error:
+        with pytest.raises(ValueError, match=message):
             use(kallyai_sandbox)
-        assert len(str(error.value).splitlines()) == 1
 
 
 def test_two_lines_with_one_number_are_one_line(kallyai_sandbox: KallyAISandbox) -> None:

@@ -38,5 +38,5 @@ def test_a_failure_tells_what_happened(kallyai_sandbox: KallyAISandbox) -> None:
     run_my_agent("+12025550121", kallyai_sandbox.env)
 
     kallyai_sandbox.assert_not_called()
-    with pytest.raises(AssertionError, match=r"asked to call \+12025550121 .*It was refused: suppression_violation"):
+    with pytest.raises(AssertionError, match=r"\+12025550121, “Ask when they close”: suppression_violation"):
         kallyai_sandbox.assert_called_once(NUMBER)
