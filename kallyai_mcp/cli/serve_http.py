@@ -35,9 +35,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.limits import RateLimiter, VerificationUnavailableError, Verifier
-from kallyai_mcp.transports.standard_streams import allow_open_files
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
-from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
+from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:

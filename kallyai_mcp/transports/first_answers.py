@@ -33,14 +33,13 @@ class FirstAnswers:
         handshake: The lines of the handshake that were answered.
         answered_id: The id of its request; None if there was none.
         received: The bytes that were read and not answered.
-        unsent: The bytes of an answer that were not written yet.
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
         self.stdin, self.stdout = stdin, stdout
         self.handshake: list[bytes] = []
         self.answered_id: int | str | None = None
-        self.received, self.unsent = bytearray(), bytearray()
+        self.received = bytearray()
         catalog = json.loads(CATALOG.read_bytes())
         self._texts: list[str] = catalog["texts"]
         self._versions: dict[str, dict[str, int]] = catalog["versions"]
@@ -54,7 +53,7 @@ class FirstAnswers:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering. After that, the attributes don't change."""
+        """Stop answering, when the client has read all answers. After that, the attributes don't change."""
         os.write(self._stop, b".")
         if self._thread.ident is not None:
             self._thread.join()
@@ -75,17 +74,14 @@ class FirstAnswers:
         return True
 
     def _answer_received(self) -> bool:
-        """Answer the lines that have come; returns False if the server must do that, or the client does not read."""
+        """Answer the lines that have come; returns False if the server must do that."""
         while (end := self.received.find(b"\n") + 1) > 0:
             if (answer := self._answer_to(bytes(self.received[:end]))) is None:
                 return False
             del self.received[:end]
-            self.unsent += answer
-            while self.unsent:
-                if not select.select([], [self.stdout], [], 0)[1]:
-                    return False
-                # A write of this many bytes does not block then (POSIX).
-                del self.unsent[: os.write(self.stdout, self.unsent[: select.PIPE_BUF])]
+            while answer:
+                select.select([], [self.stdout], [])
+                answer = answer[os.write(self.stdout, answer) :]
         return True
 
     def _answer_to(self, line: bytes) -> bytes | None:

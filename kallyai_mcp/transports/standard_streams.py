@@ -1,4 +1,4 @@
-"""The process's standard input and output, its end, and its open files.
+"""The process's standard input and output, and its end.
 
 This module imports only the standard library.
 """
@@ -10,9 +10,6 @@ import sys
 import threading
 from contextlib import suppress
 from types import FrameType
-
-_MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
-"""The most open files that `allow_open_files` asks for. macOS allows no more, although it reports no limit."""
 
 
 def can_be_waited_for(descriptor: int) -> bool:
@@ -64,23 +61,3 @@ def exit_within(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()
-
-
-def allow_open_files() -> int:
-    """Raise this process's limit of open files as far as the system allows; returns it.
-
-    On many systems it is 1,024 or 256 at first.
-    """
-    try:
-        import resource
-    except ImportError:
-        return _MOST_FILES  # Windows has no such limit
-    now, most = (
-        _MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES)
-        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
-    )
-    if now < most:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-            return most
-    return now

@@ -9,10 +9,8 @@
 * The event loop waits for pipes and sockets. The SDK's threads take a third of the time of a fast tool call.
 """
 
-import errno
 import json
 import os
-import socket
 import stat
 import sys
 from collections import deque
@@ -51,8 +49,8 @@ if sys.platform != "win32":
 
 _CHUNK = 64 * 1024
 
-_FIRST_LOOK, _LONGEST_PAUSE = 0.05, 1.0
-"""Seconds until it is looked whether an answer was read, and between two looks. Most clients read at once."""
+_PAUSE = 0.1
+"""Seconds until it is looked whether an answer was read, and between two looks."""
 
 
 async def serve_stdio(server: MCPServer[AppContext], first: FirstAnswers | None = None) -> None:
@@ -67,7 +65,6 @@ async def serve_stdio(server: MCPServer[AppContext], first: FirstAnswers | None 
     try:
         async with lowlevel.lifespan(lowlevel) as state, anyio.create_task_group() as tasks:
             client = _Client(first, state)
-            tasks.start_soon(client.write, "")  # the rest of an answer that `first` has begun to write
             tasks.start_soon(client.watch)
             while not client.has_left:
                 await client.serve(lowlevel)
@@ -85,7 +82,7 @@ class _Client:
         self._delivery = state.calls.delivery
         self._delivery.awaits_reading = True
         self._lines = read_lines(first.stdin, b"".join(first.handshake) + first.received)
-        self._output = Writer(first.stdout, bytes(first.unsent))
+        self._output = _Output(first.stdout)
         self._answered_id = first.answered_id
         self._has_answer = anyio.Event()
         self._writing = anyio.Lock()
@@ -140,7 +137,8 @@ class _Client:
         if type(id_) is int and "method" not in message:
             return JSONRPCError(jsonrpc="2.0", id=id_, error=ErrorData(code=code, message=words))
         error = {"code": code, "message": words}
-        await self.write(json.dumps({"jsonrpc": "2.0", "id": id_ if type(id_) in (int, str) else None, "error": error}))
+        answer = {"jsonrpc": "2.0", "id": id_ if type(id_) in (int, str) else None, "error": error}
+        await self._write(json.dumps(answer))
         return None
 
     async def _send(self, answers: MemoryObjectReceiveStream[SessionMessage]) -> None:
@@ -150,19 +148,17 @@ class _Client:
                 id_ = message.id if isinstance(message, JSONRPCResponse | JSONRPCError) else None
                 if id_ is not None and id_ == self._answered_id:
                     self._answered_id = None
-                else:
-                    await self.write(message.model_dump_json(by_alias=True, exclude_unset=True), id_)
+                    continue
+                await self._write(message.model_dump_json(by_alias=True, exclude_unset=True))
+                if id_ is not None:
+                    self._has_answer.set()
+                    if self._delivery.has_unread:
+                        self._unread.append((self._output.sent, id_))
+                        self._has_unread.set()
 
-    async def write(self, text: str, answered: object = None) -> None:
-        """Write a message to the client. `answered` is the id of the request that it answers."""
+    async def _write(self, text: str) -> None:
         async with self._writing:
-            await self._output.write(f"{text}\n" if text else "")
-            if answered is None:
-                return
-            self._has_answer.set()
-            if self._delivery.has_unread:
-                self._unread.append((self._output.sent, answered))
-                self._has_unread.set()
+            await self._output.write(f"{text}\n".encode())
 
     async def note_read(self, *, is_followed: bool = False) -> None:
         """Report to `Delivery` which answers were read. `is_followed`: a message of the client has come now."""
@@ -174,12 +170,10 @@ class _Client:
         """Report what a client has read that sends no further message. Runs until it is canceled."""
         while True:
             await self._has_unread.wait()
-            pause = _FIRST_LOOK
-            while self._unread:
-                await anyio.sleep(pause)
-                await self.note_read()
-                pause = min(2 * pause, _LONGEST_PAUSE)
             self._has_unread = anyio.Event()
+            while self._unread:
+                await anyio.sleep(_PAUSE)
+                await self.note_read()
 
 
 async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[str, None]:
@@ -201,59 +195,49 @@ async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[s
         yield unfinished.decode("utf-8", "replace")
 
 
-class Writer:
-    """Writes UTF-8 text to a descriptor, and waits while the other side does not read.
+class _Output:
+    """Writes bytes to a descriptor, waits while the other side does not read, and tells what that has read.
 
-    `left` comes before the first text. `sent` are the bytes written so far.
+    `sent` are the bytes written so far.
     """
 
-    def __init__(self, descriptor: int, left: bytes = b"") -> None:
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._left = left
         self._waits = can_be_waited_for(descriptor)
         self._is_pipe = self._waits and stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-        self._has_closed = False
         self._read = 0
         self.sent = 0
 
-    async def write(self, text: str) -> None:
-        """Write all of `text`; raises `ConnectionError` if the other side is closed."""
-        data, self._left = memoryview(self._left + text.encode()), b""
-        while data:
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`; raises `ConnectionError` if the other side is closed."""
+        left = memoryview(data)
+        while left:
             if sys.platform != "win32" and self._waits:
                 await anyio.wait_writable(self._descriptor)
                 # A write of this many bytes does not block then (POSIX).
-                written = os.write(self._descriptor, data[: select.PIPE_BUF])
+                written = os.write(self._descriptor, left[: select.PIPE_BUF])
             else:
-                written = await anyio.to_thread.run_sync(os.write, self._descriptor, data, abandon_on_cancel=True)
+                written = await anyio.to_thread.run_sync(os.write, self._descriptor, left, abandon_on_cancel=True)
             self.sent += written
-            data = data[written:]
+            left = left[written:]
 
     def read(self, *, is_followed: bool) -> int:
         """How many bytes of `sent` the other side has read, or fewer.
 
-        Only Linux tells it, of pipes and sockets. Elsewhere it is all of them if a message of the other side has
-        followed now.
+        Only Linux tells it, of pipes and of sockets that are open. Elsewhere it is all of them if a message of the
+        other side has followed now.
         """
         if sys.platform != "linux" or not self._waits:
             self._read = self.sent if is_followed else self._read
-        elif not self._has_closed:
+        else:
             count = termios.FIONREAD if self._is_pipe else termios.TIOCOUTQ
             waiting = int.from_bytes(fcntl.ioctl(self._descriptor, count, bytes(4)), sys.byteorder)
             # Looked at after that: a socket that is closed forgets what was not read.
-            self._has_closed = not self._is_pipe and self._is_hung_up()
-            if not self._has_closed:
-                self._read = max(self._read, self.sent - waiting)
-            elif not self._was_reset():
-                self._read = self.sent
+            if self._is_pipe or not self._is_hung_up():
+                self._read = self.sent - waiting
         return self._read
 
     def _is_hung_up(self) -> bool:
         poll = select.poll()
         poll.register(self._descriptor, 0)
-        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
-
-    def _was_reset(self) -> bool:
-        """Whether the other side of the socket was closed before everything was read. The system tells it once."""
-        with socket.socket(fileno=os.dup(self._descriptor)) as connection:
-            return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+        return bool(poll.poll(0))

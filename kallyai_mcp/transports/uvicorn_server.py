@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -14,7 +15,6 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kallyai_mcp.transports.limits import MAX_HEAD_BYTES, MAX_HEADERS
-from kallyai_mcp.transports.standard_streams import allow_open_files
 
 REQUEST_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
@@ -35,8 +35,32 @@ ACCEPTED_AT_ONCE = 16
 """The most connections that are accepted in one turn of uvloop's event loop."""
 
 
+_MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
+"""The most open files that `allow_open_files` asks for. macOS allows no more, although it reports no limit."""
+
+
 class StartupError(Exception):
     """The app's startup (the ASGI lifespan) failed."""
+
+
+def allow_open_files() -> int:
+    """Raise this process's limit of open files as far as the system allows; returns it.
+
+    On many systems it is 1,024 or 256 at first.
+    """
+    try:
+        import resource
+    except ImportError:
+        return _MOST_FILES  # Windows has no such limit
+    now, most = (
+        _MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES)
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if now < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            return most
+    return now
 
 
 def most_connections() -> int:

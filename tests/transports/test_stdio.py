@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import pytest
 
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.http_server import CALL, running_sandbox
+from tests.transports.http_server import CALL
 from tests.transports.stdio_peer import Peer, initialization, line, piped
 
 PRINTING_SERVER = """
@@ -119,20 +118,6 @@ def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
         subprocess.run(SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
 
     assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
-
-
-async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, [*COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
-            lists = b"".join(line(number, "tools/list") for number in range(2, 102))
-            call = line(102, "tools/call", name="make_call", arguments=CALL)
-            await anyio.to_thread.run_sync(peer.send, initialization() + lists + call, abandon_on_cancel=True)
-
-            assert len(await sandbox.wait_for_calls()) == 1
-
-            sandbox.end_calls()
-            ids = await anyio.to_thread.run_sync(lambda: [peer.answer()["id"] for _ in range(102)])
-    assert sorted(ids) == list(range(1, 103))
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
