@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
@@ -21,20 +20,8 @@ _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """A call as the result of a request reports it, and whether that delivers its outcome.
-
-    `placed_now`: the request placed the call (True), the call is a duplicate (False), or it only asked about it (None).
-    """
-
-    record: CallRecord
-    placed_now: bool | None
-    delivers: bool
-
-
-_reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
-"""The calls in the result of the current request; None outside of a request."""
+_delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_delivers", default=None)
+"""The calls whose outcomes the result of the current request delivers; None outside of a request."""
 
 
 class Delivery:
@@ -60,13 +47,12 @@ class Delivery:
         If the request fails or is canceled, its result delivers nothing. `connection` is the same object for all
         requests of a connection.
         """
-        reports: list[Report] = []
-        token = _reports.set(reports)
+        delivered: list[CallRecord] = []
+        token = _delivers.set(delivered)
         try:
             yield
         finally:
-            _reports.reset(token)
-        delivered = [report.record for report in reports if report.delivers]
+            _delivers.reset(token)
         if delivered and self.awaits_reading:
             self._unread[connection, request_id] = delivered
         elif delivered:
@@ -93,21 +79,18 @@ class Delivery:
             if self._waiting.get(record.tracking_id) is request:
                 del self._waiting[record.tracking_id]
 
-    def reports(self) -> tuple[Report, ...]:
-        """The calls that the result of the current request reports so far; empty outside of a request."""
-        return tuple(_reports.get() or ())
-
-    async def note(self, record: CallRecord, *, placed_now: bool | None = None, certain: bool = True) -> None:
-        """Note that the result of the current request reports `record`; `placed_now` as in `Report`.
+    async def note(self, record: CallRecord, *, certain: bool = True) -> None:
+        """Note that the result of the current request reports `record`.
 
         Unless it is `certain` that the client waits for the result, nothing counts as delivered.
         """
-        reports, has_news = _reports.get(), not record.is_open and not record.is_delivered
-        delivers = has_news and certain and record.tracking_id not in self._waiting
-        if reports is not None:
-            reports.append(Report(record, placed_now, delivers))
-        if delivers and reports is None:
+        if record.is_open or record.is_delivered or not certain or record.tracking_id in self._waiting:
+            return
+        delivers = _delivers.get()
+        if delivers is None:
             await self._marked([record], delivered=True)
+        else:
+            delivers.append(record)
 
     async def canceled(self, connection: object, request_id: object) -> None:
         """The client has canceled a request that was answered: the answer delivered nothing."""

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
-from kallyai_mcp.tools.calls import follow_list, make_call
+from kallyai_mcp.tools.calls import follow, make_call
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import ListAnswer
@@ -104,7 +104,7 @@ async def call_around(
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
-    return await follow_list(app_context, found, asked["wait_seconds"], ctx, placed_now=placed_now)
+    return await follow(app_context, found, asked["wait_seconds"], ctx, placed_now=placed_now)
 
 
 def _with_shared_arguments() -> Signature:

@@ -89,7 +89,7 @@ async def call_words(
     usage = await app_context.usage() if is_scheduled_now or is_told_first else None
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
-        await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
+        await app_context.calls.delivery.note(record, certain=client_is_there)
     structure = call_answer(view, reader.now, is_request=placed_now is not None)
     if record is not None and (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
@@ -265,7 +265,7 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     usage = await app_context.usage() if quota_error(found) is not None else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
-        await app_context.calls.delivery.note(record, placed_now=None)
+        await app_context.calls.delivery.note(record)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
     return ToolResult(text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now))
 

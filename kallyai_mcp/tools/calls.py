@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from mcp.server.apps import client_supports_apps
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp.types import CallToolResult, ClientCapabilities
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -39,10 +40,12 @@ from kallyai_mcp.tools.past_calls import booking_facts
 from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
-from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
+
+TASKS = "io.modelcontextprotocol/tasks"
+"""The identifier of the Tasks extension (`tools.tasks`)."""
 
 
 async def make_call(
@@ -103,7 +106,7 @@ async def make_call(
     placed = await place_with_consent(ask, place)
     if not isinstance(placed, Placed):
         return placed
-    return await follow_call(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
+    return await follow(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 
 async def get_call(
@@ -116,71 +119,81 @@ async def get_call(
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)
-    if isinstance(found, CallList):
-        return await follow_list(app_context, found, wait_seconds, ctx, placed_now=None)
-    if isinstance(found, Call):
-        result = await call_words(app_context, found, placed_now=None)
-        return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
-    try:
-        return await follow_call(app_context, found, wait_seconds, ctx, placed_now=None)
-    except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
-        return await tool_error(error, app_context, tool="make_call", places_calls=True)
+    if not isinstance(found, Call):
+        return await follow(app_context, found, wait_seconds, ctx, placed_now=None)
+    result = await call_words(app_context, found, placed_now=None)
+    return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
 
 
-async def follow_call(
+async def follow(
     app_context: AppContext,
-    record: CallRecord,
+    found: CallRecord | CallList,
     wait_seconds: float | None,
     ctx: Context[AppContext, Any],
     *,
     placed_now: bool | None,
 ) -> CallToolResult:
-    """Wait for the end of `record`, and return the result."""
-    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
+    """Wait for a call or a list to end, and return the result; the outcomes in it count as delivered.
+
+    `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`). `placed_now` is None if the
+    tool only looks at it; otherwise a client with tasks is answered at once, because it polls the task.
+    """
+    request, calls = ctx.request_context, app_context.calls
+    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
+    if placed_now is not None and accepts_tasks(request):
+        seconds = 0
+    if isinstance(found, CallList):
+        latest = [found]
+        progress.say(lambda: calling(latest[-1]))  # which candidate is called now
+        found = await calls.wait_for_list(found, seconds, latest.append)
+        return await result_of(app_context, found, request, placed_now=placed_now)
+    record = found
     progress.say(lambda: so_far(record, app_context.now()))
-    followed = await app_context.calls.wait(record, seconds)
-    result = await call_words(
+    return await result_of(
         app_context,
-        followed,
+        await calls.wait(record, seconds),
+        request,
         placed_now=placed_now,
         was_active=record.is_active,
-        client_is_there=_client_is_there(record, ctx),
+        client_is_there=_client_is_there(record, request),
     )
-    return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
 
 
-def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
+async def result_of(
+    app_context: AppContext,
+    found: CallRecord | CallList,
+    request: ServerRequestContext[AppContext, Any],
+    *,
+    placed_now: bool | None,
+    was_active: bool = False,
+    client_is_there: bool = True,
+) -> CallToolResult:
+    """The result about a call or a list in its present state; the arguments are those of `call_words`."""
+    if isinstance(found, CallList):
+        return (await list_words(app_context, found, placed_now=placed_now)).for_client()
+    try:
+        result = await call_words(
+            app_context, found, placed_now=placed_now, was_active=was_active, client_is_there=client_is_there
+        )
+    except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
+        return await tool_error(error, app_context, tool="make_call", places_calls=True)
+    return result.for_client(*links(result, for_apps=client_supports_apps(request)))
+
+
+def _client_is_there(record: CallRecord, request: ServerRequestContext[AppContext, Any]) -> bool:
     """Whether it is certain that the client still waits, because this worker would know if it had given up.
 
     It is not certain for a client of the 2025 versions over `/mcp` that waited for a call in progress. If such a client
     gives up, it leaves its request open. It cancels by another request, which may reach another worker, because there
     are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
     """
-    request = ctx.request_context
     is_old = request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
     is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
     return not (record.is_active and is_old and is_stateless)
 
 
-async def follow_list(
-    app_context: AppContext,
-    found: CallList,
-    wait_seconds: float | None,
-    ctx: Context[AppContext, Any],
-    *,
-    placed_now: bool | None,
-) -> CallToolResult:
-    """Wait for a list and return its result; the outcomes in it count as delivered.
-
-    While it waits, progress messages say which candidate is being called. The arguments are those of `seconds_to_wait`.
-    """
-    latest = found
-    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
-    progress.say(lambda: calling(latest))
-
-    def changed(newer: CallList) -> None:
-        nonlocal latest
-        latest = newer
-
-    found = await app_context.calls.wait_for_list(found, seconds, changed)
-    return (await list_words(app_context, found, placed_now=placed_now)).for_client()
+def accepts_tasks(request: ServerRequestContext[AppContext, Any]) -> bool:
+    """Whether the result of this request may be a task; a client of an earlier version gets none, whatever it says."""
+    capability = ClientCapabilities(extensions={TASKS: {}})
+    is_modern = request.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return is_modern and request.session.check_client_capability(capability)
