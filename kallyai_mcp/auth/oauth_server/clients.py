@@ -3,18 +3,17 @@
 Also which redirect URIs a client may have, which are equal, and how they are shown (RFC 8252, section 7).
 """
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from mcp.shared.auth import OAuthClientInformationFull
+from mcp.shared.auth import OAuthClientInformationFull as Client
 
 from kallyai_mcp.urls import is_loopback, origin_of
 
-REDIRECT_RULE = (
+_RULE = (
     "a redirect address can't be used: use https, http on the client's own machine, or a scheme of the app's own; no "
     "address of this server, no user name or fragment, and at most 2,000 characters together"
 )
@@ -33,47 +32,37 @@ _FORBIDDEN_SCHEMES = frozenset(
 """Schemes that the browser or the operating system handles, so that no app can have one as its own."""
 
 
-class Client(OAuthClientInformationFull):
-    """An MCP client. `publisher` is the host of its metadata document; None for a registered client."""
-
-    publisher: str | None = None
-
-    @classmethod
-    def public(cls, client_id: str, metadata: Mapping[str, Any], publisher: str | None = None) -> "Client":
-        """A client without a secret; raises pydantic's `ValidationError`."""
-        return cls.model_validate(
-            {**metadata, "client_id": client_id, "publisher": publisher, "token_endpoint_auth_method": "none"}
-        )
-
-    def redirect_uri_for(self, given: str | None, issuer: str) -> str | None:
-        """The redirect URI of a request that names `given`, or none; None if that is not the client's.
-
-        It is equal in every character; on a loopback address the port may be another, because a program learns its port
-        only when it starts (RFC 8252, section 7.3).
-        """
-        registered = [str(uri) for uri in self.redirect_uris or ()]
-        if given is None:
-            return registered[0] if len(registered) == 1 else None
-        is_registered = is_redirect_uri(given, issuer) and _without_port(given) in map(_without_port, registered)
-        return given if is_registered else None
+class ClientError(Exception):
+    """A client can't be used. The message says why, for its developer."""
 
 
-def key_of(client: OAuthClientInformationFull) -> str:
-    """A digest of the client_id, for sealed content: the client_id of a registered client is long."""
-    return hashlib.sha256(client.client_id.encode()).hexdigest()[:32]
+def public_client(client_id: str, metadata: Mapping[str, Any]) -> Client:
+    """A client without a secret; raises pydantic's `ValidationError`."""
+    whole = {**metadata, "client_id": client_id, "token_endpoint_auth_method": "none"}
+    return Client.model_validate(whole)
 
 
-def clean_name(name: str | None) -> str | None:
-    """A client's name on one line, without control and format characters, and not too long."""
-    kept = "".join(char if unicodedata.category(char)[0] not in "CZ" else " " for char in (name or "")[: 4 * _MAX_NAME])
-    clean = " ".join(kept.split())
-    return (clean if len(clean) <= _MAX_NAME else f"{clean[: _MAX_NAME - 1]}…") or None
+def check_client(client: Client, issuer: str) -> None:
+    """Raise `ClientError` if a client has no redirect URIs, or may not have them; and clean its name.
 
-
-def has_redirect_uris(client: OAuthClientInformationFull, issuer: str) -> bool:
-    """Whether a client has redirect URIs, and may have all of them."""
+    The name is then one line without control and format characters, and not too long.
+    """
     uris = [str(uri) for uri in client.redirect_uris or ()]
-    return 0 < sum(map(len, uris)) <= _MAX_URIS and all(is_redirect_uri(uri, issuer) for uri in uris)
+    if not 0 < sum(map(len, uris)) <= _MAX_URIS or not all(is_redirect_uri(uri, issuer) for uri in uris):
+        raise ClientError(_RULE)
+    start = (client.client_name or "")[: 4 * _MAX_NAME]
+    name = " ".join("".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in start).split())
+    client.client_name = (name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…") or None
+
+
+def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
+    """Whether a redirect URI is the client's: it is equal to one of them in every character.
+
+    On a loopback address the port may be another, because a program learns its port only when it starts (RFC 8252,
+    section 7.3).
+    """
+    registered = (_without_port(str(known)) for known in client.redirect_uris or ())
+    return is_redirect_uri(uri, issuer) and _without_port(uri) in registered
 
 
 def is_redirect_uri(uri: str, issuer: str) -> bool:

@@ -22,9 +22,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from kallyai_mcp.auth.oauth_server.clients import destination_of
+from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of, has_redirect_uri
 from kallyai_mcp.auth.oauth_server.cookies import Cookies
-from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers, texts
 from kallyai_mcp.cards.texts import Language, preferred_language
@@ -51,9 +50,10 @@ class Consent:
         query = request.query_params
         try:
             client = await self.provider.find_client(query.get("client_id", ""))
-        except DocumentError as error:
+        except ClientError as error:
             return self.problem(request, "client", f"The app's client_id can't be used: {error}.")
-        if (uri := client.redirect_uri_for(query.get("redirect_uri"), self.provider.issuer)) is None:
+        uri = query.get("redirect_uri", "")
+        if not has_redirect_uri(client, uri, self.provider.issuer):
             return self.problem(request, "redirect")
         try:
             authorization = self.provider.authorize(client, AuthorizationRequest.model_validate(query), uri)

@@ -19,20 +19,22 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp.server.auth import provider as sdk
 from mcp.server.auth.handlers.authorize import AuthorizationRequest
-from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+from mcp.shared.auth import OAuthClientInformationFull as Client
+from mcp.shared.auth import OAuthToken
+from pydantic import AnyUrl, BaseModel
 
 from kallyai_mcp.api.errors import ServiceError
-from kallyai_mcp.auth.oauth_server.clients import REDIRECT_RULE, Client, clean_name, has_redirect_uris, key_of
-from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentError, read_client
+from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, public_client
+from kallyai_mcp.auth.oauth_server.metadata_documents import read_client
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, ToolScopes, in_order
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
-from kallyai_mcp.urls import check_base_url, origin_of
+from kallyai_mcp.urls import check_base_url, https_host, origin_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -67,12 +69,17 @@ class SharedState(Protocol):
     async def get(self, kind: str, name: str) -> str | None: ...  # noqa: D102
 
 
-class _Code(sdk.AuthorizationCode):
-    content: dict[str, Any]
+class _Opened(BaseModel):
+    """A code or refresh token that was opened, as the SDK's token handler reads it."""
 
-
-class _Refresh(sdk.RefreshToken):
     content: dict[str, Any]
+    client_id: str
+    scopes: list[str]
+    expires_at: float = math.inf
+    """The seal has an end, by the injected clock."""
+    redirect_uri: AnyUrl | None = None
+    redirect_uri_provided_explicitly: bool = True
+    code_challenge: str = ""
 
 
 def check_public_url(url: str) -> str:
@@ -109,25 +116,26 @@ class Provider:
         return in_order(scope for scopes in (*self.tool_scopes.values(), BILLING_LINK) for scope in scopes)
 
     async def find_client(self, client_id: str) -> Client:
-        """The client with its redirect URIs; raises `DocumentError`."""
+        """The client with its redirect URIs; raises `ClientError`."""
         if client_id.startswith("https:"):
             return await read_client(self.fetch, client_id, self.issuer)
         if (client := await self.get_client(client_id)) is None:
-            raise DocumentError("it is not registered here, and can register again")
+            raise ClientError("it is not registered here, and can register again")
         return client
 
     async def get_client(self, client_id: str) -> Client | None:
         """The client; reads no document, so that a token request never waits for somebody else's server."""
         if client_id.startswith("https:"):
-            return Client.public(client_id, {})
+            return public_client(client_id, {})
         content = self.sealed_tokens.open("client", client_id)
         return None if content is None else Client.model_validate(content | {"client_id": client_id})
 
-    async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+    async def register_client(self, client_info: Client) -> None:
         """Seal a client's metadata, with its secret, in its client_id."""
-        if not has_redirect_uris(client_info, self.issuer):
-            raise sdk.RegistrationError("invalid_redirect_uri", REDIRECT_RULE)
-        client_info.client_name = clean_name(client_info.client_name)
+        try:
+            check_client(client_info, self.issuer)
+        except ClientError as error:
+            raise sdk.RegistrationError("invalid_redirect_uri", str(error)) from None
         if client_info.client_secret is not None:  # the SDK reads a secret of `client_secret_basic` only with a form
             client_info.token_endpoint_auth_method = "client_secret_post"  # noqa: S105 - the name of a method
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
@@ -144,11 +152,10 @@ class Provider:
         authorization = {
             "family": secrets.token_urlsafe(16),
             "generation": 0,
-            "client": key_of(client),
+            "client": _key_of(client),
             "name": client.client_name,
-            "publisher": client.publisher,
+            "publisher": https_host(client.client_id),
             "redirect_uri": redirect_uri,
-            "redirect_uri_provided_explicitly": asked.redirect_uri is not None,
             "code_challenge": asked.code_challenge,
             "state": asked.state,
             "resource": resource,
@@ -167,38 +174,30 @@ class Provider:
         """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
         return self.sealed_tokens.seal("code", {**authorization, "code": kallyai_code}, seconds=CODE_SECONDS)
 
-    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Code | None:
-        """The content of a code that is the client's. The SDK then checks the verifier and the redirect URI."""
-        content = self.sealed_tokens.open("code", authorization_code)
-        if content is None or content["client"] != key_of(client):
-            return None
-        # The seal has an end, by the injected clock.
-        named = {"code": authorization_code, "client_id": client.client_id, "expires_at": math.inf, "content": content}
-        return _Code.model_validate(content | named)
+    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Opened | None:
+        """A code that is the client's. The SDK then checks the verifier and the redirect URI."""
+        return await self._load("code", client, authorization_code)
 
-    async def exchange_authorization_code(self, _: Client, authorization_code: _Code) -> OAuthToken:
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Opened | None:
+        """A refresh token that is the client's."""
+        return await self._load("refresh", client, refresh_token)
+
+    async def exchange_authorization_code(self, _: Client, authorization_code: _Opened) -> OAuthToken:
         """Tokens for a code."""
         content = authorization_code.content
-        arguments = (content["code"], self._callback, self.client_id, self.client_secret)
-        return await self._exchange(content, partial(self.api().exchange_code, *arguments), content["scopes"])
+        asked = self.api().exchange_code(content["code"], self._callback, self.client_id, self.client_secret)
+        return await self._exchange(content, asked, content["scopes"])
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Refresh | None:
-        """The content of a refresh token that is the client's."""
-        content = self.sealed_tokens.open("refresh", refresh_token)
-        if content is None or content["client"] != key_of(client) or not self._is_ours(content["resource"]):
-            return None
-        return _Refresh(token=refresh_token, client_id=client.client_id, scopes=content["scopes"], content=content)
-
-    async def exchange_refresh_token(self, _: Client, refresh_token: _Refresh, scopes: list[str]) -> OAuthToken:
+    async def exchange_refresh_token(self, _: Client, refresh_token: _Opened, scopes: list[str]) -> OAuthToken:
         """New tokens for a refresh token."""
         content = refresh_token.content
-        arguments = (content["token"], self.client_id, self.client_secret)
-        return await self._exchange(content, partial(self.api().refresh_code, *arguments), scopes)
+        asked = self.api().refresh_code(content["token"], self.client_id, self.client_secret)
+        return await self._exchange(content, asked, scopes)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
         content = self.sealed_tokens.open("access", token)
-        if content is None or not self._is_ours(content["resource"]) or await self._is_revoked(content["family"]):
+        if content is None or not await self._is_valid(content):
             return None
         return sdk.AccessToken(
             token=content["token"],
@@ -214,10 +213,10 @@ class Provider:
         purposes: tuple[Purpose, ...] = ("access", "refresh", "code")
         return next(filter(None, (self.sealed_tokens.open(purpose, sealed) for purpose in purposes)), None)
 
-    async def revoke(self, client: OAuthClientInformationFull, token: str) -> None:
+    async def revoke(self, client: Client, token: str) -> None:
         """Revoke a token of the client with its family (RFC 7009, section 2.1)."""
         content = self.opened(token)
-        if content is not None and content["client"] == key_of(client):
+        if content is not None and content["client"] == _key_of(client):
             await self.revoke_family(content["family"])
 
     async def revoke_family(self, family: str) -> None:
@@ -235,38 +234,44 @@ class Provider:
     def _is_ours(self, resource: str) -> bool:
         return resource.rstrip("/").lower() in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}
 
-    async def _is_revoked(self, family: str) -> bool:
-        return await self.shared_state.get(REVOKED_SIGN_IN, family) is not None
+    async def _is_valid(self, content: Mapping[str, Any]) -> bool:
+        """Whether the content of a code or token is for this server, and its family not revoked."""
+        return (
+            self._is_ours(content["resource"])
+            and await self.shared_state.get(REVOKED_SIGN_IN, content["family"]) is None
+        )
+
+    async def _load(self, purpose: Purpose, client: Client, sealed: str) -> _Opened | None:
+        content = self.sealed_tokens.open(purpose, sealed)
+        if content is None or content["client"] != _key_of(client) or not await self._is_valid(content):
+            return None
+        return _Opened.model_validate({**content, "content": content, "client_id": client.client_id})
 
     async def _exchange(
-        self, content: Mapping[str, Any], ask: "Callable[[], Awaitable[TokenGrant]]", scopes: list[str]
+        self, content: Mapping[str, Any], asked: "Awaitable[TokenGrant]", scopes: list[str]
     ) -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
 
-        What KallyAI refuses ends the sign-in. Of several uses at once, one may have been the first there.
+        What KallyAI refuses ends the sign-in, and so does a second use.
         """
         family, generation = content["family"], content["generation"]
-        if await self._is_revoked(family):
-            raise sdk.TokenError("invalid_grant", "This sign-in was revoked.")
-        newest = await self.shared_state.get(_GENERATION, family)
-        if int(newest or 0) <= generation:
-            try:
-                grant = await ask()
-            except ServiceError as error:
-                if error.code in _OUR_ERRORS:
-                    _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
-                elif error.status in (400, 401, 403):
-                    await self.revoke_family(family)
-                    raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
-                raise
-            account = Tokens.from_grant(grant, self.clock()).account
-            # Of several requests with one code or token, only the first that gets here finds no later generation.
-            newest = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
-            if int(newest or 0) <= generation:
-                return self._issue({"account": account, **content, "generation": generation + 1}, grant, scopes)
-        await self.revoke_family(family)
-        _log.warning("a code or refresh token was used again: its sign-in is revoked")
-        raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
+        try:
+            grant = await asked
+        except ServiceError as error:
+            if error.code in _OUR_ERRORS:
+                _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
+            elif error.status in (400, 401, 403):
+                await self.revoke_family(family)
+                raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+            raise
+        account = Tokens.from_grant(grant, self.clock()).account
+        # Of several requests with one code or token, only the first that gets here finds no later generation.
+        newest = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
+        if int(newest or 0) > generation:
+            await self.revoke_family(family)
+            _log.warning("a code or refresh token was used again: its sign-in is revoked")
+            raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
+        return self._issue({"account": account, **content, "generation": generation + 1}, grant, scopes)
 
     def _issue(self, content: Mapping[str, Any], grant: "TokenGrant", requested: list[str]) -> OAuthToken:
         """The token response (RFC 6749, section 5.1), with what the user allowed and KallyAI granted."""
@@ -285,3 +290,8 @@ class Provider:
             scope=" ".join(allowed),
             refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, seconds=REFRESH_SECONDS),
         )
+
+
+def _key_of(client: Client) -> str:
+    """A digest of the client_id, for sealed content: the client_id of a registered client is long."""
+    return sha256(client.client_id.encode()).hexdigest()[:32]

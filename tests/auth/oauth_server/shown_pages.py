@@ -42,7 +42,13 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
         metadata = {"client_name": name, "redirect_uris": [REDIRECT]}
         client = url if publisher else (await http.post("/oauth/register", json=metadata)).json()["client_id"]
-        query = {"client_id": client, "response_type": "code", "code_challenge": "x", "scope": scopes}
+        query = {
+            "client_id": client,
+            "response_type": "code",
+            "code_challenge": "x",
+            "scope": scopes,
+            "redirect_uri": REDIRECT,
+        }
         consent = (await http.get("/oauth/authorize", params=query)).text
         flow = consent.partition('name="flow" value="')[2].partition('"')[0]
         forward = await http.post("/oauth/consent", data={"flow": flow, "decision": "allow"})

@@ -52,7 +52,7 @@ async def test_nothing_is_sent_to_a_redirect_uri_that_is_not_the_clients(server:
         "https://CLIENT.example/back",
         "https://client.example\\@evil.example/back",
         "",
-        None,  # it has several
+        None,
     ):
         response = await user.open(server.authorize_url(client, redirect_uri=address))
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server import metadata_documents
-from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentError, DocumentFetcher
+from kallyai_mcp.auth.oauth_server.clients import ClientError
+from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentFetcher
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy, sign_in
 from tests.fake_service import FakeService, answer, hang
 from tests.transports.certificates import Certificate
@@ -107,7 +108,7 @@ async def test_what_is_no_valid_document_is_refused(fetching: Deployment, site: 
         assert words in page.text
     assert len(site.requests) == len(REFUSED) + 1
     site.replies = [hang]
-    with pytest.raises(DocumentError, match="took too long"):
+    with pytest.raises(ClientError, match="took too long"):
         await site.fetcher(seconds=0.05).fetch(CLIENT_ID)
 
 
@@ -129,14 +130,14 @@ NOT_PLAIN = (
 async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_what_is_no_plain_url(site: Site) -> None:
     for address in PRIVATE:  # one private address is enough
         fetcher = DocumentFetcher("tests", resolve=resolving_to("93.184.215.14", address), port=site.port)
-        with pytest.raises(DocumentError, match="public address"):
+        with pytest.raises(ClientError, match="public address"):
             await fetcher.fetch(CLIENT_ID)
     fetcher = DocumentFetcher("tests", trust=site.trust, port=site.port, seconds=LIMIT)
     for host in HERE:
-        with pytest.raises(DocumentError, match="public address"):
+        with pytest.raises(ClientError, match="public address"):
             await fetcher.fetch(f"https://{host}/client.json")
     for url in NOT_PLAIN:
-        with pytest.raises(DocumentError, match="not the address of one"):
+        with pytest.raises(ClientError, match="not the address of one"):
             await site.fetcher().fetch(url)
 
     assert not site.requests
@@ -144,7 +145,7 @@ async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_what
 
 async def test_the_certificate_must_be_for_the_name_in_the_url(site: Site) -> None:
     site.replies = [document()]
-    with pytest.raises(DocumentError, match="can't be reached"):
+    with pytest.raises(ClientError, match="can't be reached"):
         await site.fetcher().fetch("https://other.example/client.json")
 
     assert not site.requests
@@ -163,7 +164,7 @@ async def test_slow_documents_of_clients_do_not_take_all_connections(
         with anyio.fail_after(LIMIT):
             while len(site.requests) < 2:
                 await anyio.lowlevel.checkpoint()
-        with pytest.raises(DocumentError, match="too many"):
+        with pytest.raises(ClientError, match="too many"):
             await fetch(CLIENT_ID)
         tasks.cancel_scope.cancel()
     site.replies = [document()]

@@ -35,7 +35,7 @@ async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer
     address = "com.example.app:/back?from=kallyai"
     client = await server.register(redirect_uris=[address])
     state = "a b&c=ñ"
-    landed = await user.allow(server.authorize_url(client["client_id"], redirect_uri=None, state=state))
+    landed = await user.allow(server.authorize_url(client["client_id"], redirect_uri=address, state=state))
 
     assert landed.startswith(f"{address}&code=")
     assert (answer_in(landed)["iss"], answer_in(landed)["state"]) == (server.issuer, state)
