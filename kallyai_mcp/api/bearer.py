@@ -6,14 +6,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
-import httpx2
-
 from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, is_token
 from kallyai_mcp.api.responses import ApiResponse
-
-SendRequest = Callable[[httpx2.Request], Awaitable[ApiResponse]]
-"""Sends a request, and returns its response, whatever its status is."""
+from kallyai_mcp.api.transport import ApiRequest, LastCheck, Transport
 
 
 class TokenSource(Protocol):
@@ -31,40 +27,47 @@ class TokenSource(Protocol):
 class Bearer:
     """Sends requests with the token of the user who is signed in."""
 
-    def __init__(self, tokens: TokenSource, send: SendRequest) -> None:
+    def __init__(self, tokens: TokenSource, transport: Transport) -> None:
         self._tokens = tokens
-        self._send_once = send
+        self._transport = transport
 
-    async def send(self, request: httpx2.Request) -> ApiResponse:
+    async def send(
+        self,
+        request: ApiRequest,
+        *,
+        before_send: LastCheck | None = None,
+        before_write: Callable[[], None] | None = None,
+    ) -> ApiResponse:
         """Send a request with the token. After a 401, renew the token and send the request once more.
 
         This is safe for a POST too, because a 401 says that the service did not act on it. Neither did it after
-        `NotSignedInError`, and `NotConnectedError` for a renewal that failed.
+        `NotSignedInError`, and `NotConnectedError` for a renewal that failed. `before_send` and `before_write` are
+        those of `KallyAI.create_call`.
         """
+
+        async def send_with(token: str) -> ApiResponse:
+            signed = replace(request, headers=request.headers | {"Authorization": f"Bearer {token}"}, secrets=(token,))
+            if before_send is None:
+                return await self._transport.send(signed)
+            await before_send()
+            return await self._transport.send(signed, partial(self._last_check, token, before_write))
+
         token = await _checked_token(self._tokens.access_token())
-        response = await self._send_with(token, request)
+        response = await send_with(token)
         if response.status != HTTPStatus.UNAUTHORIZED:
             return response
         try:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
-            refusal = error_from(replace(response, secrets=(token,)))
-            raise refusal.restated(NotSignedInError, error.message) from None
-        return response if fresh == token else await self._send_with(fresh, request)
+            raise error_from(response).restated(NotSignedInError, error.message) from None
+        return response if fresh == token else await send_with(fresh)
 
-    async def _send_with(self, token: str, request: httpx2.Request) -> ApiResponse:
-        request.headers["Authorization"] = f"Bearer {token}"
-        if (before_send := request.extensions.get("before_send")) is not None:
-            await before_send()
-            request.extensions["before_write"] = partial(self._before_write, token, request)
-        return await self._send_once(request)
-
-    async def _before_write(self, token: str, request: httpx2.Request) -> None:
+    async def _last_check(self, token: str, before_write: Callable[[], None] | None) -> None:
         """Check that the sign-in is still the same when there is a connection, which may take seconds to make."""
         if await _checked_token(self._tokens.access_token()) != token:
             raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
-        if (when_connected := request.extensions.get("when_connected")) is not None:
-            when_connected()
+        if before_write is not None:
+            before_write()
 
 
 async def _checked_token(pending: Awaitable[str]) -> str:

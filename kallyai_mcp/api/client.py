@@ -3,20 +3,17 @@
 URLs are logged, so no URL contains a token.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import httpx2
-
-from kallyai_mcp.api.bearer import Bearer, SendRequest, TokenSource
+from kallyai_mcp.api.bearer import Bearer, TokenSource
 from kallyai_mcp.api.error_responses import error_from, names_call
 from kallyai_mcp.api.errors import (
-    KallyAIError,
     NotSignedInError,
     ResponseLostError,
     UnavailableError,
@@ -34,18 +31,13 @@ from kallyai_mcp.api.models import (
     Transcript,
 )
 from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_calendar, read_call, read_model
-from kallyai_mcp.api.transport import InProcess, Timeouts, Transport, connection_error, connector
-from kallyai_mcp.logs import api_request_ended
+from kallyai_mcp.api.transport import ApiRequest, Timeouts, Transport
 from kallyai_mcp.urls import check_base_url
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource"]
-
-_log = logging.getLogger(__name__)
-
-_parsed = lru_cache(maxsize=64)(httpx2.URL)
 
 _SECRETS = {"refresh_token", "client_secret", "code"}
 
@@ -83,25 +75,11 @@ class KallyAI:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
         self.base_url = base_url.rstrip("/") if app is not None else check_base_url(base_url)
-        try:
-            self._origin = httpx2.URL(self.base_url)
-        except httpx2.InvalidURL:
-            raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
         self.server_time: datetime | None = None
-        self._bearer = None if tokens is None else Bearer(tokens, self._send_once)
         self._timeouts = timeouts
-        # An `httpx2.AsyncClient` would also extract cookies, which the reference does not have, and merge settings that
-        # are the same for each request.
-        connect = connector(self._origin) if app is None else partial(InProcess, app)
-        self._transport = Transport(connect, retry_backoff)
-        self._headers = httpx2.Headers(
-            {
-                "User-Agent": _header("user_agent", user_agent),
-                "Accept": "application/json",
-                # Encodings that every installation can decode, and that can't make a body extremely large.
-                "Accept-Encoding": "gzip, deflate",
-            }
-        )
+        self._transport = Transport(self.base_url, app=app, backoff=retry_backoff, connect_seconds=timeouts.connect)
+        self._bearer = None if tokens is None else Bearer(tokens, self._transport)
+        self._headers = {"User-Agent": _header("user_agent", user_agent), "Accept-Encoding": "gzip"}
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -135,48 +113,47 @@ class KallyAI:
                 another number.
             ServiceError: The call was refused. After `UnavailableError` it may have been placed.
         """
-        request = self._request(
-            "POST",
-            "/v1/calls",
-            json=CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id).as_json(),
-            headers={} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)},
-            read=self._timeouts.call,
-        )
-        request.extensions |= {"before_send": before_send, "when_connected": before_write}
-        return read_call(await self._send_signed(request), number=submission.respondent_phone)
+        body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
+        request = self._post("/v1/calls", body.model_dump_json(exclude_none=True))
+        if idempotency_key is not None:
+            request.headers["Idempotency-Key"] = _header("idempotency_key", idempotency_key)
+        request = replace(request, seconds=self._timeouts.call)
+        response = await self._send_signed(request, before_send=before_send, before_write=before_write)
+        return read_call(response, number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallPage:
         """One page of the user's calls: `limit` (1-200) calls after the first `offset` ("List Calls")."""
-        return await self._get(CallPage, "/v1/calls", params={"limit": limit, "offset": offset})
+        return await self._read(CallPage, f"/v1/calls?limit={limit}&offset={offset}")
 
     async def get_call(self, call_id: str, *, number: str | None = None) -> Call:
         """One call ("Get Call Details"). The response must not contradict `number` (E.164), which may be unknown."""
-        request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}")
-        return read_call(await self._send_signed(request), id_=call_id, number=number)
+        response = await self._send_signed(self._get(f"/v1/calls/{check_call_id(call_id)}"))
+        return read_call(response, id_=call_id, number=number)
 
     async def get_transcript(self, call_id: str) -> Transcript:
         """The transcript of a call ("Get Transcript"); `ForbiddenError` without the scope `transcripts:read`."""
-        return await self._get(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
+        return await self._read(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
 
     async def get_calendar(self, call_id: str) -> str:
         """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event")."""
-        headers = {"Accept": "text/calendar, application/json;q=0.5"}
-        request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}/calendar.ics", headers=headers)
+        request = self._get(
+            f"/v1/calls/{check_call_id(call_id)}/calendar.ics", accept="text/calendar, application/json;q=0.5"
+        )
         return read_calendar(await self._send_signed(request))
 
     # "User Endpoints" of the reference
 
     async def get_subscription(self) -> Subscription:
         """The user's plan, and when it expires ("Get Subscription")."""
-        return await self._get(Subscription, "/v1/users/me/subscription")
+        return await self._read(Subscription, "/v1/users/me/subscription")
 
     async def get_statistics(self) -> Statistics:
         """The user's usage in the current period ("Get Statistics")."""
-        return await self._get(Statistics, "/v1/users/me/statistics")
+        return await self._read(Statistics, "/v1/users/me/statistics")
 
     async def get_billing_portal(self) -> BillingPortal:
         """The link to the user's billing portal, which is private to the user ("Get Billing Portal")."""
-        return await self._get(BillingPortal, "/v1/stripe/billing-portal")
+        return await self._read(BillingPortal, "/v1/stripe/billing-portal")
 
     async def check_reachable(self) -> bool:
         """Check without a token that the service responds; raises `UnavailableError` if it responds with 5xx.
@@ -184,7 +161,7 @@ class KallyAI:
         Returns:
             Whether the response is data, as it must be, and not a web page.
         """
-        response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), self._send_once, ())
+        response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
             raise error
         return not response.is_web_page
@@ -193,17 +170,18 @@ class KallyAI:
 
     async def refresh(self, refresh_token: str) -> TokenGrant:
         """New tokens for a refresh token ("Token Refresh"). Without a new one in the response, keep the old one."""
-        return await self._grant("/v1/auth/refresh", json={"refresh_token": refresh_token})
+        request = self._post("/v1/auth/refresh", json.dumps({"refresh_token": refresh_token}))
+        return await self._grant(request, refresh_token)
 
     async def exchange_code(self, code: str, redirect_uri: str, client_id: str, client_secret: str) -> TokenGrant:
         """Tokens for an authorization code ("OAuth2 Authorization Code Flow", step 2)."""
         form = {"client_id": client_id, "client_secret": client_secret, "code": code, "redirect_uri": redirect_uri}
-        return await self._grant("/v1/auth/gpt/token", form={"grant_type": "authorization_code", **form})
+        return await self._grant(self._form(grant_type="authorization_code", **form), code, client_secret)
 
     async def refresh_code(self, refresh_token: str, client_id: str, client_secret: str) -> TokenGrant:
         """New tokens for a refresh token from `exchange_code` ("OAuth2 Authorization Code Flow", step 3)."""
         form = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token}
-        return await self._grant("/v1/auth/gpt/token", form={"grant_type": "refresh_token", **form})
+        return await self._grant(self._form(grant_type="refresh_token", **form), refresh_token, client_secret)
 
     @staticmethod
     def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
@@ -226,80 +204,44 @@ class KallyAI:
 
     # Sending
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        read: float | None = None,
-        **content: Any,
-    ) -> httpx2.Request:
-        """A request. `read` is the time-out for each part of its response; None for the usual one."""
-        timeouts = {"connect": self._timeouts.connect, "read": read or self._timeouts.read, "rest": self._timeouts.rest}
-        request = httpx2.Request(
-            method,
-            _parsed(self.base_url + path),
-            headers=self._headers,
-            extensions={"timeout": timeouts},
-            **content,
-        )
-        request.headers.update(headers)
-        return request
+    def _get(self, path: str, *, accept: str = "application/json") -> ApiRequest:
+        return ApiRequest("GET", path, self._headers | {"Accept": accept}, self._timeouts.response)
 
-    async def _get(self, model: type[Model], path: str, **content: Any) -> Model:
-        return read_model(model, await self._send_signed(self._request("GET", path, **content)))
+    def _post(self, path: str, body: str, content_type: str = "application/json") -> ApiRequest:
+        headers = self._headers | {"Accept": "application/json", "Content-Type": content_type}
+        return ApiRequest("POST", path, headers, self._timeouts.response, body.encode())
 
-    async def _grant(
-        self, path: str, *, json: dict[str, str] | None = None, form: dict[str, str] | None = None
-    ) -> TokenGrant:
-        request = self._request("POST", path, json=json, data=form)
-        secrets = tuple(value for name, value in (json or form or {}).items() if name in _SECRETS)
-        return read_model(TokenGrant, await self._send(request, self._send_once, secrets))
+    def _form(self, **fields: str) -> ApiRequest:
+        return self._post("/v1/auth/gpt/token", urlencode(fields), "application/x-www-form-urlencoded")
 
-    async def _send_signed(self, request: httpx2.Request) -> ApiResponse:
+    async def _grant(self, request: ApiRequest, *secrets: str) -> TokenGrant:
+        response = await self._transport.send(replace(request, secrets=secrets))
+        return read_model(TokenGrant, self._success(request, response))
+
+    async def _read(self, model: type[Model], path: str) -> Model:
+        return read_model(model, await self._send_signed(self._get(path)))
+
+    async def _send_signed(self, request: ApiRequest, **checks: Any) -> ApiResponse:
         if self._bearer is None:
             raise NotSignedInError("This client has no sign-in")
-        return await self._send(request, self._bearer.send, ())
+        return self._success(request, await self._bearer.send(request, **checks))
 
-    async def _send(self, request: httpx2.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
-        response = await self._response_to(request, send, secrets)
-        if 200 <= response.status < 300:
-            return response
-        raise _error_after(request, response)
-
-    async def _response_to(self, request: httpx2.Request, send: SendRequest, secrets: tuple[str, ...]) -> ApiResponse:
-        """The response to a request, whatever its status is."""
-        response = await self._response_or_error(request, send)
-        api_request_ended(request.method, response.status if isinstance(response, ApiResponse) else response.code)
-        if isinstance(response, KallyAIError):
-            raise response
+    def _noted(self, response: ApiResponse) -> ApiResponse:
         self.server_time = date_of(response.headers) or self.server_time
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return replace(response, secrets=(token, *secrets) if token else secrets)
-
-    async def _response_or_error(self, request: httpx2.Request, send: SendRequest) -> ApiResponse | KallyAIError:
-        """The response, or the error: raised here, its context would be httpx2's error, which may quote the token."""
-        try:
-            return await send(request)
-        except httpx2.HTTPError as error:
-            return connection_error(error, self._origin)
-
-    async def _send_once(self, request: httpx2.Request) -> ApiResponse:
-        response = await self._transport.send(request)
-        _log.info("%s %s: %d", request.method, request.url, response.status)
         return response
 
+    def _success(self, request: ApiRequest, response: ApiResponse) -> ApiResponse:
+        """The response if it is a success; else raises its error.
 
-def _error_after(request: httpx2.Request, response: ApiResponse) -> KallyAIError:
-    """The error for a response that is not a success; `ResponseLostError` if the service may have acted on a POST.
-
-    It has after 303, whose response is at another URL (RFC 9110, section 15.4.4), and if the body has the id of a call.
-    """
-    error = error_from(response)
-    if request.method == "POST" and (error.status == httpx2.codes.SEE_OTHER or names_call(response)):
-        return error.restated(ResponseLostError)
-    return error
+        It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
+        9110, section 15.4.4), and if the body has the id of a call.
+        """
+        if 200 <= self._noted(response).status < 300:
+            return response
+        error = error_from(response)
+        if request.method == "POST" and (error.status == HTTPStatus.SEE_OTHER or names_call(response)):
+            raise error.restated(ResponseLostError)
+        raise error
 
 
 def _page(base_url: str, path: str, **query: str | None) -> str:

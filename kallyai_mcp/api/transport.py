@@ -1,24 +1,33 @@
-"""Sends requests by httpx2, within limits of time and size, as this machine's settings want connections to be.
+"""Sends requests over connections of httpcore2, the lower half of httpx2, within limits of time and size.
 
-These are its certificates, its proxy, and the options of a socket. Also the errors for failed connections.
+A client and a pool of httpx2 would do for each request what is the same for all of them, or what the reference does not
+have, such as cookies; that is half of the time of a request. Connections are as this machine's settings want them: its
+certificates, its proxy, and the options of a socket.
 """
 
 import logging
 import random
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
+import httpcore2
 import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.responses import ApiResponse, retry_after
+from kallyai_mcp.logs import api_request_ended
 from kallyai_mcp.urls import is_loopback
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _log = logging.getLogger(__name__)
 
@@ -28,18 +37,26 @@ MAX_BODY = 5_000_000
 RETRIES = 3
 """The most retries of a GET, after the first attempt."""
 
-MAX_RETRY_WAIT = 30.0
-"""The most seconds that a GET waits between attempts, in total. The client of a tool gives up after 60 s or less."""
+RETRY_SECONDS = 30.0
+"""A retry of a GET begins within so many seconds after the first attempt. A tool's client gives up after 60 or less."""
 
 MOST_IDLE = 200
-"""The most connections that are kept for the next GET. After five seconds httpx2 would open a new one in its place."""
+"""The most connections that are kept for the next GET."""
 
-_NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
-"""The errors after which it is certain that nothing was sent."""
+_IDLE_SECONDS = 5.0
+"""How long a connection may be idle until it is used again; many servers close theirs soon after that."""
 
-# Without `ReadTimeout`: three more waits of 45 s would take minutes.
-_MAY_PASS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ReadError, httpx2.RemoteProtocolError)
 _STATUSES_THAT_MAY_PASS = (429, 502, 503, 504)
+
+_FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.TimeoutException,
+    OSError,  # time-outs, and some errors of TLS
+    ValueError,  # a host name that is none
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -48,15 +65,35 @@ class Timeouts:
 
     Attributes:
         connect: For everything before the request is written: name resolution, proxy, TLS, and the last check.
-        read: For each part of a response. A cold start of the service takes up to 30 s.
-        call: In place of `read` for `POST /v1/calls`, which is answered when the phone call has ended.
-        rest: What a whole response may take longer than `read` or `call`.
+        response: From then to the end of the response. A cold start of the service takes up to 30 s.
+        call: In place of `response` for `POST /v1/calls`, which is answered when the phone call has ended.
     """
 
     connect: float = 10.0
-    read: float = 45.0
+    response: float = 45.0
     call: float = 1800.0
-    rest: float = 40.0
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """An HTTP request, independent of the HTTP library.
+
+    Attributes:
+        target: The path and the query, without the path of the API's base URL.
+        seconds: The most seconds from its first byte to the end of the response.
+        secrets: Tokens and codes in it, which must not be in an error.
+    """
+
+    method: Literal["GET", "POST"]
+    target: str
+    headers: dict[str, str] = field(repr=False)
+    seconds: float
+    body: bytes = field(default=b"", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+LastCheck = Callable[[], Awaitable[None]]
+"""Awaited when there is a connection, before the first byte of a request. If it raises an error, nothing is sent."""
 
 
 def _socket_options() -> Iterator[tuple[int, int, int]]:
@@ -85,132 +122,152 @@ class Transport:
     just be closing it, and nobody would know whether a call was placed. A GET uses the connection of an earlier GET.
 
     Args:
-        connector: Makes a transport of httpx2, which is used for one request at a time: its pool looks at every one of
-            its connections for each request.
+        base_url: The base URL of the API.
+        app: An ASGI app in this process to use in place of the network.
         backoff: Seconds. Between attempts, a GET waits for `Retry-After`, or a random time of up to 2, 4, and 8 times
             this.
+        connect_seconds: `Timeouts.connect`.
+
+    Raises:
+        ValueError: `base_url` is none, or the environment has a proxy of an unsupported kind, or certificates that
+            can't be read.
     """
 
-    def __init__(self, connector: Callable[[], httpx2.AsyncBaseTransport], backoff: float) -> None:
-        self._connector = connector
-        self._idle: list[httpx2.AsyncBaseTransport] = []
-        """Each has a connection that was used for a GET."""
+    def __init__(self, base_url: str, *, app: "ASGIApp | None", backoff: float, connect_seconds: float) -> None:
+        try:
+            self._url = httpx2.URL(base_url)
+        except httpx2.InvalidURL:
+            raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
+        self._host, self._path = self._url.netloc.decode("ascii"), self._url.raw_path.decode("ascii").rstrip("/")
+        self._proxy = None if app is not None else _proxy_address(self._url)
+        self._connect = _connector(self._url, self._proxy) if app is None else partial(InProcess, app)
         self._backoff = backoff
+        self._connect_seconds = connect_seconds
+        self._idle: list[Any] = []
+        """Connections that were used for a GET."""
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
         while self._idle:
             await self._idle.pop().aclose()
 
-    async def send(self, request: httpx2.Request) -> ApiResponse:
+    async def send(self, request: ApiRequest, last_check: LastCheck | None = None) -> ApiResponse:
         """Send a request, and a GET again after 429, 502, 503, 504, and failed connections.
 
         Raises:
-            httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError: Nothing was sent.
-            httpx2.RequestError: There is no complete response, but the request may have been sent.
+            NotConnectedError: Nothing was sent.
+            ResponseLostError: There is no complete response, but the request may have been sent.
         """
-        retries, left = RETRIES if request.method == "GET" else 0, MAX_RETRY_WAIT
+        until = anyio.current_time() + RETRY_SECONDS
+        retries = RETRIES if request.method == "GET" else 0
         while True:
+            result = await self._exchange(request, last_check)
             pause = None
-            try:
-                response = await self._exchange(request)
-            except _MAY_PASS:
-                if retries == 0:
-                    raise
-            else:
-                pause = retry_after(response.headers)
-                if retries == 0 or response.status not in _STATUSES_THAT_MAY_PASS or (pause or 0) > left:
-                    return response
+            if isinstance(result, ApiResponse):
+                if result.status not in _STATUSES_THAT_MAY_PASS:
+                    break
+                pause = retry_after(result.headers)
             if pause is None:
-                pause = min(left, random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries)))  # noqa: S311
+                pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
+            if retries == 0 or anyio.current_time() + pause > until:
+                break
             retries -= 1
-            left -= pause
             await anyio.sleep(pause)
+        if isinstance(result, KallyAIError):
+            api_request_ended(request.method, result.code)
+            raise result
+        api_request_ended(request.method, result.status)
+        _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
+        return result
 
-    async def _exchange(self, request: httpx2.Request) -> ApiResponse:
-        """Send a request once. When there is a connection, before the first byte, its `before_write` is awaited.
-
-        If it raises an error, nothing is sent, and the error is raised.
-        """
-        timeouts, before_write = request.extensions["timeout"], request.extensions.get("before_write")
-        streams: list[Any] = []
-        is_connected = is_sent = is_kept = False
+    async def _exchange(self, request: ApiRequest, last_check: LastCheck | None) -> ApiResponse | KallyAIError:
+        """Send a request once. The error is returned: raised, its context would be the library's, with the token."""
         is_get = request.method == "GET"
-        transport = self._idle.pop() if is_get and self._idle else self._connector()
+        used = await self._take_idle() if is_get else None
+        is_sent, is_kept = used is not None, False
+        streams: list[Any] = []
 
         async def trace(event: str, info: dict[str, Any]) -> None:
-            nonlocal is_connected, is_sent
+            nonlocal is_sent
             if event == "connection.connect_tcp.complete":
                 streams.append(info["return_value"])
                 opened = info["return_value"].get_extra_info("socket")
-                for option in _SOCKET_OPTIONS:  # here, because httpx2 sets none for connections to a proxy
+                for option in _SOCKET_OPTIONS:  # here, because httpcore2 sets none for connections to a proxy
                     opened.setsockopt(*option)
             elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-                is_connected = True
-                if before_write is not None:
-                    await before_write()
-                limit.deadline = anyio.current_time() + timeouts["read"] + timeouts["rest"]
+                if last_check is not None:
+                    await last_check()
+                limit.deadline = anyio.current_time() + request.seconds
                 is_sent = True
 
-        request.extensions["trace"] = trace
+        connection = used or self._connect()
         try:
-            with anyio.fail_after(timeouts["connect"]) as limit:
-                response = await _read(await transport.handle_async_request(request))
-        except TimeoutError:
-            raise (httpx2.ReadTimeout if is_sent else httpx2.ConnectTimeout)("not in time") from None
-        except (httpx2.TransportError, OSError, ValueError) as error:
-            if not is_connected and not isinstance(error, _NOTHING_SENT):
-                raise httpx2.ConnectError("no connection") from error
-            if is_sent and isinstance(error, OSError):  # httpx2 lets some errors of TLS pass
-                raise httpx2.ReadError("the connection broke") from error
-            raise
+            with anyio.fail_after(request.seconds if used else self._connect_seconds) as limit:
+                asked = self._asked(request, {} if used else {"trace": trace})
+                response = await _read(await connection.handle_async_request(asked), request.secrets)
+            is_kept = is_get and connection.is_idle() and len(self._idle) < MOST_IDLE
+        except _FAILURES as error:
+            return self._error(error, is_sent=is_sent)
         else:
-            if is_kept := is_get and len(self._idle) < MOST_IDLE:
-                self._idle.append(transport)
             return response
         finally:
-            del request.extensions["trace"]
-            if not is_kept:
+            if is_kept:
+                self._idle.append(connection)
+            else:
                 with anyio.CancelScope(shield=True):
-                    await transport.aclose()
-                    for stream in streams:  # httpx2 leaves one open whose TLS handshake was canceled
+                    await connection.aclose()
+                    for stream in streams:  # httpcore2 leaves one open whose TLS handshake was canceled
                         await stream.aclose()
 
+    async def _take_idle(self) -> Any:
+        """A connection that was used for a GET and is still open; None without one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return None
 
-async def _read(response: httpx2.Response) -> ApiResponse:
+    def _asked(self, request: ApiRequest, extensions: dict[str, Any]) -> httpcore2.Request:
+        headers = {"Host": self._host} | request.headers
+        if request.method == "POST":
+            headers["Content-Length"] = str(len(request.body))
+        scheme, host, port = self._url.raw_scheme, self._url.raw_host, self._url.port
+        url = httpcore2.URL(scheme=scheme, host=host, port=port, target=self._path + request.target)
+        content = httpx2.ByteStream(request.body)
+        return httpcore2.Request(
+            request.method, url, headers=list(headers.items()), content=content, extensions=extensions
+        )
+
+    def _error(self, error: BaseException, *, is_sent: bool) -> KallyAIError:
+        """The error for a failed connection, without the message of `error`, which may quote a header."""
+        host, reason = self._host, _reason(error, is_sent=is_sent)
+        if is_sent:
+            return ResponseLostError(
+                f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
+            )
+        through = " through the proxy" if self._proxy else ""
+        return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
+
+
+async def _read(response: httpcore2.Response, secrets: tuple[str, ...]) -> ApiResponse:
     """Read a response up to `MAX_BODY`, after which its JSON is not complete."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     body = bytearray()
     try:
-        if response.is_informational:
-            raise httpx2.RemoteProtocolError("no HTTP response")
-        async with aclosing(response.aiter_bytes()) as chunks:
+        if response.status == httpx2.codes.SWITCHING_PROTOCOLS:
+            raise httpcore2.RemoteProtocolError("no HTTP response")
+        async with aclosing(response.aiter_stream()) as chunks:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > MAX_BODY:
                     break
     finally:
         await response.aclose()
-    return ApiResponse(response.status_code, response.headers, bytes(body))
-
-
-def connector(base_url: httpx2.URL) -> Callable[[], httpx2.AsyncBaseTransport]:
-    """A function that makes an HTTP/1.1 transport to `base_url`, through the proxy of the environment or the system.
-
-    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
-    SSL_CERT_FILE or SSL_CERT_DIR.
-
-    Raises:
-        ValueError: The environment has a proxy of an unsupported kind, or certificates that can't be read.
-    """
-    try:
-        # For http, an empty context avoids loading all certificates.
-        is_http = base_url.scheme == "http"
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else httpx2.create_ssl_context()
-    except OSError:
-        raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
-    address = _proxy_address(base_url)
-    proxy = _proxy(address, tls) if address else None
-    return lambda: httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy)
+    content = bytes(body)
+    if headers.get("content-encoding", "").lower() == "gzip":
+        content = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, MAX_BODY)
+    return ApiResponse(response.status, headers, content, secrets)
 
 
 def _proxy_address(base_url: httpx2.URL) -> str | None:
@@ -221,47 +278,70 @@ def _proxy_address(base_url: httpx2.URL) -> str | None:
     return proxies.get("https") or proxies.get("all")
 
 
-def _proxy(address: str, tls: ssl.SSLContext) -> httpx2.Proxy:
+def _connector(base_url: httpx2.URL, proxy_address: str | None) -> Callable[[], httpcore2.AsyncConnectionInterface]:
+    """A function that makes an HTTP/1.1 connection to `base_url`, which is opened by its first request.
+
+    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
+    SSL_CERT_FILE or SSL_CERT_DIR.
+    """
+    try:
+        tls = httpcore2.default_ssl_context() if base_url.scheme == "https" else None
+    except OSError:
+        raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
+    proxy = None if proxy_address is None else _proxy(proxy_address, tls)
+    pool = httpcore2.AsyncConnectionPool(ssl_context=tls, proxy=proxy, keepalive_expiry=_IDLE_SECONDS)
+    target = httpcore2.URL(scheme=base_url.raw_scheme, host=base_url.raw_host, port=base_url.port)
+    return partial(pool.create_connection, target.origin)
+
+
+def _proxy(address: str, tls: ssl.SSLContext | None) -> httpcore2.Proxy:
     try:
         url = httpx2.URL(address if "://" in address else f"http://{address}")
     except httpx2.InvalidURL:
         url = httpx2.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy")
-    return httpx2.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
-
-
-class InProcess(httpx2.ASGITransport):
-    """A transport to an ASGI app in this process. An exception of the app becomes an error of the connection."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The complete response of the app."""
-        await request.extensions["trace"]("asgi.send_request_headers.started", {"request": request})
-        try:
-            return await super().handle_async_request(request)
-        except Exception as error:
-            _log.warning("The API in this process failed", exc_info=error)
-            raise httpx2.ReadError("the API in this process failed") from error
-
-
-def connection_error(error: httpx2.HTTPError, base_url: httpx2.URL) -> KallyAIError:
-    """The error for a failed connection, without the message of `error`, which may quote a header."""
-    host = base_url.netloc.decode("ascii")
-    if isinstance(error, _NOTHING_SENT):
-        through = " through the proxy" if _proxy_address(base_url) else ""
-        return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {_reason(error)}; nothing was sent")
-    reason = "it took too long" if isinstance(error, httpx2.TimeoutException) else "the connection broke"
-    if isinstance(error, httpx2.DecodingError):
-        reason = "what came can't be decoded"
-    return ResponseLostError(
-        f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
+    return httpcore2.Proxy(
+        httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port),
+        auth=(url.username.encode(), url.password.encode()) if url.username else None,
+        ssl_context=tls if url.scheme == "https" else None,
     )
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, httpx2.TimeoutException):
+class InProcess:
+    """A connection to an ASGI app in this process. An exception of the app becomes an error of the connection."""
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._transport = httpx2.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        """The complete response of the app."""
+        await request.extensions["trace"]("asgi.send_request_headers.started", {"request": request})
+        url, body = bytes(request.url).decode("ascii"), cast("httpx2.ByteStream", request.stream)
+        asked = httpx2.Request(request.method.decode("ascii"), url, headers=request.headers, stream=body)
+        try:
+            response = await self._transport.handle_async_request(asked)
+        except Exception as error:
+            _log.warning("The API in this process failed", exc_info=error)
+            raise httpcore2.ReadError from error
+        return httpcore2.Response(response.status_code, headers=response.headers.raw, content=response.stream)
+
+    def is_idle(self) -> bool:
+        """Whether the next request may use this connection."""
+        return False
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _reason(error: BaseException, *, is_sent: bool) -> str:
+    if isinstance(error, TimeoutError | httpcore2.TimeoutException):
         return "it took too long"
-    if isinstance(error, httpx2.ProxyError):
+    if isinstance(error, zlib.error):
+        return "what came can't be decoded"
+    if is_sent:
+        return "the connection broke"
+    if isinstance(error, httpcore2.ProxyError):
         return "the proxy refused"
     for cause in causes(error):
         if isinstance(cause, ssl.SSLError):

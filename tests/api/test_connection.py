@@ -73,7 +73,7 @@ async def test_a_response_that_is_sent_slowly_times_out(part: bytes) -> None:
             await stream.send(part)
             await anyio.sleep(0.01)
 
-    timeouts = Timeouts(connect=5, read=0.5, call=0.5, rest=0)  # so much longer than a pause that no pause is too long
+    timeouts = Timeouts(connect=5, response=0.5, call=0.5)  # so much longer than a pause that no pause is too long
     async with client_and_server(drip, timeouts=timeouts) as (client, server):
         with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)
@@ -88,9 +88,9 @@ async def test_only_create_call_has_the_long_time_out() -> None:
         await released.wait()
         await stream.send(DETAILS)
 
-    timeouts = Timeouts(connect=5, read=0.05, call=60, rest=0.1)
+    timeouts = Timeouts(connect=5, response=0.05, call=60)
     async with (
-        client_and_server(when_released, hang, timeouts=timeouts) as (client, _server),
+        client_and_server(when_released, *[hang] * 4, timeouts=timeouts) as (client, _server),
         anyio.create_task_group() as tasks,
     ):
         calls = []

@@ -24,7 +24,7 @@ from tests.fake_service import CloseWithoutReading, answer, hang
 from tests.transports.certificates import Certificate
 
 HOST = "api.kallyai.example"
-TINY = Timeouts(connect=1, read=10, call=10, rest=10)
+TINY = Timeouts(connect=1, response=10, call=10)
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told, and has /proc")
 
 
