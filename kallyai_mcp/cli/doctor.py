@@ -3,6 +3,7 @@
 import platform
 import shutil
 import time
+from functools import partial
 from typing import Literal, NamedTuple
 
 import anyio
@@ -12,7 +13,7 @@ from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection, check_shared_database
-from kallyai_mcp.cli.output import SetupError, json_option, say, say_json
+from kallyai_mcp.cli.output import SetupError, json_option, run, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.text.plain import duration, one_line
 
@@ -45,7 +46,7 @@ class Finding(NamedTuple):
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
-    found = anyio.run(_findings, settings)
+    found = run(partial(_findings, settings))
     bad = [finding for finding in found if finding.status == "bad"]
     if as_json:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
