@@ -313,15 +313,15 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool
 
 async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object], *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
-    from kallyai_mcp.calls.policy import Consent
-    from kallyai_mcp.tools.consent import risks_of
+    from kallyai_mcp.calls.policy import Consent, risk_flags
     from kallyai_mcp.tools.text.consent import preview
     from kallyai_mcp.tools.text.words import Words
 
     found = await app_context.calls.precheck(asked, asked_by=_ASKED_BY)
     if found.duplicate is not None:
         return Consent(_ASKED_BY, "not_needed", joins=True)
-    flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
+    usage, due = await app_context.usage(), asked.schedule.not_before or app_context.now()
+    flags = risk_flags(asked.submission, usage, now=due, last_call=found.last_call)
     asks = not yes and sys.stdin.isatty()
     say(
         preview(asked.submission, flags, usage, asked.schedule, app_context.reader(), Words(), asks=asks),

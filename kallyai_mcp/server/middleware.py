@@ -12,7 +12,6 @@ from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.text.plain import one_line
@@ -32,7 +31,6 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
     return [
         Correlation(),  # first, so that the log lines of the others have the request's id
         _only_for(describe_server, "initialize", "server/discover"),
-        _only_for(form_titles, "tools/call"),
         _only_for(Cancellations(), "tools/call", "tasks/get", "resources/read", canceled),  # what may take long
         _only_for(note_deliveries, "tools/call", "tasks/get", canceled),  # what can report the outcome of a call
         _only_for(with_app_context, "resources/read"),
@@ -68,22 +66,6 @@ async def describe_server(ctx: ServerRequestContext[Any, Any], call_next: CallNe
 @cache
 def _icon() -> str:
     return as_data_uri(_ICON.read_bytes(), "image/png")
-
-
-async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Add the title to each form in a result, which the SDK leaves out in the protocol version 2026-07-28."""
-    result = await call_next(ctx)
-    if not isinstance(result, dict) or "inputRequests" not in result:
-        return result
-    return {**result, "inputRequests": {name: _titled(asked) for name, asked in result["inputRequests"].items()}}
-
-
-def _titled(request: dict[str, Any]) -> dict[str, Any]:
-    params = request["params"]
-    if "requestedSchema" not in params:
-        return request
-    schema = {**params["requestedSchema"], "title": form_title(params["message"])}
-    return {**request, "params": {**params, "requestedSchema": schema}}
 
 
 async def note_deliveries(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:

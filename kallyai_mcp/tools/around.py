@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Literal
 
@@ -13,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from kallyai_mcp.calls.call_lists import CallList, with_ask_only
 from kallyai_mcp.calls.calls import place_with_consent
-from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
+from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
@@ -27,12 +25,8 @@ from kallyai_mcp.tools.text.consent import list_preview
 FEWEST, MOST = 2, 10
 """How many candidates a list has."""
 
-SHARED = (
-    *("task_category", "task_description", "user_name", "user_phone", "appointment_date", "appointment_time"),
-    *("other_times", "departure_date", "time_preference_text", "party_size", "language", "call_language"),
-    *("is_urgent", "additional_instructions", "questions", "accept_other_time", "timezone", "wait_seconds"),
-    "confirmation",
-)
+_OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
+SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
 """The arguments that call_around has in common with make_call."""
 
 _NO_LIST = "there is no list with these arguments; to go on with an earlier list, repeat its other arguments"
@@ -135,48 +129,31 @@ async def _place(
     `before` is the consent that the list already has, which may be too old; None for a new list. Returns the list, and
     whether this request places its calls; or the result that tells the agent to ask the user.
     """
-    calls = ctx.request_context.lifespan_context.calls
-    last_calls: tuple[datetime | None, ...] = ()
+    app_context = ctx.request_context.lifespan_context
+    calls, reader = app_context.calls, app_context.reader()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        nonlocal last_calls
         if before is not None and not outdated:
             return before
-        last_calls = await calls.ledger.last_calls(asked)
-        return await _consent(asked, last_calls, outdated, confirmation, ctx)
+        last_calls, goes_on = await calls.ledger.last_calls(asked), asked.stop_reason is not None
+        last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
+        begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
+        question = Question(
+            "call_around",
+            (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last),
+            Consent(client_name(ctx), "form", last_calls=last_calls),
+            asked.to_come,
+            last_calls,
+            lambda flags, usage, words: list_preview(
+                asked.to_come, flags, usage, asked.until, reader, words, goes_on=goes_on
+            ),
+            lambda _: ListAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
+        )
+        return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
         if before is None:
-            return await calls.place_list(asked, replace(consent, last_calls=last_calls))
-        agreed = None if consent is before else replace(consent, last_calls=last_calls)
-        return await calls.continue_list(asked, after=after, agreed=agreed)
+            return await calls.place_list(asked, consent)
+        return await calls.continue_list(asked, after=after, agreed=None if consent is before else consent)
 
     return await place_with_consent(ask, place)
-
-
-async def _consent(
-    asked: CallList,
-    last_calls: Sequence[datetime | None],
-    outdated: Sequence[Consent],
-    confirmation: str | None,
-    ctx: Context[AppContext, Any],
-) -> Consent | CallToolResult:
-    app_context, asked_by = ctx.request_context.lifespan_context, client_name(ctx)
-    if app_context.confirm == "never":
-        return Consent(asked_by, "never_asks")
-    usage, reader = await app_context.usage(), app_context.reader()
-    flags = [
-        risk_flags(submission, usage, now=reader.now, last_call=last)
-        for submission, last in zip(asked.to_come, last_calls, strict=True)
-    ]
-    every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
-    if not every and app_context.confirm == "auto":
-        return Consent(asked_by, "not_needed")
-    goes_on = asked.stop_reason is not None
-    last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
-    begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
-    about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
-    show = partial(list_preview, asked.to_come, flags, usage, asked.until, reader, goes_on=goes_on)
-    structure = ListAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None)
-    question = Question("call_around", about, show, structure, asked.submissions[0])
-    return await ask_user(question, Consent(asked_by, "form", every), outdated, confirmation=confirmation, ctx=ctx)

@@ -1,6 +1,6 @@
 """The tools that place and follow a call: make_call, get_call."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.apps import client_supports_apps
@@ -15,7 +15,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.policy import Consent, RiskFlag
+from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRecord, CallRequest, Placed
 from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
@@ -97,13 +97,10 @@ async def make_call(
     schedule = schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context)
     request = CallRequest(submission, zone, arrived, schedule, redial, session_id)
 
-    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        return await consent.check(request, outdated, risks=risks, confirmation=confirmation, ctx=ctx)
-
-    async def place(agreed: Consent) -> Placed:
-        return await app_context.calls.place(request, consent=agreed)
-
-    placed = await place_with_consent(ask, place)
+    placed = await place_with_consent(
+        partial(consent.check, request, risks=risks, confirmation=confirmation, ctx=ctx),
+        lambda agreed: app_context.calls.place(request, consent=agreed),
+    )
     if not isinstance(placed, Placed):
         return placed
     return await follow(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)

@@ -12,32 +12,24 @@ that shows no forms gets an error in place of the question as a text.
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from mcp.server.elicitation import render_elicitation_schema
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cards.texts import Language, preferred_language
 from kallyai_mcp.tools.arguments import without_blanks
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.text.words import Words
 
-_LONGEST_TITLE = 80
 _LONGEST_HEADER = 200
 """How many characters of a header are read."""
-
-
-def form_title(message: str) -> str:
-    """The title of a form: the first line of its `message`, cut to 80 characters."""
-    return cut(message.partition("\n")[0], _LONGEST_TITLE)
 
 
 class InputRequiredError(Exception):
@@ -48,19 +40,26 @@ class InputRequiredError(Exception):
         self.result = result
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The reply to a question.
+class Reply(BaseModel, defer_build=True):
+    """A question that was asked, and the reply to it.
 
     Attributes:
-        action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice).
+        asked: A digest of what was asked.
+        id: It is the same if a client sends the same reply again, with the same state.
+        action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice); None before the
+            user has replied.
         content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
-        id: The id of the question. It is the same if a client sends the same reply again, with the same state.
     """
 
-    action: Literal["accept", "decline", "cancel"]
-    content: Mapping[str, Any]
-    id: str
+    asked: str
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+    action: Literal["accept", "decline", "cancel"] | None = None
+    content: dict[str, Any] = Field(default_factory=dict)
+
+    def with_result(self, result: ElicitResult) -> "Reply":
+        """The same question with the user's reply."""
+        content = result.content if result.action == "accept" else None
+        return self.model_copy(update={"action": result.action, "content": content or {}})
 
 
 def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
@@ -93,19 +92,28 @@ class Elicitation:
         # A client that names no mode shows forms: earlier versions of the protocol had no other mode.
         self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
         self.opens_links = elicitation is not None and elicitation.url is not None
-        self._asks_by_result = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-        self._asked: dict[str, _Question] = {}
         self._replies: dict[str, Reply] = {}
-        if self._asks_by_result:
-            self._restore()
+        if ctx.request_state is not None:
+            self._replies = {name: Reply(**asked) for name, asked in json.loads(ctx.request_state).items()}
+        for name, result in (ctx.input_responses or {}).items():
+            if name in self._replies and isinstance(result, ElicitResult):
+                self._replies[name] = self._replies[name].with_result(result)
 
-    async def ask(self, name: str, message: str, form: type[BaseModel], *, about: str = "") -> Reply | None:
-        """Show the user a form; returns None if the client could not be asked.
+    async def ask(
+        self,
+        name: str,
+        message: str,
+        fields: Mapping[str, Mapping[str, Any]],
+        *,
+        required: Sequence[str] = (),
+        about: str = "",
+    ) -> Reply | None:
+        """Show the user a form with these fields, given as JSON schemas; returns None if the client could not be asked.
 
         `name` is unique within the tool call. A reply is not used if the question was `about` something else, for
         example because the call in the preview has changed since.
         """
-        schema = {**render_elicitation_schema(form), "title": form_title(message)}
+        schema: dict[str, Any] = {"type": "object", "properties": dict(fields), "required": list(required)}
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
         return await self._ask(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
 
@@ -119,54 +127,25 @@ class Elicitation:
     async def _ask(
         self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams
     ) -> Reply | None:
-        if self._asks_by_result:
-            return self._reply(name, identity, params)
-        session, request_id = self._ctx.session, self._ctx.request_id
-        try:
-            if isinstance(params, ElicitRequestFormParams):
-                result = await session.elicit_form(params.message, params.requested_schema, request_id)
-            else:
-                result = await session.elicit_url(params.message, params.url, str(uuid.uuid4()), request_id)
-        except (MCPError, ValidationError):  # the client refused, nothing can be sent to it, or its reply is not valid
-            return None
-        return _to_reply(result, str(uuid.uuid4()))
-
-    def _reply(self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams) -> Reply:
-        digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        asked = self._asked.get(name)
-        if name in self._replies and asked is not None and asked.digest == digest:
-            return self._replies[name]
-        self._replies.pop(name, None)
-        questions = self._asked | {name: _Question(digest, str(uuid.uuid4()))}
-        state = {
-            "asked": {key: [question.digest, question.id] for key, question in questions.items()},
-            "replies": {key: {"action": it.action, "content": it.content} for key, it in self._replies.items()},
-        }
+        question = Reply(asked=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        if self._ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            session, request_id = self._ctx.session, self._ctx.request_id
+            try:
+                if isinstance(params, ElicitRequestFormParams):
+                    result = await session.elicit_form(params.message, params.requested_schema, request_id)
+                else:
+                    result = await session.elicit_url(params.message, params.url, question.id, request_id)
+            except (MCPError, ValidationError):  # the client refused, can't be sent anything, or its reply is not valid
+                return None
+            return question.with_result(result)
+        reply = self._replies.get(name)
+        if reply is not None and reply.asked == question.asked and reply.action is not None:
+            return reply
+        state = self._replies | {name: question}
         request = ElicitRequest(method="elicitation/create", params=params)
         # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
-        raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=json.dumps(state)))
-
-    def _restore(self) -> None:
-        """Read the replies that the client sent now, and those to earlier questions, which are in the state."""
-        if self._ctx.request_state is None:
-            return
-        state = json.loads(self._ctx.request_state)
-        self._asked = {name: _Question(*question) for name, question in state["asked"].items()}
-        self._replies = {name: Reply(id=self._asked[name].id, **reply) for name, reply in state["replies"].items()}
-        for name, result in (self._ctx.input_responses or {}).items():
-            if name in self._asked and isinstance(result, ElicitResult):
-                self._replies[name] = _to_reply(result, self._asked[name].id)
-
-
-class _Question(NamedTuple):
-    """A question that was asked: a digest of what it was about, and its id."""
-
-    digest: str
-    id: str
-
-
-def _to_reply(result: ElicitResult, id_: str) -> Reply:
-    return Reply(result.action, result.content or {} if result.action == "accept" else {}, id_)
+        sealed = json.dumps({name: asked.model_dump() for name, asked in state.items()})
+        raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=sealed))
 
 
 _NEEDED: dict[str, tuple[str, ...]] = {
@@ -176,12 +155,13 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 """What a booking needs, by the reference's `task_category`."""
 
-_FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "respondent_phone": (str, {}),
-    "user_name": (str | None, {}),
-    "appointment_date": (str | None, {"json_schema_extra": {"format": "date"}}),
-    "party_size": (int | None, {"ge": 1, "le": 50}),
+_FIELDS: dict[str, dict[str, Any]] = {
+    "respondent_phone": {"type": "string"},
+    "user_name": {"type": "string"},
+    "appointment_date": {"type": "string", "format": "date"},
+    "party_size": {"type": "integer", "minimum": 1, "maximum": 50},
 }
+"""The fields of the form for what is missing."""
 
 
 def lacking_details(given: Mapping[str, Any]) -> list[str]:
@@ -209,19 +189,11 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
     message = words.say("details_needed")
     if isinstance(callee, str):
         message = words.say("details_needed_for", callee=one_line(callee))
-    reply = await elicitation.ask("details", message, _form(missing, words))
+    fields = {name: words.field(name) | _FIELDS[name] for name in missing}
+    required = [name for name in missing if name == "respondent_phone"]
+    reply = await elicitation.ask("details", message, fields, required=required)
     if reply is None:
         return given
     if reply.action != "accept":
         raise KallyAIError("the user was asked for the missing details and did not give them", code="details_not_given")
     return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
-
-
-def _form(names: list[str], words: Words) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for name in names:
-        kind, options = _FIELDS[name]
-        if name != "respondent_phone":
-            options = options | {"default": None}
-        fields[name] = (kind, Field(title=words.say(name), description=words.say(f"{name}_help"), **options))
-    return create_model("Details", **fields)

@@ -79,7 +79,6 @@ async def test_at_night_the_morning_is_offered_beside_yes_and_no(
 
     (form,) = user.asked
     assert isinstance(form, ElicitRequestFormParams)
-    assert form.requested_schema["title"] == form.message.partition("\n")[0]
     assert form.requested_schema["properties"]["call_later"]["title"] == "Call at 8:00 AM there instead"
     assert wanted.text == (
         "Not called yet: the user wants the call later. Next: make_call with the same arguments and "

@@ -23,6 +23,10 @@ class Words:
         """The text with this key, with `values` for its placeholders."""
         return self._texts[key].format(**values)
 
+    def field(self, key: str, **values: object) -> dict[str, str]:
+        """The title and the description of a field of a form, for its JSON schema."""
+        return {"title": self.say(key, **values), "description": self.say(f"{key}_help")}
+
     def row(self, key: str, text: object) -> str:
         """A line of a preview: the label with this key and the text; "" without a text."""
         return f"{self._texts[key]}: {text}" if text else ""
