@@ -8,6 +8,7 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.ledger.base import BATCH
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
@@ -333,6 +334,22 @@ async def many_due(here: World, count: int) -> None:
     placed = await schedule(here)
     row = replace(placed.record, tracking_id="t-many", fingerprint="many", idempotency_key="many")
     await add_records(here.database, row, count - 1, interval=0)
+
+
+async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here: World) -> None:
+    """They are more than one transaction takes."""
+
+    async def busy() -> tuple[int, Json]:
+        return 201, {"call_id": f"c-{len(service.keys)}", "status": "busy"}
+
+    service = here.answering([busy])
+    await many_due(here, BATCH + 1)
+    await at(here, DUE)
+    ordinary = await here.call()
+    await at(here, DUE + timedelta(minutes=1))
+
+    assert ordinary.state is CallState.ENDED
+    assert len(service.keys) == len(set(service.keys)) == BATCH + 2
 
 
 async def test_calls_that_were_too_many_expire_and_say_why(place: str, clock: ManualClock) -> None:

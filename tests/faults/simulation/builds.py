@@ -52,15 +52,6 @@ def _due(seconds: float) -> str:
     return (NOON + timedelta(seconds=seconds)).isoformat()
 
 
-def _due_at_once(number: int) -> dict[str, Any]:
-    """The plan of a run in which so many calls are due at one moment, and an ordinary one is asked for."""
-    return {
-        "tasks": (question(),),
-        "asks": (Ask(90),),
-        "events": (Event(1, "many calls are due", number=number, seconds=59),),
-    }
-
-
 def _candidates(*endings: str, until: str = "booked") -> Task:
     return candidates({f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until)
 
@@ -310,7 +301,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call without a date fits",
         Patch("calls.call_search", "return created_at is not None and", "return created_at is None or"),
-        quirks=Quirks(dates="missing", echo="name and number"),
+        quirks=Quirks(has_dates=False, echo="name and number"),
         troubles=_NOT_PLACED,
         foreign=(Foreign(7200),),
     ),
@@ -320,7 +311,7 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, until_told=True),),
         events=(Event(10, "is killed"),),
         starts=(Start(), Start()),
-        quirks=Quirks(times="seconds"),
+        quirks=Quirks(with_seconds=True),
     ),
     broken(
         "a call in progress is known to its file alone, and its key is random",
@@ -357,14 +348,6 @@ BROKEN: tuple[Broken, ...] = (
         tasks=(question(not_before=_due(600)),),
         events=_NOBODY_RUNS,
         starts=(Start(), Start(at=3600)),
-    ),
-    broken(
-        "half an hour is by the callee's clock",
-        Patch("calls.calls", "Schedule(due, due + ", "Schedule(due, not_before + "),
-        tasks=(question(not_before="2026-11-01T01:45"),),
-        events=_NOBODY_RUNS,
-        starts=(Start(), Start(at=600 + 3600)),
-        begins=datetime(2026, 11, 1, 8, 35, tzinfo=UTC),
     ),
     broken(
         "a canceled call is placed",
@@ -455,12 +438,7 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, waits=False), Ask(100, waits=False)),
     ),
     broken(
-        "all due calls are taken and sent at once",
-        Patch("calls.worker", "return max(0, min(BATCH, ", "return max(10_000, min(BATCH, "),
-        **_due_at_once(101),
-    ),
-    broken(
-        "the same due calls are taken twice",
+        "the same due call is taken twice",
         Patch(
             "calls.ledger.follow_up",
             "= 'scheduled' AND not_before <= :now",
@@ -468,13 +446,8 @@ BROKEN: tuple[Broken, ...] = (
         ),
         Patch("calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'),
         Patch("calls.ledger.upkeep", "calls WHERE state = 'scheduled'", "calls WHERE state IN ('scheduled', 'sent')"),
-        Patch("calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"),
-        **_due_at_once(5),
-    ),
-    broken(
-        "due calls that a batch leaves are not taken",
-        Patch("calls.worker", "is_due = work.due_in <= 0", "is_due = -10 < work.due_in <= 0"),
-        **_due_at_once(101),
+        _RANDOM_KEY,
+        tasks=(question(not_before=_due(600)),),
     ),
     # Lists of candidates
     broken(
@@ -506,7 +479,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.call_lists", 'return None if self.until == "all" else StopReason.UNKNOWN', "return None"),
         tasks=(_candidates(BOOKED, BOOKED),),
         troubles=(Trouble("cut", placed=True),) * 12,
-        quirks=Quirks(dates="missing", forgets_keys=True),
+        quirks=Quirks(has_dates=False, forgets_keys=True),
     ),
     broken(
         "a canceled list goes on",

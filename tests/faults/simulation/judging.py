@@ -21,7 +21,6 @@ class Rule(StrEnum):
     UNTRUE = "not true"
     UNASKED = "placed without the user's yes"
     LATE = "placed too early or too late"
-    TOO_MANY = "too many calls at once"
     ACCOUNT = "placed on another account"
     FAILED = "server failed or hung"
 
@@ -174,7 +173,7 @@ def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
     ]
     if not unknown:
         return False
-    if quirks.dates == "missing" or quirks.echo == "nothing" or _is_undated(call, evidence):
+    if not quirks.has_dates or quirks.echo == "nothing" or _is_undated(call, evidence):
         return True
     clock = timedelta(seconds=_difference(evidence))
     near = [

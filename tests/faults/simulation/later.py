@@ -1,30 +1,21 @@
 """Simulated runs of calls that are due later, and of calls that are placed again, with an oracle of their own."""
 
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.faults.simulation.judging import SHARED, Rule, Violation, calls_by_account
-from tests.faults.simulation.plan import MANY, Ask, Event, Plan, Start, question
+from tests.faults.simulation.plan import Ask, Event, Plan, question
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbances, disturbed_around
+from tests.faults.simulation.seeds import disturbed_around
 from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
 from tests.faults.simulation.world import NOON
 
 WINDOW = timedelta(seconds=1800)
-
-_AT_ONCE, _IN_PROGRESS = 100, 500
-"""How many due calls a process may begin at one instant, and have in progress."""
-
-_DUE = 60.0
-
-_SOON = timedelta(seconds=5)
-"""So long after it was asked for, an ordinary call is placed, if nothing fails."""
 
 PAUSE = timedelta(minutes=15)
 _REQUEST = timedelta(seconds=5)
@@ -38,26 +29,18 @@ _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
-
-    Every fiftieth has thousands of calls that are due at one moment.
-    """
-    if seed % 50 == 49:
-        return many_due_plan(seed, is_shared=is_shared)
+    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times."""
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     number = rng.choice(tuple(_ZONES))
-    begins, not_before, due = NOON, None, None
-    if seed % 5 == 0:
-        begins, not_before = _around_a_change(rng, ZoneInfo(_ZONES[number]))
-    elif seed % 3 and (due := rng.choice((None, 600.0, 1800.0, 3600.0))) is not None:
-        not_before = (NOON + timedelta(seconds=due)).isoformat()
-    retries = rng.choice((1, 2, 3)) if not_before is None else rng.choice((0, 0, 1, 3))
-    more = ({"retries": retries} if retries else {}) | ({"not_before": not_before} if not_before is not None else {})
+    due = rng.choice((None, None, 600.0, 1800.0, 3600.0))
+    not_before = {} if due is None else {"not_before": (NOON + timedelta(seconds=due)).isoformat()}
+    retries = rng.choice((1, 2, 3)) if due is None else rng.choice((0, 0, 1, 3))
+    more = not_before | ({"retries": retries} if retries else {})
     ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
     task = question(ending, number, **more)
-    first = (_due(task.arguments) or begins) - begins
-    again = _next_due(begins + first, ZoneInfo(_ZONES[number])) - begins
-    moments = [first.total_seconds(), again.total_seconds(), first.total_seconds() + 60]
+    first = due or 0.0
+    again = _next_due(NOON + timedelta(seconds=first), ZoneInfo(_ZONES[number])) - NOON
+    moments = [first, again.total_seconds(), first + 60]
     asks = [
         Ask(0, waits=False, cancels_at=rng.choice((None, None, max(1.0, rng.choice(moments) + rng.uniform(-30, 90)))))
     ]
@@ -74,34 +57,19 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         if rng.random() < 0.5:
             asks[0] = replace(asks[0], looks_at=moments[0] + rng.uniform(40, 2000))
     plan = Plan(
-        "a call for later or again" + (" when the clocks change" if begins is not NOON else ""),
+        "a call for later or again",
         (replace(task, ending=ending),),
         tuple(asks),
         events,
         seed=seed,
         quirks=Quirks(words_late=words_late),
-        begins=begins,
     )
     return disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
 
 
-def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str | None]:
-    """When a run begins, and when its call is due there: around a change of the clocks, or at once the evening before.
-
-    The time has no UTC offset, so it may be one that does not exist on that day, or one that occurs twice.
-    """
-    change = datetime.fromisoformat(rng.choice(CLOCK_CHANGES[zone.key])).replace(tzinfo=UTC)
-    if rng.random() < 0.3:
-        evening = datetime.combine((change - timedelta(hours=10)).astimezone(zone).date(), time(20, 20), zone)
-        return evening.astimezone(UTC) + timedelta(minutes=rng.randrange(35)), None
-    clock = (change - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None, microsecond=0, second=0)
-    there = clock + timedelta(minutes=rng.randint(-60, 90))
-    return change - timedelta(minutes=rng.randint(70, 100)), there.isoformat()
-
-
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_times, _attempts, _canceled, _untrue, find_violations_of_many, *SHARED)
+    checks = (_times, _attempts, _canceled, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -116,22 +84,8 @@ def _zone(evidence: Evidence) -> ZoneInfo:
 
 
 def _due(arguments: Mapping[str, Any]) -> datetime | None:
-    """When a call is due, in UTC.
-
-    Of a local time that occurs twice, the first counts. A local time that does not exist is read with the UTC offset
-    before the change.
-    """
-    if "not_before" not in arguments:
-        return None
-    due = datetime.fromisoformat(arguments["not_before"])
-    if due.tzinfo is not None:
-        return due.astimezone(UTC)
-    zone = ZoneInfo(_ZONES[arguments["respondent_phone"]])
-    day_before = (due - timedelta(days=1)).replace(tzinfo=UTC).astimezone(zone).utcoffset()
-    day_after = (due + timedelta(days=1)).replace(tzinfo=UTC).astimezone(zone).utcoffset()
-    possible = [(due - offset).replace(tzinfo=UTC) for offset in (day_before, day_after) if offset is not None]
-    shown = [moment for moment in possible if moment.astimezone(zone).replace(tzinfo=None) == due]
-    return min(shown) if shown else possible[0]
+    """When a call is due."""
+    return datetime.fromisoformat(arguments["not_before"]) if "not_before" in arguments else None
 
 
 def _appointment(evidence: Evidence) -> datetime | None:
@@ -272,69 +226,3 @@ def _canceled(evidence: Evidence) -> Iterator[Violation]:
 
 def _asked_since(canceled: Use, call: PhoneCall, evidence: Evidence) -> bool:
     return any(use.tool == "make_call" and canceled.asked_at <= use.asked_at <= call.started for use in evidence.uses)
-
-
-# Thousands of calls that are due at one moment, beside an ordinary call
-
-
-def many_due_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: the calls are due after a minute, and an ordinary one is asked for then."""
-    rng = random.Random(f"many due {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
-    events: tuple[Event, ...] = (
-        Event(1, "many calls are due", number=rng.choice((1000, 1000, 1200)), seconds=_DUE - 1),
-    )
-    starts: tuple[Start, ...] = (Start(), Start()) if is_shared or rng.random() < 0.5 else (Start(),)
-    if rng.random() < 0.6:
-        moments = [_DUE, _DUE + 95, _DUE + 200]
-        around = disturbances(rng, moments, lambda: rng.uniform(-10, 40), is_shared=is_shared, back_after=500.0)
-        events += tuple(replace(event, seconds=min(event.seconds, 100.0)) for event in around)
-    elif rng.random() < 0.5:  # nothing runs until all of them are too late
-        events += tuple(Event(_DUE - 5, "is killed", process=number) for number in range(2))
-        starts += (Start(at=_DUE + WINDOW.total_seconds() + 60),)
-    at = _DUE + (rng.uniform(0, 300) if len(starts) < 3 else 2000)
-    return Plan("thousands of calls are due", (question(),), (Ask(at, until_told=True),), events, starts, seed=seed)
-
-
-def find_violations_of_many(evidence: Evidence) -> Iterator[Violation]:
-    """Each due call is placed at most once and when it is due, or has ended with a reason; other calls go on."""
-    calls = defaultdict[str, list[PhoneCall]](list)
-    for call in evidence.service.placed():
-        if call.submission["task_description"] == MANY:
-            calls[call.submission["respondent_phone"]].append(call)
-    for row in evidence.many:
-        placed = calls[row["number"]]
-        if len(placed) > 1:
-            yield Violation(Rule.TWICE, f"{row['tracking_id']} was placed {len(placed)} times")
-        elif not placed and (row["state"] != "expired" or not row["error"]):
-            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']}, but was not placed")
-        elif placed and (row["state"], row["call_id"]) != ("ended", placed[0].call_id):
-            yield Violation(Rule.LOST, f"{row['tracking_id']} is {row['state']}, but {placed[0].call_id} was placed")
-        for call in placed:
-            after = call.started.timestamp() - row["not_before"]
-            if not 0 <= after <= WINDOW.total_seconds() + 5:
-                yield Violation(Rule.LATE, f"{row['tracking_id']} was placed {after:.0f} s after it was due")
-    yield from _too_many([call for placed in calls.values() for call in placed])
-    if [event.what for event in evidence.plan.events] == ["many calls are due"]:
-        yield from _held_up(evidence)
-
-
-def _too_many(calls: list[PhoneCall]) -> Iterator[Violation]:
-    for sender in sorted({call.sender for call in calls}):
-        mine = sorted((call for call in calls if call.sender == sender), key=lambda call: call.started)
-        for place, call in enumerate(mine):
-            begun = sum(other.started == call.started for other in mine[place : place + _AT_ONCE + 1])
-            in_progress = sum(other.ends > call.started for other in mine[:place])
-            if begun > _AT_ONCE or in_progress >= _IN_PROGRESS:
-                text = f"{sender} began {begun} calls at once, while {in_progress} were in progress"
-                yield Violation(Rule.TOO_MANY, text)
-                break
-
-
-def _held_up(evidence: Evidence) -> Iterator[Violation]:
-    """Where nothing fails, all of them are placed, and an ordinary call is not held up."""
-    for row in evidence.many:
-        if row["state"] != "ended":
-            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']} although nothing failed")
-    asked = evidence.uses[0].asked_at if evidence.uses else None
-    if asked is None or not any(asked <= call.started <= asked + _SOON for call in evidence.placed):
-        yield Violation(Rule.STUCK, f"the call that was asked for at {asked} was not placed at once")

@@ -3,16 +3,15 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import accumulate, pairwise
 
 from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, calls_by_account
 from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import CLOCK_CHANGES, disturbed_around
+from tests.faults.simulation.seeds import disturbed_around
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
-from tests.faults.simulation.world import NOON
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
@@ -45,17 +44,10 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         (),
         seed=seed,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
-        begins=_begins(rng) if seed % 5 == 0 else NOON,
     )
     plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
     return replace(plan, asks=tuple(replace(ask, decides_after=decides_after) for ask in asks))
-
-
-def _begins(rng: random.Random) -> datetime:
-    """A few minutes before the callees' clocks change."""
-    change = datetime.fromisoformat(rng.choice(CLOCK_CHANGES["America/Los_Angeles"])).replace(tzinfo=UTC)
-    return change - timedelta(seconds=rng.uniform(0, 600))
 
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:

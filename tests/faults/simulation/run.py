@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
-from tests.faults.simulation.plan import ACCOUNT, MANY, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
+from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
 from tests.faults.simulation.process import Process, SignIn
 from tests.faults.simulation.service import PhoneCall, SimulatedService, plain
 from tests.faults.simulation.world import HungError, World
@@ -28,8 +28,6 @@ OPEN = ("in_progress", "unknown", "needs_confirmation")
 
 _SETTLED_WITHIN, _LATER_WITHIN = 3 * 3600.0, 16 * 3600.0
 """Simulated seconds within which every record must have its end; one that is due later may wait for the morning."""
-
-_LONGEST_LOCK = 100.0
 
 _LOOKS_AT_LIST = 60
 
@@ -77,16 +75,14 @@ class Use:
 class Evidence:
     """What is known after a run: the truth (`service`), what the agent was told (`uses`), and what the ledgers have.
 
-    `many` are the rows of "many calls are due", which are not among `rows`; `shown` is what `get_call` answers at the
-    end, by both ids; `errors` went wrong in the program itself; `ended` says when processes ended before the end of the
-    run.
+    `shown` is what `get_call` answers at the end, by both ids; `errors` went wrong in the program itself; `ended` says
+    when processes ended before the end of the run.
     """
 
     plan: Plan
     service: SimulatedService
     uses: list[Use] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    many: list[Row] = field(default_factory=list)
     lists: list[Row] = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -95,8 +91,8 @@ class Evidence:
 
     @property
     def placed(self) -> Sequence[PhoneCall]:
-        """The calls that were placed for us, but for those of "many calls are due"."""
-        return [call for call in self.service.placed() if call.submission["task_description"] != MANY]
+        """The calls that our processes had placed, oldest first."""
+        return [call for call in self.service.calls if call.is_ours]
 
     def times_of(self, what: What) -> list[datetime]:
         """When these events happened."""
@@ -126,8 +122,7 @@ class Run:
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
         )
-        is_slow = plan.has("its ledger is locked", "its database hangs")
-        self._homes = [LedgerPlace(place, self._world.now, is_slow=is_slow) for place in places]
+        self._homes = [LedgerPlace(place, self._world.now) for place in places]
         self._sign_in = SignIn(ACCOUNT)
         self._processes: dict[int, Process] = {}
         self._evidence = Evidence(plan, self._service)
@@ -161,7 +156,6 @@ class Run:
                 logging.getLogger(name).removeHandler(errors)
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)
-            self._evidence.many += home.many_rows()
             self._evidence.lists += home.lists(ACCOUNTS)
         return self._evidence
 
@@ -223,18 +217,8 @@ class Run:
                 home.failure = "before" if event.what == "its ledger fails" else "after"
                 await self._world.sleep(event.seconds)
                 home.failure = None
-            case "its ledger is locked":
-                home.lock()
-                await self._world.sleep(min(event.seconds, _LONGEST_LOCK))
-                home.unlock()
             case "its ledger is deleted":
                 home.delete()
-            case "its disk is full":
-                with home.full_disk():
-                    await self._world.sleep(event.seconds)
-            case "its database hangs":
-                with home.hanging():
-                    await self._world.sleep(event.seconds)
             case "its database ends all connections":
                 home.end_connections()
             case "its ledger gets a newer record":
@@ -243,9 +227,6 @@ class Run:
                 for number in range(event.number):
                     submission = _submission(self._plan) | {"respondent_phone": f"+1415556{number:04}"}
                     self._service.add_foreign(ACCOUNT, submission, age=0)
-            case "many calls are due":
-                with self._world.working():
-                    await home.add_due(ACCOUNT, event.number, self._world.now() + timedelta(seconds=event.seconds))
 
     def _change_account(self, account: str) -> None:
         self._sign_in.name = account
@@ -412,7 +393,6 @@ class Run:
         self._service.stop_troubles()
         for home in self._homes:
             home.failure = None
-            home.unlock()
         for process in self._processes.values():
             process.resume()
             process.at_step = {}
@@ -447,7 +427,7 @@ class Run:
                 self._evidence.shown[id_] = answer.structured_content or {}
 
     def _has_active(self, account: str) -> bool:
-        states = [row["state"] for home in self._homes for row in home.rows((account,)) + home.many_rows()]
+        states = [row["state"] for home in self._homes for row in home.rows((account,))]
         goes_on = any(row["why"] is None for home in self._homes for row in home.lists((account,)))
         return goes_on or any(state in (*ACTIVE, "scheduled") for state in states)
 

@@ -16,10 +16,8 @@ from tests.faults.simulation.world import World
 
 Json = dict[str, Any]
 
-Order = Literal["newest first", "oldest first", "shuffled", "changed first"]
-Dates = Literal["metadata", "top level", "number", "milliseconds", "e-mail", "without zone", "missing"]
+Order = Literal["newest first", "oldest first", "changed first"]
 Echo = Literal["all", "not the task", "name and number", "number", "nothing"]
-Times = Literal["as asked", "seconds", "12 hours"]
 Broken = Literal["cut", "page", "empty", "half"]
 
 ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "failed": 8.0, "cancelled": 15.0}
@@ -42,16 +40,6 @@ _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEV
 _DATE_COUNTS = timedelta(seconds=100)
 """A `Date` that is read so long after its request tells the time; the program allows two minutes."""
 
-ALSO_SPELLED = {
-    "success": ("Success", "completed", "SUCCESS"),
-    "no_answer": ("no-answer", "No Answer", "NO_ANSWER"),
-    "busy": ("Busy",),
-    "voicemail": ("Voicemail",),
-    "failed": ("Failed",),
-    "cancelled": ("terminated", "canceled", "Cancelled"),
-}
-"""Other spellings of the statuses."""
-
 
 @dataclass(frozen=True)
 class Quirks:
@@ -62,10 +50,9 @@ class Quirks:
     order: Order = "newest first"  # of its list
     page: int = 200  # the most calls that it lists at once, whatever `limit` says
     has_total: bool = True  # its list says how many calls there are
-    dates: Dates = "metadata"  # how it dates a call
+    has_dates: bool = True  # it dates its calls
     echo: Echo = "all"  # how much of the submission it repeats
-    times: Times = "as asked"  # how it writes the time of an appointment
-    is_retyped: bool = False  # it repeats texts and numbers with other spacing and case
+    with_seconds: bool = False  # it repeats the time of an appointment with seconds
     spellings: Mapping[str, str] = field(default_factory=dict)  # of statuses
     lists_ended_only: bool = False  # a call is in the list, and found by its id, only after it has ended
     forgets_keys: bool = False  # an Idempotency-Key is forgotten when its call ends
@@ -141,10 +128,6 @@ class SimulatedService:
         """Let no more troubles happen."""
         self._troubles.clear()
         self._look_troubles.clear()
-
-    def placed(self) -> list[PhoneCall]:
-        """The calls that our processes had placed, oldest first."""
-        return [call for call in self.calls if call.is_ours]
 
     def status_of(self, call: PhoneCall) -> str:
         """The status of a call that has ended, as the service spells it."""
@@ -233,9 +216,6 @@ class SimulatedService:
 
     def _page(self, calls: list[PhoneCall], limit: int, offset: int) -> Json:
         ordered = sorted(calls, key=lambda call: call.started, reverse=self.quirks.order == "newest first")
-        if self.quirks.order == "shuffled":
-            # The same order for every page, as a database without an ORDER BY mostly has.
-            ordered.sort(key=lambda call: uuid.uuid5(uuid.NAMESPACE_OID, call.call_id).int)
         if self.quirks.order == "changed first":
             now = self._world.now()
             ordered.sort(key=lambda call: call.ends if call.ends <= now else call.started, reverse=True)
@@ -247,9 +227,7 @@ class SimulatedService:
         """An entry of the list: the fields of the reference's example."""
         shown = self._shown(call)
         few = {k: v for k, v in shown["submission"].items() if k in ("respondent_phone", "business_name")}
-        return {k: v for k, v in shown.items() if k in ("call_id", "status", "metadata", "created_at")} | {
-            "submission": few
-        }
+        return {k: v for k, v in shown.items() if k in ("call_id", "status", "metadata")} | {"submission": few}
 
     def _shown(self, call: PhoneCall) -> Json:
         ended = self._world.now() >= call.ends
@@ -257,28 +235,10 @@ class SimulatedService:
         if ended:
             shown |= {"highlights": f"It ended: {call.status}", "duration_seconds": ENDINGS[call.status]}
         shown["submission"] = self._echo(call.submission)
-        date = self._date(call)
-        if self.quirks.dates == "metadata":
-            shown["metadata"] = {"created_at": date}
-        elif date is not None:
-            shown["created_at"] = date
+        if self.quirks.has_dates:
+            at = (call.started + timedelta(seconds=self.quirks.clock_ahead)).replace(microsecond=0)
+            shown["metadata"] = {"created_at": at.isoformat()}
         return shown
-
-    def _date(self, call: PhoneCall) -> str | float | None:
-        at = (call.started + timedelta(seconds=self.quirks.clock_ahead)).replace(microsecond=0)
-        match self.quirks.dates:
-            case "missing":
-                return None
-            case "number":
-                return at.timestamp()
-            case "milliseconds":
-                return at.timestamp() * 1000
-            case "e-mail":
-                return format_datetime(at)
-            case "without zone":
-                return at.replace(tzinfo=None).isoformat()
-            case _:
-                return at.isoformat().replace("+00:00", "Z")
 
     def _echo(self, submission: Json) -> Json:
         kept = {
@@ -289,16 +249,8 @@ class SimulatedService:
             "nothing": set[str](),
         }[self.quirks.echo]
         echo = {name: value for name, value in submission.items() if name in kept}
-        if "appointment_time" in echo and self.quirks.times != "as asked":
-            at = datetime.strptime(echo["appointment_time"], "%H:%M").replace(tzinfo=UTC)
-            echo["appointment_time"] = at.strftime("%H:%M:%S" if self.quirks.times == "seconds" else "%I:%M %p")
-        if self.quirks.is_retyped:
-            if "respondent_phone" in echo:
-                number = echo["respondent_phone"]
-                echo["respondent_phone"] = f"{number[:2]} {number[2:5]}-{number[5:8]}-{number[8:]}"
-            for name in ("task_description", "business_name"):
-                if name in echo:
-                    echo[name] = f" {str(echo[name]).upper()}  "
+        if "appointment_time" in echo and self.quirks.with_seconds:
+            echo["appointment_time"] += ":00"
         return echo
 
     async def _break(self, trouble: Trouble, request: Request, shown: Json, send: Send) -> None:
@@ -340,11 +292,6 @@ class SimulatedService:
 
 def _account_of(request: Request) -> str:
     return request.headers["Authorization"].removeprefix("Bearer token-of-")
-
-
-def spelled_otherwise(rng: random.Random) -> Mapping[str, str]:
-    """Another spelling for some statuses."""
-    return {status: rng.choice(others) for status, others in ALSO_SPELLED.items() if rng.random() < 0.5}
 
 
 def plain(value: Any) -> Any:
