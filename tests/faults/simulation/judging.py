@@ -200,14 +200,12 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    Where the service sends its `Date`, the process that sent the request knows that time from its next response on,
-    however its clock is set. So it must have ended before there was one, and the clock must have been set, or be that
-    of another machine: the next process has only the time that the first one wrote down, by another clock.
+    The process that sent the request knows that time from its next response on, however its clock is set. So it must
+    have ended before there was one, and the clock must have been set, or be that of another machine: the next process
+    has only the time that the first one wrote down, by another clock.
     """
     clocks_differ = _difference(evidence) > _CLOCKS_AGREE
     sets = evidence.times_of("has its clock set")
-    if not evidence.service.quirks.sends_date:
-        return clocks_differ or bool(sets)
     end = evidence.ended.get(call.sender)
     is_another = any(at >= call.started for at in sets) or len({start.ahead for start in evidence.plan.starts}) > 1
     if not clocks_differ or end is None or not is_another:
@@ -229,16 +227,6 @@ def _difference(evidence: Evidence) -> float:
 
 def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether what the service repeats of `call` agrees with the submission of `row`."""
-    kept = {
-        "all": None,
-        "not the task": {"task_description", "additional_instructions"},
-        "name and number": set(call.submission) - {"respondent_phone", "business_name"},
-        "number": set(call.submission) - {"respondent_phone"},
-        "nothing": set(call.submission),
-    }[evidence.service.quirks.echo]
     asked = json.loads(row["submission"])
-    return all(
-        plain(asked.get(name)) == plain(value)
-        for name, value in call.submission.items()
-        if name in asked and name not in (kept or ())
-    )
+    names = evidence.service.quirks.repeated(call.submission) & asked.keys() & call.submission.keys()
+    return all(plain(asked[name]) == plain(call.submission[name]) for name in names)

@@ -19,7 +19,7 @@ _JOBS = 2
 
 _UNBROKEN = [
     *("anyio", "fastapi", "filelock", "httpx2", "jsonschema", "jwt", "mcp", "mcp.client.streamable_http"),
-    *("mcp.server.mcpserver", "phonenumbers", "psycopg", "psycopg_pool", "pytest", "sqlite3", "tomlkit"),
+    *("mcp.server.mcpserver", "phonenumbers", "psycopg", "psycopg_pool", "pytest", "sqlite3"),
     *("kallyai_mcp.sandbox.app", "kallyai_mcp.api.models", __name__),
 ]
 """What every build imports, unbroken: most of the time that a run takes."""

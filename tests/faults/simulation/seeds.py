@@ -135,18 +135,12 @@ def _quirks(rng: random.Random, plan: Plan) -> Quirks:
     """Most runs have a service that tells enough to find a call; in some it leaves no way to know."""
     few = rng.random() < 0.1
     homes = len({start.home for start in plan.starts}) > 1
-    clocks_agree = not any(start.ahead for start in plan.starts)
-    sends_date = not clocks_agree or rng.random() > 0.1
     return Quirks(
-        clock_ahead=rng.choice((0, 0, -300, 300, 86400, -86400)) if sends_date else 0,
-        sends_date=sends_date,
+        clock_ahead=rng.choice((0, 0, -300, 300, 86400, -86400)),
         order=rng.choice(("newest first", "newest first", "oldest first", "changed first")),
         page=rng.choice((200, 200, 50)),
-        has_total=rng.random() > 0.2,
         has_dates=not few,
-        echo=rng.choice(("number", "nothing"))
-        if few
-        else rng.choice(("all", "all", "not the task", "name and number")),
+        echo="nothing" if few else rng.choice(("all", "all", "not the task", "name and number")),
         with_seconds=rng.random() < 0.3,
         spellings={"success": "completed", "no_answer": "No Answer"} if rng.random() < 0.3 else {},
         lists_ended_only=rng.random() < 0.3,
@@ -221,10 +215,8 @@ def _stopped_at_a_step(rng: random.Random, plan: Plan) -> Plan:
 def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
     at = round(rng.choice((rng.uniform(0, 3), rng.uniform(0, 150))), 1)
     what = rng.choice(DISTURBANCES + (DATABASE_DISTURBANCES if is_shared else FILE_DISTURBANCES))
-    without_date = what == "has its clock set" and not plan.quirks.sends_date
-    # Without the ledger, the key alone stops a second call, and it is of another day on another clock.
-    without_day = what == "its ledger is deleted" and len({start.ahead for start in plan.starts}) > 1
-    if without_date or without_day:
+    if what == "its ledger is deleted" and len({start.ahead for start in plan.starts}) > 1:
+        # Without the ledger, the key alone stops a second call, and it is of another day on another clock.
         what = "its ledger fails"
     process, seconds = rng.randrange(len(plan.starts)), rng.choice(_LENGTHS.get(what, _SHORT))
     events = [Event(at, what, process, seconds=seconds)]

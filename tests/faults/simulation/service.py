@@ -17,7 +17,7 @@ from tests.faults.simulation.world import World
 Json = dict[str, Any]
 
 Order = Literal["newest first", "oldest first", "changed first"]
-Echo = Literal["all", "not the task", "name and number", "number", "nothing"]
+Echo = Literal["all", "not the task", "name and number", "nothing"]
 Broken = Literal["cut", "page", "empty", "half"]
 
 ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "failed": 8.0, "cancelled": 15.0}
@@ -46,10 +46,8 @@ class Quirks:
     """How the service differs from the reference; times are in seconds."""
 
     clock_ahead: float = 0.0  # of the true time
-    sends_date: bool = True
     order: Order = "newest first"  # of its list
     page: int = 200  # the most calls that it lists at once, whatever `limit` says
-    has_total: bool = True  # its list says how many calls there are
     has_dates: bool = True  # it dates its calls
     echo: Echo = "all"  # how much of the submission it repeats
     with_seconds: bool = False  # it repeats the time of an appointment with seconds
@@ -59,6 +57,15 @@ class Quirks:
     answers_at_once: bool = False  # it answers when the call begins, with `in_progress`
     details_late: float = 0.0  # a call is found by its id only so long after it began
     words_late: float = 0.0  # the transcript has the words of the callee so long after the end
+
+    def repeated(self, submission: Json) -> set[str]:
+        """The fields of a submission that it repeats."""
+        return {
+            "all": set(submission),
+            "not the task": set(submission) - {"task_description", "additional_instructions"},
+            "name and number": {"respondent_phone", "business_name"},
+            "nothing": set[str](),
+        }[self.echo]
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,7 @@ class SimulatedService:
         """Answer one request."""
         request, arrived = Request(scope, receive), self._world.now()
         await self._answer(request, send)
-        if self.quirks.sends_date and (now := self._world.now()) - arrived < _DATE_COUNTS:
+        if (now := self._world.now()) - arrived < _DATE_COUNTS:
             self.dated.append((request.headers["User-Agent"], now))
 
     async def _answer(self, request: Request, send: Send) -> None:
@@ -221,7 +228,7 @@ class SimulatedService:
             ordered.sort(key=lambda call: call.ends if call.ends <= now else call.started, reverse=True)
         page = ordered[offset : offset + min(limit, self.quirks.page)]
         listed = [self._listed(call) for call in page]
-        return {"calls": listed} | ({"total": len(calls)} if self.quirks.has_total else {})
+        return {"calls": listed, "total": len(calls)}
 
     def _listed(self, call: PhoneCall) -> Json:
         """An entry of the list: the fields of the reference's example."""
@@ -241,14 +248,8 @@ class SimulatedService:
         return shown
 
     def _echo(self, submission: Json) -> Json:
-        kept = {
-            "all": set(submission),
-            "not the task": set(submission) - {"task_description", "additional_instructions"},
-            "name and number": {"respondent_phone", "business_name"},
-            "number": {"respondent_phone"},
-            "nothing": set[str](),
-        }[self.quirks.echo]
-        echo = {name: value for name, value in submission.items() if name in kept}
+        names = self.quirks.repeated(submission)
+        echo = {name: value for name, value in submission.items() if name in names}
         if "appointment_time" in echo and self.quirks.with_seconds:
             echo["appointment_time"] += ":00"
         return echo
@@ -280,9 +281,8 @@ class SimulatedService:
 
     async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
         given = {"content-type": "application/json", **headers}
-        if self.quirks.sends_date:
-            now = (self._world.now() + timedelta(seconds=self.quirks.clock_ahead)).astimezone(UTC)
-            given["date"] = format_datetime(now.replace(microsecond=0), usegmt=True)
+        now = (self._world.now() + timedelta(seconds=self.quirks.clock_ahead)).astimezone(UTC)
+        given["date"] = format_datetime(now.replace(microsecond=0), usegmt=True)
         pairs = [(name.encode(), value.encode()) for name, value in given.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
 
