@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ class Service:
         self.gate: anyio.Event | None = None
         self.error: Exception | None = None
         self.gives_refresh_token = True
-        self.access_token: Callable[[int], str] = "access-{}".format
 
     async def __call__(self, refresh_token: str) -> TokenGrant:
         self.requests.append(refresh_token)
@@ -57,7 +56,7 @@ class Service:
                 "refresh token not accepted", code="invalid_token", status=401, correlation_id="corr-7"
             )
         number = len(self.requests)
-        grant: dict[str, Any] = {"access_token": self.access_token(number), "expires_in": 3600}
+        grant: dict[str, Any] = {"access_token": f"access-{number}", "expires_in": 3600}
         if self.gives_refresh_token:
             self.valid = grant["refresh_token"] = f"refresh-{number}"
         return TokenGrant.model_validate(grant)

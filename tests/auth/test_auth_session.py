@@ -11,14 +11,7 @@ import anyio
 import pytest
 from filelock import FileLock
 
-from kallyai_mcp.api.errors import (
-    BadRequestError,
-    KallyAIError,
-    NotConnectedError,
-    NotSignedInError,
-    ResponseLostError,
-    UnreadableResponseError,
-)
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
 from kallyai_mcp.auth import session as auth_session
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError
@@ -50,28 +43,16 @@ async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refu
     assert service.requests == ["refresh-0", "refresh-1", "refresh-2", "refresh-2"]
 
 
-@pytest.mark.parametrize("error", [None, NotConnectedError("no network")])
-async def test_twenty_tasks_renew_once_and_share_the_result(
-    error: Exception | None, make_session: MakeSession, store: TokenStore, service: Service
+async def test_twenty_tasks_renew_once_and_share_the_result_or_the_error(
+    make_session: MakeSession, store: TokenStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
     session = make_session()
-    service.error = error
-    got: list[object] = []
-
-    async def ask() -> None:
-        try:
-            got.append(await session.access_token())
-        except NotConnectedError as caught:
-            got.append(caught)
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(ask)
-    assert got == ["access-1" if error is None else error] * 20
-    assert len(service.requests) == 1
-    service.error = None
-    assert (await session.access_token()).startswith("access-")
+    for error in (NotConnectedError("no network"), None):
+        service.error, service.requests = error, []
+        answers = (session.access_token() for _ in range(20))
+        assert await asyncio.gather(*answers, return_exceptions=True) == [error or "access-1"] * 20
+        assert len(service.requests) == 1
 
 
 async def test_two_processes_that_renew_at_once_send_one_renewal(
@@ -166,37 +147,25 @@ async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled
     assert service.requests == ["refresh-0"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "raised", "words"),
-    [
-        (None, NotSignedInError, "no longer accepts this sign-in"),
-        (BadRequestError("too slow", status=408), BadRequestError, "too slow"),
-        ("two words {}", UnreadableResponseError, "not a token"),
-        ("never", ResponseLostError, "too long"),
-    ],
-)
+@pytest.mark.parametrize("is_refused", [True, False])
 async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what_to_do(
-    answer: Exception | str | None,
-    raised: type[Exception],
-    words: str,
     make_session: MakeSession,
     store: TokenStore,
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_refused: bool,
 ) -> None:
-    revoked = tokens(refresh="refresh-revoked" if answer is None else "refresh-0")
-    store.save(revoked)
-    if isinstance(answer, Exception):
-        service.error = answer
-    elif answer == "never":
+    kept = tokens(refresh="refresh-revoked" if is_refused else "refresh-0")
+    store.save(kept)
+    if not is_refused:  # there is no answer in time
         monkeypatch.setattr(auth_session, "RENEWAL_SECONDS", 0.01)
         service.gate = anyio.Event()
-    elif answer is not None:
-        service.access_token = answer.format
+    raised, words = (NotSignedInError, "no longer accepts") if is_refused else (ResponseLostError, "too long")
     with anyio.fail_after(LIMIT), pytest.raises(raised, match=words) as caught:
         await make_session().renew("access-0")
     assert "revoked" not in repr(caught.value)
-    assert store.load() == revoked
+    assert store.load() == kept
 
 
 @pytest.mark.parametrize("other_does", ["renews", "signs out"])

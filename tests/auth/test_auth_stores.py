@@ -50,20 +50,19 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
     assert f"not a sign-in for {LIVE}" in caplog.text
 
 
-@pytest.mark.parametrize("content", [b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000])
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
-    content: bytes, tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     file, keyring = FileStore(tmp_path, API), KeyringStore(API)
     file.save(tokens())
-    path = file.path
-    path.write_bytes(content)
-    assert file.load() is None
-    assert path.read_bytes() == content
-    for entry in (content.decode("latin-1"), 7):  # a number is what no keyring should return
-        system_keyring.entries[SERVICE, API] = entry
-        assert keyring.load() is None
-    assert str(path) in caplog.text
+    for content in (b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000):
+        file.path.write_bytes(content)
+        assert file.load() is None
+        assert file.path.read_bytes() == content
+        for entry in (content.decode("latin-1"), 7):  # a number is what no keyring should return
+            system_keyring.entries[SERVICE, API] = entry
+            assert keyring.load() is None
+    assert str(file.path) in caplog.text
     assert "secret" not in caplog.text
     for store in (file, keyring):
         store.save(tokens())
@@ -149,13 +148,12 @@ def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> Non
             action()
 
 
-@pytest.mark.parametrize("priority", [5.0, 0.5])
-def test_auto_uses_a_keyring_only_if_it_is_protected(
-    priority: float, tmp_path: Path, system_keyring: MemoryKeyring
-) -> None:
-    system_keyring.priority = priority
-    TokenStore("auto", tmp_path, API).save(tokens())
-    assert (len(system_keyring.entries), len(files_in(tmp_path))) == ((1, 0) if priority >= 1 else (0, 1))
+def test_auto_uses_a_keyring_only_if_it_is_protected(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
+    store = TokenStore("auto", tmp_path, API)
+    for priority, kept in ((5.0, (1, 0)), (0.5, (1, 1))):
+        system_keyring.priority = priority
+        store.save(tokens())
+        assert (len(system_keyring.entries), len(files_in(tmp_path))) == kept
 
 
 def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_out_of_a_locked_keyring(
@@ -226,12 +224,12 @@ def test_after_signing_out_the_vendors_tokens_are_not_used(live: TokenStore, ven
     assert live.load() is None
 
 
-@pytest.mark.parametrize("content", [b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'])
 def test_a_broken_file_of_the_vendor_is_logged_and_kept(
-    content: bytes, live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
+    live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vendor.write_bytes(content)
-    assert live.load() is None
-    assert vendor.read_bytes() == content
+    for content in (b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'):
+        vendor.write_bytes(content)
+        assert live.load() is None
+        assert vendor.read_bytes() == content
     assert str(vendor) in caplog.text
     assert "secret" not in caplog.text
