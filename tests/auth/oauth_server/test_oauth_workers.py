@@ -1,5 +1,6 @@
 """Several workers, keys that change, limits, and the public URL."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.provider import check_public_url
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
@@ -49,15 +50,8 @@ async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_
     ):
 
         async def concurrently(method: str, *arguments: Any) -> list[httpx2.Response]:
-            responses: list[httpx2.Response] = []
-
-            async def post(server: Deployment) -> None:
-                responses.append(await getattr(server, method)(*arguments))
-
-            async with anyio.create_task_group() as tasks:
-                for server in (one, other) * 4:
-                    tasks.start_soon(post, server)
-            return sorted(responses, key=lambda response: response.status_code)
+            answers = await asyncio.gather(*(getattr(server, method)(*arguments) for server in (one, other) * 4))
+            return sorted(answers, key=lambda answer: answer.status_code)
 
         client = await one.new_client()
         redeemed = await concurrently("redeem", client, await kallyai.code(one, user, client))
