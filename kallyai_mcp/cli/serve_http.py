@@ -32,11 +32,11 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy
+from kallyai_mcp.transports.access import AccessPolicy, VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.limits import RateLimiter, VerificationUnavailableError, Verifier
-from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
-from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
+from kallyai_mcp.transports.limits import RateLimiter
+from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check
+from kallyai_mcp.transports.uvicorn_server import serve_app
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ _VERIFY_SECONDS = 10.0
 _RETRY_AFTER = 5.0
 """After how many seconds a client should try again if its bearer token can't be verified, and KallyAI names no time."""
 
-_WRONG_BEARERS = "20/minute"
-"""How many wrong bearer tokens one address may send."""
-
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
 
@@ -65,16 +62,15 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
     app = _start(settings, host, speed=speed)
     gc.enable()  # `main` has disabled it for the imports
 
-    def ready(url: str) -> None:
-        click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
+    async def serve() -> None:
+        async with serve_app(app, host, port) as (url, running):
+            click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
+            await asyncio.shield(running)
 
     try:
-        has_uvloop = importlib.util.find_spec("uvloop") is not None
-        anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": has_uvloop})
+        anyio.run(serve, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
     except OSError as error:
         raise CommandError(cannot_listen(host, port, error)) from None
-    except StartupError as error:
-        raise CommandError(str(error)) from None
 
 
 def from_environment() -> Starlette:
@@ -95,7 +91,6 @@ def from_environment() -> Starlette:
 
 def _start(settings: Settings, host: str | None, *, speed: float = 1, is_shared: bool = False) -> Starlette:
     configure(settings.log_level, settings.log_format)
-    allow_open_files()
     app = build_app(settings, host, speed=speed, is_shared=is_shared)
     gc.freeze()
     gc.set_threshold(20_000)  # a request leaves few cycles; with the default of 700, collecting takes 8 % of its time
@@ -146,12 +141,11 @@ def build_app(
         origins=(*(_LOOPBACK_ORIGINS if is_local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         is_known=is_known,
-        wrong_bearer_limit=RateLimiter(_WRONG_BEARERS),
         issuer=provider.issuer if provider is not None else settings.api_url if callers else None,
         scopes=provider.default_scopes if provider is not None else (),
         public_url=provider.issuer if provider is not None else settings.public_url,
         open_paths=frozenset(route.path for route in routes),
-        rate_limit=RateLimiter(settings.rate_limit),
+        rate_limit=settings.rate_limit,
         trusted_proxies=settings.trusted_proxies,
     )
 
@@ -167,7 +161,7 @@ def build_app(
     return http_app(
         server,
         policy,
-        readiness=Readiness(_readiness_checks(connection)),
+        checks=_readiness_checks(connection),
         lifespan=lifespan(),
         sse=not is_shared,
         routes=routes,

@@ -1,8 +1,14 @@
-"""Who may use the HTTP server: the policy, the ASGI middleware that enforces it, and its metadata for clients."""
+"""Who may use the HTTP server, and how much of it: the policy, the ASGI middleware that enforces it, and its metadata.
 
+Each process counts its own limits.
+"""
+
+import asyncio
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -15,17 +21,23 @@ from starlette.datastructures import URL, Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kallyai_mcp.transports.limits import (
-    VERIFY_SECONDS,
-    OpenStreams,
-    RateLimiter,
-    VerificationUnavailableError,
-    Verifier,
-    is_stream,
-)
+from kallyai_mcp.transports.limits import RateLimiter
+from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
 from kallyai_mcp.urls import network_of
+
+WRONG_BEARERS = "20/minute"
+"""How many wrong bearer tokens one address may send."""
+
+MOST_STREAMS = 2_000
+"""The most open streams of this process. Each takes about 80 kB."""
+
+MOST_PER_CALLER = 200
+"""The most open streams of one account (of one address, if no token is needed)."""
+
+VERIFY_SECONDS = 30.0
+"""Seconds between two checks of the bearer token of an open stream."""
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
@@ -35,6 +47,18 @@ _CONCURRENT_CHECKS = 4
 
 _METADATA = "/.well-known/oauth-protected-resource"
 """The beginning of the path of the metadata. The rest is the path of the resource (section 3.1)."""
+
+
+class VerificationUnavailableError(Exception):
+    """A bearer token can't be checked now. The client may try again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: float = 5) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+Verifier = Callable[[str], Awaitable[AccessToken | None]]
+"""Checks a bearer token; returns its content, or None if it is invalid. Raises `VerificationUnavailableError`."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +71,24 @@ class AccessPolicy:
         verifier: Checks bearer tokens; None if no token is needed.
         is_known: Returns whether this process has accepted a bearer token before. Such a token is checked even if its
             address has sent too many invalid ones.
-        wrong_bearer_limit: How many invalid bearer tokens each address may send; None for no limit.
+        rate_limit: How many requests each account may send (each address, if no token is needed).
         issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None without one.
         scopes: All scopes that the tools need, for the same metadata; empty without any.
         public_url: The server's base URL for clients; None for the one that the request was sent to.
-        rate_limit: How many requests each account may send (each address, if no token is needed); None for no limit.
         open_paths: Paths that need no bearer token.
         trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
     """
 
     hosts: Sequence[str] | None
-    origins: Sequence[str] = ()
-    verifier: Verifier | None = None
-    is_known: Callable[[str], bool] = lambda _: False
-    wrong_bearer_limit: RateLimiter | None = None
-    issuer: str | None = None
-    scopes: tuple[str, ...] = ()
-    public_url: str | None = None
-    rate_limit: RateLimiter | None = None
-    open_paths: frozenset[str] = frozenset()
-    trusted_proxies: Sequence[str] = ()
-
-    def allows_host(self, host: str) -> bool:
-        """Whether a request with this `Host` header is for this server."""
-        return self.hosts is None or _matches(host, self.hosts)
-
-    def allows_origin(self, origin: str | None) -> bool:
-        """Whether a page with this `Origin` may use the server. A request without it (None) always may."""
-        return origin is None or _matches(origin, self.origins)
+    origins: Sequence[str]
+    verifier: Verifier | None
+    is_known: Callable[[str], bool]
+    rate_limit: str
+    issuer: str | None
+    scopes: Sequence[str]
+    public_url: str | None
+    open_paths: frozenset[str]
+    trusted_proxies: Sequence[str]
 
 
 def _matches(value: str, allowed: Sequence[str]) -> bool:
@@ -83,13 +97,32 @@ def _matches(value: str, allowed: Sequence[str]) -> bool:
     return any(value == name or (name.endswith(":*") and without_port == name[:-2]) for name in map(str.lower, allowed))
 
 
-class AccessMiddleware:
-    """Refuses requests that the policy does not allow.
+class _Answer:
+    """A response on its way to the client, which can be ended early. What the app sends after that is dropped."""
 
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = self._is_complete = False
+
+    async def send(self, message: Message) -> None:
+        if not self._is_complete:
+            self.has_begun = True
+            self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await self._send(message)
+
+    async def end(self) -> None:
+        if self.has_begun:
+            await self.send({"type": "http.response.body"})
+
+
+class AccessMiddleware:
+    """Refuses requests that the policy does not allow, and ends the open ones when the server stops.
+
+    * 431: the headers are too long.
     * 421: the `Host` is another one.
     * 403: the `Origin` is another one.
     * 401: there is no valid bearer token.
-    * 503: the token can't be checked now.
+    * 503: the token can't be checked now, or the server stops.
     * 429: too many requests or open streams of one caller, or too many invalid tokens from one address.
 
     It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read it.
@@ -98,39 +131,55 @@ class AccessMiddleware:
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = AuthContextMiddleware(app)
         self._policy = policy
-        self._streams = OpenStreams(policy.verifier)
+        self._rate_limit, self._wrong_bearers = RateLimiter(policy.rate_limit), RateLimiter(WRONG_BEARERS)
+        self._streams: Counter[str] = Counter()
+        """The number of open streams of each caller that has any."""
         self._checks: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in _STATUS_PATHS:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._check_host_and_origin(headers)
-        if refusal is None and self._is_open(scope):
-            await self._app(scope, receive, send)
-            return
-        bearer = _bearer(headers) if self._policy.verifier is not None else None
-        caller = refusal or await self._find_caller(scope, bearer)
-        if isinstance(caller, str) and is_stream(scope):
-            if (reason := self._streams.refusal(caller)) is None:
-                await self._streams.serve(self._app, scope, receive, send, caller=caller, bearer=bearer)
-                return
-            caller = _retry_later(429, reason, VERIFY_SECONDS)
-        await (self._app if isinstance(caller, str) else caller)(scope, receive, send)
+        answer = _Answer(send)
+        try:
+            await self._serve(scope, receive, answer)
+        except asyncio.CancelledError:  # the server stops; uvicorn would log that as an error of the app
+            await answer.end()
+            if not answer.has_begun:
+                await PlainTextResponse("The server stops", 503)(scope, receive, send)
 
-    def _check_host_and_origin(self, headers: Headers) -> Response | None:
-        if not self._policy.allows_host(headers.get("host", "")):
+    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        headers = Headers(scope=scope)
+        refusal = self._check_headers(scope, headers)
+        if refusal is None and not self._is_open(scope):
+            bearer = _bearer(headers) if self._policy.verifier is not None else None
+            caller = await self._find_caller(scope, bearer)
+            if isinstance(caller, Response):
+                refusal = caller
+            elif _is_stream(scope, headers) and (refusal := self._check_streams(caller)) is None:
+                await self._serve_stream(scope, receive, answer, caller=caller, bearer=bearer)
+                return
+        await (refusal or self._app)(scope, receive, answer.send)
+
+    def _check_headers(self, scope: Scope, headers: Headers) -> Response | None:
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in headers.raw)
+        if size > MAX_HEAD_BYTES or len(headers.raw) > MAX_HEADERS:
+            return PlainTextResponse("The headers are too long", 431)
+        if scope["path"] in _STATUS_PATHS:
+            return None
+        if self._policy.hosts is not None and not _matches(headers.get("host", ""), self._policy.hosts):
             return PlainTextResponse("This server is not known by that name", 421)
-        if not self._policy.allows_origin(headers.get("origin")):
+        if (origin := headers.get("origin")) is not None and not _matches(origin, self._policy.origins):
             return PlainTextResponse("That web page may not use this server", 403)
         return None
 
     def _is_open(self, scope: Scope) -> bool:
         """Whether clients need this before they have a token."""
         path = scope["path"]
-        return scope["method"] == "OPTIONS" or path.startswith("/.well-known/") or path in self._policy.open_paths
+        is_public = path in _STATUS_PATHS or path in self._policy.open_paths or path.startswith("/.well-known/")
+        return is_public or scope["method"] == "OPTIONS"
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
@@ -143,7 +192,7 @@ class AccessMiddleware:
                 return token
             scope["user"], scope["auth"] = AuthenticatedUser(token), AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
-        wait = self._policy.rate_limit.acquire(caller) if self._policy.rate_limit is not None else 0
+        wait = self._rate_limit.acquire(caller)
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
     async def _verify(self, bearer: str, network: str) -> AccessToken | Response | None:
@@ -152,18 +201,18 @@ class AccessMiddleware:
         A check may take a request to KallyAI. A token that was valid before is always checked, so that others at the
         same address can't block its owner.
         """
-        verifier, limit = self._policy.verifier, self._policy.wrong_bearer_limit
+        verifier = self._policy.verifier
         assert verifier is not None, "without one, every request is allowed"  # noqa: S101
         try:
-            if limit is None or self._policy.is_known(bearer):
+            if self._policy.is_known(bearer):
                 return await verifier(bearer)
             # The dictionary forgets a limiter that no request uses.
             async with self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS)):
-                if (wait := limit.peek(network)) > 0:
+                if (wait := self._wrong_bearers.peek(network)) > 0:
                     return _retry_later(429, "Too many wrong tokens from this address", wait)
                 token = await verifier(bearer)
                 if token is None:
-                    limit.acquire(network)
+                    self._wrong_bearers.acquire(network)
                 return token
         except VerificationUnavailableError as error:
             return _retry_later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
@@ -171,15 +220,47 @@ class AccessMiddleware:
     def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
         """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).
 
-        Without a token, it names no error (RFC 6750, section 3.1).
+        Without a token, it names no error (RFC 6750, section 3.1). `/messages` belongs to `/sse`.
         """
         text = "This bearer token is not valid" if is_wrong else "A bearer token is needed"
         parts = [f'error="invalid_token", error_description="{text}"'] if is_wrong else []
         if self._policy.issuer is not None:
-            parts.append(f'resource_metadata="{_metadata_url(scope, self._policy)}"')
+            resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
+            parts.append(f'resource_metadata="{_base_url(scope, self._policy)}{_METADATA}{resource}"')
         headers = {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()}
         body = {"error": "invalid_token" if is_wrong else "unauthorized", "error_description": text}
         return JSONResponse(body, 401, headers=headers)
+
+    def _check_streams(self, caller: str) -> Response | None:
+        if self._streams[caller] >= MOST_PER_CALLER:
+            reason = f"You have {MOST_PER_CALLER} streams open, which is the most. Close one first."
+        elif self._streams.total() >= MOST_STREAMS:
+            reason = f"This server has {MOST_STREAMS} streams open, which is the most."
+        else:
+            return None
+        return _retry_later(429, reason, VERIFY_SECONDS)
+
+    async def _serve_stream(
+        self, scope: Scope, receive: Receive, answer: _Answer, *, caller: str, bearer: str | None
+    ) -> None:
+        """Run the app for a stream. When `bearer` is no longer valid, end it; uvicorn then tells the app."""
+        self._streams[caller] += 1
+        try:
+            async with anyio.create_task_group() as tasks:
+                if bearer is not None:
+                    tasks.start_soon(self._end_when_invalid, bearer, answer)
+                await self._app(scope, receive, answer.send)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._streams -= Counter([caller])  # drops a caller without streams
+
+    async def _end_when_invalid(self, bearer: str, answer: _Answer) -> None:
+        is_valid = True
+        while is_valid and self._policy.verifier is not None:
+            await anyio.sleep(VERIFY_SECONDS)
+            with suppress(VerificationUnavailableError):  # as long as nothing is known, the token counts as valid
+                is_valid = await self._policy.verifier(bearer) is not None
+        await answer.end()
 
 
 def _bearer(headers: Headers) -> str | None:
@@ -187,14 +268,19 @@ def _bearer(headers: Headers) -> str | None:
     return bearer.strip() or None if kind.lower() == "bearer" else None
 
 
+def _is_stream(scope: Scope, headers: Headers) -> bool:
+    """Whether a request is answered with a stream that ends only when the client disconnects.
+
+    The header `Mcp-Method` can be used, because the SDK refuses a message with another method (MCP 2026-07-28,
+    "Streamable HTTP").
+    """
+    if scope["method"] == "GET":
+        return bool(scope["path"] == "/sse")
+    return headers.get("mcp-method") == "subscriptions/listen"
+
+
 def _retry_later(status: int, text: str, seconds: float) -> Response:
     return JSONResponse({"error": text}, status, headers={"Retry-After": str(math.ceil(seconds))})
-
-
-def _metadata_url(scope: Scope, policy: AccessPolicy) -> str:
-    """The URL of the metadata of the resource that a request was sent to. `/messages` belongs to `/sse`."""
-    resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
-    return f"{_base_url(scope, policy)}{_METADATA}{resource}"
 
 
 def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:

@@ -7,7 +7,7 @@ addressed separately, so they don't serve `/sse`.
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer
@@ -24,22 +24,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy, metadata_routes
-from kallyai_mcp.transports.limits import RequestLimits
-from kallyai_mcp.transports.status_routes import Readiness, status_routes
+from kallyai_mcp.transports.status_routes import Check, status_routes
 
 MAX_BODY_BYTES = 64 * 1024
 """The most bytes of a request's body. A request that places a call is far shorter."""
 
-_CORS_HEADERS = [
-    "Authorization",
-    "Content-Type",
-    "Last-Event-ID",
-    "Mcp-Method",
-    "Mcp-Name",
-    "Mcp-Protocol-Version",
-    "Mcp-Session-Id",
-    "X-Correlation-Id",
-]
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
 
@@ -48,7 +37,7 @@ def http_app(
     server: MCPServer[AppContext],
     policy: AccessPolicy,
     *,
-    readiness: Readiness,
+    checks: Mapping[str, Check],
     lifespan: AbstractAsyncContextManager[object],
     sse: bool = True,
     routes: Sequence[BaseRoute] = (),
@@ -56,9 +45,9 @@ def http_app(
 ) -> Starlette:
     """The app of both HTTP transports.
 
-    `lifespan` is entered before the first request is served, and left when the app ends. Without `sse`, `/sse` answers
-    404. `routes` are more routes, such as those of the OAuth server, which come first, and `middleware` is inside of
-    the `AccessMiddleware`.
+    `checks` are those of `/ready`. `lifespan` is entered before the first request is served, and left when the app
+    ends. Without `sse`, `/sse` answers 404. `routes` are more routes, such as those of the OAuth server, which come
+    first, and `middleware` is inside of the `AccessMiddleware`.
     """
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
@@ -66,7 +55,7 @@ def http_app(
     for route in streamable.routes:
         if isinstance(route, Route):
             route.app = _with_session_id(route.app)
-    all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
+    all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(checks)]
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
         for route in events.routes:
@@ -84,7 +73,6 @@ def http_app(
             yield
 
     stack = [
-        Middleware(RequestLimits),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(policy.trusted_proxies)),
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
@@ -126,13 +114,11 @@ async def _no_sse(_: Request) -> Response:
 
 
 def _cors(policy: AccessPolicy) -> Middleware:
-    exact = [origin for origin in policy.origins if not origin.endswith(":*")]
-    any_port = "|".join(re.escape(origin[:-2]) + r"(:\d+)?" for origin in policy.origins if origin.endswith(":*"))
+    patterns = [re.escape(origin).replace(r":\*", r"(:\d+)?") for origin in policy.origins]
     return Middleware(
         CORSMiddleware,
-        allow_origins=exact,
-        allow_origin_regex=any_port or None,
+        allow_origin_regex="|".join(patterns),
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=_CORS_HEADERS,
+        allow_headers=["*"],
         expose_headers=["Mcp-Session-Id", "WWW-Authenticate", "Retry-After"],
     )

@@ -2,19 +2,24 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import anyio
 import uvicorn
-from starlette.types import ASGIApp
+from anyio.abc import SocketAttribute
+from starlette.applications import Starlette
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from kallyai_mcp.transports.limits import MAX_HEAD_BYTES, MAX_HEADERS
+MAX_HEAD_BYTES = 64 * 1024
+"""The most bytes of a request's URL and headers."""
+
+MAX_HEADERS = 100
+"""The most headers of a request."""
 
 REQUEST_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
@@ -31,41 +36,27 @@ MAX_PIPELINED = 16
 SHUTDOWN_SECONDS = 1
 """How many seconds responses may still take when the server stops."""
 
-ACCEPTED_AT_ONCE = 16
-"""The most connections that are accepted in one turn of uvloop's event loop."""
-
-
 _MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
-"""The most open files that `allow_open_files` asks for. macOS allows no more, although it reports no limit."""
+"""The most open files of this process. macOS allows no more, although it reports no limit."""
 
 
-class StartupError(Exception):
-    """The app's startup (the ASGI lifespan) failed."""
+@cache
+def most_connections() -> int:
+    """The most open connections of clients: half of the files that may be open. The rest is for calls and the ledger.
 
-
-def allow_open_files() -> int:
-    """Raise this process's limit of open files as far as the system allows; returns it.
-
-    On many systems it is 1,024 or 256 at first.
+    The limit of open files is first raised as far as the system allows. On many systems it is 1,024 or 256.
     """
     try:
         import resource
     except ImportError:
-        return _MOST_FILES  # Windows has no such limit
-    now, most = (
-        _MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES)
-        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
-    )
+        return _MOST_FILES // 2  # Windows has no such limit
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, most = (_MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES) for limit in limits)
     if now < most:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-            return most
-    return now
-
-
-def most_connections() -> int:
-    """The most open connections of clients: half of the open files. The rest is for calls and for the ledger."""
-    return allow_open_files() // 2
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+            now = most
+    return now // 2
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
@@ -134,80 +125,42 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with two changes: it calls `ready`, and raises no SIGINT or SIGTERM again after its end."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        except SystemExit:
-            raise StartupError("The server could not start; the log says why.") from None
-        self._ready()
+    """uvicorn's server, which raises no SIGINT or SIGTERM again after its end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         del sig, frame
         self.should_exit = True
 
 
-async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str], object]) -> None:
-    """Serve `app` until it is canceled, or until SIGINT or SIGTERM (handled only in the main thread).
+@contextlib.asynccontextmanager
+async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """Serve `app` as long as the block runs.
 
-    `host` is an address or a name; all addresses of a name on this machine are used. `port` may be 0 for any free one.
-    `ready` is called with the base URL when the server accepts requests.
-
-    Raises:
-        OSError: The server can't listen on this address.
-        StartupError: The app's startup failed. The log has the reason.
+    `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free one. Yields the base
+    URL, and a task that ends after SIGINT or SIGTERM (in the main thread only). Raises `OSError` if the server can't
+    listen on this address.
     """
-    listeners = await _listen(host, port)
-    config = uvicorn.Config(
-        app,
-        http=HeaderTimeoutProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # `asgi_app` reads them, from trusted proxies alone
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    server = _Server(config, lambda: ready(_url_of(listeners[0])))
-    if type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
-        # In each turn it accepts one connection of a socket: on a busy server, the last of many clients waited seconds.
-        listeners += [each.dup() for each in listeners for _ in range(ACCEPTED_AT_ONCE - 1)]
-    running = asyncio.create_task(server.serve(listeners))
-    try:
-        await asyncio.shield(running)
-    finally:
-        server.should_exit = True
-        with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order
-            await asyncio.wait([running])
-        for listener in listeners:
-            listener.close()
-
-
-async def _listen(host: str, port: int) -> list[socket.socket]:
-    """Listeners on every address of `host`. Browsers try both addresses of "localhost", but some clients only one."""
-    listeners: list[socket.socket] = []
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for family, address in dict.fromkeys((family, address[:2]) for family, _, _, _, address in found):
+    async with app.router.lifespan_context(app):
+        listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+        sockets = [each.extra(SocketAttribute.raw_socket) for each in listener.listeners]  # noqa: S610 - not Django's
+        address, own_port = sockets[0].getsockname()[:2]
+        config = uvicorn.Config(
+            app,
+            http=HeaderTimeoutProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # `asgi_app` reads them, from trusted proxies alone
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        server = _Server(config)
+        running = asyncio.create_task(server.serve(sockets))
         try:
-            # All listeners get the port of the first one, which may be any free port.
-            own_port = listeners[0].getsockname()[1] if listeners else address[1]
-            listeners.append(socket.create_server((address[0], own_port), family=family, backlog=2048))
-        except OSError as error:
-            if listeners and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                continue  # "localhost" also has an IPv6 address on a machine without IPv6
-            for opened in listeners:
-                opened.close()
-            raise
-    return listeners
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            yield f"http://[{address}]:{own_port}" if ":" in address else f"http://{address}:{own_port}", running
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order
+                await asyncio.wait([running])

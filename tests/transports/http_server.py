@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import httpx2
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
@@ -103,21 +102,10 @@ async def running_sandbox(home: Path) -> AsyncIterator[RunningSandbox]:
 
 
 @asynccontextmanager
-async def running_app(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` on a port of `host`, 0 for a free one; yields its base URL."""
-    urls: list[str] = []
-    up = anyio.Event()
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        up.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(serve_app, app, host, port, ready=ready))
-        with anyio.fail_after(LIMIT):
-            await up.wait()
-        yield urls[0]
-        tasks.cancel_scope.cancel()
+async def running_app(app: Starlette, port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on a port of 127.0.0.1, 0 for a free one; yields its base URL."""
+    async with serve_app(app, "127.0.0.1", port) as (url, _):
+        yield url
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """What one client may use of the web server: time, headers, connections, and streams."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,46 +12,30 @@ import httpx2
 import pytest
 from anyio.abc import SocketStream
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kallyai_mcp.transports import limits, uvicorn_server
-from kallyai_mcp.transports.limits import RateLimiter, RequestLimits
+from kallyai_mcp.transports import access, uvicorn_server
+from kallyai_mcp.transports.limits import RateLimiter
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.processes import COMMAND, environment, free_port
-from tests.transports.http_server import (
-    ACCEPT,
-    CALL,
-    LIMIT,
-    RunningSandbox,
-    connected_agent,
-    running_app,
-    running_server,
-)
+from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, initialize, running_app, running_server
 
-HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+STREAM = b"GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-async def _hello(request: Request) -> Response:
-    await request.body()
-    return PlainTextResponse("hello")
-
-
-async def _wait(_: Request) -> Response:
-    await anyio.sleep_forever()
-    raise AssertionError("unreachable")
+@pytest.fixture(scope="module")
+async def url(sandbox: RunningSandbox) -> AsyncIterator[str]:
+    """The URL of a server that most of the tests share."""
+    async with running_server(sandbox.settings()) as url:
+        yield url
 
 
 @asynccontextmanager
-async def connection(*more: Route) -> AsyncIterator[SocketStream]:
-    """A connection to an app that answers `hello` at `/`, and nothing at `/wait`."""
-    routes = [Route("/", _hello, methods=["GET", "POST"]), Route("/wait", _wait), *more]
-    async with (
-        running_app(Starlette(routes=routes, middleware=[Middleware(RequestLimits)])) as url,
-        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
-    ):
+async def connection(url: str) -> AsyncIterator[SocketStream]:
+    async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream:
         yield stream
 
 
@@ -65,93 +48,85 @@ async def read_until_closed(stream: SocketStream) -> bytes:
     return received
 
 
-async def answer_to_endless(stream: SocketStream, part: bytes) -> bytes:
+async def answer_to_endless(url: str, start: bytes, part: bytes) -> bytes:
     """What the server sends to a client that sends `part` again and again, until it closes the connection."""
 
     async def send() -> None:
         with suppress(anyio.BrokenResourceError):
+            await stream.send(start)
             while True:
                 await stream.send(part)
 
-    async with anyio.create_task_group() as tasks:
+    async with connection(url) as stream, anyio.create_task_group() as tasks:
         tasks.start_soon(send)
         received = await read_until_closed(stream)
         tasks.cancel_scope.cancel()
     return received
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", HEAD + b"X-Slow: ", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"]
-)
-@pytest.mark.parametrize("is_first", [True, False])
-async def test_a_request_that_is_not_complete_in_time_is_closed(
-    monkeypatch: pytest.MonkeyPatch, sent: bytes, is_first: bool
+async def test_a_request_that_is_not_complete_in_time_is_closed_and_an_open_stream_is_not(
+    url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if is_first:
-        monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 0.2)
-    async with connection() as stream:
-        if not is_first:
-            await stream.send(HEAD + b"\r\n")
-            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
-            monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 0.2)
-            sent = sent or HEAD
+    received: list[bytes] = []
+
+    async def begin(sent: bytes, stream: SocketStream) -> None:
         await stream.send(sent)
+        received.append(await read_until_closed(stream))
 
-        assert b"HTTP/1.1" not in await read_until_closed(stream)
-
-
-async def test_an_open_stream_outlives_the_timeout_of_requests(
-    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 2.0)
-    async with running_server(sandbox.settings()) as url:
+    async with AsyncExitStack() as stack, httpx2.AsyncClient(timeout=LIMIT) as client:
+        used = await stack.enter_async_context(connection(url))
+        await used.send(HEAD + b"\r\n")
+        assert (await used.receive()).startswith(b"HTTP/1.1 200 ")
+        monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 1.0)
+        events = await stack.enter_async_context(client.stream("GET", f"{url}/sse"))
+        lines = events.aiter_lines()
+        while not (line := await anext(lines)).startswith("data: "):
+            pass
+        async with anyio.create_task_group() as tasks:  # the stream is older than these
+            tasks.start_soon(begin, HEAD, used)
+            for sent in (
+                b"",
+                HEAD + b"X-Slow: ",
+                b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+            ):
+                tasks.start_soon(begin, sent, await stack.enter_async_context(connection(url)))
+        monkeypatch.undo()
+        posted = await client.post(url + line.removeprefix("data: "), json=initialize())
         with anyio.fail_after(LIMIT):
-            async with connected_agent(url, "sse") as agent:
-                waited = await agent.use("make_call", CALL, wait_seconds=3)
-                quota = await agent.use("check_quota")
+            while "serverInfo" not in await anext(lines):
+                pass
 
-    assert waited.data["status"] == "in_progress"
-    assert not quota.is_error
-
-
-@pytest.mark.parametrize("endless", [b"X-Long: " + b"a" * 65_536, b"a: b\r\n" * 200, b"X" * 65_536])
-@pytest.mark.parametrize("before", [b"", b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"])
-async def test_endless_headers_are_closed_also_behind_an_open_response(endless: bytes, before: bytes) -> None:
-    async with connection() as stream:
-        await stream.send(before + HEAD)
-        received = await answer_to_endless(stream, endless)
-
-    assert received.startswith(b"HTTP/1.1 400 ") or received == b""
+    assert received == [b""] * 4
+    assert posted.status_code == 202
 
 
-@pytest.mark.parametrize(
-    ("head", "statuses"),
-    [
-        (b"GET /%s HTTP/1.1\r\n" % (b"a" * 100_000), {b"431", b"400"}),
-        (b"GET / HTTP/1.1\r\nX-Long: %s\r\n" % (b"a" * 100_000), {b"431"}),
-        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 100, {b"431", b"400"}),
-        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 99, {b"200"}),
-    ],
-    ids=["URL", "header", "101 headers", "100 headers"],
-)
-async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(
-    head: bytes, statuses: set[bytes]
-) -> None:
-    async with connection() as stream:
-        with suppress(anyio.BrokenResourceError):
-            await stream.send(head + b"Host: localhost\r\n\r\n")
-        with anyio.fail_after(LIMIT):
-            try:
+async def test_endless_headers_are_closed_also_behind_an_open_response(url: str) -> None:
+    for endless in (b"X-Long: " + b"a" * 65_536, b"a: b\r\n" * 200, b"X" * 65_536):
+        received = await answer_to_endless(url, HEAD, endless)
+
+        assert received.startswith(b"HTTP/1.1 400 ") or received == b""
+    assert b"HTTP/1.1 200 " not in (await answer_to_endless(url, STREAM + HEAD, b"X" * 65_536))[12:]
+
+
+async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(url: str) -> None:
+    long = b"a" * 100_000
+    for head, statuses in (
+        (b"GET /%s HTTP/1.1\r\nHost: localhost\r\n" % long, {b"431", b"400", b""}),
+        (HEAD + b"X-Long: %s\r\n" % long, {b"431", b""}),
+        (HEAD + b"a: b\r\n" * 100, {b"431", b"400", b""}),
+        (HEAD + b"a: b\r\n" * 99, {b"200"}),
+    ):
+        received = b""
+        async with connection(url) as stream:
+            with anyio.fail_after(LIMIT), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.send(head + b"\r\n")
                 received = await stream.receive()
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                received = b""
 
-    assert received[9:12] in statuses or (received == b"" and b"200" not in statuses)
+        assert received[9:12] in statuses, head[:80]
 
 
-async def test_requests_that_are_sent_before_the_answers_are_limited() -> None:
-    async with connection() as stream:
-        received = await answer_to_endless(stream, (HEAD + b"\r\n") * 2000)
+async def test_requests_that_are_sent_before_the_answers_are_limited(url: str) -> None:
+    received = await answer_to_endless(url, b"", (HEAD + b"\r\n") * 2000)
 
     assert received.count(b"HTTP/1.1 200 ") < 100
 
@@ -172,8 +147,8 @@ async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatc
     async def endless(_: Request) -> Response:
         return StreamingResponse(parts())
 
-    async with connection(Route("/endless", endless)) as stream:
-        await stream.send(HEAD.replace(b"/", b"/endless", 1) + b"\r\n")
+    async with running_app(Starlette(routes=[Route("/health", endless)])) as own, connection(own) as stream:
+        await stream.send(HEAD + b"\r\n")
         with anyio.fail_after(LIMIT):
             await ended.wait()
 
@@ -191,11 +166,11 @@ async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path)
             with anyio.fail_after(LIMIT):
                 while b"serves" not in await server.stderr.receive():
                     pass
-            soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-            async with AsyncExitStack() as idle, httpx2.AsyncClient() as client:
+            async with AsyncExitStack() as idle, httpx2.AsyncClient(timeout=LIMIT) as client:
                 for _ in range(300):
                     await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
                 answer = await client.get(f"http://127.0.0.1:{port}/health")
+            soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         finally:
             server.kill()
 
@@ -203,53 +178,15 @@ async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path)
     assert answer.status_code == 200
 
 
-async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_of_the_files_are_kept_for_calls(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_server, "most_connections", lambda: 1)
-    async with connection() as first, httpx2.AsyncClient() as client:
+    async with running_server(sandbox.settings()) as url, connection(url) as first, httpx2.AsyncClient() as client:
         await first.send(HEAD + b"\r\n")
         answer = await first.receive()
-        port = first.extra(anyio.abc.SocketAttribute.remote_port)  # noqa: S610 - not Django's
         with pytest.raises(httpx2.TransportError):
-            await client.get(f"http://127.0.0.1:{port}/")
+            await client.get(f"{url}/health")
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-
-
-def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_done() -> None:
-    pytest.importorskip("uvloop", reason="only uvloop accepts one connection of a socket in each turn")
-    answered = [0] * 256
-
-    async def use_until_all_are_answered(number: int, port: int) -> None:
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            while not all(answered):
-                await stream.send(HEAD + b"\r\n")
-                await stream.receive()
-                answered[number] += 1
-
-    async def use() -> None:
-        async with running_app(Starlette(routes=[Route("/", _hello)])) as url, anyio.create_task_group() as tasks:
-            for number in range(len(answered)):
-                tasks.start_soon(use_until_all_are_answered, number, int(url.rpartition(":")[2]))
-
-    anyio.run(use, backend_options={"use_uvloop": True})
-
-    assert max(answered) < 20
-
-
-async def test_localhost_is_served_on_both_of_its_addresses() -> None:
-    addresses = {found[4][0] for found in await anyio.getaddrinfo("localhost", 0)}
-    async with running_app(Starlette(routes=[Route("/", _hello)]), host="localhost") as url:
-        for address in addresses if _has_address("::1") else ["127.0.0.1"]:
-            async with await anyio.connect_tcp(address, int(url.rpartition(":")[2])):
-                pass
-
-
-def _has_address(address: str) -> bool:
-    try:
-        socket.create_server((address, 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_a_rate_is_a_moving_window_for_each_caller() -> None:
@@ -277,8 +214,8 @@ def listen_request(**headers: str) -> dict[str, Any]:
 
 
 async def test_so_many_streams_may_be_open(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_PER_CALLER", 2)
-    monkeypatch.setattr(limits, "MOST_STREAMS", 3)
+    monkeypatch.setattr(access, "MOST_PER_CALLER", 2)
+    monkeypatch.setattr(access, "MOST_STREAMS", 3)
     one, other, third = (
         {"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-trial", "acct-business")
     )
@@ -317,8 +254,8 @@ async def test_so_many_streams_may_be_open(sandbox: RunningSandbox, monkeypatch:
 async def test_a_stream_ends_when_its_sign_in_is_revoked(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert limits.VERIFY_SECONDS <= 60
-    monkeypatch.setattr(limits, "VERIFY_SECONDS", 0.01)
+    assert access.VERIFY_SECONDS <= 60
+    monkeypatch.setattr(access, "VERIFY_SECONDS", 0.01)
     with anyio.fail_after(LIMIT):
         async with deploy(sandbox) as server, User() as user, httpx2.AsyncClient(timeout=LIMIT) as client:
             tokens = await sign_in(server, user)

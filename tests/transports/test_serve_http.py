@@ -82,8 +82,7 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
         if checks["api"] > 1:
             raise ConnectionError
 
-    readiness = status_routes.Readiness({"api": api}, clock=lambda: now[0])
-    app = Starlette(routes=status_routes.status_routes(readiness))
+    app = Starlette(routes=status_routes.status_routes({"api": api}, clock=lambda: now[0]))
     async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         answers: list[int] = []
 
