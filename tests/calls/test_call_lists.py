@@ -207,15 +207,6 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
     assert set(service.accounts) == {"account-1"}
 
 
-async def test_a_list_that_slept_for_hours_calls_nobody_else(here: World) -> None:
-    after_hours = after(lambda: here.clock.set_wall_clock(3 * 3600), reply("busy", "c-1"))
-    service = here.answering([after_hours, reply("success", "c-2")])
-    found = await ended(here, (await start(here))[0])
-
-    assert found.stop_reason is StopReason.REFUSED
-    assert len(service.keys) == 1
-
-
 async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: World) -> None:
     service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
     service.calendars["c-1"] = EVENT.replace("20260130T200000Z", "20270305T203000")

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_placing import never
-from tests.calls.world import NOW, PLACED, TABLE, Json, Service, World, after, end_of, reply, world
+from tests.calls.world import NOW, PLACED, TABLE, Json, Service, World, end_of, reply, world
 from tests.many_records import add_records
 
 DUE = NOW + timedelta(hours=14)
@@ -134,18 +134,6 @@ async def test_a_call_that_is_too_late_to_be_placed_stands_for_no_new_one(place:
     assert len(service.keys) == 1
 
 
-async def test_a_scheduled_call_that_was_canceled_is_never_placed(here: World) -> None:
-    service = here.service
-    placed = await schedule(here)
-    canceled = await here.run(here.calls.cancel(placed.record.tracking_id))
-    await at(here, DUE + timedelta(hours=1))
-    record = await here.find(placed.record.tracking_id)
-
-    assert canceled
-    assert record.state is CallState.CANCELED
-    assert service.keys == []
-
-
 async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), PLACED])
     async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
@@ -174,21 +162,6 @@ async def test_a_call_of_somebody_who_is_signed_out_when_it_is_due_expires_with_
 
     assert service.keys == []
     assert end_of(record) == (CallState.EXPIRED, "signed_out_when_due")
-
-
-async def test_a_call_of_another_account_waits_for_that_account_and_is_placed_on_no_other(here: World) -> None:
-    service = here.service
-    placed = await schedule(here)
-    here.session.name = "account-2"
-    await at(here, DUE)
-    before = list(service.accounts)
-    here.session.name = "account-1"
-    await at(here, DUE + timedelta(minutes=5))
-    record = await here.find(placed.record.tracking_id)
-
-    assert before == []
-    assert service.accounts == ["account-1"]
-    assert record.state is CallState.ENDED
 
 
 async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_is_placed_by_another(
@@ -246,33 +219,6 @@ async def test_a_call_that_ended_otherwise_is_not_placed_again(here: World, stat
     record = await attempt(here, placed)
     await at(here, NOW + timedelta(hours=20))
 
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
-
-
-async def test_the_last_attempt_is_the_end(here: World) -> None:
-    service = here.answering([reply("busy", "c-1"), reply("busy", "c-2"), PLACED])
-    placed = await schedule(here, None, retries=1)
-    await attempt(here, placed)
-    await at(here, NOW + timedelta(minutes=20))
-    await at(here, NOW + timedelta(hours=20))
-    record = await here.find(placed.record.tracking_id)
-
-    assert len(service.keys) == 2
-    assert record.state is CallState.ENDED
-    assert record.call is not None
-    assert record.call.status == "busy"
-
-
-async def test_canceling_a_call_in_progress_lets_it_end_and_cancels_its_retries(here: World) -> None:
-    service = here.answering([after(lambda: here.clock.sleep(60), reply("busy")), PLACED])
-    placed = await schedule(here, None, retries=3)
-    await here.run(here.clock.sleep(5))
-    canceled = await here.run(here.calls.cancel(placed.record.tracking_id))
-    record = await attempt(here, placed)
-    await at(here, NOW + timedelta(hours=1))
-
-    assert not canceled
     assert record.state is CallState.ENDED
     assert len(service.keys) == 1
 
