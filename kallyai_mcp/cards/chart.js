@@ -13,7 +13,8 @@ async function callsSince(host, start) {
     if (result.isError || !Array.isArray(data?.calls)) throw new Error("no list");
     const dated = data.calls.filter((call) => Date.parse(call?.created_at) >= start);
     calls.push(...dated);
-    if (!Number.isFinite(data.next_offset) || dated.length < data.calls.length) return { calls, isComplete: true };
+    const hasOlder = data.calls.some((call) => Date.parse(call?.created_at) < start);
+    if (!Number.isFinite(data.next_offset) || hasOlder) return { calls, isComplete: true };
     offset = data.next_offset;
   }
   return { calls, isComplete: false };

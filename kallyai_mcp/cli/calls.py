@@ -36,7 +36,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_words, find_any, list_words
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer, ListState, OneCallAnswer, error_answer
+from kallyai_mcp.tools.results import Answer, CallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
@@ -120,13 +120,13 @@ def _sandbox_flag(app_context: AppContext) -> str:
     return " --sandbox" if app_context.embedded else ""
 
 
-def list_note(lists: Sequence[ListState]) -> str:
+def list_note(lists: Sequence[CallAnswer]) -> str:
     """Which lists of call_around go on, or wait for the user."""
     shown = ", ".join(f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists)
     return f"Lists: {shown}; `kallyai-mcp show ID` shows one"
 
 
-def call_rows(found: Sequence[OneCallAnswer], app_context: AppContext) -> list[str]:
+def call_rows(found: Sequence[CallAnswer], app_context: AppContext) -> list[str]:
     """A row of at most 80 columns for each call; without a terminal, columns with tabs between them and whole ids."""
     rows = []
     reader = app_context.reader()

@@ -18,7 +18,7 @@ from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import follow, make_call
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import ListAnswer
+from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
 from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.text.consent import list_preview
 
@@ -147,7 +147,7 @@ async def _place(
             lambda flags, usage, words: list_preview(
                 asked.to_come, flags, usage, asked.until, reader, words, goes_on=goes_on
             ),
-            lambda _: ListAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
+            lambda _: MadeCallAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
         )
         return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 

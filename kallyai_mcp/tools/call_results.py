@@ -22,9 +22,7 @@ from kallyai_mcp.tools.results import (
     CallAnswer,
     CancelAnswer,
     ErrorAnswer,
-    ListAnswer,
-    ListState,
-    OneCallAnswer,
+    MadeCallAnswer,
     QuestionAnswer,
     RefusedRetryAnswer,
     ToolResult,
@@ -32,30 +30,19 @@ from kallyai_mcp.tools.results import (
     error_answer,
 )
 from kallyai_mcp.tools.said import read_said
-from kallyai_mcp.tools.text.account import little_left, none_left, used_up
+from kallyai_mcp.tools.text.account import little_left, used_up
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
-from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
+from kallyai_mcp.tools.text.calls import already_placed, call_text
 from kallyai_mcp.tools.text.errors import error_text, quota_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
-from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
-from kallyai_mcp.tools.text.times import Reader
-
-_IN_ROW = {
-    *("code", "status", "outcome", "call_id", "tracking_id", "scheduled_for", "calendar_checked", "moved_by"),
-    *("asked_about_in", "placed", "elapsed_seconds", "respondent_phone", "business_name"),
-}
-"""The fields of a call in a list that are those of get_call."""
+from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
+from kallyai_mcp.tools.text.scheduled import attempts, not_again
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
 
-_SHOWN = {
-    *("respondent_phone", "business_name", "status", "outcome", "call_id", "tracking_id"),
-    *("highlights", "next_steps", "appointment", "calendar_checked", "timezone"),
-    *("evidence", "answers", "asked", "code"),
-}
-"""The fields of a candidate."""
+_NOT_IN_LISTS = ("retryable", "duration_seconds", "attempt", "attempts", "earlier_attempts")
+"""What a list of calls leaves out of each; get_call has it."""
 
 
 async def call_words(
@@ -65,7 +52,7 @@ async def call_words(
     placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
-) -> ToolResult[CallAnswer]:
+) -> ToolResult[MadeCallAnswer]:
     """What to answer about a call; its outcome counts as delivered.
 
     Args:
@@ -91,20 +78,19 @@ async def call_words(
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
         await app_context.calls.delivery.note(record, certain=client_is_there)
     structure = call_answer(view, reader.now, is_request=placed_now is not None)
-    if record is not None and (refusal := refusal_of(record)) is not None:
+    if record is not None and view.refusal is not None:
         if not record.schedule.earlier:
-            raise refusal
-        error = await error_words(refusal, app_context, places_calls=True)
+            raise view.refusal
+        error = await error_words(view.refusal, app_context, places_calls=True)
         facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
         text = f"Not called again:{error.text.removeprefix('Not called:')}\n{not_again(record, reader)}"
         return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
-    few_left = little_left(usage) if usage is not None else None
+    few_left = little_left(usage, reader.now) if usage is not None else ""
     lines = [call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left)]
-    if is_scheduled_now and usage is not None and (used := used_up(usage)):
-        lines.append(none_left(used[0], usage, reader.now))
+    lines += [few_left] if is_scheduled_now else []
     if record is not None and view.call is not None:
         lines.append(attempts(record, reader))
         if placed_now is False:
@@ -136,28 +122,6 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
     return replace(view, related=await related_to(app_context, view, is_new=is_new))
 
 
-def refusal_of(record: CallRecord) -> KallyAIError | None:
-    """Why no call was placed; None for a call that was placed, or may be."""
-    if record.state is CallState.CANCELED:
-        return KallyAIError("the call was canceled before it was placed", code="canceled")
-    return record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
-
-
-def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
-    """A call in words: its outcome or its progress. A refused call has another text (`refusal_of`).
-
-    `is_duplicate` counts for a call without an outcome: it was asked for again. `few_left` counts for a call with an
-    outcome: it says what is left of the quota, if that is little.
-    """
-    if view.call is not None and view.outcome is not None:
-        return outcome(view, view.call, reader, few_left=few_left)
-    if view.record is not None and view.record.state is CallState.UNKNOWN:
-        return unknown(view.record)
-    if view.record is not None and view.record.state is CallState.SCHEDULED:
-        return scheduled(view.record, reader, is_duplicate=is_duplicate)
-    return in_progress(view, reader, is_duplicate=is_duplicate)
-
-
 async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
     """Find a call or a list by its `call_id` or `tracking_id`.
 
@@ -176,14 +140,14 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
     return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
 
 
-def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> CallAnswer:
-    """The structure for a call.
+def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
+    """The structure for a call, with at most `limit` characters of each of KallyAI's texts.
 
     It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
     """
     call, record, asked, made, said = view.call, view.record, view.submission, view.appointment, view.said
     is_dated = made is not None or (record is not None and record.state is CallState.SCHEDULED)
-    structure = CallAnswer(
+    structure = MadeCallAnswer(
         status=view.status,
         outcome=view.outcome,
         call_id=view.call_id,
@@ -213,8 +177,14 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
             for quote in one.quotes or (None,)
         ]
     if record is not None:
-        _add_schedule(structure, record)
-        structure.code = refusal.code if (refusal := refusal_of(record)) is not None else None
+        schedule = record.schedule
+        if schedule.not_before is not None and record.state is not CallState.ENDED:
+            structure.scheduled_for = _iso(schedule.not_before, record.timezone)
+        if schedule.attempts > 1 or schedule.earlier:
+            structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
+            before = [replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier]
+            structure.earlier_attempts = before or None
+        structure.code = view.refusal.code if view.refusal is not None else None
     is_placed = record is None or record.is_active or call is not None or view.outcome is not None
     if is_placed and not view.is_not_placed_yet(now):
         structure.created_at = view.placed_at
@@ -227,21 +197,20 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
     if view.is_calendar_unread:
         structure.calendar_checked = False
     if call is not None:
-        structure.highlights = visible(call.highlights) if call.highlights else None
-        structure.next_steps = visible(call.next_steps) if call.next_steps else None
+        structure.highlights = visible(call.highlights, limit) if call.highlights else None
+        structure.next_steps = visible(call.next_steps, limit) if call.next_steps else None
         structure.duration_seconds = call.duration_seconds
     return structure
 
 
-def row_answer(view: CallView, now: datetime) -> OneCallAnswer:
-    """The structure for a call in a list: what finds it and how it ended; get_call has the rest.
+def row_answer(view: CallView, now: datetime) -> MadeCallAnswer:
+    """The structure for a call in list_calls: what finds it and how it ended; get_call has the rest.
 
     KallyAI's status and report are left out where the outcome says the same.
     """
-    whole = call_answer(view, now)
-    row = OneCallAnswer(**whole.model_dump(include=_IN_ROW))
+    whole, left_out = call_answer(view, now), (*_NOT_IN_LISTS, "highlights", "next_steps", "asked", "timezone")
+    row = whole.model_copy(update=dict.fromkeys(left_out))
     row.business_name = visible(row.business_name, 40) if row.business_name else None
-    row.created_at = view.placed_at
     if view.outcome in (Outcome.ANSWERED, *BOOKED, Outcome.CANCELED, row.status):
         row.status = None
     if whole.appointment is not None:
@@ -256,7 +225,9 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_words(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[ListAnswer]:
+async def list_words(
+    app_context: AppContext, found: CallList, *, placed_now: bool | None
+) -> ToolResult[MadeCallAnswer]:
     """What to answer about a list in its present state; the outcomes in it count as delivered.
 
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
@@ -267,7 +238,7 @@ async def list_words(app_context: AppContext, found: CallList, *, placed_now: bo
     for record in found.records:
         await app_context.calls.delivery.note(record)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
-    return ToolResult(text, ListAnswer(**dict(list_state(found, reader.now, views)), placed_now=placed_now))
+    return ToolResult(text, list_state(found, reader.now, views).model_copy(update={"placed_now": placed_now}))
 
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
@@ -277,22 +248,20 @@ async def views_of_list(app_context: AppContext, found: CallList) -> list[CallVi
     return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
 
 
-def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> ListState:
-    """The structure for a list; `views` are its calls, if what was said in them was read."""
-    return ListState(
+def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> MadeCallAnswer:
+    """The structure for a list; `views` are its calls, None where they are shown beside it."""
+    return MadeCallAnswer(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
-        calls=[_candidate(view, now) for view in views or map(CallView.of_record, found.records)],
+        calls=[_candidate(view, now) for view in views] if views is not None else None,
         not_called=candidates_of(found.not_called),
     )
 
 
-def candidates_of(submissions: Sequence[Submission]) -> list[OneCallAnswer]:
+def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
     """The callees of these submissions, as results name them."""
-    return [
-        OneCallAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
-    ]
+    return [CallAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions]
 
 
 async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
@@ -304,30 +273,14 @@ async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[Ca
     return ToolResult(list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_))
 
 
-def _candidate(view: CallView, now: datetime) -> OneCallAnswer:
-    candidate = OneCallAnswer(**call_answer(view, now).model_dump(include=_SHOWN))
-    if candidate.appointment is None:
-        candidate.timezone = None
-    if candidate.highlights:
-        candidate.highlights = visible(candidate.highlights, _SAID)
-    if candidate.next_steps:
-        candidate.next_steps = visible(candidate.next_steps, _SAID)
-    return candidate
-
-
-def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
-    schedule = record.schedule
-    if schedule.not_before is not None and record.state is not CallState.ENDED:
-        structure.scheduled_for = _iso(schedule.not_before, record.timezone)
-    if schedule.attempts > 1 or schedule.earlier:
-        structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-        structure.earlier_attempts = [
-            replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier
-        ] or None
+def _candidate(view: CallView, now: datetime) -> MadeCallAnswer:
+    left_out = (*_NOT_IN_LISTS, "created_at", "elapsed_seconds", "scheduled_for", "moved_by", "asked_about_in")
+    return call_answer(view, now, limit=_SAID).model_copy(update=dict.fromkeys(left_out))
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
     """`moment` in ISO 8601, with the offset of the zone, to the second."""
     local = with_zone(moment, zone_of(zone_name))
-    local = local.replace(microsecond=0) if isinstance(local, datetime) else local
+    if isinstance(local, datetime):
+        return local.isoformat(timespec="seconds")
     return local.isoformat() if local is not None else None

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day
 from kallyai_mcp.calls.numbers import zone_of_number
@@ -163,6 +164,14 @@ class CallView:
         """KallyAI's id of the call, if it is known."""
         known = self.call.call_id if self.call is not None else None
         return known or (self.record.call_id if self.record is not None else None)
+
+    @property
+    def refusal(self) -> KallyAIError | None:
+        """Why no call was placed; None for a call that was placed, or may be."""
+        record = self.record
+        if record is not None and record.state is CallState.CANCELED:
+            return KallyAIError("the call was canceled before it was placed", code="canceled")
+        return record.error if record is not None and record.state in (CallState.REFUSED, CallState.EXPIRED) else None
 
     def is_not_placed_yet(self, now: datetime) -> bool:
         """Whether the call's request has not left, and its try failed or has lasted longer than usual."""

@@ -38,7 +38,7 @@ from kallyai_mcp.tools.call_results import call_words, find_any, list_words
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import booking_facts
 from kallyai_mcp.tools.resource_links import links
-from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
+from kallyai_mcp.tools.results import CallAnswer, MadeCallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
 from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.calls import so_far
@@ -79,7 +79,7 @@ async def make_call(
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
     confirmation: Annotated[Text | None, Field(description="From a result")] = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, CallAnswer]:
+) -> Annotated[CallToolResult, MadeCallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
     It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what the user wants. Give
@@ -112,7 +112,7 @@ async def get_call(
     wait_seconds: WaitSeconds = 0,
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, CallOrListAnswer]:
+) -> Annotated[CallToolResult, CallAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.results import CallAnswer, ListAnswer, ToolResult
+from kallyai_mcp.tools.results import MadeCallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line, zone_of
 from kallyai_mcp.tools.text.words import Words
@@ -40,7 +40,7 @@ class Question:
     submissions: Sequence[Submission]
     last_calls: Sequence[datetime | None]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
-    structure: Callable[[Statistics | None], CallAnswer | ListAnswer]
+    structure: Callable[[Statistics | None], MadeCallAnswer]
     schedule: Schedule = NOW
     risks: tuple[RiskFlag, ...] = ()
 
@@ -72,7 +72,7 @@ async def check(
         [submission],
         [found.last_call],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
-        lambda usage: CallAnswer(
+        lambda usage: MadeCallAnswer(
             local_times=[moment.isoformat(timespec="minutes") for moment in local_times(number, reader.now)],
             minutes_remaining=usage.minutes_remaining if usage else None,
             respondent_phone=number,

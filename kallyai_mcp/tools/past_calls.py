@@ -18,7 +18,6 @@ from kallyai_mcp.tools.call_results import (
     cancel_list,
     find_any,
     list_state,
-    refusal_of,
     related_calls,
     row_answer,
     view_of,
@@ -121,7 +120,6 @@ async def list_page(
     if not wanted.is_open:
         below, more = below[offset : offset + limit], len(below) > offset + limit
     seen = offset + (len(found) if wanted.is_open else len(below))
-    of_lists = {record.tracking_id for one in lists for record in one.records}
     text = listing(
         below,
         reader,
@@ -129,8 +127,8 @@ async def list_page(
         offset=offset,
         seen=seen,
         more=more,
-        lists=listed(lists, reader),
-        unsettled=[view for view in above if view.record is None or view.record.tracking_id not in of_lists],
+        lists=[listed(one, reader) for one in lists],
+        unsettled=above,
         is_ledger_read=is_ledger_read,
         is_filtered=not wanted.is_open,
     )
@@ -292,7 +290,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
         raise NotThereError("The call has not been placed yet.", code="call_scheduled")
     if record.is_active and not CallView.of_record(record).is_being_checked:
         raise NotThereError("The call is still in progress.", code="call_in_progress")
-    if (refusal := refusal_of(record)) is not None:
+    if (refusal := CallView.of_record(record).refusal) is not None:
         raise refusal
     raise NotThereError("The outcome of the call is unknown.", code="outcome_unknown")
 

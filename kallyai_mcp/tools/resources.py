@@ -12,13 +12,14 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, view_of, views_of_list
+from kallyai_mcp.tools.call_results import find_any, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import NotThereError, appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
+from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.tool_errors import with_sign_in_link
 
@@ -91,10 +92,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
         return call_list(found, app_context.reader(), await views_of_list(app_context, found))
-    view = await view_of(app_context, found)
-    if view.record is not None and (refusal := refusal_of(view.record)) is not None:
-        return error_text(refusal, places_calls=True)
-    return call_text(view, app_context.reader())
+    return call_text(await view_of(app_context, found), app_context.reader())
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:

@@ -94,8 +94,11 @@ class AskedFor(BaseModel, defer_build=True):
     appointment_time: str | None = None
 
 
-class OneCallAnswer(Answer):
-    """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request."""
+class CallAnswer(Answer):
+    """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request.
+
+    Or a list of call_around: how far it is, its calls so far, and the candidates that were not called.
+    """
 
     status: str | None = Field(
         None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
@@ -103,18 +106,16 @@ class OneCallAnswer(Answer):
     outcome: Outcome | None = Field(None, description="What may be claimed")
     call_id: str | None = None
     tracking_id: str | None = Field(None, description="Of a call without call_id")
-    scheduled_for: str | None = Field(None, description="ISO 8601")
+    scheduled_for: str | None = None
     attempt: int | None = None
     attempts: int | None = None
     earlier_attempts: Annotated[list[Attempt] | None, _OBJECTS] = None
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
-    asked: Annotated[AskedFor | None, _OBJECT] = Field(
-        None, description="task_description, appointment_date, appointment_time"
-    )
-    moved_by: str | None = Field(None, description="call_id of the later call that moved the booking")
-    asked_about_in: str | None = Field(None, description="call_id of a later call about the booking")
+    asked: Annotated[AskedFor | None, _OBJECT] = Field(None, description="Where the outcome is another")
+    moved_by: str | None = Field(None, description="Later call_id")
+    asked_about_in: str | None = Field(None, description="Later call_id")
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[list[QuestionAnswer] | None, _OBJECTS] = Field(None, description="question, quote, at")
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
@@ -123,20 +124,40 @@ class OneCallAnswer(Answer):
     created_at: _Moment | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
-    timezone: str | None = Field(None, description="IANA zone of start, end, and scheduled_for")
+    timezone: str | None = Field(None, description="IANA, of the times")
+    until: str | None = Field(None, description="Of a list, as are calls and not_called: see call_around")
+    calls: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
+    not_called: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
 
 
-class CallAnswer(OneCallAnswer):
-    """The result of make_call."""
+class MadeCallAnswer(CallAnswer):
+    """The result of make_call, or of call_around: also what the user is asked."""
 
-    confirmation: str | None = Field(None, description="For make_call once the user has agreed")
+    placed_now: bool | None = Field(None, description="false: the same had been asked for before")
+    confirmation: str | None = Field(None, description="For the same tool once the user has agreed")
     reasons: list[str] | None = Field(None, description="Why the user is asked")
     local_times: list[str] | None = Field(None, description="At the callee")
     minutes_remaining: float | None = None
-    placed_now: bool | None = Field(None, description="false: the same call had been asked for before")
 
 
-class RefusedRetryAnswer(CallAnswer, ErrorAnswer):
+class ListAnswer(Answer):
+    """The schema of call_around; the result is a `MadeCallAnswer`."""
+
+    status: str | None = Field(
+        None,
+        description="in_progress, needs_confirmation, or why it stopped: booked, answered, done, needs_decision, "
+        "unknown, needs_sign_in, refused, canceled",
+    )
+    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
+    until: str | None = None
+    calls: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(None, description="Each as in get_call")
+    not_called: Annotated[list[CallAnswer] | None, _OBJECTS] = None
+    placed_now: bool | None = None
+    confirmation: str | None = None
+    reasons: list[str] | None = None
+
+
+class RefusedRetryAnswer(MadeCallAnswer, ErrorAnswer):
     """A call whose next attempt was refused."""
 
 
@@ -148,42 +169,11 @@ class CancelAnswer(Answer):
     tracking_id: str | None = None
 
 
-class ListState(BaseModel, defer_build=True):
-    """A list of call_around: how far it is, the calls so far, and the candidates that were not called."""
-
-    status: str | None = None
-    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
-    until: str | None = None
-    calls: Annotated[list[OneCallAnswer] | None, _OBJECTS] = Field(None, description="Each as in get_call")
-    not_called: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
-
-
-class ListAnswer(ListState, Answer):
-    """The result of call_around."""
-
-    status: str | None = Field(
-        None,
-        description="in_progress, needs_confirmation, or why it stopped: booked, answered, done, needs_decision, "
-        "unknown, needs_sign_in, refused, canceled",
-    )
-    placed_now: bool | None = None
-    confirmation: str | None = None
-    reasons: list[str] | None = None
-
-
-class CallOrListAnswer(OneCallAnswer):
-    """The result of get_call: a call, or a list with its calls."""
-
-    until: str | None = Field(None, description="Of a list, as are calls and not_called: see call_around")
-    calls: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
-    not_called: Annotated[list[OneCallAnswer] | None, _OBJECTS] = None
-
-
 class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
-    lists: Annotated[list[ListState] | None, _OBJECTS] = Field(None, description="Unfinished, each as in call_around")
-    calls: Annotated[list[OneCallAnswer], _OBJECTS] = Field([], description="Each as in get_call, texts cut")
+    lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(None, description="Unfinished ones of call_around")
+    calls: Annotated[list[CallAnswer], _OBJECTS] = Field([], description="Each as in get_call, texts cut")
     total: int | None = None
     offset: int | None = None
     next_offset: int | None = None

@@ -35,11 +35,11 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_results import cancel_list, find_any
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.calls import TASKS, accepts_tasks, result_of
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text import call_lists as list_texts
-from kallyai_mcp.tools.text.calls import task_status
-from kallyai_mcp.tools.text.scheduled import scheduled_task
+from kallyai_mcp.tools.text.call_lists import call_list
+from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.tool_errors import protocol_errors
 
@@ -65,10 +65,10 @@ class FoundTask:
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
         """How far the task is, in words; with `is_duplicate`, the same was asked for before."""
         if isinstance(self.found, CallList):
-            return list_texts.task_status(self.found, is_duplicate=is_duplicate)
-        if self.found.state is CallState.SCHEDULED:
-            return scheduled_task(self.found, reader, is_duplicate=is_duplicate)
-        return task_status(self.found, reader, is_duplicate=is_duplicate)
+            told = call_list(self.found, reader, (), is_duplicate=is_duplicate)
+        else:
+            told = call_text(CallView.of_record(self.found), reader, is_duplicate=is_duplicate)
+        return told.partition("\n")[0]  # what follows names the tools for the next step
 
 
 def task_of(found: CallRecord | CallList) -> FoundTask:

@@ -124,8 +124,7 @@ async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
 
     assert answer.is_error
     assert answer.text.startswith(
-        "Not called: the quota of the trial plan is used up (30 of 30 minutes). "
-        "To get more now: https://kallyai.com/pricing."
+        "Not called: all 30 minutes of the trial plan are used. To get more now: https://kallyai.com/pricing."
     )
 
 

@@ -23,8 +23,8 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str, str], ...] = (
     ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed", "Failed"),
     ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed", "Failed: KallyAI ended the call to"),
     ({"status": "cancelled"}, HEARD, 404, "canceled", "Canceled: the call to Italian Bistro"),
-    ({"status": "no_answer"}, HEARD, 404, "unknown", "Unknown: KallyAI gives the call to Italian Bistro"),
-    ({"status": "voicemail"}, HEARD, EVENT, "unknown", "Unknown: KallyAI gives the call to"),
+    ({"status": "no_answer"}, HEARD, 404, "unknown", "Unknown: it is not clear how the call to Italian Bistro"),
+    ({"status": "voicemail"}, HEARD, EVENT, "unknown", "Unknown: it is not clear how the call to"),
 )
 
 

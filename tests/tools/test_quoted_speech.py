@@ -145,7 +145,9 @@ async def test_a_transcript_stays_within_its_delimiters(agent_of_attacker: Agent
 
 
 async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: Agent) -> None:
-    for id_, begins in zip(IDS, ("Booked", "Failed: the call to ", "Unknown: KallyAI gives the call to "), strict=True):
+    for id_, begins in zip(
+        IDS, ("Booked", "Failed: the call to ", "Unknown: it is not clear how the call to "), strict=True
+    ):
         for text in (
             (await agent_of_attacker.use("get_call", call_id=id_)).text,
             await text_of(agent_of_attacker, f"kallyai://calls/{id_}"),
@@ -153,9 +155,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             outcome, said, *then, ids = text.split("\n")
             assert outcome.startswith(begins)
             assert said.startswith('KallyAI: "')
-            assert [own_words(line) for line in then] == (
-                [] if begins.startswith("Failed") else ['KallyAI suggests: ""']
-            )
+            assert [own_words(line) for line in then] == (['KallyAI suggests: ""'] if begins == "Booked" else [])
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)

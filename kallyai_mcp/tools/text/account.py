@@ -65,8 +65,7 @@ def quota(statistics: Statistics, subscription: Subscription | None, *, now: dat
     left, plan = allowances(statistics), ", ".join(_plan(statistics, subscription, now))
     if not left:
         return f"KallyAI gives no figures for this account{f' ({plan})' if plan else ''}."
-    more = f" (and {' and '.join(map(str, left[1:]))})" if left[1:] else ""
-    sentences, back = [f"{left[0]} left{more}"], comes_back(statistics, subscription, now)
+    sentences, back = [_left(left)], comes_back(statistics, subscription, now)
     first = f"{left[0].unit.capitalize()} run out first" if len(left) > 1 and left[0].share < left[1].share else ""
     facts = " and ".join(filter(None, (first, f"{'' if first else 'They '}come back {back}" if back else "")))
     sentences += [f"{facts}{f' ({plan})' if plan else ''}"] if facts else [capitalized(plan)] if plan else []
@@ -99,8 +98,8 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
         facts.append("no active subscription")
     expires = subscription.expires_at if subscription is not None else None
     if subscription is not None and expires is not None and (expires <= now or not subscription.auto_renew):
-        to_come, past = ("renews", "was to renew") if subscription.auto_renew else ("ends", "ended")
-        facts.append(f"{to_come if expires > now else past} {billing_day(expires, now)}")
+        key = "was to renew" if subscription.auto_renew else "ends" if expires > now else "ended"
+        facts.append(f"{key} {billing_day(expires, now)}")
     return facts
 
 
@@ -109,27 +108,20 @@ def billing_day(moment: datetime, now: datetime) -> str:
     return day(moment.astimezone(UTC), now.astimezone(UTC))
 
 
-def little_left(statistics: Statistics) -> str | None:
-    """What is left, if it is little: "Only 2 of 35 calls (93 minutes) left."; else None."""
+def little_left(statistics: Statistics, now: datetime) -> str:
+    """What is left, if it is little: "2 of 35 calls left (and 93 minutes)."; else ""."""
     left = allowances(statistics)
     if not left or left[0].share >= _SHORT_SHARE:
-        return None
-    others = f" ({remaining(left[1:], ', ')})" if left[1:] else ""
-    return f"Only {left[0]}{others} left." if left[0].remaining > 0 else f"No {left[0].unit} left{others}. {MORE}."
-
-
-def none_left(used: Allowance, statistics: Statistics, now: datetime) -> str:
-    """The warning about a call that is scheduled while nothing is left."""
+        return ""
+    if left[0].remaining > 0:
+        return f"{_left(left)}."
     back = comes_back(statistics, None, now)
-    when = (
-        f"; they come back {back}, and before that KallyAI refuses the call" if back else "; KallyAI refuses the call"
-    )
-    return f"No {used.unit} are left now{when}. {MORE}."
+    return f"{_left(left)}. KallyAI refuses calls{f' until {back}' if back else ''}. {MORE}."
 
 
-def remaining(left: Sequence[Allowance], separator: str) -> str:
-    """How much is left, without how much there was: "93 minutes"."""
-    return separator.join(f"{number(one.remaining)} {one.unit}" for one in left)
+def _left(left: Sequence[Allowance]) -> str:
+    others = " and ".join(map(str, left[1:]))
+    return f"{left[0]} left{f' (and {others})' if others else ''}"
 
 
 def signed_in(who: str | None) -> str:

@@ -56,11 +56,9 @@ _SAY = {
     "others": "If the user wants the others after all: call_around with those alone.",
     "in_progress": ("In progress: {party}, {number} of {count}. It continues without you; do not call them yourself."),
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
-    "task_cancel": "tasks/cancel stops the list for good; a call in progress goes on to its end.",
     "again": "Asked for before; nothing was placed twice. ",
     "cannot_hang_up": "The call in progress can't be hung up.",
     "over": "Nothing to cancel: the list is over.",
-    "next_of_lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
 }
 
 _WITHOUT_BOOKING = ("needs_decision", "done_unbooked")
@@ -68,16 +66,6 @@ _WITHOUT_BOOKING = ("needs_decision", "done_unbooked")
 
 _WAITING = ("needs_decision", "unread", "broken", "other_time", "unknown")
 """The sentences after which the user decides whether the list goes on."""
-
-_STATES = {
-    "in_progress": "in progress, {number} of {count}",
-    "ending": "canceled, its last call is in progress",
-    "needs_decision": "needs a decision",
-    "unknown": "stopped, an outcome is unknown",
-    "needs_sign_in": "stopped, not signed in",
-    "refused": "stopped, the next call may not be placed now",
-}
-"""The states of the lists that list_calls shows: those that are not over."""
 
 
 def call_list(
@@ -137,35 +125,13 @@ def list_canceled(found: CallList) -> str:
     return " ".join(filter(None, texts))
 
 
-def task_status(found: CallList, *, is_duplicate: bool = False) -> str:
-    """The state of a list, for an agent that follows it as a task."""
-    if found.stop_reason is StopReason.CANCELED:
-        return list_canceled(found)
-    first = _SAY["in_progress"].format(party=_called_now(found), **_position(found))
-    return f"{_SAY['again'] if is_duplicate else ''}{first} {_SAY['task_cancel']}"
-
-
-def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
-    """The lines about `lists` above a listing of calls: each list with its calls, and then what to do next."""
-    lines: list[str] = []
-    for found in lists:
-        state = _STATES[state_of(found)].format(**_position(found))
-        lines.append(f"{when(found.asked_at, reader)}  call_around: {state}  {word(found.list_id)}")
-        for position, record in enumerate(found.records, 1):
-            words, id_ = state_in_words(CallView.of_record(record)), record.call_id or record.tracking_id
-            lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {call_id(id_)}")
-        if found.not_called:
-            lines.append(f"  {_not_called(found, [party_of(submission).in_row() for submission in found.not_called])}")
-    is_unread = any(CallView.of_record(record).is_calendar_unread for found in lists for record in found.records)
-    lines += [NOT_LOOKED_UP] if is_unread else []
-    return [*lines, _SAY["next_of_lists"]] if lines else []
-
-
-def state_of(found: CallList) -> str:
-    """The state of a list: `in_progress`, `ending` (canceled during a call that goes on), or why it has stopped."""
-    if found.stop_reason is None:
-        return "in_progress"
-    return "ending" if found.is_calling else found.stop_reason.value
+def listed(found: CallList, reader: Reader) -> str:
+    """A list above a listing of calls, which has its calls."""
+    state = found.stop_reason.replace("_", " ") if found.stop_reason is not None else "in progress"
+    position = "{number} of {count}".format(**_position(found))
+    row = f"{when(found.asked_at, reader)}  call_around: {state}, {position}  {word(found.list_id)}"
+    waiting = [party_of(submission).in_row() for submission in found.not_called]
+    return f"{row}\n  {_not_called(found, waiting)}" if waiting else row
 
 
 def calling(found: CallList) -> str:
@@ -196,7 +162,7 @@ def _row(view: CallView, reader: Reader) -> str:
     if said.missing:
         reported += f" {SAY_OF_CALLS[said.missing]}"
     reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers, 1))
-    if call is not None and (suggestion := suggested(view, call, _SAID)):
+    if suggestion := suggested(view, _SAID):
         reported += f" {suggestion}"
     why = reason(call.plain_status) if call is not None else ""
     if record is not None and record.state is CallState.REFUSED and record.error is not None:

@@ -1,20 +1,21 @@
 """Texts about one call: its outcome, its progress, a duplicate."""
 
-from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from kallyai_mcp.api.errors import RateLimitedError, is_usable
-from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
+from kallyai_mcp.api.errors import RateLimitedError
+from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
 from kallyai_mcp.tools.instructions import changes_in, departure_in, other_times_text
+from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import LIMIT, ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
+from kallyai_mcp.tools.text.scheduled import scheduled
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 from kallyai_mcp.tools.text.words import Words
 
@@ -33,8 +34,6 @@ SAY = {
     "calendar_not_known": (
         "Whether an appointment was made is not known: no calendar file shows it. get_call asks again."
     ),
-    "calendar_not_asked": "Whether an appointment was made is not known.",
-    "id_not_usable": "; this id can't be sent to KallyAI, so nothing more can be read with it",
     "no_answer": "Not reached: no answer at {party}{after}.",
     "busy": "Not reached: the line of {party} was busy.",
     "voicemail": "Not reached: voicemail at {party}{after}.",
@@ -54,14 +53,8 @@ SAY = {
     "may_be_agreed": (
         "Somebody may have talked and agreed to something: read get_transcript, and ask the user before another call."
     ),
-    "contradicted": (
-        "Unknown: KallyAI gives the call to {party} the status {status}, but shows an appointment or words of the "
-        "callee."
-    ),
-    "no_status": "Unknown: KallyAI does not say how the call to {party} ended.",
-    "odd_status": (
-        "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know{since}."
-    ),
+    "status": "Unknown: it is not clear how the call to {party} ended; its status is {status}{but}.",
+    "contradicted": ", but KallyAI shows an appointment or words of the callee",
     "unknown": (
         "Unknown: no usable answer came after the request was sent, so {party} may have been called. Check with "
         'get_call "{id}" and list_calls before anything else; do not place the call again. If the user wants a second '
@@ -69,9 +62,11 @@ SAY = {
     ),
     # A call that goes on
     "in_progress": "In progress: the call to {party} has lasted {elapsed}.",
-    "in_progress_status": "In progress: KallyAI gives the call to {party} the status {status}{since}.",
-    "may_go_on": "It may go on; do not place it again.",
-    "in_progress_duplicate": ("In progress already; no new call was placed. The call to {party} has lasted {elapsed}."),
+    "in_progress_duplicate": "In progress already; no new call was placed. The call to {party} has lasted {elapsed}.",
+    "status_only": (
+        "In progress, as far as is known: KallyAI gives the call to {party} the status {status}. It may go on; do not "
+        "place it again."
+    ),
     "being_checked": (
         "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
         "place the call again."
@@ -86,11 +81,8 @@ SAY = {
         "call again."
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
-    "task_no_end": "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
-    "task_canceled": "The call was canceled before it was placed.",
     # A call that was asked for again
-    "already": "Already called {ago}; no new call was placed. To call again on purpose{or_freer}: redial=true.",
-    "or_freer": ", or with accept_other_time",
+    "already": "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",
     "was_in_progress": "This call was already in progress and has now ended; no new call was placed.",
     # Other bookings
     "replaces": "It replaces the booking of {booking}.",
@@ -108,13 +100,29 @@ SAY = {
 }
 
 
-def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
-    """The outcome of a call that has ended, for an agent to relay.
+def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str = "") -> str:
+    """A call in words: why it was not placed, its outcome, when it is due, or its progress.
 
-    `call` is `view.call`, which is not None here. `few_left` is what is left of the quota, if that is little.
+    `is_duplicate`: a call without an outcome was asked for again. `few_left` says with an outcome what is left of the
+    quota, if that is little.
     """
-    can_ask, is_unread = is_usable(call.call_id), view.calendar is not None and not view.calendar.is_known
+    record = view.record
+    if view.refusal is not None:
+        return error_text(view.refusal, places_calls=True)
+    if view.call is not None and view.outcome is not None:
+        return _outcome(view, view.call, reader, few_left)
+    if record is not None and record.state is CallState.UNKNOWN:
+        return SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
+    if record is not None and record.state is CallState.SCHEDULED:
+        return scheduled(record, reader, is_duplicate=is_duplicate)
+    id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
+    waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
+    return f"{_progress(view, reader, is_duplicate=is_duplicate)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
+
+
+def _outcome(view: CallView, call: Call, reader: Reader, few_left: str) -> str:
     said, related = view.said, view.related
+    is_unread = view.calendar is not None and not view.calendar.is_known
     lines = [
         moved(view, reader),
         " ".join(filter(None, (_headline(view, call, reader), _before(view, reader)))),
@@ -122,37 +130,35 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
         they_said(said.evidence) if said.evidence is not None else "",
         SAY[said.missing] if said.missing else "",
         *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers),
-        SAY["unconfirmed"].format(what=what) if (what := unconfirmed(view.submission, view.unconfirmed)) else "",
-        SAY["calendar_not_known" if can_ask else "calendar_not_asked"] if is_unread else "",
+        _unconfirmed(view),
+        SAY["calendar_not_known"] if is_unread else "",
         offer_not_accepted(view),
-        suggested(view, call),
+        suggested(view),
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
-        few_left or "",
-        f"call_id {call_id(call.call_id)}{_more(view, call) if can_ask else SAY['id_not_usable']}.",
+        few_left,
+        f"call_id {call_id(call.call_id)}{_more(view, call)}.",
     ]
     return "\n".join(filter(None, lines))
 
 
 def _report(view: CallView, call: Call) -> str:
     """What KallyAI reports of the call."""
-    reported = f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""
-    if view.appointment is not None:
-        lasted = f" {duration(call.duration_seconds)}." if call.duration_seconds is not None else ""
-        reported = f"{reported or SAY['no_summary']}{lasted}"
-    elif view.outcome is Outcome.ANSWERED:
-        reported = reported or SAY["no_summary"]
-    is_surprise = view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time
-    return f"{reported} {SAY['tell_now']}" if is_surprise and view.related.later is None else reported
+    parts = [f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""]
+    if view.appointment is not None or view.outcome is Outcome.ANSWERED:
+        parts = [parts[0] or SAY["no_summary"]]
+    if view.appointment is not None and call.duration_seconds is not None:
+        parts.append(f"{duration(call.duration_seconds)}.")
+    if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time and view.related.later is None:
+        parts.append(SAY["tell_now"])
+    return " ".join(filter(None, parts))
 
 
-def suggested(view: CallView, call: Call, limit: int = LIMIT) -> str:
-    """What KallyAI suggests; "" if the text tells another next step, or a later call was about the booking."""
-    may_be_agreed = view.reached and view.outcome in (Outcome.FAILED, Outcome.CANCELED)
-    is_told = may_be_agreed or view.related.later is not None or call.plain_status in ("busy", "no_answer")
-    if not call.next_steps or is_told:
-        return ""
-    return SAY["suggests"].format(said=quoted(sentence(call.next_steps), limit))
+def suggested(view: CallView, limit: int = LIMIT) -> str:
+    """What KallyAI suggests after a conversation; "" if a later call was about the booking."""
+    said = view.call.next_steps if view.call is not None else None
+    is_next = view.outcome in (Outcome.ANSWERED, *BOOKED) and view.related.later is None
+    return SAY["suggests"].format(said=quoted(sentence(said), limit)) if said and is_next else ""
 
 
 def _more(view: CallView, call: Call) -> str:
@@ -212,7 +218,6 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     party = party_of(view.submission)
     lasted = duration(call.duration_seconds) if call.duration_seconds is not None else ""
     values = {"party": party, "after": f" after {lasted}" if lasted else "", "status": quoted(call.status, 24)}
-    agreed = SAY["nothing_agreed"]
     match view.outcome:
         case Outcome.BOOKED:
             when = booked_time(view, reader)
@@ -231,13 +236,11 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
             return " ".join(filter(None, (SAY[call.plain_status].format(**values), there)))
         case Outcome.FAILED | Outcome.CANCELED:
             key = call.plain_status if call.plain_status in ("failed", "terminated") else "canceled"
-            agreed = SAY["may_be_agreed"] if view.reached else agreed
-        case _ if call.plain_status in NOBODY_REACHED:
-            key, agreed = "contradicted", SAY["may_be_agreed"]
         case _:
-            key = "no_status" if call.plain_status == "unknown" else "odd_status"
-            agreed = SAY["may_be_agreed"] if view.appointment is not None else agreed
-    return f"{SAY[key].format(**values, since='')} {agreed}"
+            key, values["but"] = "status", SAY["contradicted"] if call.plain_status in NOBODY_REACHED else ""
+    is_contradicted = call.plain_status in NOBODY_REACHED and key == "status"
+    may_be_agreed = is_contradicted or view.appointment is not None or (key != "status" and view.reached)
+    return f"{SAY[key].format(**values)} {SAY['may_be_agreed' if may_be_agreed else 'nothing_agreed']}"
 
 
 def _try_again(view: CallView, call: Call, reader: Reader) -> str:
@@ -275,14 +278,16 @@ def thing(view: CallView) -> str:
     return kind if kind == "appointment" or size is None else f"{kind} for {size}"
 
 
-def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str]) -> str:
-    """The values of the submission's fields with these `names`: "7:00 PM, 4 people"."""
+def _unconfirmed(view: CallView) -> str:
+    """What of the request could be in the calendar event, and is not: "7:00 PM, 4 people"."""
+    asked = view.submission
     words = {
         "appointment_time": _hour_asked(asked.appointment_time),
         "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
         "departure_date": f"departure {departure_in(asked)}",
     }
-    return ", ".join(words[name] for name in words if name in names)
+    what = ", ".join(words[name] for name in view.unconfirmed)
+    return SAY["unconfirmed"].format(what=what) if what else ""
 
 
 def _hour_asked(time: str | None) -> str:
@@ -327,33 +332,19 @@ def _asked(view: CallView, reader: Reader) -> str:
     return day_and_hour(asked, reader.now)
 
 
-def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """A call that has no outcome yet, and the next step: to wait for its outcome."""
-    id_ = view.record.tracking_id if view.record is not None else one_line(view.call_id or "")
-    waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
-    if view.record is not None and view.is_not_placed_yet(reader.now):
-        first = _not_placed_yet(view.record, reader)
-    else:
-        first = _progress(view, reader, is_duplicate=is_duplicate)
-    return f"{first}\n{SAY['next'].format(id=id_, waiting=waiting)}"
-
-
 def _progress(view: CallView, reader: Reader, *, is_duplicate: bool) -> str:
     """How far a call is; about a call that only KallyAI has, the text says no more than its status does."""
-    party, record, call = party_of(view.submission), view.record, view.call
-    began = record.placed_at if record is not None else call.created_at if call is not None else None
+    party, record, call, began = party_of(view.submission), view.record, view.call, view.placed_at
+    if record is not None and view.is_not_placed_yet(reader.now):
+        return _not_placed_yet(record, reader)
     if record is not None and record.response_lost_at is not None and view.is_being_checked:
         if isinstance(record.error, RateLimitedError):
             return f"{SAY['limited'].format(party=party)} {SAY['continues']}"
         ends = record.response_lost_at + timedelta(seconds=reader.search_seconds)
         return SAY["being_checked"].format(party=party, until=_end(ends, reader))
+    if call is not None and (call.plain_status != "in_progress" or began is None):
+        return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
-    if record is None and call is not None and (call.plain_status != "in_progress" or began is None):
-        is_known = call.plain_status in call.IN_PROGRESS
-        since = f"{'' if is_known else ','} {elapsed} after it was placed" if elapsed else ""
-        key, status = "in_progress_status" if is_known else "odd_status", quoted(call.status, 24)
-        said = SAY[key].format(party=party, status=status, since=since)
-        return f"{said} {SAY['continues' if is_known else 'may_go_on']}"
     key = "in_progress_duplicate" if is_duplicate else "in_progress"
     return f"{SAY[key].format(party=party, elapsed=elapsed)} {SAY['continues']}"
 
@@ -376,24 +367,6 @@ def so_far(record: CallRecord, now: datetime) -> str:
     return f"{party_of(record.submission)}: {duration(record.elapsed(now))} so far"
 
 
-def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """The state of a call, for an agent that follows it as a task; the call is active, or was canceled."""
-    view = CallView.of_record(record)
-    if not record.is_active:
-        return SAY["task_canceled"]
-    if view.is_not_placed_yet(reader.now):
-        return _not_placed_yet(record, reader)
-    return f"{_progress(view, reader, is_duplicate=is_duplicate)} {SAY['task_no_end']}"
-
-
-def unknown(record: CallRecord) -> str:
-    """The text about a call that may have been placed, and what to do so that it is not placed twice."""
-    return SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
-
-
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
     """The line before the outcome of a duplicate: no new call was placed, and why."""
-    is_strict = record.outcome is Outcome.ANSWERED and forbids_other_time(record.submission)
-    or_freer = SAY["or_freer"] if is_strict else ""
-    already = SAY["already"].format(ago=ago(record.elapsed(reader.now)), or_freer=or_freer)
-    return SAY["was_in_progress"] if was_active else already
+    return SAY["was_in_progress"] if was_active else SAY["already"].format(ago=ago(record.elapsed(reader.now)))

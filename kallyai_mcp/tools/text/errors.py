@@ -8,7 +8,7 @@ from datetime import datetime
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.cards.texts import explained
-from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, remaining, used_up
+from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, used_up
 from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, one_line, quoted, word
 
 _MAX_LENGTH = 600
@@ -58,18 +58,17 @@ def quota_text(error: errors.QuotaExceededError, usage: Statistics | None, *, no
 
 def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
     """What is used up, when it comes back, and how to get more."""
-    statistics = usage or Statistics()
-    used, rest = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
+    minutes = error.minutes_allocated, error.minutes_used
+    rest = minutes[0] - minutes[1] if minutes[0] is not None and minutes[1] is not None else None
+    statistics = usage or Statistics(minutes_allocated=minutes[0], minutes_remaining=rest)
+    used, left = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
     kind = error.plan_type or statistics.plan_type
     plan = f" of the {word(kind)} plan" if kind else ""
+    first = f"the quota{plan} is used up"
     if used:
         count = f"{number(used[0].allocated)} " if used[0].allocated is not None else ""
         first = f"all {count}{used[0].unit}{plan} are used"
-        first += f"; {remaining(rest, ' and ')} are left" if rest else ""
-    else:
-        first = f"the quota{plan} is used up"
-        if error.minutes_used is not None and error.minutes_allocated is not None:
-            first += f" ({number(error.minutes_used)} of {number(error.minutes_allocated)} minutes)"
+        first += f"; {' and '.join(f'{number(one.remaining)} {one.unit}' for one in left)} are left" if left else ""
     sentences = [first]
     if (back := comes_back(statistics, None, now)) is not None:
         sentences.append(f"They come back {back}" if used else f"It comes back {back}")

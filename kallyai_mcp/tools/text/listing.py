@@ -31,6 +31,7 @@ _SAY = {
     "none_after": "No calls after the first {offset}.",
     "no_other": "No other calls. Times in {place}.",
     "count": "{calls}, newest first{page}. Times in {place}.",
+    "lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
     "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
     "more": "More: offset={seen}.",
 }
@@ -62,15 +63,14 @@ def listing(
     """A page of calls: lists of call_around, calls without an outcome, a line for each call, and the next page.
 
     `offset` calls come before this page, and `seen` calls up to its end, of `total` (None if it is not known).
-    `lists` are the lines about lists, and `unsettled` the other calls without an outcome. If the ledger was not read,
-    the text says what may be missing.
+    `lists` are the lines about lists. If the ledger was not read, the text says what may be missing.
     """
     if not views and not unsettled and not lists and is_ledger_read:
         return _SAY["none_after"].format(offset=offset) if offset else _SAY["none_fits" if is_filtered else "none"]
     lines = [] if is_ledger_read else [NO_LEDGER]
+    lines += [*lists, _SAY["lists"]] if lists else []
     followed = [view for view in unsettled if _is_open(view)]
-    lines += [*lists, *(_row(view, reader) for view in followed)]
-    lines += [_SAY["unsettled"]] if followed else []
+    lines += [*(_row(view, reader) for view in followed), _SAY["unsettled"]] if followed else []
     lines += [_row(view, reader) for view in unsettled if not _is_open(view)]
     if views:
         page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers

@@ -31,15 +31,6 @@ _SAY = {
 
 def scheduled(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
     """A call that is due later, or that will be placed again; with `is_duplicate`, it was asked for before."""
-    return f"{_scheduled(record, reader, is_duplicate)}\n{_SAY['cancel'].format(id=record.tracking_id)}"
-
-
-def scheduled_task(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """The text of `scheduled`, for an agent that follows the call as a task."""
-    return f"{_scheduled(record, reader, is_duplicate)} tasks/cancel cancels it."
-
-
-def _scheduled(record: CallRecord, reader: Reader, is_duplicate: bool) -> str:
     schedule = record.schedule
     key = "duplicate" if is_duplicate else "again" if schedule.earlier else "scheduled"
     first = _SAY[key].format(
@@ -50,7 +41,7 @@ def _scheduled(record: CallRecord, reader: Reader, is_duplicate: bool) -> str:
         count=schedule.attempts,
     )
     up_to = f" Up to {schedule.attempts} attempts." if schedule.attempts > 1 and key != "again" else ""
-    return f"{first}{up_to} {_SAY['running']}"
+    return f"{first}{up_to} {_SAY['running']}\n{_SAY['cancel'].format(id=record.tracking_id)}"
 
 
 def attempts(record: CallRecord, reader: Reader) -> str:
