@@ -65,10 +65,10 @@ class FoundTask:
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
         """How far the task is, in words; with `is_duplicate`, the same was asked for before."""
         if isinstance(self.found, CallList):
-            told = call_list(self.found, reader, (), is_duplicate=is_duplicate)
+            text = call_list(self.found, reader, (), is_duplicate=is_duplicate)
         else:
-            told = call_text(CallView.of_record(self.found), reader, is_duplicate=is_duplicate)
-        return told.partition("\n")[0]  # what follows names the tools for the next step
+            text = call_text(CallView.of_record(self.found), reader, is_duplicate=is_duplicate)
+        return text.partition("\n")[0]  # what follows names the tools for the next step
 
 
 def task_of(found: CallRecord | CallList) -> FoundTask:
