@@ -9,13 +9,9 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import zipfile
-from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings
 from tests import npm, programs
 from tests.agent import BISTRO, Agent
+from tests.docs.pages import fenced
 from tests.programs import ROOT, run_well
 
 NODE = Path(__file__).parent / "node"
@@ -41,61 +38,43 @@ SECONDS = 300
 UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist/a.whl", "kallyai_mcp/__pycache__/a")
 """Files that a developer may have in the folder."""
 
-CHANGED = {
-    "confirm": "always",
-    "sandbox": True,
-    "stop_calls": True,
-    "wait_seconds": 30,
-    "keep_days": 7,
-    "token_store": "file",
-    "calls_per_day": "20",
-    "calls_per_hour": "5",
-    "calls_per_number": "2",
-    "log_level": "debug",
-    "allow_numbers": "+1415, +34",
-    "deny_numbers": "+1900",
-}
-"""A user's configuration in which every option differs from its default."""
-
+TOOLS = [tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]]
 ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1"}
 
 
 def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
     """Pack and unpack it with unrelated files beside it."""
     copy = clean_copy(folder / "copy")
-    package = files_in(copy)
+    package = files_in(copy, "kallyai_mcp")
     for name in UNRELATED:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).touch()
 
-    assert "Manifest schema validation passes!" in mcpb("validate", copy / "manifest.json")
-    mcpb("pack", copy, folder / "kallyai.mcpb")
-    mcpb("unpack", folder / "kallyai.mcpb", folder / "bundle")
+    assert "Manifest schema validation passes!" in mcpb("cli.js", "validate", copy / "manifest.json")
+    mcpb("cli.js", "pack", copy, folder / "kallyai.mcpb")
+    mcpb("cli.js", "unpack", folder / "kallyai.mcpb", folder / "bundle")
 
     assert files_in(folder / "bundle", "") == package | {"manifest.json", "pyproject.toml", "README.md", "LICENSE"}
     assert (folder / "kallyai.mcpb").stat().st_size < 1_000_000
 
 
-def options_of_the_bundle_are_settings(folder: Path) -> None:
+def the_options_of_the_bundle_are_settings(folder: Path) -> None:
     """Options that are not set, or emptied, leave the defaults; those that are set change them."""
-    assert settings(folder, {}) == settings(folder, dict.fromkeys(CHANGED, "")) == Settings()
-    changed = {f"KALLYAI_{name.upper()}": str(value) for name, value in CHANGED.items()}
-    assert settings(folder, CHANGED) == Settings.from_env(changed)
+
+    def settings(user_config: Mapping[str, Any]) -> Settings:
+        return Settings.from_env(launch(folder / "bundle", user_config)["env"])
+
+    changed = {"sandbox": True, "wait_seconds": 30, "confirm": "always", "allow_numbers": "+1415, +34"}
+    assert settings({}) == settings(dict.fromkeys(changed, "")) == Settings()
+    assert settings(changed) == Settings.from_env({f"KALLYAI_{k.upper()}": str(v) for k, v in changed.items()})
 
 
-async def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:
+def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:
     """As a desktop app starts it; a host may start the entry point itself instead (MANIFEST.md, "UV Runtime")."""
-    bundle = folder / "bundle"
-    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    started = launch(bundle, {"sandbox": True})
-    async with served([started["command"], *started["args"]], folder, started["env"]) as agent:
-        soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
-        answer = await agent.use("make_call", BISTRO, appointment_date=soon)
-        assert answer.text.startswith("Booked: "), answer.text
-
-    by_entry_point = ["uv", "run", "--directory", str(bundle), "--no-dev", manifest["server"]["entry_point"]]
-    async with served(by_entry_point, folder, {}) as agent:
-        assert await tools_of(agent) == [tool["name"] for tool in manifest["tools"]]
+    started = launch(folder / "bundle", {"sandbox": True})
+    serve([started["command"], *started["args"]], folder, started["env"])
+    entry_point = json.loads((folder / "bundle" / "manifest.json").read_text("utf-8"))["server"]["entry_point"]
+    serve(["uv", "run", "--directory", str(folder / "bundle"), "--no-dev", entry_point], folder, {})
 
 
 def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
@@ -107,7 +86,7 @@ def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
         zipfile.ZipFile(wheel_in(folder)) as built,
         zipfile.ZipFile(folder / "direct" / wheel_in(folder).name) as direct,
     ):
-        assert set(built.namelist()) == set(direct.namelist()) >= files_in(copy)
+        assert set(built.namelist()) == set(direct.namelist()) >= files_in(copy, "kallyai_mcp")
         described = built.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
 
     # modelcontextprotocol.io/registry/package-types: the registry looks for this in the description on PyPI.
@@ -115,7 +94,7 @@ def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
     assert f"mcp-name: {name}" in described, f"README.md should say: <!-- mcp-name: {name} -->"
 
 
-async def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None:
+def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None:
     """Without extras it has one HTTP client, and commands that need the sandbox say so in one line."""
     run("uv", "venv", "--quiet", folder / "venv")
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel_in(folder))
@@ -124,8 +103,7 @@ async def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -
     assert names.isdisjoint({"aiohttp", "httpx", "requests", "urllib3"})
     command = program(folder, "kallyai-mcp")
     assert run(command, "--version").strip() == f"kallyai-mcp, version {__version__}"
-    async with served([str(command)], folder, {}) as agent:
-        assert len(await tools_of(agent)) == len(json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"])
+    serve([str(command)], folder, {})
     for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
         done = programs.run([command, *arguments], variables=ENVIRONMENT)
         (line,) = done.stderr.strip().splitlines()
@@ -133,19 +111,15 @@ async def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -
         assert 'pip install "kallyai-mcp[sandbox]"' in line
 
 
-def the_wheel_with_the_sandbox_shows_its_demo(folder: Path) -> None:
+def the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent(folder: Path) -> None:
+    """The test is that of docs/testing-agents.md."""
     extra = f"kallyai-mcp[sandbox] @ {wheel_in(folder).as_uri()}"
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra, "pytest")
     assert "\nBooked: table for 4 at Italian Bistro" in run(program(folder, "kallyai-mcp"), "demo", "--speed", "1000")
-
-
-def a_project_with_the_wheel_and_pytest_tests_its_agent(folder: Path) -> None:
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", "pytest")
-    shutil.copytree(Path(__file__).parent / "project", folder / "project")
-    python = program(folder, "python")
-    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-    checks = folder / "project" / "agent_checks.py"
-    assert "2 passed" in run(python, "-m", "pytest", "-q", "--rootdir", checks.parent, checks, PATH=path)
+    test = folder / "project" / "test_agent.py"
+    test.parent.mkdir()
+    test.write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
+    assert "1 passed" in run(program(folder, "python"), "-m", "pytest", "-q", "--rootdir", test.parent, test)
 
 
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
@@ -160,37 +134,16 @@ def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
         run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", folder / target)
 
 
-BUNDLE = (
-    the_bundle_has_the_program_and_nothing_else,
-    options_of_the_bundle_are_settings,
-    the_bundle_places_a_call_on_the_sandbox,
-)
-WHEEL = (
-    the_sdist_builds_the_same_wheel_with_every_file,
-    the_wheel_alone_serves_and_says_what_the_sandbox_needs,
-    the_wheel_with_the_sandbox_shows_its_demo,
-    a_project_with_the_wheel_and_pytest_tests_its_agent,
-    the_files_for_the_registry_and_claude_code_are_valid,
-)
-
-
-def check(steps: tuple[Any, ...], folder: Path) -> None:
-    """Run the steps, and print each."""
-    for step in steps:
-        began = time.monotonic()
-        anyio.run(step, folder) if iscoroutinefunction(step) else step(folder)
-        print(f"{time.monotonic() - began:5.1f} s  {step.__name__.replace('_', ' ')}", flush=True)
-
-
-def run(command: str | Path, *arguments: str | Path, **variables: str) -> str:
+def run(command: str | Path, *arguments: str | Path) -> str:
     """Run a command that must succeed; returns its output."""
-    return run_well([command, *arguments], variables=ENVIRONMENT | variables).stdout
+    return run_well([command, *arguments], variables=ENVIRONMENT).stdout
 
 
-def mcpb(*arguments: str | Path) -> str:
-    """Run `mcpb`; returns its output."""
+def mcpb(script: str, *arguments: str | Path) -> str:
+    """Run `mcpb`, or our script that uses its package; returns the output."""
     folder = npm.installed("mcpb", sorted(NODE.iterdir()))
-    return run("node", folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js", *arguments)
+    cli = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / script
+    return run("node", cli if script == "cli.js" else folder / script, *arguments)
 
 
 def launch(bundle: Path, user_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,14 +152,8 @@ def launch(bundle: Path, user_config: Mapping[str, Any]) -> dict[str, Any]:
     The package reads the manifest as desktop apps do (MANIFEST.md, "User Configuration"): an option that is not set and
     has no default stays in the environment as the literal `${user_config.…}`.
     """
-    folder = npm.installed("mcpb", sorted(NODE.iterdir()))
-    started: dict[str, Any] = json.loads(run("node", folder / "configured.js", bundle, json.dumps(user_config)))
+    started: dict[str, Any] = json.loads(mcpb("configured.js", bundle, json.dumps(user_config)))
     return started
-
-
-def settings(folder: Path, user_config: Mapping[str, Any]) -> Settings:
-    """The settings of a server that a desktop app starts."""
-    return Settings.from_env(launch(folder / "bundle", user_config)["env"])
 
 
 def clean_copy(folder: Path) -> Path:
@@ -218,7 +165,7 @@ def clean_copy(folder: Path) -> Path:
     return folder
 
 
-def files_in(folder: Path, part: str = "kallyai_mcp") -> set[str]:
+def files_in(folder: Path, part: str) -> set[str]:
     """The files in a part of a folder, relative to the folder."""
     return {path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file()}
 
@@ -233,26 +180,37 @@ def program(folder: Path, name: str) -> Path:
     return folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / name
 
 
-@asynccontextmanager
-async def served(command: list[str], folder: Path, env: Mapping[str, str]) -> AsyncIterator[Agent]:
-    """An agent whose client has started `command`, with `KALLYAI_HOME` in `folder`."""
-    home = {"KALLYAI_HOME": str(folder / "home")}
-    parameters = StdioServerParameters(command=command[0], args=command[1:], env={**ENVIRONMENT, **env, **home})
-    with anyio.fail_after(SECONDS):
-        async with Client(parameters) as client:
-            yield Agent(client)
+def serve(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
+    """Start `command` as a client does, with `KALLYAI_HOME` in `folder`; on the sandbox, place a call."""
+    variables = {**ENVIRONMENT, **env, "KALLYAI_HOME": str(folder / "home")}
+    soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
 
+    async def use() -> None:
+        parameters = StdioServerParameters(command=command[0], args=[*command[1:]], env=variables)
+        with anyio.fail_after(SECONDS):
+            async with Client(parameters) as client:
+                assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+                if "KALLYAI_SANDBOX" in env:
+                    answer = await Agent(client).use("make_call", BISTRO, appointment_date=soon)
+                    assert answer.text.startswith("Booked: "), answer.text
 
-async def tools_of(agent: Agent) -> list[str]:
-    """The names of the server's tools."""
-    return [tool.name for tool in (await agent.client.list_tools()).tools]
+    anyio.run(use)
 
 
 def main() -> None:
-    """Check the bundle beside the wheel."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ThreadPoolExecutor() as pool:
-        for done in [pool.submit(check, BUNDLE, Path(folder)), pool.submit(check, WHEEL, Path(folder))]:
-            done.result()
+    """Check the bundle, then the wheel, and print each step."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        for step in (
+            the_bundle_has_the_program_and_nothing_else,
+            the_options_of_the_bundle_are_settings,
+            the_bundle_places_a_call_on_the_sandbox,
+            the_sdist_builds_the_same_wheel_with_every_file,
+            the_wheel_alone_serves_and_says_what_the_sandbox_needs,
+            the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent,
+            the_files_for_the_registry_and_claude_code_are_valid,
+        ):
+            print(step.__name__.replace("_", " "), flush=True)
+            step(Path(folder))
 
 
 if __name__ == "__main__":

@@ -13,21 +13,23 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+def fenced(page: str, language: str) -> list[str]:
+    """The blocks between fences in this language, without the fences."""
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", text_of(page), re.MULTILINE | re.DOTALL)
+
+
 def first_column(name: str, heading: str) -> list[str]:
     """The values in backticks in the first column of the table with this heading."""
     section = text_of(name).split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
-def without_code(text: str) -> str:
-    """`text` without its blocks of code and its code spans."""
-    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
-    return re.sub(r"`[^`]*`", "", text)
+def without_fences(text: str) -> str:
+    """`text` without its fenced blocks."""
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def shown_commands(text: str) -> list[str]:
-    """The lines in blocks of code that run `kallyai-mcp`."""
-    fenced = "\n".join(re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    indented = "\n".join(re.findall(r"^    (.*)$", text, re.MULTILINE))
-    return [line.strip() for line in f"{fenced}\n{indented}".splitlines() if line.strip().startswith("kallyai-mcp")]
+def commands(page: Path) -> list[str]:
+    """The lines that a page indents, all of which are commands, and the commands in its sentences."""
+    text = without_fences(page.read_text(encoding="utf-8"))
+    return re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text)

@@ -1,7 +1,6 @@
 """The image and compose.yaml: what they run, run here in a fresh environment with a real PostgreSQL."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -18,10 +17,10 @@ import pytest
 from kallyai_mcp.cli.connection import check_shared_database
 from kallyai_mcp.cli.serve_http import check_access
 from kallyai_mcp.settings import Settings
-from tests.docs.pages import ROOT, text_of
-from tests.docs.test_blocks import fenced
+from tests.docs.pages import fenced, text_of
 from tests.postgres_server import PostgresServer, skip_without_server
 from tests.processes import LIMIT, environment, free_port
+from tests.programs import new_environment
 from tests.transports.workers import COMMAND
 
 INSTRUCTIONS = re.findall(r"^([A-Z]+) (.+)$", text_of("Dockerfile"), re.MULTILINE)
@@ -48,21 +47,20 @@ def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("uv") is None, reason="needs uv and a shell of POSIX")
-def test_what_they_run_serves_with_two_workers_and_keeps_its_keys(tmp_path: Path) -> None:
+def test_what_they_run_serves_with_two_workers_and_keeps_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     skip_without_server()
-    python, keys, port = tmp_path / "app" / "bin" / "python", tmp_path / "keys", free_port()
+    keys, port = tmp_path / "keys", free_port()
+    monkeypatch.delenv("SSL_CERT_DIR")  # tests trust no certificates of the system
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "1")
     (install,) = [run for run in of("RUN") if "pip install" in run]
-    extras = install.split()[-1].strip('"')
-    online = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1", **os.environ}
-    online.pop("SSL_CERT_DIR")  # tests trust no certificates of the system
-    uv = shutil.which("uv") or ""
-    for command in (["venv", "-q", str(tmp_path / "app")], ["pip", "install", "-q", "--python", str(python), extras]):
-        done = subprocess.run(
-            [uv, *command], cwd=ROOT, env=online, capture_output=True, text=True, timeout=8 * LIMIT, check=False
-        )
-        if "Failed to fetch" in done.stderr:
+    try:
+        python = Path(new_environment(tmp_path / "app", install.split()[-1].strip('"')))
+    except RuntimeError as error:
+        if "Failed to fetch" in str(error):
             pytest.skip("needs a package index")
-        assert done.returncode == 0, done.stderr
+        raise
     keys.mkdir()
     (block,) = re.findall(r"^ +- \|\n((?:        .*\n|\n)+)", text_of("compose.yaml"), re.MULTILINE)
     make_keys = textwrap.dedent(block).replace('"/keys"', repr(str(keys))).replace("10001", "os.getuid()")

@@ -1,19 +1,31 @@
-"""The pages agree with the code and with each other: tables, commands, links, words."""
+"""The pages agree with the code and with each other: tables, commands, blocks of code, links, words."""
 
+import base64
+import importlib.util
+import json
 import re
 import shlex
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import click
+import pytest
 
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
+from kallyai_mcp.testing import KallyAISandbox
 from kallyai_mcp.tools.catalog import tools
-from tests.docs.pages import DOCS, PAGES, ROOT, first_column, shown_commands, text_of, without_code
+from tests.agent import BISTRO, open_agent
+from tests.cli.machine import invoke, move_home, run_ok
+from tests.docs.pages import DOCS, PAGES, ROOT, commands, fenced, first_column, text_of, without_fences
+from tests.sandbox.manual_clock import ManualClock
+
+README = text_of("README.md")
 
 FORBIDDEN = re.compile(
     r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
@@ -21,63 +33,210 @@ FORBIDDEN = re.compile(
 )
 """Words that the pages do not use."""
 
+BLOCKS = {
+    "python": {"docs/frameworks.md": "tests/frameworks", "docs/testing-agents.md": "tests/testing/test_examples.py"},
+    "toml": {"docs/testing-agents.md": "tests/sandbox/test_scenarios.py"},
+    "js": {"docs/frameworks.md": "tests/frameworks"},
+    "nginx": {"docs/hosting.md": "tests/transports/test_behind_nginx.py"},
+    "sh": {"docs/hosting.md": "tests/docs/test_container.py"},
+    "ini": {"docs/hosting.md": "tests/docs/test_container.py"},
+    "json": {"README.md": "tests/docs/test_pages.py", "docs/install.md": "tests/docs/test_pages.py"},
+    "text": {"README.md": "tests/docs/test_pages.py", "docs/architecture.md": "tests/docs/test_pages.py"},
+}
+"""By language and page, what runs the blocks of code."""
+
+RUN_BY = {
+    "kallyai-mcp call": "tests/docs/test_pages.py",
+    "kallyai-mcp transcript": "tests/docs/test_pages.py",
+    "kallyai-mcp show": "tests/cli/test_calls.py",
+    "kallyai-mcp status": "tests/cli/test_status.py",
+    "kallyai-mcp install": "tests/cli/test_install.py",
+    "kallyai-mcp uninstall": "tests/cli/test_install.py",
+    "kallyai-mcp doctor": "tests/cli/test_doctor.py",
+    "kallyai-mcp login": "tests/cli/test_login.py",
+    "kallyai-mcp logout": "tests/cli/test_login.py",
+    "kallyai-mcp sandbox": "tests/cli/test_sandbox_command.py",
+    "kallyai-mcp serve --sandbox": "tests/cli/test_serve.py",
+    "kallyai-mcp serve --transport http": "tests/transports/test_serve_http.py",
+    "pip install uv": ".ci/run",
+    "uv run": ".ci/run",
+    "uv sync --all-groups": ".ci/run",
+    'uv tool install ".[sandbox]"': "tests/bundle/check.py",
+    "npx @anthropic-ai/mcpb pack": "tests/bundle/check.py",
+    "/plugin": "tests/bundle/check.py",
+    "python3 -m venv": "tests/docs/test_container.py",
+    "../kallyai/bin/pip install": "tests/bundle/check.py",
+    "../uv/bin/": ".ci/run",
+    "python -c": "tests/docs/test_container.py",
+    'pip install "./kallyai-mcp[sandbox]" pytest': "tests/bundle/check.py",
+    "python -m pytest test_agent.py": "tests/testing/test_examples.py",
+    "python -m tests.": ".ci/run",
+    "pip install openai-agents": "tests/frameworks/__main__.py",
+    "npm install @modelcontextprotocol/client": "tests/frameworks/__main__.py",
+}
+"""What runs the commands that begin so."""
+
+OF_OTHERS = ("uv tool update-shell", "pip install opentelemetry-distro")
+"""Commands of other programs, which nothing here runs."""
+
 
 def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
     names = cli.list_commands(click.Context(cli))
     rows = re.findall(r"^\| (`[a-z]+`.*?) \|", text_of("docs/terminal.md").split("| commands |", 1)[1], re.MULTILINE)
-    commands = [name for row in rows for name in re.findall(r"`([a-z]+)`", row)]
+    listed = [name for row in rows for name in re.findall(r"`([a-z]+)`", row)]
     attributes = {name.removesuffix("_override") for name in Settings.__dataclass_fields__}
     settings = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
     numbers = {f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED}
     shown = re.findall(r"^\| `\+.*$", text_of("docs/testing-agents.md"), re.MULTILINE)
     clients = text_of("docs/install.md").split("The names are ", 1)[1].split(". ", 1)[0]
-    pages = set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt")))
 
-    assert first_column("docs/tools.md", "tool") == [tool.name for tool in tools()]
-    assert sorted(commands) == sorted(names)
+    for page in ("README.md", "docs/tools.md"):
+        assert first_column(page, "tool") == [tool.name for tool in tools()]
+    assert sorted(listed) == sorted(names)
     assert sorted(name.lower() for name in settings) == sorted(attributes)
     assert set(shown) <= numbers
     assert len(shown) > 5
     assert re.findall(r"`([a-z-]+)`", clients) == list(CLIENTS)
     assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth))
-    assert pages == {page.name for page in DOCS.glob("*.md")}
-    assert len(PAGES) - len(list((ROOT / ".github").glob("*.md"))) <= 12
-
-
-def links() -> Iterator[tuple[Path, str]]:
-    """The links in the pages that lead to a file of the repository."""
-    for page in PAGES:
-        text = without_code(page.read_text(encoding="utf-8"))
-        for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
-            if not target.startswith(("http://", "https://")):
-                yield page, target
+    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt"))) == {
+        page.name for page in DOCS.glob("*.md")
+    }
+    assert len([page for page in PAGES if page.parent != ROOT / ".github"]) <= 12
 
 
 def test_links_lead_somewhere() -> None:
-    for page, target in links():
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        assert file.exists(), f"{page} links to {target}"
-        if anchor:
-            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-            assert anchor in anchors, f"{page} links to {target}"
-
-
-def test_commands_have_the_options_that_are_shown() -> None:
-    for line in {line for page in PAGES for line in shown_commands(page.read_text(encoding="utf-8"))}:
-        words = shlex.split(line)[1:]
-        if not words or words[0].startswith("-"):
-            continue
-        _, command, _ = cli.resolve_command(click.Context(cli), words)
-        assert command is not None, line
-        command.make_context(words[0], words[1:])
-
-
-def test_each_page_begins_with_its_only_title_and_has_no_word_that_the_vocabulary_rules_out() -> None:
     for page in PAGES:
-        text = without_code(page.read_text(encoding="utf-8"))
+        text = re.sub(r"`[^`]*`", "", without_fences(page.read_text(encoding="utf-8")))
+        for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+            path, _, anchor = target.partition("#")
+            if target.startswith(("http://", "https://")):
+                continue
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), f"{page} links to {target}"
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if anchor else ()
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert not anchor or anchor in anchors, f"{page} links to {target}"
+
+
+def test_each_page_has_one_title_and_no_word_that_the_vocabulary_rules_out() -> None:
+    for page in PAGES:
+        text = re.sub(r"`[^`]*`", "", without_fences(page.read_text(encoding="utf-8")))
 
         assert FORBIDDEN.findall(text) == [], page
         assert text.startswith("# ") or page.name == "pull_request_template.md", page
         assert len(re.findall(r"^# ", text, re.MULTILINE)) <= 1, page
+
+
+def all_commands() -> list[str]:
+    return list(dict.fromkeys(line for page in PAGES for line in commands(page)))
+
+
+def test_something_runs_each_block_of_code_and_each_command() -> None:
+    blocks = {
+        (language, page.relative_to(ROOT).as_posix())
+        for page in PAGES
+        for language in re.findall(
+            r"^ *```(\w*)\n.*?^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+    }
+
+    assert blocks == {(language, page) for language, pages in BLOCKS.items() for page in pages}
+    assert [line for line in all_commands() if not line.startswith((*RUN_BY, *OF_OTHERS))] == []
+    assert [used for used in RUN_BY if not any(line.startswith(used) for line in all_commands())] == []
+    for runner in (*RUN_BY.values(), *(runner for pages in BLOCKS.values() for runner in pages.values())):
+        assert (ROOT / runner).exists(), runner
+    for line in (*all_commands(), *text_of("justfile").splitlines()):
+        for module in re.findall(r"python -m (tests(?:\.[a-z_]+)*)", line):
+            assert importlib.util.find_spec(module) is not None, line
+
+
+def test_the_calls_are_placed_as_they_are_shown_and_other_commands_have_their_options(
+    kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in kallyai_sandbox.env.items():
+        monkeypatch.setenv(name, value)
+    for line in all_commands():
+        program, *words = shlex.split(line)
+        if program != "kallyai-mcp":
+            continue
+        if words[0] == "call":
+            soon = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
+            words = [soon if re.fullmatch(r"\d{4}-\d\d-\d\d", word) else word for word in words if word != "--sandbox"]
+            assert invoke(*words, "--yes").exit_code == 0, line
+        elif words[0] == "transcript":
+            words[1] = kallyai_sandbox.calls[-1].call_id[:6]
+            assert invoke(*words).exit_code == 0, line
+        elif words != ["uninstall"]:
+            _, command, _ = cli.resolve_command(click.Context(cli), words)
+            assert command is not None, line
+            command.make_context(words[0], ["cursor" if word == "CLIENT" else word for word in words[1:]])
+
+
+ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
+"""What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable before a command."""
+
+ONLY_POSIX_IN_CODE = re.compile(r"install '|openssl|`(?:export|set) [A-Z_]+=|\b[A-Z_]+=\S+ (?:kallyai-mcp|uv|python)\b")
+
+
+def test_commands_mean_the_same_in_every_shell() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "kallyai_mcp").rglob("*.py")}
+
+    assert [line for line in all_commands() if ONLY_POSIX.search(line)] == []
+    assert [path.name for path, text in sources.items() if ONLY_POSIX_IN_CODE.search(text)] == []
+
+
+def test_the_readme_is_short_and_begins_with_the_clone_and_the_two_commands_that_the_workflow_runs() -> None:
+    paragraphs, workflow = README.split("\n\n"), text_of(".github/workflows/ci.yml")
+
+    assert len(README.split()) <= 1200
+    assert paragraphs[0] == "# kallyai-mcp"
+    assert paragraphs[1].endswith("brings back what was agreed.")
+    assert paragraphs[2].startswith("`git clone`")
+    two = ["pip install uv && uv run kallyai-mcp demo", "pip install uv && uv run pytest"]
+    assert [line.strip() for line in paragraphs[3].splitlines()] == two
+    for command in ("pip install uv", "uv run kallyai-mcp demo", "uv run pytest", ".ci/run"):
+        assert f"- run: {command}\n" in workflow
+    section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
+    assert [each.title for each in CLIENTS.values() if each.title not in section] == ["VS Code Insiders"]
+    for used in re.findall(r"uses: (.+)", workflow):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+
+
+async def test_the_readme_shows_what_an_agent_reads_after_a_booking(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    (block,) = fenced("README.md", "text")
+    local = {name: value for name, value in BISTRO.items() if name != "timezone"}
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+        answer = await agent.use("make_call", local, user_name="Ada")
+
+    any_id = re.escape(block.strip()).replace("3f0c…", r"[\w-]+")
+    assert re.fullmatch(any_id, answer.text), answer.text
+
+
+def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move_home(monkeypatch, tmp_path / "home")
+    ((shown,), (again,)) = (fenced(page, "json") for page in ("README.md", "docs/install.md"))
+    entry = json.loads(shown)["mcpServers"]["kallyai"]
+    printed = json.loads(run_ok("install", "cursor", "--print"))["mcpServers"]["kallyai"]
+    links = dict(re.findall(r"\[Add to ([\w ]+)\]\([^)]+\)\]\((https://[^)]+)\)", README))
+    queries = {name: dict(parse_qsl(urlsplit(link).query, strict_parsing=True)) for name, link in links.items()}
+
+    assert json.loads(again) == json.loads(shown)
+    assert Path(printed.pop("command")).stem == entry["command"]
+    assert printed == {"args": entry["args"]}
+    assert links["Cursor"].startswith("https://cursor.com/en/install-mcp?")
+    assert links["VS Code"].startswith("https://insiders.vscode.dev/redirect/mcp/install?")
+    assert {query["name"] for query in queries.values()} == {"kallyai"}
+    assert json.loads(base64.b64decode(queries["Cursor"]["config"], validate=True)) == entry
+    assert json.loads(queries["VS Code"]["config"]) == entry
+
+
+def test_the_architecture_names_folders_that_exist() -> None:
+    (block,) = fenced("docs/architecture.md", "text")
+    names = re.findall(r"^  ((?:[\w./]+(?:, )?)+)", block, re.MULTILINE)
+
+    listed = {name.strip("/ ") for line in names for name in line.split(", ")}
+    assert {name for name in listed if not (ROOT / "kallyai_mcp" / name).exists()} == set()

@@ -9,7 +9,7 @@ import pytest
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 from tests.cli.machine import run_in_process
-from tests.docs.test_blocks import fenced
+from tests.docs.pages import fenced
 from tests.sandbox.fixture_types import RequestBody
 
 NUMBER = "+12025550142"

@@ -1,10 +1,10 @@
-"""Checks this project's dependencies: vulnerabilities, licenses, oldest versions, and pins.
+"""Checks this project's dependencies: vulnerabilities, licenses, and oldest versions.
 
     uv run python -m tests.supply [PART ...]
 
 The parts: `audit` asks pip-audit for known vulnerabilities of the pins; `licenses` compares the installed distributions
-with .ci/dependencies.toml; `lowest` runs some tests with the oldest versions that pyproject.toml admits; `pins` asks
-the package index whether .ci/pins.txt is complete. These run by default. `renew` pins the newest versions.
+with .ci/dependencies.toml; `lowest` runs some tests with the oldest versions that pyproject.toml admits. These run by
+default. `renew` pins the newest versions.
 
 Exits with 1 if a part failed; else with 69 if a part could not be checked here.
 """
@@ -12,10 +12,8 @@ Exits with 1 if a part failed; else with 69 if a part could not be checked here.
 import argparse
 import sys
 import tempfile
-import time
 import tomllib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,11 +52,12 @@ LOWEST = (
 )
 """Tests that use every dependency, and one for each bound that was once too low."""
 
-EXIT_CODES = {"passed": 0, "not checked": 69, "failed": 1}
-"""From the best to the worst outcome; 69 is EX_UNAVAILABLE of sysexits.h."""
+_NOT_CHECKED = 69
+"""EX_UNAVAILABLE of sysexits.h."""
 
-Finding = tuple[str, str]
-"""An outcome, and what was found."""
+
+class NotCheckedError(Exception):
+    """A part could not be checked here."""
 
 
 def direct() -> dict[str, Requirement]:
@@ -68,14 +67,13 @@ def direct() -> dict[str, Requirement]:
     return {one.name: one for one in map(Requirement, lines) if one.name != PROJECT["project"]["name"]}
 
 
-def pinned(file: Path = PINS) -> Iterator[Requirement]:
-    """The pins in a file, without their hashes."""
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line[:1].strip():
-            yield Requirement(line.removesuffix("\\"))
+def pinned() -> list[Requirement]:
+    """The pins, without their hashes."""
+    lines = PINS.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line.removesuffix("\\")) for line in lines if line[:1].strip()]
 
 
-def audit() -> Finding:
+def audit() -> str:
     """Check that no pinned version, for any system, has a known vulnerability."""
     options = ("--disable-pip", "--no-deps", "--strict", "--vulnerability-service", "osv", "--timeout", "10")
     with tempfile.TemporaryDirectory() as folder:
@@ -84,91 +82,65 @@ def audit() -> Finding:
         tool = ("uvx", "--quiet", "pip-audit==2.10.1", "--requirement", lines, "--progress-spinner", "off")
         done = run([*tool, *options])
     said = done.stderr.strip().rpartition("\n")[2]
-    if done.returncode == 0:
-        return "passed", said
-    return ("failed", done.stdout) if said.startswith("Found ") else ("not checked", f"pip-audit: {said}")
+    if done.returncode and not said.startswith("Found "):
+        raise NotCheckedError(f"pip-audit: {said}")
+    if done.returncode:
+        raise RuntimeError(done.stdout)
+    return said
 
 
-def licenses() -> Finding:
+def licenses() -> str:
     """Check that each installed distribution has an accepted license."""
     accepted = [*DEPENDENCIES["permissive"], *DEPENDENCIES["copyleft"]]
     tool = ("uvx", "--quiet", "pip-licenses==5.5.5", "--python", sys.executable, "--from", "mixed")
-    done = run([*tool, "--allow-only", ";".join(accepted)])
-    if done.returncode:
-        return "failed", done.stderr.strip()
-    return "passed", f"{len(done.stdout.splitlines()) - 1} distributions have accepted licenses"
+    done = run_well([*tool, "--allow-only", ";".join(accepted)])
+    return f"{len(done.stdout.splitlines()) - 1} distributions have accepted licenses"
 
 
-def lowest() -> Finding:
+def lowest() -> str:
     """Run the share on the oldest Python, with the oldest admitted version of each direct dependency."""
     if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
-        return "not checked", f"there is no Python {PYTHON} on this machine"
+        raise NotCheckedError(f"there is no Python {PYTHON} on this machine")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         oldest = "--resolution lowest-direct --requirements pyproject.toml --group dev --editable ."
         python = new_environment(Path(folder), *oldest.split(), python=PYTHON)
-        done = run([python, "-m", "pytest", "-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider", *LOWEST])
-        if done.returncode:
-            versions = run_well(["uv", "pip", "freeze", "--python", folder]).stdout
-            return "failed", f"{done.stdout}\n{done.stderr}\nwith {', '.join(versions.split())}"
-        return "passed", done.stdout.strip().rpartition("\n")[2]
+        done = run_well([python, "-m", "pytest", "-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider", *LOWEST])
+    return done.stdout.strip().rpartition("\n")[2]
 
 
-def pins() -> Finding:
-    """Check that no pin is missing, unused, or yanked."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / PINS.name
-        copy.write_text(PINS.read_text(encoding="utf-8"), encoding="utf-8")
-        messages = _compile(copy)
-        changes = sorted(set(map(str, pinned(copy))) ^ set(map(str, pinned())))
-    faults = [*changes, *(line for line in messages.splitlines() if " is yanked" in line)]
-    if faults:
-        return "failed", "\n".join(["missing or unused:", *faults])
-    return "passed", "all are there, and none is yanked"
-
-
-def renew() -> Finding:
-    """Pin the newest versions that are compatible."""
-    before = set(map(str, pinned()))
-    _compile(PINS, "--upgrade")
-    return "passed", "\n".join(["changed:", *sorted(before ^ set(map(str, pinned())))])
-
-
-def _compile(output: Path, *options: str) -> str:
-    """Write the pins to `output`, whose versions are kept if they fit; returns uv's messages.
+def renew() -> str:
+    """Pin the newest versions that are compatible.
 
     CI installs nothing else, so uv and what hatchling needs are among them.
     """
+    before = set(map(str, pinned()))
     form = ("--universal", "--generate-hashes", "--no-emit-package=kallyai-mcp", "--no-header", "--no-annotate")
     places = ("--no-emit-index-url", "--no-emit-find-links")
     groups = (f"--group={group}" for group in GROUPS)
     command = ["uv", "pip", "compile", "pyproject.toml", "-", f"--python-version={PYTHON}", "--all-extras", *groups]
     more = "\n".join(["uv", "editables", *PROJECT["build-system"]["requires"]])
-    return run_well([*command, *form, *places, *options, "--output-file", str(output)], stdin=more).stderr
+    run_well([*command, *form, *places, "--upgrade", "--output-file", str(PINS)], stdin=more)
+    return "\n".join(["changed:", *sorted(before ^ set(map(str, pinned())))])
 
 
-PARTS: dict[str, Callable[[], Finding]] = {"audit": audit, "licenses": licenses, "lowest": lowest, "pins": pins}
+PARTS: dict[str, Callable[[], str]] = {"audit": audit, "licenses": licenses, "lowest": lowest}
 
 
 def main() -> int:
-    """Run the parts at once, and print what they found."""
+    """Run the parts, and print what they found."""
     parser = argparse.ArgumentParser(prog="python -m tests.supply", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "parts", nargs="*", default=[*PARTS], metavar="PART", help="audit, licenses, lowest, pins, renew"
-    )
-    known = PARTS | {"renew": renew}
-
-    def timed(part: str) -> str:
-        began = time.monotonic()
+    parser.add_argument("parts", nargs="*", default=[*PARTS], help="audit, licenses, lowest, renew")
+    exit_code = 0
+    for part in parser.parse_args().parts:
         try:
-            outcome, text = known[part]()
-        except RuntimeError as error:  # a program failed
-            outcome, text = "failed", str(error)
-        print(f"{part:9} {outcome:10} {time.monotonic() - began:4.0f} s  {text}", flush=True)
-        return outcome
-
-    with ThreadPoolExecutor() as pool:
-        outcomes = set(pool.map(timed, parser.parse_args().parts))
-    return next(EXIT_CODES[worst] for worst in reversed(EXIT_CODES) if worst in outcomes)
+            print(f"{part}: {(PARTS | {'renew': renew})[part]()}", flush=True)
+        except NotCheckedError as error:
+            exit_code = exit_code or _NOT_CHECKED
+            print(f"{part} was not checked: {error}", flush=True)
+        except RuntimeError as error:
+            exit_code = 1
+            print(f"{part} failed: {error}", flush=True)
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docs.test_blocks import fenced
+from tests.docs.pages import fenced
 from tests.processes import environment
 
 PAGE = "docs/testing-agents.md"
