@@ -1,133 +1,39 @@
 """Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of the reference).
 
-Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place. An
-optional field of a wrong type becomes None, so that the rest of the response is usable. The functions at the top of
-this file and the `mode="before"` validators do that.
+Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place, and
+an optional field of a wrong type is left out, so that the rest of the response is usable.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
-from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import MAXYEAR, UTC, date, datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
-
-_LEAST_SECONDS = 1_000_000_000
-"""Smaller numbers are not times of calls: as seconds since the epoch they are before September 2001."""
-
-_MOST_SECONDS = 100_000_000_000
-"""Larger numbers are milliseconds since the epoch: as seconds they would be after the year 5000."""
-
-
-def _text(value: Any) -> str | None:
-    """A text, or a number as text. White space and anything else is None."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        return None
-    # JSON may contain an unpaired surrogate, which can't be encoded.
-    return value.encode("utf-8", "replace").decode("utf-8").strip() or None
-
-
-def _number(value: Any) -> int | float | None:
-    """A count or a duration, also from a text; anything else is None, such as a negative or a huge number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        size = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not 0 <= size <= 1e12:  # seconds of thirty thousand years; NaN is not between them
-        return None
-    return size if isinstance(value, str) else value
-
-
-def _integer(value: Any) -> int | None:
-    """A number that `_number` accepts, if it is an integer; anything else is None."""
-    number = _number(value)
-    return None if number is None or number != int(number) else int(number)
-
-
-def _flag(value: Any) -> bool | None:
-    """A boolean; anything else is None."""
-    return value if isinstance(value, bool) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """A date and time (aware), which is in UTC when it has no offset; anything else is None.
-
-    It is in ISO 8601, as in the reference, or in the format of e-mails (RFC 2822), or a number: seconds since the
-    epoch, or milliseconds if seconds would be in the far future. A time in the first or last year of the calendar is
-    None too, because it can't be converted into every time zone.
-    """
-    if isinstance(value, str):
-        value = _written_moment(value.strip())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value / 1000 if _MOST_SECONDS < value < 1000 * _MOST_SECONDS else value
-        value = datetime.fromtimestamp(seconds, UTC) if _LEAST_SECONDS < seconds < _MOST_SECONDS else None
-    if not isinstance(value, datetime) or not MINYEAR < value.year < MAXYEAR:
-        return None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _written_moment(text: str) -> datetime | float | None:
-    if re.fullmatch(r"[0-9]{9,16}(\.[0-9]*)?", text):
-        return float(text)
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            return read(text)
-        except (ValueError, OverflowError):  # OverflowError: an offset with many digits
-            continue
-    return None
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    """Several texts, or one; anything else is None."""
-    texts = [text for item in (value if isinstance(value, list | tuple) else [value]) if (text := _text(item))]
-    return tuple(texts) or None
-
-
-def _link(value: Any) -> str | None:
-    """An http or https URL without white space; anything else is None."""
-    text = _text(value)
-    if text is None or any(char.isspace() for char in text):
-        return None
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    return text if parts.scheme in {"http", "https"} and parts.netloc else None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    """A copy of a JSON object; an empty dict for anything else."""
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _list_in(value: Any, *names: str) -> Any:
-    """The list in a body, which is the body itself, or under one of `names` in it; an empty list for null."""
-    if isinstance(value, Mapping):
-        value = next((value[name] for name in names if name in value), value)
-        return [] if value is None else value
-    return value
-
-
-Text = Annotated[str | None, BeforeValidator(_text)]
-Number = Annotated[int | float | None, BeforeValidator(_number)]
-Integer = Annotated[int | None, BeforeValidator(_integer)]
-Flag = Annotated[bool | None, BeforeValidator(_flag)]
-Texts = Annotated[tuple[str, ...] | None, BeforeValidator(_texts)]
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-Link = Annotated[str | None, BeforeValidator(_link)]
 
 
 class _Model(BaseModel):
     # Validation errors must not quote their input, which may contain a token. Validators are built when first used,
     # because `tools/list` needs none of them.
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True, str_strip_whitespace=True
+    )
 
     def as_json(self) -> dict[str, Any]:
         """The model as JSON with the reference's names, in the reference's order, without fields that are None."""
@@ -152,8 +58,6 @@ TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 class Submission(_Model):
     """The reference's "SubmissionPayload": who to call and why. White space around texts is removed."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
 
     task_category: Literal["restaurant", "clinic", "hotel", "general"]
     task_description: Annotated[str, Field(min_length=1)]
@@ -180,26 +84,94 @@ class CallCreateRequest(_Model):
     session_id: str | None = None
 
 
-class SubmissionEcho(_Model):
+def _object(value: Any) -> dict[str, Any]:
+    """The fields of a JSON object that are neither null nor blank; an empty dict for anything else."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {name: held for name, held in value.items() if held is not None and str(held).strip()}
+
+
+def _list_in(value: Any, *names: str) -> Any:
+    """The list in a body, which is the body itself, or under one of `names` in it; an empty list for null."""
+    if isinstance(value, Mapping):
+        value = next((value[name] for name in names if name in value), value)
+        return [] if value is None else value
+    return value
+
+
+def _amount(value: float) -> float:
+    """A count or a duration: neither negative nor extremely large."""
+    if not 0 <= value <= 1e12:  # seconds of thirty thousand years; NaN is not between them
+        raise ValueError("impossible")
+    return value
+
+
+def _moment(value: datetime) -> datetime:
+    """A date and time (aware), which is in UTC when it has no offset.
+
+    The last year of the calendar can't be converted into every time zone. Small numbers, which pydantic takes for
+    seconds since the epoch, are not times of calls.
+    """
+    if not 2000 < value.year < MAXYEAR:
+        raise ValueError("not the time of a call")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _link(value: str) -> str:
+    """An http or https URL without white space."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or any(char.isspace() for char in value):
+        raise ValueError("not a link")
+    return value
+
+
+Count = Annotated[StrictInt, AfterValidator(_amount)]
+Number = Annotated[StrictInt | StrictFloat, AfterValidator(_amount)]
+Moment = Annotated[datetime, AfterValidator(_moment)]
+Link = Annotated[str, AfterValidator(_link)]
+
+
+class _Response(_Model):
+    """A part of a response. A field that is null, blank, or not valid is left out: only required ones must be right."""
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any] | None:
+        """The fields in a JSON value, by the reference's names; None if it has none."""
+        return _object(value) if isinstance(value, Mapping) else None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        fields = None if isinstance(value, cls) else cls._fields(value)
+        if fields is None:
+            return read(value)
+        try:
+            return read(fields)
+        except ValidationError as error:
+            wrong = {problem["loc"][0] for problem in error.errors(include_url=False, include_input=False)}
+            return read({name: held for name, held in fields.items() if name not in wrong})
+
+
+class SubmissionEcho(_Response):
     """The submission in a response; any field may be missing."""
 
-    task_category: Text = None
-    task_description: Text = None
-    respondent_phone: Text = None
-    business_name: Text = None
-    user_name: Text = None
-    user_phone: Text = None
-    appointment_date: Text = None
-    appointment_time: Text = None
-    time_preference_text: Text = None
-    party_size: Integer = None
-    language: Text = None
-    call_language: Text = None
-    is_urgent: Flag = None
-    additional_instructions: Texts = None
+    task_category: str | None = None
+    task_description: str | None = None
+    respondent_phone: str | None = None
+    business_name: str | None = None
+    user_name: str | None = None
+    user_phone: str | None = None
+    appointment_date: str | None = None
+    appointment_time: str | None = None
+    time_preference_text: str | None = None
+    party_size: Count | None = None
+    language: str | None = None
+    call_language: str | None = None
+    is_urgent: StrictBool | None = None
+    additional_instructions: tuple[str, ...] | None = None
 
 
-class Call(_Model):
+class Call(_Response):
     """The reference's "CallResponse": a call, with its outcome if it has ended.
 
     `status` may be any string: `success no_answer busy failed voicemail cancelled` in the reference, and others from
@@ -213,31 +185,22 @@ class Call(_Model):
         {"in_progress", "queued", "scheduled", "rescheduled", "pending", "initiated", "dialing", "ringing", "active"}
     )
 
-    call_id: Annotated[str, BeforeValidator(_text)]
-    status: Annotated[str, BeforeValidator(lambda value: _text(value) or "unknown")] = "unknown"
-    highlights: Text = None
-    next_steps: Text = None
-    duration_seconds: Number = None
-    created_at: Moment = None
+    call_id: str
+    status: str = "unknown"
+    highlights: str | None = None
+    next_steps: str | None = None
+    duration_seconds: Number | None = None
+    created_at: Moment | None = None
     submission: SubmissionEcho = Field(default_factory=SubmissionEcho)
-    credits_used: Number = None
+    credits_used: Number | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
-        """Accept `created_at`, `to`, and `business_name` at the top level or one level below."""
-        if not isinstance(value, Mapping):
-            return value
-        call, echo = dict(value), value.get("submission")
-        if not isinstance(echo, SubmissionEcho):
-            echo = _object(echo)
-            phone = (echo.get("respondent_phone"), echo.get("to"), call.get("respondent_phone"), call.get("to"))
-            echo["respondent_phone"] = next((text for text in map(_text, phone) if text), None)
-            echo["business_name"] = _text(echo.get("business_name")) or call.get("business_name")
-            call["submission"] = echo
-        if _moment(call.get("created_at")) is None:
-            call["created_at"] = _object(call.get("metadata")).get("created_at")
-        return call
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        """Accept `created_at` in `metadata`, the number as `to`, and it and the name beside the submission."""
+        call = _object(value)
+        echo, metadata = _object(call.get("submission")), _object(call.get("metadata"))
+        echo = {"respondent_phone": echo.get("to", call.get("to")), "business_name": call.get("business_name"), **echo}
+        return {"created_at": metadata.get("created_at"), **call, "submission": echo}
 
     @property
     def plain_status(self) -> str:
@@ -255,37 +218,37 @@ class Call(_Model):
         return bool(self.duration_seconds) or self.highlights is not None
 
 
-class CallPage(_Model):
+class CallPage(_Response):
     """One page of `GET /v1/calls`, in the order of the service. `total` counts all pages; None if it is missing."""
 
     calls: tuple[Call, ...]
-    total: Integer = None
+    total: Count | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
+    def _fields(cls, value: Any) -> dict[str, Any]:
         """Accept the list under `calls` or `items`, or a list as the body. Leave out entries without an id."""
         listed = _list_in(value, "calls", "items")
-        if isinstance(listed, list | tuple):
-            listed = [call for call in listed if isinstance(call, Call) or _text(_object(call).get("call_id"))]
-        return {"calls": listed, "total": _object(value).get("total")}
+        return {**_object(value), "calls": [*_calls_in(listed)] if isinstance(listed, list) else listed}
 
 
-class TranscriptEntry(_Model):
+def _calls_in(listed: list[Any]) -> Iterator[Call]:
+    for entry in listed:
+        with suppress(ValidationError):
+            yield Call.model_validate(entry)
+
+
+class TranscriptEntry(_Response):
     """One utterance. `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None."""
 
-    speaker: Annotated[str, BeforeValidator(lambda value: _text(value) or "UNKNOWN")] = "UNKNOWN"
-    content: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
-    timestamp: Text = None
+    speaker: str = "UNKNOWN"
+    content: str = ""
+    timestamp: str | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
-        """Accept `role` for `speaker` and `text` for `content`. A mere text is an utterance of an unknown speaker."""
-        if not isinstance(value, Mapping):
-            return {"content": value}
-        speaker, content = value.get("speaker", value.get("role")), value.get("content", value.get("text"))
-        return {"speaker": speaker, "content": content, "timestamp": value.get("timestamp")}
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        """Accept `role` for `speaker` and `text` for `content`."""
+        entry = _object(value)
+        return {"speaker": entry.get("role"), "content": entry.get("text"), **entry}
 
     @property
     def is_kallyai(self) -> bool:
@@ -293,99 +256,85 @@ class TranscriptEntry(_Model):
         return self.speaker.casefold() in {"ai", "assistant", "agent", "bot", "system"}
 
 
-class Transcript(_Model):
+class Transcript(_Response):
     """The response to `GET /v1/calls/{call_id}/transcript`: the utterances in their order."""
 
     entries: tuple[TranscriptEntry, ...]
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
+    def _fields(cls, value: Any) -> dict[str, Any]:
         """Accept the list under `entries` or `transcript`, or a list as the body."""
         return {"entries": _list_in(value, "entries", "transcript")}
 
 
-class Plan(_Model):
+class Plan(_Response):
     """The plan of a subscription: its name, its billing period, and its minutes in each period."""
 
-    type: Text = None
-    period: Text = None
-    minutes_included: Number = None
+    type: str | None = None
+    period: str | None = None
+    minutes_included: Number | None = None
 
 
-def _plan(value: Any) -> Any:
-    """A plan; a mere text is its type. Anything else is None."""
-    if isinstance(value, str):
-        return {"type": value}
-    return value if isinstance(value, Mapping | Plan) else None
-
-
-class Subscription(_Model):
+class Subscription(_Response):
     """The response to `GET /v1/users/me/subscription`."""
 
-    has_active_subscription: Flag = None
-    provider: Text = None
-    plan: Annotated[Plan | None, BeforeValidator(_plan)] = None
-    status: Text = None
-    expires_at: Moment = None
-    auto_renew: Flag = None
-    management_url: Link = None
+    has_active_subscription: StrictBool | None = None
+    provider: str | None = None
+    plan: Plan | None = None
+    status: str | None = None
+    expires_at: Moment | None = None
+    auto_renew: StrictBool | None = None
+    management_url: Link | None = None
 
 
-class Statistics(_Model):
+class Statistics(_Response):
     """The response to `GET /v1/users/me/statistics`: minutes and calls, or credits, in the current period."""
 
-    plan_type: Text = None
-    minutes_allocated: Number = None
-    minutes_used: Number = None
-    minutes_remaining: Number = None
-    calls_allocated: Number = None
-    calls_used: Number = None
-    calls_remaining: Number = None
-    credits_allocated: Number = None
-    credits_used: Number = None
-    credits_remaining: Number = None
-    period_start: Moment = None
-    period_end: Moment = None
-    usage_percentage: Number = None
-    subscription_status: Text = None
+    plan_type: str | None = None
+    minutes_allocated: Number | None = None
+    minutes_used: Number | None = None
+    minutes_remaining: Number | None = None
+    calls_allocated: Number | None = None
+    calls_used: Number | None = None
+    calls_remaining: Number | None = None
+    credits_allocated: Number | None = None
+    credits_used: Number | None = None
+    credits_remaining: Number | None = None
+    period_start: Moment | None = None
+    period_end: Moment | None = None
+    usage_percentage: Number | None = None
+    subscription_status: str | None = None
 
 
-class BillingPortal(_Model):
+class BillingPortal(_Response):
     """The response to `GET /v1/stripe/billing-portal`; the live service may send `portal_url` instead of `url`."""
 
-    url: Annotated[str, BeforeValidator(_link)]
+    url: Link
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
+    def _fields(cls, value: Any) -> dict[str, Any]:
         body = _object(value)
-        return {"url": body.get("url") or body.get("portal_url")}
+        return {"url": body.get("portal_url"), **body}
 
 
-def _secret(value: Any) -> Any:
-    """A text that is not empty; None for anything else."""
-    return value if isinstance(value, str | SecretStr) and value else None
-
-
-class TokenGrant(_Model):
+class TokenGrant(_Response):
     """The response of every endpoint that issues tokens. `expires_in` is in seconds.
 
     Without a `refresh_token`, the old one is still valid. The repr shows neither token.
     """
 
-    access_token: Annotated[SecretStr, Field(min_length=1)]
-    refresh_token: Annotated[SecretStr | None, BeforeValidator(_secret)] = None
-    expires_in: Annotated[int, BeforeValidator(lambda value: _integer(value) or 3600)] = 3600
-    scope: Text = None
+    access_token: SecretStr
+    refresh_token: SecretStr | None = None
+    expires_in: Annotated[int, Field(ge=1, le=10**12)] = 3600
+    scope: str | None = None
 
 
-class QuotaExceededBody(_Model):
+class QuotaExceededBody(_Response):
     """The reference's "QuotaExceededResponse" (402), or the same fields in an error."""
 
-    plan_type: Text = None
-    minutes_allocated: Number = None
-    minutes_used: Number = None
-    credits_allocated: Number = None
-    credits_used: Number = None
-    upgrade_url: Link = None
+    plan_type: str | None = None
+    minutes_allocated: Number | None = None
+    minutes_used: Number | None = None
+    credits_allocated: Number | None = None
+    credits_used: Number | None = None
+    upgrade_url: Link | None = None

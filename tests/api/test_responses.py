@@ -66,15 +66,9 @@ async def test_a_call_has_ended_by_its_status_and_by_an_unknown_one_only_with_a_
         },
         {
             "created_at": None,
-            "metadata": {"created_at": "2026-01-25T15:30:00"},
-            "submission": {"respondent_phone": "+14155551234"},
-            "business_name": "Italian Bistro",
-        },
-        {
-            "created_at": "yesterday",
-            "metadata": {"created_at": "2026-01-25 15:30:00.000Z"},
-            "respondent_phone": "+14155551234",
-            "submission": {"respondent_phone": None, "business_name": " Italian Bistro "},
+            "metadata": {"created_at": "2026-01-25 15:30:00.000"},
+            "submission": {"respondent_phone": "+14155551234", "business_name": " "},
+            "business_name": " Italian Bistro ",
         },
     ],
 )
