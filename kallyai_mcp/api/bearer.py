@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from kallyai_mcp.api.error_responses import error_from
-from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, is_token
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, is_token, not_signed_in
 from kallyai_mcp.api.responses import ApiResponse
 from kallyai_mcp.api.transport import ApiRequest, LastCheck, Transport
 
@@ -59,7 +59,7 @@ class Bearer:
         try:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
-            raise error_from(response).restated(NotSignedInError, error.message) from None
+            raise not_signed_in(error_from(response, request.method), error.message) from None
         return response if fresh == token else await send_with(fresh)
 
     async def _last_check(self, token: str, before_write: Callable[[], None] | None) -> None:

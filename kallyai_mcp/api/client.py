@@ -7,15 +7,13 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from kallyai_mcp.api.bearer import Bearer, TokenSource
-from kallyai_mcp.api.error_responses import error_from, names_call
+from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import (
     NotSignedInError,
-    ResponseLostError,
     UnavailableError,
     check_call_id,
 )
@@ -162,7 +160,7 @@ class KallyAI:
             Whether the response is data, as it must be, and not a web page.
         """
         response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
-        if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
+        if response.status >= 500 and isinstance(error := error_from(response, "GET"), UnavailableError):
             raise error
         return not response.is_web_page
 
@@ -226,22 +224,15 @@ class KallyAI:
             raise NotSignedInError("This client has no sign-in")
         return self._success(request, await self._bearer.send(request, **checks))
 
+    def _success(self, request: ApiRequest, response: ApiResponse) -> ApiResponse:
+        """The response if it is a success; else raises its error."""
+        if 200 <= self._noted(response).status < 300:
+            return response
+        raise error_from(response, request.method)
+
     def _noted(self, response: ApiResponse) -> ApiResponse:
         self.server_time = date_of(response.headers) or self.server_time
         return response
-
-    def _success(self, request: ApiRequest, response: ApiResponse) -> ApiResponse:
-        """The response if it is a success; else raises its error.
-
-        It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
-        9110, section 15.4.4), and if the body has the id of a call.
-        """
-        if 200 <= self._noted(response).status < 300:
-            return response
-        error = error_from(response)
-        if request.method == "POST" and (error.status == HTTPStatus.SEE_OTHER or names_call(response)):
-            raise error.restated(ResponseLostError)
-        raise error
 
 
 def _page(base_url: str, path: str, **query: str | None) -> str:

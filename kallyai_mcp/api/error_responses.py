@@ -1,13 +1,19 @@
 """Reads error responses: bodies in the reference's format ("Error Codes"), and in the others that were seen."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from kallyai_mcp.api.errors import CODES, BotCheckError, KallyAIError, QuotaExceededError, error_class
+from kallyai_mcp.api.errors import (
+    BotCheckError,
+    KallyAIError,
+    QuotaExceededError,
+    ResponseLostError,
+    error_class,
+)
 from kallyai_mcp.api.models import QuotaExceededBody
 from kallyai_mcp.api.responses import ApiResponse, parse_json, retry_after
 
@@ -18,34 +24,35 @@ _SHORTEST_SECRET = 8
 _BOT_CHECK_TEXTS = (b"captcha", b"challenge", b"just a moment", b"attention required", b"unusual traffic", b"are human")
 """Texts on the pages of bot checks, but not on those of outages."""
 
-_NO_QUOTA = QuotaExceededBody()
-
 
 @dataclass(frozen=True)
 class _ErrorBody:
-    """The parts of an error body; None for a part that it lacks. `names_call` says whether it has the id of a call."""
+    """The parts of an error body; None for a part that it lacks. `fields` has all fields, wherever they were."""
 
     code: str | None = None
     message: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
-    names_call: bool = False
-    quota: QuotaExceededBody = _NO_QUOTA
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def error_from(response: ApiResponse) -> KallyAIError:
-    """The error for a response that is not a success. Its code is that of the body, unchanged, or `http_STATUS`."""
-    if 300 <= response.status < 400:
-        return _redirect_error(response)
+def error_from(response: ApiResponse, method: str) -> KallyAIError:
+    """The error for a response that is not a success. Its code is that of the body, unchanged, or `http_STATUS`.
+
+    It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
+    9110, section 15.4.4), and if the body has the id of a call.
+    """
     body = _ErrorBody() if response.is_web_page else _read_body(response.body)
-    kind, code = error_class(body.code, response.status), body.code
+    if 300 <= response.status < 400:
+        body = _redirected(response)
+    kind: type[KallyAIError] = error_class(body.code, response.status)
+    code, more = body.code, {}
     if code is None and _is_bot_check(response):
         kind, code = BotCheckError, BotCheckError.default_code
-    quota: dict[str, Any] = {}
-    if issubclass(kind, QuotaExceededError):
-        quota = body.quota.model_dump()
-        if code is None and any(value is not None for value in quota.values()):
-            code = QuotaExceededError.default_code
+    if method == "POST" and (response.status == HTTPStatus.SEE_OTHER or body.fields.get("call_id")):
+        kind = ResponseLostError
+    elif kind is QuotaExceededError:
+        code, more = code or kind.default_code, QuotaExceededBody.model_validate(body.fields).model_dump()
 
     def clean(text: str | None) -> str | None:
         for secret in response.secrets:
@@ -60,13 +67,8 @@ def error_from(response: ApiResponse) -> KallyAIError:
         reason=clean(body.reason),
         correlation_id=clean(body.correlation_id or response.correlation_id),
         retry_after=retry_after(response.headers),
-        **quota,
+        **more,
     )
-
-
-def names_call(response: ApiResponse) -> bool:
-    """Whether the body of a response has the id of a call where errors have it, whatever its status is."""
-    return _read_body(response.body).names_call
 
 
 def _status_line(response: ApiResponse) -> str:
@@ -77,18 +79,13 @@ def _status_line(response: ApiResponse) -> str:
     return f"HTTP {response.status}{phrase}{', with a web page in place of data' if response.is_web_page else ''}"
 
 
-def _redirect_error(response: ApiResponse) -> KallyAIError:
+def _redirected(response: ApiResponse) -> _ErrorBody:
     try:
         where = urlsplit(response.headers.get("location", "")).hostname or "another address"
     except ValueError:
         where = "an address that is none"
-    return error_class(None, response.status)(
-        f"{_status_line(response)}: KallyAI points to {where}, which was not followed. "
-        "If it has moved there, KALLYAI_API_URL must name it",
-        code="redirected",
-        status=response.status,
-        correlation_id=response.correlation_id,
-    )
+    message = f"{_status_line(response)}: KallyAI points to {where}, which was not followed. "
+    return _ErrorBody("redirected", f"{message}If it has moved there, KALLYAI_API_URL must name it")
 
 
 def _is_bot_check(response: ApiResponse) -> bool:
@@ -96,75 +93,56 @@ def _is_bot_check(response: ApiResponse) -> bool:
 
     A 503 is one only if it looks like one: behind any other 503, the service may have acted on the request.
     """
-    if not response.is_web_page or response.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
-        return False
+    if not response.is_web_page or response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return response.is_web_page and response.status == HTTPStatus.FORBIDDEN
     page = response.body.lower()
-    return (
-        response.status == HTTPStatus.FORBIDDEN
-        or "cf-mitigated" in response.headers
-        or any(text in page for text in _BOT_CHECK_TEXTS)
-    )
+    return "cf-mitigated" in response.headers or any(text in page for text in _BOT_CHECK_TEXTS)
 
 
 def _read_body(content: bytes) -> _ErrorBody:
+    """Read each part from its place in the reference, or else from the other places where it was seen."""
     try:
         body = parse_json(content)
     except ValueError:
         return _ErrorBody(message=content[:2000].decode("utf-8", "replace").strip() or None)
-    return _read_object(body) if isinstance(body, Mapping) else _ErrorBody(message=_sentence(body))
-
-
-def _read_object(body: Mapping[str, Any]) -> _ErrorBody:
-    """Read each part from its place in the reference, or else from the other places where it was seen."""
+    if not isinstance(body, Mapping):
+        return _ErrorBody(message=_sentence(body))
     detail = body.get("detail")
-    if isinstance(detail, Mapping):
-        body = {**body, **detail}
-    error = body.get("error")
-    error_object: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
-    details = error_object.get("details", body.get("details"))
-    details_object: Mapping[str, Any] = details if isinstance(details, Mapping) else {}
+    body = {**body, **_object(detail)}
+    error = body.get("error", detail)
+    details = _object(error).get("details", body.get("details"))
+    levels = (_object(details), _object(error), body)
 
-    levels = (details_object, error_object, body)
-    code = _first(_code(level.get("code")) for level in (error_object, body, details_object)) or _code(error)
-    code = code or (detail if isinstance(detail, str) and detail in CODES else None)
-    messages = [_sentence(level.get("message")) for level in levels]
-    messages += [_sentence(body.get("error_description")), _sentence(details), _sentence(detail)]
-    messages += [error if isinstance(error, str) and error != code else None]
-    message = _first(messages)
+    def first(name: str) -> str | None:
+        return next((text for level in levels if (text := _sentence(level.get(name)))), None)
+
+    code = first("code") or _sentence(error)
+    if code is not None and not _CODE.fullmatch(code):
+        code = None
+    texts = [_sentence(level.get("message")) for level in levels]
+    texts += [_sentence(text) for text in (body.get("error_description"), details, detail, error)]
+    message, reason, *_ = [*dict.fromkeys(text for text in texts if text and text != code), None, None]
     return _ErrorBody(
-        code=code,
-        message=message,
-        reason=_first(_sentence(level.get("reason")) for level in levels)
-        or _first(other for other in messages if other != message),
-        correlation_id=_first(_sentence(level.get("correlation_id")) for level in (error_object, body, details_object)),
-        names_call=any(level.get("call_id") for level in levels),
-        quota=QuotaExceededBody.model_validate({**body, **error_object, **details_object}),
+        code, message, first("reason") or reason, first("correlation_id"), {**body, **levels[1], **levels[0]}
     )
 
 
-def _first(texts: Iterable[str | None]) -> str | None:
-    return next((text for text in texts if text), None)
-
-
-def _code(value: Any) -> str | None:
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else None
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _sentence(value: Any) -> str | None:
     """A text, or a list's texts, joined by semicolons; FastAPI's `{"loc": [...], "msg": ...}` counts as a text."""
-    if isinstance(value, str):
-        return value.strip() or None
     if isinstance(value, list):
         # `sanitize` would cut the rest.
-        return "; ".join(filter(None, map(_entry, value[:10]))) or None
-    return None
+        value = "; ".join(filter(None, map(_entry, value[:10])))
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _entry(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return value if isinstance(value, str) else None
-    message = next((text for name in ("msg", "message") if isinstance(text := value.get(name), str)), None)
-    where = value.get("loc")
+    message, where = _sentence(value.get("msg")) or _sentence(value.get("message")), value.get("loc")
     if message and isinstance(where, list):
         return f"{'.'.join(str(part) for part in where if part != 'body') or 'body'}: {message}"
     return message

@@ -3,14 +3,14 @@
 A `ServiceError` is an error response of KallyAI. Of the others, `ResponseLostError` and `UnreadableResponseError` mean
 that KallyAI may have acted on the request; after the rest, it has not.
 
-The service's `code` determines the class; if it is unknown, the status does (`error_class`). The codes are those of the
-reference's "Error Code Reference", and a few more that the live service sends.
+The service's status determines the class, or its `code` (`error_class`): those of the reference's "Error Code
+Reference", and a few more that the live service sends.
 """
 
 import re
 import unicodedata
 from http import HTTPStatus
-from typing import ClassVar, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar
 
 TEXT_LIMIT = 300
 """The most characters of text from outside in one field of an error."""
@@ -27,17 +27,6 @@ def sanitize(text: str) -> str:
 
 def _sanitized(text: str | None) -> str | None:
     return sanitize(text) or None if text else None
-
-
-OtherError = TypeVar("OtherError", bound="KallyAIError")
-
-
-class _Fields(TypedDict, total=False):
-    code: str | None
-    status: int | None
-    reason: str | None
-    correlation_id: str | None
-    retry_after: float | None
 
 
 class KallyAIError(Exception):
@@ -72,19 +61,6 @@ class KallyAIError(Exception):
         self.correlation_id = _sanitized(correlation_id)
         self.retry_after = retry_after
 
-    def restated(self, kind: type[OtherError], message: str | None = None) -> OtherError:
-        """This error of the service as one of another class. If `message` replaces its own, `reason` has both."""
-        reason = self.reason
-        if message is not None:
-            reason = " – ".join(dict.fromkeys(filter(None, (self.message, self.reason))))  # noqa: RUF001
-        return kind(
-            message or self.message,
-            code=self.code,
-            status=self.status,
-            reason=reason,
-            correlation_id=self.correlation_id,
-        )
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
 
@@ -107,6 +83,14 @@ class NotSignedInError(KallyAIError):
     default_code = "not_signed_in"
 
 
+def not_signed_in(refusal: KallyAIError, message: str) -> NotSignedInError:
+    """The error after a refusal of the service, with a message of this program."""
+    reason = " – ".join(dict.fromkeys(filter(None, (refusal.message, refusal.reason))))  # noqa: RUF001
+    return NotSignedInError(
+        message, code=refusal.code, status=refusal.status, reason=reason, correlation_id=refusal.correlation_id
+    )
+
+
 class UnreadableResponseError(KallyAIError):
     """The service acted on the request, but the body of its response is not what the reference says."""
 
@@ -118,7 +102,7 @@ class PolicyError(KallyAIError):
 
     default_code = "call_policy"
 
-    def __init__(self, message: str, *, setting: str, **more: Unpack[_Fields]) -> None:
+    def __init__(self, message: str, *, setting: str, **more: Any) -> None:
         super().__init__(message, **more)
         self.setting = setting
 
@@ -156,7 +140,7 @@ class QuotaExceededError(ServiceError):
         credits_allocated: float | None = None,
         credits_used: float | None = None,
         upgrade_url: str | None = None,
-        **more: Unpack[_Fields],
+        **more: Any,
     ) -> None:
         super().__init__(message, **more)
         self.plan_type = _sanitized(plan_type)
@@ -238,32 +222,20 @@ def check_call_id(id_: str) -> str:
 
 
 CODES: dict[str, type[ServiceError]] = {
-    "quota_exceeded": QuotaExceededError,
     "missing_phone_number": NumberRefusedError,
     "emergency_number": NumberRefusedError,
     "toll_number": NumberRefusedError,
     "blocked_number": NumberRefusedError,
     "suppression_violation": NumberRefusedError,
-    "safety_violation": BadRequestError,
-    "scheduling_violation": BadRequestError,
-    "consent_denied": BadRequestError,
     "country_restriction": NumberRefusedError,
     "unsupported_country": NumberRefusedError,
-    "unsupported_language": BadRequestError,
-    "missing_token": UnauthorizedError,
-    "forbidden": ForbiddenError,
-    "call_not_found": NotFoundError,
-    "transcript_not_found": NotFoundError,
     # Not in the reference; sent by the live service:
-    "rate_limited": RateLimitedError,
-    "token_expired": UnauthorizedError,
-    "recording_not_found": NotFoundError,
     "phone_not_provisioned": NumberRefusedError,
     "budget_exceeded": BadRequestError,
     "budget_approval_required": BadRequestError,
     "soft_cap_reached": BadRequestError,
 }
-"""The class for each code of the service, whatever the status."""
+"""The class for each code of the service that is not that of its status."""
 
 ERROR_CLASSES: dict[str, type[KallyAIError]] = {
     name: found
@@ -282,11 +254,7 @@ _STATUSES: dict[int, type[ServiceError]] = {
 
 
 def error_class(code: str | None, status: int) -> type[ServiceError]:
-    """The class for an error response, by its code; by its status if the code is unknown."""
-    if code in CODES:
-        return CODES[code]
-    if status in _STATUSES:
-        return _STATUSES[status]
+    """The class for an error response, by its code or its status."""
     if 400 <= status < 500:
-        return BadRequestError
+        return CODES.get(code or "") or _STATUSES.get(status, BadRequestError)
     return UnavailableError if 500 <= status < 600 else ServiceError

@@ -13,8 +13,6 @@ from pydantic import BaseModel, ValidationError
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Call
 
-CORRELATION_HEADERS = ("x-correlation-id", "x-request-id")
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -43,27 +41,19 @@ class ApiResponse:
     @property
     def correlation_id(self) -> str | None:
         """The service's id of the request, if a header has it."""
-        return next((self.headers[name] for name in CORRELATION_HEADERS if name in self.headers), None)
+        return self.headers.get("x-correlation-id") or self.headers.get("x-request-id")
 
 
 def parse_json(body: bytes) -> Any:
     """Parses a body as JSON.
 
     Raises:
-        ValueError: It is not JSON, not in a Unicode encoding, nested too deeply, or has two values under one name.
+        ValueError: It is not JSON, not in a Unicode encoding, or nested too deeply.
     """
     try:
-        return json.loads(body, object_pairs_hook=_unambiguous)
+        return json.loads(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Two different values under one name are an error, because RFC 8259, section 4, prefers neither."""
-    found = dict(pairs)
-    if len(found) < len(pairs) and any(found[name] != value for name, value in pairs):
-        raise ValueError("two values under one name")
-    return found
 
 
 def read_model(model: type[Model], response: ApiResponse) -> Model:
@@ -151,10 +141,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         return float(value)
-    until = _http_date(value)
-    if until is None:
-        return None
-    return max(0.0, (until - (_http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
+    until, now = _http_date(value), _http_date(headers.get("date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
 
 
 def _http_date(value: str) -> datetime | None:
@@ -163,6 +151,4 @@ def _http_date(value: str) -> datetime | None:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):  # OverflowError: an offset with many digits
         return None
-    if not MINYEAR < moment.year < MAXYEAR:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=moment.tzinfo or UTC) if MINYEAR < moment.year < MAXYEAR else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, ServiceError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, ServiceError, not_signed_in
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError, make_private, write_private
 from kallyai_mcp.auth.tokens import Tokens
@@ -165,7 +165,7 @@ class Session:
         except ServiceError as error:
             if error.status not in (400, 401):
                 raise
-            raise error.restated(NotSignedInError, f"KallyAI no longer accepts this sign-in. {_SIGN_IN}") from error
+            raise not_signed_in(error, f"KallyAI no longer accepts this sign-in. {_SIGN_IN}") from error
         renewed = Tokens.from_grant(grant, self._clock(), tokens)
         self._tokens = renewed
         try:
