@@ -140,8 +140,8 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple
     URL, and a task that ends after SIGINT or SIGTERM (in the main thread only). Raises `OSError` if the server can't
     listen on this address.
     """
-    async with app.router.lifespan_context(app):
-        listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    async with listener, app.router.lifespan_context(app):
         sockets = [each.extra(SocketAttribute.raw_socket) for each in listener.listeners]  # noqa: S610 - not Django's
         address, own_port = sockets[0].getsockname()[:2]
         config = uvicorn.Config(

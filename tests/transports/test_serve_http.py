@@ -165,6 +165,16 @@ def url_of(process: subprocess.Popen[str]) -> str:
     return line.split()[2].removesuffix("/mcp")
 
 
+def test_an_address_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_in_process(tmp_path, "serve", "--transport", "http", "--port", port)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert port in done.stderr
+
+
 def test_unsafe_options_are_refused_at_start(tmp_path: Path) -> None:
     refused: list[tuple[list[str], dict[str, str], str]] = [
         (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
