@@ -24,7 +24,7 @@ from tests.transports.http_server import (
     running_sandbox,
 )
 from tests.transports.nginx import NAME, PROGRAM, nginx
-from tests.transports.workers import WorkerLookup, uvicorn, worker_lookup
+from tests.transports.workers import uvicorn
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine"),
@@ -40,36 +40,22 @@ class Site:
     url: str
     options: ClientOptions
     token: str
-    worker_of: WorkerLookup
 
 
 @asynccontextmanager
 async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
     certificate = Certificate(folder, NAME)
     async with running_sandbox(folder) as sandbox:
-        shared = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}
-        settings = shared | {"API_URL": sandbox.url, "AUTH": "caller", "WAIT_SECONDS": "0"}
-        settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
+        settings = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS, "API_URL": sandbox.url, "AUTH": "caller"}
+        settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO", "WAIT_SECONDS": "0"}
         settings["TRUSTED_PROXIES"] = "127.0.0.1"
-        token = sandbox.token("acct-business")
         async with (
-            worker_lookup(sandbox.settings(**shared, ACCESS_TOKEN=token)) as worker_of,
             uvicorn(folder, workers=1, **settings) as one,
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
         ):
-            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, worker_of)
-
-
-async def requests_to_mcp_reach_both_servers(site: Site) -> None:
-    workers: set[str] = set()
-    for number, mode in enumerate(["auto", "legacy"] * 16):  # nginx chooses by a random id
-        if len(workers) == 2:
-            return
-        async with connected_agent(site.url, mode, token=site.token, options=site.options) as agent:
-            placed = await agent.use("make_call", CALL | {"task_description": f"Call {number}"}, wait_seconds=0)
-            workers.add(await site.worker_of(placed.data["tracking_id"]))
-    raise AssertionError("all requests led to one server")
+            options = ClientOptions(NAME, certificate.client_context())
+            yield Site(sandbox, url, options, sandbox.token("acct-business"))
 
 
 async def a_canceled_request_ends_without_a_late_result(site: Site) -> None:
@@ -95,18 +81,11 @@ async def a_canceled_request_ends_without_a_late_result(site: Site) -> None:
 
 
 async def an_sse_session_stays_with_one_server(site: Site) -> None:
-    workers: set[str] = set()
-    for number in range(2, 250):
+    for number in range(2, 8):  # if a message could reach any server, half of them would find no session
         options = ClientOptions(NAME, site.options.trust, f"127.0.0.{number}")
         async with connected_agent(site.url, "sse", token=site.token, options=options) as agent:
-            for step in range(2):
-                call = CALL | {"task_description": f"SSE call {number}.{step}"}
-                placed = await agent.use("make_call", call, wait_seconds=0)
-                workers.add(await site.worker_of(placed.data["tracking_id"]))
-            assert len(workers) <= 2
-        if len(workers) == 2:
-            return
-    raise AssertionError("all addresses led to one server")
+            for _ in range(2):
+                assert not (await agent.use("list_calls")).is_error
 
 
 async def a_call_can_be_placed_and_followed(site: Site, connection: str) -> None:
@@ -119,16 +98,6 @@ async def a_call_can_be_placed_and_followed(site: Site, connection: str) -> None
         ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
     assert not quota.is_error
     assert ended.data["status"] == "success"
-
-
-async def only_the_public_host_is_served(site: Site) -> None:
-    bearer = {"Authorization": f"Bearer {site.token}"}
-    named = await post_initialize(site.url, bearer, options=site.options)
-    other = await post_initialize(site.url, bearer, options=ClientOptions("evil.example.com", site.options.trust))
-    without_token = await post_initialize(site.url, options=site.options)
-    assert named.status_code == 200
-    assert other.status_code == 421
-    assert f'resource_metadata="https://{NAME}/.well-known/' in without_token.headers["www-authenticate"]
 
 
 async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
@@ -148,8 +117,6 @@ async def test_two_servers_behind_nginx_act_as_one(tmp_path: Path, database_url:
         async with site(tmp_path, database_url) as two_servers:
             for connection in CONNECTIONS:
                 await a_call_can_be_placed_and_followed(two_servers, connection)
-            await requests_to_mcp_reach_both_servers(two_servers)
             await a_canceled_request_ends_without_a_late_result(two_servers)
             await an_sse_session_stays_with_one_server(two_servers)
-            await only_the_public_host_is_served(two_servers)
             await clients_are_counted_by_their_own_addresses(two_servers)

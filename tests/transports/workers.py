@@ -1,21 +1,16 @@
 """The server as the worker processes of `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
 
-import math
 import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.abc
 
-from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.settings import Settings
 from tests.processes import environment, free_port
 from tests.transports.http_server import LIMIT
 
@@ -34,88 +29,43 @@ def workers_command(port: int, workers: int) -> list[str]:
 
 
 class Uvicorn:
-    """A running `uvicorn`.
+    """A running `uvicorn` on a port of 127.0.0.1, whose stderr is a file."""
 
-    Attributes:
-        port: The port of 127.0.0.1 that it listens on.
-        url: Its base URL.
-        pids: The process ids of all workers that it has started, dead ones too, in the order of their start.
-    """
-
-    def __init__(self, port: int, process: anyio.abc.Process) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.pids: list[int] = []
-        self._process = process
-        self._log = ""
-        self._log_grew = anyio.Event()
-
-    async def read_log(self) -> None:
-        """Read its stderr until it ends."""
-        assert self._process.stderr is not None
-        async for chunk in self._process.stderr:
-            self._log += chunk.decode(errors="replace")
-            self.pids = [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self._log)]
-            self._log_grew.set()
-            self._log_grew = anyio.Event()
-        self._log_grew.set()
+    def __init__(self, port: int, process: anyio.abc.Process, log: Path) -> None:
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
+        self._process, self._log = process, log
 
     async def wait_for_workers(self, number: int) -> None:
         """Wait until it listens and has started `number` workers in all, dead ones included."""
         with anyio.fail_after(LIMIT):
-            while self._log.count("Application startup complete.") < number or "running on" not in self._log:
-                assert self._process.returncode is None, self._log
-                await self._log_grew.wait()
+            while (log := self._log.read_text()).count("startup complete.") < number or "running on" not in log:
+                assert self._process.returncode is None, log
+                await anyio.sleep(0.05)
 
     def kill_first_worker(self) -> None:
         """Kill the worker that it has started first, with SIGKILL."""
-        os.kill(self.pids[0], signal.SIGKILL)
+        os.kill(self._pids()[0], signal.SIGKILL)
 
-    async def stop(self) -> None:
-        """Stop it by SIGTERM; kill it and its workers if that does not end it."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
-        with anyio.move_on_after(LIMIT):
-            await self._process.wait()
-        if self._process.returncode is None:
-            for pid in [self._process.pid, *self.pids]:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"uvicorn did not stop: {self._log}")
+    def _pids(self) -> list[int]:
+        """Of all workers that it has started, dead ones too, in the order of their start."""
+        return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self._log.read_text())]
 
 
 @asynccontextmanager
 async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator[Uvicorn]:
     """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have started."""
     port = free_port()
-    command = workers_command(port, workers)
-    process = await anyio.open_process(command, stdin=None, stdout=None, env=environment(home, **settings))
-    server = Uvicorn(port, process)
-    async with process, anyio.create_task_group() as tasks:
-        tasks.start_soon(server.read_log)
-        try:
-            await server.wait_for_workers(workers)
-            yield server
-        finally:
-            with anyio.CancelScope(shield=True):
-                await server.stop()
-            tasks.cancel_scope.cancel()
-
-
-WorkerLookup = Callable[[str], Awaitable[str]]
-"""Returns the name of the worker that runs a call, by its tracking id."""
-
-
-@asynccontextmanager
-async def worker_lookup(settings: Settings) -> AsyncIterator[WorkerLookup]:
-    """Look into the ledger of servers with these settings, for the account of their `ACCESS_TOKEN`."""
-    assert settings.access_token is not None
-    tokens = Tokens.from_document({"access_token": settings.access_token, "expires_at": math.inf})
-    async with aclosing(Connection(settings).ledger()) as ledger:
-
-        async def worker_of(tracking_id: str) -> str:
-            record = await ledger.find(AccountKey(settings.api_url, tokens.account), tracking_id)
-            assert record is not None
-            return record.worker
-
-        yield worker_of
+    log = home / f"uvicorn-{port}.log"
+    with log.open("wb") as stderr:
+        process = await anyio.open_process(
+            workers_command(port, workers), stdin=None, stdout=None, stderr=stderr, env=environment(home, **settings)
+        )
+    server = Uvicorn(port, process, log)
+    try:
+        await server.wait_for_workers(workers)
+        yield server
+    finally:
+        with anyio.CancelScope(shield=True):
+            process.terminate()
+            with anyio.fail_after(LIMIT):
+                await process.wait()
