@@ -70,7 +70,7 @@ class Run:
         self._lost_count = 0  # how many requests may have arrived without a response that counts
         self._put_off: KallyAIError | None = None  # why the newest try was in vain: no connection, or a limit
         self._may_have_left = False  # a request was written, and no response has proven that no call was placed
-        self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `numbered_anew`)
+        self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `SameCalls.numbered`)
         self._since_look: Stopwatch | None = None  # since before the list showed no call in spite of the limit
 
     def as_known(self, record: CallRecord) -> CallRecord:

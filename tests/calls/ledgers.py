@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.manual_time import ManualClock
 
@@ -97,10 +97,10 @@ class WatchedDatabase:
             await self.before()
             return await self._database.read(work)
 
-    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
         async with self._watched("write"):
             await self.before()
-            result = await self._database.write(work)
+            result = await self._database.write(work, account)
             await self.after_write(result)
             return result
 

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger.base import Database, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import WatchedDatabase, database_at
@@ -43,8 +43,8 @@ class CountingDatabase(WatchedDatabase):
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         return await super().read(lambda tx: self._counted(tx, work))
 
-    async def write(self, work: Callable[[Transaction], Result]) -> Result:
-        return await super().write(lambda tx: self._counted(tx, work))
+    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
+        return await super().write(lambda tx: self._counted(tx, work), account)
 
     def _counted(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
         if isinstance(self._database, PostgresDatabase):
@@ -52,7 +52,7 @@ class CountingDatabase(WatchedDatabase):
             result = work(tx)
             self.read_last = _rows_read(tx) - before
             return result
-        connection: sqlite3.Connection = tx._connection  # type: ignore[attr-defined]  # noqa: SLF001
+        connection: sqlite3.Connection = tx._execute.__self__  # type: ignore[attr-defined]  # noqa: SLF001
         self.read_last = 0
 
         def count() -> None:

@@ -1,7 +1,8 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -94,7 +95,7 @@ class Config:
     deliveries: Deliveries
 
 
-def storable(values: dict[str, Any]) -> dict[str, Any]:
+def _storable(values: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't be stored."""
     return {
         name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
@@ -102,39 +103,40 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Transaction(Protocol):
+class Transaction(ABC):
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
     `SKIP_LOCKED` is the end of a SELECT that locks its rows, and leaves out rows that others have locked. It is empty
     for SQLite, where only one transaction writes at a time. `config` is that of the ledger.
     """
 
-    SKIP_LOCKED: ClassVar[str]
+    SKIP_LOCKED: ClassVar[str] = ""
     config: Config
+
+    def __init__(self, execute: Callable[[str, Row], Any], now: float) -> None:
+        self._execute = execute
+        self._now = now
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
-        ...
+        rows: list[Row] = self._execute(statement, _storable(values)).fetchall()
+        return rows
 
     def run(self, statement: str, **values: Any) -> int:
-        """Run a statement that returns no rows; returns how many rows it changed."""
-        ...
+        """Run a statement; returns how many rows it changed."""
+        return int(self._execute(statement, _storable(values)).rowcount)
 
     def now(self) -> float:
-        """The time by the ledger's clock, in seconds since the epoch."""
-        ...
+        """The time by the ledger's clock when this transaction began, in seconds since the epoch."""
+        return self._now
 
-    def lock(self, account: AccountKey) -> None:
-        """Let every other transaction that locks this account wait until this one ends."""
-        ...
-
+    @abstractmethod
     def holds_lease(self, worker: str) -> bool:
         """Whether the worker of this process still holds its lease."""
-        ...
 
+    @abstractmethod
     def is_abandoned(self, worker: str) -> bool:
         """Whether no living process holds the lease of another worker. True stays true until the transaction ends."""
-        ...
 
 
 Tx = Transaction
@@ -148,11 +150,13 @@ class Database(Protocol):
         """Run `work`, which only reads, in one transaction."""
         ...
 
-    async def write(self, work: Callable[[Tx], Result]) -> Result:
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
 
+        Of the transactions with an `account`, those of the same one run one after another.
+
         Raises:
-            ConstraintError: A unique index refused them.
+            ConstraintError: A unique index refused the changes.
         """
         ...
 
@@ -170,37 +174,53 @@ class Database(Protocol):
 
 
 class Transactions:
-    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`."""
+    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`.
 
-    def __init__(self, database: Database, config: "Config | None" = None) -> None:
+    If the function of a method returns an error, the transaction is committed, and then the error is raised.
+    """
+
+    def __init__(self, database: Database, config: Config | None = None) -> None:
         self._database = database
         self._config = config
-
-    def ready(self, tx: Tx) -> Tx:
-        """The transaction with the configuration of this ledger."""
-        if self._config is not None:
-            tx.config = self._config
-        return tx
 
 
 _Work = Callable[Concatenate[Tx, Params], Result | KallyAIError]
 _Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]
 
 
-def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """A method that runs `work` in one transaction. If `work` returns an error, it is committed, and then raised."""
-    return _method(work, lambda database: database.write)
-
-
 def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """A method that runs `work`, which only reads, in one transaction. If `work` returns an error, it is raised."""
-    return _method(work, lambda database: database.read)
+    """A method that runs `work`, which only reads, in one transaction."""
+    return _method(work, lambda database, run, _: database.read(run))
 
 
-def _method(work: _Work[Params, Result], run: Callable[[Database], Any]) -> _Method[Params, Result]:
+def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
+    """A method that runs `work` in one transaction."""
+    return _method(work, lambda database, run, _: database.write(run))
+
+
+def writes_in_turn(work: _Work[Params, Result]) -> _Method[Params, Result]:
+    """The same, for an account whose other transactions in turn wait until this one ends.
+
+    The account is the first argument, or its attribute `account`.
+    """
+
+    def transact(database: Database, run: Callable[[Tx], Any], first: Any) -> Awaitable[Any]:
+        return database.write(run, first if isinstance(first, AccountKey) else first.account)
+
+    return _method(work, transact)
+
+
+def _method(
+    work: _Work[Params, Result], transact: Callable[[Database, Callable[[Tx], Any], Any], Awaitable[Any]]
+) -> _Method[Params, Result]:
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        found: Result | KallyAIError = await run(self._database)(lambda tx: work(self.ready(tx), *args, **values))
+        def run(tx: Tx) -> Result | KallyAIError:
+            if self._config is not None:
+                tx.config = self._config
+            return work(tx, *args, **values)
+
+        found: Result | KallyAIError = await transact(self._database, run, next(iter(args), None))
         if isinstance(found, KallyAIError):
             raise found
         return found

@@ -43,39 +43,43 @@ _CLOCK_WRONG = KallyAIError(
 _NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED)
 
 
-def follow_up(tx: Tx, record: CallRecord) -> None:
-    """Plan what comes after `record`, which this transaction has ended.
+def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
+    """Plan what comes after `record`, which this transaction has ended; returns it, or the next attempt of its call.
 
     Its account is locked, and its row says how it ended.
     """
-    if not _plan_retry(tx, record):
-        for found in open_lists_with(tx, record):
-            advance(tx, found)
+    again = _plan_retry(tx, record)
+    if again is not None:
+        return again
+    for found in open_lists_with(tx, record):
+        advance(tx, found)
+    return record
 
 
-def _plan_retry(tx: Tx, record: CallRecord) -> bool:
-    """Schedule the next attempt of a call, if there is to be one; returns whether there is.
+def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
+    """Schedule the next attempt of a call, if there is to be one; returns it.
 
     The record is scheduled again under a new key. The ended attempt is kept as a record with another tracking id, so
     that limits count it, and the service's call stays bound.
     """
     now, schedule = moment(tx.now()), record.schedule
     if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
-        return False
+        return None
     if record.call.plain_status not in TRIED_AGAIN or record.reached or now - record.placed_at > STALE:
-        return False
+        return None
     due = next_attempt(now, record.submission.respondent_phone, record.timezone)
     if is_past_appointment(record.submission, due, record.timezone):
-        return False
+        return None
     attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
     place_by = moment(due.timestamp() + tx.config.timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     again = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # Its tracking id is that of the copy, so that the generation of the record itself counts as used.
-    change(tx, record.tracking_id, "TRUE", to_row(replace(numbered(tx, again), tracking_id=record.tracking_id)))
+    next_one = replace(numbered(tx, again), tracking_id=record.tracking_id)
+    scheduled = change(tx, record.tracking_id, "TRUE", to_row(next_one))
     alone = replace(schedule, attempts=1)
     insert(tx, "calls", to_row(replace(record, tracking_id=again.tracking_id, delivered_at=now, schedule=alone)))
-    return True
+    return scheduled
 
 
 def stop_following(tx: Tx, record: CallRecord) -> None:
@@ -150,7 +154,6 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_tim
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
-    tx.lock(account)
     now, known = tx.now(), service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
@@ -164,7 +167,6 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_tim
 
 def take_following(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
     """Reserve the calls of lists that come after `record`, which has ended, for `worker`; returns them."""
-    tx.lock(record.account)
     taken = []
     for each in open_lists_with(tx, record):
         found: CallList | None = each

@@ -16,15 +16,7 @@ from kallyai_mcp.calls.call_lists import (
 )
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
-from kallyai_mcp.calls.ledger.reservation import (
-    check_policy,
-    expire_same,
-    find_duplicate,
-    last_call,
-    note_refusal,
-    numbered,
-    numbered_anew,
-)
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, last_call, note_refusal, numbered
 from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
@@ -51,7 +43,6 @@ def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: st
     Raises:
         ConsentOutdatedError: A number was called since the user agreed, or the confirmation was used already.
     """
-    tx.lock(asked.account)
     if (known := find_same_list(tx, asked)) is not None:
         return known, False
     used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
@@ -76,7 +67,6 @@ def continue_list(
     Raises:
         ConsentOutdatedError: The consent before is too old, or a number was called since the user agreed.
     """
-    tx.lock(found.account)
     now = find_list(tx, found.account, found.list_id) or found
     newest = find_same_list(tx, found, ever=True)
     if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
@@ -100,7 +90,6 @@ def continue_list(
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
     """Stop a list so that it can't go on, and cancel its next call if that was not sent; nothing if it has ended."""
-    tx.lock(account)
     found = find_list(tx, account, list_id)
     if found is not None and found.stop_reason not in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
         stop(tx, found, StopReason.CANCELED)
@@ -130,8 +119,9 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
         submission = found.not_called[0]
         zone = found.zone_of(submission)
         record = CallRecord.new(submission, found.account, found.asked_at, zone, found.list_id)
-        expire_same(tx, record)
-        if (duplicate := find_duplicate(tx, record, redial=False)) is not None:
+        same = SameCalls(tx, record)
+        same.expire()
+        if (duplicate := same.duplicate()) is not None:
             found = _tied(tx, found, duplicate)
             continue
         if (refusal := check_policy(tx, record)) is not None:
@@ -142,7 +132,7 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
             insert(tx, "calls", to_row(refused))
             found = _tied(tx, found, refused)
             continue
-        record = numbered_anew(tx, record)
+        record = same.numbered(record)
         if worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:

@@ -20,14 +20,13 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.ledger.base import (
-    Config,
     ConstraintError,
     LedgerUnavailableError,
     Result,
     Row,
     StatementError,
+    Transaction,
     migrate,
-    storable,
 )
 from kallyai_mcp.calls.records import AccountKey
 
@@ -135,11 +134,13 @@ class PostgresDatabase:
         self._lease: _Lease | None = None
         self._is_prepared = False
 
-    async def write(self, work: "Callable[[PostgresTransaction], Result]") -> Result:
-        """See `Database.write`."""
-        return await self._in_thread(lambda use: self._prepared_transaction(use, work))
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """See `Database.read`."""
+        return await self.write(work)
 
-    read = write
+    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
+        """See `Database.write`."""
+        return await self._in_thread(lambda use: self._prepared_transaction(use, work, account))
 
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
@@ -149,7 +150,7 @@ class PostgresDatabase:
         """See `Database.take_lease`."""
 
         def taking(use: _Use) -> _Lease:
-            self._prepared_transaction(use, PostgresTransaction.now)  # fails when this program is ending
+            self._prepared_transaction(use, Transaction.now)  # fails when this program is ending
             connection = _Connection.connect(self._conninfo, **_CONNECTED)
             try:
                 use.take(connection)
@@ -211,24 +212,31 @@ class PostgresDatabase:
             self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    def _prepared_transaction(self, use: _Use, work: "Callable[[PostgresTransaction], Result]") -> Result:
+    def _prepared_transaction(
+        self, use: _Use, work: Callable[[Transaction], Result], account: AccountKey | None = None
+    ) -> Result:
         if not self._is_prepared:
             self._transaction(use, _prepare)
             self._is_prepared = True
-        return self._transaction(use, work)
+        return self._transaction(use, work, account)
 
-    def _transaction(self, use: _Use, work: "Callable[[PostgresTransaction], Result]") -> Result:
-        connection = self._begun(use)
+    def _transaction(
+        self, use: _Use, work: Callable[[Transaction], Result], account: AccountKey | None = None
+    ) -> Result:
+        connection, now = self._begun(use, account)
         try:
-            result = work(PostgresTransaction(connection, self._clock, self._lease))
+            result = work(_Transaction(connection, self._clock().timestamp() if self._clock else now, self._lease))
             if connection.execute("COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
                 raise psycopg.ProgrammingError("the transaction was rolled back")
             return result
         finally:
             self._pool.putconn(connection)  # rolls back what was not committed
 
-    def _begun(self, use: _Use) -> _Connection:
-        """A connection of the pool with a new transaction. Those that the server has ended meanwhile are replaced."""
+    def _begun(self, use: _Use, account: AccountKey | None) -> tuple[_Connection, float]:
+        """A connection of the pool with a new transaction, and the server's time when it had its lock.
+
+        Connections that the server has ended meanwhile are replaced.
+        """
         self._pool.open()
         failures, ended = self._pool.get_stats().get("connections_errors"), 0
         while True:
@@ -241,51 +249,25 @@ class PostgresDatabase:
                 continue
             try:
                 use.take(connection)
-                connection.execute("BEGIN")
+                return connection, _begin(connection, account)
             except psycopg.Error:
+                is_ended = connection.closed and not use.is_given_up
                 connection.close()
                 self._pool.putconn(connection)
                 use.take(None)
                 ended += 1
-                if ended > _CONNECTIONS:
+                if not is_ended or ended > _CONNECTIONS:
                     raise
-            else:
-                return connection
 
 
-class PostgresTransaction:
-    """One open transaction; see `Transaction`. Its time is the server's, unless there is a `clock`."""
+class _Transaction(Transaction):
+    """One open transaction; see `Transaction`."""
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
-    config: Config
 
-    def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
-        self._connection = connection
-        self._clock = clock
+    def __init__(self, connection: _Connection, now: float, lease: _Lease | None) -> None:
+        super().__init__(lambda statement, values: connection.execute(_translated(statement), values), now)
         self._lease = lease
-        self._now: float | None = None
-
-    def rows(self, statement: str, **values: Any) -> list[Row]:
-        """See `Transaction.rows`."""
-        return self._connection.execute(_translated(statement), storable(values)).fetchall()
-
-    def run(self, statement: str, **values: Any) -> int:
-        """See `Transaction.run`."""
-        return self._connection.execute(_translated(statement), storable(values)).rowcount
-
-    def now(self) -> float:
-        """See `Transaction.now`."""
-        if self._clock is not None:
-            return self._clock().timestamp()
-        if self._now is None:  # read once, when it is first needed: the locks are held, for which it may have waited
-            [row] = self.rows("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now")
-            self._now = row["now"]
-        return float(self._now)
-
-    def lock(self, account: AccountKey) -> None:
-        """See `Transaction.lock`."""
-        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
-        self.rows("SELECT pg_advisory_xact_lock(:accounts, :number)", accounts=_ACCOUNTS, number=number)
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
@@ -308,7 +290,20 @@ class PostgresTransaction:
         return bool(row["ok"])
 
 
-def _prepare(transaction: PostgresTransaction) -> None:
+def _begin(connection: _Connection, account: AccountKey | None) -> float:
+    """Begin a transaction, and lock the account; returns the time after that. It is one message to the server."""
+    statements = ["BEGIN", "SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now"]
+    if account is not None:
+        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
+        statements.insert(1, f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
+    cursor = connection.execute("; ".join(statements).encode(), prepare=False)
+    while cursor.nextset():
+        pass
+    [row] = cursor.fetchall()
+    return float(row["now"])
+
+
+def _prepare(transaction: Transaction) -> None:
     """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers."""
     [row] = transaction.rows(
         "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, "

@@ -7,7 +7,7 @@ from datetime import datetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import moment
-from kallyai_mcp.calls.ledger.base import ServiceTime, Tx
+from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.reservation import ahead, next_generation
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
@@ -20,8 +20,7 @@ _SMALL_JUMP = 1.0
 _SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
 """The condition for a record in the same attempt. A worker that was suspended may write about an earlier attempt."""
 
-_OTHERS = f"call_id = :call_id AND tracking_id <> :id AND {MINE}"
-"""The condition for other records of the account that the service's call is bound to."""
+_ACTIVE = ("reserved", "sent")
 
 
 def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
@@ -100,30 +99,29 @@ def bind_call(
 
     Returns None when the call is bound to another record, or `record` has gone on to another attempt.
     """
-    tx.lock(record.account)
-    if select(tx, record.account, "tracking_id = :id AND idempotency_key <> :key", **_attempt(record)):
+    own, other = _rows(tx, record, call.call_id)
+    if own is not None and own["idempotency_key"] != record.idempotency_key:
         return None
-    if proven:
+    if other is not None:
+        if not proven or other["response_lost_at"] is None:
+            return None
+        lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
+        change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
+    offset = _offset_when_sent(record, service_time, since_sent)
+    if findings is None or own is None or own["state"] not in _ACTIVE:
         tx.run(
-            "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, "
-            f"error = NULL, delivered_at = NULL WHERE {_OTHERS} AND response_lost_at IS NOT NULL",
+            f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
+            "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
             call_id=call.call_id,
+            offset=offset,
             id=record.tracking_id,
-            **record.account.columns,
+            outcome=call.model_dump_json() if call.is_final else None,
         )
-    if _is_others(tx, record, call.call_id):
-        return None
-    tx.run(
-        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
-        "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
-        call_id=call.call_id,
-        offset=_offset_when_sent(record, service_time, since_sent),
-        id=record.tracking_id,
-        outcome=call.model_dump_json() if call.is_final else None,
-    )
     if findings is None:
         return record
-    return finish(tx, record, CallState.ENDED, call=call, findings=findings)
+    end = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
+    end = replace(end, calendar=findings.calendar, reached=findings.reached)
+    return _end(tx, own, end, binds=True, offset=offset)
 
 
 def finish(
@@ -143,48 +141,56 @@ def finish(
 
     Returns the record as it is then: the next attempt, if the call is tried again.
     """
-    tx.lock(record.account)  # because the next call needs the next generation
+    call_id = call.call_id if call is not None else record.call_id
+    own, other = _rows(tx, record, call_id)
+    if call is not None and other is not None and own is not None and own["response_lost_at"] is not None:
+        return _as_it_is(tx, record)  # it had found the call in the list, and another record has it since
     if findings is None and call is not None:
         findings = Findings(None, reached_somebody(call))
     calendar, reached = findings if findings is not None else (None, None)
-    rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
-    known = next(iter(readable(rows)), None)
-    if calendar is not None and not calendar.is_known and known is not None and known.calendar is not None:
-        calendar = known.calendar  # a booking that is known must not be lost
-    ended = replace(record, state=state, call=call, calendar=calendar, error=error, reached=reached)
-    if not rows:
+    # If the same call was requested again, the service answered both requests with one call.
+    call_id = None if other is not None else call_id
+    end = replace(record, state=state, call_id=call_id, call=call, calendar=calendar, reached=reached, error=error)
+    return _end(tx, own, end)
+
+
+def _end(tx: Tx, own: Row | None, ended: CallRecord, *, binds: bool = False, offset: float | None = None) -> CallRecord:
+    """Write the end of a record into its row `own`; if it `binds`, also its call, and the `offset` of the clocks."""
+    if own is None:
         return _write_again(tx, ended)
+    known = next(iter(readable([own])), None)
+    if ended.is_calendar_unread and known is not None and known.calendar is not None:
+        ended = replace(ended, calendar=known.calendar)  # a booking that is known must not be lost
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
-        "outcome = :outcome, calendar = :calendar, "
-        "reached = :reached, error = :error, delivered_at = NULL "
+        "outcome = :outcome, calendar = :calendar, reached = :reached, error = :error, delivered_at = NULL, "
+        "call_id = COALESCE(:bound, call_id), clock_offset = COALESCE(clock_offset, :offset) "
         f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
-        "AND (state <> 'ended' OR :tells_more = 1) "
-        # The call may have been found in the list, and bound to another record since.
-        f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
-        state=state.value,
+        "AND (state <> 'ended' OR :tells_more = 1) RETURNING *",
+        state=ended.state.value,
         now=tx.now(),
+        bound=ended.call_id if binds else None,
+        offset=offset,
         tells_more=int(known is not None and _tells_more(ended, known)),
-        call_id=call.call_id if call is not None else None,
-        **_attempt(record),
-        **record.account.columns,
+        id=ended.tracking_id,
+        key=ended.idempotency_key,
         **end_columns(ended),
     )
+    if not changed:
+        return _as_it_is(tx, ended)
+    record = from_row(changed[0])
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
-    if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
-        follow_up(tx, from_row(changed[0]))
-    elif changed and reached:
-        stop_following(tx, from_row(changed[0]))
-    return find(tx, record.account, record.tracking_id) or record
+    if own["state"] in _ACTIVE:
+        return follow_up(tx, record)
+    if record.reached:
+        stop_following(tx, record)
+    return record
 
 
 def _write_again(tx: Tx, ended: CallRecord) -> CallRecord:
     """Write a record with its end that is no longer in the ledger, because the file was replaced."""
-    call_id = ended.call.call_id if ended.call is not None else ended.call_id
-    if _is_others(tx, ended, call_id):
-        call_id = None  # the same call was requested again, and the service answered with the same call
     sent_at = None if ended.state is CallState.REFUSED else ended.sent_at or ended.placed_at
-    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id)
+    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()))
     ended = replace(ended, generation=next_generation(tx, ended))
     insert(tx, "calls", to_row(ended))
     return ended
@@ -195,7 +201,6 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
     Returns False when the request has left, or there is no such call.
     """
-    tx.lock(account)  # waits for a `finish` in progress, which may schedule the next attempt
     not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
     end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
     if (canceled := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
@@ -208,11 +213,10 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
 def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
-    tx.lock(account)  # waits for the end of the reservation, if it is still in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
-    not_sent = "state IN ('reserved', 'sent', 'scheduled')"
+    not_sent = f"{MINE} AND state IN ('reserved', 'sent', 'scheduled')"
     end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}
-    if (released := change(tx, tracking_id, not_sent, end)) is not None:
+    if (released := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
         follow_up(tx, released)  # a list stops
 
 
@@ -225,8 +229,8 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
         if record.state is CallState.EXPIRED:
             expire(tx, "tracking_id = :id", id=record.tracking_id)
         if not record.is_open:
-            columns = {"delivered_at": tx.now() if delivered else None}
-            change(tx, record.tracking_id, "state = :state", columns, state=record.state.value)
+            told = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
+            tx.run(told, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)
 
 
 def competitors(tx: Tx, record: CallRecord) -> tuple[list[CallRecord], set[str], datetime]:
@@ -258,15 +262,21 @@ def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
     return has_new_calendar or (known.call.highlights is None and call.highlights is not None)
 
 
-def _attempt(record: CallRecord) -> dict[str, str]:
-    """The values of `_SAME_ATTEMPT`."""
-    return {"id": record.tracking_id, "key": record.idempotency_key}
+def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, Row | None]:
+    """The row of a record, and that of another record of the account that the service's call is bound to."""
+    both = (
+        "SELECT * FROM calls WHERE tracking_id = :id "
+        f"UNION ALL SELECT * FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"
+    )
+    found = {
+        row["tracking_id"] == record.tracking_id: row
+        for row in tx.rows(both, id=record.tracking_id, call_id=call_id, **record.account.columns)
+    }
+    return found.get(True), found.get(False)
 
 
-def _is_others(tx: Tx, record: CallRecord, call_id: str | None) -> bool:
-    """Whether the service's call is bound to another record of the account."""
-    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
-    return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values))
+def _as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
+    return find(tx, record.account, record.tracking_id) or record
 
 
 def _offset_when_sent(

@@ -1,14 +1,20 @@
 """The transaction that reserves a call: duplicate, call policy, consent, idempotency key, and the record."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from math import inf
-from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, select, write_audit
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    LeaseLostError,
+    LedgerUnavailableError,
+    Row,
+    ServiceTime,
+    Tx,
+)
+from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -22,32 +28,13 @@ from kallyai_mcp.calls.records import (
     to_row,
 )
 
-_OPEN_FIRST = "ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1"
-
-_DUPLICATE = f"""
+_SAME = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired') AND (state <> 'scheduled' OR place_by >= :now)
-    OR state = 'ended' AND (
-        delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since
-        OR reached = 1 AND (ended_at > :ended_since OR placed_at > :ended_since)
-    )
-) {_OPEN_FIRST}
+    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day OR tracking_id = :told
+    OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
+)
 """
-"""Selects the record that answers a request for the same call (rule 6 of placing a call).
-
-A state that this version does not know counts as active. If a call ended before it was placed, the clock was set back
-between, and the later time counts. Open records come before the earlier attempts of the same call. A scheduled call
-that is too late to be placed is not open, even if no worker has written that yet.
-"""
-
-_JOINED_BY_REDIAL = f"""
-SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired', 'unknown')
-    AND (state <> 'scheduled' OR place_by >= :now)
-    OR state IN ('ended', 'unknown') AND (delivered_at IS NULL OR delivered_at > :arrived AND delivered_at <= :now)
-) {_OPEN_FIRST}
-"""
-"""Selects the record that answers a request with `redial`: open, or not delivered when the request arrived."""
+"""Selects the records of the same call that may answer a request for it, and all of a day."""
 
 _NEWEST_SINCE = """
 placed_at > :since AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
@@ -70,7 +57,7 @@ class Precheck:
 
 def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck | PolicyError:
     """What `reserve` would find now. Another process may change it before `reserve` is called."""
-    if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
+    if (duplicate := SameCalls(tx, asked, arrived).duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
     return check_policy(tx, asked) or Precheck(None, last_call(tx, asked.account, asked.submission.respondent_phone))
 
@@ -101,9 +88,9 @@ def reserve(
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LeaseLostError: `sends`, and the worker does not hold its lease.
     """
-    tx.lock(asked.account)
-    expire_same(tx, asked)  # else it could still be placed after the clock was set back
-    if (duplicate := find_duplicate(tx, asked, redial=redial, arrived=arrived)) is not None:
+    same = SameCalls(tx, asked, arrived)
+    same.expire()
+    if (duplicate := same.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
@@ -111,7 +98,7 @@ def reserve(
     last = last_call(tx, asked.account, asked.submission.respondent_phone)
     if consent is not None and (outdated := _check_consent(tx, consent, last)) is not None:
         return outdated
-    new = numbered_anew(tx, asked)
+    new = same.numbered(asked)
     # After 429, the list is looked through before the request leaves.
     if sends is not None and new.is_active and new.response_lost_at is None:
         new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=ahead(sends, tx.now()))
@@ -130,38 +117,107 @@ def ahead(service_time: ServiceTime, now: float) -> float | None:
     return known.timestamp() - now if known is not None else None
 
 
-def expire_same(tx: Tx, asked: CallRecord) -> None:
-    """End the scheduled call with the fingerprint of `asked`, if it is too late to be placed."""
-    expire(tx, f"{MINE} AND fingerprint = :fingerprint", fingerprint=asked.fingerprint, **asked.account.columns)
+class SameCalls:
+    """The records of an account that are of the same call as `asked`, as one statement reads them.
 
-
-def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> CallRecord | None:
-    """The record that answers the request for `asked`, because it is of the same call; None if there is none.
-
-    What was delivered counts as it was when the request arrived: the process may have been suspended since, and who
-    sent the request did not know what another process has told meanwhile.
-
-    Raises:
-        LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
+    What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
+    sent the request did not know what another process has told meanwhile. None: the request arrives now.
     """
-    now, timing = tx.now(), tx.config.timing
-    arrived_at = now - arrived.longest() if arrived is not None else now
-    values: dict[str, Any] = {"fingerprint": asked.fingerprint, "now": now, **asked.account.columns}
-    if redial:
-        rows = tx.rows(_JOINED_BY_REDIAL, **values, arrived=arrived_at)
-    else:
-        delivered_since, ended_since = arrived_at - timing.repeat_after_delivery, arrived_at - timing.repeat_after
-        rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=ended_since)
-        known = "SELECT * FROM calls WHERE tracking_id = :id AND state = 'ended'"
-        rows = rows or tx.rows(known, id=tx.config.deliveries.find(asked))
-    if not rows:
-        return None
-    if not (found := readable(rows)):
-        raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-    was_told = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= arrived_at
-    was_unreached = found[0].state is CallState.ENDED and not found[0].reached
-    is_another_try = asked.schedule.not_before is not None or asked.schedule.attempts > 1
-    return None if was_told and was_unreached and is_another_try else found[0]
+
+    def __init__(self, tx: Tx, asked: CallRecord, arrived: Stopwatch | None = None) -> None:
+        self._tx = tx
+        self._asked = asked
+        self._timing = tx.config.timing
+        self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
+        self._day = _day(tx)
+        self._told = tx.config.deliveries.find(asked)
+        self._rows = tx.rows(
+            _SAME,
+            fingerprint=asked.fingerprint,
+            day=self._day,
+            told=self._told,
+            since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
+            **asked.account.columns,
+        )
+
+    def expire(self) -> None:
+        """End a scheduled call that is too late to be placed: it could still be placed after the clock was set back."""
+        if any(row["state"] == "scheduled" and not self._is_open(row) for row in self._rows):
+            values = {"fingerprint": self._asked.fingerprint, **self._asked.account.columns}
+            expire(self._tx, f"{MINE} AND fingerprint = :fingerprint", **values)
+
+    def duplicate(self, *, redial: bool = False) -> CallRecord | None:
+        """The record that answers the request (rule 6 of placing a call); None if a new call is to be placed.
+
+        Open records come before the earlier attempts of the same call.
+
+        Raises:
+            LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
+        """
+        is_joined = self._is_joined_by_redial if redial else self._is_duplicate
+        rows = [row for row in self._rows if self._is_open(row) or is_joined(row)]
+        if not redial:
+            rows = rows or [row for row in self._rows if row["tracking_id"] == self._told and row["state"] == "ended"]
+        if not rows:
+            return None
+        row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
+        if not (found := readable([row])):
+            raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
+        was_told = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
+        was_unreached = found[0].state is CallState.ENDED and not found[0].reached
+        is_another_try = self._asked.schedule.not_before is not None or self._asked.schedule.attempts > 1
+        return None if was_told and was_unreached and is_another_try else found[0]
+
+    def _is_open(self, row: Row) -> bool:
+        """Whether the call has not ended. A state that this version does not know counts as open.
+
+        A scheduled call that is too late to be placed is not open, even if no worker has written that yet.
+        """
+        if row["state"] == "scheduled":
+            return bool(row["place_by"] >= self._tx.now())
+        return row["state"] not in ("ended", "refused", "canceled", "expired", "unknown")
+
+    def _is_duplicate(self, row: Row) -> bool:
+        if row["state"] != "ended":
+            return bool(row["state"] == "unknown")
+        if row["delivered_at"] is None:
+            return True
+        # If a call ended before it was placed, the clock was set back between, and the later time counts.
+        is_new = max(row["delivered_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after_delivery
+        is_recent = max(row["ended_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after
+        return is_new or (is_recent and bool(row["reached"]))
+
+    def _is_joined_by_redial(self, row: Row) -> bool:
+        """Whether the outcome was not delivered when the request arrived."""
+        delivered_at = row["delivered_at"]
+        is_untold = delivered_at is None or self._arrived_at < delivered_at <= self._tx.now()
+        return row["state"] in ("ended", "unknown") and is_untold
+
+    def numbered(self, asked: CallRecord) -> CallRecord:
+        """`asked` with the current time, its day, its generation, and its idempotency key.
+
+        It is the key of the last request for the same call if that was refused by 429 today. KallyAI may have placed
+        that call all the same, and may list it only when it has ended. So the record begins with the time of that
+        request as its `response_lost_at`: the sender looks into the list first. Of a call in progress, KallyAI knows
+        the key.
+        """
+        of_day = [row for row in self._rows if row["day"] == self._day]
+        generations = [row["generation"] for row in of_day]
+        last = max(of_day, key=lambda row: row["generation"], default=None)
+        new = _numbered(self._tx, asked, max(generations, default=-1) + 1)
+        if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
+            return new
+        # A generation below 0 is free for one more record.
+        self._tx.run(
+            "UPDATE calls SET generation = :free WHERE tracking_id = :id",
+            free=min(generations) - 1,
+            id=last["tracking_id"],
+        )
+        lost_at = last["response_lost_at"]
+        if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then
+            lost_at = max(min(lost_at, last["sent_at"]), last["sent_at"] - self._timing.search)
+        names = ("generation", "idempotency_key", "clock_offset")
+        return replace(new, response_lost_at=moment(lost_at), **{name: last[name] for name in names})
 
 
 def check_policy(tx: Tx, asked: CallRecord) -> PolicyError | None:
@@ -226,33 +282,14 @@ def next_generation(tx: Tx, record: CallRecord) -> int:
 
 def numbered(tx: Tx, asked: CallRecord) -> CallRecord:
     """`asked` with the current time, its day, its generation, and its idempotency key."""
-    now = moment(tx.now())
-    new = replace(asked, placed_at=now, day=now.astimezone(UTC).date().isoformat())
-    new = replace(new, generation=next_generation(tx, new))
-    return replace(new, idempotency_key=idempotency_key(new.account, new.fingerprint, new.day, new.generation))
+    return _numbered(tx, asked, next_generation(tx, replace(asked, day=_day(tx))))
 
 
-def numbered_anew(tx: Tx, asked: CallRecord) -> CallRecord:
-    """`numbered`, but with the key of the last request for the same call if that was refused by 429 today.
+def _numbered(tx: Tx, asked: CallRecord, generation: int) -> CallRecord:
+    new = replace(asked, placed_at=moment(tx.now()), day=_day(tx), generation=generation)
+    return replace(new, idempotency_key=idempotency_key(new.account, new.fingerprint, new.day, generation))
 
-    KallyAI may have placed that call all the same, and may list it only when it has ended. So the record begins with
-    the time of that request as its `response_lost_at`: the sender looks into the list first. Of a call in progress,
-    KallyAI knows the key.
-    """
-    new = numbered(tx, asked)
-    one, values = "fingerprint = :fingerprint AND day = :day", {"fingerprint": new.fingerprint, "day": new.day}
-    known = next(iter(select(tx, new.account, f"{one} ORDER BY generation DESC LIMIT 1", **values)), None)
-    if known is None or known.state is not CallState.REFUSED or known.response_lost_at is None:
-        return new
-    tx.run(  # a generation below 0 is free for one more record
-        f"UPDATE calls SET generation = (SELECT MIN(generation) - 1 FROM calls WHERE {MINE} AND {one}) "
-        "WHERE tracking_id = :id",
-        id=known.tracking_id,
-        **values,
-        **new.account.columns,
-    )
-    lost_at = known.response_lost_at
-    if known.sent_at is not None:  # a call of an earlier request may have gone on until then
-        lost_at = max(min(lost_at, known.sent_at), known.sent_at - timedelta(seconds=tx.config.timing.search))
-    names = ("generation", "idempotency_key", "clock_offset")
-    return replace(new, response_lost_at=lost_at, **{name: getattr(known, name) for name in names})
+
+def _day(tx: Tx) -> str:
+    """The UTC date of the current time."""
+    return moment(tx.now()).date().isoformat()

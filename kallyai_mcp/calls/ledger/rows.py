@@ -20,6 +20,7 @@ from kallyai_mcp.calls.records import (
     CallState,
     error_text,
     from_row,
+    is_tracking_id,
 )
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def _note_unreadable(tracking_id: str, why: str) -> None:
 
 def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
     """The record of this account with this `tracking_id` or `call_id`."""
-    found = as_they_are(tx, select(tx, account, "(tracking_id = :id OR call_id = :id)", id=id_))
+    name = "tracking_id" if is_tracking_id(id_) else "call_id"
+    found = as_they_are(tx, select(tx, account, f"{name} = :id", id=id_))
     return found[0] if found else None
 
 

@@ -13,20 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
 from kallyai_mcp.calls.ledger.base import (
-    Config,
     ConstraintError,
     LedgerUnavailableError,
     Result,
     Row,
     StatementError,
+    Transaction,
     migrate,
-    storable,
 )
 
 if TYPE_CHECKING:
@@ -72,23 +71,23 @@ class SqliteDatabase:
         self._lease: FileLock | None = None
         self._lease_id: _FileId | None = None
 
-    async def read(self, work: "Callable[[SqliteTransaction], Result]") -> Result:
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Database.read`."""
 
         def run() -> Result:
             self._notice_replacement()
             with _transaction(self._open(), "BEGIN") as connection:
-                return work(SqliteTransaction(connection, self))
+                return work(_Transaction(connection, self))
 
         return await self._in_thread(run)
 
-    async def write(self, work: "Callable[[SqliteTransaction], Result]") -> Result:
-        """See `Database.write`."""
+    async def write(self, work: Callable[[Transaction], Result], account: "AccountKey | None" = None) -> Result:  # noqa: ARG002
+        """See `Database.write`. Only one transaction writes at a time."""
 
         def run() -> Result:
             self._check_file()
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
-                result = work(SqliteTransaction(connection, self))
+                result = work(_Transaction(connection, self))
             self._check_file()  # the changes must be in the file that the next process opens
             return result
 
@@ -214,9 +213,9 @@ class SqliteDatabase:
         try:
             _use_write_ahead_log(connection, time.monotonic() + self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
-            connection.row_factory = sqlite3.Row
+            connection.row_factory = _as_row
             with _transaction(connection, "BEGIN IMMEDIATE"):
-                migrate(SqliteTransaction(connection, self))
+                migrate(_Transaction(connection, self))
         except BaseException:
             connection.close()
             raise
@@ -251,28 +250,24 @@ class SqliteDatabase:
         raise LedgerUnavailableError(f"The ledger {self._path} can't be used: other requests wait for it")
 
 
-class SqliteTransaction:
-    """One open transaction; see `Transaction`. The clock and the leases are those of the database."""
-
-    SKIP_LOCKED: ClassVar[str] = ""
-    config: Config
+class _Transaction(Transaction):
+    """One open transaction; see `Transaction`. The leases are those of the database."""
 
     def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
-        self._connection = connection
-        self.now = database.now
-        self.holds_lease = database.holds_lease
-        self.is_abandoned = database.is_abandoned
+        super().__init__(connection.execute, database.now())
+        self._database = database
 
-    def rows(self, statement: str, **values: Any) -> list[Row]:
-        """See `Transaction.rows`."""
-        return [dict(row) for row in self._connection.execute(statement, storable(values)).fetchall()]
+    def holds_lease(self, worker: str) -> bool:
+        """See `Transaction.holds_lease`."""
+        return self._database.holds_lease(worker)
 
-    def run(self, statement: str, **values: Any) -> int:
-        """See `Transaction.run`."""
-        return self._connection.execute(statement, storable(values)).rowcount
+    def is_abandoned(self, worker: str) -> bool:
+        """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
+        return self._database.is_abandoned(worker)
 
-    def lock(self, account: "AccountKey") -> None:
-        """See `Transaction.lock`. Only one transaction writes at a time."""
+
+def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
 def _is_rule(error: Exception) -> bool:

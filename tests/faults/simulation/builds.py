@@ -26,7 +26,9 @@ _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
     for index in ("calls_one_open", "calls_one_per_confirmation", "calls_one_per_call_id")
 )
 _REDIAL_JOINS_NOTHING = Patch(
-    "calls.ledger.reservation", "tx.rows(_JOINED_BY_REDIAL, **values, arrived=arrived_at)", "[]"
+    "calls.ledger.reservation",
+    "if self._is_open(row) or is_joined(row)]",
+    "if not redial and (self._is_open(row) or is_joined(row))]",
 )
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
@@ -81,7 +83,11 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "the call of another record is taken",
         Patch("calls.call_search", "if listed.call_id.casefold() in others_ids or not", "if not"),
-        Patch("calls.ledger.progress", "    if _is_others(tx, record, call.call_id):\n        return None\n", ""),
+        Patch(
+            "calls.ledger.progress",
+            "    if other is not None:\n        if not proven",
+            "    if proven and other:\n        if not proven",
+        ),
         _NO_CALL_ID_INDEX,
         tasks=(table("busy"),),
         asks=(Ask(0), Ask(8, redial=True)),
@@ -256,10 +262,10 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            "delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since\n"
-            "        OR reached",
-            "reached",
+            'if row["delivered_at"] is None:\n            return True',
+            'if row["delivered_at"] is None:\n            return bool(row["reached"])',
         ),
+        Patch("calls.ledger.reservation", "return is_new or (is_recent", "return (is_recent"),
         _NO_PROCESS_COUNTS_THE_TIME,
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
@@ -367,7 +373,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words that come late do not stop a retry",
-        Patch("calls.ledger.progress", "elif changed and reached:", "elif False:"),
+        Patch("calls.ledger.progress", "    if record.reached:\n", "    if False:\n"),
         tasks=(question(TALKED, retries=1),),
         asks=(Ask(0, waits=False, looks_at=700),),
         quirks=Quirks(words_late=600),
@@ -425,11 +431,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a scheduled call does not answer the same request",
-        Patch(
-            "calls.ledger.reservation",
-            "AND (state <> 'scheduled' OR place_by >= :now)\n    OR state = 'ended' AND (",
-            "AND state <> 'scheduled'\n    OR state = 'ended' AND (",
-        ),
+        Patch("calls.ledger.reservation", 'bool(row["place_by"] >= self._tx.now())', "False"),
         _NO_INDEX,
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False), Ask(100, waits=False)),

@@ -255,9 +255,9 @@ class _SteppedDatabase:
     async def read(self, work: Callable[[Transaction], Any]) -> Any:
         return await self._process.use_database(lambda: self._database.read(work))
 
-    async def write(self, work: Callable[[Transaction], Any]) -> Any:
+    async def write(self, work: Callable[[Transaction], Any], account: AccountKey | None = None) -> Any:
         try:
-            return await self._process.use_database(lambda: self._database.write(work))
+            return await self._process.use_database(lambda: self._database.write(work, account))
         finally:
             self._process.place.changes += 1
 
