@@ -125,20 +125,14 @@ def replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", [deleted, replaced])
-@pytest.mark.parametrize("checked_before", [False, True])
-async def test_nothing_is_placed_by_a_server_whose_ledger_is_gone_until_it_is_asked_again(
-    path: Path, clock: ManualClock, gone: Callable[[Path], None], *, checked_before: bool
+async def test_a_server_whose_ledger_is_gone_sends_the_same_key_again(
+    path: Path, clock: ManualClock, gone: Callable[[Path], None]
 ) -> None:
     service = Service(clock)
     async with world(service, str(path)) as here:
         first = await here.call()
         await here.tell(first)
         gone(path)
-        if checked_before:
-            await here.precheck()
-        with pytest.raises(LedgerUnavailableError, match="deleted or replaced"):
-            await here.place()
-        assert len(service.keys) == 1
         again = await here.place()
         await here.outcome(again)
 

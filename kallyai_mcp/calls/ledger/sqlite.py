@@ -1,22 +1,19 @@
 """The SQLite driver: one file, shared by all processes of one user on one machine."""
 
-import errno
+import asyncio
 import logging
-import math
 import os
 import sqlite3
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from kallyai_mcp.calls.ledger.base import (
     ConstraintError,
@@ -43,8 +40,6 @@ _STALE_SECONDS = 3600.0
 
 _UNSAFE_FOLDER = "as in some network folders; KALLYAI_HOME must name a folder on a local disk"
 
-_FileId = tuple[int, int]
-
 
 class SqliteDatabase:
     """An SQLite file with a ledger, which only its owner can read (mode 0600 on POSIX systems); see `Database`.
@@ -62,20 +57,16 @@ class SqliteDatabase:
         self._path = path.resolve()  # so that the leases are next to the file, and not next to a link to it
         self._now = now
         self._seconds = seconds
-        self._one_thread = anyio.Lock()
-        self._in_use = threading.Lock()
+        self._thread = ThreadPoolExecutor(1)  # a thread of its own, so that one transaction comes after another
         self._connection: sqlite3.Connection | None = None
-        self._opened_as: tuple[_FileId | None, ...] = ()
-        self._is_replaced = False
+        self._opened_as: list[tuple[int, int] | None] = []
         self._is_closed = False
         self._lease: FileLock | None = None
-        self._lease_id: _FileId | None = None
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Database.read`."""
 
         def run() -> Result:
-            self._notice_replacement()
             with _transaction(self._open(), "BEGIN") as connection:
                 return work(_Transaction(connection, self))
 
@@ -85,10 +76,10 @@ class SqliteDatabase:
         """See `Database.write`. Only one transaction writes at a time."""
 
         def run() -> Result:
-            self._check_file()
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 result = work(_Transaction(connection, self))
-            self._check_file()  # the changes must be in the file that the next process opens
+            if self._file_ids() != self._opened_as:  # the changes must be in the file that the next process opens
+                raise OSError("the file was deleted or replaced while it was in use")
             return result
 
         return await self._in_thread(run)
@@ -112,12 +103,15 @@ class SqliteDatabase:
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
             _make_private_folder(path.parent)
-            _need_locks(path.parent)
             self._delete_stale_leases(path.parent)
             lease = _lock(path)
-            lease.acquire(timeout=0)
+            try:
+                lease.acquire(timeout=0)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise OSError(f"its folder has no locks ({error}), {_UNSAFE_FOLDER}") from error
             self._release()
-            self._lease, self._lease_id = lease, _file_id(path)
+            self._lease = lease
             if self.is_abandoned(worker):
                 self._release()
                 raise OSError(f"locks have no effect in its folder, {_UNSAFE_FOLDER}")
@@ -141,9 +135,8 @@ class SqliteDatabase:
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
-        path, lease = self._lease_path(worker), self._lease
-        is_it = lease is not None and lease.is_locked and Path(lease.lock_file) == path
-        return is_it and _file_id(path) == self._lease_id
+        path = self._lease_path(worker)
+        return self._lease is not None and Path(self._lease.lock_file) == path and _exists(path)
 
     def is_abandoned(self, worker: str) -> bool:
         """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
@@ -176,28 +169,18 @@ class SqliteDatabase:
     def _lease_path(self, worker: str) -> Path:
         return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
 
-    def _notice_replacement(self) -> None:
-        """Close the file if another one is at its path by now. The next use opens that one, and the next write fails.
-
-        The same for its log and its shared memory: other processes don't see what is written into a deleted log.
-        """
-        if self._connection is not None and self._file_ids() != self._opened_as:
-            self._close()
-            self._is_replaced = True
-
-    def _check_file(self) -> None:
-        """Raise `OSError` if the file was replaced since the last write."""
-        self._notice_replacement()
-        if self._is_replaced:
-            self._is_replaced = False
-            raise OSError("the file was deleted or replaced while it was in use")
-
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
+        """The file, which is opened anew if another one is at its path by now.
+
+        The same for its log and its shared memory: other processes don't see what is written into a deleted log.
+        """
+        if self._connection is not None and self._file_ids() != self._opened_as:
+            self._close()
         if self._connection is None:
             self._connection = self._opened()
             self._opened_as = self._file_ids()
@@ -221,33 +204,33 @@ class SqliteDatabase:
             raise
         return connection
 
-    def _file_ids(self) -> tuple[_FileId | None, ...]:
+    def _file_ids(self) -> list[tuple[int, int] | None]:
         """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
-        return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
+        return [_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm")]
 
     async def _run_sync(self, work: Callable[[], Result]) -> Result:
-        return await anyio.to_thread.run_sync(work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        def alone() -> Result:
-            with self._in_use:  # Ctrl-C cancels the task in spite of its scope, and its thread goes on
-                return work()
+        until = time.monotonic() + self._seconds
 
-        # Shielded, because a thread can't be canceled. A canceled request must not hide whether it has written.
-        with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds) as waiting:
-            async with self._one_thread:
-                waiting.deadline = math.inf
-                try:
-                    return await self._run_sync(alone)
-                except (sqlite3.Error, OSError) as error:
-                    if _is_rule(error):
-                        raise ConstraintError(f"The ledger refused the call: {error}") from error
-                    if _is_own(error):
-                        _log.error("the ledger refused a statement: %s", error)
-                        raise StatementError(str(error)) from error
-                    _log.warning("the ledger can't be used: %s", error)
-                    raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
-        raise LedgerUnavailableError(f"The ledger {self._path} can't be used: other requests wait for it")
+        def in_time() -> Result:
+            if time.monotonic() > until:
+                raise OSError("other requests wait for it")
+            return work()
+
+        try:
+            with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
+                result = await self._run_sync(in_time)
+        except (sqlite3.Error, OSError) as error:
+            if _is_rule(error):
+                raise ConstraintError(f"The ledger refused the call: {error}") from error
+            if _is_own(error):
+                _log.error("the ledger refused a statement: %s", error)
+                raise StatementError(str(error)) from error
+            _log.warning("the ledger can't be used: %s", error)
+            raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
+        return result
 
 
 class _Transaction(Transaction):
@@ -299,7 +282,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _file_id(path: Path) -> _FileId | None:
+def _file_id(path: Path) -> tuple[int, int] | None:
     """The device and the inode of a file, which differ from those of a file that replaces it; None without a file."""
     with suppress(OSError):
         found = path.stat()
@@ -310,26 +293,8 @@ def _file_id(path: Path) -> _FileId | None:
 def _lock(path: Path) -> "FileLock":
     from filelock import FileLock  # late, as in `Session`
 
-    return FileLock(path, mode=0o600, thread_local=False)
-
-
-def _need_locks(folder: Path) -> None:
-    """Raise `OSError` if files in this folder can't be locked.
-
-    `filelock` does not report that. In a folder that is not writable, it may report a lock of another process. Without
-    locks of the system, it uses the existence of a file as a lock, which stays after a worker was killed.
-    """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        if os.name != "posix":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
-                raise OSError(f"its folder has no locks, {_UNSAFE_FOLDER}") from error
-            raise
+    # Without `fallback_to_soft`, the existence of a file would count as a lock, and stay after a worker was killed.
+    return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
