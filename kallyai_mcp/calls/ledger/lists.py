@@ -119,9 +119,9 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
         submission = found.not_called[0]
         zone = found.zone_of(submission)
         record = CallRecord.new(submission, found.account, found.asked_at, zone, found.list_id)
-        same = SameCalls(tx, record)
-        same.expire()
-        if (duplicate := same.duplicate()) is not None:
+        earlier = SameCalls(tx, record)
+        earlier.expire()
+        if (duplicate := earlier.duplicate()) is not None:
             found = _tied(tx, found, duplicate)
             continue
         if (refusal := check_policy(tx, record)) is not None:
@@ -132,7 +132,7 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
             insert(tx, "calls", to_row(refused))
             found = _tied(tx, found, refused)
             continue
-        record = same.numbered(record)
+        record = earlier.numbered(record)
         if worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:

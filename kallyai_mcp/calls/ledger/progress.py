@@ -229,8 +229,8 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
         if record.state is CallState.EXPIRED:
             expire(tx, "tracking_id = :id", id=record.tracking_id)
         if not record.is_open:
-            told = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
-            tx.run(told, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)
+            delivery = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
+            tx.run(delivery, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)
 
 
 def competitors(tx: Tx, record: CallRecord) -> tuple[list[CallRecord], set[str], datetime]:

@@ -28,9 +28,9 @@ from kallyai_mcp.calls.records import (
     to_row,
 )
 
-_SAME = f"""
+_SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day OR tracking_id = :told
+    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day OR tracking_id = :delivered_id
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
 )
 """
@@ -88,9 +88,9 @@ def reserve(
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LeaseLostError: `sends`, and the worker does not hold its lease.
     """
-    same = SameCalls(tx, asked, arrived)
-    same.expire()
-    if (duplicate := same.duplicate(redial=redial)) is not None:
+    earlier = SameCalls(tx, asked, arrived)
+    earlier.expire()
+    if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, asked)) is not None:
         note_refusal(tx, asked, refusal, consent)
@@ -98,7 +98,7 @@ def reserve(
     last = last_call(tx, asked.account, asked.submission.respondent_phone)
     if consent is not None and (outdated := _check_consent(tx, consent, last)) is not None:
         return outdated
-    new = same.numbered(asked)
+    new = earlier.numbered(asked)
     # After 429, the list is looked through before the request leaves.
     if sends is not None and new.is_active and new.response_lost_at is None:
         new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=ahead(sends, tx.now()))
@@ -130,12 +130,12 @@ class SameCalls:
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
         self._day = _day(tx)
-        self._told = tx.config.deliveries.find(asked)
+        self._delivered_id = tx.config.deliveries.find(asked)
         self._rows = tx.rows(
-            _SAME,
+            _SAME_CALL,
             fingerprint=asked.fingerprint,
             day=self._day,
-            told=self._told,
+            delivered_id=self._delivered_id,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
             **asked.account.columns,
         )
@@ -157,7 +157,9 @@ class SameCalls:
         is_joined = self._is_joined_by_redial if redial else self._is_duplicate
         rows = [row for row in self._rows if self._is_open(row) or is_joined(row)]
         if not redial:
-            rows = rows or [row for row in self._rows if row["tracking_id"] == self._told and row["state"] == "ended"]
+            rows = rows or [
+                row for row in self._rows if row["tracking_id"] == self._delivered_id and row["state"] == "ended"
+            ]
         if not rows:
             return None
         row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
