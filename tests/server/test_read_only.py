@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from mcp import Client, MCPError
+from mcp.client import advertise
 from mcp.types import METHOD_NOT_FOUND
 
 from kallyai_mcp.cli.app_context import open_app_context
@@ -14,7 +15,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.task_client import METHODS, Polling, refusal
+from tests.tools.task_client import METHODS, TASKS, refusal
 
 READING = [
     "get_call",
@@ -31,7 +32,7 @@ async def reader(settings: Settings, mode: str, clock: ManualClock, app: Sandbox
     """An agent of a read-only server."""
     connection = Connection(settings, embedded=lambda: app, now=clock.now)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), read_only=True)
-    async with Client(server, mode=mode, extensions=[Polling()]) as client:
+    async with Client(server, mode=mode, extensions=[advertise(TASKS)]) as client:
         yield Agent(client)
 
 

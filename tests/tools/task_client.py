@@ -2,38 +2,29 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import anyio
 import anyio.abc
 import pytest
 from mcp import Client, MCPError, types
-from mcp.client import ClientExtension
-from mcp.client.extension import ClaimContext, ResultClaim
+from mcp.client import advertise
 from mcp.client.session import ClientSession
 from pydantic import RootModel
 
-from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO
+from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
 
 TASKS = "io.modelcontextprotocol/tasks"
 METHODS = ("tasks/get", "tasks/update", "tasks/cancel")
 START = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
-STDIO_CALL = {
-    "task_category": "general",
-    "task_description": "Ask for the opening hours",
-    "respondent_phone": "+12025550100",
-}
 TTL = 90 * 24 * 3600 * 1000
 
 Json = dict[str, Any]
@@ -51,42 +42,14 @@ class TaskRequest(types.Request[TaskId, str]):
     name_param: ClassVar[str | None] = "taskId"
 
 
-class CreatedTask(types.Result):
-    result_type: Literal["task"]
-    task_id: str
-
-
-class Polling(ClientExtension):
-    """A client as in the specification: it polls a task until it has ended."""
-
-    identifier = TASKS
-
-    def __init__(self) -> None:
-        self.tasks: list[str] = []
-
-    def claims(self) -> Sequence[ResultClaim[Any]]:
-        return [ResultClaim(result_type="task", model=CreatedTask, resolve=self.resolve)]
-
-    async def resolve(self, created: CreatedTask, context: ClaimContext) -> types.CallToolResult:
-        self.tasks.append(created.task_id)
-        return types.CallToolResult.model_validate((await ended(context.session, created.task_id))["result"])
-
-
 @asynccontextmanager
 async def client_of(
-    settings: Settings,
-    clock: ManualClock,
-    app: SandboxApp | None = None,
-    *,
-    mode: str = "auto",
-    extension: ClientExtension | None = None,
+    settings: Settings, clock: ManualClock, app: SandboxApp | None = None, *, mode: str = "auto", extension: str = TASKS
 ) -> AsyncIterator[Client]:
-    """A client with a server of its own; it declares `extension`, by default one that polls tasks."""
-    connection = Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
-    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
+    """A client with a server of its own, which declares the extension."""
     with anyio.fail_after(30):
-        async with Client(server, mode=mode, extensions=[extension or Polling()]) as client:
-            yield client
+        async with open_agent(settings, mode=mode, clock=clock, app=app, extensions=[advertise(extension)]) as agent:
+            yield agent.client
 
 
 async def call(client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any) -> Json:

@@ -1,32 +1,45 @@
-"""Phone calls as tasks, for a client that declares the extension: from make_call to the result."""
+"""Phone calls and lists as tasks, for a client that declares the extension."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mcp import Client
-from starlette.requests import Request
+from mcp import Client, types
 
-from kallyai_mcp.auth.token_store import TokenStore
-from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, open_agent, settings_in
-from tests.fake_service import fake_service
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 from tests.tools.task_client import (
+    METHODS,
     NUMBERS,
     START,
+    TASKS,
     TTL,
+    Json,
     ask,
     call,
     calls_made,
     client_of,
     ended,
+    refusal,
     with_equal_ids,
 )
+from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
+
+WORKING = {
+    "resultType": "task",
+    "status": "working",
+    "createdAt": "2026-01-25T15:30:00Z",
+    "lastUpdatedAt": "2026-01-25T15:30:00Z",
+    "ttlMs": TTL,
+    "pollIntervalMs": 5000,
+}
+"""A task at the time of its request, without its id and its message."""
+
+NO_TASK = types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")
 
 
 @pytest.fixture
@@ -36,52 +49,47 @@ async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> Asy
         yield client
 
 
-async def test_a_task_is_returned_at_once_in_the_form_of_the_specification(client: Client, clock: ManualClock) -> None:
-    clock.hold()
+async def around(client: Client, *candidates: Json, **more: Json | str) -> Json:
+    return await call(client, {**TABLE, "candidates": list(candidates)}, "call_around", **more)
 
+
+async def test_a_task_is_returned_at_once_in_the_form_of_the_specification_and_holds_its_result_at_the_end(
+    client: Client, clock: ManualClock
+) -> None:
+    clock.hold()
     task = await call(client, wait_seconds=1800)
-
-    assert task.pop("taskId").startswith("t-")
-    assert task == {
-        "resultType": "task",
-        "status": "working",
-        "statusMessage": (
-            "In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 0 s. It continues without you; do "
-            "not place it again."
-        ),
-        "createdAt": "2026-01-25T15:30:00Z",
-        "lastUpdatedAt": "2026-01-25T15:30:00Z",
-        "ttlMs": TTL,
-        "pollIntervalMs": 5000,
-    }
-
-
-async def test_a_task_that_has_ended_holds_its_result(client: Client, clock: ManualClock) -> None:
-    clock.hold()
-    created = await call(client)
     await clock.sleepers(1)
+    clock.advance(seconds=20)
+    again = await call(client)
+    canceled = [await ask(client.session, method, task["taskId"]) for method in ("tasks/update", "tasks/cancel")]
     clock.advance(minutes=5)
-
-    task = await ended(client.session, created["taskId"])
+    end = await ended(client.session, task["taskId"])
     clock.advance(minutes=10)
-    later = await ask(client.session, "tasks/get", created["taskId"])
+    later = await ask(client.session, "tasks/get", task["taskId"])
 
-    assert later == task
-    result = task.pop("result")
-    assert task == {
+    lasts = "the call to Italian Bistro (+1 415-555-1234) has lasted"
+    assert task["taskId"].startswith("t-")
+    assert task == WORKING | {
+        "taskId": task["taskId"],
+        "statusMessage": f"In progress: {lasts} 0 s. It continues without you; do not place it again.",
+    }
+    assert (again["resultType"], again["taskId"]) == ("task", task["taskId"])
+    assert again["statusMessage"].startswith(f"In progress already; no new call was placed. T{lasts[1:]} 20 s.")
+    assert canceled == [{"resultType": "complete"}] * 2
+    assert later == end
+    result = end.pop("result")
+    ended_at = "2026-01-25T15:35:20Z"
+    assert end == {name: task[name] for name in task if name != "statusMessage"} | {
         "resultType": "complete",
-        "taskId": created["taskId"],
         "status": "completed",
-        "createdAt": "2026-01-25T15:30:00Z",
-        "lastUpdatedAt": "2026-01-25T15:35:00Z",
-        "ttlMs": TTL,
-        "pollIntervalMs": 5000,
+        "lastUpdatedAt": ended_at,
     }
     assert result["structuredContent"]["placed_now"] is True
     assert result["isError"] is False
+    assert await calls_made(client) == 1
 
 
-@pytest.mark.parametrize("outcome", ["success", "voicemail", "suppression_violation"])
+@pytest.mark.parametrize("outcome", ["success", "suppression_violation"])
 async def test_the_result_is_what_make_call_would_have_answered(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, outcome: str
 ) -> None:
@@ -97,72 +105,93 @@ async def test_the_result_is_what_make_call_would_have_answered(
     assert with_equal_ids(task["result"]) == with_equal_ids(answered)
 
 
-async def test_a_call_with_an_unknown_outcome_completes_with_that(tmp_path: Path, clock: ManualClock) -> None:
-    def answer(request: Request) -> tuple[int, Any]:
-        return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
-
-    async with fake_service(answer) as url:
-        names = {"API_URL": url, "ACCESS_TOKEN": "some-token", "SETTLE_SECONDS": "0.2"}
-        async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
-            task = await ended(client.session, (await call(client))["taskId"])
-            duplicate = await call(client)
-        async with open_agent(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
-            answered = await call(agent.client)
-
-    assert task["status"] == "completed"
-    assert task["result"]["content"][0]["text"].startswith("Unknown: no usable answer came")
-    assert with_equal_ids(task["result"]) == with_equal_ids(answered)
-    assert duplicate["resultType"] == "complete"
-    assert duplicate["structuredContent"]["tracking_id"] == task["taskId"]
-
-
-async def test_a_task_refused_without_a_sign_in_has_the_link(tmp_path: Path, clock: ManualClock) -> None:
-    async with fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
-        settings = settings_in(tmp_path, API_URL=url)
-        tokens = Tokens.from_document({"access_token": "some-token", "expires_at": 4e9})
-        TokenStore("file", settings.home, url).save(tokens)
-        async with client_of(settings, clock) as client:
-            task = await ended(client.session, (await call(client))["taskId"])
-
-    assert task["status"] == "completed"
-    assert task["result"]["isError"] is True
-    text = task["result"]["content"][0]["text"]
-    assert text.startswith("Not called: not signed in to KallyAI. Give the user this link (valid for 5 minutes): http")
-    assert "When they have signed in, call make_call again with the same arguments.\nKallyAI:" in text
-
-
-async def test_a_duplicate_of_a_call_in_progress_is_the_same_task(client: Client, clock: ManualClock) -> None:
-    clock.hold()
-    created = await call(client)
-    await clock.sleepers(1)
-    clock.advance(seconds=20)
-
-    again = await call(client)
-
-    assert again["resultType"] == "task"
-    assert again["taskId"] == created["taskId"]
-    assert again["createdAt"] == created["createdAt"]
-    assert again["statusMessage"].startswith(
-        "In progress already; no new call was placed. The call to Italian Bistro (+1 415-555-1234) has lasted 20 s."
-    )
-    assert await calls_made(client) == 1
-
-
-@pytest.mark.parametrize("method", ["tasks/cancel", "tasks/update"])
-async def test_canceling_changes_nothing_and_the_message_says_why(
-    client: Client, clock: ManualClock, method: str
+async def test_a_task_survives_its_server_and_to_another_account_looks_like_one_that_does_not_exist(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.hold()
-    created = await call(client)
+    personal, business = (
+        app.state.sandbox.issue_tokens(account)["access_token"] for account in ("acct-personal", "acct-business")
+    )
+    async with running(app) as url:
+        mine = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=personal)
+        async with client_of(mine, clock) as client:
+            created = await call(client)
+            await clock.sleepers(1)
+        async with client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=business), clock) as client:
+            ids = (created["taskId"], "t-none")
+            refused = [await refusal(client.session, method, id_) for method in METHODS for id_ in ids]
+        async with client_of(mine, clock) as client:
+            before = await ask(client.session, "tasks/get", created["taskId"])
+            clock.advance(minutes=5)
+            await call(client, {"call_id": created["taskId"], "wait_seconds": 25}, "get_call")
+            after = await ask(client.session, "tasks/get", created["taskId"])
+
+    assert refused == [NO_TASK] * 6
+    assert before == created | {"resultType": "complete"}
+    assert after["result"]["structuredContent"]["status"] == "success"
+
+
+@pytest.mark.parametrize(("mode", "declared"), [("auto", "com.example/other"), ("legacy", TASKS)])
+async def test_a_client_without_the_extension_gets_the_usual_result_and_may_not_ask_for_tasks(
+    settings: Settings, clock: ManualClock, app: SandboxApp, mode: str, declared: str
+) -> None:
+    clock.hold()
+    async with client_of(settings, clock, app, mode=mode, extension=declared) as client:
+        answer = await Agent(client).use("make_call", BISTRO, wait_seconds=0)
+        refused = await refusal(client.session, "tasks/get", answer.data["tracking_id"])
+
+    assert answer.data["status"] == "in_progress"
+    assert refused.code == (-32021 if mode == "auto" else types.METHOD_NOT_FOUND)
+
+
+async def test_a_decision_completes_the_task_and_the_list_goes_on_as_another_one(
+    client: Client, clock: ManualClock
+) -> None:
+    decide = await ended(client.session, (await around(client, BUSY, FULL, FREE))["taskId"])
+    structure = decide["result"]["structuredContent"]
+    told = await around(client, BUSY, FULL, FREE)
+    clock.advance(seconds=5)
+    task = await around(client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"])
+    booked = await ended(client.session, task["taskId"])
+    first = await ask(client.session, "tasks/get", decide["taskId"])
+    kept = await ask(client.session, "tasks/cancel", decide["taskId"])
+
+    assert decide["status"] == booked["status"] == first["status"] == "completed"
+    assert structure["status"] == "needs_decision"
+    assert decide["result"]["content"][0]["text"].startswith("Decide first: Second (+1 202-555-0102) answered")
+    assert told["resultType"] == kept["resultType"] == "complete"
+    assert told["structuredContent"]["status"] == "needs_decision"
+    assert task["resultType"] == "task"
+    assert task["taskId"] != decide["taskId"]
+    assert booked["result"]["structuredContent"]["status"] == "booked"
+    assert first["createdAt"] == decide["createdAt"]
+    assert await calls_made(client) == 3
+    list_id, _, began = task["taskId"].rpartition(".")
+    for wrong in (list_id, f"{list_id}.", f"{list_id}.x", f"{list_id}.{int(began) + 1}", f"t-none.{began}"):
+        assert await refusal(client.session, "tasks/get", wrong) == NO_TASK
+
+
+async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_still_told(
+    client: Client, clock: ManualClock
+) -> None:
+    clock.hold()
+    task = await around(client, FREE, LAST, wait_seconds="600")
+    again = await around(client, FREE, LAST)
     await clock.sleepers(1)
-
-    acknowledged = await ask(client.session, method, created["taskId"])
-    then = await ask(client.session, "tasks/get", created["taskId"])
+    acknowledged = await ask(client.session, "tasks/cancel", task["taskId"])
+    during = await ask(client.session, "tasks/get", task["taskId"])
     clock.advance(minutes=5)
-    task = await ended(client.session, created["taskId"])
-    acknowledged_late = await ask(client.session, method, created["taskId"])
+    after = await ended(client.session, task["taskId"])
 
-    assert acknowledged == acknowledged_late == {"resultType": "complete"}
-    assert then["status"] == "working"
-    assert "It continues without you" in then["statusMessage"]
-    assert task["result"]["structuredContent"]["status"] == "success"
+    message = "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not call them yourself."
+    assert task == WORKING | {"taskId": task["taskId"], "statusMessage": message}
+    assert again["taskId"] == task["taskId"]
+    assert again["statusMessage"] == f"Asked for before; nothing was placed twice. {message}"
+    assert acknowledged == {"resultType": "complete"}
+    assert during["status"] == "working"
+    assert during["statusMessage"] == "Canceled: nobody else is called."
+    assert after["status"] == "completed"
+    result = after["result"]["structuredContent"]
+    assert result["status"] == "canceled"
+    assert [one["outcome"] for one in result["calls"]] == ["booked"]
+    assert await calls_made(client) == 1
