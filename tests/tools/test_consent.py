@@ -1,4 +1,4 @@
-"""When the user is asked before a call and how, in both protocol generations."""
+"""When the user is asked, how, and in which language: before a call, and for details that it can't do without."""
 
 from pathlib import Path
 from typing import Any
@@ -6,21 +6,18 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from mcp.types import (
-    CallToolResult,
-    ElicitRequestFormParams,
-    ElicitResult,
-    InputRequiredResult,
-)
+from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, settings_in
+from tests.agent import BISTRO, Answer, settings_in
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.task_client import NUMBERS
 from tests.tools.user import NIGHT, NOON, Reply, User, open_agent_for
 
-DO_NOT_CALL = next(entry.number for entry in TEST_NUMBERS if entry.name == "suppression_violation")
+DO_NOT_CALL = BISTRO | {"respondent_phone": NUMBERS["suppression_violation"]}
+BARE = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}
+PHONE = {"respondent_phone": "+14155551234"}
 
 
 @pytest.fixture
@@ -36,36 +33,43 @@ def auto_confirm(tmp_path: Path) -> Settings:
 async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    user = User({"call_now": True})
+    user = User({"call_now": True}, {"call_now": True}, {"call_now": True})
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", BISTRO)
         again = await agent.use("make_call", BISTRO)
+        clock.set(NOON)
+        await agent.use("make_call", BISTRO, respondent_phone="+14155551236")  # by day, nobody is asked
+        await agent.use("make_call", BISTRO, respondent_phone="+14155551236", task_description="Ask for the terrace")
+        await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True)
 
     assert answer.data["status"] == "success"
     assert again.data["placed_now"] is False
-    (preview,) = user.messages  # the duplicate asks nobody
+    preview, recent, urgent = user.messages  # the duplicate asks nobody
     assert preview.splitlines()[0].startswith("Call Italian Bistro, +1 415-555-1234")
     assert "You are asked because: it is early or late where the call goes" in preview
     assert "Time there: 4:30 AM" in preview.splitlines()
     assert "What for: Book a table" in preview
     assert "Details: Sample Guest, Wed Jan 28, 7:00 PM, 4 people" in preview.splitlines()
     assert preview.splitlines()[-2:] == ["Calls left: 27", "Minutes left: 165"]
+    assert "You are asked because: this number was or may have been called within the last hour" in recent
+    assert "You are asked because: it is an urgent call" in urgent
 
 
-@pytest.mark.parametrize(
-    "reply", ["decline", "cancel", {"call_now": False}], ids=["declined", "dismissed", "not ticked"]
-)
 async def test_without_the_users_yes_no_call_is_placed(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp, reply: Reply
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with open_agent_for(auto_confirm, mode, clock, app, User(reply)) as agent:
-        answer = await agent.use("make_call", BISTRO)
+    replies: list[Reply] = ["decline", "cancel", {"call_now": False}]
+    async with open_agent_for(auto_confirm, mode, clock, app, User(*replies)) as agent:
+        answers = [await agent.use("make_call", BISTRO) for _ in replies]
         listed = await agent.use("list_calls")
 
-    assert answer.is_error
-    assert answer.text == (
-        "Not called: the user was asked and did not agree to this call. Do not place it unless the user asks for it."
-    )
+    assert {(answer.is_error, answer.text) for answer in answers} == {
+        (
+            True,
+            "Not called: the user was asked and did not agree to this call. Do not place it unless the user asks "
+            "for it.",
+        )
+    }
     assert listed.data["total"] == 0
 
 
@@ -109,46 +113,34 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert listed.data["total"] == 1
 
 
-async def test_a_confirmation_lasts_ten_minutes(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_minutes(
+    auto_confirm: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with open_agent_for(auto_confirm, mode, clock, app, None) as agent:
+    async with open_agent_for(auto_confirm, "auto", clock, app, None) as agent:
+        confirmation = (await agent.use("make_call", DO_NOT_CALL)).data["confirmation"]
+        refused = await agent.use("make_call", DO_NOT_CALL, confirmation=confirmation)
+        expiry, _, mac = confirmation.partition(".")
+        forged = (confirmation, f"0x{expiry.upper()}.{mac}", "ffffffffff." + "A" * 22)
+        again = [await agent.use("make_call", DO_NOT_CALL, confirmation=one) for one in forged]
         confirmation = (await agent.use("make_call", BISTRO)).data["confirmation"]
         clock.advance(minutes=11)
         late = await agent.use("make_call", BISTRO, confirmation=confirmation)
-        forged = await agent.use("make_call", BISTRO, confirmation="ffffffffff." + "A" * 22)
-
-    assert late.data["status"] == forged.data["status"] == "needs_confirmation"
-
-
-async def test_a_confirmation_is_used_once_even_when_the_call_was_refused(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    listed = BISTRO | {"respondent_phone": DO_NOT_CALL}
-    async with open_agent_for(auto_confirm, mode, clock, app, None) as agent:
-        confirmation = (await agent.use("make_call", listed)).data["confirmation"]
-        refused = await agent.use("make_call", listed, confirmation=confirmation)
-        again = await agent.use("make_call", listed, confirmation=confirmation)
-        expiry, _, mac = confirmation.partition(".")
-        rewritten = await agent.use("make_call", listed, confirmation=f"0x{expiry.upper()}.{mac}")
 
     assert refused.text.startswith("Not called: this number is on the do-not-call list")
-    assert again.data["status"] == rewritten.data["status"] == "needs_confirmation"
-    assert again.text.startswith("That confirmation is for another call, or too old; no call was placed.")
+    assert {answer.data["status"] for answer in (*again, late)} == {"needs_confirmation"}
 
 
 async def test_a_reply_that_is_sent_twice_is_used_once(
     auto_confirm: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
-    listed = BISTRO | {"respondent_phone": DO_NOT_CALL}
     yes = {"consent": ElicitResult(action="accept", content={"call_now": True})}
     async with open_agent_for(auto_confirm, "auto", clock, app, User()) as agent:
         call_tool = agent.client.session.call_tool
-        asked = await call_tool("make_call", listed, allow_input_required=True)
+        asked = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True)
         assert isinstance(asked, InputRequiredResult)
         reply: dict[str, Any] = {"input_responses": yes, "request_state": asked.request_state}
-        refused = await call_tool("make_call", listed, allow_input_required=True, **reply)
-        again = await call_tool("make_call", listed, allow_input_required=True, **reply)
+        refused = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
+        again = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
 
     assert isinstance(refused, CallToolResult)
     assert refused.is_error
@@ -172,16 +164,101 @@ async def test_of_two_calls_to_one_number_at_once_the_second_is_asked_about(
     assert "You are asked because: this number was or may have been called within the last hour" in preview
 
 
-async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_ask(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    clock.set(NOON)
-    user = User({"call_now": True}, {"call_now": True})
-    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
-        await agent.use("make_call", BISTRO)
-        assert user.asked == []  # by day
-        await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
-        await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
+    said = {"user_name": "Ada", **PHONE, "appointment_date": "2026-01-28", "party_size": 4}
+    user = User("decline", {"respondent_phone": "415 555 1234"}, {}, said, {"call_now": True})
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
+        declined = await agent.use("make_call", BARE)
+        wrong = await agent.use("make_call", BARE)
+        empty = await agent.use("make_call", BARE | PHONE, appointment_date="2026-01-28")
+        assert (await agent.use("list_calls")).data["total"] == 0
+        made = await agent.use("make_call", BARE, appointment_time="19:00")
 
-    assert "You are asked because: this number was or may have been called within the last hour" in user.messages[0]
-    assert "Se te pregunta porque: es una llamada urgente" in user.messages[1]
+    assert declined.text.startswith("Not called: the user was asked for the missing details and did not give them.")
+    assert wrong.text.startswith("Not called. Fix 1 argument:\n- respondent_phone:")
+    assert empty.text == "Not called. Fix 1 argument:\n- party_size: missing; for how many people?"
+    assert made.data["status"] == "success"
+    form, consent = user.asked[3:]
+    assert isinstance(form, ElicitRequestFormParams)
+    assert list(form.requested_schema["properties"]) == list(said)
+    assert form.requested_schema["required"] == ["respondent_phone"]
+    assert "4 people" in consent.message
+
+
+DAY, SIZE = "appointment_date: missing; for which day?", "party_size: missing; for how many people?"
+LACKING: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"task_category": "general", "appointment_date": "2026-01-28"}, []),
+    ({"appointment_date": "2026-01-28"}, [SIZE]),
+    ({"appointment_date": "2026-01-28", "party_size": None}, [SIZE]),
+    ({"appointment_date": "2026-01-28", "party_size": 0}, ["party_size: expected a whole number: 1 to 50; got 0."]),
+    ({"task_category": "clinic", "appointment_time": "10:00"}, [DAY]),
+    ({"task_category": "hotel", "appointment_time": "10:00"}, [DAY, SIZE]),
+]
+
+
+async def test_without_forms_a_booking_that_lacks_a_detail_is_refused_and_a_question_is_not(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    candidates = [{"respondent_phone": f"+1202555010{digit}"} for digit in (0, 3)]
+    table = {name: BISTRO[name] for name in ("task_category", "task_description", "appointment_date")}
+    async with open_agent_for(settings, "auto", clock, app, None) as agent:
+        for asked, lines in LACKING:
+            answer = await agent.use("make_call", BARE | PHONE | asked)
+            told = [line.removeprefix("- ") for line in answer.text.splitlines() if line.startswith("- ")]
+            assert (answer.is_error, told) == (bool(lines), lines)
+            assert answer.data["placed_now"] is not bool(lines)
+        asks = await agent.use("call_around", table, candidates=candidates, until="all")
+        books = await agent.use("call_around", table, candidates=candidates, until="booked")
+
+    assert asks.data["status"] == "done"
+    assert books.text == f"Not called. Fix 1 argument:\n- {SIZE}"
+
+
+async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path, mode: str, app: SandboxApp) -> None:
+    user = User({"party_size": 2}, {"call_now": True}, {"call_now": True}, "decline")
+    asked = BARE | {"respondent_phone": "+34911234567", "appointment_date": "2026-01-28", "appointment_time": "19:00"}
+    asked |= {"user_name": "Ada", "timezone": "Europe/Madrid", "language": "es", "call_language": "en"}
+    later = BISTRO | {"not_before": "2026-01-26T13:00-08:00", "retries": 1, "language": "es"}
+    candidates = [{"respondent_phone": "+14155551234", "business_name": "First"}, {"respondent_phone": "+34911234567"}]
+    table = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
+    clock = ManualClock(NIGHT)
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
+        made = await agent.use("make_call", asked)
+        scheduled = await agent.use("make_call", later, appointment_time="21:00")
+        listed = await agent.use("call_around", table, candidates=candidates, until="booked", language="es")
+
+    details, one, then, several = user.messages
+    assert details == "Para llamar a Italian Bistro hace falta algo más."
+    assert one == (
+        "¿Llamar a Italian Bistro, +34 911 23 45 67 (España)?\n"
+        "Hora allí: 13:30\n"
+        "Idioma: Inglés\n"
+        "Para: Book a table\n"
+        "Detalles: Ada, miércoles 28 de enero, 19:00, 2 personas\n"
+        "Además: No aceptes un día ni una hora distintos de los pedidos.\n"
+        "Llamadas restantes: 27\n"
+        "Minutos restantes: 165"
+    )
+    assert "\nCuándo: el lunes 26 de enero a la 1:00 p. m. (hora de Los Angeles; 4:00 p. m. en la tuya)\n" in then
+    assert "\nIntentos: hasta 2, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí\n" in then
+    assert several.startswith(
+        "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una reserva.\n"
+        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
+    )
+    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM there.")
+    assert scheduled.text.startswith("Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles")
+    assert listed.text.startswith("Not called: the user was asked and did not agree")
+
+
+async def test_where_the_call_names_none_the_clients_locale_counts(auto_confirm: Settings, app: SandboxApp) -> None:
+    user = User(*["decline"] * 5)
+    async with open_agent_for(auto_confirm, "auto", ManualClock(NIGHT), app, user) as agent:
+        for locale in ("es-MX", "es_ES", "en-US", "fr", ["es"]):
+            meta: Any = {"openai/locale": locale}
+            answer = Answer(await agent.client.call_tool("make_call", BISTRO, meta=meta))
+            assert answer.text.startswith("Not called: the user was asked and did not agree to this call.")
+
+    assert [message.split(" ")[0] for message in user.messages] == ["¿Llamar", "¿Llamar", "Call", "Call", "Call"]
