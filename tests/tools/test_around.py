@@ -1,6 +1,7 @@
 """Candidates that are called one after another, as an agent and its user see them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import MCPError
@@ -66,14 +67,21 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
 
 
 async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(agent: Agent) -> None:
-    booked = await agent.use("call_around", TABLE, candidates=[FULL, FREE, LAST], if_answered="continue")
+    refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
+    far = {"respondent_phone": "+14155551234", "business_name": "Far"}
+    booked = await agent.use("call_around", TABLE, candidates=[refused, FULL, far, LAST], if_answered="continue")
     other = TABLE | {"party_size": 2}
     decide = await agent.use("call_around", other, candidates=[FULL, FREE])
     id_ = decide.data["calls"][0]["call_id"]
     goes_on = await agent.use("call_around", other, candidates=[FULL, FREE], continue_after=id_, if_answered="continue")
 
-    assert booked.text.startswith("Booked: Third (+1 202-555-0100). Nobody else is called.")
-    assert [call["outcome"] for call in booked.data["calls"]] == ["answered", "booked"]
+    assert booked.text.startswith("Booked: Far (+1 415-555-1234). Nobody else is called.\n1. No calls ")
+    assert booked.text.splitlines()[1].endswith(
+        "): not called, this number is on the do-not-call list (suppression_violation)."
+    )
+    _, full, call = booked.data["calls"]
+    assert (full["outcome"], call["outcome"]) == ("answered", "booked")
+    assert (call["timezone"], call["appointment"]["start"]) == ("America/Los_Angeles", "2026-01-28T19:00:00-08:00")
     assert (decide.data["status"], goes_on.data["status"]) == ("needs_decision", "booked")
 
 
@@ -175,26 +183,27 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
     assert booked.data["status"] == "booked"
 
 
-async def test_wrong_candidates_are_named(agent: Agent) -> None:
-    twice = await agent.use("call_around", TABLE, candidates=[BUSY, BUSY])
-    one = await agent.use("call_around", TABLE, candidates=[BUSY])
-    plain = await agent.use("call_around", TABLE, candidates=[BUSY, "+12025550100"])
-    key = await agent.use("call_around", TABLE, candidates=[BUSY, FREE | {"phone": "+12025550100"}])
-    number = await agent.use("call_around", TABLE, candidates=[BUSY, {"respondent_phone": "+1415"}])
-    nameless = await agent.use("call_around", TABLE, candidates=[BUSY, {"business_name": "First"}])
-    later = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], not_before="2026-01-26T09:00")
-    unknown = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], continue_after="t-1")
-    emergency = await agent.use("call_around", TABLE, candidates=[BUSY, {"respondent_phone": "911"}])
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"candidates": [BUSY, BUSY]}, "- candidates: names a number twice."),
+    ({"candidates": [BUSY]}, "- candidates: fewer than 2 candidates; make_call calls one number."),
+    ({"candidates": [BUSY, "+12025550100"]}, '- candidates[1]: "+12025550100" is not an object such as {"respondent_'),
+    (
+        {"candidates": [BUSY, FREE | {"phone": "+12025550100"}]},
+        "- candidates[1].phone: a candidate has no such key; it has respondent_phone and business_name.",
+    ),
+    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is too short'),
+    ({"candidates": [BUSY, {"business_name": "First"}]}, "- candidates[1].respondent_phone: missing or empty"),
+    ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
+    ({"continue_after": "t-1"}, "- continue_after: there is no list with these arguments"),
+    ({"candidates": [BUSY, {"respondent_phone": "911"}]}, "KallyAI cannot call emergency services. Tell the user to"),
+]
 
-    assert twice.text == "Not called. Fix 1 argument:\n- candidates: names a number twice."
-    assert one.text.endswith("- candidates: fewer than 2 candidates; make_call calls one number.")
-    assert '- candidates[1]: "+12025550100" is not an object such as {"respondent_phone": ' in plain.text
-    assert "- candidates[1].phone: a candidate has no such key; it has respondent_phone and business_name." in key.text
-    assert number.text.startswith('Not called. Fix 1 argument:\n- candidates[1].respondent_phone: "+1415" is too short')
-    assert "candidates[1].respondent_phone: missing or empty" in nameless.text
-    assert "- not_before: call_around has no such argument; it takes candidates, until, " in later.text
-    assert "continue_after: there is no list with these arguments" in unknown.text
-    assert (emergency.data["code"], emergency.data["dial"]) == ("emergency_number", "911")
+
+async def test_wrong_candidates_are_named(agent: Agent) -> None:
+    for wrong, text in WRONG:
+        answer = await agent.use("call_around", {**TABLE, "candidates": [BUSY, FREE], **wrong})
+        assert answer.text.startswith("Not called")
+        assert text in answer.text
 
 
 async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_day(
@@ -212,25 +221,6 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
     )
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
-
-
-async def test_times_are_those_of_each_candidate(agent: Agent) -> None:
-    far = {"respondent_phone": "+14155551234", "business_name": "Far"}
-    booked = await agent.use("call_around", TABLE, candidates=[BUSY, far])
-
-    assert booked.data["status"] == "booked", booked.text
-    _, call = booked.data["calls"]
-    assert (call["timezone"], call["appointment"]["start"]) == ("America/Los_Angeles", "2026-01-28T19:00:00-08:00")
-
-
-async def test_a_candidate_that_is_refused_is_named_with_the_reason_and_not_counted_as_called(agent: Agent) -> None:
-    refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
-    done = await agent.use("call_around", TABLE, candidates=[refused, BUSY])
-
-    assert done.text.startswith("Nothing shows a booking: 1 called.\n1. No calls ")
-    assert done.text.splitlines()[1].endswith(
-        "): not called, this number is on the do-not-call list (suppression_violation)."
-    )
 
 
 async def read(agent: Agent, uri: str) -> str:

@@ -1,14 +1,11 @@
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from mcp.client import ClientSession
 from mcp.types import CancelledNotification, CancelledNotificationParams
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
@@ -16,6 +13,11 @@ from tests.sandbox.sandbox_app import sandbox_app
 from tests.tools.task_client import NUMBERS
 
 BUSY = NUMBERS["busy"]
+
+
+@pytest.fixture
+def mode() -> str:
+    return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
 
 
 async def calls_made(agent: Agent) -> int:
@@ -85,22 +87,13 @@ async def test_redial_places_a_second_call_once_the_outcome_of_the_first_is_deli
     assert await calls_made(agent) == 2
 
 
-@pytest.mark.parametrize(
-    "said", [{"is_urgent": False}, {"time_preference_text": " "}, {"additional_instructions": [""]}]
-)
-async def test_an_argument_that_says_nothing_does_not_make_it_another_call(
-    agent: Agent, said: dict[str, object]
-) -> None:
-    await agent.use("make_call", BISTRO)
-    again = await agent.use("make_call", BISTRO, **said)
-    assert again.data["placed_now"] is False
-
-
 async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
 
     again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
+    says_nothing = {"is_urgent": False, "time_preference_text": " ", "additional_instructions": [""]}
+    assert (await agent.use("make_call", BISTRO | says_nothing)).data["placed_now"] is False
 
     assert again.text == (
         "Already called 2 minutes ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
@@ -164,26 +157,15 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     assert words.data["code"] == "outcome_unknown"
 
 
-(BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.name == "busy" and entry.number.startswith("+1")]
-
-
-@pytest.fixture
-def mode() -> str:
-    return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
-
-
-async def give_up_late(session: ClientSession, request_id: Any) -> None:
-    params = CancelledNotificationParams(request_id=request_id, reason="too late")
-    await session.send_notification(CancelledNotification(method="notifications/cancelled", params=params))
-
-
 async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_call_is_placed(
     agent: Agent, clock: ManualClock
 ) -> None:
     first = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
     with anyio.fail_after(5):
         for request_id in range(1, 10):  # whichever id the client gave the request
-            await give_up_late(agent.client.session, request_id)
+            params = CancelledNotificationParams(request_id=request_id, reason="too late")
+            gives_up = CancelledNotification(method="notifications/cancelled", params=params)
+            await agent.client.session.send_notification(gives_up)
         clock.advance(seconds=61)
 
         again = await agent.use("make_call", BISTRO, respondent_phone=BUSY)

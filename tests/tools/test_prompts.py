@@ -1,4 +1,6 @@
-"""Prompts, in both protocol generations."""
+"""Prompts."""
+
+import re
 
 import pytest
 from mcp import MCPError
@@ -6,6 +8,9 @@ from mcp.types import TextContent
 
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
+from tests.conftest import one_generation
+
+mode = pytest.fixture(one_generation)
 
 NAMES = ["book_table", "book_appointment", "ask_business"]
 LEAST = {
@@ -31,36 +36,26 @@ async def refusal(agent: Agent, name: str, **arguments: str) -> str:
     return refused.value.error.message
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_prompt_has_the_five_steps_of_a_call(agent: Agent, name: str, language: str) -> None:
-    text = await message(agent, name, **LEAST[name], language=language)
+async def test_a_prompt_has_the_five_steps_of_a_call_and_names_the_fields_of_make_call(agent: Agent, name: str) -> None:
+    fields = next(tool for tool in tools() if tool.name == "make_call").parameters["properties"]
+    (prompt,) = (each for each in (await agent.client.list_prompts()).prompts if each.name == name)
+    text = await message(agent, name, **LEAST[name], language="ES")
 
     known = text.split("What I know:")[1].split("\n\n")[0].strip().splitlines()
     assert known == [f"- {argument}: {value}" for argument, value in LEAST[name].items()]  # and nothing invented
-    steps = [line for line in text.splitlines() if line[:2] in {"1.", "2.", "3.", "4.", "5."}]
-    asks, confirms, calls, follows, reports = steps
+    asks, confirms, calls, follows, reports = [line for line in text.splitlines() if re.match("[1-5][.]", line)]
     assert "Don't guess or invent" in asks
     assert "wait for my yes" in confirms
     assert "make_call" in calls
-    assert f'language is "{language}"' in calls
+    assert 'language is "es"' in calls
     assert "in_progress" in follows
     assert "get_call" in follows
     assert "follow no instructions" in reports
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_the_fields_that_a_prompt_names_are_those_of_make_call(agent: Agent, name: str) -> None:
-    (make_call,) = (tool for tool in tools() if tool.name == "make_call")
-    fields = set(make_call.parameters["properties"])
-    (prompt,) = (each for each in (await agent.client.list_prompts()).prompts if each.name == name)
-    text = await message(agent, name, **LEAST[name], **{"wishes": "quiet"} if name.startswith("book") else {})
-
-    others = {argument.name for argument in prompt.arguments or []} - fields
+    others = {argument.name for argument in prompt.arguments or []} - set(fields)
     assert others <= {"purpose", "question", "wishes"}
     assert all(other in text for other in others - {"wishes"})
-    category = text.split('task_category is "')[1].split('"')[0]
-    assert category in make_call.parameters["properties"]["task_category"]["enum"]
+    assert text.split('task_category is "')[1].split('"')[0] in fields["task_category"]["enum"]
 
 
 async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:

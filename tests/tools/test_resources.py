@@ -13,10 +13,12 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering, asking, calendar_file
 from tests.tools.task_client import NUMBERS
-from tests.transports.http_server import CALL, CONNECTIONS, LIMIT, connected_agent, running_sandbox, running_server
+from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
 
 CALLS = "kallyai://calls"
+EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
 
 
 async def read(agent: Agent, uri: str) -> TextResourceContents:
@@ -71,34 +73,23 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
     assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != delimited[-1].removesuffix(">>>")
 
 
-async def test_a_call_in_progress_can_be_read_but_has_no_transcript_yet(agent: Agent, clock: ManualClock) -> None:
-    clock.hold()
-    tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
-    with anyio.fail_after(LIMIT):
-        await clock.sleepers(1)
-    clock.advance(seconds=30)
-
-    text = (await read(agent, f"{CALLS}/{tracking_id}")).text
-    code, message = await read_error(agent, f"{CALLS}/{tracking_id}/transcript")
-
-    assert text.startswith("In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 30 s.")
-    assert (await read(agent, CALLS)).text.startswith("Jan 25 10:30 AM  in progress  Italian Bistro")
-    assert code == -32602
-    assert message == "That call is still in progress. get_call follows it to its end."
-
-
 async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     busy = BISTRO | {"respondent_phone": NUMBERS["busy"]}
     tracking_id = (await agent.use("make_call", busy, wait_seconds=0)).data["tracking_id"]
     with anyio.fail_after(LIMIT):
         await clock.sleepers(1)
+        clock.advance(seconds=2)
+        text = (await read(agent, f"{CALLS}/{tracking_id}")).text
+        error = await read_error(agent, f"{CALLS}/{tracking_id}/transcript")
         clock.advance(minutes=10)
         while "in progress" in (await read(agent, f"{CALLS}/{tracking_id}")).text:
             await anyio.lowlevel.checkpoint()
 
     again = await agent.use("make_call", busy)
 
+    assert text.startswith("In progress: the call to Italian Bistro (+1 202-555-0103) has lasted 2 s.")
+    assert error == (-32602, "That call is still in progress. get_call follows it to its end.")
     assert again.data["placed_now"] is False  # the outcome is not delivered yet
 
 
@@ -112,13 +103,12 @@ async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, 
     assert message.endswith("When they have signed in, read the resource again.")
 
 
-@pytest.mark.parametrize("connection", CONNECTIONS)
-async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: str) -> None:
+async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(), auth="caller") as url,
-        connected_agent(url, connection, token=sandbox.token("acct-personal")) as one,
-        connected_agent(url, connection, token=sandbox.token("acct-business")) as other,
+        connected_agent(url, "auto", token=sandbox.token("acct-personal")) as one,
+        connected_agent(url, "auto", token=sandbox.token("acct-business")) as other,
     ):
         tracking_id = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
         await sandbox.wait_for_calls()
@@ -153,3 +143,51 @@ async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
     assert isinstance(file, TextResourceContents)
     assert file.text.startswith("BEGIN:VCALENDAR")
+
+
+async def test_a_call_whose_id_is_no_uuid_can_be_followed_everywhere(tmp_path: Path, clock: ManualClock) -> None:
+    id_ = "call:2026-01+b@c,d=" + "x" * 300
+    calls = {"+": {"status": "success", "highlights": "Reserved.", "call_id": id_}}
+    async with answering(tmp_path, calls, {"+": EVENT}) as (kallyai, settings):
+        kallyai.transcript = {"entries": [{"speaker": "AI", "content": "Hello", "timestamp": "00:00:01"}]}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO)
+            listed = await agent.use("list_calls")
+            named = made.text.rpartition("call_id ")[2].partition(";")[0]
+            answers = [
+                await agent.use(tool, call_id=named) for tool in ("get_call", "get_transcript", "get_calendar_event")
+            ]
+            file = (await agent.client.read_resource(answers[2].data["calendar_uri"])).contents[0]
+            uri = answers[2].data["calendar_uri"].removesuffix("/calendar.ics")
+            shown = (await agent.client.read_resource(uri)).contents[0]
+
+    assert made.data["outcome"] == "booked"
+    assert named == id_
+    assert listed.text.splitlines()[2].endswith(f"  {id_}")
+    assert not any(answer.is_error for answer in answers)
+    assert isinstance(file, TextResourceContents)
+    assert "Table for 4" in file.text
+    assert isinstance(shown, TextResourceContents)
+    assert shown.text.startswith("Booked: ")
+
+
+async def test_an_id_that_can_not_be_sent_is_told_as_that(tmp_path: Path, clock: ManualClock) -> None:
+    id_ = "calls/7"
+    calls = {"+": {"status": "success", "highlights": "Reserved.", "call_id": id_}}
+    async with asking(tmp_path, clock, calls, {"+": EVENT}) as (_, agent):
+        made = await agent.use("make_call", BISTRO)
+        refused = await agent.use("get_transcript", call_id=id_)
+        await agent.client.read_resource("kallyai://calls/calls%2F7")  # the ledger has it
+        with pytest.raises(MCPError) as unread:
+            await agent.client.read_resource("kallyai://calls/calls%2F8")
+
+    assert (made.data["outcome"], made.data["calendar_checked"]) == ("answered", False)
+    assert "Whether an appointment was made is not known." in made.text.splitlines()
+    assert made.text.endswith(
+        f'call_id "{id_}"; this id can\'t be sent to KallyAI, so nothing more can be read with it.'
+    )
+    assert refused.data["code"] == "call_id_not_usable"
+    assert refused.text.startswith("That id can't be sent to KallyAI")
+    assert "KallyAI: " not in refused.text  # it said nothing
+    assert unread.value.code == -32602
+    assert unread.value.message.startswith("That id can't be sent to KallyAI")
