@@ -137,7 +137,7 @@ async def test_sigterm_ends_a_server_whose_requests_were_canceled_while_they_con
             clients = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(300)]
             for client in clients:
                 await client.send(request.encode())
-            await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True)
+            (await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True))[0].close()
             for client in clients:
                 await anyio.aclose_forcefully(client)
             async with httpx2.AsyncClient(timeout=LIMIT) as asking:
