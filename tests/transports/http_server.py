@@ -2,7 +2,7 @@
 
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,13 @@ SECRET_KEYS = secrets.token_hex(32)
 
 CONNECTIONS = ["auto", "legacy", "sse"]
 """How a client can connect: to `/mcp` with the protocol of 2026 ("auto") or of 2025 ("legacy"), and to `/sse`."""
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    """Wait until something is true that no event tells."""
+    with anyio.fail_after(LIMIT):
+        while not is_true():
+            await anyio.sleep(0.01)
 
 
 class RunningSandbox:

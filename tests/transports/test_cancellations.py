@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx2
 import pytest
 from mcp.server.streamable_http import REQUEST_CANCELLED
@@ -25,6 +24,7 @@ from tests.transports.http_server import (
     post_initialize,
     running_sandbox,
     running_server,
+    wait_until,
 )
 
 VERSION = {"MCP-Protocol-Version": "2025-11-25"}
@@ -86,9 +86,7 @@ async def test_a_cancellation_that_reaches_another_worker_counts_and_the_outcome
             for client, number in ((http, 7), (other, 8)):  # they may even come before the result is ready
                 await send(client, other_url, "notifications/cancelled", {"requestId": number})
             sandbox.end_calls()
-            with anyio.fail_after(LIMIT):
-                while in_ledger(settings, "state = 'ended'") != [(1,), (1,)]:
-                    await anyio.lowlevel.checkpoint()
+            await wait_until(lambda: in_ledger(settings, "state = 'ended'") == [(1,), (1,)])
             for number, tracking_id in zip((7, 8), ids, strict=True):
                 params = {"name": "get_call", "arguments": {"call_id": tracking_id, "wait_seconds": LIMIT}}
                 answers.append((await send(http, url, "tools/call", params, id=number)).text)

@@ -44,9 +44,9 @@ SERVE = [*COMMAND, "serve", "--sandbox"]
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    """A client that has initialized its session."""
-    with piped(tmp_path_factory.mktemp("home"), SERVE) as peer:
-        peer.send(initialization())
+    """A client that has initialized its session, and whose user can be asked."""
+    with piped(tmp_path_factory.mktemp("home"), SERVE, CONFIRM="always") as peer:
+        peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
         assert peer.answer()["id"] == 1
         yield peer
 
@@ -93,22 +93,15 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
         assert answers[3]["result"] == {}
 
 
-@pytest.mark.parametrize(
-    "reply", [b'"result": "yes"', b'"result": {"action": "accept", "content": {"a": "%s"}}' % HALF]
-)
-def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
-    tmp_path: Path, reply: bytes
-) -> None:
-    with piped(tmp_path, SERVE, CONFIRM="always") as peer:
-        peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
+def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(peer: Peer) -> None:
+    for reply in (b'"result": "yes"', b'"result": {"action": "accept", "content": {"a": "%s"}}' % HALF):
         peer.send(line(2, "tools/call", name="make_call", arguments=CALL))
-        peer.answer()
         asked = peer.answer()
         peer.send(b'{"jsonrpc": "2.0", "id": %d, %s}\n' % (asked["id"], reply))
         answer = peer.answer()
 
-    assert asked["method"] == "elicitation/create"
-    assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (2, "needs_confirmation")
+        assert asked["method"] == "elicitation/create"
+        assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (2, "needs_confirmation")
 
 
 def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
@@ -155,4 +148,4 @@ async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_pa
         peer.send(initialization() + line(2, "tools/list"))
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
         while not late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()}:
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(0.01)

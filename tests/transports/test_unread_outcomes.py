@@ -48,7 +48,7 @@ async def until(condition: str, home: Path) -> None:
     with closing(sqlite3.connect(f"{(home / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
         with anyio.fail_after(LIMIT):
             while not ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall():  # noqa: S608 - no input
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0.01)
 
 
 async def readable(peer: Peer) -> None:
@@ -154,7 +154,7 @@ async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tm
             sandbox.end_calls()
             with anyio.fail_after(LIMIT):
                 while b'"outcome":"answered"' not in answers.read_bytes():
-                    await anyio.lowlevel.checkpoint()
+                    await anyio.sleep(0.01)
             if asks_more:
                 left.send(line(3, "ping"))
                 await until("delivered_at IS NOT NULL", tmp_path)
