@@ -42,7 +42,7 @@ CONNECTIONS = ["auto", "legacy", "sse"]
 async def wait_until(is_true: Callable[[], bool]) -> None:
     """Wait until something is true that no event tells."""
     with anyio.fail_after(LIMIT):
-        while not is_true():
+        while not is_true():  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 

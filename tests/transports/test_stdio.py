@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.http_server import CALL
+from tests.transports.http_server import CALL, wait_until
 from tests.transports.stdio_peer import Peer, initialization, line, piped
 
 PRINTING_SERVER = """
@@ -144,8 +143,7 @@ async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_pa
     # Python does not log the module that `import_module` is asked for, but those that it imports.
     late = {"kallyai_mcp.api.bearer", "httpcore2._async", "opentelemetry.metrics._internal"}
     late |= {"phonenumbers.phonenumberutil", "filelock._core"}
-    with log.open("wb") as stderr, piped(tmp_path, command, stderr=stderr) as peer, anyio.fail_after(LIMIT):
+    with log.open("wb") as stderr, piped(tmp_path, command, stderr=stderr) as peer:
         peer.send(initialization() + line(2, "tools/list"))
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
-        while not late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()}:
-            await anyio.sleep(0.01)
+        await wait_until(lambda: late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()})

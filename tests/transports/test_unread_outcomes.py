@@ -14,7 +14,7 @@ import pytest
 
 from tests.agent import open_agent
 from tests.processes import COMMAND, LIMIT
-from tests.transports.http_server import CALL, RunningSandbox, running_sandbox
+from tests.transports.http_server import CALL, RunningSandbox, running_sandbox, wait_until
 from tests.transports.stdio_peer import Connected, Peer, initialization, line, on_sockets, piped
 
 SERVE = [*COMMAND, "serve"]
@@ -46,9 +46,7 @@ async def answer_to(peer: Peer, id_: int) -> dict[str, Any]:
 async def until(condition: str, home: Path) -> None:
     """Wait until there is a record for which this SQL is true."""
     with closing(sqlite3.connect(f"{(home / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
-        with anyio.fail_after(LIMIT):
-            while not ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall():  # noqa: S608 - no input
-                await anyio.sleep(0.01)
+        await wait_until(lambda: bool(ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall()))  # noqa: S608
 
 
 async def readable(peer: Peer) -> None:
@@ -152,9 +150,7 @@ async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tm
             left.send(initialization() + MAKE_CALL)
             await sandbox.wait_for_calls()
             sandbox.end_calls()
-            with anyio.fail_after(LIMIT):
-                while b'"outcome":"answered"' not in answers.read_bytes():
-                    await anyio.sleep(0.01)
+            await wait_until(lambda: b'"outcome":"answered"' in answers.read_bytes())
             if asks_more:
                 left.send(line(3, "ping"))
                 await until("delivered_at IS NOT NULL", tmp_path)
