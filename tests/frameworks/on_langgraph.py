@@ -1,12 +1,13 @@
 # mypy: disable-error-code="import-not-found"
-# The framework is installed only in an environment of its own; __main__.py runs this file there.
-import asyncio
+# The framework is installed only in an environment of its own; drive.py runs this file there.
 from datetime import timedelta
 from typing import Any
 
 from langchain.agents import create_agent
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langchain_mcp_adapters.tools import load_mcp_tools
+
+from tests.frameworks.chat_model import ChatModel
 
 TIMEOUT = {"read_timeout_seconds": timedelta(seconds=60)}  # for one tool call; by default there is none
 
@@ -25,5 +26,7 @@ async def ask(task: str, where: str, model: Any) -> str:
         return str((await agent.ainvoke({"messages": task}))["messages"][-1].text)
 
 
-if __name__ == "__main__":
-    print(asyncio.run(ask("Call the bistro …", "kallyai-mcp serve --sandbox", "openai:gpt-5")))
+async def use(where: str, tool: str, arguments: dict[str, Any]) -> tuple[list[str], str]:
+    model = ChatModel(tool=tool, arguments=arguments)
+    answer = await ask("Call them.", where, model)
+    return model.names, answer

@@ -11,7 +11,6 @@ client fails. It needs sh, because the browser that the clients open is a script
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -23,9 +22,8 @@ from anyio.abc import Process, TaskGroup
 from anyio.streams.text import TextReceiveStream
 
 from kallyai_mcp.sandbox.auth import tokens
-from tests import npm
 from tests.auth.oauth_server.deployment import User, deploy
-from tests.frameworks.snippets import FRAMEWORKS
+from tests.frameworks.snippets import FRAMEWORKS, node_packages
 from tests.programs import new_environment, own_environment
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
@@ -36,28 +34,21 @@ LIMIT = 120
 TOKEN_SECONDS = 3
 """How long a token is valid: a client that looks at its own clock renews it after that."""
 
-_VERSIONS = {name: version for each in FRAMEWORKS for name, version in zip(each.packages, each.versions, strict=True)}
-
 
 def fastmcp(folder: Path) -> list[str]:
     """The command of a client with fastmcp."""
-    python = new_environment(folder, f"fastmcp=={_VERSIONS['fastmcp']}", "mcp==2.3.0")
-    return [python, str(HERE / "sign_in_client.py")]
+    (packages,) = (each.packages for each in FRAMEWORKS if each.name == "fastmcp")
+    return [new_environment(folder, *packages), str(HERE / "sign_in_client.py")]
 
 
 def typescript(name: str, _: Path) -> list[str]:
     """The command of a client with the TypeScript SDK."""
-    folder = HERE / "node" / name
-    packages = npm.installed(f"frameworks-{name}", [folder / "package.json", folder / "package-lock.json"])
-    shutil.copy(HERE / "node" / "sign_in.mjs", packages)
-    return ["node", str(packages / "sign_in.mjs"), name]
+    return ["node", str(node_packages(name, HERE / "node" / "sign_in.mjs") / "sign_in.mjs"), name]
 
 
 def mcp_remote(_: Path) -> list[str]:
     """The command of a client over stdio, behind mcp-remote."""
-    folder = HERE / "node" / "mcp_remote"
-    packages = npm.installed("frameworks-mcp_remote", [folder / "package.json", folder / "package-lock.json"])
-    proxy = packages / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
+    proxy = node_packages("mcp_remote") / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
     return [sys.executable, str(HERE / "sign_in_client.py"), "node", str(proxy)]
 
 

@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.frameworks.drive import find_faults, was_too_slow
+from tests.frameworks.drive import find_faults
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 
 PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding="utf-8")
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "tools": ["get_call", "list_calls", "make_call"],
     "timed_out": "TimeoutError: ",
     "answers": ["In progress already; no new call was placed.", "Booked: … call_id 3f0c"],
-    "result": "Booked: … call_id 3f0c",
     "seconds": 5.3,
 }
 CALLS = [{"outcome": "answered", "call_id": "3f0c"}]
@@ -30,7 +29,7 @@ def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_time
     assert bool(timeouts) is framework.has_timeout
 
 
-def test_every_fault_is_named_and_a_slow_machine_is_none() -> None:
+def test_every_fault_is_named() -> None:
     assert find_faults(GOOD, CALLS, 5) == []
     cases: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
         ({"tools": ["make_call"]}, CALLS, "not offered: get_call, list_calls"),
@@ -38,14 +37,9 @@ def test_every_fault_is_named_and_a_slow_machine_is_none() -> None:
         ({"answers": ["Booked: … call_id 3f0c"]}, CALLS, "was not found in progress"),
         ({}, CALLS * 2, "there should be one answered call"),
         ({}, [], "there should be one answered call"),
-        ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
+        ({"answers": [GOOD["answers"][0], "Booked: … call_id 91ab"]}, CALLS, "does not have its outcome"),
         ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
         ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, before its 5 s"),
-        ({"error": "ImportError: no module"}, CALLS, "ImportError: no module"),
     ]
     for change, calls, fault in cases:
         assert [line for line in find_faults(GOOD | change, calls, 5) if fault in line], fault
-    slow = GOOD | {"answers": ["In progress: the call has lasted 1 s.", "Booked: …"]}
-    assert was_too_slow(slow, CALLS)
-    assert not was_too_slow(slow, CALLS * 2)
-    assert not was_too_slow(GOOD, CALLS)
