@@ -196,8 +196,7 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
 
     To keep it: kallyai-mcp calendar > appointment.ics
     """
-    call_id = await past_calls.service_id(app_context, await whole_id(app_context, id_))
-    event, _ = await past_calls.appointment(app_context, call_id)
+    call_id, event, _ = await past_calls.appointment(app_context, await whole_id(app_context, id_))
     ics, answer = rebuilt(event, call_id), past_calls.event_answer(call_id, event)
     is_file = os.linesep == "\n" and not sys.stdout.isatty()  # elsewhere, Python writes the ends of the lines
     return (ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer, 0

@@ -123,13 +123,18 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
 
 
 async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
-    """Find a call or a list by its `call_id` or `tracking_id`.
+    """Find a call or a list by its `call_id` or `tracking_id`; it raises what `find_call` raises."""
+    found = await app_context.calls.find_list(id_) if is_tracking_id(id_) else None
+    return found or await find_call(app_context, id_)
+
+
+async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
+    """Find a call by its `call_id` or `tracking_id`.
 
     Raises:
-        NotSignedInError: No account is signed in.
         LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
-        NotFoundError: No call and no list has this id.
-        KallyAIError: As `KallyAI.get_call` raises it.
+        NotFoundError: No call has this id.
+        KallyAIError: As `Calls.find` and `KallyAI.get_call` raise it.
     """
     try:
         record = await app_context.calls.find(id_)
@@ -137,7 +142,7 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
         if is_tracking_id(id_):
             raise
         record = None
-    return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
+    return record or await app_context.api().get_call(id_)
 
 
 def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:

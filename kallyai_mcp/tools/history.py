@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, Text, UserZone
-from kallyai_mcp.tools.call_view import Related
+from kallyai_mcp.tools.call_results import related_calls
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.related_calls import related_to
 from kallyai_mcp.tools.resource_links import CALENDAR, calendar_file, call_uri
@@ -55,15 +55,13 @@ async def get_calendar_event(
 ) -> Annotated[CallToolResult, EventAnswer]:
     """Get the appointment that a call made, in words, and its .ics file."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
-    call_id = await past_calls.service_id(app_context, call_id)
-    event, view = await past_calls.appointment(app_context, call_id)
-    reader, zone, related = app_context.reader(), app_context.timezone, Related()
-    lines = [event_words(event, reader, uri=call_uri(CALENDAR, call_id), place_zone=view.zone_name if view else zone)]
-    if view is not None:
-        related = await related_to(app_context, view)
-        lines.insert(0, moved(replace(view, related=related), reader))
-    text = "\n".join(filter(None, lines))
-    structure, file = past_calls.event_answer(call_id, event, related), rebuilt(event, call_id)
+    call_id, event, view = await past_calls.appointment(app_context, call_id)
+    view, reader = replace(view, related=await related_to(app_context, view)), app_context.reader()
+    text = event_words(view, reader, uri=call_uri(CALENDAR, call_id))
+    if later := moved(view, reader):
+        text = f"{later}\n{text}"
+    structure = past_calls.event_answer(call_id, event).model_copy(update=related_calls(view.related))
+    file = rebuilt(event, call_id)
     if as_file:
         structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
     files = [calendar_file(call_id, file)] if client_supports_apps(ctx) else []

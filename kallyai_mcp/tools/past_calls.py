@@ -3,8 +3,7 @@
 The tools, the resources, and the terminal use it; the terminal without the MCP SDK.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,8 +16,8 @@ from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import (
     cancel_list,
     find_any,
+    find_call,
     list_state,
-    related_calls,
     row_answer,
     view_of,
 )
@@ -63,11 +62,6 @@ class Filter:
     since: datetime | None = None
     status: str | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether all calls are shown."""
-        return self == Filter()
-
     def shows(self, view: CallView) -> bool:
         """Whether this call is shown. The beginning of a status is enough: "booked" is also "booked_other_time"."""
         name, at = view.submission.business_name or "", view.placed_at
@@ -80,11 +74,14 @@ class Filter:
         )
 
 
+EVERY_CALL = Filter()
+
+
 async def list_page(
-    app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None
+    app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL
 ) -> ToolResult[CallPageAnswer]:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
-    wanted, reader = wanted or Filter(), app_context.reader()
+    reader = app_context.reader()
     found, total, more = await _service_calls(app_context, limit, offset, wanted)
     unsettled: list[CallRecord] = []
     newest: list[CallRecord] = []
@@ -97,29 +94,24 @@ async def list_page(
         known = await ledger.find_ended(account, [call.call_id for call in found])
         if offset == 0:
             unsettled = await _unsettled(app_context)
-            lists = await app_context.calls.list_unfinished() if wanted.is_open else []
+            lists = await app_context.calls.list_unfinished() if wanted == EVERY_CALL else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
-    changes = changed_by([CallView.of_record(record) for record in newest])
-    names = _names(newest)
-
-    def shown(views: Iterable[CallView]) -> list[CallView]:
-        complete = (
-            replace(view.named(names), related=Related(later=changes.get(view.call_id or ""))) for view in views
-        )
-        return [view for view in complete if wanted.shows(view)]
-
-    above = shown(CallView.of_record(record) for record in sorted(unsettled, key=_planned_first))
-    below = shown(
+    changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
+    above = [CallView.of_record(record) for record in sorted(unsettled, key=_planned_first)]
+    below = [
         CallView.of_record(known[call.call_id])
         if call.call_id in known
         else CallView.of_call(call, None, timezone=app_context.timezone)
         for call in found
         if not _is_listed_above(call, unsettled)
-    )
-    if not wanted.is_open:
+    ]
+    for views in (above, below):
+        complete = [replace(one.named(names), related=Related(later=changes.get(one.call_id or ""))) for one in views]
+        views[:] = filter(wanted.shows, complete)
+    if wanted != EVERY_CALL:
         below, more = below[offset : offset + limit], len(below) > offset + limit
-    seen = offset + (len(found) if wanted.is_open else len(below))
+    seen = offset + (len(found) if wanted == EVERY_CALL else len(below))
     text = listing(
         below,
         reader,
@@ -130,7 +122,7 @@ async def list_page(
         lists=[listed(one, reader) for one in lists],
         unsettled=above,
         is_ledger_read=is_ledger_read,
-        is_filtered=not wanted.is_open,
+        is_filtered=wanted != EVERY_CALL,
     )
     structure = CallPageAnswer(
         lists=[list_state(one, reader.now) for one in lists] or None,
@@ -147,7 +139,7 @@ async def _service_calls(
 ) -> tuple[list[Call], int | None, bool]:
     """A page of KallyAI's list, or for a filter its newest calls; how many there are, and whether there are more."""
     api = app_context.api()
-    if wanted.is_open:
+    if wanted == EVERY_CALL:
         page = await api.list_calls(limit=limit, offset=offset)
         seen = offset + len(page.calls)
         more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
@@ -216,7 +208,7 @@ def spoken_lines(transcript: Transcript, count: int | None = None) -> list[Spoke
     ]
 
 
-def event_answer(call_id: str, event: Appointment, related: Related = Related()) -> EventAnswer:  # noqa: B008 - frozen
+def event_answer(call_id: str, event: Appointment) -> EventAnswer:
     """The structure of the event that a call made."""
     return EventAnswer(
         call_id=call_id,
@@ -225,49 +217,42 @@ def event_answer(call_id: str, event: Appointment, related: Related = Related())
         end=event.end.isoformat() if event.end else None,
         location=event.location,
         calendar_uri=call_uri(CALENDAR, call_id),
-        **related_calls(related),
     )
 
 
-async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, CallView | None]:
-    """The appointment that a call made, in the zone of the request, and the call, if it can be read.
-
-    `call_id` is KallyAI's id of the call.
+async def appointment(app_context: AppContext, id_: str) -> tuple[str, Appointment, CallView]:
+    """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call.
 
     Raises:
-        NotThereError: The call made no appointment.
-        KallyAIError: An error of the API client.
+        NotThereError: The call made no appointment, or KallyAI has no id for it.
+        KallyAIError: As `service_id` and `find_call`.
     """
-    view = None
+    call_id = await service_id(app_context, id_)
+    found = await find_call(app_context, call_id)
     try:
         made = read_appointment(await app_context.api().get_calendar(call_id))
     except NotFoundError:
-        await app_context.api().get_call(call_id)  # raises NotFoundError if the call itself doesn't exist
         made = None
-    if made is not None:
-        with suppress(KallyAIError):
-            record = await app_context.calls.find(call_id)
-            call = await app_context.api().get_call(call_id) if record is None else None
-            view = CallView.of_record(record) if record is not None else None
-            if call is not None:
-                view = CallView.of_call(call, Calendar(made), timezone=app_context.timezone)
-    if made is None or (view is not None and view.is_before_call(made)):
+    calendar = Calendar(made)
+    if isinstance(found, CallRecord):
+        view = replace(CallView.of_record(found), calendar=calendar)
+    else:
+        view = CallView.of_call(found, calendar, timezone=app_context.timezone)
+    if made is None or view.is_before_call(made):
         raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return all_in_zone(made, zone_of(view.zone_name)) if view is not None else made, view
+    return call_id, all_in_zone(made, zone_of(view.zone_name)), view
 
 
 async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
     """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`; and its number.
 
-    Raises:
-        KallyAIError: As `service_id` and `appointment`.
+    It raises what `appointment` raises.
     """
-    call_id = await service_id(app_context, id_)
-    made, view = await appointment(app_context, call_id)
+    call_id, made, view = await appointment(app_context, id_)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
         facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone if view is not None else None
+    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

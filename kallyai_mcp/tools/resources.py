@@ -14,7 +14,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_results import find_any, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import NotThereError, appointment, list_page, service_id, transcript
+from kallyai_mcp.tools.past_calls import NotThereError, appointment, list_page, transcript
 from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -96,8 +96,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
-    call_id = await service_id(app_context, call_id)
-    made, _ = await appointment(app_context, call_id)
+    call_id, made, _ = await appointment(app_context, call_id)
     return rebuilt(made, call_id)
 
 

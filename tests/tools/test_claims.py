@@ -209,7 +209,7 @@ async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_fi
     assert told.data.get("end") == made.data["appointment"].get("end") == end
     assert written.decoded("DTSTART") == at
     assert ("DTEND" in written) == (end is not None)
-    assert ("London time" in told.text) is not is_day
+    assert ("there (2:00 PM in New York)" in told.text) is not is_day
 
 
 @pytest.mark.parametrize(

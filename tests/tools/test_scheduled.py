@@ -102,7 +102,7 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     assert "Mon Jan 26, 9:00 AM Los Angeles time. " in later.text
     assert "Wed Jan 28, 7:00 PM there." in booked.text
     assert "Jan 25, 10:30 AM in New York" in transcript.text
-    assert "7:00 PM to 9:00 PM New York time" in event.text
+    assert "7:00 PM to 9:00 PM there" in event.text
     assert "Times in UTC." in listed.text
 
 

@@ -1,16 +1,11 @@
-from datetime import UTC, date, datetime
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from kallyai_mcp.api.errors import UnreadableResponseError
-from kallyai_mcp.calls.appointment import Appointment, read_appointment
+from kallyai_mcp.calls.appointment import read_appointment
 from kallyai_mcp.tools.text import plain
-from kallyai_mcp.tools.text.calendar import event_words
-from kallyai_mcp.tools.text.times import Reader
-
-NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
-NEW_YORKER = Reader(timezone="America/New_York", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -33,28 +28,6 @@ def test_no_quotation_mark_of_a_text_from_outside_can_close_its_quotation(mark: 
 def test_a_zone_that_this_machine_does_not_know_counts_as_utc() -> None:
     assert plain.zone_of("Mars/Olympus") is UTC
     assert plain.zone_of("Europe/Madrid") == ZoneInfo("Europe/Madrid")
-
-
-@pytest.mark.parametrize(
-    ("event", "words"),
-    [
-        (
-            Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
-            '"Dinner": Wed Jan 28, 5:00 PM to Thu Jan 29, 1:00 AM.\nThe .ics file: kallyai://c',
-        ),
-        (
-            Appointment("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
-            '"Dinner": Wed Jan 28, 7:00 PM, at Bistro.\nThe .ics file: kallyai://c',
-        ),
-        (
-            Appointment(None, date(2026, 1, 28), date(2026, 1, 31), None),
-            "Appointment: Wed Jan 28 to the beginning of Sat Jan 31.\nThe .ics file: kallyai://c",
-        ),
-        (Appointment(None, None, None, None), "Appointment: no time given.\nThe .ics file: kallyai://c"),
-    ],
-)
-def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
-    assert event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York") == words
 
 
 def calendar(*lines: str) -> str:
@@ -101,5 +74,3 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert event is not None
     assert event.start is not None
     assert event.end is None
-    words = event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York")
-    assert words.startswith('"Dinner": Wed Jan 28')

@@ -1,10 +1,13 @@
 """A calendar event as a text, and as a new .ics file."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from kallyai_mcp.calls.appointment import Appointment, with_zone
-from kallyai_mcp.tools.text.plain import named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import Reader, city, day_and_hour, hour, is_own_clock, own_time
+from kallyai_mcp.calls.appointment import Appointment
+from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.text.calls import begins, ends
+from kallyai_mcp.tools.text.plain import named, one_line, quoted
+from kallyai_mcp.tools.text.times import Reader, day_and_hour, hour, with_place
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -33,32 +36,26 @@ def rebuilt(event: Appointment, call_id: str) -> str:
     return str(calendar.to_ical().decode())
 
 
-def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str) -> str:
-    """The event in words.
+def event_words(view: CallView, reader: Reader, *, uri: str) -> str:
+    """The appointment of a call in words; `uri` is that of the .ics file.
 
-    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.' `uri` is that of
-    the .ics file, and `place_zone` the IANA name of the zone of the event's place.
+    For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), at Italian Bistro.'
     """
+    event = view.appointment or Appointment()
     what = quoted(event.summary, 120) if event.summary else "Appointment"
     where = f", at {named(event.location)}" if event.location else ""
-    return f"{what}: {_span(event, reader, place_zone)}{where}.\nThe .ics file: {uri}"
+    return f"{what}: {_span(view, reader) or 'no time given'}{where}.\nThe .ics file: {uri}"
 
 
-def _span(event: Appointment, reader: Reader, place_zone: str) -> str:
-    if event.start is None:
-        return "no time given"
-    zone = zone_of(place_zone)
-    start, end = with_zone(event.start, zone) or event.start, with_zone(event.end, zone)
+def _span(view: CallView, reader: Reader) -> str:
+    start, end, number = begins(view), ends(view), view.submission.respondent_phone
+    if start is None:
+        return ""
     text = day_and_hour(start, reader.now)
-    if not isinstance(start, datetime):
+    if isinstance(end, datetime) and isinstance(start, datetime):
+        text += f" to {hour(end.hour, end.minute) if end.date() == start.date() else day_and_hour(end, reader.now)}"
+    elif end is not None and end - start > timedelta(days=1):
         # RFC 5545, 3.6.1: the end of an all-day event is not part of it. From a hotel, it is the day of departure.
-        if end is None or isinstance(end, datetime) or end - start <= timedelta(days=1):
-            return text
-        return f"{text} to the beginning of {day_and_hour(end, reader.now)}"
-    if isinstance(end, datetime):
-        is_same_day = end.date() == start.date()
-        text += f" to {hour(end.hour, end.minute) if is_same_day else day_and_hour(end, reader.now)}"
-    if is_own_clock(start, reader):
-        return text
-    own = f" ({own_time(start, reader)} in {city(reader.timezone)})" if reader.zone_is_known else ""
-    return f"{text} {city(place_zone)} time{own}"
+        text += f" to the beginning of {day_and_hour(end, reader.now)}"
+    by_both = replace(reader, zone_is_named=reader.zone_is_known)
+    return with_place(text, start, number, view.zone_name, by_both)

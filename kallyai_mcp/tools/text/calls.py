@@ -312,8 +312,17 @@ def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
 
 def begins(view: CallView) -> date | datetime | None:
     """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
-    start = with_zone(view.appointment.start if view.appointment is not None else None, zone_of(view.zone_name))
-    return at_callee(start, view.submission.respondent_phone) if isinstance(start, datetime) else start
+    return _at_callee(view.appointment.start if view.appointment is not None else None, view)
+
+
+def ends(view: CallView) -> date | datetime | None:
+    """When the appointment ends, by the clock of `begins`."""
+    return _at_callee(view.appointment.end if view.appointment is not None else None, view)
+
+
+def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:
+    moment = with_zone(moment, zone_of(view.zone_name))
+    return at_callee(moment, view.submission.respondent_phone) if isinstance(moment, datetime) else moment
 
 
 def _asked(view: CallView, reader: Reader) -> str:
