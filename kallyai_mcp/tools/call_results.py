@@ -124,8 +124,8 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
 
 async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
     """Find a call or a list by its `call_id` or `tracking_id`; it raises what `find_call` raises."""
-    found = await app_context.calls.find_list(id_) if is_tracking_id(id_) else None
-    return found or await find_call(app_context, id_)
+    record = await _find_record(app_context, id_)
+    return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
 
 
 async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
@@ -136,13 +136,16 @@ async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
         NotFoundError: No call has this id.
         KallyAIError: As `Calls.find` and `KallyAI.get_call` raise it.
     """
+    return await _find_record(app_context, id_) or await app_context.api().get_call(id_)
+
+
+async def _find_record(app_context: AppContext, id_: str) -> CallRecord | None:
     try:
-        record = await app_context.calls.find(id_)
+        return await app_context.calls.find(id_)
     except LedgerUnavailableError:
         if is_tracking_id(id_):
             raise
-        record = None
-    return record or await app_context.api().get_call(id_)
+        return None
 
 
 def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
