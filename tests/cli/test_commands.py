@@ -23,7 +23,7 @@ COMMANDS = cli.list_commands(None)  # type: ignore[arg-type]  # the context is n
 def test_the_line_in_the_documentation_makes_bash_complete(tmp_path: Path) -> None:
     (line,) = re.findall(r"\| bash [^|]*\| `[^`]+` \| `([^`]+)` \|", text_of("docs/terminal.md"))
     program = f"""{line}
-for words in "ca" "call --par" "install vs"; do
+for words in "call --par" "install vs"; do
   COMPREPLY=() COMP_WORDS=(kallyai-mcp $words) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
   _kallyai_mcp_completion kallyai-mcp
   echo "${{COMPREPLY[@]}}"
@@ -39,7 +39,7 @@ done
         check=False,
     )
 
-    assert done.stdout.splitlines() == ["call calls cancel calendar", "--party", "vscode vscode-insiders vscodium"]
+    assert done.stdout.splitlines() == ["--party", "vscode vscode-insiders vscodium"]
 
 
 def test_the_help_of_every_command_fits_40_columns(
@@ -61,23 +61,22 @@ def test_output_that_can_not_be_written_ends_in_one_line_or_none(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
     signed_in = {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
-    for command in (("status",), ("show", "t-none", "--json")):
-        reader, writer = os.pipe()
-        os.close(reader)
-        for target in (writer, os.open("/dev/full", os.O_WRONLY)):
-            done = subprocess.run(
-                [*COMMAND, *command],
-                stdout=target,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment(tmp_path, **signed_in),
-                timeout=LIMIT,
-                check=False,
-            )
-            os.close(target)
-            assert done.returncode == 1
-            assert len(done.stderr.splitlines()) <= 1, done.stderr
-            assert "Traceback" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    for target in (writer, os.open("/dev/full", os.O_WRONLY)):
+        done = subprocess.run(
+            [*COMMAND, "status", "--json"],
+            stdout=target,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(tmp_path, **signed_in),
+            timeout=LIMIT,
+            check=False,
+        )
+        os.close(target)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) <= 1, done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
@@ -100,35 +99,33 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
 
 
 @POSIX
-@pytest.mark.parametrize(("name", "shown"), [("de_DE", r"28 Nov 9:05\t"), ("en_US", r"Nov 28 9:05 AM\t")])
-def test_times_follow_the_locale(tmp_path: Path, name: str, shown: str) -> None:
+def test_times_follow_the_locale(tmp_path: Path) -> None:
     program = (
         "from kallyai_mcp.cli.output import follow_locale\n"
         "from kallyai_mcp.tools.text.times import Reader, when\n"
         "from datetime import UTC, datetime\n"
         "follow_locale()\n"
         "now = datetime(2026, 11, 28, 9, 5, tzinfo=UTC)\n"
-        "print(when(now, Reader('UTC', now)), end='\\t')\n"
+        "print(when(now, Reader('UTC', now)))\n"
     )
-    made = tmp_path / f"{name}.UTF-8"
     try:
-        subprocess.run(["localedef", "-i", name, "-f", "UTF-8", made], capture_output=True, check=True)  # noqa: S607
+        made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
+        subprocess.run(made, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("needs the sources of locales, in the package locales")
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={"LOCPATH": str(tmp_path), "LC_ALL": f"{name}.UTF-8"},
+        env={"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"},
         capture_output=True,
         text=True,
         timeout=LIMIT,
         check=False,
     )
 
-    assert re.fullmatch(shown, done.stdout), done.stderr
+    assert done.stdout == "28 Nov 9:05\n", done.stderr
 
 
-@pytest.mark.parametrize("encoding", ["cp850", "cp932"])
-def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed(encoding: str) -> None:
+def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed() -> None:
     program = (
         "from kallyai_mcp.cli.output import prepare_streams, say\n"
         "prepare_streams()\n"
@@ -137,11 +134,11 @@ def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed(encoding: str
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PYTHONIOENCODING": encoding, "PATH": ""},
+        env={"PYTHONIOENCODING": "cp850", "PATH": ""},
         capture_output=True,
         timeout=LIMIT,
         check=False,
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.decode(encoding).split()[1:] == ["?", "?", "?"]
+    assert done.stdout.decode("cp850").split()[1:] == ["?", "?", "?"]

@@ -29,7 +29,9 @@ def backups(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"{file.name}.*.bak"))
 
 
-def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_again(home: Path) -> None:
+def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for client in CLIENTS:
         result = invoke("install", client)
         if client not in EDITED:
@@ -46,6 +48,7 @@ def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_aga
         assert str(file) in result.stdout
         assert backups(file) == []
         assert "nothing was changed" in run_ok("install", client)
+    monkeypatch.setenv("KALLYAI_SANDBOX", "1")  # doctor needs no network then
     checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
     clients = [check for check in checks if check["check"] == "client"]
     for client in EDITED:
@@ -58,7 +61,10 @@ def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_aga
         assert any(check["message"].startswith(title) for check in clients), title
 
 
-def test_what_the_user_added_to_the_entry_stays_and_doctor_names_a_program_that_is_gone() -> None:
+def test_what_the_user_added_to_the_entry_stays_and_doctor_names_a_program_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
     entry = {"command": "/gone/kallyai-mcp", "env": {"KALLYAI_CONFIRM": "always"}}
     write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
     result = invoke("doctor")

@@ -12,46 +12,36 @@ from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, started
 
 
-def test_the_sandbox_prints_its_url_three_useful_numbers_and_each_call(tmp_path: Path) -> None:
-    with started(tmp_path, "sandbox", "--port", "0", "--speed", "100000") as process:
+def test_the_sandbox_prints_its_url_three_useful_numbers_and_each_call_until_ctrl_c(tmp_path: Path) -> None:
+    with started(tmp_path, "sandbox", "--port", "0", "--speed", "100000", "--play") as process:
         assert process.stdout is not None
-        first, *lines = islice(process.stdout, 10)
+        first, *lines = islice(process.stdout, 11)
         url = first.split()[3]
         with httpx2.Client(base_url=url, timeout=LIMIT) as http:
             document, page = http.get("/openapi.json").json(), http.get("/", headers={"Accept": "text/html"}).text
             token = http.post("/_sandbox/sign-in", json={}).json()["access_token"]
+            does = [http.get(f"/_sandbox/line/+120255501{end}").json()["does"] for end in ("42", "03")]
         for number in ("+12025550103", "+12025550121"):
             run_in_process(tmp_path, "call", number, "Ask", "--yes", API_URL=url, ACCESS_TOKEN=token)
         calls = [line.split(maxsplit=1)[1] for line in islice(process.stdout, 3)]
         second = run_in_process(tmp_path, "sandbox", "--port", url.rpartition(":")[2])
+        if sys.platform != "win32":  # Windows can't send signals to a process
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=LIMIT) in (0, 130)
 
     assert first.startswith("KallyAI sandbox at http://127.0.0.1:")
     assert [line.split()[0] for line in lines[:3]] == ["+12025550100", "+12025550101", "+12025550103"]
+    assert f"Calls to other numbers wait to be picked up at {url}/_sandbox/play\n" in lines
     assert f"  export KALLYAI_API_URL={url}\n" in lines
     assert "/v1/calls" in document["paths"]
     assert "+12025550100" in page
+    assert does == ["is_played", "is_busy"]
     assert calls[0] == "+12025550103 calling\n"
     assert calls[1].startswith("+12025550103 busy, ")
     assert calls[2] == "+12025550121 refused: suppression_violation\n"
     assert second.returncode == 1
     address = url.removeprefix("http://")
     assert second.stderr == f"Error: {address} is in use. Choose another --port; 0 takes a free one.\n"
-
-
-def test_with_play_calls_to_other_numbers_wait_to_be_picked_up_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    with started(tmp_path, "sandbox", "--port", "0", "--play") as process:
-        assert process.stdout is not None
-        first, *lines = islice(process.stdout, 5)
-        url = first.split()[3]
-        does = [
-            httpx2.get(f"{url}/_sandbox/line/+120255501{end}", timeout=LIMIT).json()["does"] for end in ("42", "03")
-        ]
-        if sys.platform != "win32":  # Windows can't send signals to a process
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=LIMIT) in (0, 130)
-
-    assert f"Calls to other numbers wait to be picked up at {url}/_sandbox/play\n" in lines
-    assert does == ["is_played", "is_busy"]
 
 
 def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

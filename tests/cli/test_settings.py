@@ -70,14 +70,11 @@ def test_a_bad_value_ends_the_server_with_one_line_and_exit_code_2(tmp_path: Pat
             assert "hush" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), HTTP])
-def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    for settings, words in (
-        ({"MCP_TOKENS": "x"}, "KALLYAI_MCP_TOKENS: there is no such setting; did you mean KALLYAI_MCP_TOKEN?"),
-        (
-            {"DATABASE_URL": "postgresql://user:hush@127.0.0.1:9/calls"},
-            "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS",
-        ),
+def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
+    shared = {"DATABASE_URL": "postgresql://user:hush@127.0.0.1:9/calls"}
+    for arguments, settings, words in (
+        ((), {"MCP_TOKENS": "x"}, "KALLYAI_MCP_TOKENS: there is no such setting; did you mean KALLYAI_MCP_TOKEN?"),
+        (HTTP, shared, "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS"),
     ):
         done = run(tmp_path, *arguments, **settings)
         assert (done.returncode, done.stdout) == (2, "")
