@@ -206,32 +206,25 @@ def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:
         logging.getLogger(name).setLevel(max(root.level, lowest))
 
 
-def call_ended(outcome: str) -> None:
-    """Count a call that has ended, by the reference's `status`, or `unknown` (`kallyai.calls.ended`)."""
-    _count("kallyai.calls.ended", "Phone calls that ended, by outcome", outcome=outcome)
+_COUNTED = {
+    "kallyai.calls.ended": "Phone calls that ended, by the reference's status, or unknown",
+    "kallyai.calls.refused": "Phone calls not placed, by error code",
+    "kallyai.api.requests": "Requests to KallyAI with their retries, by method, and by HTTP status or error code",
+}
 
 
-def call_refused(code: str) -> None:
-    """Count a call that was not placed, by the code of the error (`kallyai.calls.refused`)."""
-    _count("kallyai.calls.refused", "Phone calls not placed, by error code", code=code)
-
-
-def api_request_ended(method: str, status: int | str) -> None:
-    """Count a request to KallyAI with its retries, by its HTTP status or the error's code (`kallyai.api.requests`)."""
-    _count("kallyai.api.requests", "Requests to KallyAI, by status", method=method, status=str(status))
-
-
-def _count(name: str, description: str, **attributes: str) -> None:
-    """Count with the OpenTelemetry API. Without OpenTelemetry's SDK in the process, this does nothing.
+def count(name: str, **attributes: str | int) -> None:
+    """Count one of `_COUNTED` with the OpenTelemetry API. Without OpenTelemetry's SDK in the process, it does nothing.
 
     `opentelemetry-instrument kallyai-mcp serve …` brings it, and exports as OpenTelemetry's own variables say.
     """
-    coded = {key: value if re.fullmatch(_ID, value) else "other" for key, value in attributes.items()}
-    _counter(name, description).add(1, coded)  # metrics must not contain text from outside
+    texts = {key: str(value) for key, value in attributes.items()}
+    # Metrics must not contain text from outside.
+    _counter(name).add(1, {key: text if re.fullmatch(_ID, text) else "other" for key, text in texts.items()})
 
 
 @cache
-def _counter(name: str, description: str) -> "Counter":
+def _counter(name: str) -> "Counter":
     from opentelemetry import metrics  # imported late: `tools/list` over stdio does not need it
 
-    return metrics.get_meter("kallyai-mcp", __version__).create_counter(name, description=description)
+    return metrics.get_meter("kallyai-mcp", __version__).create_counter(name, description=_COUNTED[name])

@@ -167,7 +167,7 @@ _origins = _listed(
 )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False)  # a repr would show secrets
 class Settings:
     """The checked settings. docs/settings.md says what each is for.
 
@@ -247,11 +247,6 @@ class Settings:
         from platformdirs import user_data_path  # imported late: `tools/list` needs no folder
 
         return user_data_path("kallyai-mcp", appauthor=False)
-
-    def __repr__(self) -> str:
-        """The settings without anything that could be a secret."""
-        token = "set" if self.access_token else "not set"
-        return f"Settings(api_url={self.api_url!r}, sandbox={self.sandbox}, access_token={token})"
 
 
 def variable_of(field: "dataclasses.Field[Any]") -> str:

@@ -23,7 +23,7 @@ import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.responses import ApiResponse, retry_after
-from kallyai_mcp.logs import api_request_ended
+from kallyai_mcp.logs import count
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -174,9 +174,9 @@ class Transport:
             retries -= 1
             await anyio.sleep(pause)
         if isinstance(result, KallyAIError):
-            api_request_ended(request.method, result.code)
+            count("kallyai.api.requests", method=request.method, status=result.code)
             raise result
-        api_request_ended(request.method, result.status)
+        count("kallyai.api.requests", method=request.method, status=result.status)
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
 

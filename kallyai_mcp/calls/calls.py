@@ -24,7 +24,7 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
-from kallyai_mcp.logs import call_refused
+from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
 
@@ -252,4 +252,4 @@ async def place_with_consent(
 def _count(error: PolicyError) -> None:
     """Log and count a call that a setting refused. Its number is only in the audit trail."""
     _log.info("not called, because of %s", error.setting)
-    call_refused(error.code)
+    count("kallyai.calls.refused", code=error.code)

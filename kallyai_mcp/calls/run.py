@@ -29,7 +29,7 @@ from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Findings, proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.logs import call_ended, call_refused
+from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
 
@@ -371,9 +371,9 @@ class Run:
         self.end = await self._context.until_written(partial(self._ledger.finish, self.record, state, error=error))
         if state is CallState.REFUSED:
             self._context.lost_at.pop(self.record.tracking_id, None)  # an unknown call is searched for again
-            call_refused(error.code)
+            count("kallyai.calls.refused", code=error.code)
         else:
-            call_ended("unknown")
+            count("kallyai.calls.ended", outcome="unknown")
 
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
@@ -385,4 +385,4 @@ class Run:
         self.end = replace(end, is_first=self.record.is_first)
         self._context.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
-            call_ended(call.status)
+            count("kallyai.calls.ended", outcome=call.status)
