@@ -1,8 +1,6 @@
 """Checks that a tool answers any arguments with a clear error, or places the call that was asked for."""
 
-import json
 import logging
-import math
 import random
 import re
 import tempfile
@@ -22,6 +20,9 @@ from hypothesis import strategies as st
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.tools.argument_types import json_list
+from kallyai_mcp.tools.arguments import read
+from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, Answer, open_agent, settings_in
 from tests.fuzz.arguments import PLACED, SCHEMAS, uses
 from tests.sandbox.manual_clock import ManualClock
@@ -114,7 +115,7 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     """
     with without_crash():
         result = anyio.run(use, tool, arguments, mode)
-    answer = result.answer
+    answer, parameters = result.answer, next(known for known in tools() if known.name == tool).parameters
     assert answer.text.strip(), "an empty answer"
     assert_readable(answer.text)
     assert_all_readable(answer.data)
@@ -134,7 +135,7 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         return "refused later"
     assert len(result.placed) == (tool == "make_call"), f"{len(result.placed)} calls were placed"
     if result.placed:
-        wanted, got = expected_submission(arguments), dict(result.placed[0])
+        wanted, got = expected_submission(read(arguments, parameters)), dict(result.placed[0])
         for name in _NUMBERS & wanted.keys():
             if got.get(name) == _TRUNK.sub(r"\1", wanted[name]):
                 wanted[name] = got[name]
@@ -145,7 +146,7 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         got["additional_instructions"] = [text for text in got.get("additional_instructions", []) if text in asked]
         got = {name: value for name, value in got.items() if value != []}
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
-    assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was ignored"
+    assert not read(arguments, parameters).keys() - SCHEMAS[tool].keys(), "an argument was ignored"
     return "done"
 
 
@@ -204,48 +205,10 @@ def assert_clear(text: str) -> None:
     assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
 
 
-def _is_blank(name: str, value: Any) -> bool:
-    """Whether the value counts as left out: null, white space, a list of that, or "null" in `_TYPED` arguments."""
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, list):
-        return all(isinstance(each, str) and _says_nothing(each) for each in value)
-    if name == "additional_instructions" and isinstance(value, str) and value.lstrip().startswith("["):
-        return _is_blank(name, json.loads(value))
-    if name in _TYPED:
-        return (
-            value is None or (isinstance(value, str) and _says_nothing(value)) or (name == "party_size" and value == 0)
-        )
-    return value is None or (isinstance(value, str) and value.strip().casefold() in {"", *_NOT_AVAILABLE})
-
-
-_NOT_AVAILABLE = {"n/a", "n.a.", "<unknown>", "not specified", "not provided"}
-"""What a model writes for an argument that it must send but has no value for; nobody has such a name."""
-
-
-def _says_nothing(text: str) -> bool:
-    """Whether a text stands for "absent" where it can't be a name."""
-    return text.strip().casefold() in _NOT_AVAILABLE | {"", "na", "none", "null", "nil", "undefined", "unknown", "-"}
-
-
-_TYPED = {
-    *("task_category", "appointment_date", "appointment_time", "party_size", "language", "call_language", "is_urgent"),
-    *("additional_instructions", "wait_seconds", "redial", "limit", "offset"),
-}
-"""The arguments for which not any string is valid."""
-
-
-def _blank(arguments: Mapping[str, Any]) -> set[str]:
-    return {name for name, value in arguments.items() if _is_blank(name, value)}
-
-
 def expected_submission(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The submission that `make_call` should send for these arguments, in the reference's format."""
-    return {
-        name: _normalized(name, value)
-        for name, value in arguments.items()
-        if name in Submission.model_fields and not _is_blank(name, value)
-    }
+    given = {name: _normalized(name, value) for name, value in arguments.items() if name in Submission.model_fields}
+    return {name: value for name, value in given.items() if value not in ([], False)}  # what says nothing is left out
 
 
 def _normalized(name: str, value: Any) -> Any:
@@ -257,7 +220,6 @@ def _normalized(name: str, value: Any) -> Any:
         case "is_urgent":
             return str(value).strip().lower() in {"true", "t", "yes", "y", "on", "1", "1.0"}
         case "additional_instructions":
-            items = json.loads(value) if isinstance(value, str) else value
-            return [each.strip() for each in items if not _says_nothing(each)]
+            return json_list(value)
         case _:
             return value.strip()
