@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -83,14 +83,13 @@ class PostgresServer(PostgresDatabases):
         ends_with_this_thread: bool = False,
     ) -> None:
         super().__init__(free_port())
-        self._programs = _programs()
         self._user, self._group = _unprivileged_user()
         self._prefix = ["setpriv", "--pdeathsig", "INT"] if ends_with_this_thread and shutil.which("setpriv") else []
         # Not pytest's own temporary folder: only its owner may enter that.
         self._folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-", dir=folder))
-        self._data = self._folder / "data"
-        self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
+        self._data, self._log = self._folder / "data", self._folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._was_started = False
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -100,7 +99,6 @@ class PostgresServer(PostgresDatabases):
             "autovacuum": "off",  # no test lasts long enough to need it
             "dynamic_shared_memory_type": "mmap",  # files in its folder, which are gone when it was killed, too
         } | (settings or {})
-        self.log: list[str] = []
         try:
             self._initialize()
         except BaseException:
@@ -116,13 +114,12 @@ class PostgresServer(PostgresDatabases):
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
-        first = not self.log
         for _ in range(5):
             if self._started():
                 return
-            if first:  # another process may have taken the port meanwhile
+            if not self._was_started:  # another process may have taken the port meanwhile
                 self.port = free_port()
-        raise AssertionError("PostgreSQL does not start:\n" + "\n".join(self.log[-20:]))
+        raise AssertionError("PostgreSQL does not start:\n" + self._log.read_text(encoding="utf-8")[-2000:])
 
     def kill(self) -> None:
         """Kill all its processes at once, as a loss of power does."""
@@ -130,9 +127,7 @@ class PostgresServer(PostgresDatabases):
             return
         _signal([self._process.pid, *self._freeze()], signal.SIGKILL)
         self._process.wait(LIMIT)
-        if self._reader is not None:
-            self._reader.join(LIMIT)  # until the last child has closed the log
-        self._process = self._reader = None
+        self._process = None
 
     def pause(self) -> None:
         """Suspend all its processes: connections stay open, and nothing is answered."""
@@ -156,36 +151,31 @@ class PostgresServer(PostgresDatabases):
 
     def _started(self) -> bool:
         settings = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
-        process = subprocess.Popen(
-            [*self._prefix, self._programs / "postgres", "-D", self._data, *settings],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self._folder,
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is for the tests; they end it
-            user=self._user,
-            group=self._group,
-        )
-        is_ready, is_decided = threading.Event(), threading.Event()
-
-        def read_log() -> None:
-            assert process.stderr is not None
-            with process.stderr:
-                for line in process.stderr:
-                    self.log.append(line.rstrip())
-                    if "ready to accept connections" in line:
-                        is_ready.set()
-                        is_decided.set()
-            is_decided.set()
-
-        self._process, self._reader = process, threading.Thread(target=read_log, daemon=True)
-        self._reader.start()
-        is_decided.wait(LIMIT)
-        if not is_ready.is_set():
-            self.kill()
-        return is_ready.is_set()
+        with self._log.open("a") as log:
+            process = subprocess.Popen(
+                [*self._prefix, _programs() / "postgres", "-D", self._data, *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd=self._folder,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for the tests; they end it
+                user=self._user,
+                group=self._group,
+            )
+        self._process = process
+        deadline, written = time.monotonic() + LIMIT, self._data / "postmaster.pid"
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                if (
+                    written.read_text(encoding="utf-8").startswith(f"{process.pid}\n")
+                    and "ready" in written.read_text()
+                ):
+                    self._was_started = True
+                    return True
+            time.sleep(0.01)
+        self.kill()
+        return False
 
     def _freeze(self) -> list[int]:
         """Suspend all its processes; returns the ids of the children."""
@@ -246,7 +236,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 def has_server() -> bool:
     """Whether this machine has the programs of a PostgreSQL server. Those of Windows can't be ended as is done here."""
-    return sys.platform != "win32" and _programs_or_none() is not None
+    return sys.platform != "win32" and bool(_found_programs())
 
 
 def skip_without_server() -> None:
@@ -262,17 +252,16 @@ def _running() -> Iterator[str]:
         yield str(server.port)
 
 
-def _programs() -> Path:
-    """The folder with the server's programs, which Debian keeps out of `PATH`."""
-    found = _programs_or_none()
-    assert found is not None, NO_SERVER
-    return found
-
-
-def _programs_or_none() -> Path | None:
+def _found_programs() -> list[Path]:
+    """The folders with the programs of a server, which Debian keeps out of `PATH`; the newest first."""
     found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
-    return next((folder for folder in found if all((folder / name).exists() for name in ("initdb", "postgres"))), None)
+    return [folder for folder in found if all((folder / name).exists() for name in ("initdb", "postgres"))]
+
+
+def _programs() -> Path:
+    assert has_server(), NO_SERVER
+    return _found_programs()[0]
 
 
 @lru_cache(maxsize=1)
