@@ -102,29 +102,3 @@ async def test_a_user_gets_through_the_sign_in_in_a_browser_and_disconnects_the_
         after = await server.use(tokens["access_token"])
 
     assert [before.status_code, after.status_code] == [200, 401]
-
-
-async def test_in_a_browser_no_other_site_can_frame_or_submit_the_consent_page(
-    server: Deployment, chromium: Browser
-) -> None:
-    url = server.authorize_url(await server.new_client())
-
-    def hostile(_: Request) -> Reply:
-        page = (
-            f'<iframe src="{url.replace("&", "&amp;")}"></iframe>'
-            f'<form method="post" action="{server.url}/oauth/consent"><input name="flow" value="{"x" * 22}">'
-            '<button name="decision" value="allow">Win a prize</button></form>'
-        )
-        return Reply(200, page.encode(), {"Content-Type": "text/html"})
-
-    async with listening(hostile) as port, await chromium.new_context() as context:
-        page = await context.new_page()
-        await page.goto(f"http://localhost:{port}/")
-        framed = [await frame.content() for frame in page.frames[1:]]
-        async with page.expect_response(lambda response: response.url.endswith("/oauth/consent")) as waiting:
-            await page.get_by_role("button", name="Win a prize").click()
-        response = await waiting.value
-
-    assert framed
-    assert not any('name="flow"' in content for content in framed)
-    assert response.status == 403
