@@ -203,6 +203,21 @@ async def lists(tell: Teller) -> None:
     tell.kallyai.calls = {"+": {"status": "success", "call_id": "c-2", **SAID}}
     await tell.use("call_around", "it goes on and books", around, until="booked", continue_after="c-1")
     tell.clock.advance(days=2)
+    tell.kallyai.calendars["+"] = AT_NINE
+    tell.kallyai.calls = {"+": {"status": "success", "call_id": "c-3", **SAID}}
+    any_time = around | {"party_size": 2, "accept_other_time": True}
+    await tell.use("call_around", "one books another time, as it may", any_time, until="booked")
+    tell.kallyai.calls = {numbered(0): {"status": "success", "call_id": "c-4"}, "+": {"status": "busy"}}
+    tell.kallyai.calendars = {numbered(0): AT_NINE}
+    other = around | {"party_size": 5}
+    await tell.use("call_around", "one books another time", other, until="booked")
+    await tell.use("call_around", "it goes on after that booking", other, until="booked", continue_after="c-4")
+    tell.kallyai.calendars = {"+": 500}
+    tell.kallyai.calls = {
+        numbered(0): {"status": "voicemail", "highlights": "They call back from 415-555-7788"},
+        "+": {"status": "success", "call_id": "c-5", **SAID},
+    }
+    await tell.use("call_around", "all are asked, and no calendar can be read", around | {"party_size": 6}, until="all")
     await tell.use("call_around", "wrong arguments", table, candidates=candidates[:1], until="never")
     tell.kallyai.calls = {"+": {"status": "no_answer"}}
     tell.kallyai.calendars = {}

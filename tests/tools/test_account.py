@@ -6,35 +6,19 @@ import anyio
 import anyio.to_thread
 import pytest
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 
 from kallyai_mcp.auth.token_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, Answer, open_agent, settings_in
+from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.user import LIMIT, User
 
 TOKEN = "token-of-the-settings-0123456789"
-
-
-async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **arguments: Any) -> Answer:
-    """The result of `tool` when KallyAI gives each answer to requests ("GET /v1/calls") that contain its key."""
-
-    def answer(request: Request) -> Response | tuple[int, Any]:
-        for part, response in answers:
-            if part in f"{request.method} {request.url.path}":
-                found: Response | tuple[int, Any] = response
-                return found
-        return 404, {"detail": "Not Found"}
-
-    async with fake_service(answer) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN, SETTLE_SECONDS="0.2")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            return await agent.use(tool, arguments)
 
 
 async def test_where_a_sign_in_could_not_be_kept_every_tool_says_so_in_one_line(
@@ -77,14 +61,38 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
 
-async def test_a_refused_token_from_the_settings_names_the_setting(tmp_path: Path, clock: ManualClock) -> None:
-    refusal = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
-    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (401, refusal)), **BISTRO)
+QUOTA = {
+    "plan_type": "trial",
+    "minutes_allocated": 30,
+    "minutes_used": 30,
+    "upgrade_url": "https://kallyai.com/pricing",
+}
+STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
+USED_UP = "all 30 minutes of the trial plan are used. To get more now: https://kallyai.com/pricing."
+BOT_CHECK = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
+EXPIRED = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
 
-    assert answer.is_error
-    assert answer.text.startswith("Not called: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
-    assert "sign_in" not in answer.text
-    assert TOKEN not in answer.text
+
+async def test_a_refusal_says_what_happened_and_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
+    refusals: tuple[tuple[Any, tuple[str, ...]], ...] = (
+        ((402, QUOTA), (USED_UP,)),
+        ((402, {"error": STANDARD, **QUOTA}), (USED_UP, 'KallyAI: "Out of minutes". correlation_id c-1')),
+        (BOT_CHECK, ("KallyAI's bot check answered with a web page instead of the API", "KALLYAI_USER_AGENT")),
+        ((401, EXPIRED), ("KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.",)),
+    )
+    given: list[Any] = []
+    async with fake_service(lambda request: given[-1] if request.url.path == "/v1/calls" else (404, {})) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            for response, words in refusals:
+                given.append(response)
+                answer = await agent.use("make_call", BISTRO)
+
+                assert answer.is_error
+                assert answer.text.startswith(f"Not called: {words[0]}")
+                assert all(word in answer.text for word in words)
+                assert not [word for word in ("<", "sign_in", TOKEN) if word in answer.text]
+                assert len(answer.text) < 600
 
 
 @pytest.mark.parametrize("stored", ["setting", "sign-in", "expired sign-in"])
@@ -105,37 +113,6 @@ async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
                 assert refused.is_error
                 words = '"No Authorization header – Sent as a cookie"'  # noqa: RUF001
                 assert f"KallyAI: {words} (missing_token). correlation_id c-7" in refused.text
-
-
-QUOTA = {
-    "plan_type": "trial",
-    "minutes_allocated": 30,
-    "minutes_used": 30,
-    "upgrade_url": "https://kallyai.com/pricing",
-}
-STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
-
-
-@pytest.mark.parametrize("body", [QUOTA, {"error": STANDARD, **QUOTA}])
-async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
-    tmp_path: Path, clock: ManualClock, body: dict[str, Any]
-) -> None:
-    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (402, body)), **BISTRO)
-
-    assert answer.is_error
-    assert answer.text.startswith(
-        "Not called: all 30 minutes of the trial plan are used. To get more now: https://kallyai.com/pricing."
-    )
-
-
-async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path, clock: ManualClock) -> None:
-    page = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
-    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
-
-    assert answer.text.startswith("Not called: KallyAI's bot check answered with a web page instead of the API")
-    assert "KALLYAI_USER_AGENT" in answer.text
-    assert len(answer.text) < 600
-    assert "<" not in answer.text
 
 
 async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:

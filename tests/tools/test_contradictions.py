@@ -102,20 +102,3 @@ async def test_a_transcript_that_comes_after_the_outcome_is_read(
     for told in (found, again, kept):
         assert (told.data["outcome"], told.data["retryable"]) == (later, False)
         assert ASK_FIRST in told.text
-
-
-async def test_a_status_that_becomes_a_success_is_believed_and_not_the_other_way_round(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    said: dict[str, Any] = {"status": "no_answer", "call_id": "c-1"}
-    async with asking(tmp_path, clock, {"+": said}) as (kallyai, agent):
-        made = await agent.use("make_call", BISTRO)
-        kallyai.calendars = {"+": EVENT}
-        kallyai.placed["c-1"] |= {"status": "success", "highlights": "They have a table"}
-        found = await agent.use("get_call", call_id="c-1")
-        kallyai.placed["c-1"] |= {"status": "failed"}
-        kept = await agent.use("get_call", call_id="c-1")
-
-    assert made.data["outcome"] == "not_reached"
-    assert found.text.startswith("Booked: table for 4 at Italian Bistro")
-    assert kept.text == found.text

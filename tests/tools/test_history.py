@@ -106,26 +106,6 @@ async def test_the_calendar_file_is_a_text_when_asked_for(agent: Agent) -> None:
     assert event.data["file"].startswith("BEGIN:VCALENDAR\n")
 
 
-async def test_a_call_of_another_year_has_its_year(agent: Agent, clock: ManualClock) -> None:
-    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
-    clock.advance(days=365)
-
-    _, day, row = (await agent.use("list_calls")).text.splitlines()
-    assert day == "Jan 25, 2026"
-    assert row.startswith("10:30 AM  not reached")
-
-
-async def test_fifty_calls_are_listed_in_seven_thousand_characters(agent: Agent, clock: ManualClock) -> None:
-    for _ in range(25):
-        await agent.use("make_call", BISTRO, redial=True, business_name="A restaurant with quite a long name")
-        clock.advance(minutes=1)
-
-    answer = await agent.use("list_calls", limit=50)
-
-    assert len(answer.data["calls"]) == 25
-    assert len(answer.text) < 3500
-
-
 async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
     agent: Agent, tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -167,18 +147,16 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
 
 
-@pytest.mark.parametrize(
-    "form", ["{}/transcript", "{}%2Ftranscript", "../../v1/users/me/statistics", "{}?c=d#e", ".", "é\n"]
-)
-async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp, form: str) -> None:
+async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp) -> None:
     made = await agent.use("make_call", BISTRO)
     fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1")
     app.state.sandbox.set_faults(FaultPlan(faults=[fault]))
-    for tool in ("get_call", "get_transcript", "get_calendar_event"):
-        answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
+    for form in ("{}/transcript", "{}%2Ftranscript", "../../v1/users/me/statistics", "{}?c=d#e", ".", "é\n"):
+        for tool in ("get_call", "get_transcript", "get_calendar_event"):
+            answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
 
-        assert answer.is_error
-        assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")
+            assert answer.is_error
+            assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")
 
 
 TABLE = BISTRO | {"respondent_phone": NUMBERS["success"]}
@@ -249,3 +227,23 @@ async def test_a_call_about_the_booking_of_another_number_is_asked_about(
     assert asked.data["reasons"] == ["other_number"]
     assert "You are asked because: the booking that it changes was made at another number" in asked.text
     assert none.text.startswith("Not called: ")
+
+
+def spoil(home: Path) -> None:
+    """Replace the ledger's file by one that is no database."""
+    for file in filter(Path.is_file, home.glob("ledger.db*")):
+        file.unlink()
+    (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
+
+
+async def test_a_list_without_the_ledger_says_what_may_be_missing(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    """With PostgreSQL, `tests/transports/test_database_failures.py` shows the same."""
+    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+        await agent.use("make_call", BISTRO)
+        spoil(tmp_path)
+        listed = await agent.use("list_calls")
+
+    assert listed.text.startswith("This program's record of calls can't be read now")
+    assert "  answered*  Italian Bistro" in listed.text

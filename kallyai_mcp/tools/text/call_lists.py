@@ -31,8 +31,8 @@ _SAY = {
     ),
     "other_time": "Decide first: {party} booked another time than asked. Ask the user now if that works.",
     "go_on_after_other_time": (
-        "If it does not work: have it canceled there by make_call first, then call_around with the same arguments and "
-        'continue_after "{id}".'
+        'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then call_around with the '
+        'same arguments and continue_after "{id}".'
     ),
     "needs_decision": "Decide first: {party} answered, and KallyAI's calendar has no event for the call.",
     "unread": "Decide first: {party} answered; no calendar file shows whether something was booked.",
