@@ -32,10 +32,8 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy, VerificationUnavailableError, Verifier
-from kallyai_mcp.transports.asgi_app import http_app
-from kallyai_mcp.transports.limits import RateLimiter
-from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check
+from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, VerificationUnavailableError, Verifier
+from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from kallyai_mcp.urls import is_loopback
 

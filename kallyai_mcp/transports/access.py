@@ -6,7 +6,8 @@ Each process counts its own limits.
 import asyncio
 import math
 import re
-from collections import Counter
+import time
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kallyai_mcp.transports.limits import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
 from kallyai_mcp.urls import network_of
 
@@ -39,6 +39,8 @@ MOST_PER_CALLER = 200
 VERIFY_SECONDS = 30.0
 """Seconds between two checks of the bearer token of an open stream."""
 
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
 
@@ -47,6 +49,36 @@ _CONCURRENT_CHECKS = 4
 
 _METADATA = "/.well-known/oauth-protected-resource"
 """The beginning of the path of the metadata. The rest is the path of the resource (section 3.1)."""
+
+
+class RateLimiter:
+    """A moving window for each caller, which is deleted when it is empty.
+
+    `rate` is the most uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`, or `day`. `clock`
+    is monotonic, in seconds.
+    """
+
+    def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        most, _, unit = rate.partition("/")
+        self._most, self._window, self._clock = int(most), _SECONDS[unit], clock
+        self._uses: OrderedDict[str, deque[float]] = OrderedDict()
+        """The times of each caller's newest uses, at most as many as are allowed. The newest caller is the last."""
+
+    def acquire(self, caller: str) -> float:
+        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
+        wait = self.peek(caller)
+        if wait == 0:
+            self._uses.setdefault(caller, deque(maxlen=self._most)).append(self._clock())
+            self._uses.move_to_end(caller)
+        return wait
+
+    def peek(self, caller: str) -> float:
+        """What `acquire` would return; nothing is counted."""
+        now = self._clock()
+        while self._uses and next(iter(self._uses.values()))[-1] <= now - self._window:
+            self._uses.popitem(last=False)
+        uses = self._uses.get(caller)
+        return 0.0 if uses is None or len(uses) < self._most else max(0.0, uses[0] + self._window - now)
 
 
 class VerificationUnavailableError(Exception):

@@ -5,11 +5,14 @@ worker. So a load balancer must send all requests of a client to one worker. Wor
 addressed separately, so they don't serve `/sse`.
 """
 
+import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -17,18 +20,27 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy, metadata_routes
-from kallyai_mcp.transports.status_routes import Check, status_routes
 
 MAX_BODY_BYTES = 64 * 1024
 """The most bytes of a request's body. A request that places a call is far shorter."""
 
+READY_TIMEOUT = 2.0
+"""The most seconds of one readiness check."""
+
+REMEMBER_SECONDS = 2.0
+"""How many seconds the results are kept before the checks run again."""
+
+Check = Callable[[], Awaitable[object]]
+"""A readiness check. It raises an exception if the part that it checks is not ready."""
+
+_log = logging.getLogger(__name__)
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
 
@@ -79,6 +91,43 @@ def http_app(
         *middleware,
     ]
     return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
+
+
+def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> list[Route]:
+    """`/health` and `/ready` for load balancers. They are public, so many requests must cost no more than one.
+
+    `checks` are the readiness checks by name; `clock` is monotonic, in seconds.
+    """
+    lock = anyio.Lock()
+    results: dict[str, str] = {}
+    checked_at = float("-inf")
+
+    async def run(name: str, check: Check) -> None:
+        results[name] = "unreachable"
+        try:
+            with anyio.fail_after(READY_TIMEOUT):
+                await check()
+        except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
+            _log.warning("not ready: %s: %s", name, type(error).__name__)
+        else:
+            results[name] = "ok"
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        nonlocal checked_at
+        async with lock:
+            if clock() >= checked_at + REMEMBER_SECONDS:
+                async with anyio.create_task_group() as tasks:
+                    for name, check in checks.items():
+                        tasks.start_soon(run, name, check)
+                checked_at = clock()
+            is_ready = all(state == "ok" for state in results.values())
+            body = {"status": "ready" if is_ready else "not ready", "checks": dict(sorted(results.items()))}
+        return JSONResponse(body, 200 if is_ready else 503)
+
+    return [Route("/health", health), Route("/ready", ready)]
 
 
 def _with_session_id(app: ASGIApp) -> ASGIApp:

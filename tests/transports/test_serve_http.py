@@ -16,7 +16,7 @@ from mcp import Client
 from starlette.applications import Starlette
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
-from kallyai_mcp.transports import status_routes
+from kallyai_mcp.transports import asgi_app
 from tests.agent import Agent
 from tests.cli.machine import run_in_process
 from tests.processes import started
@@ -53,7 +53,7 @@ async def test_a_call_is_placed_and_followed_over_every_kind_of_connection(sandb
 async def test_health_and_ready_report_only_their_status(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_routes, "REMEMBER_SECONDS", 0)
+    monkeypatch.setattr(asgi_app, "REMEMBER_SECONDS", 0)
     fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1/users/me/statistics")
     async with running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         ready = await client.get(f"{url}/ready")
@@ -77,7 +77,7 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
         if checks["api"] > 1:
             raise ConnectionError
 
-    app = Starlette(routes=status_routes.status_routes({"api": api}, clock=lambda: now[0]))
+    app = Starlette(routes=asgi_app.status_routes({"api": api}, clock=lambda: now[0]))
     async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         answers: list[int] = []
 
