@@ -41,10 +41,11 @@ async def agent(settings: Settings, clock: ManualClock, app: SandboxApp) -> Asyn
 
 @pytest.fixture
 async def open_card(tabs: Tabs, agent: Agent, clock: ManualClock) -> AsyncIterator[Open]:
-    """Opens a card, by default the call card, in a chat that is closed at the end of the test."""
+    """Opens a card, by default the call card, in a chat that is closed before the next one."""
     async with AsyncExitStack() as opened:
 
         async def open_(html: str | None = None, *, by: Agent = agent, **options: Any) -> Chat:
+            await opened.aclose()
             shown = tabs.chat(by, html or call_card(), now=clock.now(), **options)
             return await opened.enter_async_context(shown)
 

@@ -1,6 +1,6 @@
 """Makes the pictures for the README and the docs: `python -m tests.cards.pictures .github/pictures`.
 
-They show the cards with results of the real server, the consent page, and badges for clients. A minimal Linux machine
+They show the cards with results of the real server, and the consent page. A minimal Linux machine
 has no system font; the pictures then use the first of `FONTS` that it has (Debian: apt-get install fonts-inter).
 """
 
@@ -38,16 +38,6 @@ CONSENT = "calls:read calls:write transcripts:read subscription:read"
 DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
 """By day of January: the last digits of the test numbers +1202555010… that were called."""
 
-BADGES = ("Add to Cursor", "Add to VS Code", "Claude Desktop")
-BADGE = """\
-<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="28" role="img" aria-label="{text}">
-<rect width="{width}" height="28" rx="6" fill="#1257c9"/>
-<text x="9" y="18.5" textLength="{length}" fill="#fff" font-family="Inter,system-ui,sans-serif" font-size="13" \
-font-weight="600">{text}</text>
-</svg>
-"""
-"""White on blue is readable on any page; the text is as long as in Inter, whatever font a reader has."""
-
 
 async def main(folder: Path) -> None:
     """Make all pictures."""
@@ -62,7 +52,6 @@ async def main(folder: Path) -> None:
             async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home) / "quota") as (agent, clock):
                 await _quota(folder, tabs, agent, clock)
             await _consent_page(folder, browser)
-            await _badges(folder, browser)
             await browser.close()
 
 
@@ -122,15 +111,6 @@ async def _consent_page(folder: Path, browser: Browser) -> None:
     page = await browser.new_page(viewport={"width": 640, "height": 400}, device_scale_factor=1.5)
     await page.set_content((await shown_pages("en", CONSENT, name="Claude"))["consent"])
     await page.screenshot(path=folder / "consent.png", full_page=True)
-
-
-async def _badges(folder: Path, browser: Browser) -> None:
-    page = await browser.new_page()
-    for text in BADGES:
-        await page.set_content(f"<span style='font: 600 13px system-ui'>{text}</span>")
-        length = round(await page.evaluate("document.querySelector('span').getBoundingClientRect().width"))
-        badge = BADGE.format(text=text, length=length, width=length + 18)
-        (folder / f"{text.lower().replace(' ', '-')}.svg").write_text(badge, encoding="utf-8")
 
 
 async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> None:

@@ -46,12 +46,23 @@ async def test_calling_again_asks_first_and_then_places_exactly_one_call(
     assert [text.split("on purpose: ")[1].split(",")[0] for text in words] == ["in_progress", "not_reached"]
 
 
-async def test_a_call_that_needs_consent_gets_it_in_the_card_and_is_placed_once(
+async def test_a_call_that_needs_consent_gets_it_in_the_card_and_without_it_the_model_learns_that_none_was_placed(
     open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     settings = settings_in(tmp_path / "asks", CONFIRM="always")
     async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
         asked = await agent.use("make_call", BISTRO)
+        chat = await open_card(by=agent)
+        await chat.give(asked, BISTRO)
+        await chat.button("Don't call").click()
+
+        await expect(chat.card.locator("#status")).to_have_text("Not called")
+        await expect(chat.card.get_by_text("You chose not to call.")).to_be_visible()
+        assert chat.asked == []
+        assert await calls_made(agent) == 0
+        [context] = await chat.seen("contexts")
+        assert "chose not to call" in context["content"][0]["text"]
+
         chat = await open_card(by=agent, context={**NEW_YORK, "locale": "es"})
         await chat.give(asked, BISTRO)
         await expect(chat.card.locator("#status")).to_have_text("Esperando tu confirmación")
@@ -64,23 +75,6 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_is_placed_once(
         await chat.comes_to("Reservado")
         assert chat.tools("make_call") == [{**BISTRO, "confirmation": asked.data["confirmation"], "wait_seconds": 0}]
         assert await calls_made(agent) == 1
-
-
-async def test_a_call_that_the_user_declines_in_the_card_is_not_placed_and_the_model_learns_it(
-    open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
-) -> None:
-    settings = settings_in(tmp_path / "asks", CONFIRM="always")
-    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
-        chat = await open_card(by=agent)
-        await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-        await chat.button("Don't call").click()
-
-        await expect(chat.card.locator("#status")).to_have_text("Not called")
-        await expect(chat.card.get_by_text("You chose not to call.")).to_be_visible()
-        assert chat.asked == []
-        assert await calls_made(agent) == 0
-        [context] = await chat.seen("contexts")
-        assert "chose not to call" in context["content"][0]["text"]
 
 
 async def test_without_the_arguments_the_chat_is_asked_to_call_again(agent: Agent, open_card: Open) -> None:
