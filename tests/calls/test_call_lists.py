@@ -218,7 +218,7 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: Worl
     ).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
-    assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")
+    assert advice.startswith("If it does not work: make_call with changes_call_id ")
     assert len(service.keys) == 1
 
 
