@@ -88,7 +88,7 @@ def _object(value: Any) -> dict[str, Any]:
     """The fields of a JSON object that are neither null nor blank; an empty dict for anything else."""
     if not isinstance(value, Mapping):
         return {}
-    return {name: held for name, held in value.items() if held is not None and str(held).strip()}
+    return {name: held for name, held in value.items() if (held.strip() if isinstance(held, str) else held is not None)}
 
 
 def _list_in(value: Any, *names: str) -> Any:

@@ -34,7 +34,7 @@ async def check_quota(
     if url is not None:
         text += f"\n{words.billing_link(url, embedded=app_context.embedded)}"
     shown = None if app_context.embedded else url
-    structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription, billing_url=shown)
+    structure = QuotaAnswer.model_construct(**dict(statistics), subscription=subscription, billing_url=shown)
     return ToolResult(text, structure).for_client()
 
 
