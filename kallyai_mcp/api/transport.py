@@ -10,6 +10,7 @@ import random
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -39,9 +40,6 @@ RETRIES = 3
 
 RETRY_SECONDS = 30.0
 """A retry of a GET begins within so many seconds after the first attempt. A tool's client gives up after 60 or less."""
-
-MOST_IDLE = 200
-"""The most connections that are kept for the next GET."""
 
 _IDLE_SECONDS = 5.0
 """How long a connection may be idle until it is used again; many servers close theirs soon after that."""
@@ -143,8 +141,8 @@ class Transport:
         self._connect = _connector(self._url, self._proxy) if app is None else partial(InProcess, app)
         self._backoff = backoff
         self._connect_seconds = connect_seconds
-        self._idle: list[Any] = []
-        """Connections that were used for a GET."""
+        self._idle = deque[Any]()
+        """Connections that were used for a GET. The oldest is used first, so that those that expired are closed."""
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -205,7 +203,7 @@ class Transport:
             with anyio.fail_after(request.seconds if used else self._connect_seconds) as limit:
                 asked = self._asked(request, {} if used else {"trace": trace})
                 response = await _read(await connection.handle_async_request(asked), request.secrets)
-            is_kept = is_get and connection.is_idle() and len(self._idle) < MOST_IDLE
+            is_kept = is_get and connection.is_idle()
         except _FAILURES as error:
             return self._error(error, is_sent=is_sent)
         else:
@@ -222,7 +220,7 @@ class Transport:
     async def _take_idle(self) -> Any:
         """A connection that was used for a GET and is still open; None without one."""
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft()
             if not connection.has_expired():
                 return connection
             await connection.aclose()
