@@ -36,6 +36,9 @@ MAX_PIPELINED = 16
 SHUTDOWN_SECONDS = 1
 """How many seconds responses may still take when the server stops."""
 
+_ACCEPTED_AT_ONCE = 16
+"""The most connections that are accepted in one turn of the event loop."""
+
 _MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
 """The most open files of this process. macOS allows no more, although it reports no limit."""
 
@@ -144,6 +147,8 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple
     async with listener, app.router.lifespan_context(app):
         sockets = [each.extra(SocketAttribute.raw_socket) for each in listener.listeners]  # noqa: S610 - not Django's
         address, own_port = sockets[0].getsockname()[:2]
+        # In each turn of uvloop, a socket accepts one connection: without more, the last of many clients waits seconds.
+        sockets += [each.dup() for each in sockets for _ in range(_ACCEPTED_AT_ONCE - 1)]
         config = uvicorn.Config(
             app,
             http=HeaderTimeoutProtocol,
