@@ -35,7 +35,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
-from kallyai_mcp.urls import is_loopback
+from kallyai_mcp.urls import check_base_url, is_loopback, origin_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.oauth_server.provider import Provider
@@ -236,15 +236,18 @@ def create_oauth_server(
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
     from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
-    from kallyai_mcp.auth.oauth_server.provider import Provider, check_public_url
+    from kallyai_mcp.auth.oauth_server.provider import Provider
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
     from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
     from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 
+    example = "https://phone.example.com"
     try:
-        issuer = check_public_url(settings.public_url or "")
+        issuer = check_base_url(settings.public_url or "", example)
     except ValueError as error:
         raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
+    if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
+        raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, clock),
@@ -254,7 +257,6 @@ def create_oauth_server(
         client_id=settings.client_id or "",
         client_secret=settings.client_secret or "",
         tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
-        clock=clock,
     )
     routes = oauth_routes(provider, RateLimiter(settings.rate_limit).acquire)
     return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)

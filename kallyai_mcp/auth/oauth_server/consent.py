@@ -8,6 +8,7 @@ normalized URIs, and refuses another port of a loopback address.
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ class Consent:
             return self.problem(request, "elsewhere")
         if code and not error:
             response = self._back(request, authorization, code=self.provider.code(authorization, code))
-            app = (authorization["name"], authorization["family"], int(self.provider.clock()))
+            app = (authorization["name"], authorization["family"], int(time.time()))
             self.cookies.set_apps(response, [*self.cookies.apps(request), app])
         else:
             error = error if error == "access_denied" else "server_error"

@@ -16,7 +16,6 @@ import json
 import logging
 import math
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,7 +33,7 @@ from kallyai_mcp.auth.oauth_server.metadata_documents import read_client
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, ToolScopes, in_order
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
-from kallyai_mcp.urls import check_base_url, https_host, origin_of
+from kallyai_mcp.urls import https_host
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -82,17 +81,6 @@ class _Opened(BaseModel):
     code_challenge: str = ""
 
 
-def check_public_url(url: str) -> str:
-    """Check a public URL; returns it as an issuer (RFC 8414, section 2): scheme, host, and port in lower case.
-
-    Raises `ValueError`, in one line, if it is neither https nor http on a loopback address, or if it has a path.
-    """
-    issuer = check_base_url(url, "https://phone.example.com")
-    if issuer != origin_of(issuer):
-        raise ValueError("it must be https and a host, without a path, such as https://phone.example.com")
-    return issuer
-
-
 @dataclass(frozen=True, repr=False)
 class Provider:
     """The provider for the SDK's handlers. What uses the shared state, or asks KallyAI, raises `KallyAIError`.
@@ -108,7 +96,6 @@ class Provider:
     client_id: str
     client_secret: str
     tool_scopes: ToolScopes
-    clock: Callable[[], float] = time.time
 
     @property
     def default_scopes(self) -> tuple[str, ...]:
@@ -264,7 +251,7 @@ class Provider:
                 await self.revoke_family(family)
                 raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
-        account = Tokens.from_grant(grant, self.clock()).account
+        account = Tokens.from_grant(grant, 0).account
         # Of several requests with one code or token, only the first that gets here finds no later generation.
         newest = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
         if int(newest or 0) > generation:

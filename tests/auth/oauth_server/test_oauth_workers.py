@@ -8,7 +8,6 @@ import anyio
 import httpx2
 import pytest
 
-from kallyai_mcp.auth.oauth_server.provider import check_public_url
 from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, User, deploy, sign_in
 from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
@@ -111,12 +110,3 @@ async def test_sign_ins_behind_one_address_are_limited_separately(sandbox: Runni
     assert unknown == [400] * 6 + [429]
     assert renewed == [200] * 5 + [429] * 2  # the code of the sign-in was counted, too
     assert of_other.status_code == revoked.status_code == 200
-
-
-def test_the_issuer_is_the_origin_of_the_public_url() -> None:
-    for url, issuer in (
-        ("https://Phone.Example.com/", "https://phone.example.com"),
-        ("https://phone.example.com:443", "https://phone.example.com"),
-        ("http://[::1]:8000", "http://[::1]:8000"),
-    ):
-        assert check_public_url(url) == issuer
