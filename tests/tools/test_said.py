@@ -70,31 +70,22 @@ async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed
     assert '- "Are dogs allowed?" Not answered in the conversation.' in answer.text
 
 
-async def test_an_answered_call_has_the_words_that_decided_it(tmp_path: Path, clock: ManualClock) -> None:
-    spoken = turns(
-        "Hello?",
-        "Good evening, how can I help?",
-        "A table at 7, please.",
-        "We are full, and nothing later.",
-        "Bye.",
-        "Bye.",
+async def test_an_answered_call_has_the_words_that_decided_it_and_not_the_greeting(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    full = turns("Hello?", "Good evening, how can I help?", "A table at 7, please.", "We are full, and nothing later.")
+    answer = await told(tmp_path / "full", clock, full, 'They said: "Full on Friday."')
+    greeting = turns("Hello?", "Hello, this is Framer.", "Is the picture done?", "Yes, it is done.")
+    framer = await told(
+        tmp_path / "done", clock, greeting, "Talked about this at Framer. They said: 'Yes, it is done.'"
     )
-    answer = await told(tmp_path, clock, spoken, 'They said: "Full on Friday."')
 
     assert answer.text.splitlines()[1:3] == [
         "KallyAI: \"They said: 'Full on Friday.'\"",
         'They said (0:03): "We are full, and nothing later."',
     ]
     assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
-
-
-async def test_a_greeting_that_the_report_shares_words_with_is_not_what_decided_it(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    spoken = turns("Hello?", "Hello, this is Framer.", "Is the picture done?", "Yes, it is done.")
-    answer = await told(tmp_path, clock, spoken, "Talked about this at Framer. They said: 'Yes, it is done.'")
-
-    assert answer.data["evidence"]["quote"] == "Yes, it is done."
+    assert framer.data["evidence"]["quote"] == "Yes, it is done."
 
 
 @pytest.mark.parametrize(
