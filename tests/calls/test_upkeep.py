@@ -143,67 +143,64 @@ USES: dict[str, Use] = {
 }
 
 
-@pytest.mark.parametrize("name", USES)
+WHEN_MANY_ARE_DUE = ("find_work", "take_due", "expire")
+
+
 async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
-    ledger: Ledger, database: Database, counting: CountingDatabase, name: str
+    ledger: Ledger, database: Database, counting: CountingDatabase
 ) -> None:
     """It has calls and lists that are over, three calls in progress, and, for what is done when one is due, others."""
     at = ago(days=20).timestamp()
     of_list: dict[str, object] = {"list_id": "l", "fingerprint": "l", "request": "{}", "why": "done", "passed": 0}
     ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
-    read: list[int] = []
+    read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
         await database.write(lambda tx: (tx.run("DELETE FROM calls"), tx.run("DELETE FROM call_lists")))
         await add_records(database, over(), count)
-        if name in ("find_work", "take_due", "expire"):
-            await add_records(database, due(timedelta(days=1)), count)
         await add_rows(database, "call_lists", ended_list, count)
         await add_records(database, replace(asked(), fingerprint="sent", state=CallState.SENT), 3)
         await analyze(database)
-        await USES[name](ledger)
-        read.append(counting.read_last)
+        for name in sorted(USES, key=lambda name: name in WHEN_MANY_ARE_DUE):
+            if name == WHEN_MANY_ARE_DUE[0]:
+                await add_records(database, due(timedelta(days=1)), count)
+                await analyze(database)
+            await USES[name](ledger)
+            read[name, count] = counting.read_last
 
-    few, many = read
-    assert many <= 1.5 * few + 200
+    assert {name: read[name, MANY] for name in USES if read[name, MANY] > 1.5 * read[name, FEW] + 200} == {}
 
 
-async def test_thousands_of_calls_expire_a_hundred_at_a_time(
-    ledger: Ledger, database: Database, clock: ManualClock
-) -> None:
-    await add_records(database, due(), 1050, interval=0)
+async def test_many_calls_expire_a_hundred_at_a_time(ledger: Ledger, database: Database, clock: ManualClock) -> None:
+    await add_records(database, due(), 250, interval=0)
     clock.advance(3600)
-    shown = await kept(ledger, "t-due-1050")
-    numbers = [await ledger.expire() for _ in range(12)]
+    shown = await kept(ledger, "t-due-250")
+    numbers = [await ledger.expire() for _ in range(4)]
+
     assert shown.state is CallState.EXPIRED
-    assert numbers == [HUNDRED] * 10 + [50, 0]
+    assert numbers == [HUNDRED, HUNDRED, 50, 0]
     assert (await ledger.find_work(None)).due_in == math.inf
 
 
 async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
-    await add_records(database, over(days=100), 950, interval=0)
+    await add_records(database, over(days=100), 250, interval=0)
     line: dict[str, object] = {"tracking_id": "t", "number": HERE, "risk_flags": "[]", "outcome": "placed"}
     audit = ACCOUNT.columns | line | {"at": ago(days=100).timestamp()}
-    await add_rows(database, "audit", audit, 450, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
+    await add_rows(database, "audit", audit, 150, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
     await add_records(database, over(days=1, name="new"), 10)
 
     def count(tx: Transaction) -> tuple[int, int]:
-        [calls] = tx.rows("SELECT COUNT(*) AS number FROM calls")
-        [lines] = tx.rows("SELECT COUNT(*) AS number FROM audit")
-        return calls["number"], lines["number"]
+        return len(tx.rows("SELECT 1 FROM calls")), len(tx.rows("SELECT 1 FROM audit"))
 
     left = []
     while await ledger.purge(90 * DAY):
         left.append(await database.read(count))
 
-    assert left == [(960 - HUNDRED * batch, max(0, 450 - HUNDRED * batch)) for batch in range(1, 10)] + [(10, 0)]
+    assert left == [(160, 50), (60, 0), (10, 0)]
 
 
-@pytest.mark.parametrize("keep_days", [0, 0.01])
-async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
-    place: str, clock: ManualClock, keep_days: float
-) -> None:
+async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, clock: ManualClock) -> None:
     service = Service(clock)
-    async with world(service, place, timing=Timing(watch=600, idle=600, purge=600, keep_days=keep_days)) as here:
+    async with world(service, place, timing=Timing(watch=600, idle=600, purge=600, keep_days=0)) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
         again = await here.place()
