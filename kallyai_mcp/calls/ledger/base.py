@@ -1,13 +1,12 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from importlib.resources import files
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock
@@ -103,19 +102,33 @@ def _storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Transaction(ABC):
+class Transaction:
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
-    `SKIP_LOCKED` is the end of a SELECT that locks its rows, and leaves out rows that others have locked. It is empty
-    for SQLite, where only one transaction writes at a time. `config` is that of the ledger.
+    Attributes:
+        config: That of the ledger.
+        holds_lease: Whether the worker of this process still holds its lease.
+        is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
+            ends.
+        skip_locked: The end of a SELECT that locks its rows, and leaves out rows that others have locked; empty where
+            only one transaction writes at a time.
     """
 
-    SKIP_LOCKED: ClassVar[str] = ""
     config: Config
 
-    def __init__(self, execute: Callable[[str, Row], Any], now: float) -> None:
+    def __init__(
+        self,
+        execute: Callable[[str, Row], Any],
+        now: float,
+        holds_lease: Callable[[str], bool],
+        is_abandoned: Callable[[str], bool],
+        skip_locked: str = "",
+    ) -> None:
         self._execute = execute
         self._now = now
+        self.holds_lease = holds_lease
+        self.is_abandoned = is_abandoned
+        self.skip_locked = skip_locked
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
@@ -129,14 +142,6 @@ class Transaction(ABC):
     def now(self) -> float:
         """The time by the ledger's clock when this transaction began, in seconds since the epoch."""
         return self._now
-
-    @abstractmethod
-    def holds_lease(self, worker: str) -> bool:
-        """Whether the worker of this process still holds its lease."""
-
-    @abstractmethod
-    def is_abandoned(self, worker: str) -> bool:
-        """Whether no living process holds the lease of another worker. True stays true until the transaction ends."""
 
 
 Tx = Transaction
@@ -153,7 +158,7 @@ class Database(Protocol):
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
 
-        Of the transactions with an `account`, those of the same one run one after another.
+        Of the transactions that name an account, those of the same one run one after another.
 
         Raises:
             ConstraintError: A unique index refused the changes.
@@ -194,24 +199,20 @@ def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
 
 
 def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """A method that runs `work` in one transaction."""
-    return _method(work, lambda database, run, _: database.write(run))
+    """A method that runs `work` in one transaction.
 
-
-def writes_in_turn(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """The same, for an account whose other transactions in turn wait until this one ends.
-
-    The account is the first argument, or its attribute `account`.
+    The account of the transaction is the first argument of the method, or the attribute `account` of that.
     """
 
-    def transact(database: Database, run: Callable[[Tx], Any], first: Any) -> Awaitable[Any]:
-        return database.write(run, first if isinstance(first, AccountKey) else first.account)
+    def transact(database: Database, run: Callable[[Tx], Any], first: object) -> Awaitable[Any]:
+        account = getattr(first, "account", first)
+        return database.write(run, account if isinstance(account, AccountKey) else None)
 
     return _method(work, transact)
 
 
 def _method(
-    work: _Work[Params, Result], transact: Callable[[Database, Callable[[Tx], Any], Any], Awaitable[Any]]
+    work: _Work[Params, Result], transact: Callable[[Database, Callable[[Tx], Any], object], Awaitable[Any]]
 ) -> _Method[Params, Result]:
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:

@@ -126,7 +126,7 @@ def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = 
     others = f"AND NOT ({MINE})" if besides is not None else ""
     hindered = (
         f"SELECT tracking_id FROM calls WHERE {_DUE} AND error IS NULL {others} "
-        f"ORDER BY not_before LIMIT :most {tx.SKIP_LOCKED}"
+        f"ORDER BY not_before LIMIT :most {tx.skip_locked}"
     )
     tx.run(
         f"WITH hindered AS ({hindered}) UPDATE calls SET error = :error "

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
-from kallyai_mcp.calls.ledger.base import Config, Database, Deliveries, Transactions, reads, writes, writes_in_turn
+from kallyai_mcp.calls.ledger.base import Config, Database, Deliveries, Transactions, reads, writes
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
@@ -54,22 +54,22 @@ class Ledger(Transactions):
 
     precheck = reads(reservation.precheck)
     note_refusal = writes(reservation.note_refusal)
-    reserve = writes_in_turn(reservation.reserve)
+    reserve = writes(reservation.reserve)
 
     mark_sent = writes(progress.mark_sent)
     mark_not_sent = writes(progress.mark_not_sent)
     mark_response_lost = writes(progress.mark_response_lost)
-    bind_call = writes_in_turn(progress.bind_call)
+    bind_call = writes(progress.bind_call)
     competitors = reads(progress.competitors)
-    finish = writes_in_turn(progress.finish)
-    cancel = writes_in_turn(progress.cancel)
-    release = writes_in_turn(progress.release)
+    finish = writes(progress.finish)
+    cancel = writes(progress.cancel)
+    release = writes(progress.release)
     _mark_delivered = writes(progress.mark_delivered)
 
     unreached_before_due = reads(follow_up.unreached_before_due)
     note_hindrance = writes(follow_up.note_hindrance)
-    take_due = writes_in_turn(follow_up.take_due)
-    take_following = writes_in_turn(follow_up.take_following)
+    take_due = writes(follow_up.take_due)
+    take_following = writes(follow_up.take_following)
     put_back = writes(follow_up.put_back)
     expire = writes(follow_up.expire_late)
 
@@ -77,9 +77,9 @@ class Ledger(Transactions):
     find_same_list = reads(lists.find_same_list)
     list_unfinished = reads(lists.list_unfinished)
     last_calls = reads(lists.last_calls)
-    reserve_list = writes_in_turn(lists.reserve_list)
-    continue_list = writes_in_turn(lists.continue_list)
-    cancel_list = writes_in_turn(lists.cancel_list)
+    reserve_list = writes(lists.reserve_list)
+    continue_list = writes(lists.continue_list)
+    cancel_list = writes(lists.cancel_list)
 
     find_work = reads(upkeep.find_work)
     take_over = writes(upkeep.take_over)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -225,7 +225,7 @@ class PostgresDatabase:
     ) -> Result:
         connection, now = self._begun(use, account)
         try:
-            result = work(_Transaction(connection, self._clock().timestamp() if self._clock else now, self._lease))
+            result = work(_opened(connection, self._clock().timestamp() if self._clock else now, self._lease))
             if connection.execute("COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
                 raise psycopg.ProgrammingError("the transaction was rolled back")
             return result
@@ -260,34 +260,33 @@ class PostgresDatabase:
                     raise
 
 
-class _Transaction(Transaction):
-    """One open transaction; see `Transaction`."""
+def _opened(connection: _Connection, now: float, lease: _Lease | None) -> Transaction:
+    """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
-    SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+    def execute(statement: str, values: Row) -> psycopg.Cursor[Row]:
+        return connection.execute(_translated(statement), values)
 
-    def __init__(self, connection: _Connection, now: float, lease: _Lease | None) -> None:
-        super().__init__(lambda statement, values: connection.execute(_translated(statement), values), now)
-        self._lease = lease
-
-    def holds_lease(self, worker: str) -> bool:
-        """See `Transaction.holds_lease`."""
-        if self._lease is None or self._lease.worker != worker:
+    def holds_lease(worker: str) -> bool:
+        if lease is None or lease.worker != worker:
             return False
         # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
         held = (
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases AND objid = :number "
             "AND objsubid = 2 AND pid = :backend"
         )
-        return bool(self.rows(held, leases=_LEASES, number=int(worker, 16), backend=self._lease.backend))
+        values = {"leases": _LEASES, "number": int(worker, 16), "backend": lease.backend}
+        return bool(execute(held, values).fetchall())
 
-    def is_abandoned(self, worker: str) -> bool:
-        """See `Transaction.is_abandoned`. The lock of an abandoned worker is taken until the transaction ends."""
+    def is_abandoned(worker: str) -> bool:
         try:
             number = int(worker, 16)
         except ValueError:
             return True
-        [row] = self.rows("SELECT pg_try_advisory_xact_lock(:leases, :number) AS ok", leases=_LEASES, number=number)
+        taking = "SELECT pg_try_advisory_xact_lock(:leases, :number) AS ok"
+        [row] = execute(taking, {"leases": _LEASES, "number": number}).fetchall()
         return bool(row["ok"])
+
+    return Transaction(execute, now, holds_lease, is_abandoned, "FOR UPDATE SKIP LOCKED")
 
 
 def _begin(connection: _Connection, account: AccountKey | None) -> float:

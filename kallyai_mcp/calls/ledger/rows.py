@@ -141,7 +141,7 @@ def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
 
 def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
     """End up to `BATCH` scheduled calls that meet a condition and are too late to be placed; returns them."""
-    late = f"SELECT tracking_id FROM calls WHERE {_LATE} AND {which} ORDER BY place_by LIMIT :most {tx.SKIP_LOCKED}"
+    late = f"SELECT tracking_id FROM calls WHERE {_LATE} AND {which} ORDER BY place_by LIMIT :most {tx.skip_locked}"
     changed = (
         f"WITH late AS ({late}) UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
         "WHERE tracking_id IN (SELECT tracking_id FROM late) RETURNING *"

@@ -68,7 +68,7 @@ class SqliteDatabase:
 
         def run() -> Result:
             with _transaction(self._open(), "BEGIN") as connection:
-                return work(_Transaction(connection, self))
+                return work(self._transaction(connection))
 
         return await self._in_thread(run)
 
@@ -77,7 +77,7 @@ class SqliteDatabase:
 
         def run() -> Result:
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
-                result = work(_Transaction(connection, self))
+                result = work(self._transaction(connection))
             if self._file_ids() != self._opened_as:  # the changes must be in the file that the next process opens
                 raise OSError("the file was deleted or replaced while it was in use")
             return result
@@ -112,7 +112,7 @@ class SqliteDatabase:
                 raise OSError(f"its folder has no locks ({error}), {_UNSAFE_FOLDER}") from error
             self._release()
             self._lease = lease
-            if self.is_abandoned(worker):
+            if self._is_abandoned(worker):
                 self._release()
                 raise OSError(f"locks have no effect in its folder, {_UNSAFE_FOLDER}")
             return worker
@@ -129,17 +129,14 @@ class SqliteDatabase:
 
         await self._in_thread(closing)
 
-    def now(self) -> float:
-        """The wall clock, in seconds since the epoch."""
-        return self._now().timestamp()
+    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
+        return Transaction(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned)
 
-    def holds_lease(self, worker: str) -> bool:
-        """See `Transaction.holds_lease`."""
+    def _holds_lease(self, worker: str) -> bool:
         path = self._lease_path(worker)
         return self._lease is not None and Path(self._lease.lock_file) == path and _exists(path)
 
-    def is_abandoned(self, worker: str) -> bool:
-        """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
+    def _is_abandoned(self, worker: str) -> bool:
         path = self._lease_path(worker)
         if not _exists(path):
             return True
@@ -163,7 +160,7 @@ class SqliteDatabase:
         """Delete the files of workers that were killed."""
         for path in folder.glob("*.lock"):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _STALE_SECONDS and self.is_abandoned(path.stem):
+                if time.time() - path.stat().st_mtime > _STALE_SECONDS and self._is_abandoned(path.stem):
                     path.unlink()
 
     def _lease_path(self, worker: str) -> Path:
@@ -198,7 +195,7 @@ class SqliteDatabase:
             connection.execute("PRAGMA synchronous = FULL")
             connection.row_factory = _as_row
             with _transaction(connection, "BEGIN IMMEDIATE"):
-                migrate(_Transaction(connection, self))
+                migrate(self._transaction(connection))
         except BaseException:
             connection.close()
             raise
@@ -231,22 +228,6 @@ class SqliteDatabase:
             _log.warning("the ledger can't be used: %s", error)
             raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
         return result
-
-
-class _Transaction(Transaction):
-    """One open transaction; see `Transaction`. The leases are those of the database."""
-
-    def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
-        super().__init__(connection.execute, database.now())
-        self._database = database
-
-    def holds_lease(self, worker: str) -> bool:
-        """See `Transaction.holds_lease`."""
-        return self._database.holds_lease(worker)
-
-    def is_abandoned(self, worker: str) -> bool:
-        """See `Transaction.is_abandoned`. It stays true because only one transaction writes at a time."""
-        return self._database.is_abandoned(worker)
 
 
 def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:

@@ -80,7 +80,7 @@ def purge(tx: Tx, seconds: float) -> bool:
     for row in tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values):
         if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
             deleted += 1 + tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
-    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.SKIP_LOCKED}"
+    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.skip_locked}"
     # The WITH stands within the DELETE, because SQLite does not count the rows of a statement that begins with one.
     old = f"WITH old AS ({oldest}) SELECT tracking_id FROM old"
     deleted += tx.run(f"DELETE FROM calls WHERE tracking_id IN ({old}) AND {_OLD_CALLS}", **values)
