@@ -29,7 +29,7 @@ ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
 LONGEST = (
-    *("cli/test_doctor.py", "cli/test_status.py", "docs/test_container.py", "transports/test_database_failures.py"),
+    *("cli/test_doctor.py", "cli/test_status.py", "transports/test_database_failures.py"),
     *("transports/test_serve_http.py", "transports/test_workers.py"),
 )
 """Modules with tests that wait long."""

@@ -2,13 +2,17 @@
 
     uv run python -m tests.bundle.check
 
-Needs npm, and a package index for the dependencies. Exits with 1 at the first problem, which it prints.
+Needs npm, PostgreSQL, and a package index for the dependencies. Exits with 1 at the first problem, which it prints.
 """
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import tempfile
+import textwrap
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
@@ -23,7 +28,9 @@ from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings
 from tests import npm, programs
 from tests.agent import BISTRO, Agent
-from tests.docs.pages import fenced
+from tests.docs.pages import fenced, text_of
+from tests.postgres_server import PostgresServer
+from tests.processes import free_port
 from tests.programs import ROOT, run_well
 
 NODE = Path(__file__).parent / "node"
@@ -122,6 +129,36 @@ def the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent(folder: Path) -
     assert "1 passed" in run(program(folder, "python"), "-m", "pytest", "-q", "--rootdir", test.parent, test)
 
 
+def the_image_and_compose_serve_with_two_workers_and_keep_their_keys(folder: Path) -> None:
+    """Run what the Dockerfile and compose.yaml run, without a container, with a real PostgreSQL."""
+    extra = f"kallyai-mcp[http,postgres] @ {wheel_in(folder).as_uri()}"
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
+    image, keys, python = text_of("Dockerfile"), folder / "keys", program(folder, "python")
+    (entry,), (command,) = (re.findall(rf"^{name} (.+)$", image, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
+    (check,) = re.findall(r'HEALTHCHECK .*CMD \[.*, "(.+)"\]', image)
+    (block,) = re.findall(r"^ +- \|\n((?:        .*\n|\n)+)", text_of("compose.yaml"), re.MULTILINE)
+    keys.mkdir()
+    make_keys = textwrap.dedent(block).replace('"/keys"', repr(str(keys))).replace("10001", "os.getuid()")
+    made = [run(python, "-c", f"{make_keys}\nprint((folder / 'server.env').read_text())") for _ in range(2)]
+    assert made[0] == made[1]
+    assert (keys / "postgres").read_text() in made[0]
+    with PostgresServer() as server:
+        (keys / "server.env").chmod(0o600)
+        (keys / "server.env").write_text(re.sub(r"postgresql://\S+", server.create_database(), made[0]))
+        port = free_port()
+        words = [*json.loads(entry.replace("/keys/", f"{keys}/")), *json.loads(command)]
+        words[words.index("uvicorn")] = str(program(folder, "uvicorn"))
+        words[words.index("--host") + 1], words[words.index("--port") + 1] = "127.0.0.1", str(port)
+        variables = ENVIRONMENT | {"KALLYAI_AUTH": "caller", "KALLYAI_HOME": str(folder / "home")}
+        with subprocess.Popen(words, env=variables) as served:
+            until = time.monotonic() + SECONDS
+            while programs.run([python, "-c", check.replace("8000", str(port))]).returncode:
+                assert time.monotonic() < until
+                assert served.poll() is None
+            assert httpx2.post(f"http://127.0.0.1:{port}/mcp", json={}).status_code == 401
+            served.terminate()
+
+
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
     """Lint each in a folder of its own."""
     copy = clean_copy(folder / "linted")
@@ -207,6 +244,7 @@ def main() -> None:
             the_sdist_builds_the_same_wheel_with_every_file,
             the_wheel_alone_serves_and_says_what_the_sandbox_needs,
             the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent,
+            the_image_and_compose_serve_with_two_workers_and_keep_their_keys,
             the_files_for_the_registry_and_claude_code_are_valid,
         ):
             print(step.__name__.replace("_", " "), flush=True)

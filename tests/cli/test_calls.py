@@ -68,6 +68,10 @@ def test_a_call_and_all_that_one_can_ask_about_it() -> None:
         assert "table for 4" in run_ok("transcript", *words)
         assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
 
+    later = ("--not-before", (datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert "no new call was placed" in run_ok("call", BISTRO, *TABLE, "--yes", *later, code=1)
+    assert run_ok("call", BISTRO, *TABLE, "--yes", *later, "--redial").startswith("Scheduled: ")
+
 
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
     await in_thread(run_ok, "call", BISTRO, *TABLE, "--yes")
@@ -109,15 +113,6 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
     assert (await in_thread(structure, "calls"))["total"] == 2
     assert "no new call" not in await in_thread(run_ok, "call", other, "Ask for the hours", "--yes", "--redial")
     assert (await in_thread(structure, "calls"))["total"] == 3
-
-
-def test_a_later_time_for_a_call_that_was_just_made_is_refused_and_not_passed_over() -> None:
-    run_ok("call", BISTRO, *TABLE, "--yes")
-    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-
-    again = run_ok("call", BISTRO, *TABLE, "--yes", "--not-before", later, code=1)
-    assert "no new call was placed" in again
-    assert run_ok("call", BISTRO, *TABLE, "--yes", "--not-before", later, "--redial").startswith("Scheduled: ")
 
 
 def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:

@@ -5,6 +5,8 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -14,7 +16,9 @@ import click
 import pytest
 
 from kallyai_mcp.cli.clients import CLIENTS
+from kallyai_mcp.cli.connection import check_shared_database
 from kallyai_mcp.cli.main import cli
+from kallyai_mcp.cli.serve_http import check_access
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
@@ -24,6 +28,7 @@ from tests.agent import BISTRO, open_agent
 from tests.cli.machine import invoke, move_home, run_ok
 from tests.docs.pages import DOCS, PAGES, ROOT, commands, fenced, first_column, text_of, without_fences
 from tests.sandbox.manual_clock import ManualClock
+from tests.transports.workers import COMMAND
 
 README = text_of("README.md")
 
@@ -38,8 +43,8 @@ BLOCKS = {
     "toml": {"docs/testing-agents.md": "tests/sandbox/test_scenarios.py"},
     "js": {"docs/frameworks.md": "tests/frameworks"},
     "nginx": {"docs/hosting.md": "tests/transports/test_behind_nginx.py"},
-    "sh": {"docs/hosting.md": "tests/docs/test_container.py"},
-    "ini": {"docs/hosting.md": "tests/docs/test_container.py"},
+    "sh": {"docs/hosting.md": "tests/docs/test_pages.py"},
+    "ini": {"docs/hosting.md": "tests/docs/test_pages.py"},
     "json": {"README.md": "tests/docs/test_pages.py", "docs/install.md": "tests/docs/test_pages.py"},
     "text": {"README.md": "tests/docs/test_pages.py", "docs/architecture.md": "tests/docs/test_pages.py"},
 }
@@ -64,10 +69,10 @@ RUN_BY = {
     'uv tool install ".[sandbox]"': "tests/bundle/check.py",
     "npx @anthropic-ai/mcpb pack": "tests/bundle/check.py",
     "/plugin": "tests/bundle/check.py",
-    "python3 -m venv": "tests/docs/test_container.py",
+    "python3 -m venv": "tests/bundle/check.py",
     "../kallyai/bin/pip install": "tests/bundle/check.py",
     "../uv/bin/": ".ci/run",
-    "python -c": "tests/docs/test_container.py",
+    "python -c": "tests/docs/test_pages.py",
     'pip install "./kallyai-mcp[sandbox]" pytest': "tests/bundle/check.py",
     "python -m pytest test_agent.py": "tests/testing/test_examples.py",
     "python -m tests.": ".ci/run",
@@ -170,6 +175,23 @@ def test_the_calls_are_placed_as_they_are_shown_and_other_commands_have_their_op
             _, command, _ = cli.resolve_command(click.Context(cli), words)
             assert command is not None, line
             command.make_context(words[0], ["cursor" if word == "CLIENT" else word for word in words[1:]])
+
+
+def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command_with_settings_that_fit() -> None:
+    (recipe,), (unit,) = (fenced("docs/hosting.md", language) for language in ("sh", "ini"))
+    exports = dict(re.findall(r"^export (\w+)=(.*)$", recipe, re.MULTILINE))
+    (make_key,) = re.findall(r'\$\(python3 -c "(.+)"\)', exports["KALLYAI_SECRET_KEYS"])
+    key = subprocess.run(
+        [sys.executable, "-c", make_key], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    settings = Settings.from_env(exports | {"KALLYAI_SECRET_KEYS": key.strip()})
+    check_access(settings, None)
+    check_shared_database(settings)
+
+    assert recipe.splitlines()[-1] == COMMAND
+    assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in unit
+    assert f"\nCMD {json.dumps(shlex.split(COMMAND))}\n" in text_of("Dockerfile")
+    assert "\nUSER 10001\n" in text_of("Dockerfile")
 
 
 ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
