@@ -1,14 +1,13 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from kallyai_mcp.calls.ledger.ledger import Ledger
-from tests.calls.ledgers import ledger_at
+from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
 from tests.calls.world import Service, World, world
-from tests.postgres_server import PostgresDatabases
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -20,18 +19,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The same without any tables."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "home" / "ledger.db")
-        return
-    postgres: PostgresDatabases = request.getfixturevalue("postgres")
-    url = postgres.create_database()
-    yield url
-    postgres.drop_database(url)
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     """A clock that only the test moves; it starts at `samples.NOW`."""
@@ -41,9 +28,8 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """The ledger at `place`, with the time of `clock`."""
-    ledger = ledger_at(place, clock.now, clock=clock)
-    yield ledger
-    await ledger.aclose()
+    async with opened(place, clock.now, clock=clock) as ledger:
+        yield ledger
 
 
 @pytest.fixture

@@ -33,26 +33,16 @@ def database_at(place: str, now: Now | None = None) -> Database:
     return SqliteDatabase(Path(place), now=now or system_now)
 
 
-def ledger_at(
-    place: str,
-    now: Now | None = None,
-    *,
-    policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
-    timing: Timing = Timing(),  # noqa: B008 - frozen
-    clock: Clock = Clock(),  # noqa: B008 - never changes
-) -> Ledger:
-    """The ledger in a file, or at a URL of PostgreSQL."""
-    return Ledger(database_at(place, now), policy=policy, timing=timing, clock=clock)
-
-
 @asynccontextmanager
 async def opened(
     place: str | Path,
     now: Now | None = None,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
+    clock: Clock = Clock(),  # noqa: B008 - never changes
 ) -> AsyncIterator[Ledger]:
-    """A ledger, closed at the end of the block."""
-    async with aclosing(ledger_at(str(place), now, policy=policy)) as ledger:
+    """The ledger in a file, or at a URL of PostgreSQL, closed at the end of the block."""
+    database = database_at(str(place), now)
+    async with aclosing(Ledger(database, policy=policy, timing=Timing(), clock=clock)) as ledger:
         yield ledger
 
 

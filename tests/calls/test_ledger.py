@@ -11,7 +11,7 @@ import pytest
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
-from tests.calls.ledgers import ledger_at, opened
+from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import (
     ACCOUNT,
@@ -41,19 +41,15 @@ async def test_what_can_not_be_an_id_is_not_found(ledger: Ledger) -> None:
 # Duplicates
 
 
-@pytest.mark.parametrize("state", [CallState.RESERVED, CallState.SENT, CallState.UNKNOWN])
-@pytest.mark.parametrize("redial", [False, True])
-async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
-    ledger: Ledger, clock: ManualClock, state: CallState, *, redial: bool
-) -> None:
-    record = await (reserved(ledger, asked()) if state is CallState.RESERVED else sent(ledger, asked()))
-    if state is CallState.UNKNOWN:
-        await ledger.finish(record, CallState.UNKNOWN)
+async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger: Ledger, clock: ManualClock) -> None:
+    records = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
+    await ledger.finish(records[2], CallState.UNKNOWN)
     clock.advance(86400 * 30)
 
-    counts, is_new = await ledger.reserve(asked(2), redial=redial)
-
-    assert (is_new, counts.tracking_id, counts.state) == (False, "t-1", state)
+    for number, state in enumerate((CallState.RESERVED, CallState.SENT, CallState.UNKNOWN), start=1):
+        for redial in (False, True):
+            counts, is_new = await ledger.reserve(another(number, tracking_id="t-new"), redial=redial)
+            assert (is_new, counts.tracking_id, counts.state) == (False, f"t-{number}", state)
 
 
 async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
@@ -70,28 +66,22 @@ async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_d
 
 
 @pytest.mark.parametrize(
-    ("status", "delivered", "seconds", "placed"),
-    [
-        ("success", False, 7200, False),
-        ("success", True, 3599, False),
-        ("success", True, 3600, True),
-        ("a new status", True, 3599, False),
-        ("busy", False, 7200, False),
-        ("busy", True, 59, False),
-        ("busy", True, 60, True),
-        ("No_Answer", True, 60, True),
-    ],
+    ("status", "seconds"), [("success", 3600), ("a new status", 3600), ("busy", 60), ("No_Answer", 60)]
 )
 async def test_whether_a_call_that_ended_is_placed_again(
-    ledger: Ledger, clock: ManualClock, status: str, *, delivered: bool, seconds: float, placed: bool
+    ledger: Ledger, clock: ManualClock, status: str, seconds: float
 ) -> None:
-    await ended(ledger, asked(), status, delivered=delivered)
-    clock.advance(seconds)
+    await ended(ledger, another(1), status, delivered=False)
+    clock.advance(7200)
+    await ended(ledger, another(2), status)
+    clock.advance(seconds - 1)
+    for number in (1, 2):
+        assert (await ledger.precheck(another(number), redial=False)).duplicate is not None
+        assert not await is_placed(ledger, another(number, tracking_id="t-3"))
+    clock.advance(1)
 
-    found = await ledger.precheck(asked(2), redial=False)
-
-    assert (found.duplicate is None) is placed
-    assert await is_placed(ledger, asked(2)) is placed
+    assert (await ledger.precheck(another(2), redial=False)).duplicate is None
+    assert await is_placed(ledger, another(2, tracking_id="t-3"))
 
 
 async def test_another_submission_account_or_api_is_another_call(ledger: Ledger) -> None:
@@ -114,18 +104,15 @@ async def test_an_account_sees_no_record_of_another_one(ledger: Ledger) -> None:
         assert not await ledger.cancel(account, "t-1")
 
 
-async def test_of_many_requests_at_one_instant_one_is_reserved(place: str, clock: ManualClock) -> None:
-    ledgers = [ledger_at(place, clock.now) for _ in range(2)]
+async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, place: str, clock: ManualClock) -> None:
     new: list[bool] = []
 
-    async def ask(number: int) -> None:
-        new.append(await is_placed(ledgers[number % 2], asked(number)))
+    async def ask(where: Ledger, number: int) -> None:
+        new.append(await is_placed(where, asked(number)))
 
-    async with anyio.create_task_group() as tasks:
+    async with opened(place, clock.now) as other, anyio.create_task_group() as tasks:
         for number in range(20):
-            tasks.start_soon(ask, number)
-    for ledger in ledgers:
-        await ledger.aclose()
+            tasks.start_soon(ask, (ledger, other)[number % 2], number)
 
     assert sorted(new) == [False] * 19 + [True]
 
@@ -164,20 +151,17 @@ def test_another_number_date_party_name_or_wish_has_another_fingerprint(change: 
     assert fingerprint(submission(**change)) != fingerprint(submission())
 
 
-async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(
-    place: str, ledger: Ledger, clock: ManualClock, tmp_path: Path
-) -> None:
-    first = await reserved(ledger, asked())
-    async with opened(tmp_path / "empty.db", clock.now) as empty:
-        again = await reserved(empty, asked(2, timezone="Asia/Tokyo"))
-    clock.advance(86400)
-    async with opened(tmp_path / "tomorrow.db", clock.now) as tomorrow:
-        later = await reserved(tomorrow, asked(3))
+async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(clock: ManualClock, tmp_path: Path) -> None:
+    records = []
+    for name, record in (("first", asked(1)), ("empty", asked(2, timezone="Asia/Tokyo")), ("tomorrow", asked(3))):
+        clock.advance(86400 if name == "tomorrow" else 0)
+        async with opened(tmp_path / name, clock.now) as ledger:
+            records.append(await reserved(ledger, record))
+    first, again, later = records
 
     assert first.idempotency_key == again.idempotency_key == str(uuid.UUID(first.idempotency_key))
     assert later.idempotency_key != first.idempotency_key
     assert later.day == "2026-01-26"
-    assert place
 
 
 async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key(
@@ -261,16 +245,16 @@ async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("state", [CallState.ENDED, CallState.UNKNOWN])
 async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
-    ledger: Ledger, state: CallState, clock: ManualClock, tmp_path: Path
+    ledger: Ledger, state: CallState, clock: ManualClock
 ) -> None:
-    record = await reserved(ledger, asked())
-    async with opened(tmp_path / "new.db", clock.now) as new:
-        clock.advance(30)
-        await new.finish(record, state, call=outcome() if state is CallState.ENDED else None)
-        found = await kept(new)
-        duplicate, is_new = await new.reserve(asked(2), redial=False)
+    record = replace(asked(), idempotency_key="a-key")
+    clock.advance(30)
+    await ledger.finish(record, state, call=outcome() if state is CallState.ENDED else None)
+    found = await kept(ledger)
+    duplicate, is_new = await ledger.reserve(asked(2), redial=False)
+
     assert (found.state, found.placed_at, found.ended_at) == (state, NOW, NOW + timedelta(seconds=30))
-    assert found.idempotency_key == record.idempotency_key
+    assert found.idempotency_key == "a-key"
     assert found.sent_at is not None
     assert (duplicate, is_new) == (found, False)
 
@@ -289,28 +273,20 @@ async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> Non
 # Deleting
 
 
-@pytest.mark.parametrize("days", [0, 90])
-async def test_only_what_was_delivered_is_deleted_when_it_is_old(
-    ledger: Ledger, clock: ManualClock, days: float
-) -> None:
-    kept = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.finish(kept[2], CallState.UNKNOWN)
-    kept += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
-    await ledger.finish(kept[4], CallState.REFUSED)
+async def test_only_what_was_delivered_is_deleted_when_it_is_old(ledger: Ledger, clock: ManualClock) -> None:
+    left = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
+    await ledger.finish(left[2], CallState.UNKNOWN)
+    left += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
+    await ledger.finish(left[4], CallState.REFUSED)
     gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
     await ledger.finish(gone[1], CallState.REFUSED)
     await ledger.mark_delivered([replace(gone[1], state=CallState.REFUSED)], delivered=True)
     await ledger.cancel(ACCOUNT, "t-8")
-    clock.advance(days * 86400 + 1)
+    clock.advance(90 * 86400 + 1)
 
-    await ledger.purge(days * 86400)
+    await ledger.purge(90 * 86400)
 
-    assert [await state_of(ledger, record) for record in kept] == [
-        CallState.RESERVED,
-        CallState.SENT,
-        CallState.UNKNOWN,
-        CallState.ENDED,
-        CallState.REFUSED,
-    ]
+    states = [CallState.RESERVED, CallState.SENT, CallState.UNKNOWN, CallState.ENDED, CallState.REFUSED]
+    assert [await state_of(ledger, record) for record in left] == states
     assert [await state_of(ledger, record) for record in gone] == [None] * 3
     assert await ledger.audit(ACCOUNT, 100) == []

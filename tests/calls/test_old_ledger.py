@@ -29,18 +29,18 @@ def make_old_ledger(place: str) -> None:
     script = f"{version}\n{tables}\n{ROWS.read_text(encoding='utf-8')}"
     if place.startswith("postgresql://"):
         with psycopg.connect(place, autocommit=True) as server:
-            server.execute(script.encode())
+            server.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {script}".encode())
     else:
         Path(place).parent.mkdir()
         with closing(sqlite3.connect(place)) as file:
             file.executescript(script)
 
 
-async def test_what_an_older_version_wrote_goes_on(new_place: str, clock: ManualClock) -> None:
-    make_old_ledger(new_place)
+async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualClock) -> None:
+    make_old_ledger(place)
     clock.advance(1200)
     service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
-    async with world(service, new_place) as here:
+    async with world(service, place) as here:
         booked = await here.find(BOOKED)
         unsettled = await here.run(here.calls.list_unsettled())
         [waiting] = await here.run(here.calls.list_unfinished())

@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.shared_values import SharedValues
-from tests.calls.ledgers import database_at, ledger_at
+from tests.calls.ledgers import database_at, opened
 from tests.calls.manual_time import ManualClock
 
 
@@ -65,8 +65,7 @@ async def test_values_that_expired_are_deleted_with_old_records(
     await state.put("code", "a", "one", 60)
     await state.put("code", "b", "two", 600)
     clock.advance(61)
-    ledger = ledger_at(place, clock.now)
-    await ledger.purge(86400)
-    await ledger.aclose()
+    async with opened(place, clock.now) as ledger:
+        await ledger.purge(86400)
 
     assert await database.write(lambda tx: tx.rows("SELECT name FROM shared_values")) == [{"name": "b"}]

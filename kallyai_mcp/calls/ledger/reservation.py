@@ -156,10 +156,6 @@ class SameCalls:
         """
         is_joined = self._is_joined_by_redial if redial else self._is_duplicate
         rows = [row for row in self._rows if self._is_open(row) or is_joined(row)]
-        if not redial:
-            rows = rows or [
-                row for row in self._rows if row["tracking_id"] == self._delivered_id and row["state"] == "ended"
-            ]
         if not rows:
             return None
         row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
@@ -182,7 +178,7 @@ class SameCalls:
     def _is_duplicate(self, row: Row) -> bool:
         if row["state"] != "ended":
             return bool(row["state"] == "unknown")
-        if row["delivered_at"] is None:
+        if row["delivered_at"] is None or row["tracking_id"] == self._delivered_id:
             return True
         # If a call ended before it was placed, the clock was set back between, and the later time counts.
         is_new = max(row["delivered_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after_delivery

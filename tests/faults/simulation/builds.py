@@ -262,7 +262,7 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            'if row["delivered_at"] is None:\n            return True',
+            'if row["delivered_at"] is None or row["tracking_id"] == self._delivered_id:\n            return True',
             'if row["delivered_at"] is None:\n            return bool(row["reached"])',
         ),
         Patch("calls.ledger.reservation", "return is_new or (is_recent", "return (is_recent"),
