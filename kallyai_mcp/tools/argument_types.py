@@ -122,7 +122,7 @@ TaskDescription = Annotated[
 ]
 """What KallyAI should do in the call."""
 
-Texts = Annotated[list[Text], BeforeValidator(json_list)]
+Texts = Annotated[list[Text], Field(fail_fast=True), BeforeValidator(json_list)]
 
 QuestionTexts = Annotated[
     Texts,

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
 
 from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, WrongNumberError
-from kallyai_mcp.tools.schemas import schema_of
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import cut, one_line
 
@@ -138,6 +139,40 @@ def _problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Pro
         else:
             text = words.wrong(entry["type"], given, context, expected)
         yield Problem(f"{name}{path}", text, cause.problem if isinstance(cause, WrongNumberError) else None)
+
+
+class _Terse(GenerateJsonSchema):
+    """Schemas as short as they can be: every client reads all of them, and its model pays for them.
+
+    They are without titles, which repeat names; without defaults, which some strict modes refuse; and without null: an
+    argument that is null counts as missing, and results leave out what is not known.
+    """
+
+    def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        made = super().generate(schema, mode)
+        for part in (made, *made.get("$defs", {}).values()):
+            part.pop("title", None)
+            part.pop("description", None)  # the docstring of a class here, which tells a client nothing
+        return made
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
+        made = super().union_schema(schema)
+        return {"type": "number"} if made == {"anyOf": [{"type": "integer"}, {"type": "number"}]} else made
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a tool's arguments or of its result."""
+    return model.model_json_schema(schema_generator=_Terse)
 
 
 def _quoted(value: Any) -> str:

@@ -14,11 +14,10 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools.account import request_sign_in
-from kallyai_mcp.tools.arguments import InvalidArgumentsError, read, validate
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
-from kallyai_mcp.tools.schemas import schema_of
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 
@@ -66,24 +65,21 @@ class CallTool(Tool):
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context
+        places_calls = self.spec.places_calls
         try:
-            return await self._run(arguments, context, app_context)
+            validated = await self._validated(arguments, context, app_context)
+            try:
+                return await self.fn(**validated, ctx=context)
+            except NotSignedInError:
+                if not await request_sign_in(Elicitation(context, arguments.get("language")), app_context):
+                    raise
+                return await self.fn(**validated, ctx=context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
-        except (InvalidArgumentsError, KallyAIError) as error:
-            places_calls = self.spec.places_calls
-            if isinstance(error, InvalidArgumentsError):
-                return arguments_error(error.problems, places_calls=places_calls)
+        except InvalidArgumentsError as error:
+            return arguments_error(error.problems, places_calls=places_calls)
+        except KallyAIError as error:
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls)
-
-    async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
-        validated = await self._validated(arguments, context, app_context)
-        try:
-            return await self.fn(**validated, ctx=context)
-        except NotSignedInError:
-            if not await request_sign_in(Elicitation(context, arguments.get("language")), app_context):
-                raise
-            return await self.fn(**validated, ctx=context)
 
     async def _validated(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
