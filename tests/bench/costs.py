@@ -10,12 +10,10 @@ of other models differ by a few percent.
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-from mcp.types import Tool
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
@@ -27,20 +25,14 @@ from tests.programs import run_well
 from tests.sandbox.manual_clock import ManualClock
 
 NOW = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
-LISTED = (10, 50)
+LISTED = 50
 ENTRIES = 100
 
-GOALS = {"the list of all tools": 7_000, "make_call in that list": 3_000, "list_calls, 50 calls": 6_000}
+GOALS = {"the list of all tools": 7_000, f"list_calls, {LISTED} calls": 6_000}
 """The most characters."""
 
 _MANY_QUESTIONS = "+12025550111"
 """The sandbox's number that asks fifty questions."""
-
-
-def _as_model_input(tool: Tool) -> str:
-    """A tool as a model gets it."""
-    definition = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-    return json.dumps(definition, ensure_ascii=False)
 
 
 def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
@@ -52,26 +44,25 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
 
 
 async def _read(agent: Agent, sandbox: Sandbox) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    tools = {tool.name: _as_model_input(tool) for tool in (await agent.client.list_tools()).tools}
-    texts["the list of all tools"] = "".join(tools.values())
-    texts["make_call in that list"] = tools["make_call"]
+    """The texts that a model reads, by description."""
+    tools: dict[str, str] = {}
+    for tool in (await agent.client.list_tools()).tools:
+        definition = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        tools[tool.name] = json.dumps(definition, ensure_ascii=False)
+    texts = {"the list of all tools": "".join(tools.values()), "make_call in that list": tools["make_call"]}
     texts["make_call, success"] = (await agent.use("make_call", BISTRO)).text
     long = await agent.use("make_call", BISTRO, respondent_phone=_MANY_QUESTIONS)
     _shorten_transcript(sandbox, long.data["call_id"])
     transcript = await agent.use("get_transcript", call_id=long.data["call_id"])
     texts[f"get_transcript, {ENTRIES} entries"] = transcript.text
-    for number in range(max(LISTED)):
+    for number in range(LISTED):
         await agent.use("make_call", BISTRO, respondent_phone=f"+1415555{number:04}")
-    for count in LISTED:
-        listed = await agent.use("list_calls", limit=count)
-        assert len(listed.data["calls"]) == count
-        texts[f"list_calls, {count} calls"] = listed.text
-    return texts
+    listed = await agent.use("list_calls", limit=LISTED)
+    assert len(listed.data["calls"]) == LISTED
+    return texts | {f"list_calls, {LISTED} calls": listed.text}
 
 
-async def read_all() -> dict[str, str]:
-    """The texts that a model reads, by description."""
+async def _read_all() -> dict[str, str]:
     clock = ManualClock(NOW)
     with large_plan("acct-personal"), tempfile.TemporaryDirectory() as home:
         app = create_app(clock=clock)
@@ -79,26 +70,26 @@ async def read_all() -> dict[str, str]:
             return await _read(agent, app.state.sandbox)
 
 
-def counted(texts: Sequence[str]) -> list[int]:
+def _count(texts: list[str]) -> list[int]:
     """The number of tokens of each text, in the same order."""
     source = Path(__file__).parent / "tokenizer"
     folder = npm.installed("tokenizer", [source / name for name in ("package.json", "package-lock.json", "count.js")])
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "texts.json"
-        file.write_text(json.dumps(list(texts)), encoding="utf-8")
+        file.write_text(json.dumps(texts), encoding="utf-8")
         counts: list[int] = json.loads(run_well(["node", "count.js", "o200k_base", file], folder=folder).stdout)
     return counts
 
 
 def main() -> None:
     """Print the rows."""
-    texts = anyio.run(read_all)
-    for what, text in texts.items():
-        row(what, "characters", [len(text)], at_most=GOALS.get(what))
+    texts = anyio.run(_read_all)
+    for what, goal in GOALS.items():
+        row(what, "characters", [len(texts[what])], at_most=goal)
     if shutil.which("npm") is None:
         not_measured("the same in tokens", "there is no npm on this machine (Debian: apt-get install npm)")
         return
-    for what, count in zip(texts, counted(list(texts.values())), strict=True):
+    for what, count in zip(texts, _count(list(texts.values())), strict=True):
         row(what, "tokens", [count])
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 _VERSION = "2026-07-28"
 
@@ -28,89 +29,58 @@ def request(port: int, tool: str, arguments: dict[str, Any], bearer: str = "") -
     return head.encode() + body
 
 
-def _is_answered(received: bytearray) -> bool:
-    """Whether the whole response was received; raises `RuntimeError` if it is an error."""
-    head_end = received.find(b"\r\n\r\n")
-    if head_end < 0:
-        return False
-    head = bytes(received[:head_end]).lower()
-    length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-    body = bytes(received[head_end + 4 :])
-    if len(body) < length:
-        return False
-    if not head.startswith(b"http/1.1 200") or b'"isError":true' in body or b'"result"' not in body:
-        raise RuntimeError(f"not an answer: {head[:40]!r} {body[:300]!r}")
-    return True
+async def _client(port: int, messages: Iterator[bytes], until: float) -> list[float]:
+    """Send a message, wait for the response, and repeat that until the time is up; the seconds that each took."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    times: list[float] = []
+    while (began := time.perf_counter()) < until:
+        writer.write(next(messages))
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        (length,) = re.findall(rb"content-length: (\d+)", head)
+        body = await reader.readexactly(int(length))
+        times.append(time.perf_counter() - began)
+        if not head.startswith(b"http/1.1 200") or b'"isError":true' in body or b'"result"' not in body:
+            raise RuntimeError(f"not an answer: {head[:40]!r} {body[:300]!r}")
+    writer.close()
+    return times
 
 
-class _Client(asyncio.Protocol):
-    """One connection that sends a request, waits for the response, and repeats that until the time is up."""
+class Measured:
+    """A server, and what was measured in each round, by the number of clients that use it at once.
 
-    def __init__(self, messages: Iterator[bytes], until: float) -> None:
-        self._messages = messages
-        self._until = until
-        self._buffer = bytearray()
-        self._sent = 0.0
-        self.times: list[float] = []
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        try:
-            if not _is_answered(self._buffer):
-                return
-        except RuntimeError as error:
-            self._finish(error)
-            return
-        self._buffer.clear()
-        now = time.perf_counter()
-        self.times.append(now - self._sent)
-        self._send() if now < self._until else self._finish(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(exc or ConnectionError("the server closed the connection"))
-
-    def _send(self) -> None:
-        self._sent = time.perf_counter()
-        self._transport.write(next(self._messages))
-
-    def _finish(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_result(None) if error is None else self.done.set_exception(error)
-            self._transport.close()
-
-
-@dataclass
-class Load:
-    """The result of a load: requests per second of all clients together, and the milliseconds of one.
-
-    `milliseconds` is the median, and 99 of 100 requests take at most `slow`.
+    `rates` are requests a second of all clients together, and `times` the milliseconds of one, the median; 99 of 100
+    requests take at most `slow`.
     """
 
-    rate: float
-    milliseconds: float
-    slow: float
+    def __init__(self, port: int, messages: Iterator[bytes], clients: Sequence[int]) -> None:
+        self._port, self._messages, self._clients = port, messages, clients
+        self.rates = defaultdict[int, list[float]](list)
+        self.times = defaultdict[int, list[float]](list)
+        self.slow = defaultdict[int, list[float]](list)
 
-    @classmethod
-    async def run(cls, port: int, messages: Iterator[bytes], clients: int, seconds: float) -> Self:
-        """Send one message after another, from `clients` connections, for `seconds`.
-
-        Raises:
-            RuntimeError: A response is an error.
-            ConnectionError: A connection broke.
-        """
-        loop = asyncio.get_running_loop()
+    async def _use(self, clients: int, seconds: float) -> None:
         began = time.perf_counter()
-        connected = [
-            (await loop.create_connection(lambda: _Client(messages, began + seconds), "127.0.0.1", port))[1]
-            for _ in range(clients)
-        ]
-        await asyncio.gather(*(client.done for client in connected))
-        taken = time.perf_counter() - began
-        times = sorted(each for client in connected for each in client.times)
-        return cls(len(times) / taken, times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000)
+        each = (_client(self._port, self._messages, began + seconds) for _ in range(clients))
+        times = sorted(time for times in await asyncio.gather(*each) for time in times)
+        self.rates[clients].append(len(times) / (time.perf_counter() - began))
+        self.times[clients].append(times[len(times) // 2] * 1000)
+        self.slow[clients].append(times[len(times) * 99 // 100] * 1000)
+
+    async def use(self, seconds: float) -> None:
+        """Put it under each load once."""
+        for clients in self._clients:
+            await self._use(clients, seconds)
+
+    def forget(self) -> None:
+        """Drop what was measured: the first round warms up."""
+        for figures in (self.rates, self.times, self.slow):
+            figures.clear()
+
+
+async def measure(servers: Sequence[Measured], rounds: int, seconds: float) -> None:
+    """Put the servers under load in turn, in each round and once before; an error in a response ends it."""
+    for number in range(rounds + 1):
+        for server in servers:
+            await server.use(seconds)
+            if number == 0:
+                server.forget()

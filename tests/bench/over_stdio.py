@@ -1,13 +1,12 @@
 """Over stdio: from the start of the process to the list of tools and the first answer, and further answers.
 
-    uv run python -m tests.bench.over_stdio [--starts STARTS] [--calls CALLS] [--rounds ROUNDS]
+    uv run python -m tests.bench.over_stdio
 
 Compared with a bare `MCPServer` that makes the same two requests to a KallyAI that answers at once. The client waits
 for each answer before its next message, as real ones do. The two take turns, so that a change in the machine's speed
 affects both.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.servers import memory, upstream
-from tests.bench.table import row
+from tests.bench.table import IS_SMOKE, row
 from tests.processes import COMMAND, environment
 
+STARTS, CALLS, ROUNDS = (1, 2, 1) if IS_SMOKE else (15, 150, 10)
 _AGAINST = "a bare MCPServer, the same two API requests"
 
 
@@ -78,28 +78,23 @@ class Server:
 
 def main() -> None:
     """Print the rows."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--starts", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=150)
-    parser.add_argument("--rounds", type=int, default=10)
-    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, upstream() as url:
         ours = (COMMAND, environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token"))
         bare = ([sys.executable, "-m", "tests.bench.bare", "stdio", url], dict(os.environ))
-        pairs = [(Server(*ours).close(), Server(*bare).close()) for _ in range(options.starts + 1)][1:]
+        pairs = [(Server(*ours).close(), Server(*bare).close()) for _ in range(STARTS + 1)][1:]
         our, their = Server(*ours), Server(*bare)
         for server in (our, their):
             server.milliseconds(20)
-        warm = [(our.milliseconds(options.calls), their.milliseconds(options.calls)) for _ in range(options.rounds)]
+        warm = [(our.milliseconds(CALLS), their.milliseconds(CALLS)) for _ in range(ROUNDS)]
         our.close()
         their.close()
-    our_starts, their_starts = (list(zip(*(pair[which].figures for pair in pairs), strict=True)) for which in (0, 1))
     goals = (
         ("from the start of the process to the list of tools, over stdio", "ms", 0.1),
         ("from the start of the process to the first answer of check_quota", "ms", 1.1),
         ("peak memory up to that answer", "MB", 1.1),
     )
-    for (what, unit, goal), mine, theirs in zip(goals, our_starts, their_starts, strict=True):
+    for number, (what, unit, goal) in enumerate(goals):
+        mine, theirs = zip(*((one.figures[number], other.figures[number]) for one, other in pairs), strict=True)
         row(what, unit, mine, theirs, _AGAINST, at_most=goal)
     mine, theirs = zip(*warm, strict=True)
     row("check_quota over stdio, not the first call", "ms", mine, theirs, _AGAINST, at_most=1)

@@ -3,9 +3,13 @@
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+IS_SMOKE = "--smoke" in sys.argv
+"""Whether a measurement is to be as short as it can be."""
 
 HEAD = "| what | figure | compared with | goal | |\n|---|---|---|---|---|"
 

@@ -7,6 +7,7 @@ reference.
 """
 
 import asyncio
+import contextlib
 import json
 import uuid
 from pathlib import Path
@@ -34,30 +35,21 @@ _CALL = _reference("call_details.json")
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
-class _Upstream(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while b"\r\n\r\n" in self._buffer:
-            head, _, rest = self._buffer.partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-            if len(rest) < length:
-                return
-            self._buffer = rest[length:]
-            path = head.split(b" ", 2)[1].partition(b"?")[0]
-            if head.startswith(b"POST /v1/calls "):
-                submission = json.loads(rest[:length])["submission"]
-                self._transport.write(_answer(_CALL | {"call_id": str(uuid.uuid4()), "submission": submission}))
+async def _answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has gone
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            body = await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))
+            if head.startswith(b"post /v1/calls "):
+                called = {"call_id": str(uuid.uuid4()), "submission": json.loads(body)["submission"]}
+                writer.write(_answer(_CALL | called))
             else:
-                self._transport.write(_ANSWERS.get(path, _NOT_FOUND))
+                writer.write(_ANSWERS.get(head.split(b" ", 2)[1].partition(b"?")[0], _NOT_FOUND))
+    writer.close()
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Upstream, "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.start_server(_answer_all, "127.0.0.1", 0, backlog=2048)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
