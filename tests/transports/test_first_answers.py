@@ -36,37 +36,24 @@ async def test_the_answers_are_those_of_the_server_for_every_protocol_version(tm
     assert set(json.loads(made)["versions"]) == {*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS}
 
 
-CAPABILITIES: list[Json] = [
-    {},
-    {
-        "elicitation": {"form": {}, "url": {}},
-        "sampling": {"context": {}, "tools": {}},
-        "experimental": {"x": {"y": [1]}},
-    },
-    {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}},
-    {"tasks": {"list": {}, "requests": {"sampling": {"createMessage": {}}}}, "roots": {"listChanged": True}},
-]
-"""What clients are able to do, as they say it."""
+CAPABILITIES: Json = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"context": {}, "tools": {}},
+    "experimental": {"x": {"y": [1]}},
+    "extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}},
+    "tasks": {"list": {}, "requests": {"sampling": {"createMessage": {}}}},
+    "roots": {"listChanged": True},
+}
+"""What a client is able to do, as it says it."""
 
 
-async def test_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
-    answers = await real_answers(settings_in(tmp_path))
-    for capabilities in CAPABILITIES:
-        assert await real_answers(settings_in(tmp_path), capabilities=capabilities) == answers
-
-
-async def test_no_setting_changes_them(tmp_path: Path) -> None:
+async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
     others = settings_in(tmp_path, LOG_LEVEL="ERROR", KEEP_DAYS="1", CONFIRM="always", WAIT_SECONDS="1", STOP_CALLS="1")
 
-    assert await real_answers(others) == await real_answers(settings_in(tmp_path))
+    assert await real_answers(others, capabilities=CAPABILITIES) == await real_answers(settings_in(tmp_path))
     # A new parameter may change an answer: then `cli.start` must leave it to the server.
-    assert set(inspect.signature(build_server).parameters) == {
-        "open_app_context",
-        "log_level",
-        "keep_days",
-        "read_only",
-        "request_state",
-    }
+    parameters = "open_app_context log_level keep_days read_only request_state"
+    assert set(inspect.signature(build_server).parameters) == set(parameters.split())
 
 
 LAST = '{"jsonrpc":"2.0","id":"end","method":"no/such"}'
