@@ -87,7 +87,7 @@ def read_appointment(ics: str) -> Appointment | None:
     if len(starts) > 1:
         raise UnreadableResponseError("the calendar file has several events", code="several_events")
     (start,) = starts
-    end = _when(event.get("DTEND")) or _after(start, event.get("DURATION"))
+    end = _when(event.get("DTEND"))
     return Appointment(
         summary=_text(event.get("SUMMARY")),
         start=start,
@@ -171,15 +171,6 @@ def _when(value: Any) -> date | datetime | None:
     except ValueError:  # icalendar raises it for the value of a broken property
         return None
     return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
-
-
-def _after(start: date | datetime | None, duration: Any) -> date | datetime | None:
-    """The end of an event that has a duration in place of an end; None when it has neither."""
-    length = getattr(duration, "dt", None)
-    try:
-        return start + length if start is not None and isinstance(length, timedelta) else None
-    except OverflowError:
-        return None
 
 
 def _is_after(end: date | datetime, start: date | datetime) -> bool:

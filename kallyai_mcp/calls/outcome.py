@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import tzinfo
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple
 
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
@@ -33,17 +32,15 @@ class Findings(NamedTuple):
     reached: bool
 
 
-_WITHOUT_SUCCESS: Mapping[str, Outcome] = MappingProxyType(
-    {
-        "no_answer": Outcome.NOT_REACHED,
-        "busy": Outcome.NOT_REACHED,
-        "voicemail": Outcome.NOT_REACHED,
-        "failed": Outcome.FAILED,
-        "terminated": Outcome.FAILED,
-        "cancelled": Outcome.CANCELED,
-        "canceled": Outcome.CANCELED,
-    }
-)
+_WITHOUT_SUCCESS: Mapping[str, Outcome] = {
+    "no_answer": Outcome.NOT_REACHED,
+    "busy": Outcome.NOT_REACHED,
+    "voicemail": Outcome.NOT_REACHED,
+    "failed": Outcome.FAILED,
+    "terminated": Outcome.FAILED,
+    "cancelled": Outcome.CANCELED,
+    "canceled": Outcome.CANCELED,
+}
 
 NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelled", "voicemail"})
 """The statuses after which nobody was reached, unless KallyAI shows something else; see `reached_somebody`."""

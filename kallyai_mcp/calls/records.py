@@ -213,24 +213,21 @@ class Placed(NamedTuple):
     is_new: bool
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class AuditEntry:
     """One line of the audit trail: a call that was placed or scheduled, or that a setting refused.
 
     `outcome` is `placed`, `scheduled`, or `refused:` and the setting's name; a refused call has no `tracking_id`. `how`
-    is a `policy.ConsentKind`. The repr shows a part of the number only.
+    is a `policy.ConsentKind`.
     """
 
     at: datetime
-    number: str
+    number: str = field(repr=False)
     outcome: str
     tracking_id: str | None = None
     asked_by: str | None = None
     how: str | None = None
     risk_flags: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"AuditEntry({self.at:%Y-%m-%dT%H:%M:%S%z}, {self.number[:2]}…{self.number[-2:]}, {self.outcome})"
 
 
 PLACED, SCHEDULED = "placed", "scheduled"

@@ -149,10 +149,10 @@ async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(tmp_pat
 async def test_an_event_that_lies_before_the_call_is_no_booking(tmp_path: Path, clock: ManualClock) -> None:
     events = (
         (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
-        (["DTSTART:20260125T150000Z", "DURATION:PT2H"], True),
+        (["DTSTART:20260125T150000Z", "DTEND:20260125T170000Z"], True),
         (["DTSTART:20260125T073100"], True),
         (["DTSTART;VALUE=DATE:20260124"], False),
-        (["DTSTART;VALUE=DATE:20260124", "DURATION:P2D"], True),
+        (["DTSTART;VALUE=DATE:20260124", "DTEND;VALUE=DATE:20260126"], True),
         (["DTSTART;VALUE=DATE:20260125"], True),
     )
     called_at = {"created_at": "2026-01-25T15:30:00Z"}  # 7:30 AM at the callee
@@ -184,12 +184,12 @@ async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_fi
         (["DTSTART;TZID=Bistro Time:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
         (["DTSTART:20260728T180000Z"], "2026-07-28T19:00:00+01:00", None),
         (
-            ["DTSTART;TZID=America/New_York:20260128T140000", "DURATION:PT2H"],
+            ["DTSTART;TZID=America/New_York:20260128T140000", "DTEND:20260128T210000Z"],
             "2026-01-28T19:00:00+00:00",
             "2026-01-28T21:00:00+00:00",
         ),
-        (["DTSTART;VALUE=DATE:20260128", "DURATION:P2D"], "2026-01-28", "2026-01-30"),
-        (["DTSTART:20260128T190000Z", "DURATION:-PT2H"], "2026-01-28T19:00:00+00:00", None),
+        (["DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260130"], "2026-01-28", "2026-01-30"),
+        (["DTSTART:20260128T190000Z", "DTEND:20260128T170000Z"], "2026-01-28T19:00:00+00:00", None),
     )
     asked = {name: value for name, value in BISTRO.items() if name != "timezone"}
     async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
