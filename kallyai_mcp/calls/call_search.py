@@ -59,10 +59,15 @@ class UncertainError(KallyAIError):
 
 @dataclass(frozen=True)
 class SendTime:
-    """When a request left, by the service's clock; exactly, if that was known then."""
+    """When a request left, by the service's clock; exactly, if that was known then.
+
+    `or_at` is another time at which it may have left: our clock is ahead of the service's now, and may have been right
+    then. The call of another request at this time would have been placed after ours.
+    """
 
     at: datetime
     is_exact: bool
+    or_at: datetime | None = None
 
     @classmethod
     def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
@@ -73,13 +78,18 @@ class SendTime:
         left = record.sent_at or record.response_lost_at or record.placed_at
         if record.clock_offset is not None:
             return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
-        ahead = service_time - now if service_time is not None else timedelta(0)
-        return cls(left + ahead, is_exact=False)
+        # If our clock was set back since, the difference of the clocks now is not that at the request.
+        was_set_back = left > now + timedelta(seconds=5)
+        if service_time is None or was_set_back:
+            return cls(left, is_exact=False)
+        ahead = service_time - now
+        return cls(left + ahead, is_exact=False, or_at=left if ahead < -_LATE else None)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
         early = _EARLY_KNOWN_CLOCK if self.is_exact else EARLY
-        return created_at is not None and self.at - early <= created_at <= self.at + _LATE
+        times = (self.at,) if self.or_at is None else (self.at, self.or_at)
+        return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 
 
 async def find(record: CallRecord, context: CallContext) -> Call | None:

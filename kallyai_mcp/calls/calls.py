@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
@@ -171,41 +170,27 @@ class Calls(Worker):
                 changed(found)
         return found
 
-    async def place_list(self, asked: CallList, consent: Consent) -> tuple[CallList, bool]:
-        """Start a list, unless the ledger has one that stands for it; returns that, and whether it is new.
-
-        Raises:
-            ConsentOutdatedError: The consent no longer fits; ask the user again.
-        """
-        return await self._send_first(asked, partial(self.ledger.reserve_list, asked, consent))
-
-    async def continue_list(
-        self, found: CallList, *, after: int | None, agreed: Consent | None = None
+    async def place_list(
+        self, asked: CallList, consent: Consent | None, *, after: int | None = None
     ) -> tuple[CallList, bool]:
-        """Let a list go on that has stopped; arguments, results, and errors as in `Ledger.continue_list`.
+        """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
         Unless the user has decided so, KallyAI is asked first whether somebody talked after all in its last call.
         """
-        for record in found.records[-2:] if after is None else ():
+        for record in asked.records[-2:] if after is None else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
-        return await self._send_first(found, partial(self.ledger.continue_list, found, after=after, agreed=agreed))
-
-    async def cancel_list(self, list_id: str) -> None:
-        """Stop a list; see `lists.cancel_list`."""
-        await self.ledger.cancel_list(await self.account(), list_id)
-
-    async def _send_first(
-        self, found: CallList, write: Callable[[str, str], Awaitable[tuple[CallList, bool]]]
-    ) -> tuple[CallList, bool]:
-        """Send the call that a transaction of a list has reserved."""
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
-        with self.reserving(found.account, id_):
-            found, goes_on = await write(worker, id_)
+        with self.reserving(asked.account, id_):
+            found, goes_on = await self.ledger.reserve_list(asked, consent, worker, id_, after=after)
             for record in found.records:
                 if record.tracking_id == id_:
                     self.send(record, since_reserved)
         return found, goes_on
+
+    async def cancel_list(self, list_id: str) -> None:
+        """Stop a list; see `lists.cancel_list`."""
+        await self.ledger.cancel_list(await self.account(), list_id)
 
     async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account(), self.clock.now()

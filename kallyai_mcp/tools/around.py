@@ -88,13 +88,11 @@ async def call_around(
         raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     after = _passed(known, continue_after) if known is not None else None
     placed: tuple[CallList, bool] | CallToolResult
-    if known is None:
-        placed = await _place(listed, None, after, confirmation, ctx)
-    elif known.may_go_on(after):
-        known = replace(known, goes_on_if_answered=listed.goes_on_if_answered)
-        placed = await _place(known, known.consent, after, confirmation, ctx)
-    else:
+    if known is not None and not known.may_go_on(after):
         placed = known, False
+    else:
+        wanted = replace(known or listed, goes_on_if_answered=listed.goes_on_if_answered)
+        placed = await _place(wanted, after, confirmation, ctx)
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
@@ -122,19 +120,18 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 
 
 async def _place(
-    asked: CallList, before: Consent | None, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
+    asked: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> tuple[CallList, bool] | CallToolResult:
     """Start a list, or let it go on after so many candidates, with the user's consent.
 
-    `before` is the consent that the list already has, which may be too old; None for a new list. Returns the list, and
-    whether this request places its calls; or the result that tells the agent to ask the user.
+    Returns the list, and whether this request places its calls; or the result that tells the agent to ask the user.
     """
     app_context = ctx.request_context.lifespan_context
     calls, reader = app_context.calls, app_context.reader()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        if before is not None and not outdated:
-            return before
+        if asked.agreed_at is not None and not outdated:
+            return asked.consent  # it may be too old
         last_calls, goes_on = await calls.ledger.last_calls(asked), asked.stop_reason is not None
         last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
         begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
@@ -152,8 +149,6 @@ async def _place(
         return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
-        if before is None:
-            return await calls.place_list(asked, consent)
-        return await calls.continue_list(asked, after=after, agreed=None if consent is before else consent)
+        return await calls.place_list(asked, None if consent is asked.consent else consent, after=after)
 
     return await place_with_consent(ask, place)

@@ -48,7 +48,7 @@ async def went_on(
 ) -> CallList:
     """Let a list go on, with a new consent if there are `last_calls`, and wait for its end."""
     agreed = replace(ANY, last_calls=tuple(last_calls)) if last_calls is not None else None
-    going_on, _ = await here.run(here.calls.continue_list(found, after=after, agreed=agreed))
+    going_on, _ = await here.run(here.calls.place_list(found, agreed, after=after))
     return await ended(here, going_on)
 
 
@@ -103,7 +103,7 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(here: World)
     again, is_new = await start(here)
     waiting = await here.run(here.calls.list_unfinished())
     with pytest.raises(ConsentOutdatedError):
-        await here.run(here.calls.continue_list(again, after=1))
+        await here.run(here.calls.place_list(again, None, after=1))
     last_calls = await here.run(here.calls.ledger.last_calls(again))
     calls = len(service.keys)
     last = await went_on(here, again, 1, last_calls)
@@ -123,7 +123,7 @@ async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_c
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     agreed = replace(Consent("test", "form"), last_calls=last_calls)
     with pytest.raises(ConsentOutdatedError):
-        await here.run(here.calls.continue_list(decided, after=1, agreed=agreed))
+        await here.run(here.calls.place_list(decided, agreed, after=1))
     found = await here.run(here.calls.find_list(decided.list_id))
 
     assert found is not None

@@ -78,7 +78,6 @@ class Ledger(Transactions):
     list_unfinished = reads(lists.list_unfinished)
     last_calls = reads(lists.last_calls)
     reserve_list = writes(lists.reserve_list)
-    continue_list = writes(lists.continue_list)
     cancel_list = writes(lists.cancel_list)
 
     find_work = reads(upkeep.find_work)

@@ -35,57 +35,38 @@ Begun = tuple[CallList, bool]
 """The list in the ledger, and whether this request has begun it or let it go on."""
 
 
-def reserve_list(tx: Tx, asked: CallList, consent: Consent, worker: str, id_: str) -> Begun | ConsentOutdatedError:
-    """Write a new list and reserve its first call for `worker`, unless another list answers it (`find_same_list`).
-
-    The call gets the tracking id `id_`.
-
-    Raises:
-        ConsentOutdatedError: A number was called since the user agreed, or the confirmation was used already.
-    """
-    if (known := find_same_list(tx, asked)) is not None:
-        return known, False
-    used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
-    if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
-        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-    if (outdated := _called_meanwhile(tx, asked, consent)) is not None:
-        return outdated
-    now = moment(tx.now())
-    new = replace(asked, asked_at=now, consent=consent, agreed_at=now)
-    insert(tx, "call_lists", _to_row(new) | {"worker": "", "confirmation_id": consent.confirmation_id})
-    return advance(tx, new, worker, id_), True
-
-
-def continue_list(
-    tx: Tx, found: CallList, worker: str, id_: str, *, after: int | None, agreed: Consent | None = None
+def reserve_list(
+    tx: Tx, asked: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
 ) -> Begun | ConsentOutdatedError:
-    """Let a list go on that has stopped, unless a newer list has the same fingerprint.
+    """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
 
-    `after` is how many candidates to pass, None to call the one again whose call was refused. Without `agreed`, the
-    consent before counts. The next call gets the tracking id `id_`.
+    Nothing is done if another list answers the request (`find_same_list`), or if it may not go on. `after` is how many
+    candidates to pass, None to call the one again whose call was refused. Without `consent`, that before counts.
 
     Raises:
-        ConsentOutdatedError: The consent before is too old, or a number was called since the user agreed.
+        ConsentOutdatedError: The consent is too old, a number was called since, or the confirmation was used already.
     """
-    now = find_list(tx, found.account, found.list_id) or found
-    newest = find_same_list(tx, found, ever=True)
-    if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
-        return now, False
-    at, agreed_for = moment(tx.now()), timedelta(seconds=tx.config.timing.agreed_for)
-    if agreed is None and now.agreed_at is not None and at - now.agreed_at > agreed_for:
-        return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
-    if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
+    is_new = asked.agreed_at is None
+    known = find_same_list(tx, asked, ever=not is_new)
+    goes_on = known is not None and known.list_id == asked.list_id and known.may_go_on(after)
+    if not (known is None if is_new else goes_on):
+        return known or asked, False
+    found, at = known or asked, moment(tx.now())
+    if (outdated := _check_consent(tx, found, consent, at)) is not None:
         return outdated
-    if now.stop_reason in GOES_ON_WHEN_ASKED and now.was_refused:
+    if found.stop_reason in GOES_ON_WHEN_ASKED and found.was_refused:
         last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
-        tx.run(last, id=now.list_id, position=len(now.records) - 1)
-        now = replace(now, records=now.records[:-1])
-    passed, goes_on = now.passed if after is None else after, found.goes_on_if_answered
-    now = replace(now, stop_reason=None, refusal=None, ended_at=None, asked_at=at, passed=passed)
-    now = replace(now, goes_on_if_answered=goes_on)
-    if agreed is not None:
-        now = replace(now, consent=agreed, agreed_at=at)
-    return advance(tx, _written(tx, now), worker, id_), True
+        tx.run(last, id=found.list_id, position=len(found.records) - 1)
+        found = replace(found, records=found.records[:-1])
+    found = replace(found, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
+    found = replace(found, goes_on_if_answered=asked.goes_on_if_answered, passed=after or found.passed)
+    if consent is not None:
+        found = replace(found, consent=consent, agreed_at=at)
+    if is_new:
+        insert(tx, "call_lists", _to_row(found) | {"worker": "", "confirmation_id": found.consent.confirmation_id})
+    else:
+        _written(tx, found)
+    return advance(tx, found, worker, id_), True
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
@@ -208,9 +189,17 @@ def _written(tx: Tx, found: CallList) -> CallList:
     return found
 
 
-def _called_meanwhile(tx: Tx, asked: CallList, consent: Consent) -> ConsentOutdatedError | None:
-    """The error if a number was called since the user agreed, else None."""
-    if consent.depends_on_last_call and last_calls(tx, asked) != consent.last_calls:
+def _check_consent(tx: Tx, found: CallList, consent: Consent | None, at: datetime) -> ConsentOutdatedError | None:
+    """The error if the consent no longer fits, else None; without a new one, that which the list has already."""
+    if consent is None:
+        agreed_for = timedelta(seconds=tx.config.timing.agreed_for)
+        if found.agreed_at is not None and at - found.agreed_at > agreed_for:
+            return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+        return None
+    used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
+    if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
+        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+    if consent.depends_on_last_call and last_calls(tx, found) != consent.last_calls:
         return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
     return None
 

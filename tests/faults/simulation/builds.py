@@ -69,7 +69,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call of long before fits",
-        Patch("calls.call_search", "self.at - early <= created_at", "created_at"),
+        Patch("calls.call_search", "any(at - early <= created_at", "any(created_at"),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
@@ -273,7 +273,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "the service's clock is not looked at",
         Patch("calls.call_search", "left + timedelta(seconds=record.clock_offset)", "left"),
-        Patch("calls.call_search", "ahead = service_time - now if", "ahead = timedelta(0) if"),
+        Patch("calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
