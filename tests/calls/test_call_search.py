@@ -1,7 +1,6 @@
 """Finding a call whose response was lost in the service's list; what is found must be certain."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,10 +12,8 @@ from tests.calls.world import LOST, NOW, TABLE, Json, Service, World, shown, wor
 OTHERS = [shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100") for n in range(60)]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    """One driver is enough: the ledger is not asked which call fits."""
-    return str(tmp_path / "ledger.db")
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
 
 
 OLD = NOW - timedelta(hours=1)

@@ -9,6 +9,9 @@ from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, reply, shown, world
 
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
+
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
 

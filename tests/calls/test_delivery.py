@@ -8,6 +8,9 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.world import PLACED, World, after, reply
 
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
+
 BUSY = reply("busy")
 
 

@@ -1,7 +1,6 @@
 """What may be claimed of a call, by its status and by KallyAI's calendar file."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import anyio
 import pytest
@@ -12,6 +11,9 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import NOW, Json, Reply, Service, World, shown, world
+
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
 
 DINNER = Submission(
     task_category="restaurant",
@@ -58,12 +60,11 @@ AT_SEVEN = ics("SUMMARY:Table for 4", "DTSTART:20260128T190000Z")
     ],
 )
 async def test_an_outcome_claims_what_status_and_calendar_say(
-    tmp_path: Path, clock: ManualClock, status: str, calendar: str | None, outcome: Outcome
+    here: World, status: str, calendar: str | None, outcome: Outcome
 ) -> None:
     ended = {"call_id": "c-1", "status": status, "highlights": "They talked"}
-    service = Service(clock, [(201, ended)], calendars={} if calendar is None else {"c-1": calendar})
-    async with world(service, str(tmp_path / "ledger.db")) as here:
-        record = await here.call(DINNER)
+    here.answering([(201, ended)], calendars={} if calendar is None else {"c-1": calendar})
+    record = await here.call(DINNER)
 
     assert (record.state, record.outcome) == (CallState.ENDED, outcome)
 
@@ -99,16 +100,13 @@ async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_t
     assert found.calendar == booked.calendar
 
 
-async def test_a_calendar_that_does_not_come_delays_an_outcome_for_five_seconds(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    service = Service(clock, calendars={"c-1": anyio.sleep_forever})
-    async with world(service, str(tmp_path / "ledger.db")) as here:
-        record = await here.call(DINNER)
+async def test_a_calendar_that_does_not_come_delays_an_outcome_for_five_seconds(here: World) -> None:
+    here.answering(calendars={"c-1": anyio.sleep_forever})
+    record = await here.call(DINNER)
 
     assert record.outcome is Outcome.ANSWERED
     assert record.calendar == Calendar(is_known=False)
-    assert clock.now() - NOW == timedelta(seconds=5)
+    assert here.clock.now() - NOW == timedelta(seconds=5)
 
 
 async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(place: str, clock: ManualClock) -> None:

@@ -29,11 +29,8 @@ from tests.calls.world import (
     world,
 )
 
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    """One driver is enough: the tests of the ledger run each statement on both."""
-    return str(tmp_path / "home" / "ledger.db")
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
 
 
 async def never() -> tuple[int, Json]:
@@ -251,10 +248,11 @@ async def test_two_records_that_fit_one_call_both_stay_unknown(place: str, clock
     assert [record.state for record in found if record] == [CallState.UNKNOWN] * 2
 
 
-async def test_without_a_ledger_no_call_is_placed(clock: ManualClock, tmp_path: Path) -> None:
-    for place in (str(tmp_path), "postgresql://127.0.0.1:9/nothing?connect_timeout=1"):
+async def test_without_a_ledger_no_call_is_placed(place: str, clock: ManualClock) -> None:
+    a_folder = str(Path(place).parents[1])
+    for unusable in (a_folder, "postgresql://127.0.0.1:9/nothing?connect_timeout=1"):
         service = Service(clock)
-        async with world(service, place) as here:
+        async with world(service, unusable) as here:
             with pytest.raises(LedgerUnavailableError, match="can't be used"):
                 await here.place()
         assert service.keys == []

@@ -14,11 +14,8 @@ from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, Service, World, end_of, world
 from tests.transports.certificates import Certificate
 
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    """One driver is enough: the tests of the ledger run each statement on both."""
-    return str(tmp_path / "home" / "ledger.db")
+pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""One driver is enough: the tests of the ledger run each statement on both."""
 
 
 def when_sent(here: World, do: Callable[[], None]) -> None:

@@ -157,16 +157,8 @@ class Process:
 
     async def awake(self) -> None:
         """Wait until it is not stopped, or has ended."""
-        if self._goes_on.is_set() or self.ended.is_set():
-            return
-        async with anyio.create_task_group() as tasks:
-            for event in (self._goes_on, self.ended):
-                tasks.start_soon(self._set_free, event, tasks.cancel_scope)
-
-    @staticmethod
-    async def _set_free(event: anyio.Event, waiting: anyio.CancelScope) -> None:
-        await event.wait()
-        waiting.cancel()
+        while not self._goes_on.is_set() and not self.ended.is_set():
+            await self._world.sleep(5)
 
     def _hold(self) -> None:
         if self._goes_on.is_set():

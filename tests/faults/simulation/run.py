@@ -3,10 +3,11 @@
 import logging
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -340,43 +341,32 @@ class Run:
         self._evidence.uses.append(use)
         extra = {k: v for k, v in arguments.items() if k in _NOTED}
         self._note(f"{process.name}: {tool} {'' if task is None else f'task {task}'} {extra}")
-        is_over = anyio.Event()
+        calling, is_over = anyio.CancelScope(), anyio.Event()
 
         async def call() -> None:
-            try:
-                answer = Answer(await process.client.call_tool(tool, arguments))
-            except (MCPError, RuntimeError) as error:  # the second one: the client is closed
-                use.text = f"no answer: {error}"
-            else:
-                if not is_over.is_set():  # else the agent reads it no more
-                    use.answer, use.text = answer, answer.text.replace("\n", " / ")
-                    use.answered, use.answered_at = self._next(), self._world.now()
-            is_over.set()
+            with calling:
+                try:
+                    answer = Answer(await process.client.call_tool(tool, arguments))
+                except (MCPError, RuntimeError) as error:  # the second one: the client is closed
+                    use.text = f"no answer: {error}"
+                else:
+                    if not is_over.is_set():  # else the agent reads it no more
+                        use.answer, use.text = answer, answer.text.replace("\n", " / ")
+                        use.answered, use.answered_at = self._next(), self._world.now()
+                is_over.set()
 
-        async def give_up(scope: anyio.CancelScope, seconds: float, *, silently: bool) -> None:
-            await self._world.sleep(seconds)
-            use.text, use.gave_up_silently = "gave up", silently
+        async def give_up(after: Callable[[], Awaitable[object]], text: str, silently: bool) -> None:
+            await after()
+            use.text, use.gave_up_silently = text, silently
             is_over.set()
             if not silently:
-                scope.cancel()
+                calling.cancel()
 
-        async def lose(scope: anyio.CancelScope) -> None:
-            await process.ended.wait()
-            use.text = "the process ended" if use.answer is None else use.text
-            is_over.set()
-            scope.cancel()
-
-        calling = anyio.CancelScope()
-
-        async def call_in_scope() -> None:
-            with calling:
-                await call()
-
-        self._tasks.start_soon(call_in_scope)
+        self._tasks.start_soon(call)
         async with anyio.create_task_group() as waiting:
-            waiting.start_soon(lose, calling)
+            waiting.start_soon(give_up, process.ended.wait, "the process ended", False)
             if ask is not None and ask.gives_up is not None:
-                waiting.start_soon(lambda: give_up(calling, ask.gives_up or 0.0, silently=ask.silently))
+                waiting.start_soon(give_up, partial(self._world.sleep, ask.gives_up), "gave up", ask.silently)
             await is_over.wait()
             waiting.cancel_scope.cancel()
         self._note(f"{process.name}: {tool} -> {use.text[:300]}")
