@@ -40,10 +40,6 @@ class PseudoTerminal:
             assert time.monotonic() < deadline, self.output
             time.sleep(0.01)
 
-    def read_some(self) -> bool:
-        """Wait for more output, and read it; False when the command has ended."""
-        return self._read(time.monotonic() + LIMIT)
-
     def wait(self) -> int:
         """Read until the command has ended; returns its exit code."""
         deadline = time.monotonic() + LIMIT

@@ -1,21 +1,21 @@
-"""Records a real run of the demo as an animated picture for the README: `python -m tests.docs.recording FOLDER`.
+"""Draws a real run of the demo as an animated picture for the README: `python -m tests.docs.recording FOLDER`.
 
-It writes `demo-light.svg` and `demo-dark.svg`. Lines are wrapped for a phone, and pauses are shortened.
+It writes `demo-light.svg` and `demo-dark.svg`. Lines are wrapped for a phone, and appear at an even pace.
 """
 
 import re
 import sys
-import tempfile
-import time
+import textwrap
 from html import escape
 from pathlib import Path
 
-from tests.cli.pseudo_terminal import on_terminal
-from tests.processes import COMMAND
+from click.testing import CliRunner
+
+from kallyai_mcp.cli.main import cli
 
 COLUMNS, ROWS = 48, 24
-LONGEST_PAUSE, SHORTEST_PAUSE, HOLD = 0.5, 0.16, 6.0
-"""Seconds: the longest pause, the shortest one between two lines, and how long the end stays."""
+EACH, HOLD = 0.2, 6.0
+"""Seconds from one row to the next, and how long the end stays."""
 
 CELL, LINE = 8.4, 19.0
 THEMES = {
@@ -28,41 +28,22 @@ Row = tuple[float, list[tuple[str, str]]]
 """When a row appears, in seconds, and its words, each with its CSS classes."""
 
 
-def wrapped(line: str, classes: str) -> tuple[list[list[tuple[str, str]]], str]:
-    """A line of the terminal as rows of at most `COLUMNS` characters, and the classes of the next line."""
-    rows: list[list[tuple[str, str]]] = [[]]
-    used = 0
-    for part in re.split(r"(\x1b\[[0-9;]*m| +)", line):
-        if part.startswith("\x1b"):
-            code = part[2:-1]
-            classes = "" if code in ("", "0") else f"{classes} c{code}".strip()
-            continue
-        if used + len(part) > COLUMNS and part.strip() and rows[-1]:
-            rows.append([])
-            used = 0
-        if part.strip() or used:
-            rows[-1].append((part, classes))
-            used += len(part)
-    return rows, classes
-
-
 def record() -> list[Row]:
-    """Run the demo on a terminal; returns every row."""
-    rows: list[Row] = [(0.0, [("$ kallyai-mcp demo", "c1")])]
-    at, last, seen, classes = 0.4, time.monotonic(), 0, ""
-    with tempfile.TemporaryDirectory() as home, on_terminal(Path(home), "demo", command=COMMAND) as terminal:
-        while terminal.read_some():
-            now = time.monotonic()
-            at, last = at + min(now - last, LONGEST_PAUSE), now
-            *lines, rest = terminal.output[seen:].split("\r\n")
-            seen = len(terminal.output) - len(rest)
-            for line in lines:
-                found, classes = wrapped(line, classes)
-                for words in found:
-                    rows.append((at, words))
-                    at += SHORTEST_PAUSE
-        assert terminal.wait() == 0, terminal.output
-    return rows
+    """Run the demo; returns every row. A line is bold, or its first word has a color."""
+    rows = [[("$ kallyai-mcp demo", "c1")]]
+    output = CliRunner().invoke(cli, ["demo", "--speed", "1000"], color=True).output
+    for line in output.replace("\x1b[1m\n", "\n\x1b[1m").splitlines():
+        styled = re.fullmatch(r"\x1b\[(\d+)m(?:\x1b\[1m)?(.*?)(?:\x1b\[0m(.*))?", line)
+        code, word, rest = styled.groups(default="") if styled else ("", "", line)
+        wrapped = textwrap.wrap(word + rest, COLUMNS) or [""]
+        if code in ("", "1"):
+            rows += [[(text, code and "c1")] for text in wrapped]
+        else:
+            rows += [
+                [(word, f"c1 c{code}"), (wrapped[0].removeprefix(word), "")],
+                *([(text, "")] for text in wrapped[1:]),
+            ]
+    return [(EACH * number, words) for number, words in enumerate(rows)]
 
 
 def picture(rows: list[Row], colors: dict[str, str]) -> str:
