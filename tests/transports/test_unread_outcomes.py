@@ -19,7 +19,8 @@ from tests.transports.stdio_peer import Connected, Peer, initialization, line, o
 
 SERVE = [*COMMAND, "serve"]
 MAKE_CALL = line(2, "tools/call", name="make_call", arguments=CALL)
-ANOTHER_CALL = line(3, "tools/call", name="make_call", arguments=CALL | {"respondent_phone": "+12025550199"})
+OTHER = CALL | {"respondent_phone": "+12025550199"}
+ANOTHER_CALL = line(3, "tools/call", name="make_call", arguments=OTHER)
 LISTS = b"".join(line(number, "tools/list") for number in range(100, 200))
 """Requests whose answers are longer than any pipe."""
 
@@ -49,23 +50,14 @@ async def until(condition: str, home: Path) -> None:
         await wait_until(lambda: bool(ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall()))  # noqa: S608
 
 
-async def readable(peer: Peer) -> None:
-    ready, _, _ = await anyio.to_thread.run_sync(select.select, [peer.reads], [], [], LIMIT)
-    assert ready
-
-
 async def ended(peer: Peer) -> None:
     assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) is not None
 
 
-async def told_to_the_next_client(sandbox: RunningSandbox) -> dict[str, Any]:
-    """What a client that redials on another server, in this process, is told."""
+async def told_to_the_next_client(sandbox: RunningSandbox) -> list[dict[str, Any]]:
+    """What a client that redials both numbers on another server, in this process, is told."""
     async with open_agent(sandbox.settings(), mode="auto", clock=sandbox.clock) as agent:
-        return (await agent.use("make_call", CALL, redial=True)).data
-
-
-def kill(left: Peer) -> None:
-    left.process.kill()
+        return [(await agent.use("make_call", call, redial=True)).data for call in (CALL, OTHER)]
 
 
 def leave(left: Peer) -> None:
@@ -75,29 +67,35 @@ def leave(left: Peer) -> None:
 
 def ask_more_and_leave(left: Peer) -> None:
     left.reads.close()
-    left.send(line(3, "ping"))
+    left.send(line(4, "ping"))
     left.writes.close()
 
 
 @LINUX
 @pytest.mark.parametrize(("connected", "end"), [(piped, ask_more_and_leave), (on_sockets, leave)])
-async def test_an_outcome_that_was_not_read_is_told_to_the_next_client(
+async def test_an_outcome_that_was_read_is_not_told_again_and_one_that_was_not_is_told_to_the_next_client(
     tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
 ) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         with connected(tmp_path, SERVE, **settings_of(sandbox)) as left:
             left.send(initialization() + MAKE_CALL)
             await sandbox.wait_for_calls()
-            await anyio.to_thread.run_sync(left.answer)
             sandbox.end_calls()
-            await readable(left)
+            await answer_to(left, 2)
+            await until("delivered_at IS NOT NULL", tmp_path)
+            left.send(ANOTHER_CALL)
+            await sandbox.wait_for_calls(2)
+            sandbox.end_calls()
+            ready, _, _ = await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
             end(left)
             await ended(left)
         told = await told_to_the_next_client(sandbox)
         placed = await sandbox.calls()
 
-    assert (told["outcome"], told["placed_now"]) == ("answered", False)
-    assert len(placed) == 1
+    assert ready
+    assert [answer["placed_now"] for answer in told] == [True, False]
+    assert told[1]["outcome"] == "answered"
+    assert len(placed) == 3
 
 
 async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(tmp_path: Path) -> None:
@@ -114,48 +112,28 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
         told = await told_to_the_next_client(sandbox)
         placed = await sandbox.calls()
 
-    assert (told["outcome"], told["placed_now"]) == ("answered", False)
+    assert (told[0]["outcome"], told[0]["placed_now"]) == ("answered", False)
     assert len(placed) == 2
 
 
-# What was read is delivered
-
-
-@LINUX
-@pytest.mark.parametrize(("connected", "end"), [(piped, leave), (on_sockets, kill)])
-async def test_an_outcome_that_was_read_is_not_told_again(
-    tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
-) -> None:
-    async with running_sandbox(tmp_path) as sandbox:
-        with connected(tmp_path, SERVE, **settings_of(sandbox)) as left:
-            left.send(initialization() + MAKE_CALL)
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            await answer_to(left, 2)
-            if end is not leave:  # such an end leaves no time to look what was read
-                await until("delivered_at IS NOT NULL", tmp_path)
-            end(left)
-            await ended(left)
-        told = await told_to_the_next_client(sandbox)
-
-    assert told["placed_now"] is True
-
-
-@pytest.mark.parametrize("asks_more", [False, True])
-async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tmp_path: Path, asks_more: bool) -> None:
+async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tmp_path: Path) -> None:
     """No system tells what was read of a file, or of a pipe of Windows."""
     answers = tmp_path / "answers"
+
+    async def finish(number: int) -> None:
+        await sandbox.wait_for_calls(number)
+        sandbox.end_calls()
+        await wait_until(lambda: answers.read_bytes().count(b'"outcome":"answered"') == number)
+
     async with running_sandbox(tmp_path) as sandbox:
         with answers.open("wb") as stdout, piped(tmp_path, SERVE, stdout=stdout, **settings_of(sandbox)) as left:
             left.send(initialization() + MAKE_CALL)
-            await sandbox.wait_for_calls()
-            sandbox.end_calls()
-            await wait_until(lambda: b'"outcome":"answered"' in answers.read_bytes())
-            if asks_more:
-                left.send(line(3, "ping"))
-                await until("delivered_at IS NOT NULL", tmp_path)
-            kill(left)
+            await finish(1)
+            left.send(ANOTHER_CALL)
+            await finish(2)
+            await until("delivered_at IS NOT NULL", tmp_path)
+            left.process.kill()
             await ended(left)
         told = await told_to_the_next_client(sandbox)
 
-    assert told["placed_now"] is asks_more
+    assert [answer["placed_now"] for answer in told] == [True, False]
