@@ -24,17 +24,11 @@ MAX_HEADERS = 100
 REQUEST_TIMEOUT = 10.0
 """The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
 
-KEEP_ALIVE_SECONDS = 75
-"""How long a connection may be idle between two requests. Load balancers close theirs after 60 seconds."""
-
 WRITE_TIMEOUT = 60.0
 """The most seconds for which a client may not read a response, after the system's buffers are full (on Linux)."""
 
 MAX_PIPELINED = 16
 """The most requests of a connection that wait for the response to an earlier one. Few clients send any."""
-
-SHUTDOWN_SECONDS = 1
-"""How many seconds responses may still take when the server stops."""
 
 _ACCEPTED_AT_ONCE = 16
 """The most connections that are accepted in one turn of the event loop."""
@@ -158,8 +152,8 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple
             access_log=False,
             server_header=False,
             proxy_headers=False,  # `asgi_app` reads them, from trusted proxies alone
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=75,  # load balancers close idle connections after 60 s
+            timeout_graceful_shutdown=1,
         )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets))
