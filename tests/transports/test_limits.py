@@ -189,6 +189,31 @@ async def test_half_of_the_files_are_kept_for_calls(sandbox: RunningSandbox, mon
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_done() -> None:
+    pytest.importorskip("uvloop", reason="only uvloop accepts one connection of a socket in each turn")
+    answered = [0] * 256
+
+    async def hello(_: Request) -> Response:
+        return Response("hello")
+
+    async def use_until_all_are_answered(number: int, url: str) -> None:
+        async with connection(url) as stream:
+            while not all(answered):
+                await stream.send(HEAD + b"\r\n")
+                await stream.receive()
+                answered[number] += 1
+
+    async def use() -> None:
+        app = Starlette(routes=[Route("/health", hello)])
+        async with running_app(app) as url, anyio.create_task_group() as tasks:
+            for number in range(len(answered)):
+                tasks.start_soon(use_until_all_are_answered, number, url)
+
+    anyio.run(use, backend_options={"use_uvloop": True})
+
+    assert max(answered) < 20
+
+
 def test_a_rate_is_a_moving_window_for_each_caller() -> None:
     now = 1000.0
     limiter = RateLimiter("2/minute", clock=lambda: now)
