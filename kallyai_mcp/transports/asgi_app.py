@@ -66,6 +66,7 @@ def http_app(
     )
     for route in streamable.routes:
         if isinstance(route, Route):
+            route.methods = {"POST"}  # a GET would open a stream, on which nothing comes
             route.app = _with_session_id(route.app)
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(checks)]
     if sse:
@@ -131,7 +132,7 @@ def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time
 
 
 def _with_session_id(app: ASGIApp) -> ASGIApp:
-    """`/mcp` with an id in the response to the first request of a client up to 2025-11-25, and no stream for GET.
+    """`/mcp` with an id in the response to the first request of a client up to 2025-11-25.
 
     The server keeps no sessions. An id only identifies a client, so that a notification can cancel its request
     (`server/cancellations.py`), and a load balancer can send both to one worker. Every worker accepts every id, and an
@@ -139,10 +140,6 @@ def _with_session_id(app: ASGIApp) -> ASGIApp:
     """
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "GET":
-            text = "There is no stream to open here; results come in the response to their request."
-            await PlainTextResponse(text, 405, headers={"Allow": "POST"})(scope, receive, send)
-            return
         headers = Headers(scope=scope)
 
         async def send_named(message: Message) -> None:
