@@ -1,9 +1,7 @@
 """The tables of docs/security.md say what each endpoint and request demands; the server is asked for each row."""
 
 import re
-import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -12,9 +10,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from kallyai_mcp.cli.serve_http import build_app
-from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import OAUTH, Deployment, User, deploy, sign_in
 from tests.docs.pages import text_of
 from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, running_app
 
@@ -52,24 +49,11 @@ async def server(sandbox: RunningSandbox) -> AsyncIterator[Deployment]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def settings(sandbox: RunningSandbox) -> Settings:
-    client = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": secrets.token_hex(32)}
-    return sandbox.settings(**client, PUBLIC_URL="http://127.0.0.1:9", RATE_LIMIT="2/hour")
-
-
-def oauth_app(settings: Settings) -> Starlette:
-    return build_app(replace(settings, auth="oauth"), "127.0.0.1")
-
-
-def operations(app: Starlette) -> set[str]:
-    """Every method and path of `app`; `*` where the path takes any method."""
-    found = set()
-    for route in app.routes:
-        assert isinstance(route, Route | Mount)
-        methods = getattr(route, "methods", None) or {"*"}
-        found |= {f"{method} {route.path}" for method in methods if method != "HEAD"}
-    return found
+@pytest.fixture
+def app(sandbox: RunningSandbox) -> Starlette:
+    """The app of the hosted sign-in."""
+    own = OAUTH | {"AUTH": "oauth", "PUBLIC_URL": "http://127.0.0.1:9", "RATE_LIMIT": "2/hour"}
+    return build_app(sandbox.settings(**own), "127.0.0.1")
 
 
 async def ask(client: httpx2.AsyncClient, url: str, endpoint: str, **headers: str) -> int:
@@ -77,12 +61,18 @@ async def ask(client: httpx2.AsyncClient, url: str, endpoint: str, **headers: st
     return (await client.request(method, f"{url}{path}", headers=ACCEPT | headers)).status_code
 
 
-async def test_every_endpoint_is_in_the_table(settings: Settings) -> None:
-    assert operations(oauth_app(settings)) == set(ENDPOINTS)
+async def test_every_endpoint_is_in_the_table(app: Starlette) -> None:
+    found = set()
+    for route in app.routes:
+        assert isinstance(route, Route | Mount)
+        methods = getattr(route, "methods", None) or {"*"}  # a mounted app takes any
+        found |= {f"{method} {route.path}" for method in methods if method != "HEAD"}
+
+    assert found == set(ENDPOINTS)
 
 
-async def test_each_endpoint_demands_what_the_table_says(settings: Settings) -> None:
-    async with running_app(oauth_app(settings)) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+async def test_each_endpoint_demands_what_the_table_says(app: Starlette) -> None:
+    async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         for endpoint, (who, limit) in ENDPOINTS.items():
             foreign = await ask(client, url, endpoint, Host="evil.example.com")
             page = await ask(client, url, endpoint, Origin="https://evil.example.com")
@@ -126,6 +116,11 @@ def message(request: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
+async def answer_to(server: Deployment, message: dict[str, Any], token: str) -> httpx2.Response:
+    headers = ACCEPT | {"Authorization": f"Bearer {token}"}
+    return await server.http.post(f"{server.url}/mcp", json=message, headers=headers)
+
+
 def test_every_tool_is_in_the_table() -> None:
     listed = {name.removeprefix("tools/call "): scopes for name, scopes in SCOPES.items() if name.startswith("tools/")}
 
@@ -136,9 +131,7 @@ async def test_each_request_needs_the_scopes_that_the_table_says(server: Deploym
     async with User() as user:
         token = (await sign_in(server, user, scope="sessions:read"))["access_token"]
     for request, scopes in (SCOPES | dict.fromkeys(OPEN, "none")).items():
-        response = await server.http.post(
-            f"{server.url}/mcp", json=message(request), headers=ACCEPT | {"Authorization": f"Bearer {token}"}
-        )
+        response = await answer_to(server, message(request), token)
 
         assert response.status_code == (200 if scopes == "none" else 403), request
         if scopes != "none":
@@ -161,11 +154,7 @@ async def test_no_spelling_of_a_transcript_needs_another_scope(server: Deploymen
         "kallyai://calls//transcript",
         "kallyai:calls/c-1/transcript",
     ):
-        response = await server.http.post(
-            f"{server.url}/mcp",
-            json=message("resources/read") | {"params": {"uri": uri}},
-            headers=ACCEPT | {"Authorization": f"Bearer {token}"},
-        )
+        response = await answer_to(server, message("resources/read") | {"params": {"uri": uri}}, token)
 
         assert response.status_code == 403, uri
         assert response.json()["scope"] == "transcripts:read", uri
