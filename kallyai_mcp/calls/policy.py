@@ -110,8 +110,7 @@ class Consent:
     Attributes:
         asked_by: The client's own name and version, for the audit trail.
         risk_flags: The risks that the user was told.
-        last_call: When the number had been called last, at the time of the consent; None for never.
-        last_calls: The same for each number of a list that is still to be called (`Ledger.last_calls`).
+        last_calls: When each number that may be called had been called last, at that time; None for never.
         confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
         joins: A duplicate was found. Then no risk was checked, and no new call is allowed.
     """
@@ -119,15 +118,9 @@ class Consent:
     asked_by: str | None
     how: ConsentKind
     risk_flags: tuple[RiskFlag, ...] = ()
-    last_call: datetime | None = None
     last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
     joins: bool = False
-
-    @property
-    def depends_on_last_call(self) -> bool:
-        """Whether the consent is outdated when the number was called after it was given."""
-        return self.how != "never_asks"
 
 
 def risk_flags(

@@ -327,7 +327,7 @@ async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object],
         err=True,
     )
     if yes:
-        return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call)
+        return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     if not asks:
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
     question = "Place this call?" if asked.schedule.not_before is None else "Schedule this call?"
@@ -344,7 +344,7 @@ async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object],
         signal.signal(signal.SIGINT, before)
     if not agreed:
         raise CommandError("Not called.")
-    return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
+    return Consent(_ASKED_BY, "form", flags, last_calls=(found.last_call,))
 
 
 async def _followed(app_context: AppContext, record: Any) -> Any:

@@ -140,7 +140,6 @@ async def _place(
             (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last),
             Consent(client_name(ctx), "form", last_calls=last_calls),
             asked.to_come,
-            last_calls,
             lambda flags, usage, words: list_preview(
                 asked.to_come, flags, usage, asked.until, reader, words, goes_on=goes_on
             ),

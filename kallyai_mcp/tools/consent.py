@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -38,7 +37,6 @@ class Question:
     about: tuple[str, ...]
     agreed: Consent
     submissions: Sequence[Submission]
-    last_calls: Sequence[datetime | None]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
     structure: Callable[[Statistics | None], MadeCallAnswer]
     schedule: Schedule = NOW
@@ -68,9 +66,8 @@ async def check(
     question = Question(
         "make_call",
         (account, fingerprint(submission), request.timezone, redial, *moments, attempts),
-        Consent(asked_by, "form", last_call=found.last_call),
+        Consent(asked_by, "form", last_calls=(found.last_call,)),
         [submission],
-        [found.last_call],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
         lambda usage: MadeCallAnswer(
             local_times=[moment.isoformat(timespec="minutes") for moment in local_times(number, reader.now)],
@@ -105,7 +102,7 @@ async def ask_user(
     now, usage = app_context.now(), await app_context.usage()
     flags = [
         (*risk_flags(submission, usage, now=schedule.not_before or now, last_call=last), *question.risks)
-        for submission, last in zip(question.submissions, question.last_calls, strict=True)
+        for submission, last in zip(question.submissions, question.agreed.last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":

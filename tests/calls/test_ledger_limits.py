@@ -16,7 +16,8 @@ from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, reserved
 from tests.calls.world import TABLE, Service, world
 
-FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT))
+FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT), (None,))
+UNCALLED = Consent("tests", "not_needed", last_calls=(None,))
 
 
 async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: CallPolicy) -> PolicyError | None:
@@ -137,7 +138,7 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
 
 @pytest.mark.parametrize("same_account", [True, False])
 async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_account: bool) -> None:
-    consent = Consent("tests", "confirmation", confirmation_id="once")
+    consent = Consent("tests", "confirmation", last_calls=(None,), confirmation_id="once")
     account = ACCOUNT if same_account else AccountKey(ACCOUNT.api, "account-2")
     await reserved(ledger, another(1), consent)
 
@@ -148,16 +149,16 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
 async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
     ledger: Ledger, clock: ManualClock
 ) -> None:
-    first = await reserved(ledger, another(1), Consent("tests", "not_needed"))
+    first = await reserved(ledger, another(1), UNCALLED)
     clock.advance(1)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.reserve(another(2), redial=False, consent=Consent("tests", "not_needed"))
-    assert (await ledger.reserve(another(3, THERE), redial=False, consent=Consent("tests", "not_needed")))[1]
+        await ledger.reserve(another(2), redial=False, consent=UNCALLED)
+    assert (await ledger.reserve(another(3, THERE), redial=False, consent=UNCALLED))[1]
     assert (await ledger.reserve(another(4), redial=False, consent=Consent("tests", "never_asks")))[1]
     found = await ledger.precheck(another(5), redial=False)
     assert found.last_call == clock.now() != first.placed_at
-    await reserved(ledger, another(5), Consent("tests", "form", last_call=found.last_call))
+    await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
 
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:

@@ -73,7 +73,7 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, ka
     nobody = status(tmp_path, url, "--audit", "--json")
     account = AccountKey(url, sign_in(tmp_path, kallyai_sandbox).account)
     none_yet = status(tmp_path, url, "--audit")
-    keep(tmp_path, account, CallState.RESERVED, consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,)))
+    keep(tmp_path, account, CallState.RESERVED, consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,), (None,)))
     denied = "+14155559999"
     with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
         keep(tmp_path, account, CallState.UNKNOWN, denied, policy=CallPolicy(denied=(denied,)))

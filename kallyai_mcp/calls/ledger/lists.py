@@ -16,7 +16,14 @@ from kallyai_mcp.calls.call_lists import (
 )
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
-from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, last_call, note_refusal, numbered
+from kallyai_mcp.calls.ledger.reservation import (
+    SameCalls,
+    check_consent,
+    check_policy,
+    last_call,
+    note_refusal,
+    numbered,
+)
 from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
@@ -52,16 +59,19 @@ def reserve_list(
     if not (known is None if is_new else goes_on):
         return known or asked, False
     found, at = known or asked, moment(tx.now())
-    if (outdated := _check_consent(tx, found, consent, at)) is not None:
-        return outdated
+    agreed_at, agreed_for = found.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
+    if consent is None and at - agreed_at > agreed_for:
+        return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+    if consent is not None:
+        if (outdated := check_consent(tx, consent, "call_lists", last_calls(tx, found))) is not None:
+            return outdated
+        found = replace(found, consent=consent, agreed_at=at)
     if found.stop_reason in GOES_ON_WHEN_ASKED and found.was_refused:
         last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
         tx.run(last, id=found.list_id, position=len(found.records) - 1)
         found = replace(found, records=found.records[:-1])
     found = replace(found, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
     found = replace(found, goes_on_if_answered=asked.goes_on_if_answered, passed=after or found.passed)
-    if consent is not None:
-        found = replace(found, consent=consent, agreed_at=at)
     if is_new:
         insert(tx, "call_lists", _to_row(found) | {"worker": "", "confirmation_id": found.consent.confirmation_id})
     else:
@@ -187,21 +197,6 @@ def _written(tx: Tx, found: CallList) -> CallList:
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
     return found
-
-
-def _check_consent(tx: Tx, found: CallList, consent: Consent | None, at: datetime) -> ConsentOutdatedError | None:
-    """The error if the consent no longer fits, else None; without a new one, that which the list has already."""
-    if consent is None:
-        agreed_for = timedelta(seconds=tx.config.timing.agreed_for)
-        if found.agreed_at is not None and at - found.agreed_at > agreed_for:
-            return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
-        return None
-    used = "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id"
-    if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
-        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-    if consent.depends_on_last_call and last_calls(tx, found) != consent.last_calls:
-        return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
-    return None
 
 
 def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:

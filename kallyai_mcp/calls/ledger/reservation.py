@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
+from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment
@@ -96,7 +97,7 @@ def reserve(
         note_refusal(tx, asked, refusal, consent)
         return refusal
     last = last_call(tx, asked.account, asked.submission.respondent_phone)
-    if consent is not None and (outdated := _check_consent(tx, consent, last)) is not None:
+    if consent is not None and (outdated := check_consent(tx, consent, "calls", (last,))) is not None:
         return outdated
     new = earlier.numbered(asked)
     # After 429, the list is looked through before the request leaves.
@@ -253,15 +254,17 @@ def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit
     return [moment(row["placed_at"]) for row in rows]
 
 
-def _check_consent(tx: Tx, consent: Consent, last: datetime | None) -> ConsentOutdatedError | None:
-    """The error if the consent no longer fits, else None; `last` is when the number was called last."""
+def check_consent(
+    tx: Tx, consent: Consent, table: Literal["calls", "call_lists"], last_calls: tuple[datetime | None, ...]
+) -> ConsentOutdatedError | None:
+    """The error if the consent no longer fits, else None. The table has the confirmations that were used."""
     if consent.joins:
         return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
-    used = "SELECT 1 AS found FROM calls WHERE confirmation_id = :id"
+    used = f"SELECT 1 AS found FROM {table} WHERE confirmation_id = :id"
     if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
         return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-    if consent.depends_on_last_call and last != consent.last_call:
-        return ConsentOutdatedError("This number was called meanwhile, so the user has to be asked again")
+    if consent.how != "never_asks" and last_calls != consent.last_calls:
+        return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
     return None
 
 
