@@ -1,7 +1,7 @@
 """The token is sent only to KallyAI's own origin, and a rejected one is renewed once."""
 
 import logging
-from typing import Any
+from itertools import product
 
 import pytest
 
@@ -78,20 +78,19 @@ async def test_an_invalid_token_is_neither_sent_nor_in_the_error(token: str) -> 
     assert not token or token not in caught.value.message
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-@pytest.mark.parametrize("method", ["create_call", "list_calls", "refresh"])
-async def test_redirects_are_not_followed(status: int, method: str) -> None:
-    arguments: dict[str, list[Any]] = {"create_call": [SUBMISSION], "list_calls": [], "refresh": ["a-refresh-token"]}
+@pytest.mark.parametrize("method", ["create_call", "list_calls"])
+async def test_redirects_are_not_followed(method: str) -> None:
     async with client_and_server() as (_, other), client_and_server() as (client, server):
-        for location in (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls", "http://[::1"):
+        locations = (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls", "http://[::1")
+        for status, location in product((301, 303, 307, 399), locations):
             server.replies = [answer(b"", status, location=location)]
             with pytest.raises(KallyAIError) as caught:
-                await getattr(client, method)(*arguments[method])
+                await getattr(client, method)(*([SUBMISSION] if method == "create_call" else []))
             assert (caught.value.code, caught.value.status) == ("redirected", status)
             where = "an address that is none" if "[" in location else "another address"
             assert ("localhost" if "localhost" in location else where) in caught.value.message
             assert "pw" not in caught.value.message
-    assert (other.connections, server.connections) == (0, 3)
+    assert (other.connections, server.connections) == (0, 12)
 
 
 async def test_a_post_that_is_answered_with_303_is_a_lost_response() -> None:
