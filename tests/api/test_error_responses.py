@@ -207,20 +207,17 @@ async def test_a_token_that_the_service_repeats_is_replaced(said: str) -> None:
     assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
-@pytest.mark.parametrize("field", ["message", "reason", "code", "correlation_id"])
-async def test_a_refresh_token_that_the_service_repeats_is_replaced(field: str) -> None:
-    body = {"error": {"code": "c", "message": "m"} | {field: OPAQUE}}
-    async with client_and_server(answer(body, 400)) as (client, _):
-        with pytest.raises(errors.BadRequestError) as caught:
-            await client.refresh(OPAQUE)
-    assert OPAQUE not in str(vars(caught.value))
-    assert "[token]" in str(vars(caught.value))
-
-
-async def test_a_client_secret_that_the_service_repeats_is_replaced_but_not_the_grant_type() -> None:
-    body = {"error": "invalid_client", "error_description": f"{OPAQUE} is wrong for authorization_code"}
-    async with client_and_server(answer(body, 401)) as (client, server):
+async def test_a_secret_of_a_sign_in_that_the_service_repeats_is_replaced_but_not_the_grant_type() -> None:
+    fields = ("message", "reason", "code", "correlation_id")
+    bodies = [{"error": {"code": "c", "message": "m"} | {field: OPAQUE}} for field in fields]
+    said = {"error": "invalid_client", "error_description": f"{OPAQUE} is wrong for authorization_code"}
+    async with client_and_server(*(answer(body, 400) for body in bodies), answer(said, 401)) as (client, server):
+        for _ in bodies:
+            with pytest.raises(errors.BadRequestError) as refused:
+                await client.refresh(OPAQUE)
+            assert OPAQUE not in str(vars(refused.value))
+            assert "[token]" in str(vars(refused.value))
         with pytest.raises(errors.UnauthorizedError) as caught:
             await client.exchange_code("c", "https://x.example/cb", "id", OPAQUE)
     assert (caught.value.code, caught.value.message) == ("invalid_client", "[token] is wrong for authorization_code")
-    assert len(server.requests) == 1
+    assert len(server.requests) == len(bodies) + 1

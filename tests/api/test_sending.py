@@ -1,6 +1,7 @@
 """Requests are exactly those of the reference."""
 
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -70,24 +71,20 @@ async def test_get_requests_have_the_path_and_token_of_their_endpoint(ask: Reque
         assert "cookie" not in request.headers
 
 
-async def test_a_renewal_is_posted_without_an_access_token() -> None:
-    async with client_and_server(answer(reference("token"))) as (client, server):
-        await client.refresh("r-1")
-    (request,) = server.requests
-    assert (request.method, request.target) == ("POST", "/v1/auth/refresh")
-    assert request.json == {"refresh_token": "r-1"}
-    assert "authorization" not in request.headers
-
-
-async def test_codes_are_posted_as_the_forms_of_the_reference() -> None:
-    async with client_and_server(answer(reference("token")), answer(reference("token"))) as (client, server):
+async def test_tokens_are_asked_for_in_the_forms_of_the_reference() -> None:
+    async with client_and_server(*[answer(reference("token"))] * 3) as (client, server):
         await client.exchange_code("the code", "https://x.example/cb?a=1", "my id", "s&cret")
         await client.refresh_code("r-1", "my id", "s&cret")
-    for request in server.requests:
+        await client.refresh("r-1")
+    *forms, renewal = server.requests
+    assert (renewal.method, renewal.target) == ("POST", "/v1/auth/refresh")
+    assert renewal.json == {"refresh_token": "r-1"}
+    assert "authorization" not in renewal.headers
+    for request in forms:
         assert (request.method, request.target) == ("POST", "/v1/auth/gpt/token")
         assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     client_fields = [("client_id", "my id"), ("client_secret", "s&cret")]
-    assert [request.form for request in server.requests] == [
+    assert [request.form for request in forms] == [
         [
             ("grant_type", "authorization_code"),
             *client_fields,
@@ -98,19 +95,26 @@ async def test_codes_are_posted_as_the_forms_of_the_reference() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "call_id",
-    ["", ".", "..", "c/transcript", "c%2Ftranscript", "a?b", "a#b", "50% off", "\u00f1", "a\n", "\ud83d", "a" * 501],
-)
-async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request(call_id: str) -> None:
+async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request() -> None:
+    wrong = [
+        "",
+        ".",
+        "..",
+        "c/transcript",
+        "c%2Ftranscript",
+        "a?b",
+        "a#b",
+        "50% off",
+        "\u00f1",
+        "a\n",
+        "\ud83d",
+        "a" * 501,
+    ]
     async with client_and_server() as (client, server):
-        with pytest.raises(NotFoundError) as caught:
-            await client.get_call(call_id)
-        with pytest.raises(NotFoundError):
-            await client.get_transcript(call_id)
-        with pytest.raises(NotFoundError):
-            await client.get_calendar(call_id)
-    assert caught.value.code == "call_id_not_usable"
+        for call_id, method in product(wrong, ("get_call", "get_transcript", "get_calendar")):
+            with pytest.raises(NotFoundError) as caught:
+                await getattr(client, method)(call_id)
+            assert caught.value.code == "call_id_not_usable"
     assert server.connections == 0
 
 
