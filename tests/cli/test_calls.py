@@ -182,7 +182,6 @@ def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for()
 
     assert other_time.startswith("Booked for another time: ")
     assert run_ok("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
-    assert run_ok("call", BUSY, "Ask for the hours", "--yes", "--sandbox", code=3).startswith("Not reached: ")
     assert invoke("calls", "--limit", "1").stderr == "More: kallyai-mcp calls --offset 1\n"
     assert unasked.exit_code == 1
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")

@@ -25,15 +25,13 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
         code = process.wait(timeout=LIMIT)
         assert process.stdout is not None
         output = page + process.stdout.read()
-    commands = ("status", "logout", "logout", "status")
-    status, logout, again, nobody = (run_in_process(tmp_path, command, API_URL=url) for command in commands)
+    status, logout, again, nobody = (
+        run_in_process(tmp_path, command, API_URL=url) for command in ("status", "logout", "logout", "status")
+    )
 
     assert code == 0
     assert "Signed in as personal@sandbox.test." in output
-    assert status.returncode == 0
-    assert f"KallyAI: {url}" in status.stdout
     assert "Signed in as personal@sandbox.test\n" in status.stdout
-    assert "27 of 35 calls left (and 165 of 210 minutes)" in status.stdout
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1
