@@ -94,23 +94,18 @@ LastCheck = Callable[[], Awaitable[None]]
 """Awaited when there is a connection, before the first byte of a request. If it raises an error, nothing is sent."""
 
 
-def _socket_options() -> Iterator[tuple[int, int, int]]:
-    """Options for TCP keep-alive every minute, because many routers drop a connection that is silent during a call.
+_TCP_OPTIONS = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_USER_TIMEOUT": 60_000}
+"""The options of a connection that this system has; macOS calls the first one as the second.
 
-    On Linux, also the option that ends a connection on which nothing is confirmed for a minute. Without it, the system
-    repeats a lost request for a quarter of an hour, so a call could be placed that much later.
-    """
-    yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-    # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
-    for names in (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), ("TCP_KEEPINTVL",)):
-        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
-        if option is not None:
-            yield socket.IPPROTO_TCP, option, 60
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        yield socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000
+Keep-alive is sent every minute, because many routers drop a connection that is silent during a call. The last option,
+of Linux, ends a connection on which nothing is confirmed for a minute. Without it, the system repeats a lost request
+for a quarter of an hour, so a call could be placed that much later.
+"""
 
-
-_SOCKET_OPTIONS = tuple(_socket_options())
+_SOCKET_OPTIONS = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), to) for name, to in _TCP_OPTIONS.items() if hasattr(socket, name)),
+]
 
 
 class Transport:
