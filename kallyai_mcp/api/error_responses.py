@@ -66,7 +66,7 @@ def error_from(response: ApiResponse, method: str) -> KallyAIError:
         status=response.status,
         reason=clean(body.reason),
         correlation_id=clean(body.correlation_id or response.correlation_id),
-        retry_after=retry_after(response.headers),
+        retry_after=None if kind is ResponseLostError else retry_after(response.headers),
         **more,
     )
 
