@@ -10,7 +10,7 @@ import pytest
 
 from kallyai_mcp.auth.oauth_server import metadata_documents
 from kallyai_mcp.auth.oauth_server.clients import ClientError
-from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentFetcher
+from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentFetcher, is_public
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy, sign_in
 from tests.fake_service import FakeService, answer, hang
 from tests.transports.certificates import Certificate
@@ -113,7 +113,7 @@ async def test_what_is_no_valid_document_is_refused(fetching: Deployment, site: 
 
 
 PRIVATE = (
-    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
+    *("127.0.0.2", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
     *("224.0.0.1", "255.255.255.255", "192.0.0.192", "192.88.99.1", "::1", "::", "fe80::1", "fc00::1", "fec0::1"),
     *("ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
     *("2001:0:7f00:1::", "3fff::1", "fe80::1%lo", "not an address"),
@@ -128,8 +128,10 @@ NOT_PLAIN = (
 
 
 async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_what_is_no_plain_url(site: Site) -> None:
-    for address in PRIVATE:  # one private address is enough
-        fetcher = DocumentFetcher("tests", resolve=resolving_to("93.184.215.14", address), port=site.port)
+    site.replies = [document()]
+    for address in PRIVATE:  # one is enough, though the first address is that of the site
+        resolve = resolving_to("127.0.0.1", address)
+        fetcher = site.fetcher(resolve=resolve, may_connect=lambda given: given == "127.0.0.1" or is_public(given))
         with pytest.raises(ClientError, match="public address"):
             await fetcher.fetch(CLIENT_ID)
     fetcher = DocumentFetcher("tests", trust=site.trust, port=site.port, seconds=LIMIT)
