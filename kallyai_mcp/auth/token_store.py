@@ -73,7 +73,8 @@ class FileStore:
     def delete(self) -> None:
         """Delete the tokens."""
         with _file_errors("removed", self.path):
-            _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
+            if self.path.exists():  # a file system that can't be written refuses it also for a file that is not there
+                _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
 
 
 class KeyringStore:

@@ -78,8 +78,15 @@ def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(tmp_path: P
     assert files_in(tmp_path) == [store.path]
 
 
-def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_there_is_a_keyring(
+    tmp_path: Path, system_keyring: MemoryKeyring
+) -> None:
     (tmp_path / "file").write_text("")
+    with_keyring = TokenStore("keyring", tmp_path / "file" / "home", API)
+    with_keyring.save(tokens())
+    assert with_keyring.load() == tokens()
+    with_keyring.delete()
+    assert system_keyring.entries == {}
     store = FileStore(tmp_path / "file" / "home", API)
     assert store.load() is None
     for action in (store.check, lambda: store.save(tokens())):
