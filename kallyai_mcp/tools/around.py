@@ -72,7 +72,7 @@ async def call_around(
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
     submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
-    timezone, confirmation = asked["timezone"], asked["confirmation"]
+    timezone = asked["timezone"]
     listed = CallList(
         await app_context.calls.account(),
         tuple(map(with_ask_only, submissions) if until == "all" else submissions),
@@ -87,12 +87,10 @@ async def call_around(
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     after = _passed(known, continue_after) if known is not None else None
-    placed: tuple[CallList, bool] | CallToolResult
     if known is not None and not known.may_go_on(after):
-        placed = known, False
-    else:
-        wanted = replace(known or listed, goes_on_if_answered=listed.goes_on_if_answered)
-        placed = await _place(wanted, after, confirmation, ctx)
+        return await follow(app_context, known, asked["wait_seconds"], ctx, placed_now=False)
+    wanted = replace(known or listed, goes_on_if_answered=listed.goes_on_if_answered)
+    placed = await _place(wanted, after, asked["confirmation"], ctx)
     if isinstance(placed, CallToolResult):
         return placed
     found, placed_now = placed
@@ -122,17 +120,18 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 async def _place(
     asked: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> tuple[CallList, bool] | CallToolResult:
-    """Start a list, or let it go on after so many candidates, with the user's consent.
+    """Start a list, or let one that has stopped go on after so many candidates, with the user's consent.
 
-    Returns the list, and whether this request places its calls; or the result that tells the agent to ask the user.
+    Its own consent may be too old. Returns the list, and whether this request places its calls; or the result that
+    tells the agent to ask the user.
     """
-    app_context = ctx.request_context.lifespan_context
+    app_context, goes_on = ctx.request_context.lifespan_context, asked.stop_reason is not None
     calls, reader = app_context.calls, app_context.reader()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
         if asked.agreed_at is not None and not outdated:
             return asked.consent  # it may be too old
-        last_calls, goes_on = await calls.ledger.last_calls(asked), asked.stop_reason is not None
+        last_calls = await calls.ledger.last_calls(asked)
         last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
         begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
         question = Question(
@@ -143,11 +142,10 @@ async def _place(
             lambda flags, usage, words: list_preview(
                 asked.to_come, flags, usage, asked.until, reader, words, goes_on=goes_on
             ),
-            lambda _: MadeCallAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
+            MadeCallAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
         )
         return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 
-    async def place(consent: Consent) -> tuple[CallList, bool]:
-        return await calls.place_list(asked, None if consent is asked.consent else consent, after=after)
-
-    return await place_with_consent(ask, place)
+    return await place_with_consent(
+        ask, lambda given: calls.place_list(asked, None if given is asked.consent else given, after=after)
+    )

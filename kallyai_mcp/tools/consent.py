@@ -38,7 +38,7 @@ class Question:
     agreed: Consent
     submissions: Sequence[Submission]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
-    structure: Callable[[Statistics | None], MadeCallAnswer]
+    structure: MadeCallAnswer
     schedule: Schedule = NOW
     risks: tuple[RiskFlag, ...] = ()
 
@@ -69,9 +69,8 @@ async def check(
         Consent(asked_by, "form", last_calls=(found.last_call,)),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
-        lambda usage: MadeCallAnswer(
+        MadeCallAnswer(
             local_times=[moment.isoformat(timespec="minutes") for moment in local_times(number, reader.now)],
-            minutes_remaining=usage.minutes_remaining if usage else None,
             respondent_phone=number,
             business_name=submission.business_name,
         ),
@@ -118,7 +117,9 @@ async def ask_user(
     if at_night and timezone is not None and app_context.calls.places_due:
         later = next_attempt(now, phone, timezone).astimezone(zone_of(timezone))
     elicitation = Elicitation(ctx, question.submissions[0].language)
-    structure = question.structure(usage).model_copy(update={"status": "needs_confirmation", "placed_now": False})
+    structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
+    if usage is not None and question.tool == "make_call":
+        structure.minutes_remaining = usage.minutes_remaining
     if elicitation.shows_forms:
         words = elicitation.words
         key = "call_now" if schedule.not_before is None else "call_then"
