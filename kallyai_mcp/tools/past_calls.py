@@ -12,7 +12,7 @@ from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import EARLY, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import (
     cancel_list,
     find_any,
@@ -104,7 +104,7 @@ async def list_page(
         if call.call_id in known
         else CallView.of_call(call, None, timezone=app_context.timezone)
         for call in found
-        if not _is_listed_above(call, unsettled)
+        if call.call_id in known or not _is_listed_above(call, unsettled)
     ]
     for views in (above, below):
         complete = [replace(one.named(names), related=Related(later=changes.get(one.call_id or ""))) for one in views]
@@ -178,9 +178,13 @@ async def _unsettled(app_context: AppContext) -> list[CallRecord]:
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
-    """Whether `call` is one of the `unsettled` calls: KallyAI's list has calls in progress, too."""
-    return not call.is_final and any(
-        call.submission.respondent_phone == record.submission.respondent_phone for record in unsettled
+    """Whether a call that no record has may be one of the `unsettled` calls, whose end the ledger does not have yet."""
+    at = call.created_at
+    return any(
+        record.is_active
+        and call.submission.respondent_phone == record.submission.respondent_phone
+        and (not call.is_final or (at is not None and at >= record.placed_at - EARLY))
+        for record in unsettled
     )
 
 

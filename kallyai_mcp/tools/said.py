@@ -5,7 +5,7 @@ There are only quotations: a question is found by comparing its words with Kally
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -53,9 +53,13 @@ async def read_said(app_context: "AppContext", view: CallView) -> Said:
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:
-    """The callee's turn that has most in common with KallyAI's report; of equals, the one that has least besides."""
+    """The callee's turn that has most in common with KallyAI's report; of equals, the one that has least besides.
+
+    What the callee said before KallyAI's first words is a greeting, and decides nothing.
+    """
     reported = _words(report)
-    turns = [entry for entry in transcript.entries if entry.content and not entry.is_kallyai]
+    after = list(dropwhile(lambda entry: not entry.is_kallyai, transcript.entries)) or transcript.entries
+    turns = [entry for entry in after if entry.content and not entry.is_kallyai]
 
     def fits(entry: TranscriptEntry) -> tuple[int, float, int]:
         words = _words(entry.content)

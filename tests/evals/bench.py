@@ -159,6 +159,7 @@ def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerPara
 _IDS = {
     "confirmation": re.compile(r'confirmation "([^"]+)"'),
     "tracking_id": re.compile(r"\b(t-[0-9a-f-]{8,})"),
+    "id": re.compile(r"\b((?:t-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b"),
     "call_id": re.compile(r"\b([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b"),
 }
 
@@ -172,7 +173,7 @@ async def play(task: Task, steps: Sequence[Step], home: Path, server: str = OURS
             return {key: filled(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [filled(each) for each in value]
-        return re.sub(r"\{(confirmation|tracking_id|call_id)\}", newest, value) if isinstance(value, str) else value
+        return re.sub(r"\{(confirmation|tracking_id|call_id|id)\}", newest, value) if isinstance(value, str) else value
 
     def newest(name: re.Match[str]) -> str:
         found = [ids[-1] for result in results if (ids := _IDS[name[1]].findall(result))]

@@ -92,8 +92,9 @@ class Expectation(_Strict):
 class Step(_Strict):
     """A turn of a scripted run: a tool with its arguments, or words.
 
-    `{confirmation}`, `{call_id}`, and `{tracking_id}` in the arguments stand for those of the last results. `gold` is
-    the step with this number (from 1) of the task's gold run, changed by `args`, or its words by `says`.
+    `{confirmation}`, `{call_id}`, `{tracking_id}`, and `{id}` (either) in the arguments stand for those of the last
+    results. `gold` is the step with this number (from 1) of the task's gold run, changed by `args`, or its words by
+    `says`.
     """
 
     tool: str | None = None

@@ -1,14 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from starlette.requests import Request
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.conftest import one_generation
-from tests.fake_service import fake_service
+from tests.fake_service import Reply, fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 
@@ -145,6 +147,31 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
     assert day == "Jan 25"
     assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
+
+
+async def test_a_call_that_has_ended_at_kallyai_alone_is_listed_once(tmp_path: Path, clock: ManualClock) -> None:
+    sent, ends, calls = anyio.Event(), anyio.Event(), list[dict[str, Any]]()
+
+    async def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            call = {"call_id": "c-1", "status": "success", "created_at": "2026-01-25T15:30:00Z"}
+            calls.append(call | {"submission": (await request.json())["submission"]})
+            sent.set()
+            await ends.wait()
+            return 201, calls[0]
+        return 200, {"calls": calls, "total": len(calls)}
+
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO, wait_seconds=0)
+            await sent.wait()
+            listed = await agent.use("list_calls")
+            ends.set()
+            ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=60)
+
+    assert [call["status"] for call in listed.data["calls"]] == ["in_progress"]
+    assert ended.data["call_id"] == "c-1"
 
 
 async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp) -> None:

@@ -80,6 +80,15 @@ async def test_an_answered_call_has_the_words_that_decided_it_and_not_the_greeti
         tmp_path / "done", clock, greeting, "Talked about this at Framer. They said: 'Yes, it is done.'"
     )
 
+    change = "Ask what an oil change costs"
+    known = f"Talked about this at Main Street Garage: '{change}'. They said: 'An oil change is $72.'"
+    hello = {"speaker": "HUMAN", "content": "Hello, this is Main Street Garage.", "timestamp": "00:00:00"}
+    then = turns(f"Hello. I'm calling about this: '{change}'", "An oil change is $72.")
+    spoken = {"entries": [hello, *then["entries"]]}
+    garage = {"task_description": change, "business_name": "Main Street Garage"}
+    price = await told(tmp_path / "price", clock, spoken, known, **garage)
+
+    assert price.data["evidence"]["quote"] == "An oil change is $72."
     assert answer.text.splitlines()[1:3] == [
         "KallyAI: \"They said: 'Full on Friday.'\"",
         'They said (0:03): "We are full, and nothing later."',
