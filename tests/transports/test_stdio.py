@@ -12,29 +12,13 @@ from tests.processes import COMMAND, LIMIT, environment
 from tests.transports.http_server import CALL, wait_until
 from tests.transports.stdio_peer import Peer, initialization, line, piped
 
-PRINTING_SERVER = """
-import subprocess, sys
-from contextlib import asynccontextmanager
-from types import SimpleNamespace
-import anyio
-from mcp.server.mcpserver import MCPServer
-from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.transports.stdio import serve_stdio
-
-@asynccontextmanager
-async def lifespan(_):
-    yield SimpleNamespace(calls=SimpleNamespace(delivery=Delivery(None)))
-
-server = MCPServer("printing", lifespan=lifespan)
-
-@server.tool()
-def print_something() -> str:
-    print("printed by the tool", flush=True)
-    child = [sys.executable, "-c", "import sys; print('printed by a child', repr(sys.stdin.read()), flush=True)"]
-    subprocess.run(child, check=True)
-    return "done"
-
-anyio.run(serve_stdio, server)
+PRINTING = """
+import os, subprocess, sys
+from kallyai_mcp.transports.standard_streams import take_stdio
+stdin, stdout = take_stdio()
+print("printed by the program", flush=True)
+subprocess.run([sys.executable, "-c", "import sys; print('printed by a child', repr(sys.stdin.read()))"], check=True)
+os.write(stdout, os.read(stdin, 100))
 """
 
 
@@ -124,18 +108,13 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
         assert peer.process.stderr.read() == b""
 
 
-def test_other_output_goes_to_stderr(tmp_path: Path) -> None:
-    with piped(tmp_path, [sys.executable, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
-        peer.send(initialization() + line(2, "tools/call", name="print_something", arguments={}))
-        assert peer.answer()["id"] == 1
-        assert peer.answer()["result"]["content"][0]["text"] == "done"
-        peer.writes.close()
+def test_other_output_goes_to_stderr() -> None:
+    command = [sys.executable, "-c", PRINTING]
+    done = subprocess.run(command, input="a message", capture_output=True, text=True, timeout=LIMIT, check=True)
 
-        assert peer.reads.read() == b""
-        assert peer.process.stderr is not None
-        log = peer.process.stderr.read().decode()
-    assert "printed by the tool" in log
-    assert "printed by a child ''" in log
+    assert done.stdout == "a message"
+    assert "printed by the program" in done.stderr
+    assert "printed by a child ''" in done.stderr
 
 
 async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_path: Path) -> None:
