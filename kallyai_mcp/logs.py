@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from opentelemetry.metrics import Counter
 
-CORRELATION_HEADER = "X-Correlation-Id"
-"""The HTTP header with the correlation id of a request, if its value is a valid one."""
-
 _log = logging.getLogger(__name__)
 
 _LIBRARY_LEVELS = {
@@ -109,17 +106,13 @@ def note_failure(code: str, api_correlation_id: str | None = None) -> None:
 
 
 class Correlation:
-    """Middleware that gives each MCP request a correlation id, and logs one line (INFO) for each that fails.
-
-    The id is the value of the HTTP header `X-Correlation-Id` if that is up to 64 letters, digits, and `._-` without a
-    token or a phone number; else 12 new hexadecimal digits.
-    """
+    """Middleware that gives each MCP request a correlation id, and logs one line (INFO) for each that fails."""
 
     async def __call__(self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext") -> "HandlerResult":
         """Handle a message. All lines that it logs have its id, also those of tasks that it starts."""
         from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
-        request = _Request(_given_id(ctx.request) or uuid.uuid4().hex[:12])
+        request = _Request(uuid.uuid4().hex[:12])
         token = _request.set(request)
         try:
             get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)
@@ -140,11 +133,6 @@ class Correlation:
                 fields = {"code": request.code, "tool": tool, "api_correlation_id": request.api_correlation_id}
                 _log.info("%s failed: %s", tool or ctx.method, request.code, extra=fields)
             _request.reset(token)
-
-
-def _given_id(http_request: Any) -> str | None:
-    value: str | None = getattr(http_request, "headers", {}).get(CORRELATION_HEADER)
-    return value if value is not None and re.fullmatch(_ID, value) and redact(value) == value else None
 
 
 class _Formatter(logging.Formatter):

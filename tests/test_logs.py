@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import anyio
-import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server.mcpserver import MCPServer
@@ -227,27 +226,6 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
     assert re.search(rf"^refuse failed: quota_exceeded {shown}$", text.getvalue(), re.MULTILINE)
 
 
-async def test_over_http_the_id_is_that_of_the_header_if_it_is_a_valid_one() -> None:
-    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "work", "arguments": {}}}
-    built = server()
-    transport = httpx2.ASGITransport(built.streamable_http_app(stateless_http=True, json_response=True))
-    with anyio.fail_after(20):
-        async with (
-            built.session_manager.run(),
-            httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client,
-        ):
-
-            async def used(given: str) -> str:
-                headers = {"Accept": "application/json, text/event-stream", "X-Correlation-Id": given}
-                answer = (await client.post("/mcp", json=request, headers=headers)).json()
-                return str(answer["result"]["structuredContent"]["result"])
-
-            for good in ("abc-123", API_ID, "Root.1_a", "x" * 64):
-                assert await used(good) == good
-            for bad in ("", "x" * 65, "a b", "-rf", "4155551234", JWT[:40], "a;b", "x%0aforged"):
-                assert len(await used(bad)) == 12
-
-
 COUNTED = """
 import asyncio, json, sys
 from types import SimpleNamespace
@@ -273,7 +251,7 @@ async def work(_):
     return {"id": logs.correlation_id()}
 
 with trace.get_tracer("tests").start_as_current_span("request") as span:
-    ctx = SimpleNamespace(request=None, method="ping", params=None)
+    ctx = SimpleNamespace(method="ping", params=None)
     id_ = asyncio.run(logs.Correlation()(ctx, work))["id"]
 found = {
     metric.name: [[dict(point.attributes), point.value] for point in metric.data.data_points]
