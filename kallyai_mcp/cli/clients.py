@@ -140,6 +140,11 @@ def _vs_code(title: str, folder: str, program: str) -> Client:
     )
 
 
+def _codex_adds(name: str, entry: Entry) -> list[str]:
+    variables = [f"--env={variable}={value}" for variable, value in entry.get("env", {}).items()]
+    return ["mcp", "add", *variables, name, "--", entry["command"], *entry["args"]]
+
+
 CLIENTS: dict[str, Client] = {
     "claude-desktop": Client("Claude Desktop", _claude_desktop),
     "claude-code": Client(
@@ -160,7 +165,7 @@ CLIENTS: dict[str, Client] = {
         format="toml",
         table="mcp_servers",
         program="codex",
-        adds=lambda name, entry: ["mcp", "add", name, "--", entry["command"], *entry["args"]],
+        adds=_codex_adds,
         removes=lambda name: ["mcp", "remove", name],
     ),
     "windsurf": Client("Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json"),

@@ -88,12 +88,11 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
         say(client.to_paste(name, entry))
         say(f"It goes into {path}; nothing was changed.", err=True)
         return
-    if entry == old:
+    if isinstance(old, dict) and entry in (old, {"args": []} | old):  # Codex leaves an empty list out
         say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
-    if old is not None and client.removes:
-        _ran(client, client.removes(name))  # Claude Code adds no name that it has
-    if client.adds and _ran(client, client.adds(name, entry)):
+    is_new = old is None or client.format != "json"  # what the user added to an entry stays only in the file
+    if is_new and client.adds and _ran(client, client.adds(name, entry)):
         say(f'{client.title} has the entry "{name}" now.')
     elif client.format == "json" and (new := _edited(before, client.table, name, entry)) is not None:
         _replace(path, new, client)

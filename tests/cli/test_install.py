@@ -86,9 +86,12 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
     add_program(home, "gemini", "sys.exit(3)")  # a program that fails leaves the entry to this one
 
     run_ok("install", "claude-code")
-    write_file("claude-code", json.dumps({"mcpServers": {"kallyai": {"type": "stdio", "command": "/old", "args": []}}}))
+    old = {"type": "stdio", "command": "/old", "args": [], "env": {"KALLYAI_CONFIRM": "always"}}
+    write_file("claude-code", json.dumps({"mcpServers": {"kallyai": old}}))
     run_ok("install", "claude-code", "--sandbox")
+    replaced = entry_in("claude-code")
     run_ok("uninstall", "claude-code")
+    write_file("codex", '[mcp_servers.kallyai]\ncommand = "/old"\nenv = { KALLYAI_CONFIRM = "always" }\n')
     run_ok("install", "codex", "--sandbox")
     run_ok("install", "gemini")
     said = [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
@@ -96,11 +99,12 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
     entry = json.loads(said[0][-1])
     assert said[0][:-1] == ["mcp", "add-json", "--scope", "user", "kallyai"]
     assert sorted(entry) == ["args", "command", "type"]
+    # Only the file keeps what the user added to an entry; of Codex, its own program.
+    assert replaced == old | {"command": entry["command"], "args": ["serve", "--sandbox"]}
     assert said[1] == ["mcp", "remove", "--scope", "user", "kallyai"]
-    assert json.loads(said[2][-1])["args"] == ["serve", "--sandbox"]
-    assert said[3] == ["mcp", "remove", "--scope", "user", "kallyai"]
+    codex = ["--env=KALLYAI_CONFIRM=always", "kallyai", "--", entry["command"], "serve", "--sandbox"]
+    assert said[2] == ["mcp", "add", *codex]
     assert entry_in("gemini")["args"] == []
-    assert said[4] == ["mcp", "add", "kallyai", "--", entry["command"], "serve", "--sandbox"]
 
 
 JSON_FILES = [
