@@ -10,9 +10,12 @@ from mcp.types import INVALID_PARAMS, TextResourceContents
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import Agent, open_agent, settings_in
+from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 from tests.tools.user import User, open_agent_for
+
+mode = pytest.fixture(one_generation)
 
 TABLE = {
     "until": "booked",

@@ -1,4 +1,4 @@
-"""Calls as resources, in both protocol generations."""
+"""Calls as resources."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from mcp.types import TextResourceContents
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
+from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
 
+mode = pytest.fixture(one_generation)
 CALLS = "kallyai://calls"
 
 
