@@ -124,7 +124,7 @@ async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what
         errors: list[str] = []
 
         async def ask(ledger: Ledger, number: int) -> None:
-            with pytest.raises(LedgerUnavailableError, match="did not answer within 3 s") as raised:
+            with pytest.raises(LedgerUnavailableError) as raised:
                 await ledger.reserve(another(number), redial=False)
             errors.append(raised.value.code)
 

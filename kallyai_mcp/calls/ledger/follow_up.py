@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop
-from kallyai_mcp.calls.ledger.reservation import check_policy, note_refusal, numbered
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
 from kallyai_mcp.calls.ledger.rows import (
     MINE,
     change,
@@ -75,7 +75,7 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     again = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # Its tracking id is that of the copy, so that the generation of the record itself counts as used.
-    next_one = replace(numbered(tx, again), tracking_id=record.tracking_id)
+    next_one = replace(SameCalls(tx, again).numbered(), tracking_id=record.tracking_id)
     scheduled = change(tx, record.tracking_id, "TRUE", to_row(next_one))
     alone = replace(schedule, attempts=1)
     insert(tx, "calls", to_row(replace(record, tracking_id=again.tracking_id, delivered_at=now, schedule=alone)))
@@ -185,7 +185,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
             note_refusal(tx, record, refusal, None)
             follow_up(tx, refused)
         return replace(record, state=CallState.REFUSED, error=refusal)
-    taken = replace(numbered(tx, record), state=CallState.RESERVED, worker=worker, error=None)
+    taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker, error=None)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         _copy_audit(tx, record)
     return reserved

@@ -22,7 +22,6 @@ from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     last_call,
     note_refusal,
-    numbered,
 )
 from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
@@ -119,11 +118,11 @@ def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -
             note_refusal(tx, record, refusal, found.consent)
             if stop_reason_of_refusal(refusal) is not None:
                 return stop(tx, found, StopReason.REFUSED, refusal)
-            refused = numbered(tx, replace(record, state=CallState.REFUSED, error=refusal, ended_at=now))
+            refused = replace(earlier.numbered(), state=CallState.REFUSED, error=refusal, ended_at=now)
             insert(tx, "calls", to_row(refused))
             found = _tied(tx, found, refused)
             continue
-        record = earlier.numbered(record)
+        record = earlier.numbered()
         if worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:

@@ -37,6 +37,9 @@ logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
 
+_CONNECT_SECONDS = 3.0
+"""The longest wait for a new connection. The pool goes on to connect after that, for the next transaction."""
+
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
 
@@ -82,7 +85,7 @@ class _Use:
     connection: _Connection | None = None
     is_given_up: bool = False
 
-    def take(self, connection: _Connection | None) -> None:
+    def take(self, connection: _Connection) -> None:
         """Note the connection that the thread uses from now on. Raises if the use was given up, and its caller told."""
         self.connection = connection
         if self.is_given_up:
@@ -238,15 +241,8 @@ class PostgresDatabase:
         Connections that the server has ended meanwhile are replaced.
         """
         self._pool.open()
-        failures, ended = self._pool.get_stats().get("connections_errors"), 0
         while True:
-            try:
-                connection = self._pool.getconn(timeout=0.1)
-            except PoolTimeout:
-                use.take(None)
-                if self._pool.get_stats().get("connections_errors") != failures:  # the pool itself would go on
-                    raise
-                continue
+            connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
             try:
                 use.take(connection)
                 return connection, _begin(connection, account)
@@ -254,9 +250,7 @@ class PostgresDatabase:
                 is_ended = connection.closed and not use.is_given_up
                 connection.close()
                 self._pool.putconn(connection)
-                use.take(None)
-                ended += 1
-                if not is_ended or ended > _CONNECTIONS:
+                if not is_ended:
                     raise
 
 

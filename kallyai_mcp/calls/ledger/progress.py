@@ -9,7 +9,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
-from kallyai_mcp.calls.ledger.reservation import ahead, next_generation
+from kallyai_mcp.calls.ledger.reservation import ahead
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
@@ -190,8 +190,10 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, *, binds: bool = False, off
 def _write_again(tx: Tx, ended: CallRecord) -> CallRecord:
     """Write a record with its end that is no longer in the ledger, because the file was replaced."""
     sent_at = None if ended.state is CallState.REFUSED else ended.sent_at or ended.placed_at
-    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()))
-    ended = replace(ended, generation=next_generation(tx, ended))
+    of_day = f"SELECT MAX(generation) AS last FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND day = :day"
+    [row] = tx.rows(of_day, fingerprint=ended.fingerprint, day=ended.day, **ended.account.columns)
+    generation = 0 if row["last"] is None else row["last"] + 1
+    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()), generation=generation)
     insert(tx, "calls", to_row(ended))
     return ended
 

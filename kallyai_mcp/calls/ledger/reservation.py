@@ -99,7 +99,7 @@ def reserve(
     last = last_call(tx, asked.account, asked.submission.respondent_phone)
     if consent is not None and (outdated := check_consent(tx, consent, "calls", (last,))) is not None:
         return outdated
-    new = earlier.numbered(asked)
+    new = earlier.numbered()
     # After 429, the list is looked through before the request leaves.
     if sends is not None and new.is_active and new.response_lost_at is None:
         new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=ahead(sends, tx.now()))
@@ -119,7 +119,7 @@ def ahead(service_time: ServiceTime, now: float) -> float | None:
 
 
 class SameCalls:
-    """The records of an account that are of the same call as `asked`, as one statement reads them.
+    """The records of an account that are of the same call as `asked`, which may be one of them; read by one statement.
 
     What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
     sent the request did not know what another process has told meanwhile. None: the request arrives now.
@@ -130,7 +130,7 @@ class SameCalls:
         self._asked = asked
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
-        self._day = _day(tx)
+        self._day = moment(tx.now()).date().isoformat()
         self._delivered_id = tx.config.deliveries.find(asked)
         self._rows = tx.rows(
             _SAME_CALL,
@@ -192,26 +192,25 @@ class SameCalls:
         is_untold = delivered_at is None or self._arrived_at < delivered_at <= self._tx.now()
         return row["state"] in ("ended", "unknown") and is_untold
 
-    def numbered(self, asked: CallRecord) -> CallRecord:
-        """`asked` with the current time, its day, its generation, and its idempotency key.
+    def numbered(self) -> CallRecord:
+        """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
 
         It is the key of the last request for the same call if that was refused by 429 today. KallyAI may have placed
         that call all the same, and may list it only when it has ended. So the record begins with the time of that
         request as its `response_lost_at`: the sender looks into the list first. Of a call in progress, KallyAI knows
         the key.
         """
-        of_day = [row for row in self._rows if row["day"] == self._day]
-        generations = [row["generation"] for row in of_day]
+        of_day = [
+            row for row in self._rows if row["day"] == self._day and row["tracking_id"] != self._asked.tracking_id
+        ]
         last = max(of_day, key=lambda row: row["generation"], default=None)
-        new = _numbered(self._tx, asked, max(generations, default=-1) + 1)
+        generation = last["generation"] + 1 if last is not None else 0
+        new = replace(self._asked, placed_at=moment(self._tx.now()), day=self._day, generation=max(generation, 0))
         if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
-            return new
-        # A generation below 0 is free for one more record.
-        self._tx.run(
-            "UPDATE calls SET generation = :free WHERE tracking_id = :id",
-            free=min(generations) - 1,
-            id=last["tracking_id"],
-        )
+            key = idempotency_key(new.account, new.fingerprint, new.day, new.generation)
+            return replace(new, idempotency_key=key)
+        free = min(row["generation"] for row in of_day) - 1  # below 0, and so for one more record
+        self._tx.run("UPDATE calls SET generation = :free WHERE tracking_id = :id", free=free, id=last["tracking_id"])
         lost_at = last["response_lost_at"]
         if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then
             lost_at = max(min(lost_at, last["sent_at"]), last["sent_at"] - self._timing.search)
@@ -266,31 +265,3 @@ def check_consent(
     if consent.how != "never_asks" and last_calls != consent.last_calls:
         return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
     return None
-
-
-def next_generation(tx: Tx, record: CallRecord) -> int:
-    """The generation of a record that is new on its day; its own row, if there is one, does not count."""
-    [row] = tx.rows(
-        f"SELECT COALESCE(MAX(generation) + 1, 0) AS next FROM calls WHERE {MINE} "
-        "AND fingerprint = :fingerprint AND day = :day AND tracking_id <> :id",
-        fingerprint=record.fingerprint,
-        day=record.day,
-        id=record.tracking_id,
-        **record.account.columns,
-    )
-    return int(row["next"])
-
-
-def numbered(tx: Tx, asked: CallRecord) -> CallRecord:
-    """`asked` with the current time, its day, its generation, and its idempotency key."""
-    return _numbered(tx, asked, next_generation(tx, replace(asked, day=_day(tx))))
-
-
-def _numbered(tx: Tx, asked: CallRecord, generation: int) -> CallRecord:
-    new = replace(asked, placed_at=moment(tx.now()), day=_day(tx), generation=generation)
-    return replace(new, idempotency_key=idempotency_key(new.account, new.fingerprint, new.day, generation))
-
-
-def _day(tx: Tx) -> str:
-    """The UTC date of the current time."""
-    return moment(tx.now()).date().isoformat()
