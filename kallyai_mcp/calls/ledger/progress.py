@@ -121,7 +121,7 @@ def bind_call(
         return record
     end = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
     end = replace(end, calendar=findings.calendar, reached=findings.reached)
-    return _end(tx, own, end, binds=True, offset=offset)
+    return _end(tx, own, end, offset)
 
 
 def finish(
@@ -154,8 +154,8 @@ def finish(
     return _end(tx, own, end)
 
 
-def _end(tx: Tx, own: Row | None, ended: CallRecord, *, binds: bool = False, offset: float | None = None) -> CallRecord:
-    """Write the end of a record into its row `own`; if it `binds`, also its call, and the `offset` of the clocks."""
+def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None) -> CallRecord:
+    """Write the end of a record, with its call and the `offset` of the clocks, into its row `own`."""
     if own is None:
         return _write_again(tx, ended)
     known = next(iter(readable([own])), None)
@@ -164,12 +164,12 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, *, binds: bool = False, off
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, reached = :reached, error = :error, delivered_at = NULL, "
-        "call_id = COALESCE(:bound, call_id), clock_offset = COALESCE(clock_offset, :offset) "
+        "call_id = COALESCE(:call_id, call_id), clock_offset = COALESCE(clock_offset, :offset) "
         f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
         "AND (state <> 'ended' OR :tells_more = 1) RETURNING *",
         state=ended.state.value,
         now=tx.now(),
-        bound=ended.call_id if binds else None,
+        call_id=ended.call_id,
         offset=offset,
         tells_more=int(known is not None and _tells_more(ended, known)),
         id=ended.tracking_id,
