@@ -1,42 +1,18 @@
-"""Fixtures for the tests of sign-in: token stores, a service that renews tokens, and a clock that a test sets."""
+"""Fixtures for the tests of sign-in on this machine: a home folder, and keyrings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keyring
 import pytest
 from keyring.backends import fail
 
-from kallyai_mcp.auth.session import Session
-from kallyai_mcp.auth.token_store import TokenStore
-from tests.auth.fakes import API, Clock, MemoryKeyring, Service
+from tests.auth.fakes import Home, MemoryKeyring
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> TokenStore:
-    return TokenStore("file", tmp_path / "home", API)
-
-
-@pytest.fixture
-def make_session(store: TokenStore, service: Service, clock: Clock, tmp_path: Path) -> Callable[..., Session]:
-    """Makes sessions that share a folder, like those of several processes."""
-
-    def make(**more: Any) -> Session:
-        lock_path = more.pop("lock_path", tmp_path / "home" / "renew.lock")
-        return Session(more.pop("store", store), service, lock_path, clock, **more)
-
-    return make
+async def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from keyring.backend import KeyringBackend
 
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
@@ -60,6 +62,17 @@ class Service:
         if self.gives_refresh_token:
             self.valid = grant["refresh_token"] = f"refresh-{number}"
         return TokenGrant.model_validate(grant)
+
+
+class Home:
+    """A folder with a sign-in; its sessions are like those of several processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = TokenStore("file", folder, API)
+        self.service, self.clock, self.lock_path = Service(), Clock(), folder / "renew.lock"
+
+    def session(self, store: Any = None, lock_path: Path | None = None) -> Session:
+        return Session(store or self.store, self.service, lock_path or self.lock_path, self.clock)
 
 
 class MemoryKeyring(KeyringBackend):

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -17,7 +17,7 @@ from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
-from tests.auth.fakes import API, NOW, full_disk, jwt
+from tests.auth.fakes import API, NOW, Home, full_disk, jwt
 from tests.processes import LIMIT
 
 TOKENS = {"access_token": "secret-access", "refresh_token": "secret-refresh", "expires_in": "1800"}
@@ -46,9 +46,6 @@ async def loopback_sign_in(
             LoopbackSignIn(auth_url, seconds, linger=linger, place=place) as flow,
         ):
             yield flow, browser
-
-
-MakeSession = Callable[..., Session]
 
 
 async def test_the_tokens_leave_the_address_bar_for_a_page_that_says_who_signed_in_and_where_to_go_on() -> None:
@@ -219,8 +216,8 @@ async def running(session: Session, seconds: float = 60) -> AsyncIterator[SignIn
             lifespan.cancel_scope.cancel()
 
 
-async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(make_session: MakeSession) -> None:
-    session, links = make_session(), list[tuple[str, float]]()
+async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(home: Home) -> None:
+    session, links = home.session(), list[tuple[str, float]]()
     async with running(session) as sign_in:
 
         async def begin() -> None:
@@ -241,10 +238,10 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
 
 @pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
 async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program_ends(
-    ends: str, make_session: MakeSession, caplog: pytest.LogCaptureFixture
+    home: Home, ends: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    session = make_session()
+    session = home.session()
     async with running(session, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
         first, _ = await sign_in.begin()
         with full_disk():
@@ -262,16 +259,16 @@ async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program
 
 
 async def test_without_a_port_or_a_place_to_keep_the_sign_in_there_is_an_error_and_no_link(
-    make_session: MakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_port(**_: object) -> None:
         raise OSError("no port")
 
     (tmp_path / "file").write_text("")
-    async with running(make_session(store=TokenStore("file", tmp_path / "file", API))) as sign_in:
+    async with running(home.session(store=TokenStore("file", tmp_path / "file", API))) as sign_in:
         with pytest.raises(TokenStoreError, match="Make its folder writable"):
             await sign_in.begin()
-    async with running(make_session()) as sign_in:
+    async with running(home.session()) as sign_in:
         with monkeypatch.context() as patch:
             patch.setattr(anyio, "create_tcp_listener", no_port)
             with pytest.raises(OSError, match="no port"):
