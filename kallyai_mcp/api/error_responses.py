@@ -42,14 +42,17 @@ def error_from(response: ApiResponse, method: str) -> KallyAIError:
     It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
     9110, section 15.4.4), and if the body has the id of a call.
     """
-    body = _ErrorBody() if response.is_web_page else _read_body(response.body)
+    body = _read_body(response.body)
+    names_call = body.fields.get("call_id")
     if 300 <= response.status < 400:
         body = _redirected(response)
+    elif response.is_web_page:
+        body = _ErrorBody()
     kind: type[KallyAIError] = error_class(body.code, response.status)
     code, more = body.code, {}
     if code is None and _is_bot_check(response):
         kind, code = BotCheckError, BotCheckError.default_code
-    if method == "POST" and (response.status == HTTPStatus.SEE_OTHER or body.fields.get("call_id")):
+    if method == "POST" and (response.status == HTTPStatus.SEE_OTHER or names_call):
         kind = ResponseLostError
     elif kind is QuotaExceededError:
         code, more = code or kind.default_code, QuotaExceededBody.model_validate(body.fields).model_dump()

@@ -178,9 +178,10 @@ async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response
 
 async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:
     for place in ({"call_id": "c"}, {"error": {"call_id": "c"}}, {"error": {"details": {"call_id": "c"}}}):
-        error = await refused(place, 429, retry_after="5")
-        assert isinstance(error, errors.ResponseLostError)
-        assert (error.code, error.status, error.retry_after) == ("http_429", 429, None)
+        for status, content_type in ((429, "application/json"), (422, "text/html"), (302, "application/json")):
+            error = await refused(place, status, retry_after="5", content_type=content_type)
+            assert isinstance(error, errors.ResponseLostError)
+            assert (error.status, error.retry_after) == (status, None)
 
 
 async def test_text_from_outside_is_one_short_line_without_control_characters() -> None:
