@@ -1,8 +1,8 @@
 """The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
 
 A task is another view of a call record or a list. Nothing else is stored: the id of a task is the `tracking_id`, or
-contains it (`task_of`). So a task survives a restart, and any process with the same ledger can answer
-requests about it, but only for its account.
+contains it (`task_of`). So a task survives a restart, and any process with the same ledger can answer requests about
+it, but only for its account.
 
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
@@ -40,7 +40,6 @@ from kallyai_mcp.tools.calls import TASKS, accepts_tasks, result_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
-from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.tool_errors import protocol_errors
 
 POLL_INTERVAL = timedelta(seconds=5)
@@ -61,14 +60,6 @@ class FoundTask:
     created_at: datetime
     status: Status
     ended_at: datetime | None
-
-    def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
-        """How far the task is, in words; with `is_duplicate`, the same was asked for before."""
-        if isinstance(self.found, CallList):
-            text = call_list(self.found, reader, (), is_duplicate=is_duplicate)
-        else:
-            text = call_text(CallView.of_record(self.found), reader, is_duplicate=is_duplicate)
-        return text.partition("\n")[0]  # what follows names the tools for the next step
 
 
 def task_of(found: CallRecord | CallList) -> FoundTask:
@@ -198,18 +189,24 @@ class CallTasks(Extension):
         self, kind: Literal["task", "complete"], task: FoundTask, ctx: _Context, *, is_duplicate: bool = False
     ) -> Task:
         """The task with its result, if it is completed, and else with its status in words."""
-        app_context, is_completed = ctx.lifespan_context, task.status == "completed"
-        result = await result_of(app_context, task.found, ctx, placed_now=True) if is_completed else None
+        app_context, found, result, message = ctx.lifespan_context, task.found, None, None
         reader = app_context.reader()
+        if task.status == "completed":
+            answer = await result_of(app_context, found, ctx, placed_now=True)
+            result = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+        elif isinstance(found, CallList):
+            message = call_list(found, reader, (), is_duplicate=is_duplicate)
+        else:
+            message = call_text(CallView.of_record(found), reader, is_duplicate=is_duplicate)
         return Task(
             result_type=kind,
             task_id=task.id,
             status=task.status,
-            status_message=None if is_completed else task.text(reader, is_duplicate=is_duplicate),
+            status_message=message and message.partition("\n")[0],  # what follows names the tools for the next step
             created_at=task.created_at,
             last_updated_at=task.ended_at or reader.now,
             ttl_ms=self._ttl_ms,
-            result=result.model_dump(by_alias=True, mode="json", exclude_none=True) if result is not None else None,
+            result=result,
         )
 
 
