@@ -9,17 +9,16 @@ client fails. It needs sh, because the browser that the clients open is a script
 """
 
 import argparse
+import asyncio
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import anyio
-from anyio.abc import Process, TaskGroup
-from anyio.streams.text import TextReceiveStream
 
 from kallyai_mcp.sandbox.auth import tokens
 from tests.auth.oauth_server.deployment import User, deploy
@@ -60,88 +59,63 @@ CLIENTS: dict[str, Callable[[Path], list[str]]] = {
 }
 
 
-class Client:
-    """A client's process: each line to it is a request to call `check_quota`, each line from it the answer as JSON."""
-
-    def __init__(self, process: Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._stdin, self._stdout, self._text = process.stdin, TextReceiveStream(process.stdout), ""
-
-    async def call(self) -> str:
-        """The answer, or the client's error."""
-        await self._stdin.send(b"call\n")
-        while "\n" not in self._text:
-            self._text += await self._stdout.receive()
-        line, _, self._text = self._text.partition("\n")
-        return str(json.loads(line))
-
-
 async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
-    """Raise `AssertionError` where the client does not do what it must."""
+    """Raise `AssertionError` where the client does not do what it must.
+
+    Each line to its process is a request to call `check_quota`; each line from it is the answer as JSON, or its error.
+    """
     command = await anyio.to_thread.run_sync(CLIENTS[name], folder / name)
     opened = folder / f"{name}.urls"
     opened.touch()
-    programs = folder / f"{name}-programs"
-    programs.mkdir()
-    (programs / "xdg-open").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$1\" >> {opened}\n")
-    (programs / "xdg-open").chmod(0o755)
+    browser = folder / f"{name}-programs" / "xdg-open"
+    browser.parent.mkdir()
+    browser.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$1\" >> {opened}\n")
+    browser.chmod(0o755)
     env = own_environment() | {
         "HOME": str(folder),
         "MCP_REMOTE_CONFIG_DIR": str(folder / "mcp-remote"),
-        "BROWSER": str(programs / "xdg-open"),
-        "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+        "BROWSER": str(browser),
+        "PATH": os.pathsep.join([str(browser.parent), os.environ["PATH"]]),
     }
 
-    async def wait_for_browser(times: int) -> str:
-        """The URL that the client opens the next time."""
+    async def url_opened(times: int) -> str:
+        """The URL that the client opens in the browser for the first or a later time."""
         while len(urls := opened.read_text().splitlines()) < times:  # noqa: ASYNC110 - a file of another process
             await anyio.sleep(0.05)
         return urls[times - 1]
 
     async with deploy(sandbox) as server, User() as user:
         more = ["--allow-http"] if name == "mcp_remote" else []
-        process = await anyio.open_process([*command, f"{server.url}/mcp", *more], env=env, stderr=sys.stderr)
-        async with process, anyio.create_task_group() as tasks:
-            try:
-                with anyio.fail_after(LIMIT):
-                    client = Client(process)
-                    await _steps(client, tasks, user, server.url, sandbox, wait_for_browser)
-            finally:
-                process.kill()
-                tasks.cancel_scope.cancel()
+        process = await asyncio.create_subprocess_exec(
+            *command, f"{server.url}/mcp", *more, stdin=-1, stdout=-1, env=env
+        )
 
+        async def call() -> str:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(b"call\n")
+            return str(json.loads(await process.stdout.readline()))
 
-async def _steps(
-    client: Client,
-    tasks: TaskGroup,
-    user: User,
-    url: str,
-    sandbox: RunningSandbox,
-    wait_for_browser: Callable[[int], Awaitable[str]],
-) -> None:
-    async def allow() -> None:
-        await user.open(await user.allow(await wait_for_browser(1)))
+        async def allow() -> None:
+            await user.open(await user.allow(await url_opened(1)))
 
-    tasks.start_soon(allow)
-    first = await client.call()
-    assert "165 of 210 minutes" in first, first
-    sandbox.clock.advance(seconds=TOKEN_SECONDS + 1)
-    await anyio.sleep(TOKEN_SECONDS + 1)  # for clients that look at their own clock
-    renewed = await client.call()
-    assert "165 of 210 minutes" in renewed, renewed
-    await user.press(await user.open(f"{url}/oauth/sign-out"), "")
-    answers: list[str] = []
-
-    async def call_again() -> None:
-        answers.append(await client.call())
-
-    tasks.start_soon(call_again)
-    while not answers:
-        with anyio.move_on_after(0.2):
-            await wait_for_browser(2)
-            return
-    assert "165 of 210" not in answers[0], answers[0]
+        try:
+            async with asyncio.timeout(LIMIT):
+                first, _ = await asyncio.gather(call(), allow())
+                assert "165 of 210 minutes" in first, first
+                sandbox.clock.advance(seconds=TOKEN_SECONDS + 1)
+                await anyio.sleep(TOKEN_SECONDS + 1)  # for clients that look at their own clock
+                renewed = await call()
+                assert "165 of 210 minutes" in renewed, renewed
+                await user.press(await user.open(f"{server.url}/oauth/sign-out"), "")
+                ends = [asyncio.create_task(each) for each in (call(), url_opened(2))]
+                done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                assert not any("165 of 210" in each.result() for each in done), done
+                for each in waiting:
+                    each.cancel()
+        finally:
+            process.kill()
+            await process.wait()
 
 
 async def main(names: list[str]) -> int:
