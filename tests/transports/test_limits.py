@@ -77,7 +77,7 @@ async def test_a_request_that_is_not_complete_in_time_is_closed_and_an_open_stre
         used = await stack.enter_async_context(connection(url))
         await used.send(HEAD + b"\r\n")
         assert (await used.receive()).startswith(b"HTTP/1.1 200 ")
-        monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 1.0)
+        monkeypatch.setattr(uvicorn_server, "REQUEST_TIMEOUT", 3.0)
         events = await stack.enter_async_context(client.stream("GET", f"{url}/sse"))
         lines = events.aiter_lines()
         while not (line := await anext(lines)).startswith("data: "):
