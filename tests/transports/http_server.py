@@ -130,13 +130,11 @@ class ClientOptions:
         host: The `Host` header that it sends; None for the URL's.
         trust: Its trusted certificates for TLS; None for the usual ones.
         address: The address that it connects from; None for any.
-        languages: The header Accept-Language that it sends; None for none.
     """
 
     host: str | None = None
     trust: ssl.SSLContext | None = None
     address: str | None = None
-    languages: str | None = None
 
     def client(
         self,
@@ -146,7 +144,6 @@ class ClientOptions:
     ) -> httpx2.AsyncClient:
         """Make an HTTP client; has the signature of the SDK's `httpx_client_factory`."""
         named = {"Host": self.host} if self.host is not None else {}
-        named |= {"Accept-Language": self.languages} if self.languages is not None else {}
         transport = httpx2.AsyncHTTPTransport(verify=self.trust or True, local_address=self.address)
         return httpx2.AsyncClient(
             headers=named | (headers or {}), timeout=timeout or LIMIT, auth=auth, transport=transport
@@ -173,14 +170,14 @@ async def connected_agent(
         yield Agent(await stack.enter_async_context(client))
 
 
-def initialize(number: int = 1) -> dict[str, Any]:
+def initialize() -> dict[str, Any]:
     """The first message of a client with the protocol of 2025."""
     params = {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
         "clientInfo": {"name": "tests", "version": "1"},
     }
-    return {"jsonrpc": "2.0", "id": number, "method": "initialize", "params": params}
+    return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
 
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
