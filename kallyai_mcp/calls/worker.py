@@ -196,15 +196,19 @@ class Worker:
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:
-            await run_logged(partial(self._send_following, record))
+            # The calls of lists that come after it are sent with the token of its request.
+            await run_logged(partial(self._send_taken, partial(self.ledger.take_following, record)))
 
-    async def _send_following(self, record: CallRecord) -> None:
-        """Send the calls of lists that come after `record`, which has ended, with the token of its request."""
+    async def _send_taken(self, take: Callable[[str], Awaitable[list[CallRecord]]]) -> list[CallRecord]:
+        """Send the calls that `take` reserves for this worker; returns them, with those that have ended instead."""
         worker = await self.leased_name()
-        async with self._taking_over:
+        async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            for following in await self.ledger.take_following(record, worker):
-                self.send(following, since_reserved)
+            taken = await take(worker)
+            for record in taken:
+                if record.is_active:
+                    self.send(record, since_reserved)
+            return taken
 
     async def _watch(self) -> None:
         """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.
@@ -280,22 +284,16 @@ class Worker:
         # nothing may be placed.
         for record in await self.ledger.unreached_before_due(account, self._most_due()):
             await look_again(record, self.context)
-        due = await self._take_due(account)
-        return await self.ledger.expire() == BATCH or len(due) == BATCH
+        if self._works_alone:
+            await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
+        if not self._most_due():
+            await self.ledger.note_hindrance(_TOO_MANY)
 
-    async def _take_due(self, account: AccountKey) -> list[CallRecord]:
-        worker = await self.leased_name()
-        async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
-            since_reserved, most = Stopwatch(self.clock), self._most_due()
-            if self._works_alone:
-                await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
-            if not most:
-                await self.ledger.note_hindrance(_TOO_MANY)
-            due = await self.ledger.take_due(account, worker, most=most, service_time=self.context.time)
-            for record in due:
-                if record.is_active:
-                    self.send(record, since_reserved)
-            return due
+        async def take(worker: str) -> list[CallRecord]:
+            return await self.ledger.take_due(account, worker, most=self._most_due(), service_time=self.context.time)
+
+        due = await self._send_taken(take)
+        return await self.ledger.expire() == BATCH or len(due) == BATCH
 
     def _most_due(self) -> int:
         """How many scheduled calls may be placed now."""

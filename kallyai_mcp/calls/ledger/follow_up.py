@@ -162,22 +162,22 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_tim
         note_hindrance(tx, _CLOCK_WRONG)
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :there ORDER BY not_before LIMIT :most"
     due = select(tx, account, in_time, now=now, there=there, most=most)
-    return [taken for record in due if (taken := _take(tx, record, worker)) is not None]
+    return [_take(tx, record, worker) for record in due]
 
 
 def take_following(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
-    """Reserve the calls of lists that come after `record`, which has ended, for `worker`; returns them."""
+    """Reserve the calls of lists that come after `record`, which has ended, for `worker`; result as in `take_due`."""
     taken = []
     for each in open_lists_with(tx, record):
         found: CallList | None = each
         while found is not None and (following := found.records[-1]).state is CallState.SCHEDULED:
-            taken += [one for one in [_take(tx, following, worker)] if one is not None and one.is_active]
+            taken.append(_take(tx, following, worker))
             found = find_list(tx, found.account, found.list_id)  # if a setting refused it, the list may have gone on
     return taken
 
 
-def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
-    """Reserve a scheduled call for `worker`; None if somebody else was faster. If a setting refuses it, it ends so."""
+def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
+    """Reserve a scheduled call for `worker`, unless somebody else was faster. If a setting refuses it, it ends so."""
     scheduled = "state = 'scheduled'"
     if (refusal := check_policy(tx, record)) is not None:
         end = {"state": "refused", "ended_at": tx.now(), "error": error_text(refusal)}
@@ -188,7 +188,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker, error=None)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         _copy_audit(tx, record)
-    return reserved
+    return reserved or record
 
 
 def _copy_audit(tx: Tx, record: CallRecord) -> None:

@@ -66,8 +66,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     if len({start.home for start in evidence.plan.starts}) > 1:
         # After a refusal, a machine sends a new key, and its ledger does not know of the other machine's call.
         allowed += sum(row["state"] == "refused" and row["account"] == account for row in evidence.rows)
-    if evidence.service.quirks.forgets_keys and evidence.times_of("its ledger is deleted") and evidence.ended:
-        allowed += 1  # what a process knows of a call that is no longer in the ledger ends with it
+    if evidence.service.quirks.forgets_keys and evidence.times_of("its ledger is deleted"):
+        # What a process knows of a call that is no longer in the ledger ends with it, and no other one knows it.
+        allowed += bool(evidence.ended) or len(evidence.plan.starts) > 1
     for use in (use for use in requests if use.gave_up_silently):
         # For the server, the client was told then.
         ends = [call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody]
