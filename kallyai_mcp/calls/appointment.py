@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,24 +45,16 @@ class Calendar:
 
     def to_json(self) -> str:
         """The JSON that the ledger stores; `from_json` reads it back."""
-        made = self.appointment
-        event = made and {
-            "summary": made.summary,
-            "start": made.start and made.start.isoformat(),
-            "end": made.end and made.end.isoformat(),
-            "location": made.location,
-        }
-        return json.dumps({"is_known": self.is_known, "appointment": event})
+        return json.dumps(asdict(self), default=lambda time: time.isoformat())
 
     @classmethod
     def from_json(cls, text: str) -> "Calendar":
         """Read what `to_json` wrote; errors as in `records.from_row`."""
         stored = json.loads(text)
-        event = stored["appointment"]
-        made = event and Appointment(
-            event["summary"], _stored_time(event["start"]), _stored_time(event["end"]), event["location"]
-        )
-        return cls(made, stored["is_known"])
+        if (event := stored["appointment"]) is None:
+            return cls(None, stored["is_known"])
+        times = {name: _stored_time(event[name]) for name in ("start", "end")}
+        return cls(Appointment(**event | times), stored["is_known"])
 
 
 def read_appointment(ics: str) -> Appointment | None:

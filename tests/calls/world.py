@@ -239,10 +239,8 @@ async def world(
     service: Service,
     place: str,
     *,
-    account: str = "account-1",
     timing: Timing = Timing(watch=20, idle=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
-    clock: ManualClock | None = None,
     database: Database | None = None,
     url: str | None = None,
     works_alone: bool = True,
@@ -252,8 +250,7 @@ async def world(
 
     Unless it `works_alone`, it works only during a request, as a server for callers with their own tokens does.
     """
-    clock = clock or service.clock
-    session = Session(account)
+    clock, session = service.clock, Session("account-1")
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
     app = None if url else service
