@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from tests.faults.simulation.ledgers import Row
@@ -32,6 +32,9 @@ class Violation:
     rule: Rule
     text: str
 
+
+PLACING = ("make_call", "call_around")
+"""The tools that place calls."""
 
 HOUR = timedelta(seconds=3590)
 MINUTE = timedelta(minutes=1)
@@ -148,13 +151,37 @@ def find_over_limit(evidence: Evidence) -> Iterator[Violation]:
 
 def find_unasked_account(evidence: Evidence) -> Iterator[Violation]:
     """No call is placed on an account on which nobody asked for one."""
-    asked = {a for use in evidence.uses if use.tool in ("make_call", "call_around") for a in use.accounts}
+    asked = {a for use in evidence.uses if use.tool in PLACING for a in use.accounts}
     for call in evidence.placed:
         if call.account not in asked:
             yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on")
 
 
-SHARED = (find_lost, find_stuck, find_failed, find_shared, find_over_limit, find_unasked_account)
+def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
+    """Nothing is placed after the agent canceled a call or a list, but what was in progress then."""
+    for use in evidence.uses:
+        if use.tool != "cancel_call" or use.answered_at is None or use.status is None:
+            continue
+        mine = [call for call in evidence.placed if call.account == use.account]
+        asked = [one.asked_at for one in evidence.uses if one.tool in PLACING and one.asked_at >= use.asked_at]
+        until = min(asked, default=datetime.max.replace(tzinfo=UTC))
+        later = [call for call in mine if use.answered_at < call.started < until]
+        in_progress = any(call.started <= use.answered_at <= call.ends for call in mine)
+        if use.status == "in_progress" and not in_progress:
+            later = later[1:]  # its request was about to leave
+        for call in later:
+            yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
+
+
+SHARED = (
+    find_lost,
+    find_stuck,
+    find_failed,
+    find_shared,
+    find_over_limit,
+    find_unasked_account,
+    find_placed_after_cancel,
+)
 """The checks of every run."""
 
 

@@ -69,7 +69,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_times, _attempts, _canceled, _untrue, *SHARED)
+    checks = (_times, _attempts, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -208,21 +208,3 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
         late = datetime.fromisoformat(data["scheduled_for"]) + WINDOW + behind
         if use.asked_at > late:
             yield Violation(Rule.UNTRUE, f"at {use.asked_at} the agent was told: {use.text}")
-
-
-def _canceled(evidence: Evidence) -> Iterator[Violation]:
-    """Nothing is placed after the agent canceled the call, but what was in progress then."""
-    for use in evidence.uses:
-        if use.tool != "cancel_call" or use.answered_at is None or use.status is None:
-            continue
-        mine = [call for call in evidence.placed if call.account == use.account]
-        later = [call for call in mine if call.started > use.answered_at and not _asked_since(use, call, evidence)]
-        in_progress = any(call.started <= use.answered_at <= call.ends for call in mine)
-        if use.status == "in_progress" and not in_progress:
-            later = later[1:]  # its request was about to leave
-        for call in later:
-            yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
-
-
-def _asked_since(canceled: Use, call: PhoneCall, evidence: Evidence) -> bool:
-    return any(use.tool == "make_call" and canceled.asked_at <= use.asked_at <= call.started for use in evidence.uses)
