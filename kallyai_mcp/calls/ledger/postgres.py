@@ -37,8 +37,8 @@ logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
 
-_CONNECT_SECONDS = 3.0
-"""The longest wait for a new connection. The pool goes on to connect after that, for the next transaction."""
+_CONNECT_SECONDS = 5
+"""The longest wait for a new connection."""
 
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
@@ -51,7 +51,7 @@ _MIGRATION_LOCK, _ACCOUNTS = 0x6B61_6C7A, 0x6B61_6C7B
 
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
-    "connect_timeout": 5,
+    "connect_timeout": _CONNECT_SECONDS,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -207,7 +207,9 @@ class PostgresDatabase:
                     _log.error("the ledger's database refused a statement: %s", why)
                     raise StatementError(why) from None
                 # The driver's message may quote the URL with its password.
-                why = "no connection" if isinstance(error, PoolTimeout) else type(error).__name__
+                why = (
+                    "no connection" if type(error) in (PoolTimeout, psycopg.OperationalError) else type(error).__name__
+                )
                 _log.warning("the ledger's database can't be used: %s", why)
                 raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
         use.give_up()
@@ -242,7 +244,11 @@ class PostgresDatabase:
         """
         self._pool.open()
         while True:
-            connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
+            try:
+                connection = self._pool.getconn(timeout=0.2)
+            except PoolTimeout:
+                _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
+                connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
             try:
                 use.take(connection)
                 return connection, _begin(connection, account)
