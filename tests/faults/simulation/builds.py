@@ -144,7 +144,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a refusal that names a call is taken for a proof",
-        Patch("api.error_responses", ' or body.fields.get("call_id")):', "):"),
+        Patch("api.error_responses", " or names_call):", "):"),
         tasks=(table("failed"),),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(422, placed=True, names_call=True),),
