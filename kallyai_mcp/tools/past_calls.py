@@ -294,21 +294,21 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
         return await cancel_list(app_context, found)
-    if isinstance(found, Call):
+    if isinstance(found, CallRecord):
+        planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
+        record = planned or found
+        if record.is_open:
+            await app_context.calls.cancel(record.tracking_id)
+        view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
+    else:
         view = await view_of(app_context, found)
-        text = over(view) if found.is_final else in_progress(view)
-        return ToolResult(text, CancelAnswer(status="over" if found.is_final else "in_progress", call_id=found.call_id))
-    planned = (await related_to(app_context, CallView.of_record(found))).planned if not found.is_open else None
-    record = planned or found
-    done = record.is_open and await app_context.calls.cancel(record.tracking_id)
-    record = await app_context.calls.find(record.tracking_id) or record
-    structure = CancelAnswer(
-        status="over", call_id=record.call_id, tracking_id=None if record.call_id else record.tracking_id
-    )
-    if done or record.state is CallState.CANCELED:
+    structure = CancelAnswer(status="in_progress", call_id=view.call_id)
+    if view.record is not None and view.call_id is None:
+        structure.tracking_id = view.record.tracking_id
+    if view.record is not None and view.record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return ToolResult(canceled(record), structure)
-    if record.is_active:
-        structure.status = "in_progress"
-        return ToolResult(in_progress(CallView.of_record(record)), structure)
-    return ToolResult(over(CallView.of_record(record)), structure)
+        return ToolResult(canceled(view.record), structure)
+    if view.outcome is None and view.refusal is None:
+        return ToolResult(in_progress(view), structure)
+    structure.status = "over"
+    return ToolResult(over(view), structure)

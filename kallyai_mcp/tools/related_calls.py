@@ -34,13 +34,13 @@ async def related_to(app_context: "AppContext", view: CallView, *, is_new: bool 
         CallView.of_record(before) if before is not None else None,
         changed_by(views).get(view.call_id) if view.outcome in BOOKED else None,
         _ahead(views, view, app_context.now()) if is_new and before_id is None else None,
-        next_attempt_of(view.call_id, records),
+        _next_attempt(view, records),
     )
 
 
-def next_attempt_of(call_id: str | None, records: Sequence[CallRecord]) -> CallRecord | None:
-    """The record of the next attempt of the call with this id, if another attempt is planned or in progress."""
-    found = (one for one in records if one.is_open and any(it.call_id == call_id for it in one.schedule.earlier))
+def _next_attempt(view: CallView, records: Sequence[CallRecord]) -> CallRecord | None:
+    """The record of the next attempt of a call, if another attempt is planned or in progress."""
+    found = (one for one in records if one.is_open and any(it.call_id == view.call_id for it in one.schedule.earlier))
     return next(found, None)
 
 

@@ -99,13 +99,10 @@ def _rows_by_day(views: Sequence[CallView], reader: Reader) -> Iterator[str]:
 
 
 def _row(view: CallView, reader: Reader, at: str = "") -> str:
-    call, record = view.call, view.record
+    record = view.record
     if not at and view.placed_at is not None and view.status != CallState.SCHEDULED:  # then the row says when it is due
         at = when(view.placed_at, reader)
-    id_ = view.call_id or (record.tracking_id if record is not None else "")
-    if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
-        id_ = record.tracking_id
-    who = party_of(view.submission).in_row()
+    id_, who = view.call_id or (record.tracking_id if record is not None else ""), party_of(view.submission).in_row()
     return "  ".join(filter(None, (at, state_in_words(view), who, _detail(view, reader), call_id(id_))))
 
 

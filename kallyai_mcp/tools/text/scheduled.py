@@ -14,8 +14,7 @@ _SAY = {
     "again": "Not reached yet: {party} ({attempts}). Attempt {number} of {count}: {when}.",
     "running": "This program must be running then.",
     "cancel": "tracking_id {id}; cancel_call cancels it.",
-    "canceled": "Canceled: {party} will not be called. Nothing else has to be done.",
-    "canceled_retry": "Canceled: {party} will not be called again. Nothing else has to be done.",
+    "canceled": "Canceled: {party} will not be called{again}. Nothing else has to be done.",
     "in_progress": (
         "Not canceled: the call to {party} is in progress, and it can't be hung up. It will not be placed again. "
         'get_call "{id}" follows it.'
@@ -71,7 +70,8 @@ def _earlier(record: CallRecord, reader: Reader) -> str:
 
 def canceled(record: CallRecord) -> str:
     """The text about a call that was canceled."""
-    return _SAY["canceled_retry" if record.schedule.earlier else "canceled"].format(party=party_of(record.submission))
+    again = " again" if record.schedule.earlier else ""
+    return _SAY["canceled"].format(party=party_of(record.submission), again=again)
 
 
 def in_progress(view: CallView) -> str:
