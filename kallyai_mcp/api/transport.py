@@ -9,10 +9,10 @@ import logging
 import random
 import socket
 import ssl
+import time
 import zlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -132,6 +132,7 @@ class Transport:
         except httpx2.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
         self._host, self._path = self._url.netloc.decode("ascii"), self._url.raw_path.decode("ascii").rstrip("/")
+        self._to = _address(self._url)
         self._proxy = None if app is not None else _proxy_address(self._url)
         self._connect = _connector(self._url, self._proxy) if app is None else partial(InProcess, app)
         self._backoff = backoff
@@ -151,8 +152,7 @@ class Transport:
             NotConnectedError: Nothing was sent.
             ResponseLostError: There is no complete response, but the request may have been sent.
         """
-        until = anyio.current_time() + RETRY_SECONDS
-        retries = RETRIES if request.method == "GET" else 0
+        until, retries = time.monotonic() + RETRY_SECONDS, RETRIES if request.method == "GET" else 0
         while True:
             result = await self._exchange(request, last_check)
             pause = None
@@ -162,7 +162,7 @@ class Transport:
                 pause = retry_after(result.headers)
             if pause is None:
                 pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
-            if retries == 0 or anyio.current_time() + pause > until:
+            if retries == 0 or time.monotonic() + pause > until:
                 break
             retries -= 1
             await anyio.sleep(pause)
@@ -222,15 +222,11 @@ class Transport:
         return None
 
     def _asked(self, request: ApiRequest, extensions: dict[str, Any]) -> httpcore2.Request:
-        headers = {"Host": self._host} | request.headers
+        headers = [("Host", self._host), *request.headers.items()]
         if request.method == "POST":
-            headers["Content-Length"] = str(len(request.body))
-        scheme, host, port = self._url.raw_scheme, self._url.raw_host, self._url.port
-        url = httpcore2.URL(scheme=scheme, host=host, port=port, target=self._path + request.target)
-        content = httpx2.ByteStream(request.body)
-        return httpcore2.Request(
-            request.method, url, headers=list(headers.items()), content=content, extensions=extensions
-        )
+            headers.append(("Content-Length", str(len(request.body))))
+        url, content = httpcore2.URL(**self._to, target=self._path + request.target), httpx2.ByteStream(request.body)
+        return httpcore2.Request(request.method, url, headers=headers, content=content, extensions=extensions)
 
     def _error(self, error: BaseException, *, is_sent: bool) -> KallyAIError:
         """The error for a failed connection, without the message of `error`, which may quote a header."""
@@ -250,11 +246,10 @@ async def _read(response: httpcore2.Response, secrets: tuple[str, ...]) -> ApiRe
     try:
         if response.status == httpx2.codes.SWITCHING_PROTOCOLS:
             raise httpcore2.RemoteProtocolError("no HTTP response")
-        async with aclosing(response.aiter_stream()) as chunks:
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > MAX_BODY:
-                    break
+        async for chunk in cast("AsyncIterable[bytes]", response.stream):
+            body += chunk
+            if len(body) > MAX_BODY:
+                break
     finally:
         await response.aclose()
     content = bytes(body)
@@ -283,8 +278,11 @@ def _connector(base_url: httpx2.URL, proxy_address: str | None) -> Callable[[], 
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     proxy = None if proxy_address is None else _proxy(proxy_address, tls)
     pool = httpcore2.AsyncConnectionPool(ssl_context=tls, proxy=proxy, keepalive_expiry=_IDLE_SECONDS)
-    target = httpcore2.URL(scheme=base_url.raw_scheme, host=base_url.raw_host, port=base_url.port)
-    return partial(pool.create_connection, target.origin)
+    return partial(pool.create_connection, httpcore2.URL(**_address(base_url)).origin)
+
+
+def _address(url: httpx2.URL) -> dict[str, Any]:
+    return {"scheme": url.raw_scheme, "host": url.raw_host, "port": url.port}
 
 
 def _proxy(address: str, tls: ssl.SSLContext | None) -> httpcore2.Proxy:
@@ -295,7 +293,7 @@ def _proxy(address: str, tls: ssl.SSLContext | None) -> httpcore2.Proxy:
     if url.scheme not in {"http", "https"} or not url.host:
         raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy")
     return httpcore2.Proxy(
-        httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port),
+        httpcore2.URL(**_address(url)),
         auth=(url.username.encode(), url.password.encode()) if url.username else None,
         ssl_context=tls if url.scheme == "https" else None,
     )
