@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -127,12 +126,10 @@ def flow_in(page: httpx2.Response) -> str:
 class User:
     """A user with a browser: it has cookies, submits forms, and opens the URLs of pages that refresh themselves."""
 
-    def __init__(
-        self, account: str = "acct-personal", language: str = "en", verify: ssl.SSLContext | bool = True
-    ) -> None:
+    def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
         self.account = account
         headers = {"Accept": "text/html", "Accept-Language": language}
-        self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT, verify=verify)
+        self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT)
 
     async def __aenter__(self) -> Self:
         return self
