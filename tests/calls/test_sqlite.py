@@ -1,12 +1,10 @@
 """The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full, read-only, or newer."""
 
-import asyncio
 import errno
 import json
 import os
 import sqlite3
 import stat
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -22,7 +20,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
-from tests.calls.manual_time import LIMIT, ManualClock
+from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import TABLE, Json, Service, world
 
@@ -63,30 +61,6 @@ async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(tmp_path: P
     assert modes == {"": 0o700, ".workers": 0o700, ".lock": 0o600, ".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}
 
 
-async def test_after_ctrl_c_the_next_request_waits_until_the_last_one_has_written(
-    path: Path, clock: ManualClock
-) -> None:
-    has_begun, goes_on = threading.Event(), threading.Event()
-    database = SqliteDatabase(path, now=clock.now)
-
-    def write_slowly(_: object) -> None:
-        has_begun.set()
-        goes_on.wait(LIMIT)
-
-    interrupted = asyncio.create_task(database.write(write_slowly))
-    await anyio.to_thread.run_sync(has_begun.wait)
-    interrupted.cancel()  # what asyncio does to the main task on Ctrl-C; no scope of anyio shields it
-    with pytest.raises(asyncio.CancelledError):
-        await interrupted
-    following = asyncio.create_task(database.write(lambda transaction: transaction.rows("SELECT 1 AS one")))
-    await asyncio.wait([following], timeout=0.1)
-    goes_on.set()
-    found = await following
-    await database.aclose()
-
-    assert found == [{"one": 1}]
-
-
 # Deleted and replaced
 
 
@@ -116,34 +90,6 @@ async def test_a_server_whose_ledger_is_gone_sends_the_same_key_again(
 
     assert again.is_new
     assert service.keys[1] == first.idempotency_key  # the service recognizes the call by it
-
-
-async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_by_the_next_process(
-    path: Path, clock: ManualClock
-) -> None:
-    """SQLite would go on writing into the deleted log."""
-    hangs_up = anyio.Event()
-
-    async def talks() -> tuple[int, Json]:
-        await hangs_up.wait()
-        return 201, {"call_id": "c-1", "status": "success"}
-
-    service = Service(clock, [talks])
-    async with world(service, str(path)) as here:
-        placed = await here.place()
-        with anyio.fail_after(LIMIT):
-            while not service.keys:
-                await anyio.lowlevel.checkpoint()
-        for end in ("-wal", "-shm"):
-            path.with_name(f"{path.name}{end}").unlink()
-        async with world(service, str(path)) as other:
-            hangs_up.set()
-            ended = await here.outcome(placed)
-            again = await other.place()
-
-    assert ended.state is CallState.ENDED
-    assert not again.is_new
-    assert len(service.keys) == 1
 
 
 async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: Path) -> None:

@@ -59,7 +59,7 @@ class SqliteDatabase:
         self._seconds = seconds
         self._thread = ThreadPoolExecutor(1)  # a thread of its own, so that one transaction comes after another
         self._connection: sqlite3.Connection | None = None
-        self._opened_as: list[tuple[int, int] | None] = []
+        self._opened_as: tuple[int, int] | None = None
         self._is_closed = False
         self._lease: FileLock | None = None
 
@@ -78,7 +78,7 @@ class SqliteDatabase:
         def run() -> Result:
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 result = work(self._transaction(connection))
-            if self._file_ids() != self._opened_as:  # the changes must be in the file that the next process opens
+            if _file_id(self._path) != self._opened_as:  # the changes must be in the file that the next process opens
                 raise OSError("the file was deleted or replaced while it was in use")
             return result
 
@@ -172,15 +172,12 @@ class SqliteDatabase:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        """The file, which is opened anew if another one is at its path by now.
-
-        The same for its log and its shared memory: other processes don't see what is written into a deleted log.
-        """
-        if self._connection is not None and self._file_ids() != self._opened_as:
+        """The file, which is opened anew if another one is at its path by now."""
+        if self._connection is not None and _file_id(self._path) != self._opened_as:
             self._close()
         if self._connection is None:
             self._connection = self._opened()
-            self._opened_as = self._file_ids()
+            self._opened_as = _file_id(self._path)
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
@@ -189,7 +186,7 @@ class SqliteDatabase:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         if os.name == "posix":
             self._path.chmod(0o600)
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=self._seconds)
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._seconds)
         try:
             _use_write_ahead_log(connection, time.monotonic() + self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
@@ -200,10 +197,6 @@ class SqliteDatabase:
             connection.close()
             raise
         return connection
-
-    def _file_ids(self) -> list[tuple[int, int] | None]:
-        """The ids of the file, its write-ahead log, and its shared memory, which all exist while the file is open."""
-        return [_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm")]
 
     async def _run_sync(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
