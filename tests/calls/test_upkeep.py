@@ -24,7 +24,7 @@ from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
 from tests.calls.world import Service, reply, world
 from tests.many_records import add_records, add_rows
 
-FEW, MANY = 200, 5000
+FEW, MANY = 200, 2000
 HUNDRED = 100
 DAY = 86_400.0
 
