@@ -5,15 +5,9 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from kallyai_mcp.api.errors import (
-    KallyAIError,
-    NotSignedInError,
-    NumberRefusedError,
-    PolicyError,
-    UnauthorizedError,
-)
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import spoken_language
@@ -187,6 +181,13 @@ class CallList:
             return None
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
         return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
+
+
+class PlacedList(NamedTuple):
+    """The list that answers a request, and whether this request has begun it or let it go on."""
+
+    found: CallList
+    is_new: bool
 
 
 def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:

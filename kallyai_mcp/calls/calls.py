@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
@@ -170,9 +170,7 @@ class Calls(Worker):
                 changed(found)
         return found
 
-    async def place_list(
-        self, asked: CallList, consent: Consent | None, *, after: int | None = None
-    ) -> tuple[CallList, bool]:
+    async def place_list(self, asked: CallList, consent: Consent | None, *, after: int | None = None) -> PlacedList:
         """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
         Unless the user has decided so, KallyAI is asked first whether somebody talked after all in its last call.
@@ -182,11 +180,11 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(asked.account, id_):
-            found, goes_on = await self.ledger.reserve_list(asked, consent, worker, id_, after=after)
-            for record in found.records:
+            placed = await self.ledger.reserve_list(asked, consent, worker, id_, after=after)
+            for record in placed.found.records:
                 if record.tracking_id == id_:
                     self.send(record, since_reserved)
-        return found, goes_on
+        return placed
 
     async def cancel_list(self, list_id: str) -> None:
         """Stop a list; see `lists.cancel_list`."""

@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from kallyai_mcp.calls.call_lists import CallList, with_ask_only
+from kallyai_mcp.calls.call_lists import CallList, PlacedList, with_ask_only
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
@@ -93,8 +93,7 @@ async def call_around(
     placed = await _place(wanted, after, asked["confirmation"], ctx)
     if isinstance(placed, CallToolResult):
         return placed
-    found, placed_now = placed
-    return await follow(app_context, found, asked["wait_seconds"], ctx, placed_now=placed_now)
+    return await follow(app_context, placed.found, asked["wait_seconds"], ctx, placed_now=placed.is_new)
 
 
 def _with_shared_arguments() -> Signature:
@@ -119,7 +118,7 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 
 async def _place(
     asked: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
-) -> tuple[CallList, bool] | CallToolResult:
+) -> PlacedList | CallToolResult:
     """Start a list, or let one that has stopped go on after so many candidates, with the user's consent.
 
     Its own consent may be too old. Returns the list, and whether this request places its calls; or the result that

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pytest
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
+from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason, Until
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
@@ -33,9 +33,7 @@ async def wanted(here: World, candidates: Sequence[Submission] = THREE, until: U
     return CallList(await here.session.account(), tuple(candidates), until, False, "UTC", here.clock.now())
 
 
-async def start(
-    here: World, until: Until = "booked", candidates: Sequence[Submission] = THREE
-) -> tuple[CallList, bool]:
+async def start(here: World, until: Until = "booked", candidates: Sequence[Submission] = THREE) -> PlacedList:
     return await here.run(here.calls.place_list(await wanted(here, candidates, until), FOR_THREE))
 
 

@@ -13,22 +13,8 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
-from kallyai_mcp.calls.ledger.rows import (
-    MINE,
-    change,
-    expire,
-    insert,
-    select,
-    write_audit,
-)
-from kallyai_mcp.calls.records import (
-    PLACED,
-    AccountKey,
-    CallRecord,
-    CallState,
-    error_text,
-    to_row,
-)
+from kallyai_mcp.calls.ledger.rows import MINE, change, expire, insert, select, write_audit
+from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, error_text, to_row
 from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
 
 _DUE = "state = 'scheduled' AND not_before <= :now"

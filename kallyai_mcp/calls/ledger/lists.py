@@ -11,18 +11,13 @@ from kallyai_mcp.calls.call_lists import (
     GOES_ON_WHEN_ASKED,
     LONGEST,
     CallList,
+    PlacedList,
     StopReason,
     stop_reason_of_refusal,
 )
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
-from kallyai_mcp.calls.ledger.reservation import (
-    SameCalls,
-    check_consent,
-    check_policy,
-    last_call,
-    note_refusal,
-)
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
 from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
@@ -37,13 +32,10 @@ from kallyai_mcp.calls.records import (
 )
 from kallyai_mcp.calls.schedule import Schedule
 
-Begun = tuple[CallList, bool]
-"""The list in the ledger, and whether this request has begun it or let it go on."""
-
 
 def reserve_list(
     tx: Tx, asked: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
-) -> Begun | ConsentOutdatedError:
+) -> PlacedList | ConsentOutdatedError:
     """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
 
     Nothing is done if another list answers the request (`find_same_list`), or if it may not go on. `after` is how many
@@ -56,7 +48,7 @@ def reserve_list(
     known = find_same_list(tx, asked, ever=not is_new)
     goes_on = known is not None and known.list_id == asked.list_id and known.may_go_on(after)
     if not (known is None if is_new else goes_on):
-        return known or asked, False
+        return PlacedList(known or asked, is_new=False)
     found, at = known or asked, moment(tx.now())
     agreed_at, agreed_for = found.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
     if consent is None and at - agreed_at > agreed_for:
@@ -75,7 +67,7 @@ def reserve_list(
         insert(tx, "call_lists", _to_row(found) | {"worker": "", "confirmation_id": found.consent.confirmation_id})
     else:
         _written(tx, found)
-    return advance(tx, found, worker, id_), True
+    return PlacedList(advance(tx, found, worker, id_), is_new=True)
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
