@@ -7,7 +7,7 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_view import BOOKED, CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
 from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, suggested, they_said
@@ -22,12 +22,12 @@ _SAID = 300
 _SAY = {
     "booked": "Booked: {party}. Nobody else is called.",
     "answered": "Answered: {party}. Nobody else is called.",
-    "done": "Done: {count} called.",
-    "done_asked": "Done: {count} called. Each was only asked; nothing was to be booked.",
-    "done_unbooked": "Nothing shows a booking: {count} called.",
-    "done_booked": "Done: {count} called, and there is a booking below.",
+    "done": "Done: {called} called.",
+    "done_asked": "Done: {called} called. Each was only asked; nothing was to be booked.",
+    "done_unbooked": "Nothing shows a booking: {called} called.",
+    "done_booked": "Done: {called} called, and there is a booking below.",
     "booked_other_time": (
-        "Booked for another time: {party}{when}. Tell the user now and ask if that works. Nobody else is called."
+        "Booked for another time: {party}. Tell the user now and ask if that works. Nobody else is called."
     ),
     "other_time": "Decide first: {party} booked another time than asked. Ask the user now if that works.",
     "go_on_after_other_time": (
@@ -78,23 +78,15 @@ def call_list(
 ) -> str:
     """The result of a list in its present state; with `is_duplicate`, the same list was asked for before.
 
-    `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the
-    list.
+    `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the list.
     """
-    last = found.records[-1] if found.records else None
+    last = CallView.of_record(found.records[-1]) if found.records else None
+    key, error = _key(found, last), quota_error(found)
+    why = quota_facts(error, usage, now=reader.now) if error is not None else _refusal(found)
     party = party_of(last.submission if last is not None else found.submissions[0])
-    values: dict[str, object] = {"party": party, "count": sum(record.call is not None for record in found.records)}
-    key = "in_progress"
-    if found.stop_reason is None:
-        values |= _position(found)
-    else:
-        is_other_time = last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
-        key = _key(found, found.stop_reason, is_other_time=is_other_time)
-        when = booked_time(CallView.of_record(last), reader) if last is not None and is_other_time else ""
-        values |= {"why": _refusal(found), "when": f", {when}" if when else ""}
-        if (error := quota_error(found)) is not None:
-            key, values["why"] = "no_quota", quota_facts(error, usage, now=reader.now)
-    lines = [f"{_SAY['again'] if is_duplicate else ''}{_SAY[key].format(**values)}"]
+    called = sum(record.call is not None for record in found.records)
+    first = _SAY[key].format(party=party, called=called, why=why, **_position(found))
+    lines = [f"{_SAY['again'] if is_duplicate else ''}{first}"]
     questions = questions_in(found.submissions[0])
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
@@ -110,7 +102,7 @@ def call_list(
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
     elif found.waits_for_user and last is not None and key in _WAITING:
         advice = "go_on_after_other_time" if key == "other_time" else "go_on"
-        lines.append(_SAY[advice].format(id=last.call_id or last.tracking_id))
+        lines.append(_SAY[advice].format(id=last.call_id or found.records[-1].tracking_id))
         lines[-1] += f" {_SAY['go_on_by_itself']}" if key == "needs_decision" and not found.goes_on_if_answered else ""
     return "\n".join(lines)
 
@@ -172,20 +164,24 @@ def _row(view: CallView, reader: Reader) -> str:
     return f"{party_of(view.submission)}: {facts}.{reported}{f' {call_id(id_)}' if id_ else ''}"
 
 
-def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
-    """The key of the sentence about a list that has stopped."""
+def _key(found: CallList, last: CallView | None) -> str:
+    """The key of the first sentence about a list, whose `last` call decides how it goes on."""
+    why = found.stop_reason
+    if why is None:
+        return "in_progress"
     if found.was_found_unreached:
         return "found_unreached"
-    if is_other_time and why in (StopReason.BOOKED, StopReason.NEEDS_DECISION):
-        return "booked_other_time" if why is StopReason.BOOKED else "other_time"
-    if why is StopReason.NEEDS_DECISION and found.records:
-        last = CallView.of_record(found.records[-1])
-        return (
-            "unread" if last.is_calendar_unread else "needs_decision" if last.outcome is Outcome.ANSWERED else "broken"
-        )
+    if quota_error(found) is not None:
+        return "no_quota"
+    if why in (StopReason.BOOKED, StopReason.NEEDS_DECISION) and last is not None:
+        if last.outcome is Outcome.BOOKED_OTHER_TIME:
+            return "booked_other_time" if why is StopReason.BOOKED else "other_time"
+        if why is StopReason.NEEDS_DECISION:
+            answered_key = "unread" if last.is_calendar_unread else "needs_decision"
+            return answered_key if last.outcome is Outcome.ANSWERED else "broken"
     if why is not StopReason.DONE:
         return why.value
-    if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
+    if any(record.outcome in BOOKED for record in found.records):
         return "done_booked"
     return {"booked": "done_unbooked", "all": "done_asked"}.get(found.until, "done")
 
