@@ -44,22 +44,15 @@ def reason_of(response: httpx2.Response) -> str:
     return str(response.json()["error"]["details"]["reason"])
 
 
-async def consent_page(client: httpx2.AsyncClient, **changes: str) -> httpx2.Response:
-    """Return the consent page of an OAuth client, after `acct-personal` was chosen."""
-    query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"} | changes
-    first = await client.get("/v1/auth/authorize", params=query)
-    chosen = await client.post(
-        "/v1/auth/sign-in", data={"request": request_token_in(first), "account": "acct-personal"}
-    )
-    assert chosen.status_code == 303, chosen.text
-    return await client.get(f"/v1/auth/{chosen.headers['location']}")
-
-
 async def new_code(client: httpx2.AsyncClient, **changes: str) -> str:
     """Return a new authorization code for `sandbox-client` and `acct-personal`."""
-    request_token = request_token_in(await consent_page(client, **changes))
-    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
-    return query_of(allowed)["code"]
+    query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"} | changes
+    first = await client.get("/v1/auth/authorize", params=query)
+    form = {"request": request_token_in(first), "account": "acct-personal"}
+    chosen = await client.post("/v1/auth/sign-in", data=form)
+    consent = await client.get(f"/v1/auth/{chosen.headers['location']}")
+    form = {"request": request_token_in(consent), "decision": "allow"}
+    return query_of(await client.post("/v1/auth/consent", data=form))["code"]
 
 
 async def exchange(client: httpx2.AsyncClient, code: str, **changes: str) -> httpx2.Response:

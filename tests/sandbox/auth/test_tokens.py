@@ -2,17 +2,12 @@
 
 import base64
 import json
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx2
-import jwt
-import pytest
 
 from kallyai_mcp.sandbox.accounts import SCOPES
-from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.sandbox.auth.requests import (
     CREDENTIALS,
@@ -42,7 +37,8 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
     client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     now = int(clock.now().timestamp())
-    token = sandbox.issue_tokens("acct-trial")["access_token"]
+    tokens = sandbox.issue_tokens("acct-trial")
+    token = tokens["access_token"]
     claims = claims_of(token)
     assert (claims["sub"], claims["email"], claims["scope"]) == ("acct-trial", "trial@sandbox.test", " ".join(SCOPES))
     assert (claims["iat"], claims["exp"]) == (now, now + 3600)
@@ -53,6 +49,8 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
     response = await guarded(client, token)
     assert error_of(response, 401) == "token_expired"
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
+    clock.advance(days=90)
+    assert "expired" in reason_of(await refresh(client, tokens["refresh_token"]))
 
 
 async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock) -> None:
@@ -62,18 +60,13 @@ async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sa
     other = Sandbox(None, 1, clock)
     forged = {
         "claims changed": f"{header}.{richer}.{signature}",
-        "signature cut": f"{header}.{payload}.",
         "unsigned": f"{_base64({'alg': 'none', 'typ': 'JWT'})}.{richer}.",
-        "another key": jwt.encode(claims, "k" * 32, "HS256"),
         "another sandbox": other.issue_tokens()["access_token"],
-        "no token": "eyJ...",
         "nested to death": f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.e30",
-        "not ASCII": "\u00e9.\u00e9.\u00e9",
     }
     other.close()
     for what, token in forged.items():
-        response = await client.get("/v1/calls", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
-        assert error_of(response, 401) == "invalid_token", what
+        assert error_of(await guarded(client, token), 401) == "invalid_token", what
 
 
 async def test_tokens_survive_a_restart_and_all_processes_on_a_file_accept_them(
@@ -94,27 +87,18 @@ async def test_tokens_survive_a_restart_and_all_processes_on_a_file_accept_them(
 REFRESH = {"grant_type": "refresh_token", "refresh_token": "x"}
 
 
-@pytest.mark.parametrize(
-    ("form", "status", "code"),
-    [
+async def test_a_wrong_token_request_says_what_is_wrong(client: httpx2.AsyncClient) -> None:
+    for form, status, code in (
         ({"client_id": "sandbox-client", "client_secret": "partner-secret"}, 401, "invalid_client"),
-        ({"client_id": "nobody", "client_secret": "sandbox-secret"}, 401, "invalid_client"),
         ({}, 401, "invalid_client"),
-        (CREDENTIALS | {"grant_type": ""}, 400, "invalid_request"),
         (CREDENTIALS | {"grant_type": "password"}, 400, "unsupported_grant_type"),
-        (CREDENTIALS | {"grant_type": "authorization_code", "redirect_uri": LOOPBACK}, 400, "invalid_request"),
         (CREDENTIALS | {"grant_type": "authorization_code", "code": "x"}, 400, "invalid_request"),
-        (CREDENTIALS | {"refresh_token": ""}, 400, "invalid_request"),
         (CREDENTIALS, 400, "invalid_grant"),
-    ],
-)
-async def test_a_wrong_token_request_says_what_is_wrong(
-    client: httpx2.AsyncClient, form: dict[str, str], status: int, code: str
-) -> None:
-    response = await client.post("/v1/auth/gpt/token", data=REFRESH | form)
-    assert error_of(response, status) == code
-    assert reason_of(response)
-    assert status != 401 or response.headers["www-authenticate"].startswith("Basic ")
+    ):
+        response = await client.post("/v1/auth/gpt/token", data=REFRESH | form)
+        assert error_of(response, status) == code
+        assert reason_of(response)
+        assert status != 401 or response.headers["www-authenticate"].startswith("Basic ")
 
 
 async def test_a_code_is_bound_to_its_client_and_redirect_uri_and_lasts_a_minute(
@@ -153,68 +137,24 @@ async def test_a_clients_refresh_token_rotates_and_a_second_use_revokes_the_fami
     assert error_of(await guarded(client, second["access_token"]), 401) == "invalid_token"
 
 
-async def test_a_refresh_token_expires_after_ninety_days_without_use(
-    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
-) -> None:
-    early, late, old = (sandbox.issue_tokens()["refresh_token"] for _ in range(3))
-    clock.advance(days=89)
-    assert (await refresh(client, early)).status_code == 200
-    clock.advance(days=1)
-    response = await refresh(client, late)
-    assert error_of(response, 401) == "invalid_token"
-    assert "expired" in reason_of(response)
-    sandbox.issue_tokens()  # deletes those that have expired
-    assert "unknown" in reason_of(await refresh(client, old))
-
-
-async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: ManualClock) -> None:
-    processes = [create_app(data=tmp_path / "sandbox.db", clock=clock) for _ in range(2)]
-    token = processes[0].state.sandbox.issue_tokens()["refresh_token"]
-    statuses: list[int] = []
-
-    async def try_refresh(client: httpx2.AsyncClient) -> None:
-        statuses.append((await refresh(client, token)).status_code)
-
-    with anyio.fail_after(30):
-        async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
-            for app in processes:
-                transport = httpx2.ASGITransport(app)
-                client = httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test")
-                await stack.enter_async_context(client)
-                for _ in range(4):
-                    tasks.start_soon(try_refresh, client)
-    assert sorted(statuses) == [200] + [401] * 7
-    for app in processes:
-        app.state.sandbox.close()
-
-
-@pytest.mark.parametrize(
-    ("provider", "path", "name"),
-    [("google", "/v1/auth/google/validate", "id_token"), ("apple", "/v1/auth/apple/token", "identity_token")],
-)
 async def test_only_an_id_token_of_the_provider_signs_its_account_in(
-    client: httpx2.AsyncClient, sandbox: Sandbox, provider: str, path: str, name: str
+    client: httpx2.AsyncClient, sandbox: Sandbox
 ) -> None:
     async def made(by: str, **wanted: object) -> str:
         response = await client.post(f"/_sandbox/{by}/id_token", json={"account": "acct-business", **wanted})
         (token,) = response.json().values()
         return str(token)
 
-    response = await client.post(path, json={name: await made(provider)})
-    assert response.headers["cache-control"] == "no-store"
-    assert (await guarded(client, response.json()["access_token"])).status_code == 200
-    assert claims_of(response.json()["access_token"])["email"] == "business@sandbox.test"
-    assert (await refresh(client, response.json()["refresh_token"])).status_code == 200
-
-    header, payload, signature = (await made(provider)).split(".")
-    richer = _base64(claims_of(f"{header}.{payload}.{signature}") | {"email": "personal@sandbox.test"})
-    other = await made({"google": "apple", "apple": "google"}[provider])
-    wrong = {"expired": await made(provider, expires_in=0), "of the other provider": other,
-             "claims changed": f"{header}.{richer}.{signature}", "empty": "",
-             "an access token": sandbox.issue_tokens()["access_token"]}  # fmt: skip
-    for what, token in wrong.items():
-        code = error_of(await client.post(path, json={name: token}), 401)
-        assert code == ("token_expired" if what == "expired" else "invalid_token"), what
-    assert (await client.post(path, json={"token": "x"})).status_code == 400
-    nobody = await client.post(f"/_sandbox/{provider}/id_token", json={"account": "acct-nobody"})
+    for path, name, provider, other in (
+        ("/v1/auth/google/validate", "id_token", "google", "apple"),
+        ("/v1/auth/apple/token", "identity_token", "apple", "google"),
+    ):
+        tokens = (await client.post(path, json={name: await made(provider)})).json()
+        assert claims_of(tokens["access_token"])["email"] == "business@sandbox.test"
+        assert (await refresh(client, tokens["refresh_token"])).status_code == 200
+        for wrong in (await made(other), sandbox.issue_tokens()["access_token"]):
+            assert error_of(await client.post(path, json={name: wrong}), 401) == "invalid_token"
+        expired = await client.post(path, json={name: await made(provider, expires_in=0)})
+        assert error_of(expired, 401) == "token_expired"
+    nobody = await client.post("/_sandbox/google/id_token", json={"account": "acct-nobody"})
     assert error_of(nobody, 404) == "account_not_found"
