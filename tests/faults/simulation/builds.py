@@ -130,11 +130,14 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, waits=False),),
         events=(Event(20, "its ledger is deleted"),),
     ),
-    broken(
-        "408 is taken for a refusal",
-        Patch("calls.outcome", "_PROOFS = frozenset({400,", "_PROOFS = frozenset({408, 400,"),
-        asks=(Ask(0), Ask(10)),
-        troubles=(Trouble(408, placed=True),),
+    *(
+        broken(
+            f"{status} is taken for a refusal",
+            Patch("calls.outcome", "_PROOFS = frozenset({400,", f"_PROOFS = frozenset({{{status}, 400,"),
+            asks=(Ask(0), Ask(10)),
+            troubles=(Trouble(status, placed=True),),
+        )
+        for status in (408, 409, 425, 499, 307)
     ),
     broken(
         "a refusal after the call is taken for a proof",
@@ -351,6 +354,14 @@ BROKEN: tuple[Broken, ...] = (
         tasks=(question(not_before=_due(600)),),
         events=_NOBODY_RUNS,
         starts=(Start(), Start(at=3600)),
+    ),
+    broken(
+        "half an hour is by the callee's clock",
+        Patch("calls.calls", "Schedule(due, due + ", "Schedule(due, not_before + "),
+        tasks=(question(not_before="2026-11-01T01:45"),),
+        events=_NOBODY_RUNS,
+        starts=(Start(), Start(at=600 + 3600)),
+        begins=datetime(2026, 11, 1, 8, 35, tzinfo=UTC),
     ),
     broken(
         "a canceled call is placed",

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -84,8 +84,11 @@ def _zone(evidence: Evidence) -> ZoneInfo:
 
 
 def _due(arguments: Mapping[str, Any]) -> datetime | None:
-    """When a call is due."""
-    return datetime.fromisoformat(arguments["not_before"]) if "not_before" in arguments else None
+    """When a call is due. Of a time there that occurs twice, the first one counts."""
+    if "not_before" not in arguments:
+        return None
+    due = datetime.fromisoformat(arguments["not_before"])
+    return due if due.tzinfo else due.replace(tzinfo=ZoneInfo(_ZONES[arguments["respondent_phone"]])).astimezone(UTC)
 
 
 def _appointment(evidence: Evidence) -> datetime | None:
