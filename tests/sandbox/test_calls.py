@@ -1,26 +1,31 @@
 """The reference's "Call Endpoints", on the sandbox."""
 
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import anyio
 import httpx2
 
-from kallyai_mcp.sandbox.app import create_app
-from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from kallyai_mcp.sandbox.app import SandboxApp
+from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
+
+
+def client_of(app: SandboxApp) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test")
 
 
 async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
     clock: ManualClock, body: RequestBody
 ) -> None:
-    app = create_app(clock=clock, speed=10)
-    token = app.state.sandbox.issue_tokens()["access_token"]
     before = clock.now()
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
-        answer = await client.post("/v1/calls", headers={"Authorization": f"Bearer {token}"}, json=body())
-    lasted = clock.now() - before
-    assert lasted == timedelta(seconds=answer.json()["duration_seconds"] / 10)
-    app.state.sandbox.close()
+    with sandbox_app(clock=clock, speed=10) as app:
+        headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+        async with client_of(app) as client:
+            answer = await client.post("/v1/calls", headers=headers, json=body())
+    assert clock.now() - before == timedelta(seconds=answer.json()["duration_seconds"] / 10)
 
 
 async def test_a_call_in_progress_has_no_outcome(
@@ -42,6 +47,7 @@ async def test_a_call_in_progress_has_no_outcome(
             details = (await client.get(path, headers=sign_in())).json()
             transcript = await client.get(f"{path}/transcript", headers=sign_in())
             calendar = await client.get(f"{path}/calendar.ics", headers=sign_in())
+            statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
             assert not answers
             clock.advance(hours=1)
     assert listed["total"] == 1
@@ -49,29 +55,29 @@ async def test_a_call_in_progress_has_no_outcome(
     assert details["highlights"] is details["next_steps"] is details["duration_seconds"] is None
     assert (transcript.status_code, transcript.json()["error"]["code"]) == (404, "transcript_not_found")
     assert (calendar.status_code, calendar.json()["error"]["code"]) == (404, "not_found")
+    assert statistics["calls_used"] == 9
+    assert statistics["minutes_used"] > 45
     assert answers[0].json()["status"] == "success"
 
 
-async def test_a_client_that_disconnects_does_not_end_the_call(
-    client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
+async def test_a_call_outlasts_its_client_and_its_process(
+    tmp_path: Path, clock: ManualClock, body: RequestBody
 ) -> None:
     clock.hold()
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(place_call)
+    headers = {"Idempotency-Key": "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"}
+    data = tmp_path / "sandbox.db"
+    with sandbox_app(data=data, clock=clock) as killed, anyio.fail_after(10):  # which is never closed in order
+        headers["Authorization"] = f"Bearer {killed.state.sandbox.issue_tokens()['access_token']}"
+        async with client_of(killed) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(client.post, "/v1/calls", headers=headers, json=body()))
             await clock.sleepers(1)
             tasks.cancel_scope.cancel()
-    clock.advance(hours=1)
-    (call,) = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
-    assert call["status"] == "success"
-
-
-async def test_other_accounts_calls_do_not_exist(
-    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
-) -> None:
-    call_id = (await place_call()).json()["call_id"]
-    other = sign_in("acct-business")
-    for path in ("", "/transcript", "/calendar.ics"):
-        answer = await client.get(f"/v1/calls/{call_id}{path}", headers=other)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
-    assert (await client.get("/v1/calls", headers=other)).json() == {"calls": [], "total": 0}
+        with sandbox_app(data=data, clock=clock) as next_:
+            async with client_of(next_) as client:
+                other = await client.post("/v1/calls", headers=headers, json=body(party_size=2))
+                (call,) = (await client.get("/v1/calls", headers=headers)).json()["calls"]
+                clock.advance(minutes=30)
+                ended = (await client.post("/v1/calls", headers=headers, json=body())).json()
+                listed = (await client.get("/v1/calls", headers=headers)).json()
+    assert (other.status_code, call["status"]) == (409, "in_progress")
+    assert (ended["call_id"], ended["status"], listed["total"]) == (call["call_id"], "success", 1)

@@ -11,7 +11,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -171,39 +171,6 @@ async def test_a_stall_sends_nothing_and_then_resets_the_connection(
             clock.advance(hours=1)
 
 
-async def test_a_shutdown_does_not_wait_for_a_stall(
-    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
-) -> None:
-    clock.hold()
-    headers = sign_in()
-
-    async def stalled(url: str) -> None:
-        async with httpx2.AsyncClient() as client:
-            with pytest.raises(httpx2.ReadError):
-                await client.post(f"{url}/v1/calls", headers=headers, json=body())
-
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as tasks, running(app) as url:
-            async with httpx2.AsyncClient(base_url=url) as client:
-                await set_faults(client, {"kind": "stall", "seconds": 3600})
-            tasks.start_soon(stalled, url)
-            await clock.sleepers(1)
-
-
-async def test_a_fault_of_a_get_applies_to_its_path_and_method_only(
-    wire: httpx2.AsyncClient, call: Call, sign_in: SignIn
-) -> None:
-    headers = sign_in("acct-business")
-    await set_faults(wire, *({"kind": kind, "method": "GET", "path": "/v1/calls"} for kind in ("html", "cut_mid_body")))
-    assert (await call()).status_code == 201
-    assert (await wire.get("/v1/users/me/statistics", headers=headers)).status_code == 200
-    assert (await wire.get("/v1/calls?limit=5", headers=headers)).status_code == 502
-    with pytest.raises(httpx2.RemoteProtocolError):
-        await wire.get("/v1/calls?limit=5", headers=headers)
-    assert (await wire.get("/v1/calls", headers=headers)).json()["total"] == 1
-    assert (await state(wire))["happened"] == {"html": 1, "cut_mid_body": 1}
-
-
 async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: httpx2.AsyncClient, call: Call) -> None:
     faults = await set_faults(
         wire,
@@ -255,17 +222,12 @@ async def test_an_invalid_fault_is_refused_and_changes_nothing(client: httpx2.As
     await set_faults(client, {"kind": "html"})
     wrong: list[dict[str, Any]] = [
         {"kind": "error_after", "method": "GET"},
-        {"kind": "error_after", "path": "/v1/auth/refresh"},
         {"kind": "cut_mid_body", "path": "/_sandbox/calls"},
-        {"kind": "nonsense"},
-        {"kind": "html", "times": 0},
         {"kind": "html", "misspelt": 1},
-        {"kind": "stall", "seconds": 3601},
     ]
-    plans = [{"faults": [{"kind": "html"}, fault]} for fault in wrong]
-    for plan in (*plans, {"fault": []}, []):
-        answer = await client.put("/_sandbox/faults", json=plan)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), plan
+    for fault in wrong:
+        answer = await client.put("/_sandbox/faults", json={"faults": [{"kind": "html"}, fault]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), fault
     assert [fault["kind"] for fault in (await state(client))["faults"]] == ["html"]
 
 
@@ -316,14 +278,3 @@ async def test_a_request_by_the_name_of_a_web_page_is_refused(app: SandboxApp) -
     for host, status in (("evil.example.com", 403), ("127.0.0.1.evil.com", 403), ("localhost", 200), ("[::1]:8", 200)):
         async with httpx2.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             assert (await client.get("/_sandbox/calls")).status_code == status
-
-
-async def test_a_cut_within_one_process_is_a_connection_error(
-    client: httpx2.AsyncClient, place_call: PlaceCall
-) -> None:
-    for kind, calls in (("cut_before_read", 0), ("cut_mid_body", 1), ("stall_after", 1)):
-        await set_faults(client, {"kind": kind})
-        with pytest.raises(ConnectionResetError, match="/_sandbox/faults"):
-            await place_call(key=KEY)
-        assert len(await placed(client)) == calls
-        assert (await place_call(key=KEY)).status_code == 201

@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
-from tests.sandbox.fixture_types import PlaceCall, SignIn
+from tests.sandbox.conftest import PlaceCall, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
 REFERENCE_ENDPOINTS = {

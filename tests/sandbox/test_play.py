@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 

@@ -6,7 +6,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.sandbox.fixture_types import PlaceCall, SignIn
+from tests.sandbox.conftest import PlaceCall, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -20,31 +20,6 @@ async def test_statistics_follow_from_the_calls_that_were_made(
     assert statistics["minutes_remaining"] == pytest.approx(165 - tenths / 10)
     assert (statistics["calls_used"], statistics["calls_remaining"]) == (11, 24)
     assert statistics["usage_percentage"] == pytest.approx(100 * statistics["minutes_used"] / 210, abs=0.05)
-
-
-async def test_a_call_in_progress_counts(
-    client: httpx2.AsyncClient, clock: ManualClock, sign_in: SignIn, place_call: PlaceCall
-) -> None:
-    clock.hold()
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(place_call)
-            await clock.sleepers(1)
-            statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
-            clock.advance(hours=1)
-    assert statistics["calls_used"] == 9
-    assert statistics["minutes_used"] > 45
-
-
-async def test_calls_run_out_before_minutes_do(
-    client: httpx2.AsyncClient, place_call: PlaceCall, sign_in: SignIn
-) -> None:
-    for _ in range(2):
-        assert (await place_call("acct-trial", respondent_phone="+12025550103")).status_code == 201
-    assert (await place_call("acct-trial")).status_code == 402
-    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-trial"))).json()
-    assert (statistics["calls_used"], statistics["calls_remaining"]) == (5, 0)
-    assert statistics["minutes_remaining"] > 0
 
 
 async def test_minutes_run_out_and_the_last_call_may_exceed_them(

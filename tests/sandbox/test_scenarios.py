@@ -10,7 +10,7 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 from tests.cli.machine import run_in_process
 from tests.docs.pages import fenced
-from tests.sandbox.fixture_types import RequestBody
+from tests.sandbox.conftest import RequestBody
 
 NUMBER = "+12025550142"
 

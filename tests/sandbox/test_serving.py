@@ -10,7 +10,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
-from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.conftest import RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
@@ -47,18 +47,6 @@ async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
     assert interrupted.headers["retry-after"] == "1"
     assert (finished.status_code, finished.json()["status"]) == (201, "success")
     assert finished.json()["metadata"]["created_at"] == "2026-01-25T15:30:00Z"
-
-
-async def test_a_wait_that_begins_after_the_stop_ends_at_once(
-    app: SandboxApp, clock: ManualClock, place_call: PlaceCall
-) -> None:
-    clock.hold()
-    app.state.sandbox.stop()
-    with anyio.fail_after(10):
-        assert (await place_call()).status_code == 503
-        app.state.sandbox.resume()
-        clock.advance(hours=1)
-        assert (await place_call("acct-empty")).status_code == 402
 
 
 async def test_a_defect_is_answered_in_the_references_format_without_internals(

@@ -11,7 +11,7 @@ import phonenumbers
 from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.sandbox.validation import MORE_EMERGENCY_NUMBERS, SUPPORTED_COUNTRIES
 from tests.emergency_numbers import emergency_numbers, short_metadata
-from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 
 NUMBERS: dict[tuple[int, str], list[str]] = {
     (422, "emergency_number"): [
