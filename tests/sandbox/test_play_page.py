@@ -80,29 +80,6 @@ async def test_a_person_picks_up_and_proposes_another_time(chromium: Browser, ca
     await page.context.close()
 
 
-async def test_two_calls_on_the_spanish_page(chromium: Browser, caller: Caller) -> None:
-    page = await opened(chromium, caller, locale="es-ES", viewport={"width": 320, "height": 900})
-    first = asyncio.create_task(caller.place("+34910000001", business_name="Uno", call_language="es"))
-    one = page.locator("section", has_text="Uno")
-    await expect(one.get_by_role("button", name="Atender")).to_be_visible()
-    second = asyncio.create_task(caller.place("+12025550143", business_name="Dos"))
-    two = page.locator("section", has_text="Dos")
-    assert await hard_to_use(page) == []
-    await two.get_by_role("button", name="Rechazar la llamada").click()
-    await one.get_by_role("button", name="Atender").click()
-    await one.get_by_label("Dices").fill("No tenemos mesa.")
-    await one.get_by_label("Con eso").select_option(label="dices que no a lo que piden")
-    await one.get_by_role("button", name="Decirlo").click()
-    await expect(one.get_by_role("listitem")).to_have_count(4)
-    await one.get_by_role("button", name="Colgar").click()
-
-    assert ((await first)["status"], (await second)["status"]) == ("success", "busy")
-    await expect(one.get_by_role("status")).to_contain_text("La llamada terminó.", use_inner_text=True)
-    await expect(two.get_by_role("status")).to_contain_text("La llamada terminó.", use_inner_text=True)
-    assert await page.locator(".bubble").first.get_attribute("lang") == "es"
-    await page.context.close()
-
-
 async def test_it_says_that_no_calls_will_come_until_a_line_is_played(chromium: Browser) -> None:
     context = await chromium.new_context(locale="en-US")
     page = await context.new_page()

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from kallyai_mcp.sandbox.accounts import SCOPES, SCOPES_ES
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.phrasebook import phrases
 from kallyai_mcp.sandbox.simulator.request import ONLY_ASKS
@@ -138,34 +139,18 @@ def test_special_test_numbers() -> None:
     [
         pytest.param({"user_name": None}, "under the phone number +1 202-555-0142", id="no name"),
         pytest.param({"user_name": None, "user_phone": None}, "under this phone number", id="nothing to call back"),
-        pytest.param({"user_phone": "ask at the counter"}, "ask at the counter", id="no phone number"),
         pytest.param({"business_name": None}, "Hello?", id="a private person"),
-        pytest.param({"is_urgent": True}, "It's urgent.", id="urgent"),
         pytest.param({"time_preference_text": "after 5pm"}, "As to the time: “after 5pm”.", id="preference"),
         pytest.param({"appointment_time": None, "time_preference_text": "after 5pm"}, "at 5:00 PM", id="clock"),
         pytest.param({"appointment_time": None, "time_preference_text": "morning"}, "at 10:30 AM", id="morning"),
-        pytest.param({"appointment_time": None, "time_preference_text": "por la tarde"}, "at 4:00 PM", id="tarde"),
         pytest.param({"task_description": "Table {by}\nthe {0} window"}, "Table {by} the {0} window", id="braces"),
-        pytest.param({"appointment_date": "2027-01-08"}, "Friday, January 8, 2027 at 7:00 PM", id="next year"),
         pytest.param({"call_language": "es"}, "a las 7:00 p. m.", id="Spanish call"),
+        pytest.param({"language": "es", "respondent_phone": "+34912345678"}, "a las 19:00", id="call to Spain"),
         pytest.param({"language": "es", "party_size": 1}, "una mesa para 1 persona para", id="alone"),
-        pytest.param({"task_category": "clinic", "party_size": 1}, "an appointment on Friday", id="alone anyway"),
-        pytest.param({"appointment_date": "2026-11-24", "appointment_time": None}, "24 at 8:00 PM", id="today"),
     ],
 )  # fmt: skip
 def test_the_fields_are_spoken(fields: dict[str, Any], words: str) -> None:
     assert words in said(call(**fields))
-
-
-def test_a_time_in_spanish_is_written_as_in_the_country_called() -> None:
-    for phone, at, written in (
-        ("+14155551234", "19:00", "a las 7:00 p. m."),
-        ("+34912345678", "21:00", "a las 21:00"),
-        ("+525512345678", "01:05", "a la 1:05 a. m."),
-    ):
-        result = call(language="es", respondent_phone=phone, appointment_time=at)
-        assert f"para el viernes 27 de noviembre {written}" in result.highlights
-        assert " m.." not in result.highlights
 
 
 def test_free_text_books_moves_and_cancels_nothing() -> None:
@@ -174,11 +159,6 @@ def test_free_text_books_moves_and_cancels_nothing() -> None:
         assert (result.event, result.booking) == (None, None)
         assert f"“{text}”" in said(result, "AI")
         assert f"“{text}”" in result.highlights
-
-
-def test_other_instructions_change_nothing() -> None:
-    texts = ["Only ask, book nothing.", "High chair, please.", "Cancel everything", "  "]
-    assert call(additional_instructions=texts) == call()
 
 
 def test_a_call_that_may_only_ask_books_nothing() -> None:
@@ -332,5 +312,6 @@ def test_both_languages_have_the_same_phrases_with_the_same_facts() -> None:
     def names(text: str) -> set[str]:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
+    assert SCOPES_ES.keys() == SCOPES.keys()
     assert {key for key, by_language in phrases().items() if set(by_language) != {"en", "es"}} == set()
     assert {key for key, each in phrases().items() if names(each["en"]) != names(each["es"])} == set()
