@@ -140,7 +140,8 @@ def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
     _, ahead = _jump(evidence)
     if asked.asked_at > _next_due(before.ends, _zone(evidence)) + WINDOW - ahead:
         return True
-    return any(_may_have_told(use, before, asked) and before.account in use.accounts for use in evidence.uses)
+    others = (use for use in evidence.uses if use is not asked and before.account in use.accounts)
+    return any(_may_have_told(use, before, asked) for use in others)
 
 
 def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
