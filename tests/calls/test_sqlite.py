@@ -26,6 +26,7 @@ from tests.calls.world import TABLE, Json, Service, world
 
 if os.name == "posix":
     import fcntl
+    import resource
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, limits, and open files that are deleted")
 
@@ -102,7 +103,21 @@ async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: 
     await database.aclose()
 
 
-# Locked
+# Full and locked
+
+
+async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(ledger: Ledger, path: Path) -> None:
+    await reserved(ledger, another(1))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = path.with_name("ledger.db-wal").stat().st_size  # no file may become longer
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, most[1]))
+    try:
+        with pytest.raises(LedgerUnavailableError, match="can't be used"):
+            await ledger.reserve(another(2), redial=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+    assert await is_placed(ledger, another(2))
 
 
 async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
