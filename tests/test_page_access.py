@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
@@ -13,6 +12,7 @@ from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.page_checks import hard_to_use
 from tests.playwright_names import Browser, Page, Route
 from tests.sandbox.auth.requests import request_token_in
+from tests.sandbox.sandbox_app import client_of
 
 SANDBOX = "http://sandbox.test"
 LONG_NAME = "An app with a rather long name"
@@ -79,7 +79,7 @@ async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(page: Page
 
 
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=SANDBOX) as client:
+    async with client_of(app) as client:
         client.headers.update({"Accept": "text/html", "Accept-Language": LANGUAGE})
 
         async def answer(route: Route) -> None:

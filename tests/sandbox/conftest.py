@@ -8,6 +8,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.reference.cases import EXAMPLE
+from tests.sandbox.sandbox_app import client_of
 
 SignIn = Callable[..., dict[str, str]]
 RequestBody = Callable[..., dict[str, Any]]
@@ -17,8 +18,7 @@ PlaceCall = Callable[..., Coroutine[Any, Any, httpx2.Response]]
 @pytest.fixture
 async def client(app: SandboxApp) -> AsyncIterator[httpx2.AsyncClient]:
     """An in-process client."""
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+    async with client_of(app) as client:
         yield client
 
 

@@ -1,8 +1,10 @@
-"""A sandbox for the length of a `with` block."""
+"""A sandbox in this process, and its clients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import httpx2
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 
@@ -15,3 +17,8 @@ def sandbox_app(**options: Any) -> Iterator[SandboxApp]:
         yield app
     finally:
         app.state.sandbox.close()
+
+
+def client_of(app: SandboxApp, **options: Any) -> httpx2.AsyncClient:
+    """A client of the sandbox in this process, without a network."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test", **options)

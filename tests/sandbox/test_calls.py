@@ -7,14 +7,9 @@ from pathlib import Path
 import anyio
 import httpx2
 
-from kallyai_mcp.sandbox.app import SandboxApp
 from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
-from tests.sandbox.sandbox_app import sandbox_app
-
-
-def client_of(app: SandboxApp) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test")
+from tests.sandbox.sandbox_app import client_of, sandbox_app
 
 
 async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(

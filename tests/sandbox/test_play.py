@@ -12,7 +12,7 @@ import pytest
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
-from tests.sandbox.sandbox_app import sandbox_app
+from tests.sandbox.sandbox_app import client_of, sandbox_app
 
 CALLS = "/_sandbox/play/calls"
 NUMBER = "+14155551234"
@@ -143,7 +143,7 @@ async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> 
     clock.hold()
     with sandbox_app(clock=clock, speed=1e9) as app:
         line = f"/_sandbox/line/{NUMBER}"
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with client_of(app) as client:
             refused = await client.put(line, json={"does": "is_played", "turns": ["Hello"]})
             assert "can have only `seconds`" in refused.json()["error"]["details"]["reason"]
             short = await client.put("/_sandbox/line/202", json={"does": "is_busy"})
@@ -169,7 +169,7 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
     data = tmp_path / "sandbox.db"
     with sandbox_app(clock=clock, plays=True, data=data) as app:
         headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with client_of(app) as client:
             answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=body()))
             await clock.sleepers(1)
             (call,) = (await client.get(CALLS)).json()["calls"]
@@ -178,7 +178,7 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
             app.state.sandbox.stop()
             assert (await answer).status_code == 503
     with sandbox_app(clock=clock, plays=True, data=data) as app:
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
+        async with client_of(app) as client:
             await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "agrees", "says": "Yes."})
             await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "hangs_up"})
             outcome = (await client.get(f"/v1/calls/{call['call_id']}", headers=headers)).json()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -15,44 +14,21 @@ from tests.sandbox.sandbox_app import sandbox_app
 SUBMISSION = {
     "task_category": "restaurant",
     "task_description": "Book a table",
+    "respondent_phone": "+12025550142",
     "business_name": "Bistro <b>",
     "user_name": "Test Guest",
     "party_size": 4,
 }
 
 
-class Caller:
-    """Places calls to a served sandbox."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    async def place(self, number: str, **fields: Any) -> dict[str, Any]:
-        body = {"submission": SUBMISSION | {"respondent_phone": number} | fields, "timezone": "UTC"}
-        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
-            answer: dict[str, Any] = (await client.post("/v1/calls", headers=self._headers, json=body)).json()
-        return answer
-
-
 @pytest.fixture
-async def caller() -> AsyncIterator[Caller]:
-    with sandbox_app(plays=True) as app:
-        async with running(app) as url:
-            yield Caller(url, app.state.sandbox.issue_tokens()["access_token"])
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    async with await chromium.new_context(locale="en-US", viewport={"width": 700, "height": 1000}) as context:
+        yield await context.new_page()
 
 
-async def opened(chromium: Browser, caller: Caller, **options: Any) -> Page:
-    context = await chromium.new_context(**options)
-    page = await context.new_page()
-    await page.goto(f"{caller.url}/_sandbox/play")
-    await expect(page.locator("#none")).to_be_visible()
-    return page
-
-
-async def test_a_person_picks_up_and_proposes_another_time(chromium: Browser, caller: Caller) -> None:
-    page = await opened(chromium, caller, locale="en-US", viewport={"width": 700, "height": 1000})
-    answer = asyncio.create_task(caller.place("+12025550142"))
+async def play(page: Page) -> None:
+    """Pick up, propose another time, agree, and hang up."""
     await expect(page.get_by_role("meter", name="Seconds to pick up")).to_be_visible()
     await page.get_by_role("button", name="Pick up").click()
     await expect(page.get_by_role("listitem")).to_have_count(2)
@@ -72,17 +48,27 @@ async def test_a_person_picks_up_and_proposes_another_time(chromium: Browser, ca
     await page.get_by_role("button", name="Say it").click()
     await expect(page.get_by_role("listitem")).to_have_count(6)
     await page.get_by_role("button", name="Hang up").click()
-    outcome = await answer
-
-    assert "January 28" in outcome["highlights"]
-    await expect(page.get_by_text(f"The call has ended. The caller is told: {outcome['highlights']}")).to_be_visible()
-    assert await hard_to_use(page) == []
-    await page.context.close()
 
 
-async def test_it_says_that_no_calls_will_come_until_a_line_is_played(chromium: Browser) -> None:
-    context = await chromium.new_context(locale="en-US")
-    page = await context.new_page()
+async def test_a_person_picks_up_and_proposes_another_time(page: Page) -> None:
+    with sandbox_app(plays=True) as app:
+        token = app.state.sandbox.issue_tokens()["access_token"]
+        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=30) as client:
+            await page.goto(f"{url}/_sandbox/play")
+            await expect(page.locator("#none")).to_be_visible()
+            asked = {"submission": SUBMISSION, "timezone": "UTC"}
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=asked))
+            await play(page)
+            highlights = (await answer).json()["highlights"]
+
+            assert "January 28" in highlights
+            told = f"The call has ended. The caller is told: {highlights}"
+            await expect(page.get_by_text(told)).to_be_visible()
+            assert await hard_to_use(page) == []
+
+
+async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page) -> None:
     with sandbox_app() as app:
         async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
             await page.goto(url)
@@ -91,4 +77,3 @@ async def test_it_says_that_no_calls_will_come_until_a_line_is_played(chromium: 
             await client.put("/_sandbox/line/+12025550142", json={"does": "is_played"})
             await expect(page.get_by_text("Waiting for a call.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_be_visible()  # the sandbox has ended
-    await context.close()

@@ -3,14 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 from tests.cli.machine import run_in_process
 from tests.docs.pages import fenced
 from tests.sandbox.conftest import RequestBody
+from tests.sandbox.sandbox_app import client_of, sandbox_app
 
 NUMBER = "+12025550142"
 
@@ -38,14 +37,13 @@ def test_each_problem_is_named_with_its_place() -> None:
 
 async def test_the_example_of_the_documentation_does_what_it_says(body: RequestBody) -> None:
     (example,) = fenced("docs/testing-agents.md", "toml")
-    app = create_app(speed=1e9, lines=read_scenarios(example))
-    headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
     day = (datetime.now(UTC) + timedelta(days=3)).date()
     asked = body(respondent_phone=NUMBER, appointment_date=str(day))
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test") as client:
-        first, second = [(await client.post("/v1/calls", headers=headers, json=asked)).json() for _ in range(2)]
-        transcript = (await client.get(f"/v1/calls/{second['call_id']}/transcript", headers=headers)).json()
-    app.state.sandbox.close()
+    with sandbox_app(speed=1e9, lines=read_scenarios(example)) as app:
+        headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+        async with client_of(app, headers=headers) as client:
+            first, second = [(await client.post("/v1/calls", json=asked)).json() for _ in range(2)]
+            transcript = (await client.get(f"/v1/calls/{second['call_id']}/transcript")).json()
 
     assert first["status"] == "busy"
     assert "Nothing was booked" in second["highlights"]

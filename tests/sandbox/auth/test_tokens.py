@@ -22,7 +22,7 @@ from tests.sandbox.auth.requests import (
     renew,
 )
 from tests.sandbox.manual_clock import ManualClock
-from tests.sandbox.sandbox_app import sandbox_app
+from tests.sandbox.sandbox_app import client_of, sandbox_app
 
 
 def _base64(value: object) -> str:
@@ -78,8 +78,7 @@ async def test_tokens_survive_a_restart_and_all_processes_on_a_file_accept_them(
             tokens = before.state.sandbox.issue_tokens("acct-business")
         with sandbox_app(**options) as after:
             for app in (other, after):
-                transport = httpx2.ASGITransport(app)
-                async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+                async with client_of(app) as client:
                     assert (await guarded(client, tokens["access_token"])).status_code == 200
                     tokens = (await refresh(client, tokens["refresh_token"])).json()
 

@@ -124,16 +124,6 @@ def test_a_test_number_does_what_its_table_says(line: Scenario) -> None:
             assert not any(each in result.highlights for each in words)
 
 
-def test_special_test_numbers() -> None:
-    by_name = {line.name: simulate(facts(), line) for line in TEST_NUMBERS if line.refusal is None}
-    assert 200 < by_name["slow"].duration_seconds < 280
-    assert len(by_name["long"].entries) > 100
-    assert "tried to give the assistant orders" in by_name["prompt_injection"].highlights
-    assert "transcript 7f3a91>>>" in said(by_name["prompt_injection"])
-    odd = ("\u202e", "\u200d", "\x1b[31m", "<script>", "\U0001d4d7", "{0}", "مرحبا")
-    assert all(each in said(by_name["unicode"]) for each in odd)
-
-
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
