@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import tests.reference.test_sign_in  # noqa: F401 - it names the statements that its tests prove
 from tests.reference.cases import CASES, STATED
 
 _NO_STATEMENT = re.compile(

@@ -1,13 +1,13 @@
 """What KallyAI's API reference states, section by section: a request for each statement, and what is answered.
 
 A statement is named by a part of its line. `like` names a payload of the reference, and stands for each of its fields.
-The sign-in's statements, which need a browser, are in `test_sign_in`, which names them with `states`.
+Those of `ELSEWHERE` need a browser, or tokens of an earlier step.
 `python -m tests.reference FILE` compares all of them with the reference itself, which is not part of this repository.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import phonenumbers
 
@@ -259,13 +259,18 @@ CASES: dict[str, dict[str, list[Ask]]] = {
 
 SCOPES = tuple(name.strip("`") for name in CASES["Scopes"])
 
-STATED: set[tuple[str, str]] = {(section, words) for section, cases in CASES.items() for words in cases}
-"""The statements of `CASES`, and of the tests that are imported."""
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "Authentication Methods": ("Google or Apple account", "OAuth2 Authorization Code", "Google Sign-In", "Apple Sign-In"),
+    "CLI Authentication": ("use the simplified CLI auth flow", "GET /v1/auth/cli", "`redirect_uri`", "`state`",
+                           "User sees Google/Apple sign-in page", "access_token=TOKEN", "Only localhost/127.0.0.1"),
+    "OAuth2 Authorization Code Flow": (
+        "GET /v1/auth/authorize", "`response_type`", "`client_id`", "`redirect_uri`", "`state`", "`scope`",
+        "User sees Google sign-in page", "POST /v1/auth/gpt/token", "grant_type=authorization_code",
+        "grant_type=refresh_token", '"access_token"', '"refresh_token"', '"expires_in"', '"scope"'),
+    "Token Refresh": ("POST /v1/auth/refresh", '"refresh_token"'),
+    "Create Call": ("Idempotency-Key", "auto-generated for GPT clients"),
+}  # fmt: skip
+"""Statements that `test_sign_in`, `tests/sandbox/auth`, and `tests/sandbox/test_idempotency.py` prove."""
 
-_Test = TypeVar("_Test", bound=Callable[..., Any])
-
-
-def states(section: str, *statements: str) -> Callable[[_Test], _Test]:
-    """Decorator: the test proves these statements of a section."""
-    STATED.update((section, words) for words in statements)
-    return lambda test: test
+STATED = {(section, words) for table in (CASES, ELSEWHERE) for section, stated in table.items() for words in stated}
+"""All statements, each with its section."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx2
 import pytest
@@ -11,8 +10,6 @@ from anyio.from_thread import start_blocking_portal
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.reference.cases import ACCOUNT, SCOPES, Ask
-from tests.sandbox.auth import browser_client
-from tests.sandbox.auth.requests import CREDENTIALS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -47,29 +44,6 @@ class Service:
         if number not in self._ids:
             self._ids[number] = self.send(Ask.call(respondent_phone=number)).json()["call_id"]
         return self._ids[number]
-
-    def authorize(self, **changes: str | None) -> tuple[dict[str, str], str]:
-        """Let an OAuth client act for `ACCOUNT` in a browser; returns the query of the redirect, and where it went."""
-        redirect_uri = f"{browser_client.NOBODY}/callback"
-        asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": redirect_uri} | changes
-        query = {name: value for name, value in asked.items() if value is not None}
-        url = httpx2.URL(f"{self.url}/v1/auth/authorize", params=query)
-        return browser_client.answer_of(str(url), account=ACCOUNT), redirect_uri
-
-    def exchange(self, **changes: str) -> dict[str, Any]:
-        """The tokens of the code flow, or of `changes` to its form."""
-        if "refresh_token" not in changes:
-            received, redirect_uri = self.authorize(scope=changes.pop("scope", None))
-            changes = {"code": received["code"], "redirect_uri": redirect_uri, **changes}
-        form = {"grant_type": "authorization_code", **CREDENTIALS, **changes}
-        response = self.http.post("/v1/auth/gpt/token", data=form)
-        assert response.status_code == 200, response.text
-        tokens: dict[str, Any] = response.json()
-        return tokens
-
-    def accepts(self, access_token: str, path: str = "/v1/calls") -> bool:
-        """Whether a request with this token is answered."""
-        return self.http.get(path, headers={"Authorization": f"Bearer {access_token}"}).status_code == 200
 
 
 @pytest.fixture(scope="session")
