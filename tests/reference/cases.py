@@ -260,7 +260,8 @@ CASES: dict[str, dict[str, list[Ask]]] = {
 SCOPES = tuple(name.strip("`") for name in CASES["Scopes"])
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
-    "Authentication Methods": ("Google or Apple account", "OAuth2 Authorization Code", "Google Sign-In", "Apple Sign-In"),
+    "Authentication Methods": ("Google or Apple account", "OAuth2 Authorization Code", "Google Sign-In",
+                               "Apple Sign-In"),
     "CLI Authentication": ("use the simplified CLI auth flow", "GET /v1/auth/cli", "`redirect_uri`", "`state`",
                            "User sees Google/Apple sign-in page", "access_token=TOKEN", "Only localhost/127.0.0.1"),
     "OAuth2 Authorization Code Flow": (
