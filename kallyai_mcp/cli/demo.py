@@ -23,6 +23,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_words
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.submissions import callee_zone
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.times import day_and_hour
@@ -84,8 +85,8 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
     """Place a call and print what an agent is told; returns its id, None if it was refused."""
     say(f"\n{title}", bold=True)
     try:
-        arrived = Stopwatch(app_context.calls.clock)
-        placed = await app_context.calls.place(CallRequest(submission, "America/Los_Angeles", arrived))
+        zone = callee_zone(None, submission.respondent_phone, app_context)
+        placed = await app_context.calls.place(CallRequest(submission, zone, Stopwatch(app_context.calls.clock)))
         ended = await app_context.calls.wait(placed.record, 60)
         result = await call_words(app_context, ended, placed_now=True)
     except KallyAIError as error:

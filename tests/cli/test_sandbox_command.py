@@ -1,5 +1,6 @@
 """`sandbox` and `demo`: what they print, and what they serve."""
 
+import re
 import signal
 import sys
 from itertools import islice
@@ -60,5 +61,6 @@ def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path, monkeypa
         "\nNext, with a sandbox or with your KallyAI account:\n",
     ):
         assert words in done.stdout
+    assert re.search(r'not_before "[0-9-]{10}T(0[89]|1[0-9]|20|21):', done.stdout)  # by the callee's clock
     command = "  uv run kallyai-mcp install CLIENT"
     assert done.stdout.splitlines()[-2:] == [f"{command} --sandbox", command]
