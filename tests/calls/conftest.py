@@ -1,10 +1,12 @@
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
-from tests.calls.ledgers import opened
+from tests.calls.ledgers import database_at, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
 from tests.calls.world import Service, World, world
@@ -23,6 +25,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def clock() -> ManualClock:
     """A clock that only the test moves; it starts at `samples.NOW`."""
     return ManualClock(NOW)
+
+
+@pytest.fixture
+async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
+    """The database at `place`, with the time of `clock`."""
+    async with aclosing(database_at(place, clock.now)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,18 +58,15 @@ async def kept_record(
         await ledger.reserve(record, redial=True, consent=consent)
 
 
-async def _nothing(*_: object) -> None:
-    return
-
-
 class WatchedDatabase:
-    """A database around whose transactions a test does something, such as raise `LedgerUnavailableError`.
+    """A database whose transactions a test counts, and lets fail.
 
     The time of `clock` does not pass while a transaction is open.
 
     Attributes:
         begun: How many uses of it there were, by kind.
-        before: Called before each transaction.
+        is_down: Whether every transaction fails.
+        unconfirmed: How many of the next writes happen without a confirmation.
         after_write: Called with the result of each write, which has happened by then.
     """
 
@@ -79,19 +76,21 @@ class WatchedDatabase:
         self._open = 0
         self._closed = asyncio.Event()
         self.begun = Counter[str]()
-        self.before: Callable[[], Awaitable[None]] = _nothing
-        self.after_write: Callable[[object], Awaitable[None]] = _nothing
+        self.is_down = False
+        self.unconfirmed = 0
+        self.after_write: Callable[[object], None] = lambda _: None
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         async with self._watched("read"):
-            await self.before()
             return await self._database.read(work)
 
     async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
         async with self._watched("write"):
-            await self.before()
             result = await self._database.write(work, account)
-            await self.after_write(result)
+            if self.unconfirmed:
+                self.unconfirmed -= 1
+                raise LedgerUnavailableError("the confirmation was lost")
+            self.after_write(result)
             return result
 
     def version(self) -> object:
@@ -104,30 +103,6 @@ class WatchedDatabase:
     async def aclose(self) -> None:
         async with self._watched("end"):
             await self._database.aclose()
-
-    def go_down(self) -> None:
-        """Let every transaction fail."""
-
-        async def fail() -> None:
-            raise LedgerUnavailableError("the database is down")
-
-        self.before = fail
-
-    def repair(self) -> None:
-        """Let every transaction work again."""
-        self.before = _nothing
-
-    def lose_confirmations(self, number: int) -> None:
-        """Let so many of the next writes happen without a confirmation."""
-        left = number
-
-        async def lose(_: object) -> None:
-            nonlocal left
-            if left:
-                left -= 1
-                raise LedgerUnavailableError("the confirmation was lost")
-
-        self.after_write = lose
 
     @property
     def is_busy(self) -> bool:
@@ -145,6 +120,8 @@ class WatchedDatabase:
         self._open += 1
         self.begun[kind] += 1
         try:
+            if self.is_down and kind in ("read", "write"):
+                raise LedgerUnavailableError("the database is down")
             yield
         finally:
             self._open -= 1

@@ -1,6 +1,6 @@
 """Clocks that differ and clocks that jump, while a call is looked for whose response was lost."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,17 +15,6 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
 
-class DifferentClock:
-    """A clock that is so many seconds ahead of another one."""
-
-    def __init__(self, clock: ManualClock, seconds: float) -> None:
-        self._clock = clock
-        self._seconds = seconds
-
-    def now(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=self._seconds)
-
-
 @pytest.mark.parametrize("ahead", [-3600, -300, 300, 3600])
 @pytest.mark.parametrize("dated", [True, False])
 async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
@@ -34,7 +23,7 @@ async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
     """PostgreSQL dates the records by its own clock."""
     service = Service(clock, [LOST], clock_offset=0 if dated else None)
     service.on_look = lambda looks: service.calls.append(shown()) if looks == 2 else setattr(service, "clock_offset", 0)
-    database = database_at(place, DifferentClock(clock, ahead).now)
+    database = database_at(place, lambda: clock.now() + timedelta(seconds=ahead))
     async with world(service, place, database=database) as here:
         record = await here.call()
 

@@ -86,14 +86,14 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
     service = here.answering([after(lambda: here.clock.sleep(90), reply("success"))])
     placed = await here.place()
     await here.run(here.clock.sleep(1))
-    here.database.go_down()
+    here.database.is_down = True
     waited = await here.run(here.calls.wait(placed.record, 45))
     found = await here.find(placed.record.tracking_id)
     checked = await here.precheck()
     again = await here.place()
     with pytest.raises(LedgerUnavailableError):
         await here.run(here.calls.find("t-another"))
-    here.database.repair()
+    here.database.is_down = False
     ended = await here.outcome(placed)
 
     assert waited.is_active

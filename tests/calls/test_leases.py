@@ -1,5 +1,6 @@
 """Which worker may send and settle which records, on both drivers; some workers are processes that are killed."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import opened
+from tests.calls.ledgers import opened, system_now
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, outcome, reserved, state_of
 from tests.processes import LIMIT
@@ -105,7 +106,7 @@ async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledg
 async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_are_taken_over_at_once(
     place: str,
 ) -> None:
-    command = [sys.executable, "-m", "tests.calls.lease_holder", place]
+    command = [sys.executable, "-m", "tests.calls.test_leases", place]
     async with await anyio.open_process(command, cwd=FOLDER) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -131,3 +132,17 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
     assert (duplicate.tracking_id, is_new) == ("t-1", False)
     assert state == b"sent"
     assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
+
+
+async def hold_a_lease(place: str) -> None:
+    """Take a lease, reserve a call, and print the worker's name; then try to send it for each line of stdin."""
+    async with opened(place) as ledger:
+        worker = await ledger.take_lease()
+        record, _ = await ledger.reserve(replace(asked(), worker=worker, placed_at=system_now()), redial=False)
+        print(worker, flush=True)
+        while await asyncio.to_thread(sys.stdin.readline):
+            print((await ledger.mark_sent(record, service_time=lambda: None)).state.value, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(hold_a_lease(sys.argv[1]))

@@ -1,23 +1,15 @@
 """Errors of the program are no outage, and a write whose confirmation was lost places no call twice."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
-from tests.calls.ledgers import database_at
 from tests.calls.test_call_lists import start, went_on
 from tests.calls.world import World
-
-
-@pytest.fixture
-async def database(place: str) -> AsyncIterator[Database]:
-    async with aclosing(database_at(place)) as database:
-        yield database
 
 
 async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_outage(
@@ -59,7 +51,7 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
 async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(here: World, lost: int) -> None:
     await here.run(here.calls.list_unsettled())
-    here.database.lose_confirmations(lost)
+    here.database.unconfirmed = lost
     for _ in range(2):
         try:
             placed = await here.place()
@@ -76,7 +68,7 @@ async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_activ
 
 async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here: World) -> None:
     await here.run(here.calls.list_unsettled())
-    here.database.lose_confirmations(2)  # the second: that it is undone
+    here.database.unconfirmed = 2  # the second: that it is undone
     with pytest.raises(LedgerUnavailableError):
         await start(here)
     await here.run(here.clock.sleep(600))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def when_sent(here: World, do: Callable[[], None]) -> None:
     """Do something each time a record was marked as sent, just before its request leaves."""
 
-    async def after_write(result: object) -> None:
+    def after_write(result: object) -> None:
         record = result[0] if isinstance(result, tuple) else result  # of a reservation, or of a second try
         if isinstance(record, CallRecord) and record.state is CallState.SENT:
             do()

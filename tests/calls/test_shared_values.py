@@ -1,8 +1,5 @@
 """What workers share besides calls, on both drivers."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-
 import anyio
 import pytest
 
@@ -10,12 +7,6 @@ from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from tests.calls.ledgers import database_at, opened
 from tests.calls.manual_time import ManualClock
-
-
-@pytest.fixture
-async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
-    async with aclosing(database_at(place, clock.now)) as database:
-        yield database
 
 
 @pytest.fixture

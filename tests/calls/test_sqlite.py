@@ -203,13 +203,6 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
 # Newer versions
 
 
-async def changed(path: Path, **values: Any) -> None:
-    """Change columns of all records, as another version would write them."""
-    with connected(path) as other:
-        for name, value in values.items():
-            other.execute(f"UPDATE calls SET {name} = ?", (value,))  # noqa: S608 - our names
-
-
 @pytest.mark.parametrize(
     "changes",
     [

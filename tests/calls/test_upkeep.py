@@ -2,8 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -17,7 +16,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import WatchedDatabase, database_at
+from tests.calls.ledgers import WatchedDatabase
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
@@ -101,12 +100,6 @@ def due(after: timedelta = timedelta(0)) -> CallRecord:
     schedule = Schedule(NOW + after, NOW + after + timedelta(minutes=30))
     scheduled = replace(asked(), tracking_id="t-due", fingerprint="due", state=CallState.SCHEDULED)
     return replace(scheduled, placed_at=ago(hours=1), schedule=schedule)
-
-
-@pytest.fixture
-async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
-    async with aclosing(database_at(place, clock.now)) as database:
-        yield database
 
 
 @pytest.fixture
