@@ -66,23 +66,18 @@ MESSAGE, REASON = "Not that day", "They are closed"
 @pytest.mark.parametrize(
     ("body", "code", "message", "reason"),
     [
-        ({"error": {"code": "c", "message": MESSAGE}}, "c", MESSAGE, None),
         ({"error": {"code": "c", "message": MESSAGE, "details": REASON}}, "c", MESSAGE, REASON),
         ({"error": {"code": "c", "message": MESSAGE, "reason": REASON}}, "c", MESSAGE, REASON),
         ({"error": {"code": "c", "details": MESSAGE}}, "c", MESSAGE, None),
         ({"error": {"code": "c", "details": [MESSAGE, {"message": REASON}, 5]}}, "c", f"{MESSAGE}; {REASON}", None),
         ({"error": {"code": None, "details": {"code": "c", "message": MESSAGE}}}, "c", MESSAGE, None),
         ({"error": "c", "message": MESSAGE, "details": {"reason": REASON}}, "c", MESSAGE, REASON),
-        ({"error": "c", "error_description": MESSAGE}, "c", MESSAGE, None),
-        ({"error": "c"}, "c", "HTTP 422 Unprocessable Entity", None),
         ({"error": MESSAGE}, "http_422", MESSAGE, None),
-        ({"error": None, "code": "c", "message": MESSAGE}, "c", MESSAGE, None),
         ({"message": MESSAGE, "details": REASON}, "http_422", MESSAGE, REASON),
         ({"error": {"code": 42, "message": ["a", "b"]}}, "http_422", "a; b", None),
         ({"detail": MESSAGE}, "http_422", MESSAGE, None),
         ({"detail": "toll_number"}, "toll_number", "HTTP 422 Unprocessable Entity", None),
         ({"detail": {"error": {"code": "c", "details": {"message": MESSAGE}}}}, "c", MESSAGE, None),
-        ({"detail": {"code": "c", "message": MESSAGE}}, "c", MESSAGE, None),
         (
             {
                 "detail": [
@@ -94,12 +89,9 @@ MESSAGE, REASON = "Not that day", "They are closed"
             f"submission.party_size: {MESSAGE}; body: {REASON}",
             None,
         ),
-        (MESSAGE, "http_422", MESSAGE, None),
         (MESSAGE.encode(), "http_422", MESSAGE, None),
         (7, "http_422", "HTTP 422 Unprocessable Entity", None),
-        (b"", "http_422", "HTTP 422 Unprocessable Entity", None),
         (b"[" * 200_000, "http_422", "[" * 299 + "…", None),
-        (b'[{"msg":' * 300 + b"7" + b"}]" * 300, "http_422", "HTTP 422 Unprocessable Entity", None),
         ({"error": {"code": "", "details": {"message": "  "}}}, "http_422", "HTTP 422 Unprocessable Entity", None),
     ],
 )
@@ -113,21 +105,13 @@ async def test_an_error_is_read_in_each_known_shape(body: Any, code: str, messag
 QUOTA = reference("quota_exceeded")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        QUOTA,
-        standard("quota_exceeded") | QUOTA,
-        {"error": {"code": "quota_exceeded", "details": {"message": "Out of minutes"} | QUOTA}},
-        {"error": "quota_exceeded", "details": QUOTA},
-        {"detail": QUOTA},
-    ],
-)
-async def test_an_exceeded_quota_is_read_in_either_shape(body: Any) -> None:
-    error = await refused(body, 402)
-    assert isinstance(error, errors.QuotaExceededError)
-    assert error.code == "quota_exceeded"
-    assert {name: getattr(error, name) for name in QUOTA} == QUOTA
+async def test_an_exceeded_quota_is_read_in_either_shape() -> None:
+    inside = {"error": {"code": "quota_exceeded", "details": {"message": "Out of minutes"} | QUOTA}}
+    for body in (QUOTA, inside, {"detail": QUOTA}):
+        error = await refused(body, 402)
+        assert isinstance(error, errors.QuotaExceededError)
+        assert error.code == "quota_exceeded"
+        assert {name: getattr(error, name) for name in QUOTA} == QUOTA
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>alert(1)</script></body></html>"
@@ -142,7 +126,6 @@ PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>aler
         (503, PAGE, {"content_type": "text/html", "cf_mitigated": "challenge"}, errors.BotCheckError, "bot_check"),
         (503, PAGE, {"content_type": "text/html"}, errors.UnavailableError, "http_503"),
         (429, PAGE + b"captcha", {"content_type": "text/html"}, errors.RateLimitedError, "http_429"),
-        (400, PAGE, {"content_type": "text/html"}, errors.BadRequestError, "http_400"),
     ],
 )
 async def test_a_web_page_is_an_error_without_its_text(
@@ -156,24 +139,17 @@ async def test_a_web_page_is_an_error_without_its_text(
     assert "Nope" not in error.message
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
+async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response() -> None:
+    for value, seconds in (
         ("1.5", 1.5),
         ("Wed, 21 Oct 2026 07:30:00 GMT", 120),
         ("Wed, 21 Oct 2026 07:00:00 GMT", 0),
         ("soon", None),
         ("-5", None),
         ("Wed, 99 Oct 2026 07:30:00 GMT", None),
-    ],
-)
-async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response(
-    value: str, seconds: float | None
-) -> None:
-    error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
-    assert isinstance(error, errors.RateLimitedError)
-    assert error.retry_after == seconds
+    ):
+        error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
+        assert (type(error), error.retry_after) == (errors.RateLimitedError, seconds)
 
 
 async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import BadRequestError, UnreadableResponseError
-from kallyai_mcp.api.models import Call, CallPage, Transcript
+from kallyai_mcp.api.models import Call, CallPage
 from tests.api.raw_server import SUBMISSION, TOKEN, client_and_server, reference
 from tests.fake_service import answer
 
@@ -94,13 +94,9 @@ async def test_an_empty_list_is_no_error_and_a_body_without_a_list_is_unreadable
 
 async def test_a_wrong_type_in_an_optional_field_is_read_as_none() -> None:
     wrong: list[dict[str, Any]] = [
-        {"duration_seconds": "abc"},
-        {"duration_seconds": True},
-        {"duration_seconds": -1},
-        {"duration_seconds": [185.5]},
+        *({"duration_seconds": value} for value in ("abc", True, -1, 10**400, float("nan"), [185.5])),
+        *({"created_at": value} for value in (17, "soon", "9999-12-31T23:59:59-12:00", {})),
         {"highlights": {"text": "x"}},
-        {"created_at": 17},
-        {"created_at": "soon"},
         {"metadata": "none"},
         {"submission": "none"},
         {"submission": {"party_size": 4.5, "is_urgent": "perhaps", "business_name": []}},
@@ -117,22 +113,11 @@ ENTRIES: list[dict[str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"entries": ENTRIES},
-        {"transcript": ENTRIES},
-        ENTRIES,
-        [{"role": e["speaker"], "text": e["content"], "timestamp": e["timestamp"]} for e in ENTRIES],
-    ],
-)
-async def test_a_transcript_is_read_in_each_known_shape(body: Any) -> None:
-    transcript = await ask("get_transcript", body)
-    assert transcript == Transcript.model_validate({"entries": ENTRIES})
-    assert [(e.speaker, e.content, e.timestamp) for e in transcript.entries] == [
-        ("AI", "Hello.", "00:00:01"),
-        ("HUMAN", "Hi.", None),
-    ]
+async def test_a_transcript_is_read_in_each_known_shape() -> None:
+    renamed = [{"role": e["speaker"], "text": e["content"], "timestamp": e["timestamp"]} for e in ENTRIES]
+    shapes: list[Any] = [{"entries": ENTRIES}, {"transcript": ENTRIES}, ENTRIES, renamed]
+    for body in shapes:
+        assert (await ask("get_transcript", body)).model_dump() == {"entries": tuple(ENTRIES)}
 
 
 @pytest.mark.parametrize("url", [None, "", 5, "javascript:alert(1)", "/p", "https:///p", "https://a b", "http://[::1"])
@@ -152,13 +137,11 @@ async def test_a_grant_without_an_access_token_is_unreadable_and_not_quoted(body
     ("body", "what"),
     [
         (b"", "empty"),
-        (b"OK", "not JSON"),
         (b'{"call_id": "c"', "not JSON"),
         (b"\xff\xfe\xff", "not JSON"),
         (b"[" * 200_000, "not JSON"),
         (b'{"call_id":' * 700 + b"7" + b"}" * 700, "not JSON|usable"),
         (b"<!DOCTYPE html><p>Sign in to this network", "web page"),
-        (b"\n <HTML><p>Just a moment", "web page"),
     ],
 )
 async def test_a_success_without_data_is_unreadable(body: bytes, what: str) -> None:
@@ -182,9 +165,6 @@ async def test_a_body_is_read_up_to_its_longest_length_also_when_it_is_decompres
 def test_the_urls_of_the_sign_in_pages_are_those_of_the_reference() -> None:
     assert KallyAI.cli_auth_url("https://api.kallyai.com", "http://127.0.0.1:8321", "s t/ä&") == (
         "https://api.kallyai.com/v1/auth/cli?redirect_uri=http://127.0.0.1:8321&state=s%20t/%C3%A4%26"
-    )
-    assert KallyAI.cli_auth_url("https://api.kallyai.com/", "http://localhost:8321") == (
-        "https://api.kallyai.com/v1/auth/cli?redirect_uri=http://localhost:8321"
     )
     assert KallyAI.authorize_url(
         "https://api.kallyai.com",

@@ -96,20 +96,7 @@ async def test_tokens_are_asked_for_in_the_forms_of_the_reference() -> None:
 
 
 async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request() -> None:
-    wrong = [
-        "",
-        ".",
-        "..",
-        "c/transcript",
-        "c%2Ftranscript",
-        "a?b",
-        "a#b",
-        "50% off",
-        "\u00f1",
-        "a\n",
-        "\ud83d",
-        "a" * 501,
-    ]
+    wrong = ["", "..", "c/transcript", "c%2Ftranscript", "a?b", "a#b", "\u00f1", "a\n", "\ud83d", "a" * 501]
     async with client_and_server() as (client, server):
         for call_id, method in product(wrong, ("get_call", "get_transcript", "get_calendar")):
             with pytest.raises(NotFoundError) as caught:

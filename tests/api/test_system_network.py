@@ -190,23 +190,17 @@ async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
     assert (tunnel.received == b"") == refuses
 
 
-async def test_this_machine_is_never_reached_through_a_proxy(env: pytest.MonkeyPatch) -> None:
+async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(env: pytest.MonkeyPatch) -> None:
     async with client_and_server() as (_, proxy), client_and_server(STATISTICS, STATISTICS) as (_, server):
         for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             env.setenv(variable, proxy.url)
         for host in ("127.0.0.1", "localhost"):
             await client_of(f"http://{host}:{server.port}").get_statistics()
-    assert proxy.connections == 0
-    assert len(server.requests) == 2
-
-
-async def test_a_host_in_no_proxy_is_reached_directly(env: pytest.MonkeyPatch) -> None:
-    async with client_and_server() as (_, proxy), client_and_server(CloseWithoutReading()) as (_, server):
-        env.setenv("HTTPS_PROXY", proxy.url)
+        server.replies = [CloseWithoutReading()]
         env.setenv("NO_PROXY", "0.0.0.0")  # noqa: S104 - not bound to; an address that is not a loopback one
         with pytest.raises(NotConnectedError, match="can't be reached: "):
             await client_of(f"https://0.0.0.0:{server.port}").create_call(SUBMISSION)
-    assert (proxy.connections, server.connections) == (0, 1)
+    assert (proxy.connections, server.connections) == (0, 3)
 
 
 @pytest.mark.parametrize(
