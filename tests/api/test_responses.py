@@ -93,9 +93,11 @@ async def test_an_empty_list_is_no_error_and_a_body_without_a_list_is_unreadable
 
 
 async def test_a_wrong_type_in_an_optional_field_is_read_as_none() -> None:
+    numbers: list[Any] = ["abc", True, -1, 10**400, float("nan"), [185.5]]
+    moments: list[Any] = [17, "soon", "9999-12-31T23:59:59-12:00", {}]
     wrong: list[dict[str, Any]] = [
-        *({"duration_seconds": value} for value in ("abc", True, -1, 10**400, float("nan"), [185.5])),
-        *({"created_at": value} for value in (17, "soon", "9999-12-31T23:59:59-12:00", {})),
+        *({"duration_seconds": value} for value in numbers),
+        *({"created_at": value} for value in moments),
         {"highlights": {"text": "x"}},
         {"metadata": "none"},
         {"submission": "none"},
