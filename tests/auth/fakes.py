@@ -1,4 +1,4 @@
-"""Shared by the tests of sign-in: tokens, services that renew them, and keyrings and stores that can fail."""
+"""Shared by the tests of sign-in: tokens, a service that renews them, and a full disk."""
 
 import base64
 import json
@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 import pytest
-from keyring.backend import KeyringBackend
 
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
@@ -21,7 +20,6 @@ from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
 API = "http://127.0.0.1:8000"
-LIVE = "https://api.kallyai.com"
 
 
 class Clock:
@@ -75,40 +73,6 @@ class Home:
         return Session(store or self.store, self.service, lock_path or self.lock_path, self.clock)
 
 
-class MemoryKeyring(KeyringBackend):
-    """A keyring for one test, which can be made to fail; `limit` is the most characters of one entry.
-
-    The class has a negative priority, so that the keyring library does not choose it for other tests.
-    """
-
-    priority = -1.0
-
-    def __init__(self, limit: int | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # keyring has no types there
-        self.priority = 5.0
-        self.entries: dict[tuple[str, str], Any] = {}
-        self.limit = limit
-        self.broken: set[str] = set()
-
-    def get_password(self, service: str, username: str) -> str | None:
-        self._check("get", "")
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self._check("set", password)
-        if self.limit is not None and len(password) > self.limit:
-            raise ValueError(f"too long: {password}")
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        self._check("delete", "")
-        del self.entries[service, username]
-
-    def _check(self, action: str, password: str) -> None:
-        if action in self.broken:
-            raise OSError(f"locked {password}")
-
-
 def jwt(**claims: object) -> str:
     """A token in the form of a JWT, with a random signature."""
     parts = [json.dumps({"alg": "HS256"}), json.dumps(claims), secrets.token_hex(8)]
@@ -118,10 +82,6 @@ def jwt(**claims: object) -> str:
 def tokens(access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600) -> Tokens:
     """Tokens that expire `left` seconds after NOW."""
     return Tokens.from_document({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
-
-
-def files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager

@@ -37,25 +37,21 @@ async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refu
     assert home.service.requests == ["refresh-0", "refresh-1", "refresh-2", "refresh-2"]
 
 
-async def test_twenty_tasks_renew_once_and_share_the_result_or_the_error(home: Home) -> None:
+async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(home: Home) -> None:
     home.store.save(tokens(left=0))
-    session = home.session()
-    for error in (NotConnectedError("no network"), None):
-        home.service.error, home.service.requests = error, []
-        answers = (session.access_token() for _ in range(20))
-        assert await asyncio.gather(*answers, return_exceptions=True) == [error or "access-1"] * 20
-        assert len(home.service.requests) == 1
-
-
-async def test_two_processes_that_renew_at_once_send_one_renewal(home: Home) -> None:
-    home.store.save(tokens(left=0))
+    session, of_other_process = home.session(), home.session()
+    home.service.error = NotConnectedError("no network")
+    failed = await asyncio.gather(*(session.access_token() for _ in range(20)), return_exceptions=True)
+    assert failed == [home.service.error] * 20
+    assert home.service.requests == ["refresh-0"]
+    home.service.error, home.service.requests, home.service.arrived = None, [], anyio.Event()
     home.service.gate = anyio.Event()
-    asked = [asyncio.create_task(session.access_token()) for session in (home.session(), home.session())]
+    asked = [asyncio.create_task(each.access_token()) for each in (session, of_other_process) * 10]
     with anyio.fail_after(LIMIT):
         await home.service.arrived.wait()
         await anyio.wait_all_tasks_blocked()  # the system keeps their lock files apart, as those of two processes
         home.service.gate.set()
-        assert await asyncio.gather(*asked) == ["access-1"] * 2
+        assert await asyncio.gather(*asked) == ["access-1"] * 20
     assert home.service.requests == ["refresh-0"]
 
 
@@ -133,19 +129,18 @@ async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled
     assert home.service.requests == ["refresh-0"]
 
 
-@pytest.mark.parametrize("is_refused", [True, False])
 async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what_to_do(
-    home: Home, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tokens(refresh="refresh-revoked" if is_refused else "refresh-0")
+    kept = tokens(refresh="refresh-revoked")
     home.store.save(kept)
-    if not is_refused:  # there is no answer in time
-        monkeypatch.setattr(auth_session, "RENEWAL_SECONDS", 0.01)
-        home.service.gate = anyio.Event()
-    raised, words = (NotSignedInError, "no longer accepts") if is_refused else (ResponseLostError, "too long")
-    with anyio.fail_after(LIMIT), pytest.raises(raised, match=words) as caught:
+    with pytest.raises(NotSignedInError, match="no longer accepts") as caught:
         await home.session().renew("access-0")
     assert "revoked" not in repr(caught.value)
+    monkeypatch.setattr(auth_session, "RENEWAL_SECONDS", 0.01)
+    home.service.gate = anyio.Event()  # there is no answer in time
+    with anyio.fail_after(LIMIT), pytest.raises(ResponseLostError, match="too long"):
+        await home.session().renew("access-0")
     assert home.store.load() == kept
 
 

@@ -2,39 +2,94 @@
 
 import json
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import fail
 
 from kallyai_mcp.auth.token_store import SERVICE, FileStore, KeyringStore, TokenStore, TokenStoreError
-from tests.auth.fakes import API, LIVE, NOW, MemoryKeyring, files_in, full_disk, jwt, tokens
+from tests.auth.fakes import API, NOW, full_disk, jwt, tokens
+
+LIVE = "https://api.kallyai.com"
 
 
-@pytest.fixture(params=["file", "keyring", "auto", "auto without keyring"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
-    kind: str = request.param
-    request.getfixturevalue("no_keyring" if kind == "auto without keyring" else "system_keyring")
-    return TokenStore("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
+class MemoryKeyring(KeyringBackend):
+    """A keyring for one test, which can be made to fail; `limit` is the most characters of one entry.
+
+    The class has a negative priority, so that the keyring library does not choose it for other tests.
+    """
+
+    priority = -1.0
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # keyring has no types there
+        self.priority = 5.0
+        self.entries: dict[tuple[str, str], Any] = {}
+        self.limit: int | None = None
+        self.broken: set[str] = set()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._check("get", "")
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._check("set", password)
+        if self.limit is not None and len(password) > self.limit:
+            raise ValueError(f"too long: {password}")
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._check("delete", "")
+        del self.entries[service, username]
+
+    def _check(self, action: str, password: str) -> None:
+        if action in self.broken:
+            raise OSError(f"locked {password}")
+
+
+@pytest.fixture
+def system_keyring() -> Iterator[MemoryKeyring]:
+    before = keyring.get_keyring()
+    backend = MemoryKeyring()
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
+
+
+def no_keyring() -> KeyringBackend:
+    return fail.Keyring()  # type: ignore[no-untyped-call]  # keyring has no types there
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
-    any_store: TokenStore, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.NOTSET)
-    any_store.check()
-    assert any_store.load() is None
-    any_store.save(tokens("secret-access", "secret-refresh"))
-    any_store.save(tokens("secret-access-1", None))
-    assert any_store.load() == tokens("secret-access-1", None)
-    for _ in range(2):
-        any_store.delete()
-        assert any_store.load() is None
-    request.getfixturevalue("system_keyring").broken = {"get"}
-    with suppress(TokenStoreError):
-        any_store.load()
-    assert "secret" not in repr(any_store) + caplog.text
+    stores: list[tuple[Literal["auto", "keyring", "file"], KeyringBackend]] = [
+        ("file", system_keyring),
+        ("keyring", system_keyring),
+        ("auto", system_keyring),
+        ("auto", no_keyring()),
+    ]
+    for choice, backend in stores:
+        keyring.set_keyring(backend)
+        store = TokenStore(choice, tmp_path, API)
+        store.check()
+        assert store.load() is None
+        store.save(tokens("secret-access", "secret-refresh"))
+        store.save(tokens("secret-access-1", None))
+        assert store.load() == tokens("secret-access-1", None)
+        for _ in range(2):
+            store.delete()
+            assert store.load() is None
+        assert "secret" not in repr(store) + caplog.text
 
 
 def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_used(
@@ -53,7 +108,7 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file, keyring = FileStore(tmp_path, API), KeyringStore(API)
+    file, in_keyring = FileStore(tmp_path, API), KeyringStore(API)
     file.save(tokens())
     for content in (b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000):
         file.path.write_bytes(content)
@@ -61,10 +116,10 @@ def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
         assert file.path.read_bytes() == content
         for entry in (content.decode("latin-1"), 7):  # a number is what no keyring should return
             system_keyring.entries[SERVICE, API] = entry
-            assert keyring.load() is None
+            assert in_keyring.load() is None
     assert str(file.path) in caplog.text
     assert "secret" not in caplog.text
-    for store in (file, keyring):
+    for store in (file, in_keyring):
         store.save(tokens())
         assert store.load() == tokens()
 
@@ -119,20 +174,10 @@ def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
     assert store.load() == tokens()
 
 
-def test_two_tokens_of_the_size_of_the_sandboxs_fit_into_an_entry_of_windows_and_longer_ones_go_to_the_file(
+def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
-    system_keyring.limit = 1280
-    store = TokenStore("auto", tmp_path, API)
-    for size, files in ((549, 0), (1000, 1)):
-        long = tokens("a" * size, "r" * size).model_copy(update={"lineage": "0" * 32})
-        store.save(long)
-        assert store.load() == long
-        assert len(files_in(tmp_path)) == files
-
-
-def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(system_keyring: MemoryKeyring) -> None:
-    store = KeyringStore(API)
+    store = TokenStore("keyring", tmp_path, API)
     store.save(tokens("secret"))
     actions: dict[str, Callable[[], object]] = {
         "get": store.load,
@@ -145,22 +190,24 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(syst
             action()
         assert "secret" not in str(caught.value)
         assert caught.value.__cause__ is None
-
-
-@pytest.mark.usefixtures("no_keyring")
-def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
-    store = TokenStore("keyring", tmp_path, API)
-    for action in (store.check, store.load, lambda: store.save(tokens())):
+    keyring.set_keyring(no_keyring())
+    for action in (store.check, actions["get"], actions["set"]):
         with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
             action()
 
 
-def test_auto_uses_a_keyring_only_if_it_is_protected(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
-    store = TokenStore("auto", tmp_path, API)
-    for priority, kept in ((5.0, (1, 0)), (0.5, (1, 1))):
+def test_auto_uses_a_keyring_only_if_it_is_protected_and_has_room_for_both_tokens(
+    tmp_path: Path, system_keyring: MemoryKeyring
+) -> None:
+    system_keyring.limit = 1280  # that of Windows; the sandbox's tokens have 549 characters each
+    for priority, size, files in ((5.0, 549, 0), (5.0, 1000, 1), (0.5, 549, 1)):
+        folder = tmp_path / f"{priority} {size}"
+        store = TokenStore("auto", folder, API)
         system_keyring.priority = priority
-        store.save(tokens())
-        assert (len(system_keyring.entries), len(files_in(tmp_path))) == kept
+        long = tokens("a" * size, "r" * size).model_copy(update={"lineage": "0" * 32})
+        store.save(long)
+        assert store.load() == long
+        assert len(files_in(folder)) == files
 
 
 def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_out_of_a_locked_keyring(
@@ -202,8 +249,16 @@ def live(vendor: Path) -> TokenStore:
     return TokenStore("file", vendor.parent / "home", LIVE)
 
 
-def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(live: TokenStore, vendor: Path) -> None:
+def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(
+    live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert live.load() is None
+    for content in (b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'):
+        vendor.write_bytes(content)
+        assert live.load() is None
+        assert vendor.read_bytes() == content
+    assert str(vendor) in caplog.text
+    assert "secret" not in caplog.text
     for refresh_token, expires_at in ((None, 1_790_000_000), ("", 1_790_000_000.5), ("vendor-refresh", NOW)):
         before = write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
         got = live.load()
@@ -229,14 +284,3 @@ def test_after_signing_out_the_vendors_tokens_are_not_used(live: TokenStore, ven
         assert live.load() is None
     write_vendor(vendor, access_token="renewed")
     assert live.load() is None
-
-
-def test_a_broken_file_of_the_vendor_is_logged_and_kept(
-    live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for content in (b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'):
-        vendor.write_bytes(content)
-        assert live.load() is None
-        assert vendor.read_bytes() == content
-    assert str(vendor) in caplog.text
-    assert "secret" not in caplog.text
