@@ -1,4 +1,4 @@
-"""The home and billing pages."""
+"""The home and billing pages, and the OpenAPI document."""
 
 import re
 from html import unescape
@@ -48,6 +48,15 @@ async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_p
     for account in ACCOUNTS.values():
         assert account.email in page.words
     assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
+
+
+async def test_the_openapi_document_has_the_errors_of_the_reference(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    created = document["paths"]["/v1/calls"]["post"]
+    assert created["security"] == [{"bearer": []}]
+    assert created["responses"].keys() == {"201", "400", "401", "402", "403", "409", "422", "429", "503"}
+    assert "422" not in document["paths"]["/v1/calls"]["get"]["responses"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
 async def test_the_billing_link_shows_plan_and_usage_for_an_hour_without_a_token_and_can_not_be_forged(
