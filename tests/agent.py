@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.mcpserver.resources import ResourceTemplate
-from mcp.types import CallToolResult, EmbeddedResource, TextContent
+from mcp.types import CallToolResult, EmbeddedResource, TextContent, TextResourceContents
 
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.timing import Timing
@@ -120,6 +120,16 @@ class Agent:
         answer = Answer(result)
         assert answer.data.keys() <= _declared()[tool] | (ErrorAnswer.model_fields.keys() if answer.is_error else set())
         return answer
+
+    async def calls_made(self) -> int:
+        """How many calls the agent's account has placed."""
+        total: int = (await self.use("list_calls")).data["total"]
+        return total
+
+    async def read(self, uri: str) -> TextResourceContents:
+        (contents,) = (await self.client.read_resource(uri)).contents
+        assert isinstance(contents, TextResourceContents)
+        return contents
 
 
 @cache

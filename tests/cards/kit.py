@@ -12,7 +12,6 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.auth.loopback_listener import Reply, listening
 from kallyai_mcp.auth.loopback_listener import Request as Asked
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
 from tests.page_checks import hard_to_use
@@ -29,9 +28,6 @@ MEDIA: dict[str, Any] = {"color_scheme": "null", "forced_colors": "null", "reduc
 
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
 """The host context, unless a test gives another."""
-
-NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
-"""The sandbox's test number for each outcome."""
 
 # Chromium warns about the two permissions that the proxy needs ("Sandbox proxy", 2) before it knows the origin.
 _EXPECTED_WARNING = "An iframe which has both allow-scripts and allow-same-origin for its sandbox attribute can escape"
@@ -171,12 +167,6 @@ class Chat:
 def as_json(result: CallToolResult) -> dict[str, Any]:
     """`result` as it is sent."""
     return result.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-async def calls_made(agent: Agent) -> int:
-    """How many calls the agent's account has placed."""
-    total: int = (await agent.use("list_calls")).data["total"]
-    return total
 
 
 class Tabs:

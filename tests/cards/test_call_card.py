@@ -11,12 +11,13 @@ from starlette.requests import Request
 from kallyai_mcp.cards.pages import call_card
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK, NUMBERS, calls_made
+from tests.cards.kit import NEW_YORK
 from tests.fake_service import fake_service
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 from tests.tools.outcomes import ROWS
+from tests.tools.task_client import NUMBERS
 
 
 def error(**structure: Any) -> Answer:
@@ -138,7 +139,7 @@ async def test_a_call_in_progress_is_followed_until_it_has_ended(
     asked = len(chat.asked)
     await chat.pass_time(120)
     assert len(chat.asked) == asked
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(

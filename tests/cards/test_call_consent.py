@@ -7,9 +7,10 @@ import anyio
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK, NUMBERS, calls_made
+from tests.cards.kit import NEW_YORK
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.task_client import NUMBERS
 
 
 async def test_calling_again_asks_first_and_then_places_exactly_one_call(
@@ -30,7 +31,7 @@ async def test_calling_again_asks_first_and_then_places_exactly_one_call(
     await expect(question).to_contain_text("By the window")
     assert await chat.violations() == []
     assert chat.asked == []
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
     await chat.button("Call now").dblclick()
     await expect(chat.card.locator("#status")).to_have_text("Call in progress")
@@ -41,7 +42,7 @@ async def test_calling_again_asks_first_and_then_places_exactly_one_call(
         await clock.sleepers(1)
     clock.advance(minutes=5)
     await chat.comes_to("Not reached")
-    assert await calls_made(agent) == 2
+    assert await agent.calls_made() == 2
     words = [block["text"] for context in await chat.seen("contexts") for block in context["content"]]
     assert [text.split("on purpose: ")[1].split(",")[0] for text in words] == ["in_progress", "not_reached"]
 
@@ -59,7 +60,7 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_without_it_the_
         await expect(chat.card.locator("#status")).to_have_text("Not called")
         await expect(chat.card.get_by_text("You chose not to call.")).to_be_visible()
         assert chat.asked == []
-        assert await calls_made(agent) == 0
+        assert await agent.calls_made() == 0
         [context] = await chat.seen("contexts")
         assert "chose not to call" in context["content"][0]["text"]
 
@@ -74,7 +75,7 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_without_it_the_
         await chat.button("Llamar ahora").dblclick()
         await chat.comes_to("Reservado")
         assert chat.tools("make_call") == [{**BISTRO, "confirmation": asked.data["confirmation"], "wait_seconds": 0}]
-        assert await calls_made(agent) == 1
+        assert await agent.calls_made() == 1
 
 
 async def test_without_the_arguments_the_chat_is_asked_to_call_again(agent: Agent, open_card: Open) -> None:

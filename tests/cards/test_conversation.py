@@ -6,8 +6,9 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer
 from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK, NUMBERS
+from tests.cards.kit import NEW_YORK
 from tests.playwright_names import expect
+from tests.tools.task_client import NUMBERS
 
 UNICODE_SPEECH = next([turn.words("en") for turn in line.turns] for line in TEST_NUMBERS if line.name == "unicode")
 """What the callee of the test number `unicode` says."""

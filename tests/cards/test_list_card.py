@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK, Chat, calls_made
+from tests.cards.kit import NEW_YORK, Chat
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
@@ -51,7 +51,7 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     assert last == "Fourth +1 202-555-0119 Not called"
     await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
     await expect(chat.button("Calendar file")).to_be_visible()
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent: Agent, open_card: Open) -> None:
@@ -83,7 +83,7 @@ async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent
     assert more == THREE | {"continue_after": more["continue_after"], "wait_seconds": 0}
     told = [block["text"] for context in await chat.seen("contexts") for block in context["content"]]
     assert "list_booked" in told[-1]
-    assert await calls_made(agent) == 3
+    assert await agent.calls_made() == 3
 
 
 async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
@@ -101,7 +101,7 @@ async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
     clock.advance(minutes=5)
     await chat.comes_to(canceled)
     await expect(chat.button(stop)).to_be_hidden()
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(agent: Agent, open_card: Open) -> None:
@@ -127,7 +127,7 @@ async def test_one_consent_in_the_card_names_every_candidate(
         await expect(question).to_contain_text("Third, +1 202-555-0100")
         await expect(question).to_contain_text("one is booked")
         assert await chat.violations() == []
-        assert await calls_made(agent) == 0
+        assert await agent.calls_made() == 0
 
         await chat.button("Call now").dblclick()
         await chat.comes_to("Needs your decision")
@@ -138,10 +138,10 @@ async def test_one_consent_in_the_card_names_every_candidate(
         question = chat.card.get_by_role("region", name="Go on with the list, and call up to 1 more?")
         await expect(question).to_contain_text("Third, +1 202-555-0100")
         await expect(question).not_to_contain_text("First")
-        assert await calls_made(agent) == 2
+        assert await agent.calls_made() == 2
         await chat.button("Call now").click()
         await chat.comes_to("Booked")
-        assert await calls_made(agent) == 3
+        assert await agent.calls_made() == 3
 
 
 ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [

@@ -10,10 +10,11 @@ from kallyai_mcp.cards.pages import quota_card
 from kallyai_mcp.tools.results import QuotaAnswer, ToolResult
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK, NUMBERS
+from tests.cards.kit import NEW_YORK
 from tests.fake_service import fake_service
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.task_client import NUMBERS
 
 
 def quota(**figures: Any) -> Answer:

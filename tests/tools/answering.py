@@ -22,17 +22,14 @@ def calendar_file(*events: Sequence[str]) -> str:
 
 
 class Answering:
-    """The answers.
+    """The answers, and the settings of an agent that uses this KallyAI.
 
-    Attributes:
-        calls: What is answered, by the number that is called; the beginning of a number is enough. `error` is an HTTP
-            status and the body of an error.
-        calendars: The calendar file of the call to a number, or the HTTP status in place of one.
-        transcript: The entries of every transcript, or the HTTP status in place of one.
-        statistics: The account's.
-        subscription: The account's.
-        placed: The calls by their ids, as they are told from now on.
+    What is answered to `calls`, and their `calendars`, are by the number that is called, or its beginning; an `error`
+    is an HTTP status and its body. A calendar or the transcript may be an HTTP status. `placed` has the calls by their
+    ids, as they are told from now on.
     """
+
+    settings: Settings
 
     def __init__(
         self, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
@@ -77,19 +74,6 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(
-    home: Path,
-    calls: Mapping[str, Mapping[str, Any]],
-    calendars: Mapping[str, str | int] | None = None,
-    **environment: str,
-) -> AsyncIterator[tuple[Answering, Settings]]:
-    """Serve these answers; yields them, and the settings of an agent that uses this KallyAI."""
-    kallyai = Answering(calls, calendars)
-    async with fake_service(kallyai.answer) as url:
-        yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)
-
-
-@asynccontextmanager
 async def asking(
     home: Path,
     clock: ManualClock,
@@ -98,8 +82,8 @@ async def asking(
     **environment: str,
 ) -> AsyncIterator[tuple[Answering, Agent]]:
     """Serve these answers; yields them, and an agent that uses this KallyAI."""
-    async with (
-        answering(home, calls, calendars, **environment) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-    ):
-        yield kallyai, agent
+    kallyai = Answering(calls, calendars)
+    async with fake_service(kallyai.answer) as url:
+        kallyai.settings = settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)
+        async with open_agent(kallyai.settings, mode="auto", clock=clock) as agent:
+            yield kallyai, agent

@@ -2,14 +2,13 @@
 
 import re
 from collections import defaultdict
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.agent import BISTRO, Agent, open_agent
+from tests.agent import BISTRO, Agent
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import Answering, answering, calendar_file
+from tests.tools.answering import Answering, asking, calendar_file
 
 AS_ASKED = calendar_file(
     ["SUMMARY:Table for 4", "DTSTART:20260129T000000Z", "DTEND:20260129T020000Z", "LOCATION:Bistro"]
@@ -109,11 +108,7 @@ async def texts(home: Path) -> Texts:
     told: Texts = defaultdict(dict)
     for scenario in (outcomes, refusals, progress, later, lists, account):
         clock = ManualClock(NOW)
-        async with AsyncExitStack() as stack:
-            kallyai, settings = await stack.enter_async_context(
-                answering(home / scenario.__name__, {}, SETTLE_SECONDS="0.2")
-            )
-            agent = await stack.enter_async_context(open_agent(settings, mode="auto", clock=clock))
+        async with asking(home / scenario.__name__, clock, {}, SETTLE_SECONDS="0.2") as (kallyai, agent):
             teller = Teller(agent, kallyai, clock)
             await scenario(teller)
         for tool, found in teller.texts.items():

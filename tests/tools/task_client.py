@@ -90,8 +90,3 @@ def with_equal_ids(result: Json) -> Json:
     uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     same: Json = json.loads(re.sub(uuid, "ID", json.dumps(result)))
     return same
-
-
-async def calls_made(client: Client) -> int:
-    total: int = (await call(client, {}, "list_calls"))["structuredContent"]["total"]
-    return total

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
-from mcp.types import INVALID_PARAMS, TextResourceContents
+from mcp.types import INVALID_PARAMS
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -30,11 +30,6 @@ BUSY = {"respondent_phone": NUMBERS["busy"], "business_name": "First"}
 FULL = {"respondent_phone": NUMBERS["fully_booked"], "business_name": "Second"}
 FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
 LAST = {"respondent_phone": "+12025550119", "business_name": "Fourth"}
-
-
-async def calls_made(agent: Agent) -> int:
-    total: int = (await agent.use("list_calls")).data["total"]
-    return total
 
 
 async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_books(agent: Agent) -> None:
@@ -66,7 +61,7 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
     assert told.text == f"Asked for before; nothing was placed twice. {booked.text}"
     assert "3. Third (+1 202-555-0100): booked, Wed Jan 28, 7:00 PM." in booked.text
     assert shown.text == booked.text
-    assert await calls_made(agent) == 3
+    assert await agent.calls_made() == 3
 
 
 async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(agent: Agent) -> None:
@@ -120,7 +115,7 @@ async def test_a_list_in_progress_says_who_is_called_and_can_be_canceled(agent: 
         "Canceled: nobody else is called. Not called: Fourth (+1 202-555-0119). The call in progress can't be hung up."
     )
     assert ended.data["status"] == "canceled"
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
@@ -226,20 +221,14 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
     assert len(done.data["calls"]) == 3
 
 
-async def read(agent: Agent, uri: str) -> str:
-    (contents,) = (await agent.client.read_resource(uri)).contents
-    assert isinstance(contents, TextResourceContents)
-    return contents.text
-
-
 async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(agent: Agent) -> None:
     decide = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE])
     id_, (busy, full) = decide.data["tracking_id"], decide.data["calls"]
     listed = await agent.use("list_calls")
-    resource = await read(agent, "kallyai://calls")
-    shown = await read(agent, f"kallyai://calls/{id_}")
+    resource = (await agent.read("kallyai://calls")).text
+    shown = (await agent.read(f"kallyai://calls/{id_}")).text
     with pytest.raises(MCPError) as none:
-        await read(agent, f"kallyai://calls/{id_}/transcript")
+        await agent.read(f"kallyai://calls/{id_}/transcript")
     booked = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"])
     after = await agent.use("list_calls")
 

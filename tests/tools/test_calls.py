@@ -20,11 +20,6 @@ def mode() -> str:
     return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
 
 
-async def calls_made(agent: Agent) -> int:
-    total: int = (await agent.use("list_calls")).data["total"]
-    return total
-
-
 async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
 
@@ -40,11 +35,17 @@ async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: A
     again = await agent.use("get_call", call_id=tracking_id)
     assert "has lasted 40 s." in again.text
     assert again.data["elapsed_seconds"] == 40
+    kept = await agent.use("cancel_call", call_id=tracking_id)
+    assert kept.data["status"] == "in_progress"
+    assert kept.text == (
+        "Not canceled: the call to Italian Bistro (+1 415-555-1234) is in progress, and it can't be hung up. It will "
+        f'not be placed again. get_call "{tracking_id}" follows it.'
+    )
 
     clock.advance(minutes=5)
     ended = await agent.use("get_call", call_id=tracking_id, wait_seconds=5)
     assert ended.text.startswith("Booked: ")
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: ManualClock) -> None:
@@ -58,12 +59,12 @@ async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: Manu
     assert again.text.startswith("In progress already; no new call was placed.")
     assert again.data["placed_now"] is False
     with anyio.fail_after(30):
-        while await calls_made(agent) == 0:  # the request may still be on its way
+        while await agent.calls_made() == 0:  # the request may still be on its way
             await anyio.lowlevel.checkpoint()
     clock.advance(minutes=5)
     ended = await agent.use("get_call", call_id=again.data["tracking_id"], wait_seconds=30)
     assert ended.data["status"] == "success"
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_redial_places_a_second_call_once_the_outcome_of_the_first_is_delivered(
@@ -84,7 +85,7 @@ async def test_redial_places_a_second_call_once_the_outcome_of_the_first_is_deli
     assert second.data["placed_now"] is True
     with anyio.fail_after(5):
         await clock.sleepers(1)
-    assert await calls_made(agent) == 2
+    assert await agent.calls_made() == 2
 
 
 async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
@@ -100,7 +101,7 @@ async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clo
     )
     assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_duplicate(agent: Agent) -> None:

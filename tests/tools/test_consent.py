@@ -98,7 +98,10 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
         asked = await agent.use("make_call", BISTRO)
         confirmation = asked.data["confirmation"]
         other = await agent.use("make_call", BISTRO, party_size=5, confirmation=confirmation)
-        redialled = await agent.use("make_call", BISTRO, redial=True, confirmation=confirmation)
+        others = [
+            await agent.use("make_call", BISTRO | changed, confirmation=confirmation)
+            for changed in ({"redial": True}, {"retries": 1}, {"not_before": "2026-01-26T07:00"})
+        ]
         placed = await agent.use("make_call", BISTRO, confirmation=confirmation)
         spent = await agent.use("make_call", BISTRO, redial=True, confirmation=confirmation)
         listed = await agent.use("list_calls")
@@ -107,7 +110,7 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
     assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T11:00".' in asked.text
-    assert other.data["status"] == redialled.data["status"] == spent.data["status"] == "needs_confirmation"
+    assert {answer.data["status"] for answer in (other, *others, spent)} == {"needs_confirmation"}
     assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
     assert listed.data["total"] == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering, asking, calendar_file
+from tests.tools.answering import asking, calendar_file
 
 HEARD = [{"speaker": "AI", "content": "Hello"}, {"speaker": "HUMAN", "content": "Yes, you have the table at seven."}]
 ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
@@ -30,9 +30,8 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str, str], ...] = (
 
 async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_path: Path, clock: ManualClock) -> None:
     async with (
-        answering(tmp_path, {}) as (kallyai, settings),
-        open_agent(settings, mode="auto", clock=clock) as agent,
-        open_agent(replace(settings, home_override=tmp_path / "other"), mode="auto", clock=clock) as other,
+        asking(tmp_path, clock, {}) as (kallyai, agent),
+        open_agent(replace(kallyai.settings, home_override=tmp_path / "other"), mode="auto", clock=clock) as other,
     ):
         for count, (call, entries, calendar, outcome, begins) in enumerate(CONTRADICTED):
             asked = BISTRO | {"respondent_phone": f"+1415555{1200 + count}"}
@@ -69,23 +68,21 @@ async def test_a_call_in_which_nobody_talked_may_be_placed_again(tmp_path: Path,
             assert again.data["placed_now"] is True
 
 
-@pytest.mark.parametrize("until", ["booked", "answered"])
 async def test_the_next_candidate_is_not_called_while_the_first_may_have_agreed(
-    tmp_path: Path, clock: ManualClock, until: str
+    tmp_path: Path, clock: ManualClock
 ) -> None:
     names = ("respondent_phone", "business_name")
     asked = {name: value for name, value in BISTRO.items() if name not in names}
     candidates = [{"respondent_phone": f"+1415555120{digit}", "business_name": "Bistro"} for digit in (1, 2)]
-    async with answering(tmp_path, {"+": {"status": "failed"}}) as (kallyai, settings):
+    async with asking(tmp_path, clock, {"+": {"status": "failed"}}) as (kallyai, agent):
         kallyai.transcript = {"entries": HEARD}
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            told = await agent.use("call_around", asked, candidates=candidates, until=until)
+        told = await agent.use("call_around", asked, candidates=candidates, until="answered")
 
     assert told.data["status"] == "needs_decision"
     assert [one["respondent_phone"] for one in told.data["not_called"]] == ["+14155551202"]
 
 
-@pytest.mark.parametrize(("status", "later"), [("failed", "failed"), ("no_answer", "unknown"), ("busy", "unknown")])
+@pytest.mark.parametrize(("status", "later"), [("failed", "failed"), ("busy", "unknown")])
 async def test_a_transcript_that_comes_after_the_outcome_is_read(
     tmp_path: Path, clock: ManualClock, status: str, later: str
 ) -> None:

@@ -12,6 +12,7 @@ from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.conftest import one_generation
 from tests.fake_service import Reply, fake_service
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
 
 mode = pytest.fixture(one_generation)
@@ -21,13 +22,16 @@ async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothi
     tmp_path: Path, clock: ManualClock
 ) -> None:
     submission = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
-    calls = [{"call_id": status, "status": status, "submission": submission} for status in ("success", "busy")]
+    question = submission | {"task_description": "Do you take credit cards?"}
+    report = "Asked the garage: Do you take credit cards? They said: Only cash, sorry."
+    async with asking(tmp_path, clock, {}) as (kallyai, agent):
+        for status in ("busy", "success"):
+            kallyai.placed[status] = {"call_id": status, "status": status, "submission": submission}
+        listed = await agent.use("list_calls")
+        kallyai.placed = {"c": {"call_id": "c", "status": "success", "highlights": report, "submission": question}}
+        answered = await agent.use("list_calls")
 
-    async with fake_service(lambda _: (200, {"calls": calls, "total": 2})) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            listed = await agent.use("list_calls")
-
+    assert '  "They said: Only cash, sorry."  c' in answered.text  # and not the question again
     assert listed.text.splitlines() == [
         "2 calls, newest first. Times in New York.",
         "?  answered*  Italian Bistro +14155551234  success",
@@ -86,18 +90,6 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     assert everything.text.splitlines()[0].startswith("scheduled  Joe's Garage +12025550103  due Tue Jan 27, 10:00 AM")
     assert everything.text.count("Joe's Garage") == 3  # the calls without a name have it from the one before
     assert planned.data["tracking_id"] in everything.text
-
-
-async def test_a_list_has_the_answer_and_not_the_question_again(tmp_path: Path, clock: ManualClock) -> None:
-    report = "Asked the garage: Do you take credit cards? They said: Only cash, sorry."
-    submission = {"respondent_phone": "+14155551234", "task_description": "Do you take credit cards?"}
-    call = {"call_id": "c", "status": "success", "highlights": report, "submission": submission}
-    async with fake_service(lambda _: (200, {"calls": [call], "total": 1})) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            text = (await agent.use("list_calls")).text
-
-    assert '  "They said: Only cash, sorry."  c' in text
 
 
 async def test_the_calendar_file_is_a_text_when_asked_for(agent: Agent) -> None:
@@ -254,23 +246,3 @@ async def test_a_call_about_the_booking_of_another_number_is_asked_about(
     assert asked.data["reasons"] == ["other_number"]
     assert "You are asked because: the booking that it changes was made at another number" in asked.text
     assert none.text.startswith("Not called: ")
-
-
-def spoil(home: Path) -> None:
-    """Replace the ledger's file by one that is no database."""
-    for file in filter(Path.is_file, home.glob("ledger.db*")):
-        file.unlink()
-    (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
-
-
-async def test_a_list_without_the_ledger_says_what_may_be_missing(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
-) -> None:
-    """With PostgreSQL, `tests/transports/test_database_failures.py` shows the same."""
-    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
-        await agent.use("make_call", BISTRO)
-        spoil(tmp_path)
-        listed = await agent.use("list_calls")
-
-    assert listed.text.startswith("This program's record of calls can't be read now")
-    assert "  answered*  Italian Bistro" in listed.text

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from icalendar import Alarm, Calendar, Event
-from mcp.types import TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -111,12 +110,6 @@ def ics(words: str) -> bytes:
     return bytes(calendar.to_ical())
 
 
-async def text_of(agent: Agent, uri: str) -> str:
-    (contents,) = (await agent.client.read_resource(uri)).contents
-    assert isinstance(contents, TextResourceContents)
-    return contents.text
-
-
 def own_words(text: str) -> str:
     """`text` without its quotations: what an agent may take for this program's own words."""
     return re.sub(r'"[^"]*"', '""', text)
@@ -128,7 +121,7 @@ def has_order(text: str) -> bool:
 
 async def test_a_transcript_stays_within_its_delimiters(agent_of_attacker: Agent) -> None:
     answer = await agent_of_attacker.use("get_transcript", call_id=ID)
-    for text in (answer.text, await text_of(agent_of_attacker, f"kallyai://calls/{ID}/transcript")):
+    for text in (answer.text, (await agent_of_attacker.read(f"kallyai://calls/{ID}/transcript")).text):
         heading, opening, *spoken, closing = text.split("\n")
         mark = opening.removeprefix("<<<transcript ")
         assert heading.endswith(HEADING)
@@ -150,7 +143,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
     ):
         for text in (
             (await agent_of_attacker.use("get_call", call_id=id_)).text,
-            await text_of(agent_of_attacker, f"kallyai://calls/{id_}"),
+            (await agent_of_attacker.read(f"kallyai://calls/{id_}")).text,
         ):
             outcome, said, *then, ids = text.split("\n")
             assert outcome.startswith(begins)
@@ -159,7 +152,10 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
-    for text in ((await agent_of_attacker.use("list_calls")).text, await text_of(agent_of_attacker, "kallyai://calls")):
+    for text in (
+        (await agent_of_attacker.use("list_calls")).text,
+        (await agent_of_attacker.read("kallyai://calls")).text,
+    ):
         heading, _, *rows, not_checked = text.split("\n")
         assert not_checked.startswith("answered*: ")
         assert heading == "3 calls, newest first. Times in New York."
@@ -188,7 +184,7 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
     event_result = await agent_of_attacker.use("get_calendar_event", call_id=ID)
-    for text in (event_result.files[0].text, await text_of(agent_of_attacker, event_result.data["calendar_uri"])):
+    for text in (event_result.files[0].text, (await agent_of_attacker.read(event_result.data["calendar_uri"])).text):
         calendar = Calendar.from_ical(text)
         (event,) = calendar.subcomponents
         assert sorted(calendar) == ["PRODID", "VERSION"]

@@ -7,7 +7,6 @@ import anyio
 import pytest
 from mcp import MCPError
 from mcp.server.apps import APP_MIME_TYPE
-from mcp.types import TextResourceContents
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
@@ -19,13 +18,6 @@ from tests.transports.http_server import CALL, LIMIT, connected_agent, running_s
 
 mode = pytest.fixture(one_generation)
 CALLS = "kallyai://calls"
-
-
-async def read(agent: Agent, uri: str) -> TextResourceContents:
-    (contents,) = (await agent.client.read_resource(uri)).contents
-    assert isinstance(contents, TextResourceContents)
-    assert contents.uri == uri
-    return contents
 
 
 async def read_error(agent: Agent, uri: str) -> tuple[int, str]:
@@ -62,12 +54,12 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
     }
     listed = await agent.use("list_calls")
 
-    assert (await read(agent, f"{CALLS}/{call_id}")).text == results["get_call"].text
-    assert (await read(agent, CALLS)).text == listed.text
-    calendar = await read(agent, results["get_calendar_event"].data["calendar_uri"])
+    assert (await agent.read(f"{CALLS}/{call_id}")).text == results["get_call"].text
+    assert (await agent.read(CALLS)).text == listed.text
+    calendar = await agent.read(results["get_calendar_event"].data["calendar_uri"])
     assert calendar.mime_type == "text/calendar"
     assert "SUMMARY:Table for 4" in calendar.text
-    heading, opening, *spoken, closing = (await read(agent, f"{CALLS}/{call_id}/transcript")).text.splitlines()
+    heading, opening, *spoken, closing = (await agent.read(f"{CALLS}/{call_id}/transcript")).text.splitlines()
     delimited = results["get_transcript"].text.splitlines()
     assert [heading, *spoken] == [delimited[0], *delimited[2:-1]]
     assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != delimited[-1].removesuffix(">>>")
@@ -80,10 +72,10 @@ async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent
     with anyio.fail_after(LIMIT):
         await clock.sleepers(1)
         clock.advance(seconds=2)
-        text = (await read(agent, f"{CALLS}/{tracking_id}")).text
+        text = (await agent.read(f"{CALLS}/{tracking_id}")).text
         error = await read_error(agent, f"{CALLS}/{tracking_id}/transcript")
         clock.advance(minutes=10)
-        while "in progress" in (await read(agent, f"{CALLS}/{tracking_id}")).text:
+        while "in progress" in (await agent.read(f"{CALLS}/{tracking_id}")).text:
             await anyio.lowlevel.checkpoint()
 
     again = await agent.use("make_call", busy)
@@ -115,9 +107,9 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
         sandbox.end_calls()
         made = (await one.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data
         uris = [f"{CALLS}/{id_}{rest}" for id_ in (made["call_id"], tracking_id) for rest in ("", "/transcript")]
-        mine = [(await read(one, uri)).text for uri in uris]
+        mine = [(await one.read(uri)).text for uri in uris]
         theirs = [await read_error(other, uri) for uri in uris]
-        lists = [(await read(agent, CALLS)).text for agent in (one, other)]
+        lists = [(await agent.read(CALLS)).text for agent in (one, other)]
 
     assert all(mine)
     assert {code for code, _ in theirs} == {-32602}
@@ -136,10 +128,9 @@ async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
     async with open_agent(settings, mode=mode, clock=clock, app=app, **options) as agent:
         made = await agent.use("make_call", BISTRO)
         event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
-        (file,) = (await agent.client.read_resource(event.data["calendar_uri"])).contents
+        file = await agent.read(event.data["calendar_uri"])
 
     assert [block.type for answer in (made, event) for block in answer.result.content] == kinds
     assert event.data["calendar_uri"] == f"kallyai://calls/{made.data['call_id']}/calendar.ics"
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
-    assert isinstance(file, TextResourceContents)
     assert file.text.startswith("BEGIN:VCALENDAR")

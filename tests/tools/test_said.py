@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.agent import Answer, open_agent
+from tests.agent import Answer
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import answering
+from tests.tools.answering import asking
 
 GARAGE = {
     "task_category": "general",
@@ -31,12 +31,11 @@ def turns(*words: str) -> dict[str, Any]:
 
 async def told(home: Path, clock: ManualClock, transcript: Any, highlights: str | None = None, **asked: Any) -> Answer:
     call = {"status": "success", "call_id": "c-1", "highlights": highlights}
-    async with answering(home, {"+": call}) as (kallyai, settings):
+    async with asking(home, clock, {"+": call}) as (kallyai, agent):
         kallyai.transcript = transcript
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            made = await agent.use("make_call", GARAGE | asked)
-            assert (await agent.use("get_call", call_id="c-1")).text == made.text
-            return made
+        made = await agent.use("make_call", GARAGE | asked)
+        assert (await agent.use("get_call", call_id="c-1")).text == made.text
+        return made
 
 
 async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, clock: ManualClock) -> None:

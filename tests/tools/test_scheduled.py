@@ -14,7 +14,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
@@ -32,15 +32,14 @@ IN_THE_MORNING = "2026-01-26T09:00"
 """9:00 in San Francisco, 12:00 for the user in New York."""
 
 
-async def calls_made(agent: Agent) -> int:
-    total: int = (await agent.use("list_calls")).data["total"]
-    return total
-
-
-async def test_a_call_for_later_says_when_it_is_placed_and_how_to_cancel_it(agent: Agent) -> None:
+async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(agent: Agent) -> None:
     answer = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=2)
-
     id_ = answer.data["tracking_id"]
+    canceled = await agent.use("cancel_call", call_id=id_)
+    again = await agent.use("cancel_call", call_id=id_)
+    shown = await agent.use("get_call", call_id=id_)
+    elsewhere = await agent.use("make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING)
+
     assert answer.text == (
         "Scheduled: Dr. Ruiz (+1 415-555-1234), Mon Jan 26, 9:00 AM Los Angeles time (12:00 PM your time). Up to 3 "
         f"attempts. This program must be running then.\ntracking_id {id_}; cancel_call cancels it."
@@ -50,14 +49,13 @@ async def test_a_call_for_later_says_when_it_is_placed_and_how_to_cancel_it(agen
     assert (answer.data["attempt"], answer.data["attempts"]) == (1, 3)
     assert not {"outcome", "placed_now"} & answer.data.keys()
     assert "elapsed_seconds" not in answer.data
-
-
-async def test_a_time_without_an_offset_is_in_the_zone_of_the_request(agent: Agent) -> None:
-    answer = await agent.use("make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING)
-
-    assert "Mon Jan 26, 6:00 AM Los Angeles time (9:00 AM your time)." in answer.text
-    assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-05:00"
-    assert answer.data["timezone"] == "America/New_York"
+    assert canceled.text == again.text
+    assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called. Nothing else has to be done."
+    assert canceled.data["status"] == "canceled"
+    assert shown.text.startswith("Not called: ")
+    assert "Mon Jan 26, 6:00 AM Los Angeles time (9:00 AM your time)." in elsewhere.text
+    assert elsewhere.data["scheduled_for"] == "2026-01-26T09:00:00-05:00"
+    assert elsewhere.data["timezone"] == "America/New_York"
 
 
 async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
@@ -95,49 +93,6 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     assert "Times in UTC." in listed.text
 
 
-async def test_a_canceled_call_is_canceled_for_good(agent: Agent) -> None:
-    id_ = (await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)).data["tracking_id"]
-
-    before = await agent.use("get_transcript", call_id=id_)
-    canceled = await agent.use("cancel_call", call_id=id_)
-    again = await agent.use("cancel_call", call_id=id_)
-    shown = await agent.use("get_call", call_id=id_)
-
-    assert before.text.startswith("The call has not been placed yet")
-    assert canceled.text == again.text
-    assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called. Nothing else has to be done."
-    assert canceled.data["status"] == "canceled"
-    assert shown.text.startswith("Not called: ")
-
-
-async def test_a_call_in_progress_cannot_be_hung_up(agent: Agent, clock: ManualClock) -> None:
-    clock.hold()
-    id_ = (await agent.use("make_call", CLINIC, wait_seconds=0)).data["tracking_id"]
-    await clock.sleepers(1)
-
-    answer = await agent.use("cancel_call", call_id=id_)
-
-    assert answer.text == (
-        "Not canceled: the call to Dr. Ruiz (+1 415-555-1234) is in progress, and it can't be hung up. It will not be "
-        f'placed again. get_call "{id_}" follows it.'
-    )
-    assert answer.data["status"] == "in_progress"
-
-
-async def test_a_time_that_makes_no_sense_is_refused(agent: Agent) -> None:
-    times = {
-        "2026-01-24T09:00": '"2026-01-24 09:00" is past; it is 2026-01-25 07:30 in America/Los_Angeles',
-        "9999-12-31T23:59:59Z": '"9999-12-31 23:59" is more than 30 days away; call or schedule later',
-        "2026-01-29T09:00": '"2026-01-29 09:00" is after the appointment that the call asks for',
-        "2026-01-27": '"2026-01-27" is not a date and time; it looks like 2026-01-26T09:00',
-    }
-    for not_before, wrong in times.items():
-        answer = await agent.use("make_call", CLINIC, not_before=not_before, appointment_date="2026-01-28")
-
-        assert answer.is_error
-        assert answer.text == f"Not called. Fix 1 argument:\n- not_before: {wrong}."
-
-
 async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_attempts(
     agent: Agent, clock: ManualClock
 ) -> None:
@@ -157,7 +112,7 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
     assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
     [attempt] = last.data["earlier_attempts"]
     assert (attempt["status"], attempt["at"]) == ("busy", "2026-01-25T15:30:00Z")
-    assert await calls_made(agent) == 2
+    assert await agent.calls_made() == 2
 
 
 async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_the_list(
@@ -197,7 +152,7 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     assert canceled.data["status"] == "canceled"
     assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")
     assert shown.text.startswith("Not called again: ")
-    assert await calls_made(agent) == 1
+    assert await agent.calls_made() == 1
 
 
 async def test_a_call_that_was_missed_is_listed_for_a_day(agent: Agent, clock: ManualClock) -> None:
@@ -219,19 +174,3 @@ async def test_a_call_that_was_missed_is_listed_for_a_day(agent: Agent, clock: M
     assert shown.data["placed"] == "no"
     assert "  expired  Dr. Ruiz" in after.text
     assert (await agent.use("list_calls")).data["calls"] == []
-
-
-async def test_consent_covers_exactly_that_time_and_those_attempts(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
-) -> None:
-    always = settings_in(tmp_path, CONFIRM="always")
-    async with open_agent(always, mode="auto", clock=clock, app=app) as agent:
-        other = CLINIC | {"task_description": "Another question"}
-        asked = await agent.use("make_call", other, not_before=IN_THE_MORNING)
-        yes = {"confirmation": asked.data["confirmation"]}
-        later = await agent.use("make_call", other | yes, not_before="2026-01-26T09:30")
-        more = await agent.use("make_call", other | yes, not_before=IN_THE_MORNING, retries=1)
-        agreed = await agent.use("make_call", other | yes, not_before=IN_THE_MORNING)
-
-    assert agreed.data["status"] == "scheduled"
-    assert later.data["status"] == more.data["status"] == "needs_confirmation"

@@ -21,7 +21,6 @@ from tests.tools.task_client import (
     Json,
     ask,
     call,
-    calls_made,
     client_of,
     ended,
     refusal,
@@ -86,7 +85,7 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification_and_h
     }
     assert result["structuredContent"]["placed_now"] is True
     assert result["isError"] is False
-    assert await calls_made(client) == 1
+    assert await Agent(client).calls_made() == 1
 
 
 @pytest.mark.parametrize("outcome", ["success", "suppression_violation"])
@@ -165,7 +164,7 @@ async def test_a_decision_completes_the_task_and_the_list_goes_on_as_another_one
     assert task["taskId"] != decide["taskId"]
     assert booked["result"]["structuredContent"]["status"] == "booked"
     assert first["createdAt"] == decide["createdAt"]
-    assert await calls_made(client) == 3
+    assert await Agent(client).calls_made() == 3
     list_id, _, began = task["taskId"].rpartition(".")
     for wrong in (list_id, f"{list_id}.", f"{list_id}.x", f"{list_id}.{int(began) + 1}", f"t-none.{began}"):
         assert await refusal(client.session, "tasks/get", wrong) == NO_TASK
@@ -194,4 +193,4 @@ async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_sti
     result = after["result"]["structuredContent"]
     assert result["status"] == "canceled"
     assert [one["outcome"] for one in result["calls"]] == ["booked"]
-    assert await calls_made(client) == 1
+    assert await Agent(client).calls_made() == 1
