@@ -31,13 +31,6 @@ from tests.calls.samples import (
 OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
 
 
-async def test_what_can_not_be_an_id_is_not_found(ledger: Ledger) -> None:
-    await reserved(ledger, asked())
-
-    for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
-        assert await ledger.find(ACCOUNT, id_) is None
-
-
 # Duplicates
 
 
@@ -90,7 +83,7 @@ async def test_another_submission_account_or_api_is_another_call(ledger: Ledger)
         assert await is_placed(ledger, asked(number, account=account))
 
 
-async def test_an_account_sees_no_record_of_another_one(ledger: Ledger) -> None:
+async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an_id(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
     await ledger.bind_call(record, outcome(call_id="c-1"), proven=True)
 
@@ -100,6 +93,8 @@ async def test_an_account_sees_no_record_of_another_one(ledger: Ledger) -> None:
         assert await ledger.list_unsettled(account) == []
         assert await ledger.audit(account, 10) == []
         assert not await ledger.cancel(account, "t-1")
+    for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
+        assert await ledger.find(ACCOUNT, id_) is None
 
 
 async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, place: str, clock: ManualClock) -> None:

@@ -66,11 +66,14 @@ async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked
     assert again.is_new
 
 
-@pytest.mark.parametrize("is_listed", [True, False])
-async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(here: World, *, is_listed: bool) -> None:
-    """The minutes ran out while the phone call took place."""
-    refused_late = after(lambda: here.clock.sleep(60), (402, {}))
-    service = here.answering([refused_late], [shown()] if is_listed else [])
+@pytest.mark.parametrize(("status", "is_listed"), [(402, True), (402, False), (401, True)])
+async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
+    here: World, status: int, *, is_listed: bool
+) -> None:
+    """The minutes ran out, or the token expired, while the phone call took place."""
+    refused_late = after(lambda: here.clock.sleep(60), (status, {}))
+    service = here.answering([refused_late, PLACED], [shown()] if is_listed else [])
+    here.session.can_renew = True
     record = await here.call()
     again = await here.place()
 
@@ -94,16 +97,6 @@ async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(he
 
     assert record.call is not None
     assert (record.state, record.call.status) == (CallState.ENDED, "failed")
-
-
-async def test_a_token_that_is_refused_after_the_call_is_not_renewed_to_place_it_again(here: World) -> None:
-    refused_late = after(lambda: here.clock.sleep(60), (401, {"error": {"code": "token_expired"}}))
-    service = here.answering([refused_late, PLACED], [shown()])
-    here.session.can_renew = True
-    record = await here.call()
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
 
 
 async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outcome(here: World) -> None:
@@ -161,24 +154,17 @@ async def test_a_rate_limit_is_waited_for(here: World) -> None:
     assert service.looks == 2
 
 
-def placed_in_spite_of_a_limit(service: Service, retry_after: str) -> None:
-    """Let the service answer the first request with 429, although it places the call."""
-
-    async def place_and_refuse() -> tuple[int, Json]:
-        service.calls = [shown(at=service.clock.now())]
-        service.headers = {"Retry-After": retry_after}
-        return 429, {"error": {"code": "rate_limited"}}
-
-    service.replies = [place_and_refuse, PLACED]
-
-
 @pytest.mark.parametrize("retry_after", ["6", "120"])
 @pytest.mark.parametrize("look", ["shows the call", "fails", "shows no details", "does not show the call yet"])
 async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
     here: World, look: str, retry_after: str
 ) -> None:
-    service = here.service
-    placed_in_spite_of_a_limit(service, retry_after)
+
+    async def place_and_refuse() -> tuple[int, Json]:
+        service.calls = [shown(at=here.clock.now())]
+        return 429, {"error": {"code": "rate_limited"}}
+
+    service = here.answering([place_and_refuse, PLACED], headers={"Retry-After": retry_after})
     ended = NOW + timedelta(seconds=95)
 
     def see(_: int) -> None:
@@ -210,27 +196,22 @@ async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World)
     assert record.state is CallState.REFUSED
 
 
-async def test_the_same_key_is_sent_again_only_within_a_second(here: World) -> None:
+async def test_an_unknown_call_is_sent_again_only_within_a_second_and_then_looked_for_whenever_it_is_asked_about(
+    here: World,
+) -> None:
     service = here.answering([LOST])
     record = await here.call()
-
-    assert record.state is CallState.UNKNOWN
-    assert set(service.keys) == {record.idempotency_key}
-    assert 2 <= len(service.keys) <= 11
-    assert here.clock.now() - NOW >= timedelta(seconds=300)
-
-
-async def test_an_unknown_call_is_not_placed_again_and_is_looked_for_whenever_it_is_asked_about(here: World) -> None:
-    service = here.answering([LOST])
-    record = await here.call()
-    sent = len(service.keys)
+    took, keys = here.clock.now() - NOW, [*service.keys]
     again = await here.place()
     service.calls.append(shown())
     found = await here.find(record.tracking_id)
 
     assert record.state is again.record.state is CallState.UNKNOWN
     assert not again.is_new
-    assert len(service.keys) == sent
+    assert 2 <= len(keys) <= 11
+    assert set(keys) == {record.idempotency_key}
+    assert service.keys == keys
+    assert took >= timedelta(seconds=300)
     assert found.state is CallState.ENDED
 
 
@@ -240,8 +221,7 @@ async def test_two_records_that_fit_one_call_both_stay_unknown(place: str, clock
         first, second = await here.place(window), await here.place(garden)
         await here.outcome(first)
         await here.outcome(second)
-        clock_start = NOW
-        service = Service(clock, [LOST], [shown(at=clock_start)])
+        service = Service(clock, [LOST], [shown()])
     async with world(service, place) as here:
         found = [await here.run(here.calls.find(each.record.tracking_id)) for each in (first, second)]
 

@@ -114,30 +114,18 @@ async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_r
     assert service.keys == []
 
 
-async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connected(
-    place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", ["too_late", "account_changed", "not_signed_in"])
+async def test_no_request_leaves_if_the_time_or_the_account_is_wrong_once_it_is_connected(
+    place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    async with (
-        connecting(tmp_path, monkeypatch, lambda: clock.suspend(1000)) as (url, received),
-        world(Service(clock), place, url=url) as here,
-    ):
-        record = await here.call()
-
-    assert end_of(record) == (CallState.REFUSED, "too_late")
-    assert received == [b""]
-
-
-@pytest.mark.parametrize(
-    ("signed_in", "code"), [("account-2", "account_changed"), (None, "not_signed_in")], ids=["another", "nobody"]
-)
-async def test_no_request_leaves_after_the_sign_in_changed_while_it_connected(
-    place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: str | None, code: str
-) -> None:
-    def change_sign_in() -> None:
-        here.session.name = signed_in
+    def change() -> None:
+        if code == "too_late":
+            clock.suspend(1000)
+        else:
+            here.session.name = "account-2" if code == "account_changed" else None
 
     async with (
-        connecting(tmp_path, monkeypatch, change_sign_in) as (url, received),
+        connecting(tmp_path, monkeypatch, change) as (url, received),
         world(Service(clock), place, url=url) as here,
     ):
         record = await here.call()
