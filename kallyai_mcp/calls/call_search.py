@@ -109,14 +109,14 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
         if since_sent is not None and context.time() is not None:
             # Store the offset of the clocks now: our wall clock may be set before the next search.
             record = await ledger.mark_response_lost(record, service_time=context.time, since_sent=since_sent.passed)
-    (unbound, call_ids, now), service_time = await ledger.competitors(record), context.time()
+    known, service_time = await ledger.competitors(record), context.time()
 
     def sent(record: CallRecord) -> SendTime:
-        return SendTime.of(record, now=now, service_time=service_time)
+        return SendTime.of(record, now=known.now, service_time=service_time)
 
-    others = [(other, sent(other)) for other in unbound]
+    others = [(other, sent(other)) for other in known.unbound]
     async with context.api_of(record.account) as api:
-        call = await find_call(api, record, sent(record), others, call_ids)
+        call = await find_call(api, record, sent(record), others, known.call_ids)
     if call is not None and not await ledger.bind_call(record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import click
@@ -58,8 +58,13 @@ _SEARCHED = 200
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
-Shown = tuple[str, Answer | dict[str, Any], int]
-"""What a command prints: the tool's text, its structure for --json, and the exit code."""
+
+class Shown(NamedTuple):
+    """What a command prints: the tool's text, its structure for --json, and the exit code."""
+
+    text: str
+    structure: Answer | dict[str, Any]
+    exit_code: int = 0
 
 
 def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
@@ -113,7 +118,7 @@ async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
         notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}{_sandbox_flag(app_context)}")
     for note in notes:
         say(note, err=True)
-    return "\n".join(call_rows(page.calls, app_context)), page, 0
+    return Shown("\n".join(call_rows(page.calls, app_context)), page)
 
 
 def _sandbox_flag(app_context: AppContext) -> str:
@@ -159,11 +164,11 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
     if isinstance(found, CallRecord | Call):
         result = await call_words(app_context, found, placed_now=None)
-        return result.text, result.structure, 0
+        return Shown(result.text, result.structure)
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
     listed = await list_words(app_context, found, placed_now=None)
-    return listed.text, listed.structure, 0
+    return Shown(listed.text, listed.structure)
 
 
 @click.command()
@@ -176,7 +181,7 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     canceled.
     """
     result = await past_calls.cancel(app_context, await whole_id(app_context, id_))
-    return result.text, result.structure, 0 if result.structure.status == "canceled" else 1
+    return Shown(result.text, result.structure, 0 if result.structure.status == "canceled" else 1)
 
 
 @click.command()
@@ -185,7 +190,7 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
     result = await past_calls.transcript(app_context, await whole_id(app_context, id_))
-    return result.text, result.structure, 0
+    return Shown(result.text, result.structure)
 
 
 @click.command()
@@ -199,7 +204,7 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
     call_id, event, _ = await past_calls.appointment(app_context, await whole_id(app_context, id_))
     ics, answer = rebuilt(event, call_id), past_calls.event_answer(call_id, event)
     is_file = os.linesep == "\n" and not sys.stdout.isatty()  # elsewhere, Python writes the ends of the lines
-    return (ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer, 0
+    return Shown((ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer)
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
@@ -280,7 +285,8 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     is_refused = result.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
     if not placed.is_new:
         text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
-    return text, answer, 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
+    code = 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
+    return Shown(text, answer, code)
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool) -> CallRequest:

@@ -68,7 +68,7 @@ async def _run(home: Path, speed: float) -> None:
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
         say((await past_calls.transcript(app_context, call_id)).text)
-        _, event, _ = await past_calls.appointment(app_context, call_id)
+        event = (await past_calls.appointment(app_context, call_id)).event
         say("\nThe appointment:", bold=True)
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
         busy = table.model_copy(update={"respondent_phone": numbers[_BUSY], "business_name": "Busy Bistro"})

@@ -35,7 +35,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     except KallyAIError as error:
         facts["error"] = as_json(error_answer(error, places_calls=False)) | {"message": str(error)}
         say(f"Error: {error}", err=True)
-    return "\n".join(lines), facts, int(facts["error"] is not None)
+    return Shown("\n".join(lines), facts, int(facts["error"] is not None))
 
 
 async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, Any]) -> None:
@@ -71,4 +71,4 @@ async def _audit(app_context: AppContext) -> Shown:
         flags = f"risk: {', '.join(entry.risk_flags)}" if entry.risk_flags else ""
         lines.append("  ".join(filter(None, (*parts, flags, entry.tracking_id))))
     as_facts = [{**vars(entry), "at": entry.at.isoformat(timespec="seconds")} for entry in entries]
-    return "\n".join(lines), {"audit": as_facts}, 0
+    return Shown("\n".join(lines), {"audit": as_facts})

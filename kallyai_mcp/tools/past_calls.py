@@ -6,6 +6,7 @@ The tools, the resources, and the terminal use it; the terminal without the MCP 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
@@ -49,6 +50,29 @@ _NOT_PLACED_FOR = timedelta(days=1)
 """How long a scheduled call that was not placed is listed."""
 
 
+class Booking(NamedTuple):
+    """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call."""
+
+    call_id: str
+    event: Appointment
+    view: CallView
+
+
+class BookingFacts(NamedTuple):
+    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
+
+    text: str
+    number: str | None
+
+
+class _Page(NamedTuple):
+    """Calls of KallyAI's list, how many there are in all, and whether there are more; None: it does not say."""
+
+    calls: list[Call]
+    total: int | None
+    has_more: bool
+
+
 class NotThereError(KallyAIError):
     """A call or a list has no transcript or no appointment, or not yet; `code` says why."""
 
@@ -82,7 +106,7 @@ async def list_page(
 ) -> ToolResult[CallPageAnswer]:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     reader = app_context.reader()
-    found, total, more = await _service_calls(app_context, limit, offset, wanted)
+    found, total, more = await _service_page(app_context, limit, offset, wanted)
     unsettled: list[CallRecord] = []
     newest: list[CallRecord] = []
     lists: list[CallList] = []
@@ -134,16 +158,14 @@ async def list_page(
     return ToolResult(text, structure)
 
 
-async def _service_calls(
-    app_context: AppContext, limit: int, offset: int, wanted: Filter
-) -> tuple[list[Call], int | None, bool]:
-    """A page of KallyAI's list, or for a filter its newest calls; how many there are, and whether there are more."""
+async def _service_page(app_context: AppContext, limit: int, offset: int, wanted: Filter) -> _Page:
+    """A page of KallyAI's list; for a filter, its newest calls."""
     api = app_context.api()
     if wanted == EVERY_CALL:
         page = await api.list_calls(limit=limit, offset=offset)
         seen = offset + len(page.calls)
         more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
-        return list(page.calls), page.total, more
+        return _Page(list(page.calls), page.total, more)
     found: list[Call] = []
     while len(found) < _SEARCHED:
         page = await api.list_calls(limit=_PAGE, offset=len(found))
@@ -151,7 +173,7 @@ async def _service_calls(
         oldest = page.calls[-1].created_at if page.calls else None
         if len(page.calls) < _PAGE or (wanted.since is not None and oldest is not None and oldest < wanted.since):
             break
-    return found, None, False
+    return _Page(found, None, has_more=False)
 
 
 def _names(records: Sequence[CallRecord]) -> dict[str, str]:
@@ -224,8 +246,8 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
     )
 
 
-async def appointment(app_context: AppContext, id_: str) -> tuple[str, Appointment, CallView]:
-    """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call.
+async def appointment(app_context: AppContext, id_: str) -> Booking:
+    """The appointment that a call made.
 
     Raises:
         NotThereError: The call made no appointment, or KallyAI has no id for it.
@@ -244,19 +266,16 @@ async def appointment(app_context: AppContext, id_: str) -> tuple[str, Appointme
         view = CallView.of_call(found, calendar, timezone=app_context.timezone)
     if made is None or view.is_before_call(made):
         raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return call_id, all_in_zone(made, zone_of(view.zone_name)), view
+    return Booking(call_id, all_in_zone(made, zone_of(view.zone_name)), view)
 
 
-async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
-    """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`; and its number.
-
-    It raises what `appointment` raises.
-    """
+async def booking_facts(app_context: AppContext, id_: str) -> BookingFacts:
+    """What a call has to know that changes or cancels the booking of an earlier one; errors as in `appointment`."""
     call_id, made, view = await appointment(app_context, id_)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
         facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone
+    return BookingFacts(f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone)
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

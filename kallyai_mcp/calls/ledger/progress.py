@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
@@ -235,18 +236,23 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
             tx.run(delivery, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)
 
 
-def competitors(tx: Tx, record: CallRecord) -> tuple[list[CallRecord], set[str], datetime]:
-    """The other records of an account with the number of `record`, which the service's call of it may belong to.
+class Competitors(NamedTuple):
+    """The records whose call is not known, the `call_id`s of the others, and the time by the ledger's clock."""
 
-    Returns the records whose call is not known, the `call_id`s of the others, and the time by the ledger's clock.
-    """
+    unbound: list[CallRecord]
+    call_ids: set[str]
+    now: datetime
+
+
+def competitors(tx: Tx, record: CallRecord) -> Competitors:
+    """The other records of an account with the number of `record`, which the service's call of it may belong to."""
     same_number = "number = :number AND tracking_id <> :id AND call_id"
     values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
     may_be_placed = "sent_at IS NOT NULL AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')"
     unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
     bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
     call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
-    return unbound, call_ids, moment(tx.now())
+    return Competitors(unbound, call_ids, moment(tx.now()))
 
 
 def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
