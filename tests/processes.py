@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import programs
+
 LIMIT = 30
 """Seconds until a process that should have ended counts as hung."""
 
@@ -33,37 +35,15 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end.
-
-    Args:
-        home: Its `KALLYAI_HOME`.
-        arguments: The arguments of the command.
-        given: Its stdin.
-        settings: Settings, without the prefix `KALLYAI_`.
-    """
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=environment(home, **settings),
-        timeout=2 * LIMIT,  # the demo takes 12 s where nothing else runs
-        check=False,
-    )
+    """Run a command to its end, with `given` on its stdin; settings are without the prefix `KALLYAI_`."""
+    return programs.run([*COMMAND, *arguments], variables=environment(home, **settings), stdin=given)
 
 
 def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -> set[str]:
     """The modules that a command imports; the arguments are those of `run`."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *COMMAND[1:], *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        env=environment(home, **settings) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
-        timeout=LIMIT,
-        check=False,
-    )
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], *arguments]
+    quiet = environment(home, **settings) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""}
+    done = programs.run(command, variables=quiet, stdin=given)
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
 
 

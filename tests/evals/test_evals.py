@@ -7,8 +7,8 @@ import pytest
 from tests.evals.bench import play
 from tests.evals.claims import CLAIMS, claims_in
 from tests.evals.facts import facts_in, unsupported
-from tests.evals.graders import GRADERS, grade
-from tests.evals.task import chosen, load_tasks
+from tests.evals.graders import grade
+from tests.evals.task import load_tasks
 
 TASKS = {task.id: task for task in load_tasks()}
 
@@ -22,25 +22,6 @@ async def test_gold_runs_pass_and_a_call_before_the_users_yes_is_found(tmp_path:
     assert [f"{call.started_at:%Y-%m-%d %H:%M}" for call in right["book-table"].placed] == ["2026-01-26 15:00"]
     assert [call.due.isoformat() for call in right["later-tomorrow"].scheduled] == ["2026-01-27T14:00:00+00:00"]
     assert set(grade(night.expect, early)) == {"asked_first"}
-
-
-async def test_a_client_gives_up_and_the_call_goes_on(tmp_path: Path) -> None:
-    task = TASKS["time-out-booking"].model_copy(update={"client_seconds": 2})
-    run = await play(task, [task.gold[0]], tmp_path)
-
-    assert [use.text for use in run.used] == ["Timed out after 2 seconds."]
-    assert [call.status for call in run.placed] == ["success"]
-
-
-def test_tasks_are_many_valid_and_chosen_by_id_and_theme() -> None:
-    tasks = list(TASKS.values())
-
-    assert len(tasks) == len(load_tasks()) > 70
-    assert {grader for task in tasks for bad in task.bad for grader in bad.fails} == set(GRADERS)
-    assert [task.id for task in tasks if task.gold[-1].says is None] == []
-    assert chosen(tasks, [tasks[0].id]) == [tasks[0]]
-    with pytest.raises(ValueError, match="no task and no theme is called nonsense"):
-        chosen(tasks, ["nonsense"])
 
 
 def test_a_clause_claims_what_it_says_unless_it_is_negated_asked_or_conditional() -> None:

@@ -1,13 +1,14 @@
 """The pytest plug-in, as somebody uses it who tests an agent with a real client and server."""
 
 import json
-import subprocess
+import os
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +22,9 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import Agent
+from tests.docs.pages import fenced
+from tests.processes import environment
+from tests.programs import run
 
 NUMBER = "+12025550142"
 TABLE = {
@@ -53,10 +57,15 @@ def tomorrow() -> str:
 
 async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kallyai_sandbox: KallyAISandbox) -> None:
     kallyai_sandbox.line(NUMBER).declines()
+    kallyai_sandbox.line("+12025550144").books(at="20:30", ignores_instructions=True)
     async with agent_with(kallyai_sandbox.env) as agent:
-        answer = await agent.use("make_call", TABLE, appointment_date=tomorrow(), appointment_time="19:00")
+        asked = TABLE | {"appointment_date": tomorrow(), "appointment_time": "19:00"}
+        answer = await agent.use("make_call", asked)
+        other = await agent.use("make_call", asked, respondent_phone="+12025550144")
 
     assert "Nothing was booked" in answer.text
+    assert "for another time" in other.text
+    assert "T203000" in (kallyai_sandbox.calls[1].calendar or "")
     call = kallyai_sandbox.assert_called_once(NUMBER)
     assert call.submission["party_size"] == 4
     assert call.status == "success"
@@ -64,25 +73,9 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kally
     assert ("HUMAN", call.transcript[0][1]) == call.transcript[0]
     with pytest.raises(AssertionError, match="1 call to \\+12025550143 was expected, but 0 were placed to it"):
         kallyai_sandbox.assert_called_once("+12025550143")
-    with pytest.raises(AssertionError, match="No call to anybody was expected, but 1 were placed"):
+    with pytest.raises(AssertionError, match="No call to anybody was expected, but 2 were placed"):
         kallyai_sandbox.assert_not_called()
     kallyai_sandbox.assert_not_called("+12025550143")
-
-
-async def test_another_time_is_booked_only_where_the_agent_accepts_it_or_the_test_says_so(
-    kallyai_sandbox: KallyAISandbox,
-) -> None:
-    async with agent_with(kallyai_sandbox.env) as agent:
-        for number, accepts, ignores, says in (
-            (NUMBER, True, False, "Booked for another time"),
-            ("+12025550143", False, False, "Nothing was booked"),
-            ("+12025550144", False, True, "for another time"),
-        ):
-            kallyai_sandbox.line(number).books(at="20:30", ignores_instructions=ignores)
-            asked = TABLE | {"respondent_phone": number, "accept_other_time": accepts, "appointment_time": "19:00"}
-            assert says in (await agent.use("make_call", asked, appointment_date=tomorrow())).text
-
-    assert ["T203000" in (call.calendar or "") for call in kallyai_sandbox.calls] == [True, False, True]
 
 
 async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: KallyAISandbox) -> None:
@@ -184,12 +177,22 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
 
 
+def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
+    (example,) = fenced("docs/testing-agents.md", "python")
+    (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
+    options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    own = environment(tmp_path) | {"PYTEST_ADDOPTS": ""}  # those of this run are for its own options
+    done = run([sys.executable, "-m", "pytest", *options, str(tmp_path)], folder=tmp_path, variables=own)
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     code = (
         "import sys, pytest, kallyai_mcp.testing.plugin\n"
         "print(*sorted(name for name in sys.modules if name.startswith(('kallyai_mcp', 'fastapi', 'pydantic', 'mcp'))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = run([sys.executable, "-c", code], variables=os.environ)
 
     assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
 
