@@ -63,16 +63,3 @@ async def test_scopes_are_checked_in_every_encoding_of_a_request(server: Deploym
         response = await server.http.post(f"{server.url}/mcp", content=body, headers=headers)
 
         assert response.status_code == expected, name
-
-
-async def test_a_token_has_only_scopes_that_a_renewal_asks_for_and_kallyai_granted(
-    sandbox: RunningSandbox, server: Deployment, user: User
-) -> None:
-    tokens = await sign_in(server, user)
-    narrow = (await server.renew(tokens, scope="subscription:read")).json()
-    tokens |= {"refresh_token": narrow["refresh_token"]}
-    with sandbox.app.state.sandbox.store.transaction() as db:
-        db.execute("UPDATE auth_families SET scope = 'calls:read billing:manage'")
-
-    assert narrow["scope"] == "subscription:read"
-    assert (await server.renew(tokens)).json()["scope"] == "calls:read"

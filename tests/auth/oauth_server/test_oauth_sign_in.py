@@ -5,6 +5,7 @@ import base64
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, in_order
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, opened, sign_in
+from tests.transports.http_server import RunningSandbox
 
 NEEDED = list(in_order((*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes))))
 
@@ -32,34 +33,35 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
 async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer_and_the_state(
     server: Deployment, user: User
 ) -> None:
-    address = "com.example.app:/back?from=kallyai"
-    client = await server.register(redirect_uris=[address])
-    state = "a b&c=ñ"
-    landed = await user.allow(server.authorize_url(client["client_id"], redirect_uri=address, state=state))
-
-    assert landed.startswith(f"{address}&code=")
-    assert (answer_in(landed)["iss"], answer_in(landed)["state"]) == (server.issuer, state)
-
-
-async def test_a_redirect_uri_without_a_path_and_a_loopback_one_with_any_port_work(
-    server: Deployment, user: User
-) -> None:
-    known = ["http://localhost/back", "http://[::1]/back", "http://127.0.0.1", "https://client.example"]
+    app = "com.example.app:/back?from=kallyai"
+    known = [app, "http://[::1]/back", "http://127.0.0.1", "https://client.example"]
     client = (await server.register(redirect_uris=known))["client_id"]
-    for uri in ("http://localhost:4711/back", "http://[::1]:9/back", "http://127.0.0.1:1", "https://client.example"):
-        code = await user.code(server.authorize_url(client, redirect_uri=uri))
+    state = "a b&c=ñ"
+    for uri in (app, "http://[::1]:9/back", "http://127.0.0.1:1", "https://client.example"):
+        landed = await user.allow(server.authorize_url(client, redirect_uri=uri, state=state))
+        answer = answer_in(landed)
 
-        assert (await server.redeem(client, code, redirect_uri=uri)).status_code == 200
+        assert landed.startswith(uri)
+        assert (answer["iss"], answer["state"]) == (server.issuer, state)
+        assert (await server.redeem(client, answer["code"], redirect_uri=uri)).status_code == 200
 
 
-async def test_a_token_has_the_known_scopes_that_a_client_asks_for(server: Deployment, user: User) -> None:
+async def test_a_token_has_the_known_scopes_that_a_client_asks_for_and_kallyai_granted(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
     client = await server.new_client()
-    for asked, granted in ((None, NEEDED), ("openid calls:read offline_access", ["calls:read"])):
+    for asked, granted in (("openid calls:read offline_access", ["calls:read"]), (None, NEEDED)):
         code = await user.code(server.authorize_url(client, scope=asked, resource=None))
-        tokens = (await server.redeem(client, code)).json()
+        tokens = (await server.redeem(client, code)).json() | {"client_id": client}
 
         assert tokens["scope"].split() == granted
         assert (await server.use(tokens["access_token"], "list_calls")).status_code == 200
+    narrow = (await server.renew(tokens, scope="subscription:read")).json()
+    with sandbox.app.state.sandbox.store.transaction() as db:
+        db.execute("UPDATE auth_families SET scope = 'calls:read sessions:read'")
+
+    assert narrow["scope"] == "subscription:read"
+    assert (await server.renew(tokens | narrow)).json()["scope"] == "calls:read"
 
 
 async def test_a_client_with_a_secret_must_send_it_in_the_form(server: Deployment, user: User) -> None:

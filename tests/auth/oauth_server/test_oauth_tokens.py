@@ -8,6 +8,7 @@ import pytest
 from tests.auth.oauth_server.deployment import (
     READ_SCOPES,
     Deployment,
+    OddKallyAI,
     User,
     answer_in,
     deploy,
@@ -15,7 +16,6 @@ from tests.auth.oauth_server.deployment import (
     opened,
     sign_in,
 )
-from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent
 from tests.transports.test_lists_over_http import AROUND

@@ -8,8 +8,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, User, deploy, sign_in
-from tests.auth.oauth_server.odd_kallyai import OddKallyAI
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, REDIRECT, OddKallyAI, User, deploy, sign_in
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
