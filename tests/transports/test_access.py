@@ -111,6 +111,11 @@ async def test_a_body_of_more_than_64_kib_is_refused(local: str) -> None:
             assert declared.status_code == undeclared.status_code == 413
 
 
+async def test_an_address_has_its_limit_where_no_token_is_needed(sandbox: RunningSandbox) -> None:
+    async with running_server(sandbox.settings(RATE_LIMIT="2/hour")) as url:
+        assert [(await post_initialize(url)).status_code for _ in range(3)] == [200, 200, 429]
+
+
 ALLOWED = 20
 """Wrong tokens that one address may send in a minute."""
 
