@@ -14,8 +14,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -27,6 +25,7 @@ from tests.programs import new_environment, own_environment
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
 HERE = Path(__file__).parent
+CLIENTS = ("fastmcp", "typescript", "typescript_1", "mcp_remote")
 LIMIT = 120
 """Seconds until a client counts as hung."""
 
@@ -34,29 +33,16 @@ TOKEN_SECONDS = 3
 """How long a token is valid: a client that looks at its own clock renews it after that."""
 
 
-def fastmcp(folder: Path) -> list[str]:
-    """The command of a client with fastmcp."""
-    (packages,) = (each.packages for each in FRAMEWORKS if each.name == "fastmcp")
-    return [new_environment(folder, *packages), str(HERE / "sign_in_client.py")]
-
-
-def typescript(name: str, _: Path) -> list[str]:
-    """The command of a client with the TypeScript SDK."""
+def command_of(name: str, folder: Path) -> list[str]:
+    """The command of a client in `CLIENTS`, without the server's URL; mcp-remote has a client over stdio before it."""
+    client = str(HERE / "sign_in_client.py")
+    if name == "fastmcp":
+        (packages,) = (each.packages for each in FRAMEWORKS if each.name == name)
+        return [new_environment(folder, *packages), client]
+    if name == "mcp_remote":
+        proxy = node_packages(name) / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
+        return [sys.executable, client, "node", str(proxy)]
     return ["node", str(node_packages(name, HERE / "node" / "sign_in.mjs") / "sign_in.mjs"), name]
-
-
-def mcp_remote(_: Path) -> list[str]:
-    """The command of a client over stdio, behind mcp-remote."""
-    proxy = node_packages("mcp_remote") / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
-    return [sys.executable, str(HERE / "sign_in_client.py"), "node", str(proxy)]
-
-
-CLIENTS: dict[str, Callable[[Path], list[str]]] = {
-    "fastmcp": fastmcp,
-    "typescript": partial(typescript, "typescript"),
-    "typescript_1": partial(typescript, "typescript_1"),
-    "mcp_remote": mcp_remote,
-}
 
 
 async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
@@ -64,7 +50,7 @@ async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
 
     Each line to its process is a request to call `check_quota`; each line from it is the answer as JSON, or its error.
     """
-    command = await anyio.to_thread.run_sync(CLIENTS[name], folder / name)
+    command = await anyio.to_thread.run_sync(command_of, name, folder / name)
     opened = folder / f"{name}.urls"
     opened.touch()
     browser = folder / f"{name}-programs" / "xdg-open"

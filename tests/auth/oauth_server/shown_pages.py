@@ -12,6 +12,7 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from tests.auth.oauth_server.deployment import flow_in
 
 ISSUER = "https://phone.example.com"
 API = "https://api.kallyai.com"
@@ -25,18 +26,10 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
     async def fetch(_: str) -> bytes:
         return json.dumps({"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}).encode()
 
-    api = SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url)
+    api = cast("Any", SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url))
     nothing = cast("Any", None)
-    provider = Provider(
-        ISSUER,
-        SealedTokens([secrets.token_bytes(32)]),
-        nothing,
-        fetch,
-        lambda: cast("Any", api),
-        "",
-        "",
-        {},
-    )
+    sealed = SealedTokens([secrets.token_bytes(32)])
+    provider = Provider(ISSUER, sealed, nothing, fetch, lambda: api, "", "", {})
     app = Starlette(routes=list(oauth_routes(provider)))
     headers = {"Accept-Language": language}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
@@ -49,13 +42,13 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
             "scope": scopes,
             "redirect_uri": REDIRECT,
         }
-        consent = (await http.get("/oauth/authorize", params=query)).text
-        flow = consent.partition('name="flow" value="')[2].partition('"')[0]
+        consent = await http.get("/oauth/authorize", params=query)
+        flow = flow_in(consent)
         forward = await http.post("/oauth/consent", data={"flow": flow, "decision": "allow"})
         back = await http.get("/oauth/callback", params={"state": flow, "code": "x"})
         return {
             "home": (await http.get("/")).text,
-            "consent": consent,
+            "consent": consent.text,
             "problem": (await http.get("/oauth/authorize", params=query | {"redirect_uri": "https://x"})).text,
             "refused": (await http.get("/oauth/authorize", params=query | {"scope": "x"})).text,
             "to KallyAI": forward.text.replace('http-equiv="refresh"', ""),
