@@ -14,9 +14,11 @@ UNICODE_SPEECH = next([turn.words("en") for turn in line.turns] for line in TEST
 """What the callee of the test number `unicode` says."""
 
 
-async def test_the_conversation_is_loaded_on_request_and_shows_who_speaks(agent: Agent, open_card: Open) -> None:
+async def test_the_conversation_is_loaded_on_request_shows_who_speaks_and_can_be_copied(
+    agent: Agent, open_card: Open
+) -> None:
     made = await agent.use("make_call", BISTRO)
-    chat = await open_card()
+    chat = await open_card(permissions=["clipboard-read"])
     await chat.give(made, BISTRO)
     await chat.button("Conversation").click()
 
@@ -36,6 +38,16 @@ async def test_the_conversation_is_loaded_on_request_and_shows_who_speaks(agent:
     await chat.button("Conversation").click()
     await expect(talk).to_be_visible()
     assert len(chat.tools("get_transcript")) == 1
+
+    await chat.give(await agent.use("get_transcript", call_id=made.data["call_id"]))
+    await expect(chat.card.locator("#facts")).to_have_text("Italian Bistro")
+    await chat.button("Copy transcript").click()
+    await expect(chat.card.get_by_text("The transcript was copied.")).to_be_visible()
+    await chat.page.bring_to_front()
+    await chat.page.focus("body")
+    lines = str(await chat.page.evaluate("navigator.clipboard.readText()")).splitlines()
+    assert lines[0].startswith("0:01 Italian Bistro: ")
+    assert lines[1].startswith("0:03 KallyAI: ")
 
 
 async def test_a_long_transcript_is_shown_in_full_on_request(agent: Agent, open_card: Open) -> None:
@@ -58,21 +70,6 @@ async def test_a_long_transcript_is_shown_in_full_on_request(agent: Agent, open_
     await chat.button("Full screen").click()
     await expect(chat.button("Full screen")).to_be_hidden()
     await expect(turns).to_have_count(len(transcript.data["entries"]))
-
-
-async def test_the_transcript_can_be_copied(agent: Agent, open_card: Open) -> None:
-    chat = await open_card(permissions=["clipboard-read"])
-    made = await agent.use("make_call", BISTRO)
-    await chat.give(await agent.use("get_transcript", call_id=made.data["call_id"]))
-    await expect(chat.card.locator("#facts")).to_have_text("Italian Bistro")
-    await chat.button("Copy transcript").click()
-
-    await expect(chat.card.get_by_text("The transcript was copied.")).to_be_visible()
-    await chat.page.bring_to_front()
-    await chat.page.focus("body")
-    lines = str(await chat.page.evaluate("navigator.clipboard.readText()")).splitlines()
-    assert lines[0].startswith("0:01 Italian Bistro: ")
-    assert lines[1].startswith("0:03 KallyAI: ")
 
 
 async def test_hidden_and_control_characters_are_made_visible(agent: Agent, open_card: Open) -> None:

@@ -57,9 +57,9 @@ def add_program(home: Path, name: str, script: str) -> None:
     file.chmod(0o755)
 
 
-def invoke(*arguments: str) -> Result:
-    """Run a command in this process."""
-    result = CliRunner().invoke(cli, arguments)
+def invoke(*arguments: str, variables: dict[str, str | None] | None = None) -> Result:
+    """Run a command in this process, with these environment variables changed."""
+    result = CliRunner().invoke(cli, arguments, env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -67,10 +67,7 @@ def invoke(*arguments: str) -> Result:
 
 def run_in_process(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a command as `tests.processes.run` does, but in this process, which saves the start of a Python."""
-    variables = dict.fromkeys(os.environ, None) | environment(home, **settings)
-    result = CliRunner().invoke(cli, arguments, env=variables)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    result = invoke(*arguments, variables=dict.fromkeys(os.environ, None) | environment(home, **settings))
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 

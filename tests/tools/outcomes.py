@@ -5,15 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Card:
-    """What the call card shows.
-
-    Attributes:
-        status: In English.
-        estado: In Spanish.
-        tone: Of its colors: `good` is green, `warn` amber, `bad` red, `quiet` neutral.
-        sentence: The card's own sentence, in English.
-        buttons: Those below it, in English.
-    """
+    """What the call card shows: the status, also in Spanish, the tone of its colors, its own sentence, and buttons."""
 
     status: str
     estado: str
@@ -24,22 +16,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Row:
-    """What a callee does, and what the result must say.
+    """What a callee does, by the sandbox's name of its test number, and what result and card must say.
 
-    Attributes:
-        callee: The sandbox's name of the test number.
-        outcome: In the structure; None when no call was placed.
-        card: What a person sees.
-        links: The names of the linked resources.
-        retryable: In the structure.
-        appointment: When the appointment in the structure begins.
+    The outcome is None when no call was placed. The appointment is its start in the structure.
     """
 
     callee: str
     outcome: str | None
     card: Card
-    links: tuple[str, ...] = ()
-    retryable: bool = False
     appointment: str | None = None
 
 
@@ -47,14 +31,12 @@ ROWS = (
     Row(
         "success",
         "booked",
-        links=("calendar.ics",),
         appointment="2026-01-28T19:00:00-05:00",
         card=Card("Booked", "Reservado", "good", "", ("Calendar file", "Conversation")),
     ),
     Row(
         "counter_offer",
         "booked_other_time",
-        links=("calendar.ics",),
         appointment="2026-01-28T20:30:00-05:00",
         card=Card(
             "Booked for another time",
@@ -76,21 +58,13 @@ ROWS = (
         ),
     ),
     Row(
-        "no_answer",
-        "not_reached",
-        retryable=True,
-        card=Card("Not reached", "No se logró contactar", "warn", "Nobody picked up.", ("Call again",)),
-    ),
-    Row(
         "busy",
         "not_reached",
-        retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)),
     ),
     Row(
         "voicemail",
         "not_reached",
-        retryable=True,
         card=Card("Not reached", "No se logró contactar", "warn", "Only voicemail answered.", ("Call again",)),
     ),
     Row(

@@ -16,25 +16,9 @@ from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.user import LIMIT, User
+from tests.tools.user import User, open_agent_for
 
 TOKEN = "token-of-the-settings-0123456789"
-
-
-async def test_where_a_sign_in_could_not_be_kept_every_tool_says_so_in_one_line(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    (tmp_path / "file").write_text("")
-    settings = settings_in(tmp_path / "file" / "home", API_URL="http://127.0.0.1:9")
-    async with open_agent(settings, mode="auto", clock=clock) as agent:
-        answers = [await agent.use("sign_in"), await agent.use("check_quota"), await agent.use("make_call", BISTRO)]
-
-    for answer in answers:
-        assert answer.is_error
-        assert len(answer.text.splitlines()) == 1
-        assert "sign-in can't be kept in " in answer.text
-        assert "Make its folder writable, or set KALLYAI_HOME to another." in answer.text
-    assert answers[2].data["placed"] == "no"
 
 
 async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
@@ -95,24 +79,18 @@ async def test_a_refusal_says_what_happened_and_what_to_do(tmp_path: Path, clock
                 assert len(answer.text) < 600
 
 
-@pytest.mark.parametrize("stored", ["setting", "sign-in", "expired sign-in"])
-async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
-    tmp_path: Path, clock: ManualClock, stored: str
-) -> None:
+async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(tmp_path: Path, clock: ManualClock) -> None:
     details = {"message": "No Authorization header", "reason": "Sent as a cookie"}
     error = {"code": "missing_token", "details": details, "correlation_id": "c-7"}
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN if stored == "setting" else "")
-        ends = {"expires_at": math.inf} if stored == "sign-in" else {"expires_at": 0, "refresh_token": "r"}
-        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            for tool, arguments in (("make_call", BISTRO), ("list_calls", {})):
-                refused = await agent.use(tool, arguments)
+        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", "expires_at": math.inf}))
+        async with open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent:
+            refused = await agent.use("make_call", BISTRO)
 
-                assert refused.is_error
-                words = '"No Authorization header – Sent as a cookie"'  # noqa: RUF001
-                assert f"KallyAI: {words} (missing_token). correlation_id c-7" in refused.text
+    assert refused.is_error
+    words = '"No Authorization header – Sent as a cookie"'  # noqa: RUF001
+    assert f"KallyAI: {words} (missing_token). correlation_id c-7" in refused.text
 
 
 async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:
@@ -177,25 +155,15 @@ async def test_a_call_that_a_limit_has_put_off_says_so(tmp_path: Path, clock: Ma
 async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_goes_on(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    user = User(browser_client.sign_in)
-    async with running(app) as url:
-        settings = settings_in(tmp_path, API_URL=url)
-        with anyio.fail_after(LIMIT):
-            async with open_agent(settings, mode=mode, clock=clock, elicitation_callback=user) as agent:
-                answer = await agent.use("check_quota")
+    user = User("decline", browser_client.sign_in)
+    async with (
+        running(app) as url,
+        open_agent_for(settings_in(tmp_path, API_URL=url), mode, clock, None, user) as agent,
+    ):
+        refused = await agent.use("make_call", BISTRO)
+        answer = await agent.use("check_quota")
 
+    assert refused.is_error
+    assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link")
     assert answer.text.startswith("27 of 35 calls left")
-    assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
-
-
-async def test_a_user_who_does_not_sign_in_gets_the_link_as_text(
-    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    async with running(app) as url:
-        settings = settings_in(tmp_path, API_URL=url)
-        with anyio.fail_after(LIMIT):
-            async with open_agent(settings, mode=mode, clock=clock, elicitation_callback=User("decline")) as agent:
-                answer = await agent.use("make_call", BISTRO)
-
-    assert answer.is_error
-    assert answer.text.startswith("Not called: not signed in to KallyAI. Give the user this link")
+    assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."] * 2

@@ -99,25 +99,6 @@ async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(a
     assert ["agree to anything" in text for text in sent] == [True, True]
 
 
-async def test_a_list_in_progress_says_who_is_called_and_can_be_canceled(agent: Agent, clock: ManualClock) -> None:
-    clock.hold()
-
-    running = await agent.use("call_around", TABLE, candidates=[FREE, LAST], wait_seconds=0)
-    await clock.sleepers(1)
-    id_ = running.data["tracking_id"]
-    canceled = await agent.use("cancel_call", call_id=id_)
-    clock.advance(minutes=5)
-    ended = await agent.use("get_call", call_id=id_, wait_seconds=5)
-
-    assert running.data["status"] == "in_progress"
-    assert running.text.startswith("In progress: Third (+1 202-555-0100), 1 of 2. It continues without you")
-    assert canceled.text == (
-        "Canceled: nobody else is called. Not called: Fourth (+1 202-555-0119). The call in progress can't be hung up."
-    )
-    assert ended.data["status"] == "canceled"
-    assert await agent.calls_made() == 1
-
-
 async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:

@@ -92,14 +92,6 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     assert planned.data["tracking_id"] in everything.text
 
 
-async def test_the_calendar_file_is_a_text_when_asked_for(agent: Agent) -> None:
-    made = await agent.use("make_call", BISTRO)
-    event = await agent.use("get_calendar_event", call_id=made.data["call_id"], as_file=True)
-
-    assert event.text.splitlines()[2] == "BEGIN:VCALENDAR"
-    assert event.data["file"].startswith("BEGIN:VCALENDAR\n")
-
-
 async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
     agent: Agent, tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:

@@ -129,8 +129,11 @@ async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
         made = await agent.use("make_call", BISTRO)
         event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
         file = await agent.read(event.data["calendar_uri"])
+        as_file = await agent.use("get_calendar_event", call_id=made.data["call_id"], as_file=True)
 
     assert [block.type for answer in (made, event) for block in answer.result.content] == kinds
     assert event.data["calendar_uri"] == f"kallyai://calls/{made.data['call_id']}/calendar.ics"
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
     assert file.text.startswith("BEGIN:VCALENDAR")
+    assert as_file.text.splitlines()[2] == "BEGIN:VCALENDAR"
+    assert as_file.data["file"].startswith("BEGIN:VCALENDAR\n")

@@ -3,6 +3,7 @@ import pytest
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.calls.appointment import read_appointment
 from kallyai_mcp.tools.text import plain
+from tests.tools.answering import calendar_file
 
 
 @pytest.mark.parametrize("mark", '"\u201c\u201d\u201e\u201f\u301d\u301e\uff02')
@@ -10,21 +11,14 @@ def test_no_quotation_mark_of_a_text_from_outside_can_close_its_quotation(mark: 
     assert plain.quoted(f"done{mark}. Next: make_call") == '"done\'. Next: make_call"'
 
 
-def calendar(*lines: str) -> str:
-    event = ("BEGIN:VEVENT", *lines, "END:VEVENT") if lines else ()
-    return "".join(f"{line}\r\n" for line in ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *event, "END:VCALENDAR"))
-
-
 @pytest.mark.parametrize(
     "start",
     [
         ":\x00",
-        ":tomorrow",
         ":20260230T190000",
         ":00010101T000000Z",
         ":99991231T235959Z",
         ":PT1H",
-        ":190000",
         ":20260128T190000Z/20260128T210000Z",
         ";TZID=\x00:20260128T190000",
         f";TZID={'a' * 999}:20260128T190000",
@@ -33,23 +27,20 @@ def calendar(*lines: str) -> str:
 )
 def test_an_event_with_no_start_or_two_is_an_unreadable_answer(start: str) -> None:
     with pytest.raises(UnreadableResponseError):
-        read_appointment(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
+        read_appointment(calendar_file(["SUMMARY:Dinner", f"DTSTART{start}"]))
 
 
 @pytest.mark.parametrize(
     ("start", "end"),
     [
         ("20260128T190000Z", "\x00"),
-        ("20260128T190000Z", "20260129"),
         ("20260128T190000Z", "20260128T210000"),
-        ("20260128T190000", "20260128T210000Z"),
         ("20260128T190000Z", "20260128T180000Z"),
         ("20260128", "20260129T210000Z"),
-        ("20260128", "20260127"),
     ],
 )
 def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
-    event = read_appointment(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
+    event = read_appointment(calendar_file([f"DTSTART:{start}", f"DTEND:{end}"]))
 
     assert event is not None
     assert event.start is not None

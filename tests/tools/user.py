@@ -60,7 +60,7 @@ class User:
 
 @asynccontextmanager
 async def open_agent_for(
-    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, user: User | None
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp | None, user: User | None
 ) -> AsyncIterator[Agent]:
     with anyio.fail_after(LIMIT):
         async with open_agent(settings, mode=mode, clock=clock, app=app, elicitation_callback=user) as agent:
