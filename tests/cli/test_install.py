@@ -109,7 +109,6 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
 
 JSON_FILES = [
     '{\r\n\t"mcpServers": {\r\n\t\t"other": {"command": "x"}\r\n\t},\r\n\t"theme": "dark"\r\n}\r\n',
-    '{\n    "theme": "dark"\n}',
     OTHER,
     '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
     '{\n  "kallyai": 1,\n  "p": {"mcpServers": {"kallyai": 2}},\n  "mcpServers": {}\n}',

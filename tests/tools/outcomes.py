@@ -75,17 +75,6 @@ ROWS = (
         ),
     ),
     Row(
-        "terminated",
-        "failed",
-        card=Card(
-            "Failed",
-            "Llamada fallida",
-            "bad",
-            "The call was ended early. Nothing is known to be agreed.",
-            ("Conversation",),
-        ),
-    ),
-    Row(
         "cancelled",
         "canceled",
         card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()),

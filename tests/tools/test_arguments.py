@@ -137,15 +137,6 @@ async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(agent: A
         assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
 
 
-async def test_null_as_text_is_read_as_null_unless_any_text_is_valid(agent: Agent, app: SandboxApp) -> None:
-    picky = ("appointment_date", "language", "party_size", "is_urgent", "additional_instructions")
-    nulls = dict.fromkeys((*picky, "wait_seconds", "redial"), " null ")
-    answer = await agent.use("make_call", BISTRO | nulls, appointment_time=None)
-
-    assert not answer.is_error
-    assert not placed(app).keys() & set(picky)
-
-
 NOTHING = {
     "business_name": "N/A",
     "user_name": "n/a",
@@ -153,7 +144,7 @@ NOTHING = {
     "appointment_date": "0000-00-00",
     "appointment_time": "00:00",
     "time_preference_text": "N/A",
-    "party_size": None,
+    "party_size": " null ",
     "language": "none",
     "call_language": "N/A",
     "is_urgent": "null",
@@ -163,7 +154,7 @@ NOTHING = {
     "session_id": "N/A",
     "wait_seconds": 0,
     "redial": False,
-    "confirmation": "N/A",
+    "confirmation": None,
 }
 """What a model sends for the arguments that it does not need, when its client demands all of them."""
 
