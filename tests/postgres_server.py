@@ -67,10 +67,9 @@ class PostgresDatabases:
 class PostgresServer(PostgresDatabases):
     """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it has the same port.
 
-    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on, unless `settings` (more of
-    `postgresql.conf`) say otherwise. `folder` is where it has its own folder: in memory, where only processes are
-    killed. With `ends_with_this_thread`, the kernel ends it when the thread that starts it ends, even by SIGKILL (where
-    there is util-linux's `setpriv`).
+    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on. `folder` is where it has
+    its own folder: in memory, where only processes are killed. With `ends_with_this_thread`, the kernel ends it when
+    the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`).
 
     PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`.
     """
@@ -78,7 +77,6 @@ class PostgresServer(PostgresDatabases):
     def __init__(
         self,
         *,
-        settings: dict[str, str] | None = None,
         folder: Path | None = None,
         ends_with_this_thread: bool = False,
     ) -> None:
@@ -98,7 +96,7 @@ class PostgresServer(PostgresDatabases):
             "max_connections": "200",
             "autovacuum": "off",  # no test lasts long enough to need it
             "dynamic_shared_memory_type": "mmap",  # files in its folder, which are gone when it was killed, too
-        } | (settings or {})
+        }
         try:
             self._initialize()
         except BaseException:
@@ -167,10 +165,8 @@ class PostgresServer(PostgresDatabases):
         deadline, written = time.monotonic() + LIMIT, self._data / "postmaster.pid"
         while process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(FileNotFoundError):
-                if (
-                    written.read_text(encoding="utf-8").startswith(f"{process.pid}\n")
-                    and "ready" in written.read_text()
-                ):
+                status = written.read_text(encoding="utf-8")
+                if status.startswith(f"{process.pid}\n") and "ready" in status:
                     self._was_started = True
                     return True
             time.sleep(0.01)

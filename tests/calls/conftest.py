@@ -6,9 +6,8 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.ledger import Ledger
-from tests.calls.ledgers import database_at, opened
+from tests.calls.ledgers import NOW, database_at, opened
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import NOW
 from tests.calls.world import Service, World, world
 
 

@@ -88,28 +88,22 @@ async def run(clock: ManualClock, work: Awaitable[Result]) -> Result:
     """Do `work`, and let time pass whenever everything waits for it to pass."""
     task = asyncio.ensure_future(work)
     with anyio.fail_after(LIMIT):
-        while not task.done():
-            await rest(clock, task)
-            if not task.done() and clock.until_next() < math.inf:
+        while True:
+            await all_tasks_wait(task)
+            if task.done():
+                return task.result()
+            busy = [database for database in clock.databases if database.is_busy]
+            if busy:
+                await busy[0].idle()
+            elif clock.until_next() < math.inf:
                 clock.advance(clock.until_next())
-    return task.result()
 
 
-async def rest(clock: ManualClock, until: "asyncio.Future[Any] | None" = None) -> None:
-    """Return once everything waits for time to pass, or `until` is done."""
-    while True:
-        await all_tasks_wait(until)
-        waits_for = [database for database in clock.databases if database.is_busy]
-        if not waits_for or (until is not None and until.done()):
-            return
-        await waits_for[0].idle()
-
-
-async def all_tasks_wait(until: "asyncio.Future[Any] | None") -> None:
+async def all_tasks_wait(until: "asyncio.Future[Any]") -> None:
     """Return once every other task waits for something, or `until` is done."""
     this = asyncio.current_task()
     turns = 0
-    while until is None or not until.done():
+    while not until.done():
         await asyncio.sleep(0)
         others = (task for task in asyncio.all_tasks() if task is not this)
         waiters = (getattr(task, "_fut_waiter", None) for task in others)

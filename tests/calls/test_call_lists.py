@@ -17,9 +17,9 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.times import Reader
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import NOW, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, TABLE, Json, Reply, Service, World, after, reply, world
+from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, reply, world
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
@@ -93,40 +93,30 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
     assert told[0].list_id == first.list_id
 
 
-async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(here: World) -> None:
-    service = here.answering([reply("success", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
+async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_number_was_called_since(
+    here: World,
+) -> None:
+    service = here.answering(
+        [reply("success", "c-1"), reply("busy", "c-other"), reply("busy", "c-2"), reply("success", "c-3")]
+    )
     service.calendars["c-3"] = EVENT
     decided = await ended(here, (await start(here))[0])
     here.clock.advance(30 * 3600)
     again, is_new = await start(here)
     waiting = await here.run(here.calls.list_unfinished())
-    with pytest.raises(ConsentOutdatedError):
-        await here.run(here.calls.place_list(again, None, after=1))
-    last_calls = await here.run(here.calls.ledger.last_calls(again))
+    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.last_calls(again)))
+    await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
+    for consent in (None, before):
+        with pytest.raises(ConsentOutdatedError):
+            await here.run(here.calls.place_list(again, consent, after=1))
     calls = len(service.keys)
-    last = await went_on(here, again, 1, last_calls)
+    last = await went_on(here, again, 1, await here.run(here.calls.ledger.last_calls(again)))
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
-    assert (len(last_calls), calls) == (2, 1)
+    assert calls == 2
     assert last.stop_reason is StopReason.BOOKED
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
-
-
-async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_consent_void(here: World) -> None:
-    service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
-    decided = await ended(here, (await start(here))[0])
-    here.clock.advance(2 * 3600)
-    last_calls = await here.run(here.calls.ledger.last_calls(decided))
-    await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
-    agreed = replace(Consent("test", "form"), last_calls=last_calls)
-    with pytest.raises(ConsentOutdatedError):
-        await here.run(here.calls.place_list(decided, agreed, after=1))
-    found = await here.run(here.calls.find_list(decided.list_id))
-
-    assert found is not None
-    assert found.stop_reason is StopReason.NEEDS_DECISION
-    assert len(service.keys) == 2
 
 
 async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_asked_for_again(

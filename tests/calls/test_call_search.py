@@ -6,8 +6,9 @@ import pytest
 
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, TABLE, Json, Service, World, shown, world
+from tests.calls.world import LOST, TABLE, Json, Service, World, shown, world
 
 OTHERS = [shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100") for n in range(60)]
 

@@ -6,10 +6,11 @@ import pytest
 
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_placing import never
 from tests.calls.test_scheduled import DUE, schedule
-from tests.calls.world import NOW, Service, shown, world
+from tests.calls.world import Service, shown, world
 
 
 class CountingClock(ManualClock):

@@ -15,9 +15,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import opened, system_now
+from tests.calls.ledgers import ACCOUNT, another, asked, ended, opened, outcome, reserved, state_of, system_now
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, another, asked, ended, outcome, reserved, state_of
 from tests.processes import LIMIT
 
 FOLDER = Path(__file__).parents[2]

@@ -11,9 +11,7 @@ import pytest
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
-from tests.calls.ledgers import opened
-from tests.calls.manual_time import ManualClock
-from tests.calls.samples import (
+from tests.calls.ledgers import (
     ACCOUNT,
     NOW,
     another,
@@ -21,12 +19,14 @@ from tests.calls.samples import (
     ended,
     is_placed,
     kept,
+    opened,
     outcome,
     reserved,
     sent,
     state_of,
     submission,
 )
+from tests.calls.manual_time import ManualClock
 
 OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
 

@@ -11,9 +11,8 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import kept_record, opened
+from tests.calls.ledgers import ACCOUNT, HERE, NOW, THERE, ago, another, asked, kept_record, opened, reserved
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, reserved
 from tests.calls.world import TABLE, Service, world
 
 FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT), (None,))

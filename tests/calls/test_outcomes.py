@@ -9,8 +9,9 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import NOW, Json, Reply, Service, World, shown, world
+from tests.calls.world import Json, Reply, Service, World, shown, world
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""

@@ -11,10 +11,10 @@ from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
     LOST,
-    NOW,
     PLACED,
     TABLE,
     Json,

@@ -27,9 +27,8 @@ from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import opened
+from tests.calls.ledgers import another, asked, is_placed, opened, reserved, state_of
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import another, asked, is_placed, reserved, state_of
 from tests.calls.world import PLACED, TABLE, Service, after, end_of, reply, world
 from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer
 from tests.processes import free_port
@@ -46,13 +45,6 @@ async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
     async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)) as ledger:
         yield ledger
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
-    """Another program that uses the database."""
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        yield connection
 
 
 def end_leases(server: PostgresDatabases, url: str) -> None:
@@ -195,7 +187,7 @@ async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_r
 
 
 async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, clock: ManualClock) -> None:
-    async with hasty(database_url, clock) as ledger, connected(database_url) as other:
+    async with hasty(database_url, clock) as ledger, await psycopg.AsyncConnection.connect(database_url) as other:
         record = await reserved(ledger, asked(worker=await ledger.take_lease()))
         await other.execute("UPDATE calls SET worker = 'another'")
         codes: list[str] = []
@@ -208,7 +200,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
-            async with connected(database_url) as third:
+            async with await psycopg.AsyncConnection.connect(database_url) as third:
                 with anyio.fail_after(SECONDS):
                     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     while (await (await third.execute(waiting)).fetchone()) == (0,):

@@ -15,10 +15,10 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_placing import never
-from tests.calls.world import NOW, PLACED, TABLE, Json, Service, World, end_of, reply, world
+from tests.calls.world import PLACED, TABLE, Json, Service, World, end_of, reply, world
 from tests.many_records import add_records
 
 DUE = NOW + timedelta(hours=14)

@@ -19,9 +19,8 @@ from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import opened
+from tests.calls.ledgers import ACCOUNT, another, asked, ended, is_placed, opened, outcome, reserved, sent, state_of
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import TABLE, Json, Service, world
 
 if os.name == "posix":

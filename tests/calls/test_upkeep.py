@@ -16,9 +16,8 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import WatchedDatabase
+from tests.calls.ledgers import ACCOUNT, HERE, NOW, WatchedDatabase, ago, another, asked, kept, outcome
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, HERE, NOW, ago, another, asked, kept, outcome
 from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
 from tests.calls.world import Service, reply, world
 from tests.many_records import add_records, add_rows

@@ -24,10 +24,9 @@ from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState, Placed
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import WatchedDatabase, database_at
+from tests.calls.ledgers import NOW, WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock, run
 
-NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 TABLE = Submission(
     task_category="restaurant", task_description="Book a table", respondent_phone="+14155551234", party_size=4
 )

@@ -13,8 +13,7 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.testing import KallyAISandbox
-from tests.calls.ledgers import kept_record, system_now
-from tests.calls.samples import asked, submission
+from tests.calls.ledgers import asked, kept_record, submission, system_now
 from tests.cli.machine import run_in_process, sign_in
 
 NOBODY = "http://127.0.0.1:9"
