@@ -28,12 +28,19 @@ def auth_url(redirect_uri: str, state: str) -> str:
     return "https://api.example/v1/auth/cli?" + urlencode({"redirect_uri": redirect_uri, "state": state})
 
 
-def state_of(flow: LoopbackSignIn) -> str:
-    return parse_qs(urlsplit(flow.link).query)["state"][0]
+def state_of(link: str) -> str:
+    return parse_qs(urlsplit(link).query)["state"][0]
 
 
-def answer(flow: LoopbackSignIn, **fields: str) -> str:
-    return f"{flow.redirect_uri}/?" + urlencode({"state": state_of(flow), **fields})
+def answer(link: str, **fields: str) -> str:
+    """Where the sign-in page of `link` sends the browser, with these fields."""
+    redirect_uri = parse_qs(urlsplit(link).query)["redirect_uri"][0]
+    return f"{redirect_uri}/?" + urlencode({"state": state_of(link), **fields})
+
+
+async def browse(link: str, **fields: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+        return await browser.get(answer(link, **fields))
 
 
 @asynccontextmanager
@@ -57,7 +64,7 @@ async def test_the_tokens_leave_the_address_bar_for_a_page_that_says_who_signed_
     for place, accepted, next_step in places:
         async with loopback_sign_in(place=place) as (flow, browser):
             query = parse_qs(urlsplit(flow.link).query)
-            url, headers = answer(flow, **TOKENS | {"access_token": token}), {"Accept-Language": accepted}
+            url, headers = answer(flow.link, **TOKENS | {"access_token": token}), {"Accept-Language": accepted}
             reply = await browser.get(url)
             shown = (await browser.get(f"{flow.redirect_uri}/done", headers=headers)).text
             grant = await flow.grant()
@@ -79,7 +86,7 @@ async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_lik
         (XSS, "(no reason that"),
     ):
         async with loopback_sign_in() as (flow, browser):
-            shown = await browser.get(answer(flow, error=error), follow_redirects=True)
+            shown = await browser.get(answer(flow.link, error=error), follow_redirects=True)
             assert (shown.url.path, "Not signed in" in shown.text) == ("/failed", True)
             with pytest.raises(NotSignedInError, match=re.escape(words)) as caught:
                 await flow.grant()
@@ -89,9 +96,9 @@ async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_lik
 
 async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() -> None:
     async with loopback_sign_in(seconds=0) as (flow, browser):
-        late = await browser.get(answer(flow, **TOKENS))
+        late = await browser.get(answer(flow.link, **TOKENS))
         assert (late.status_code, "This sign-in is over" in late.text) == (410, True)
-        assert not flow.accept(answer(flow, **TOKENS))
+        assert not flow.accept(answer(flow.link, **TOKENS))
         with pytest.raises(NotSignedInError, match="before the link expired"):
             await flow.grant()
 
@@ -106,7 +113,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
     async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
         with anyio.fail_after(LIMIT):
             async with LoopbackSignIn(auth_url, linger=LIMIT) as flow:
-                reply = await browser.get(answer(flow, **TOKENS))
+                reply = await browser.get(answer(flow.link, **TOKENS))
                 tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"])
             assert [page.status_code for page in pages] == [200]
         with pytest.raises(httpx2.ConnectError):
@@ -115,7 +122,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
 
 async def test_a_pasted_address_is_accepted_if_it_is_that_of_this_sign_in() -> None:
     async with loopback_sign_in() as (flow, _):
-        right = answer(flow, **TOKENS)
+        right = answer(flow.link, **TOKENS)
         assert not any(map(flow.accept, ("secret", flow.link, right.replace("state=", "state=x"))))
         assert flow.accept(f'  "{right[:40]}\n{right[40:]}#" ')
         assert (await flow.grant()).expires_in == 1800
@@ -132,13 +139,13 @@ async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works
             "state={state}",
             "state={state}&access_token=two+words",
         ):
-            wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow)))
+            wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow.link)))
             assert wrong.status_code == 400, query
             assert "evil" not in wrong.text
-        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+        assert (await browser.get(answer(flow.link, **TOKENS))).status_code == 303
         for second in (TOKENS, {"access_token": "evil"}, {"error": "access_denied"}):
-            assert (await browser.get(answer(flow, **second))).status_code == 410
-            assert not flow.accept(answer(flow, **second))
+            assert (await browser.get(answer(flow.link, **second))).status_code == 410
+            assert not flow.accept(answer(flow.link, **second))
         assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
         assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
 
@@ -152,7 +159,7 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
     marked = {"x": XSS, XSS: "x"}
     async with loopback_sign_in() as (flow, browser):
         browser.headers.update({"Accept-Language": XSS, "Referer": XSS, "X": XSS})
-        port, right = flow.redirect_uri.rpartition(":")[2], answer(flow, **TOKENS, **marked)
+        port, right = flow.redirect_uri.rpartition(":")[2], answer(flow.link, **TOKENS, **marked)
         hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1:1", f"[::1]:{port}", f"<script>:{port}")
         replies = [
             await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS})),
@@ -166,7 +173,7 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
         grant = await flow.grant()
     assert [reply.status_code for reply in replies] == [400, *[404] * 4, *[421] * 5, 303, 410, 200]
     for text in (caplog.text, repr(flow), repr(grant), *(reply.text + repr(reply.headers) for reply in replies)):
-        assert not any(word in text for word in ("script", "secret", state_of(flow)))
+        assert not any(word in text for word in ("script", "secret", state_of(flow.link)))
     for reply in replies:
         policy = reply.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -196,15 +203,7 @@ async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops
         await stream.send(b"GET / HTTP/1.1\r\n" + host + b"\r\n")
         await anyio.aclose_forcefully(stream)
         async with await anyio.connect_tcp("127.0.0.1", port):  # an idle one holds up no other
-            assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
-
-
-async def browse(link: str, **fields: str) -> httpx2.Response:
-    """Come back from the sign-in page of `link` with these fields."""
-    query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
-    address = f"{query['redirect_uri']}?" + urlencode({**fields, "state": query["state"]})
-    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as browser:
-        return await browser.get(address)
+            assert (await browser.get(answer(flow.link, **TOKENS))).status_code == 303
 
 
 @asynccontextmanager

@@ -144,38 +144,33 @@ async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what
     assert home.store.load() == kept
 
 
-@pytest.mark.parametrize("other_does", ["renews", "signs out"])
-async def test_what_another_process_did_while_we_waited_for_it_counts(home: Home, other_does: str) -> None:
-    home.store.save(tokens(left=0))
-    session = home.session()
-    assert await session.current() is not None  # then it waits only for the lock
-    with FileLock(home.lock_path):
-        asked = asyncio.create_task(session.access_token())
-        await anyio.wait_all_tasks_blocked()
-        if other_does == "renews":
-            home.store.save(tokens("renewed-elsewhere", "refresh-9"))
-        else:
-            home.store.delete()
-    with anyio.fail_after(LIMIT):
-        if other_does == "renews":
-            assert await asked == "renewed-elsewhere"
-        else:
-            with pytest.raises(NotSignedInError, match="Signed out"):
-                await asked
-    assert home.service.requests == []
-
-
-async def test_a_sign_in_and_a_sign_out_of_another_process_count(home: Home) -> None:
+async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Home) -> None:
     server, command = home.session(), home.session()
     assert await server.current() is None
     for name in ("signed-in", "another"):
         await command.sign_in(grant(access_token=name))
         assert await server.access_token() == name
+    home.clock.time += 3600
+    with FileLock(home.lock_path):
+        asked = asyncio.create_task(server.access_token())
+        await anyio.wait_all_tasks_blocked()
+        home.store.save(tokens("renewed-elsewhere", "refresh-9", left=7200))
+    with anyio.fail_after(LIMIT):
+        assert await asked == "renewed-elsewhere"
+    home.clock.time += 3600
+    with FileLock(home.lock_path):
+        asked = asyncio.create_task(server.access_token())
+        await anyio.wait_all_tasks_blocked()
+        home.store.delete()
+    with anyio.fail_after(LIMIT), pytest.raises(NotSignedInError, match="Signed out"):
+        await asked
+    await command.sign_in(grant())
     await command.sign_out()
     for session in (server, command):
         with pytest.raises(NotSignedInError):
             await session.access_token()
     assert home.store.load() is None
+    assert home.service.requests == []
 
 
 async def test_the_wait_for_a_lock_of_another_process_ends(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
