@@ -6,13 +6,11 @@ from typing import Any
 
 import anyio
 from mcp.types import CallToolResult, TextContent
-from starlette.requests import Request
 
 from kallyai_mcp.cards.pages import call_card
-from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
-from tests.fake_service import fake_service
 from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
@@ -167,24 +165,20 @@ async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(
 async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
-    def answer(request: Request) -> tuple[int, Any]:
-        return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
+    boom = {"+": {"error": (500, {"detail": "boom"})}}
+    async with asking(tmp_path / "odd", clock, boom, SETTLE_SECONDS="0.2") as (_, agent):
+        chat = await open_card(by=agent)
+        await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
-    async with fake_service(answer) as url:
-        settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token", SETTLE_SECONDS="0.2")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            chat = await open_card(by=agent)
-            await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-
+        await expect(chat.card.locator("#status")).to_have_text("Outcome unknown")
+        await expect(chat.card.get_by_text("Check before anyone calls again.")).to_be_visible()
+        await chat.button("Check again").click()
+        await expect(chat.button("Check again")).not_to_have_attribute("aria-disabled", "true")
+        assert len(chat.tools("get_call")) == 1
+        for lost in (error(status="unknown", code="answer_lost", placed="maybe"), error()):
+            await chat.give(lost, BISTRO)
             await expect(chat.card.locator("#status")).to_have_text("Outcome unknown")
-            await expect(chat.card.get_by_text("Check before anyone calls again.")).to_be_visible()
-            await chat.button("Check again").click()
-            await expect(chat.button("Check again")).not_to_have_attribute("aria-disabled", "true")
-            assert len(chat.tools("get_call")) == 1
-            for lost in (error(status="unknown", code="answer_lost", placed="maybe"), error()):
-                await chat.give(lost, BISTRO)
-                await expect(chat.card.locator("#status")).to_have_text("Outcome unknown")
-                await expect(chat.card.get_by_role("button", name=re.compile("Call again|Try again"))).to_have_count(0)
+            await expect(chat.card.get_by_role("button", name=re.compile("Call again|Try again"))).to_have_count(0)
 
 
 async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(agent: Agent, open_card: Open) -> None:
