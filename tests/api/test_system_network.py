@@ -55,10 +55,7 @@ def tls(env: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
 class Tunnel:
     """A proxy that lets a request through to a service inside it, which answers with `reply`.
 
-    Attributes:
-        received: What the service inside received.
-        is_open: Whether the proxy has connected.
-        protocol: The protocol that was chosen in the TLS handshake.
+    `received` is what the service inside received, and `protocol` what was chosen in the TLS handshake.
     """
 
     def __init__(self, tls: ssl.SSLContext, reply: bytes) -> None:

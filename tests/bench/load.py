@@ -33,7 +33,8 @@ async def _client(port: int, messages: Iterator[bytes], until: float) -> list[fl
     """Send a message, wait for the response, and repeat that until the time is up; the seconds that each took."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     times: list[float] = []
-    while (began := time.perf_counter()) < until:
+    while not times or time.perf_counter() < until:
+        began = time.perf_counter()
         writer.write(next(messages))
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         (length,) = re.findall(rb"content-length: (\d+)", head)

@@ -1,17 +1,15 @@
 """The pytest plug-in, as somebody uses it who tests an agent with a real client and server."""
 
-import json
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
@@ -135,13 +133,11 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
     assert "2 were placed, 1 of them without it. The server asks" in str(failed.value)
 
 
-def request(url: str, method: str = "GET", body: Any = None, token: str | None = None) -> Any:
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    data = None if body is None else json.dumps(body).encode()
-    sent = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the sandbox of the test
-    with urllib.request.urlopen(sent, timeout=10) as response:  # noqa: S310 - the sandbox of the test
-        text = response.read()
-    return json.loads(text) if text else None
+def request(url: str, method: str = "GET", body: Any = None, token: str = "") -> Any:
+    """The JSON of a response that is a success."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    response = httpx2.request(method, url, json=body, headers=headers, timeout=10).raise_for_status()
+    return response.json() if response.content else None
 
 
 def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: KallyAISandbox) -> None:
@@ -160,10 +156,9 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
         ("/_sandbox/sign-in", "POST", {"scopes": ["calls:dream"]}, "not calls:dream"),
         (f"/_sandbox/line/{NUMBER}", "PUT", {"does": "sings"}, "does: Input should be 'agrees'"),
     ):
-        with pytest.raises(urllib.error.HTTPError) as refused:
+        with pytest.raises(httpx2.HTTPStatusError) as refused:
             request(kallyai_sandbox.url + path, method, wrong, token)
-        with refused.value as answer:
-            assert says in answer.read().decode()
+        assert says in refused.value.response.text
 
     seen = request(f"{control}/calls")
     assert [call["submission"]["respondent_phone"] for call in seen["calls"]] == [NUMBER, NUMBER]
