@@ -70,10 +70,17 @@ async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_ca
     assert after.is_new is not canceled_first
 
 
-async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) -> None:
+@pytest.mark.parametrize("another_waits", [False, True])
+async def test_an_outcome_whose_client_may_be_gone_or_that_another_request_waits_for_is_told_again(
+    here: World, *, another_waits: bool
+) -> None:
     here.answering([BUSY])
     ended = await here.call()
-    await here.run(here.calls.delivery.note(ended, certain=False))
+    if another_waits:
+        with here.calls.delivery.waiting(ended):
+            await here.tell(ended)
+    else:
+        await here.run(here.calls.delivery.note(ended, certain=False))
     here.clock.advance(7200)
     again = await here.place()
     redialed = await here.place(redial=True)

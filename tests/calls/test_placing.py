@@ -24,7 +24,6 @@ from tests.calls.world import (
     World,
     after,
     end_of,
-    reply,
     shown,
     world,
 )
@@ -282,21 +281,6 @@ async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_del
     assert third.is_new
 
 
-async def test_while_a_second_request_waits_the_first_one_has_delivered_nothing(here: World) -> None:
-    here.answering([reply("busy")])
-    placed = await here.place()
-    ended = await here.outcome(placed)
-    with here.calls.delivery.waiting(ended):
-        await here.tell(ended)
-    here.clock.advance(7200)
-    again = await here.place()
-
-    assert not again.is_new
-
-
-# Rule 1: what must hold before a request leaves
-
-
 async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here: World) -> None:
     service = here.answering([after(lambda: setattr(here.session, "name", "account-2"), (500, {}))])
     placed = await here.place()
@@ -305,9 +289,6 @@ async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here
 
     assert service.accounts == ["account-1"]
     assert record.state is CallState.UNKNOWN
-
-
-# Workers that die
 
 
 async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: str, clock: ManualClock) -> None:

@@ -47,17 +47,8 @@ async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-def end_leases(server: PostgresDatabases, url: str) -> None:
-    """End the connections of the ledger that hold the leases of workers; other tests have theirs on the same server."""
-    server.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        url,
-    )
-
-
 def end_connections(server: PostgresDatabases, url: str) -> None:
-    """End all connections of the ledger, as a proxy does with those that are idle."""
+    """End all connections of the ledger, as a proxy does with those that are idle; that ends the leases, too."""
     server.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
         "WHERE application_name = 'kallyai-mcp' AND datname = current_database()",
@@ -173,7 +164,7 @@ async def test_transactions_find_all_idle_connections_ended_and_run_once_without
 async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_reserved(
     postgres: PostgresDatabases, database_url: str, clock: ManualClock
 ) -> None:
-    limited = after(lambda: end_leases(postgres, database_url), (429, {}))
+    limited = after(lambda: end_connections(postgres, database_url), (429, {}))
     service = Service(clock, [limited, reply("success", "c-2")])
     async with world(service, database_url) as here:
         first = await here.call()
