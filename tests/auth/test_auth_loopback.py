@@ -45,12 +45,12 @@ async def browse(link: str, **fields: str) -> httpx2.Response:
 
 @asynccontextmanager
 async def loopback_sign_in(
-    seconds: float = 60, linger: float = 0, place: Origin = "chat"
+    seconds: float = 60, place: Origin = "chat"
 ) -> AsyncIterator[tuple[LoopbackSignIn, httpx2.AsyncClient]]:
     with anyio.fail_after(20):
         async with (
             httpx2.AsyncClient(trust_env=False) as browser,
-            LoopbackSignIn(auth_url, seconds, linger=linger, place=place) as flow,
+            LoopbackSignIn(auth_url, seconds, linger=0, place=place) as flow,
         ):
             yield flow, browser
 

@@ -204,10 +204,13 @@ async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_
 async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and_a_new_sign_in_is_an_error(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
-    home.store.save(tokens(left=0))
+    kept = tokens(left=0)
+    home.store.save(kept)
     session = home.session()
     with full_disk():
         assert await session.access_token() == "access-1"
+        assert home.store.load() == kept
+        assert len(list((home.lock_path.parent / "sign-in").iterdir())) == 1  # no part of the new file is left
         assert "No space left on device" in caplog.text
         with pytest.raises(TokenStoreError, match="No space left"):
             await session.sign_in(grant())

@@ -124,15 +124,6 @@ def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
         assert store.load() == tokens()
 
 
-def test_a_failed_save_keeps_the_old_tokens_and_leaves_no_other_file(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, API)
-    store.save(tokens("old"))
-    with full_disk(), pytest.raises(TokenStoreError, match="No space left on device"):
-        store.save(tokens("new"))
-    assert store.load() == tokens("old")
-    assert files_in(tmp_path) == [store.path]
-
-
 def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_there_is_a_keyring(
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
