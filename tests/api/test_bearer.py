@@ -13,24 +13,18 @@ from tests.fake_service import answer
 UNAUTHORIZED = answer({"error": {"code": "token_expired", "details": {"message": "Expired"}}}, 401)
 
 
-async def test_after_a_401_the_request_is_sent_once_more_with_a_renewed_token() -> None:
-    tokens = Tokens(TOKEN, FRESH)
-    async with client_and_server(UNAUTHORIZED, DETAILS, tokens=tokens) as (client, server):
-        await client.create_call(SUBMISSION, idempotency_key="k-1")
-    first, second = server.requests
-    assert tokens.rejected == [TOKEN]
-    assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {TOKEN}", f"Bearer {FRESH}"]
-    assert (first.body, first.headers["idempotency-key"]) == (second.body, second.headers["idempotency-key"])
-
-
-async def test_a_second_401_is_raised() -> None:
+async def test_after_a_401_the_request_is_sent_once_more_with_a_renewed_token_and_a_second_one_is_raised() -> None:
     tokens = Tokens(TOKEN, FRESH, "a-third-token")
-    async with client_and_server(UNAUTHORIZED, UNAUTHORIZED, tokens=tokens) as (client, server):
+    async with client_and_server(UNAUTHORIZED, DETAILS, UNAUTHORIZED, UNAUTHORIZED, tokens=tokens) as (client, server):
+        await client.create_call(SUBMISSION, idempotency_key="k-1")
+        first, second = server.requests
         with pytest.raises(errors.UnauthorizedError) as caught:
             await client.list_calls()
+    assert [each.headers["authorization"] for each in (first, second)] == [f"Bearer {TOKEN}", f"Bearer {FRESH}"]
+    assert (first.body, first.headers["idempotency-key"]) == (second.body, second.headers["idempotency-key"])
     assert (caught.value.code, caught.value.message) == ("token_expired", "Expired")
-    assert tokens.rejected == [TOKEN]
-    assert len(server.requests) == 2
+    assert tokens.rejected == [TOKEN, FRESH]
+    assert len(server.requests) == 4
 
 
 class FailingTokens:

@@ -181,14 +181,12 @@ async def test_text_from_outside_is_one_short_line_without_control_characters() 
 OPAQUE = "rt_0123456789abcdefghij"
 
 
-@pytest.mark.parametrize(
-    "said", [f"bad token {TOKEN}", f"Bearer {TOKEN}", f"Authorization: bearer {OPAQUE}!", "eyJhbGciOiJ was cut"]
-)
-async def test_a_token_that_the_service_repeats_is_replaced(said: str) -> None:
-    error = await refused({"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400)
-    text = f"{error!r} {error} {error.reason}"
-    assert "[token]" in error.message
-    assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
+async def test_a_token_that_the_service_repeats_is_replaced() -> None:
+    for said in (f"bad token {TOKEN}", f"Authorization: bearer {OPAQUE}!", "eyJhbGciOiJ was cut"):
+        error = await refused({"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400)
+        text = f"{error!r} {error} {error.reason}"
+        assert "[token]" in error.message
+        assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
 async def test_a_secret_of_a_sign_in_that_the_service_repeats_is_replaced_but_not_the_grant_type() -> None:

@@ -122,10 +122,10 @@ async def test_a_transcript_is_read_in_each_known_shape() -> None:
         assert (await ask("get_transcript", body)).model_dump() == {"entries": tuple(ENTRIES)}
 
 
-@pytest.mark.parametrize("url", [None, "", 5, "javascript:alert(1)", "/p", "https:///p", "https://a b", "http://[::1"])
-async def test_a_billing_link_that_is_not_a_web_url_is_unreadable(url: Any) -> None:
-    with pytest.raises(UnreadableResponseError, match="url"):
-        await ask("get_billing_portal", {"url": url})
+async def test_a_billing_link_that_is_not_a_web_url_is_unreadable() -> None:
+    for url in (None, 5, "javascript:alert(1)", "https:///p", "https://a b", "http://[::1"):
+        with pytest.raises(UnreadableResponseError, match="url"):
+            await ask("get_billing_portal", {"url": url})
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": None}, {"refresh_token": TOKEN}, [TOKEN]])

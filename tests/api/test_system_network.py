@@ -129,17 +129,17 @@ async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(tls
 # Proxies
 
 
-@pytest.mark.parametrize(("variable", "scheme"), [("HTTPS_PROXY", "http://"), ("ALL_PROXY", "")])
-async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
-    env: pytest.MonkeyPatch, variable: str, scheme: str
-) -> None:
-    async with client_and_server(answer({}, 403)) as (_, proxy):
-        env.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
-        with pytest.raises(NotConnectedError, match="the proxy refused; nothing was sent"):
-            await client_of().create_call(SUBMISSION)
-    (request,) = proxy.requests
-    assert (request.method, request.target) == ("CONNECT", f"{HOST}:443")
-    assert "authorization" not in request.headers
+async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(env: pytest.MonkeyPatch) -> None:
+    async with client_and_server(answer({}, 403), answer({}, 403)) as (_, proxy):
+        for variable, scheme in (("ALL_PROXY", ""), ("HTTPS_PROXY", "http://")):
+            env.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
+            with pytest.raises(NotConnectedError, match="the proxy refused; nothing was sent"):
+                await client_of().create_call(SUBMISSION)
+            env.delenv(variable)
+    for request in proxy.requests:
+        assert (request.method, request.target) == ("CONNECT", f"{HOST}:443")
+        assert "authorization" not in request.headers
+    assert len(proxy.requests) == 2
 
 
 @pytest.mark.parametrize("reply", [b"", b"SSH-2.0\r\n\r\n", hang], ids=["closes", "is none", "hangs"])

@@ -145,9 +145,7 @@ def _values(name: str, match: re.Match[str]) -> Iterator[tuple[Kind, set[str]]]:
             yield "day", _days((groups[2], _MONTHS[groups[1].lower()], groups[0]))
         case "slashes":
             yield "day", _days((groups[2], groups[0], groups[1]), (groups[2], groups[1], groups[0]))
-        case "clock":
-            yield "time", _times(groups[0], groups[1], groups[2])
-        case "digits":
+        case "clock" | "digits":
             yield "time", _times(groups[0], groups[1], groups[2])
         case "relative":
             yield "day", {str(TODAY if groups[0] else TODAY + timedelta(days=1))}

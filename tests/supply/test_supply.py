@@ -23,7 +23,7 @@ def imported() -> set[str]:
     return found - sys.stdlib_module_names - {"kallyai_mcp"}
 
 
-def test_every_import_is_a_direct_dependency() -> None:
+def test_every_import_is_a_direct_dependency_and_each_has_a_reason() -> None:
     declared, distributions = set(direct()), packages_distributions()
 
     assert "starlette" in imported()
@@ -32,10 +32,7 @@ def test_every_import_is_a_direct_dependency() -> None:
         for module in imported()
         if not declared & {canonicalize_name(name) for name in distributions.get(module, [module])}
     ] == []
-
-
-def test_every_direct_dependency_has_a_reason() -> None:
-    assert set(DEPENDENCIES["direct"]) == set(direct())
+    assert set(DEPENDENCIES["direct"]) == declared
 
 
 def test_every_requirement_has_one_pin_with_hashes_that_satisfies_it() -> None:
