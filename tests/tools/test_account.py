@@ -79,12 +79,15 @@ async def test_a_refusal_says_what_happened_and_what_to_do(tmp_path: Path, clock
                 assert len(answer.text) < 600
 
 
-async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(tmp_path: Path, clock: ManualClock) -> None:
+@pytest.mark.parametrize("ends", [{"expires_at": math.inf}, {"expires_at": 0, "refresh_token": "r"}])
+async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
+    tmp_path: Path, clock: ManualClock, ends: dict[str, Any]
+) -> None:
     details = {"message": "No Authorization header", "reason": "Sent as a cookie"}
     error = {"code": "missing_token", "details": details, "correlation_id": "c-7"}
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
-        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", "expires_at": math.inf}))
+        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
         async with open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent:
             refused = await agent.use("make_call", BISTRO)
 
@@ -97,11 +100,19 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
     settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9", ACCESS_TOKEN=TOKEN)
     async with open_agent(settings, mode="auto", clock=clock) as agent:
         answer = await agent.use("make_call", BISTRO)
+    (tmp_path / "file").touch()
+    nowhere = settings_in(tmp_path / "file" / "home", API_URL="http://127.0.0.1:9")
+    async with open_agent(nowhere, mode="auto", clock=clock) as agent:
+        not_kept = [await agent.use("sign_in"), await agent.use("make_call", BISTRO)]
 
     assert answer.text == (
         "Not called: KallyAI cannot be reached, and nothing was sent (connection_failed). "
         "It is safe to try again in a minute."
     )
+    for refused in not_kept:
+        assert refused.is_error
+        assert "sign-in can't be kept in " in refused.text
+    assert not_kept[1].data["placed"] == "no"
 
 
 @pytest.mark.parametrize(

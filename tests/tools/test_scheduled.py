@@ -35,6 +35,7 @@ IN_THE_MORNING = "2026-01-26T09:00"
 async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(agent: Agent) -> None:
     answer = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=2)
     id_ = answer.data["tracking_id"]
+    before = await agent.use("get_transcript", call_id=id_)
     canceled = await agent.use("cancel_call", call_id=id_)
     again = await agent.use("cancel_call", call_id=id_)
     shown = await agent.use("get_call", call_id=id_)
@@ -49,6 +50,7 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     assert (answer.data["attempt"], answer.data["attempts"]) == (1, 3)
     assert not {"outcome", "placed_now"} & answer.data.keys()
     assert "elapsed_seconds" not in answer.data
+    assert before.text.startswith("The call has not been placed yet")
     assert canceled.text == again.text
     assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called. Nothing else has to be done."
     assert canceled.data["status"] == "canceled"
