@@ -11,15 +11,10 @@ from phonenumbers.phonemetadata import PhoneMetadata
 from kallyai_mcp.sandbox.validation import MORE_EMERGENCY_NUMBERS
 
 
-def short_metadata(country: str) -> Any:
-    """Return what `phonenumbers` knows about the short numbers of a country."""
-    return PhoneMetadata.short_metadata_for_region(country)
-
-
 @cache
 def emergency_numbers(country: str) -> list[str]:
     """Return the emergency numbers of a country, without the country code."""
-    metadata = short_metadata(country)
+    metadata: Any = PhoneMetadata.short_metadata_for_region(country)
     pattern = re.compile(metadata.emergency.national_number_pattern)
     lengths = metadata.emergency.possible_length or metadata.general_desc.possible_length
     digits = ("".join(each) for length in lengths for each in itertools.product(string.digits, repeat=length))

@@ -1,9 +1,13 @@
-"""The map of promises names tests that exist."""
+"""The tests exist that the map of promises, `tests.clocks`, and `tests.supply` name."""
 
 import ast
 import re
 from functools import cache
 from pathlib import Path
+
+from tests.clocks.__main__ import AT_NIGHT, YEARS_LATER
+from tests.clocks.__main__ import SHARE as CLOCKS
+from tests.supply.__main__ import LOWEST
 
 ROOT = Path(__file__).parent.parent
 MAP = (ROOT / "tests" / "promises.md").read_text(encoding="utf-8")
@@ -25,3 +29,11 @@ def test_each_promise_names_a_test_or_a_broken_build() -> None:
     rows = [line for line in MAP.splitlines() if line.startswith("| ") and not line.startswith("| promise |")]
 
     assert [row for row in rows if not re.search(r"`(tests/[\w/]+\.py::\w+|--prove [\w-]+)`", row)] == []
+
+
+def test_each_test_that_is_selected_by_name_exists() -> None:
+    for node in (*CLOCKS, *AT_NIGHT, *YEARS_LATER, *LOWEST):
+        path, _, name = node.partition("::")
+
+        assert (ROOT / path).exists(), node
+        assert not name or name in _functions(ROOT / path), node

@@ -1,11 +1,14 @@
-"""Colors, type, and mark are the same on all pages, and easy to see."""
+"""Colors, type, and mark are the same on all pages, in the bundle, and in the server's icon."""
 
+import base64
 import re
+import struct
 from pathlib import Path
 
 import pytest
 
 from kallyai_mcp.cards.style import MARK, TOKENS
+from tests.agent import Agent
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 STYLES = [path for path in PACKAGE.rglob("*.css") if path.name != "tokens.css"]
@@ -36,3 +39,11 @@ def test_a_style_sheet_uses_only_the_common_colors_and_fonts(path: Path) -> None
         *re.findall(r"--([\w-]+):", TOKENS + path.read_text(encoding="utf-8")),
         *("tone", "inset-top", "inset-right", "inset-bottom", "inset-left"),
     }
+
+
+async def test_the_server_has_one_icon_in_a_data_uri(agent: Agent) -> None:
+    [icon] = (agent.client.server_info and agent.client.server_info.icons) or []
+
+    content = base64.b64decode(icon.src.removeprefix("data:image/png;base64,"), validate=True)
+    assert struct.unpack(">II", content[16:24]) == (48, 48)
+    assert (icon.mime_type, icon.sizes) == ("image/png", ["48x48"])

@@ -21,6 +21,7 @@ from tests.api.raw_server import (
     reference,
 )
 from tests.fake_service import CloseWithoutReading, RawReply, answer, hang
+from tests.processes import free_port
 
 CUT = b""
 LOST: dict[str, RawReply | CloseWithoutReading] = {
@@ -106,15 +107,9 @@ async def test_only_create_call_has_the_long_time_out() -> None:
     assert [call.call_id for call in calls] == ["uuid"]
 
 
-async def unused_port() -> int:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port: int = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's `extra`, not Django's
-        return port
-
-
 @pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
 async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> None:
-    url = f"http://127.0.0.1:{await unused_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     client = KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0)
     with anyio.fail_after(10), pytest.raises(NotConnectedError, match="refused; nothing was sent") as caught:
         await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))

@@ -1,6 +1,5 @@
 """nginx with the configuration that docs/hosting.md shows."""
 
-import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -9,11 +8,11 @@ from pathlib import Path
 
 import anyio
 
+from tests.docs.pages import fenced
 from tests.processes import free_port
 from tests.transports.certificates import Certificate
 from tests.transports.http_server import LIMIT
 
-PAGE = Path(__file__).parents[2] / "docs" / "hosting.md"
 NAME = "phone.example.com"
 """The host name in that configuration."""
 
@@ -37,13 +36,6 @@ http {{
 """
 
 
-def documented_block() -> str:
-    """The configuration in the docs."""
-    found = re.search(r"^```nginx\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert found, "the page has no block of nginx"
-    return found[1]
-
-
 @asynccontextmanager
 async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIterator[str]:
     """Run nginx on a free port of 127.0.0.1, in front of servers on these two ports; yields its base URL."""
@@ -56,7 +48,7 @@ async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIte
         f"/etc/ssl/{NAME}.pem": str(certificate.path),
         f"/etc/ssl/{NAME}.key": str(certificate.key_path),
     }
-    block = documented_block()
+    [block] = fenced("docs/hosting.md", "nginx")
     for original, replacement in changes.items():
         assert original in block, f"the documented configuration lacks {original}"
         block = block.replace(original, replacement)

@@ -7,13 +7,14 @@ from datetime import date, datetime, time
 from itertools import pairwise
 from typing import Any, get_args
 
+import phonenumbers
 import pytest
 
 from kallyai_mcp.sandbox.accounts import SCOPES, SCOPES_ES
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.phrasebook import phrases
 from kallyai_mcp.sandbox.simulator.request import ONLY_ASKS
-from kallyai_mcp.sandbox.simulator.scenario import Does, Scenario, Turn
+from kallyai_mcp.sandbox.simulator.scenario import Does, Line, Turn
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import play, simulate
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
@@ -108,7 +109,11 @@ def questions_answered(result: SimulatedCall) -> list[str]:
 
 
 @pytest.mark.parametrize("line", TEST_NUMBERS, ids=lambda line: line.number)
-def test_a_test_number_does_what_its_table_says(line: Scenario) -> None:
+def test_a_test_number_is_reserved_for_fiction_and_does_what_its_table_says(line: Line) -> None:
+    parsed = phonenumbers.parse(line.number)
+    assert phonenumbers.is_valid_number(parsed)
+    assert phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == line.number
+    assert re.fullmatch(r"\+120255501\d\d|\+442079460\d{3}", line.number)
     for language in ("en", "es"):
         for fields in ({}, KINDS["question"]):
             if line.refusal is not None:
