@@ -1,4 +1,4 @@
-"""One sandbox, as KallyAI, and one worker for all tests; a user for each test."""
+"""One sandbox, as KallyAI, and one worker for all tests of a module; a user for each test."""
 
 from collections.abc import AsyncIterator
 
@@ -8,13 +8,13 @@ from tests.auth.oauth_server.deployment import Deployment, User, deploy
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
     async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def server(sandbox: RunningSandbox) -> AsyncIterator[Deployment]:
     async with deploy(sandbox) as server:
         yield server

@@ -46,8 +46,7 @@ class Site(FakeService):
 
 
 @pytest.fixture(scope="module")
-async def running_site(tmp_path_factory: pytest.TempPathFactory, sandbox: RunningSandbox) -> AsyncIterator[Site]:
-    del sandbox  # which outlasts this module, and so must begin before: cancel scopes end in the order of a stack
+async def running_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     async with anyio.create_task_group() as tasks:
         site = Site(Certificate(tmp_path_factory.mktemp("site"), HOST))
         await site.start(tasks)
