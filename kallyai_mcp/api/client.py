@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource"]
 
-_SECRETS = {"refresh_token", "client_secret", "code"}
-
 
 class KallyAI:
     """A client of KallyAI's API, for one event loop; `aclose` closes the connections that it keeps for the next GET.

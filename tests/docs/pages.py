@@ -30,6 +30,6 @@ def without_fences(text: str) -> str:
 
 
 def commands(page: Path) -> list[str]:
-    """The lines that a page indents, all of which are commands, and the commands in its sentences."""
+    """The commands on a page: its indented lines, and those in backticks in its sentences."""
     text = without_fences(page.read_text(encoding="utf-8"))
     return re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text)

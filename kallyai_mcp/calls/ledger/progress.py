@@ -13,6 +13,7 @@ from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.reservation import ahead
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
+from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
 
 _SMALL_JUMP = 1.0
@@ -20,8 +21,6 @@ _SMALL_JUMP = 1.0
 
 _SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
 """The condition for a record in the same attempt. A worker that was suspended may write about an earlier attempt."""
-
-_ACTIVE = ("reserved", "sent")
 
 
 def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
@@ -109,7 +108,7 @@ def bind_call(
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
     offset = _offset_when_sent(record, service_time, since_sent)
-    if findings is None or own is None or own["state"] not in _ACTIVE:
+    if findings is None or own is None or own["state"] not in ACTIVE_STATES:
         tx.run(
             f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
             "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
@@ -181,7 +180,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
         return _as_it_is(tx, ended)
     record = from_row(changed[0])
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
-    if own["state"] in _ACTIVE:
+    if own["state"] in ACTIVE_STATES:
         return follow_up(tx, record)
     if record.reached:
         stop_following(tx, record)
