@@ -31,7 +31,6 @@ class Timing:
         idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
         purge: The pause between two deletions of old records.
         purge_pause: The pause between two transactions of a deletion, so that others can write.
-        due_at_once: How many scheduled calls one worker has in progress at most; the others wait until one has ended.
         place_within: How long after it was due a scheduled call may still be placed.
         connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
         keep_days: How many days a record is kept.
@@ -57,7 +56,6 @@ class Timing:
     idle: float = 10
     purge: float = 3600
     purge_pause: float = 0.05
-    due_at_once: int = 500
     place_within: float = 1800
     connect_tries_when_due: int = 8
     keep_days: float = 90

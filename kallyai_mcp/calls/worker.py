@@ -31,7 +31,6 @@ _LEARN_TIME = 60.0
 
 _SIGNED_OUT = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
 _OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
-_TOO_MANY = KallyAIError("Too many calls were due at the same time.", code="too_many_when_due")
 
 
 class Worker:
@@ -282,23 +281,12 @@ class Worker:
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed.
-        for record in await self.ledger.unreached_before_due(account, self._most_due()):
+        for record in await self.ledger.unreached_before_due(account):
             await look_again(record, self.context)
         if self._works_alone:
             await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
-        if not self._most_due():
-            await self.ledger.note_hindrance(_TOO_MANY)
-
-        async def take(worker: str) -> list[CallRecord]:
-            return await self.ledger.take_due(account, worker, most=self._most_due(), service_time=self.context.time)
-
-        due = await self._send_taken(take)
+        due = await self._send_taken(partial(self.ledger.take_due, account, service_time=self.context.time))
         return await self.ledger.expire() == BATCH or len(due) == BATCH
-
-    def _most_due(self) -> int:
-        """How many scheduled calls may be placed now."""
-        in_progress = sum(run.record.schedule.not_before is not None for run in self._runs.values())
-        return max(0, min(BATCH, self.timing.due_at_once - in_progress))
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

@@ -105,7 +105,7 @@ async def _measure(database: Database, driver: str) -> None:
 
         async def take_due(_: int) -> None:
             """One transaction for calls that are due."""
-            taken = await ledger.take_due(_WITH_DUE_CALLS, "worker", most=BATCH, service_time=lambda: None)
+            taken = await ledger.take_due(_WITH_DUE_CALLS, "worker", service_time=lambda: None)
             assert len(taken) == BATCH
 
         what = f"{RECORDS:,} records, {driver}"

@@ -17,7 +17,6 @@ from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import NOW, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_placing import never
 from tests.calls.world import PLACED, TABLE, Json, Service, World, end_of, reply, world
 from tests.many_records import add_records
 
@@ -158,7 +157,7 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing(), clock=clock)
-    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), most=1, service_time=lambda: None)
+    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), service_time=lambda: None)
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
@@ -276,16 +275,3 @@ async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here
 
     assert ordinary.state is CallState.ENDED
     assert len(service.keys) == len(set(service.keys)) == BATCH + 2
-
-
-async def test_calls_that_were_too_many_expire_and_say_why(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [never])
-    async with world(service, place, timing=Timing(watch=20, poll=60, due_at_once=3)) as here:
-        await many_due(here, 10)
-        await at(here, DUE)
-        await here.run(clock.sleep(1900))
-        left = await here.run(here.calls.list_unsettled())
-
-    expired = [record for record in left if record.state is CallState.EXPIRED]
-    assert len(service.keys) == 3
-    assert [record.error.code for record in expired if record.error is not None] == ["too_many_when_due"] * 7

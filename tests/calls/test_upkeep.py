@@ -116,7 +116,7 @@ Use = Callable[[Ledger], Awaitable[object]]
 
 
 async def take(ledger: Ledger) -> list[CallRecord]:
-    return await ledger.take_due(ACCOUNT, "0000000a", most=HUNDRED, service_time=lambda: None)
+    return await ledger.take_due(ACCOUNT, "0000000a", service_time=lambda: None)
 
 
 USES: dict[str, Use] = {

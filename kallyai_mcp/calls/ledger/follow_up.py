@@ -90,13 +90,13 @@ def stop_following(tx: Tx, record: CallRecord) -> None:
             stop(tx, before, reason)
 
 
-def unreached_before_due(tx: Tx, account: AccountKey, most: int) -> list[CallRecord]:
-    """The calls that reached nobody, as far as is known, before the `most` calls of the account that are due first.
+def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
+    """The calls that reached nobody, as far as is known, before the calls of the account that `take_due` takes next.
 
     They are the earlier attempts of a call that is to be tried again, and the call before in a list.
     """
     found: list[CallRecord] = []
-    for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=most):
+    for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=BATCH):
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
         for before in open_lists_with(tx, record):
@@ -132,8 +132,8 @@ def expire_late(tx: Tx) -> int:
     return len(expired)
 
 
-def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_time: ServiceTime) -> list[CallRecord]:
-    """Reserve up to `most` of the account's scheduled calls that are due for `worker`, the first due ones first.
+def take_due(tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
+    """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
     A call must be due by the service's clock too, so that a machine whose clock is wrong by hours does not call at
     night.
@@ -147,7 +147,7 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, most: int, service_tim
     else:
         note_hindrance(tx, _CLOCK_WRONG)
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :there ORDER BY not_before LIMIT :most"
-    due = select(tx, account, in_time, now=now, there=there, most=most)
+    due = select(tx, account, in_time, now=now, there=there, most=BATCH)
     return [_take(tx, record, worker) for record in due]
 
 

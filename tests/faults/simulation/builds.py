@@ -428,8 +428,8 @@ BROKEN: tuple[Broken, ...] = (
         "a due call is placed on the account that is signed in",
         Patch(
             "calls.ledger.follow_up",
-            "due = select(tx, account, in_time, now=now, there=there, most=most)",
-            'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=most))',
+            "due = select(tx, account, in_time, now=now, there=there, most=BATCH)",
+            'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=BATCH))',
         ),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
