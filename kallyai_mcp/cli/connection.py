@@ -224,7 +224,7 @@ class Connection:
                 denied=settings.deny_numbers,
                 stopped=settings.stop_calls,
             )
-            self._ledger = Ledger(self._database, policy=policy, timing=self.timing, clock=self.clock)
+            self._ledger = Ledger(self._database, policy=policy, timing=self.timing)
         return self._ledger
 
     def shared_state(self) -> SharedValues:

@@ -36,7 +36,7 @@ async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
 @pytest.fixture
 async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """The ledger at `place`, with the time of `clock`."""
-    async with opened(place, clock.now, clock=clock) as ledger:
+    async with opened(place, clock.now) as ledger:
         yield ledger
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
@@ -44,11 +43,10 @@ async def opened(
     place: str | Path,
     now: Now | None = None,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
-    clock: Clock = Clock(),  # noqa: B008 - never changes
 ) -> AsyncIterator[Ledger]:
     """The ledger in a file, or at a URL of PostgreSQL, closed at the end of the block."""
     database = database_at(str(place), now)
-    async with aclosing(Ledger(database, policy=policy, timing=Timing(), clock=clock)) as ledger:
+    async with aclosing(Ledger(database, policy=policy, timing=Timing())) as ledger:
         yield ledger
 
 

@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, reply, shown, world
+from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, shown, world
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""
@@ -58,28 +58,6 @@ async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, heade
     record = await here.call()
 
     assert record.state is CallState.UNKNOWN
-
-
-@pytest.mark.parametrize(("status", "seconds"), [("success", 3590), ("busy", 55)])
-async def test_a_clock_that_is_set_forward_after_the_outcome_was_told_makes_the_same_request_no_new_call(
-    here: World, status: str, seconds: float
-) -> None:
-    here.answering([reply(status), PLACED])
-    record = await here.call()
-    await here.tell(record)
-    here.clock.set_wall_clock(7200)
-    found = await here.precheck()
-    at_once = await here.place()
-    here.clock.advance(seconds)
-    a_little_later = await here.place()
-    redialed = await here.place(redial=True)
-    await here.tell(await here.outcome(redialed))
-    here.clock.advance(3660)
-    long_after = await here.place()
-
-    assert found.duplicate is not None
-    assert at_once.record.tracking_id == a_little_later.record.tracking_id == record.tracking_id
-    assert [placed.is_new for placed in (at_once, a_little_later, redialed, long_after)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])

@@ -43,7 +43,7 @@ OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """A ledger that does not wait long for its server."""
     database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
-    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)) as ledger:
+    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing())) as ledger:
         yield ledger
 
 

@@ -123,7 +123,7 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
 ) -> None:
     record = await reserved(ledger, another(1))
     database = SqliteDatabase(path, now=clock.now, seconds=0.2)
-    locked = Ledger(database, policy=CallPolicy(), timing=Timing(), clock=clock)
+    locked = Ledger(database, policy=CallPolicy(), timing=Timing())
     errors = []
 
     async def ask(number: int) -> None:

@@ -251,7 +251,7 @@ async def world(
     """
     clock, session = service.clock, Session("account-1")
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
-    ledger = Ledger(database, policy=policy, timing=timing, clock=clock)
+    ledger = Ledger(database, policy=policy, timing=timing)
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     called = CallContext(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)

@@ -1,7 +1,7 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -9,9 +9,8 @@ from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
@@ -56,42 +55,12 @@ class ConsentOutdatedError(KallyAIError):
     default_code = "consent_outdated"
 
 
-class Deliveries:
-    """The outcomes that this process has delivered, and when by a clock that nobody sets."""
-
-    def __init__(self, clock: Clock, timing: Timing) -> None:
-        self._clock = clock
-        self._timing = timing
-        self._known: dict[tuple[AccountKey, str], tuple[CallRecord, float, float]] = {}
-        """By account and fingerprint: the call, and when its outcome was delivered first and last."""
-
-    def note(self, records: Iterable[CallRecord]) -> None:
-        """Note that the outcomes of these calls were delivered now."""
-        now, longest = self._clock.continuous(), max(self._timing.repeat_after, self._timing.repeat_after_delivery)
-        for record in records:
-            known, first, _ = self._known.pop((record.account, record.fingerprint), (record, now, now))
-            first = first if known.tracking_id == record.tracking_id else now
-            self._known[record.account, record.fingerprint] = record, first, now
-        while self._known and now - next(iter(self._known.values()))[2] > longest:  # they are in the order of that time
-            del self._known[next(iter(self._known))]
-
-    def find(self, asked: CallRecord) -> str | None:
-        """The tracking id of the call that was told and still answers a request for `asked`; None without one."""
-        known = self._known.get((asked.account, asked.fingerprint))
-        if known is None:
-            return None
-        (record, first, last), now = known, self._clock.continuous()
-        is_new, is_recent = now - last < self._timing.repeat_after_delivery, now - first < self._timing.repeat_after
-        return record.tracking_id if is_new or (is_recent and record.reached) else None
-
-
 @dataclass(frozen=True)
 class Config:
     """What the transactions go by besides the rows."""
 
     policy: CallPolicy
     timing: Timing
-    deliveries: Deliveries
 
 
 def _storable(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,8 @@
 """The ledger of calls: its methods are the transactions that the other modules of this package define."""
 
-from collections.abc import Collection
-
-from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
-from kallyai_mcp.calls.ledger.base import Config, Database, Deliveries, Transactions, reads, writes
+from kallyai_mcp.calls.ledger.base import Config, Database, Transactions, reads, writes
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
 
 
@@ -14,20 +10,11 @@ class Ledger(Transactions):
     """The records of calls, which all processes of one user or all workers of one server share.
 
     Each method is one transaction: when it returns, every process sees its changes, and they survive a crash. Every
-    method raises `LedgerUnavailableError` when the database can't be used. `clock` measures how long ago outcomes were
-    told; the database has the wall clock.
+    method raises `LedgerUnavailableError` when the database can't be used.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        policy: CallPolicy,
-        timing: Timing,
-        clock: Clock = Clock(),  # noqa: B008 - never changes
-    ) -> None:
-        self._deliveries = Deliveries(clock, timing)
-        super().__init__(database, Config(policy, timing, self._deliveries))
+    def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
+        super().__init__(database, Config(policy, timing))
 
     def version(self) -> object:
         """See `Database.version`."""
@@ -64,7 +51,7 @@ class Ledger(Transactions):
     finish = writes(progress.finish)
     cancel = writes(progress.cancel)
     release = writes(progress.release)
-    _mark_delivered = writes(progress.mark_delivered)
+    mark_delivered = writes(progress.mark_delivered)
 
     unreached_before_due = reads(follow_up.unreached_before_due)
     note_hindrance = writes(follow_up.note_hindrance)
@@ -83,9 +70,3 @@ class Ledger(Transactions):
     find_work = reads(upkeep.find_work)
     take_over = writes(upkeep.take_over)
     purge = writes(upkeep.purge)
-
-    async def mark_delivered(self, records: Collection[CallRecord], *, delivered: bool) -> None:
-        """Note that the outcomes of these calls were delivered, or that they were not after all."""
-        await self._mark_delivered(records, delivered=delivered)
-        if delivered:
-            self._deliveries.note(records)

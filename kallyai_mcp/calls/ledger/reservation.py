@@ -31,7 +31,7 @@ from kallyai_mcp.calls.records import (
 
 _SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day OR tracking_id = :delivered_id
+    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
 )
 """
@@ -131,12 +131,10 @@ class SameCalls:
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
         self._day = moment(tx.now()).date().isoformat()
-        self._delivered_id = tx.config.deliveries.find(asked)
         self._rows = tx.rows(
             _SAME_CALL,
             fingerprint=asked.fingerprint,
             day=self._day,
-            delivered_id=self._delivered_id,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
             **asked.account.columns,
         )
@@ -179,7 +177,7 @@ class SameCalls:
     def _is_duplicate(self, row: Row) -> bool:
         if row["state"] != "ended":
             return bool(row["state"] == "unknown")
-        if row["delivered_at"] is None or row["tracking_id"] == self._delivered_id:
+        if row["delivered_at"] is None:
             return True
         # If a call ended before it was placed, the clock was set back between, and the later time counts.
         is_new = max(row["delivered_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after_delivery

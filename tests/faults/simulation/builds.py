@@ -35,7 +35,6 @@ _CONSENT_IS_NOT_CHECKED = Patch(
     "    if consent.confirmation_id is not None and tx",
     "    return None\n    if consent.confirmation_id is not None and tx",
 )
-_NO_PROCESS_COUNTS_THE_TIME = Patch("calls.ledger.base", "if is_new or (is_recent and record.reached)", "if False")
 _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
 )
@@ -171,12 +170,6 @@ BROKEN: tuple[Broken, ...] = (
         troubles=(Trouble(429, placed=True, retry_after=6),),
     ),
     broken(
-        "a clock that is set makes the same request a new call",
-        _NO_PROCESS_COUNTS_THE_TIME,
-        asks=(Ask(0), Ask(400)),
-        events=(Event(350, "has its clock set", seconds=7200),),
-    ),
-    broken(
         "a final full stop makes another call",
         Patch("calls.records", '.split()).rstrip(" .")', ".split())"),
         asks=(Ask(0, gives_up=20), Ask(30, retyped=True)),
@@ -265,11 +258,10 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            'if row["delivered_at"] is None or row["tracking_id"] == self._delivered_id:\n            return True',
+            'if row["delivered_at"] is None:\n            return True',
             'if row["delivered_at"] is None:\n            return bool(row["reached"])',
         ),
         Patch("calls.ledger.reservation", "return is_new or (is_recent", "return (is_recent"),
-        _NO_PROCESS_COUNTS_THE_TIME,
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.faults.simulation.judging import HOUR, MINUTE, SEND_WITHIN, SHARED, Rule, Violation, ended_row
@@ -71,8 +71,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         allowed += bool(evidence.ended) or len(evidence.plan.starts) > 1
     for use in (use for use in requests if use.gave_up_silently):
         # For the server, the client was told then.
-        ends = [call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody]
-        allowed += any(request.asked_at - min(ends, default=request.asked_at) > MINUTE for request in requests)
+        ends = (call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody)
+        end = min(ends, default=None)
+        allowed += any(end is not None and _passed(end, request, evidence) > MINUTE for request in requests)
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
             crossed = use.answered_at == request.asked_at  # the answer had left before the request arrived
@@ -80,14 +81,17 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and not call.reached_somebody
-            # The process that told the outcome first counts the time itself, also when the clock is set.
-            jump = timedelta(seconds=0 if use.process == request.process else evidence.most_ahead)
-            long_ago = call is not None and request.asked_at - call.ends + jump > HOUR
+            long_ago = call is not None and _passed(call.ends, request, evidence) > HOUR
             if request.arguments.get("redial") or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]
                 break
     return allowed
+
+
+def _passed(end: datetime, request: Use, evidence: Evidence) -> timedelta:
+    """The time from the end of a call to a request, by the wall clock."""
+    return request.asked_at - end + evidence.set_forward(end, request.asked_at)
 
 
 # Lost, stuck, and untrue

@@ -166,7 +166,7 @@ class Process:
 
     @asynccontextmanager
     async def _context(self) -> AsyncIterator[AppContext]:
-        ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing, clock=self.clock)
+        ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
         api = KallyAI(
             "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
         )

@@ -48,7 +48,6 @@ class Use:
     """
 
     tool: str
-    process: str
     task: int | None
     arguments: dict[str, Any]
     account: str
@@ -108,8 +107,18 @@ class Evidence:
     @property
     def most_ahead(self) -> float:
         """How far the clocks of processes may have moved forward, in seconds."""
+        return self.clock_set[1] + self._between_clocks
+
+    def set_forward(self, since: datetime, until: datetime) -> timedelta:
+        """How far the clocks of processes may have moved forward between two times, or differ."""
+        sets = [event for event in self.plan.events if event.what == "has its clock set" and event.seconds > 0]
+        between = [event for event in sets if since <= self.plan.begins + timedelta(seconds=event.at) <= until]
+        return timedelta(seconds=sum(event.seconds for event in between) + self._between_clocks)
+
+    @property
+    def _between_clocks(self) -> float:
         starts = [start.ahead for start in self.plan.starts]
-        return self.clock_set[1] + max(starts) - min(starts)
+        return max(starts) - min(starts)
 
 
 class Run:
@@ -336,7 +345,7 @@ class Run:
     ) -> Use:
         await process.awake()  # a program that is stopped can't say how long a request has waited for it
         account, asked_at = self._sign_in.name, self._world.now()
-        use = Use(tool, process.name, task, dict(arguments), account, self._next(), asked_at)
+        use = Use(tool, task, dict(arguments), account, self._next(), asked_at)
         use.accounts.add(use.account)
         self._evidence.uses.append(use)
         extra = {k: v for k, v in arguments.items() if k in _NOTED}
