@@ -244,9 +244,10 @@ class Settings:
             return self.home_override
         if sys.platform == "win32":
             return Path.home() / ".kallyai-mcp"
-        from platformdirs import user_data_path  # imported late: `tools/list` needs no folder
-
-        return user_data_path("kallyai-mcp", appauthor=False)
+        data = Path(os.environ.get("XDG_DATA_HOME", ""))
+        if not data.is_absolute():
+            data = Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
+        return data / "kallyai-mcp"
 
 
 def variable_of(field: "dataclasses.Field[Any]") -> str:

@@ -1,12 +1,12 @@
 """Installs npm packages for tests, exactly as a lock file pins them, in a folder that stays in the user's cache."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from tests.programs import SECONDS, run_well
 
@@ -32,7 +32,7 @@ def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] =
     one changes, the packages are installed again.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    cache = user_cache_path("kallyai-mcp") / "tests"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kallyai-mcp" / "tests"
     folder = cache / f"{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{name}.lock", timeout=SECONDS):

@@ -1,8 +1,12 @@
 """Opens the app context: what the tools of a server work with."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import anyio
 from anyio.abc import TaskGroup
@@ -86,9 +90,13 @@ _UTC = frozenset({"UTC", "UCT", "GMT", "Universal", "Zulu", "Greenwich"})
 
 def _local_timezone() -> str:
     """The IANA name of this machine's time zone; "UTC" if it can't be found out."""
-    import tzlocal
-
     try:
-        return tzlocal.get_localzone_name() or "UTC"
-    except (ValueError, OSError, LookupError):  # what tzlocal raises for settings that contradict each other
+        if sys.platform == "win32":
+            import tzlocal  # knows the IANA names of Windows' own zones
+
+            name = tzlocal.get_localzone_name()
+        else:
+            name = os.environ.get("TZ", "").removeprefix(":") or str(Path("/etc/localtime").resolve())
+        return ZoneInfo(name.rpartition("/zoneinfo/")[2]).key
+    except (ValueError, OSError, LookupError):  # there is no such zone, or several
         return "UTC"

@@ -90,7 +90,7 @@ def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path)
     imported = imported_by(tmp_path, given=INITIALIZE + request(2, "tools/list"))
 
     assert "kallyai_mcp.server.build" in imported
-    late = {"httpcore2", "keyring", "phonenumbers", "filelock", "icalendar", "fastapi", "platformdirs", "sqlite3"}
+    late = {"httpcore2", "keyring", "phonenumbers", "filelock", "icalendar", "fastapi", "sqlite3"}
     late |= {"kallyai_mcp.api.client", "opentelemetry.metrics"}
     if "coverage" not in imported:  # measuring coverage imports sqlite3 itself
         assert not imported & late

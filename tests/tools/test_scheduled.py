@@ -1,8 +1,5 @@
 """Calls for later and calls that are placed again, as an agent and its user see them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.context import AppContext
 from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
@@ -60,17 +56,30 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     assert elsewhere.data["timezone"] == "America/New_York"
 
 
-async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
-    settings: Settings, clock: ManualClock, app: SandboxApp
+@pytest.mark.parametrize(
+    ("variable", "zone"),
+    [
+        (":Asia/Tokyo", "Asia/Tokyo"),
+        ("/usr/share/zoneinfo/America/Chicago", "America/Chicago"),
+        ("CET-1CEST", "UTC"),
+        ("/etc/passwd", "UTC"),
+    ],
+)
+async def test_the_zone_of_the_user_is_that_of_the_machine(
+    settings: Settings, app: SandboxApp, monkeypatch: pytest.MonkeyPatch, variable: str, zone: str
 ) -> None:
+    monkeypatch.setenv("TZ", variable)
+    async with open_app_context(Connection(settings, embedded=lambda: app)) as opened:
+        assert (opened.timezone, opened.zone_is_known) == (zone, zone != "UTC")
+
+
+async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
+    settings: Settings, clock: ManualClock, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")  # as in a container
     connection = Connection(settings, embedded=lambda: app, now=clock.now)
 
-    @asynccontextmanager
-    async def in_a_container() -> AsyncIterator[AppContext]:
-        async with open_app_context(connection, timezone="UTC") as opened:
-            yield replace(opened, zone_is_known=False)
-
-    async with Client(build_server(in_a_container)) as client:
+    async with Client(build_server(lambda: open_app_context(connection))) as client:
         agent = Agent(client)
         later = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)
         booked = await agent.use("make_call", BISTRO | {"respondent_phone": "+12025550100"})
