@@ -36,7 +36,7 @@ function byDay(calls, start, end) {
 
 /** Whether the phone conversation took place. */
 function isAnswered(call) {
-  return ["booked", "booked_other_time", "answered"].includes(call.outcome);
+  return ["booked", "booked_other_time", "answered"].includes(call.status);
 }
 
 function showChart(days) {

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ from kallyai_mcp.cli.output import (
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_words, find_any, list_words
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import Answer, CallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
@@ -118,7 +118,7 @@ async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
         notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}{_sandbox_flag(app_context)}")
     for note in notes:
         say(note, err=True)
-    return Shown("\n".join(call_rows(page.calls, app_context)), page)
+    return Shown("\n".join(call_rows(result.views, app_context)), page)
 
 
 def _sandbox_flag(app_context: AppContext) -> str:
@@ -131,17 +131,19 @@ def list_note(lists: Sequence[CallAnswer]) -> str:
     return f"Lists: {shown}; `kallyai-mcp show ID` shows one"
 
 
-def call_rows(found: Sequence[CallAnswer], app_context: AppContext) -> list[str]:
+def call_rows(found: Sequence[CallView], app_context: AppContext) -> list[str]:
     """A row of at most 80 columns for each call; without a terminal, columns with tabs between them and whole ids."""
     rows = []
     reader = app_context.reader()
     for one in found:
-        moment = one.created_at or (datetime.fromisoformat(one.scheduled_for) if one.scheduled_for else None)
+        record, asked = one.record, one.submission
+        is_placed = record is None or record.is_active or one.outcome is not None
+        moment = one.placed_at if is_placed or record is None else record.schedule.not_before
         at = when(moment, reader) if moment is not None else ""
-        number = for_people(one.respondent_phone) if one.respondent_phone else ""
-        name = one_line(one.business_name or "")
-        ended = (one.outcome or one.status or "in_progress").replace("_", " ")
-        id_ = one_line(one.call_id or one.tracking_id or "")
+        number = for_people(asked.respondent_phone) if asked.respondent_phone else ""
+        name = one_line(asked.business_name or "")
+        ended = (one.outcome or one.status).replace("_", " ")
+        id_ = one_line(one.call_id or (record.tracking_id if record is not None else ""))
         if sys.stdout.isatty():
             who = f"{name} {number}".strip()
             rows.append(f"{at:<16.16} {ended:<17.17} {who:<33.33} {id_[:10]}")

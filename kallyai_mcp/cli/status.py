@@ -53,7 +53,7 @@ async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, An
     result = await list_page(app_context, limit=_LAST_CALLS, offset=0)
     page = result.structure
     facts["calls"] = as_json(page)
-    lines += ["Last calls:", *call_rows(page.calls, app_context)] if page.calls else ["Last calls: none"]
+    lines += ["Last calls:", *call_rows(result.views, app_context)] if result.views else ["Last calls: none"]
     if NO_LEDGER in result.text:
         lines.append(NO_LEDGER)
     if page.lists:

@@ -13,13 +13,14 @@ from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_view import BOOKED, CallView, Related
+from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.related_calls import related_to
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     AskedFor,
     CallAnswer,
+    CallRow,
     CancelAnswer,
     ErrorAnswer,
     MadeCallAnswer,
@@ -32,7 +33,7 @@ from kallyai_mcp.tools.results import (
 from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.account import little_left, used_up
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
-from kallyai_mcp.tools.text.calls import already_placed, call_text
+from kallyai_mcp.tools.text.calls import already_placed, begins, call_text
 from kallyai_mcp.tools.text.errors import error_text, quota_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
@@ -42,7 +43,7 @@ _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
 
 _NOT_IN_LISTS = ("retryable", "duration_seconds", "attempt", "attempts", "earlier_attempts")
-"""What a list of calls leaves out of each; get_call has it."""
+"""What a list of call_around leaves out of each call; get_call has it."""
 
 
 async def call_words(
@@ -211,20 +212,28 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
     return structure
 
 
-def row_answer(view: CallView, now: datetime) -> MadeCallAnswer:
-    """The structure for a call in list_calls: what finds it and how it ended; get_call has the rest.
-
-    KallyAI's status and report are left out where the outcome says the same.
-    """
-    whole, left_out = call_answer(view, now), (*_NOT_IN_LISTS, "highlights", "next_steps", "asked", "timezone")
-    row = whole.model_copy(update=dict.fromkeys(left_out))
-    row.business_name = visible(row.business_name, 40) if row.business_name else None
-    if view.outcome in (Outcome.ANSWERED, *BOOKED, Outcome.CANCELED, row.status):
-        row.status = None
-    if whole.appointment is not None:
-        row.appointment = AppointmentAnswer(start=whole.appointment.start)
+def row_answer(view: CallView, now: datetime) -> CallRow:
+    """The row for a call in list_calls."""
+    whole, start, name = call_answer(view, now, limit=ROOM), begins(view), view.submission.business_name
+    row = CallRow(
+        status=view.status if view.outcome in (None, Outcome.NOT_REACHED, Outcome.FAILED) else view.outcome,
+        placed=whole.placed,
+        code=whole.code,
+        call_id=whole.call_id,
+        tracking_id=whole.tracking_id,
+        calendar_checked=whole.calendar_checked,
+        scheduled_for=whole.scheduled_for,
+        created_at=whole.created_at,
+        **related_calls(view.related),
+    )
+    if start is not None:
+        row.appointment = start.strftime("%Y-%m-%dT%H:%M") if isinstance(start, datetime) else start.isoformat()
     elif view.outcome is Outcome.ANSWERED and whole.highlights:
         row.highlights = visible(answer_of(view), ROOM)
+    if name:
+        row.business_name = visible(name, 40)
+    else:
+        row.respondent_phone = whole.respondent_phone
     return row
 
 

@@ -6,7 +6,7 @@ errors (`ErrorAnswer`) are in no schema.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
@@ -169,13 +169,37 @@ class CancelAnswer(Answer):
     tracking_id: str | None = None
 
 
+class CallRow(BaseModel, defer_build=True):
+    """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the rest.
+
+    `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is when the appointment
+    begins, by the callee's clock, in ISO 8601. `respondent_phone` is only there if no name is known.
+    """
+
+    status: str
+    placed: Literal["no", "maybe"] | None = None
+    code: str | None = None
+    call_id: str | None = None
+    tracking_id: str | None = None
+    highlights: str | None = None
+    appointment: str | None = None
+    moved_by: str | None = None
+    asked_about_in: str | None = None
+    calendar_checked: bool | None = None
+    scheduled_for: str | None = None
+    created_at: Annotated[datetime, PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}")] | None = None
+    business_name: str | None = None
+    respondent_phone: str | None = None
+
+
 class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
     lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(None, description="Unfinished ones of call_around")
-    calls: Annotated[list[CallAnswer], _OBJECTS] = Field([], description="Each as in get_call, texts cut")
+    calls: Annotated[list[CallRow], _OBJECTS] = Field(
+        [], description="get_call has more; status: also the outcome; appointment: its start, at the callee"
+    )
     total: int | None = None
-    offset: int | None = None
     next_offset: int | None = None
 
 

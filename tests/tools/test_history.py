@@ -68,16 +68,16 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
 
     async def shown(**wanted: object) -> list[str]:
         listed = await agent.use("list_calls", **wanted)
-        return [call.get("outcome") or call["status"] for call in listed.data["calls"]]
+        return [call["status"] for call in listed.data["calls"]]
 
     everything = await agent.use("list_calls")
-    assert await shown() == ["scheduled", "not_reached", "booked", "not_reached"]
-    assert await shown(number=NUMBERS["busy"]) == ["scheduled", "not_reached", "not_reached"]
-    assert await shown(business="garage") == ["scheduled", "not_reached", "not_reached"]
+    assert await shown() == ["scheduled", "busy", "booked", "busy"]
+    assert await shown(number=NUMBERS["busy"]) == ["scheduled", "busy", "busy"]
+    assert await shown(business="garage") == ["scheduled", "busy", "busy"]
     assert await shown(status="scheduled") == ["scheduled"]
     assert await shown(status="booked", since="2026-01-25") == ["booked"]
-    assert await shown(status="Not reached") == ["not_reached", "not_reached"]
-    assert await shown(since="2026-01-26T00:00") == ["scheduled", "not_reached"]
+    assert await shown(status="Not reached") == ["busy", "busy"]
+    assert await shown(since="2026-01-26T00:00") == ["scheduled", "busy"]
     assert (await agent.use("list_calls", status="answered")).text == "No such calls."
     wrong = await agent.use("list_calls", status="bookd", since="yesterday")
     assert "placed" not in wrong.data
@@ -200,6 +200,14 @@ async def test_a_booking_that_was_moved_says_so_everywhere(agent: Agent) -> None
     assert f"  moved  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; now {later}  {booked}" in listed.text
     assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]
     assert [call.get("moved_by") for call in listed.data["calls"]] == [None, later]
+    assert listed.data["calls"][1] == {
+        "status": "booked",
+        "call_id": booked,
+        "appointment": "2026-01-28T19:00",
+        "moved_by": later,
+        "created_at": "2026-01-25T15:30Z",
+        "business_name": "Italian Bistro",
+    }
 
 
 async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_with_what_became_of_it(agent: Agent) -> None:
