@@ -235,11 +235,10 @@ def create_oauth_server(
     fetch: Callable[[str], Awaitable[bytes]] | None,
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
-    from kallyai_mcp.auth.oauth_server.metadata_documents import DocumentFetcher
-    from kallyai_mcp.auth.oauth_server.provider import Provider
+    from kallyai_mcp.auth.oauth_server.clients import DocumentFetcher
+    from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
     from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
-    from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 
     example = "https://phone.example.com"
     try:
@@ -248,10 +247,12 @@ def create_oauth_server(
         raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
     if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
         raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
+    shared = connection.shared_state()
     provider = Provider(
         issuer=issuer,
-        sealed_tokens=SealedTokens(settings.secret_keys, clock),
-        shared_state=connection.shared_state(),
+        sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
+        put=shared.put,
+        get=shared.get,
         fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
         api=connection.api,
         client_id=settings.client_id or "",

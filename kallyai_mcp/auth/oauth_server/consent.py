@@ -8,119 +8,99 @@ normalized URIs, and refuses another port of a loopback address.
 
 import base64
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from mcp.server.auth.errors import stringify_pydantic_error
-from mcp.server.auth.handlers.authorize import AuthorizationRequest
 from mcp.server.auth.provider import AuthorizeError
-from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of, has_redirect_uri
-from kallyai_mcp.auth.oauth_server.cookies import Cookies
-from kallyai_mcp.auth.oauth_server.provider import Provider
-from kallyai_mcp.auth.pages import document, fill, page_headers, texts
+from kallyai_mcp.auth.oauth_server.provider import REFRESH_SECONDS, Provider
+from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
+
+SIGN_IN_SECONDS = 1800.0
+"""How long a user may take on the consent page and KallyAI's pages."""
+
+Kind = Literal["flow", "app"]
+_KINDS: Mapping[Kind, tuple[int, float]] = {"flow": (5, SIGN_IN_SECONDS), "app": (12, REFRESH_SECONDS)}
+"""The most cookies of each kind in a browser, and how long they last."""
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
 
 @dataclass(frozen=True, repr=False)
 class Consent:
-    """The endpoints."""
+    """The endpoints, and the sealed cookies of a browser: one for each request of a client, with its `family`.
+
+    The family can't be guessed, and stands in the consent page, and then in the `state` that KallyAI sends back. So
+    only the browser with the page can allow the request, and only that browser can come back from KallyAI. Until then,
+    the cookie is a `flow`; it ends, or becomes an `app` that was connected in this browser.
+    """
 
     provider: Provider
-    cookies: Cookies
 
     async def home(self, request: Request) -> Response:
-        """`GET /`: what this server is, how to connect an app, and how to disconnect apps."""
+        """`GET /`: what this server is, how to connect an app, and the apps that were connected in this browser."""
         url = f"{self.provider.issuer}/mcp"
         cursor = quote(base64.b64encode(json.dumps({"url": url}).encode()))
         vs_code = quote(json.dumps({"type": "http", "url": url}))
-        return self._page(request, "home", url=url, host=self._api_host, cursor=cursor, vs_code=vs_code)
+        apps = self._cookies(request, "app").values()
+        items = "".join(f'<li class="plain"><bdi>{escape(app["name"] or "…")}</bdi></li>' for app in apps)
+        shown = fill(_HERE, "apps", _language(request), {"html_items": items})["some" if items else "none"]
+        return self._page(request, "home", {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown})
 
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: the consent page, or why there is none."""
-        query = request.query_params
+        uri, state = request.query_params.get("redirect_uri", ""), request.query_params.get("state")
         try:
-            client = await self.provider.find_client(query.get("client_id", ""))
+            client = await self.provider.find_client(request.query_params.get("client_id", ""))
         except ClientError as error:
             return self.problem(request, "client", f"The app's client_id can't be used: {error}.")
-        uri = query.get("redirect_uri", "")
         if not has_redirect_uri(client, uri, self.provider.issuer):
             return self.problem(request, "redirect")
         try:
-            authorization = self.provider.authorize(client, AuthorizationRequest.model_validate(query), uri)
-        except ValidationError as error:
-            return self._refuse(request, uri, "invalid_request", stringify_pydantic_error(error))
+            flow = self.provider.authorize(client, request.query_params)
         except AuthorizeError as error:
-            return self._refuse(request, uri, error.error, error.error_description or "")
-        response = self._ask(request, authorization)
-        self.cookies.begin(request, response, authorization)
+            answer = {"error": error.error, "error_description": error.error_description or ""}
+            return self.problem(request, "request", ": ".join(answer.values()), url=self._answer(uri, state, **answer))
+        response = self._ask(request, flow)
+        self._keep(request, response, "flow", flow)
         return response
 
     async def decide(self, request: Request) -> Response:
         """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or back to the client."""
         form = await request.form()
-        flow = str(form.get("flow"))
-        authorization = self.cookies.read(request, "consent", flow)
-        if authorization is None or not self._is_own_page(request):
-            return self.problem(request, "forged", status=403)
+        flow = self._cookies(request, "flow").get(str(form.get("flow")))
+        if flow is None:
+            return self.problem(request, "elsewhere", status=403)
         if form.get("decision") == "allow":
-            response = self._forward(request, "to_kallyai", self.provider.kallyai_url(flow, authorization["scopes"]))
-            self.cookies.keep(response, "state", authorization)
-        else:
-            response = self._back(request, authorization, error="access_denied")
-            self.cookies.end(response, authorization)
-        return response
+            return self._forward(request, "to_kallyai", self.provider.kallyai_url(flow))
+        return self._back(request, flow, error="access_denied")
 
     async def callback(self, request: Request) -> Response:
         """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
-        flow, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
-        authorization = self.cookies.read(request, "state", flow)
-        if authorization is None:
+        state, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
+        flow = self._cookies(request, "flow").get(state)
+        if flow is None:
             return self.problem(request, "elsewhere")
         if code and not error:
-            response = self._back(request, authorization, code=self.provider.code(authorization, code))
-            app = (authorization["name"], authorization["family"], int(time.time()))
-            self.cookies.set_apps(response, [*self.cookies.apps(request), app])
-        else:
-            error = error if error == "access_denied" else "server_error"
-            response = self._back(request, authorization, error=error)
-        self.cookies.end(response, authorization)
-        return response
-
-    async def apps(self, request: Request) -> Response:
-        """`GET /oauth/sign-out`: the apps that were connected in this browser, and a button to disconnect them."""
-        words = texts(_HERE, "apps", _language(request))
-        items = [
-            f'<li class="plain"><bdi>{escape(name or words["unnamed"])}</bdi> <span class="soft">'
-            f"{words['since'].format(day=datetime.fromtimestamp(since, UTC).date())}</span></li>"
-            for name, _, since in self.cookies.apps(request)
-        ]
-        if not items:
-            return self._page(request, "apps", {"text": "none"}, "end")
-        return self._page(request, "apps", html_items="".join(items))
+            return self._back(request, flow, code=self.provider.code(flow, code))
+        return self._back(request, flow, error=error if error == "access_denied" else "server_error")
 
     async def sign_out(self, request: Request) -> Response:
         """`POST /oauth/sign-out`: revokes the tokens of all apps that were connected in this browser.
 
         The user stays signed in at KallyAI, and apps that were connected in another browser keep their tokens.
         """
-        apps = self.cookies.apps(request)
-        if not apps or not self._is_own_page(request):
-            return self.problem(request, "forged", status=403)
-        for _, family, _ in apps:
+        response = RedirectResponse("/#apps", 303)
+        for family in self._cookies(request, "app"):
             await self.provider.revoke_family(family)
-        response = self._page(request, "apps", {"heading": "gone", "text": "gone_text"}, "end")
-        self.cookies.set_apps(response, [])
+            self._set_cookie(response, family)
         return response
 
     def problem(self, request: Request, kind: str, details: str = "", *, status: int = 400, url: str = "") -> Response:
@@ -130,12 +110,11 @@ class Consent:
         """
         words = {"heading": kind, "text": f"{kind}_text"}
         template, name = ("refused", destination_of(url)[1]) if url else ("html", "")
-        response = self._page(request, "problem", words, template, details=details, url=url, name=name)
-        response.status_code = status
-        return response
+        values = {"details": details, "url": url, "name": name}
+        return self._page(request, "problem", values, words, template, status)
 
     def _ask(self, request: Request, asked: Mapping[str, Any]) -> Response:
-        may = texts(_HERE, "scopes", _language(request))
+        may = fill(_HERE, "scopes", _language(request), {})
         kind, destination = destination_of(asked["redirect_uri"])
         words = {
             "heading": "heading" if asked["name"] else "heading_unnamed",
@@ -144,16 +123,17 @@ class Consent:
         }
         values = {name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")}
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"])
-        facts = {"host": self._api_host, "destination": destination, "flow": asked["family"], "html_scopes": scopes}
-        return self._page(request, "consent", words, **values, **facts)
+        facts = {"destination": destination, "flow": asked["family"], "html_scopes": scopes}
+        return self._page(request, "consent", values | facts, words)
 
-    def _refuse(self, request: Request, uri: str, error: str, description: str) -> Response:
-        url = self._answer(uri, request.query_params.get("state"), error=error, error_description=description)
-        return self.problem(request, "request", f"{error}: {description}", url=url)
-
-    def _back(self, request: Request, authorization: Mapping[str, Any], **answer: str) -> Response:
-        url = self._answer(authorization["redirect_uri"], authorization["state"], **answer)
-        return self._forward(request, "to_client", url)
+    def _back(self, request: Request, flow: Mapping[str, Any], **answer: str) -> Response:
+        """The page that goes back to the client. With a code, the client is an app that is now connected."""
+        response = self._forward(request, "to_client", self._answer(flow["redirect_uri"], flow["state"], **answer))
+        if "code" in answer:
+            self._keep(request, response, "app", {"family": flow["family"], "name": flow["name"]})
+        else:
+            self._set_cookie(response, flow["family"])
+        return response
 
     def _answer(self, uri: str, state: str | None, **answer: str) -> str:
         """The URL of an answer to the client, with its state, and our issuer URL (RFC 9207)."""
@@ -166,28 +146,48 @@ class Consent:
         It is no redirect: Chromium applies the form-action policy of a page to all redirects after its form, and we
         can't know those of KallyAI or the client.
         """
-        return self._page(request, "forward", {"heading": to, "note": f"after_{to}"}, url=url)
+        return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
 
-    @property
-    def _api_host(self) -> str:
-        return urlsplit(self.provider.api().base_url).netloc
+    def _cookies(self, request: Request, kind: Kind) -> dict[str, dict[str, Any]]:
+        """What the cookies of a kind contain, by family, the oldest first (RFC 6265, section 5.4).
 
-    def _is_own_page(self, request: Request) -> bool:
-        """Whether a form was sent from one of our own pages, by the headers of the browser."""
-        site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        return site == "same-origin" and request.headers.get("Origin") in (None, self.provider.issuer)
+        None for a form that another site's page has sent.
+        """
+        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return {}
+        opened = (self.provider.sealed_tokens.open(value, kind) for value in request.cookies.values())
+        return {content["family"]: content for content in opened if content is not None}
+
+    def _keep(self, request: Request, response: Response, kind: Kind, content: Mapping[str, Any]) -> None:
+        """Set a cookie, and end the oldest ones if there are too many."""
+        most, seconds = _KINDS[kind]
+        for family in list(self._cookies(request, kind))[: 1 - most]:
+            self._set_cookie(response, family)
+        sealed = self.provider.sealed_tokens.seal(kind, content, seconds)
+        self._set_cookie(response, content["family"], sealed, int(seconds))
+
+    def _set_cookie(self, response: Response, family: str, value: str = "", seconds: int = 0) -> None:
+        secure = self.provider.issuer.startswith("https:")
+        # Over https it is bound to this host. It is Lax, because KallyAI's site sends the browser back to us.
+        name = f"{'__Host-' if secure else ''}kallyai-{family}"
+        response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="lax")
 
     def _page(
-        self, request: Request, page: str, words: Mapping[str, str] | None = None, template: str = "html", **values: str
+        self,
+        request: Request,
+        page: str,
+        values: Mapping[str, str],
+        words: Mapping[str, str] | None = None,
+        template: str = "html",
+        status: int = 200,
     ) -> Response:
         """A page with `values`, and with the texts that are named by `words`."""
-        language, brand = _language(request), urlsplit(self.provider.issuer).netloc
-        filled = fill(_HERE, page, language, values, words)
+        language, host = _language(request), urlsplit(self.provider.api().base_url).netloc
+        filled = fill(_HERE, page, language, {**values, "host": host}, words)
         parts = {name: filled[name] for name in ("heading", "head", "footer")}
+        brand = urlsplit(self.provider.issuer).netloc
         html = document(language, brand=brand, body=filled[template], **parts)
-        # Without an opener policy, which would separate the page from a client that opened it as a pop-up.
-        own = {"Content-Language": language, "Vary": "Accept-Language, Cookie"}
-        return HTMLResponse(html, headers={**page_headers(forms="<form" in html), **own})
+        return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
 
 
 def _language(request: Request) -> Language:

@@ -12,26 +12,28 @@ used until the next is issued. If one is used again, two parties have it, so the
 4.1.3 and 4.3.1).
 """
 
+import hmac
 import json
 import logging
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from mcp.server.auth import provider as sdk
+from mcp.server.auth.errors import stringify_pydantic_error
 from mcp.server.auth.handlers.authorize import AuthorizationRequest
+from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
 from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl, BaseModel, ValidationError
 
 from kallyai_mcp.api.errors import ServiceError
-from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, public_client
-from kallyai_mcp.auth.oauth_server.metadata_documents import read_client
+from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, read_client
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, ToolScopes, in_order
-from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import https_host
 
@@ -57,15 +59,31 @@ _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_g
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
 
-class SharedState(Protocol):
-    """Texts by kind and name that expire, which all workers share and restarts keep. `SharedValues` implements it.
+Purpose = Literal["client", "flow", "app", "code", "access", "refresh"]
 
-    Each method is one atomic step, also between workers. Each raises `KallyAIError` when the state can't be reached.
-    `put` sets a value and returns the one before.
+
+class SealedTokens:
+    """Encrypts and authenticates JSON types that a client or a browser keeps for us.
+
+    It seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them. What is sealed for
+    one issuer and purpose can't be opened for another.
     """
 
-    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None: ...  # noqa: D102
-    async def get(self, kind: str, name: str) -> str | None: ...  # noqa: D102
+    def __init__(self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time) -> None:
+        of_issuer = [hmac.digest(key, f"kallyai-mcp {issuer}".encode(), "sha256") for key in keys]
+        self._codec, self._clock = AESGCMRequestStateCodec(of_issuer), clock
+
+    def seal(self, purpose: Purpose, content: Mapping[str, Any], seconds: float = math.inf) -> str:
+        """Seal content that may be opened for `seconds`."""
+        return self._codec.seal(json.dumps([purpose, self._clock() + seconds, content]).encode())
+
+    def open(self, sealed: str | None, *purposes: Purpose, even_expired: bool = False) -> dict[str, Any] | None:
+        """The content; None if it was sealed for none of these purposes, or may not be opened any more."""
+        try:
+            purpose, end, content = json.loads(self._codec.unseal(sealed or ""))
+        except InvalidRequestState:
+            return None
+        return content if purpose in purposes and (even_expired or end > self._clock()) else None
 
 
 class _Opened(BaseModel):
@@ -83,14 +101,16 @@ class _Opened(BaseModel):
 
 @dataclass(frozen=True, repr=False)
 class Provider:
-    """The provider for the SDK's handlers. What uses the shared state, or asks KallyAI, raises `KallyAIError`.
+    """The provider for the SDK's handlers. What uses the shared values, or asks KallyAI, raises `KallyAIError`.
 
-    `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
+    `put` and `get` are those of `SharedValues`: all workers share the values, and `put` returns the one before. `fetch`
+    fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
     """
 
     issuer: str
     sealed_tokens: SealedTokens
-    shared_state: SharedState
+    put: Callable[[str, str, str, float], Awaitable[str | None]]
+    get: Callable[[str, str], Awaitable[str | None]]
     fetch: Callable[[str], Awaitable[bytes]]
     api: "Callable[[], KallyAI]"
     client_id: str
@@ -113,8 +133,8 @@ class Provider:
     async def get_client(self, client_id: str) -> Client | None:
         """The client; reads no document, so that a token request never waits for somebody else's server."""
         if client_id.startswith("https:"):
-            return public_client(client_id, {})
-        content = self.sealed_tokens.open("client", client_id)
+            return Client(client_id=client_id, token_endpoint_auth_method="none")  # noqa: S106 - the name of a method
+        content = self.sealed_tokens.open(client_id, "client")
         return None if content is None else Client.model_validate(content | {"client_id": client_id})
 
     async def register_client(self, client_info: Client) -> None:
@@ -128,13 +148,18 @@ class Provider:
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
         client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
 
-    def authorize(self, client: Client, asked: AuthorizationRequest, redirect_uri: str) -> dict[str, Any]:
-        """A client's request with what the consent page shows, as JSON types; raises `AuthorizeError`."""
+    def authorize(self, client: Client, query: Mapping[str, str]) -> dict[str, Any]:
+        """A client's request, with what the consent page shows, as JSON types; raises `AuthorizeError`."""
+        try:
+            asked = AuthorizationRequest.model_validate(query)
+        except ValidationError as error:
+            raise sdk.AuthorizeError("invalid_request", stringify_pydantic_error(error)) from None
         wanted = (asked.scope or "").split()
         scopes = in_order(wanted) if wanted else self.default_scopes
         if not scopes:
             raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(SCOPES)}.")
-        if not self._is_ours(resource := asked.resource or self.issuer):
+        resource = (asked.resource or self.issuer).rstrip("/").lower()
+        if resource not in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}:
             raise sdk.AuthorizeError("invalid_target", "resource is not this server")
         authorization = {
             "family": secrets.token_urlsafe(16),
@@ -142,24 +167,23 @@ class Provider:
             "client": _key_of(client),
             "name": client.client_name,
             "publisher": https_host(client.client_id),
-            "redirect_uri": redirect_uri,
+            "redirect_uri": query["redirect_uri"],
             "code_challenge": asked.code_challenge,
             "state": asked.state,
-            "resource": resource,
             "scopes": scopes,
         }
         if len(json.dumps(authorization)) > _MAX_REQUEST:
             raise sdk.AuthorizeError("invalid_request", "the request, such as its state, is too long")
         return authorization
 
-    def kallyai_url(self, flow: str, scopes: Iterable[str]) -> str:
+    def kallyai_url(self, authorization: Mapping[str, Any]) -> str:
         """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
-        api = self.api()
-        return api.authorize_url(api.base_url, self.client_id, self._callback, state=flow, scope=" ".join(scopes))
+        api, asked = self.api(), {"state": authorization["family"], "scope": " ".join(authorization["scopes"])}
+        return api.authorize_url(api.base_url, self.client_id, self._callback, **asked)
 
     def code(self, authorization: Mapping[str, Any], kallyai_code: str) -> str:
         """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
-        return self.sealed_tokens.seal("code", {**authorization, "code": kallyai_code}, seconds=CODE_SECONDS)
+        return self.sealed_tokens.seal("code", {**authorization, "token": kallyai_code}, CODE_SECONDS)
 
     async def load_authorization_code(self, client: Client, authorization_code: str) -> _Opened | None:
         """A code that is the client's. The SDK then checks the verifier and the redirect URI."""
@@ -171,34 +195,33 @@ class Provider:
 
     async def exchange_authorization_code(self, _: Client, authorization_code: _Opened) -> OAuthToken:
         """Tokens for a code."""
-        content = authorization_code.content
-        asked = self.api().exchange_code(content["code"], self._callback, self.client_id, self.client_secret)
-        return await self._exchange(content, asked, content["scopes"])
+        code = authorization_code.content["token"]
+        asked = self.api().exchange_code(code, self._callback, self.client_id, self.client_secret)
+        return await self._exchange(authorization_code.content | {"token": None}, asked, authorization_code.scopes)
 
     async def exchange_refresh_token(self, _: Client, refresh_token: _Opened, scopes: list[str]) -> OAuthToken:
         """New tokens for a refresh token."""
-        content = refresh_token.content
-        asked = self.api().refresh_code(content["token"], self.client_id, self.client_secret)
-        return await self._exchange(content, asked, scopes)
+        asked = self.api().refresh_code(refresh_token.content["token"], self.client_id, self.client_secret)
+        return await self._exchange(refresh_token.content, asked, scopes)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
-        content = self.sealed_tokens.open("access", token)
-        if content is None or not await self._is_valid(content):
+        content = self.sealed_tokens.open(token, "access")
+        if content is None or await self._is_revoked(content):
             return None
+        kallyais, client, scopes = content["token"], content["client"], content["scopes"]
+        claims = {SIGN_IN_CLAIM: content["family"]}
         return sdk.AccessToken(
-            token=content["token"],
-            client_id=content["client"],
-            scopes=content["scopes"],
-            resource=content["resource"],
-            subject=content["account"],
-            claims={"iss": self.issuer, SIGN_IN_CLAIM: content["family"]},
+            token=kallyais, client_id=client, scopes=scopes, subject=content["account"], claims=claims
         )
+
+    def is_known(self, bearer: str) -> bool:
+        """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
+        return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
 
     def opened(self, sealed: str) -> dict[str, Any] | None:
         """The content of a code or token; None if it is none of ours that is valid."""
-        purposes: tuple[Purpose, ...] = ("access", "refresh", "code")
-        return next(filter(None, (self.sealed_tokens.open(purpose, sealed) for purpose in purposes)), None)
+        return self.sealed_tokens.open(sealed, "access", "refresh", "code")
 
     async def revoke(self, client: Client, token: str) -> None:
         """Revoke a token of the client with its family (RFC 7009, section 2.1)."""
@@ -208,40 +231,28 @@ class Provider:
 
     async def revoke_family(self, family: str) -> None:
         """Revoke all codes and tokens of one consent."""
-        await self.shared_state.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
-
-    def is_known(self, bearer: str) -> bool:
-        """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
-        return self.sealed_tokens.open("access", bearer, even_expired=True) is not None
+        await self.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
 
     @property
     def _callback(self) -> str:
         return f"{self.issuer}/oauth/callback"
 
-    def _is_ours(self, resource: str) -> bool:
-        return resource.rstrip("/").lower() in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}
-
-    async def _is_valid(self, content: Mapping[str, Any]) -> bool:
-        """Whether the content of a code or token is for this server, and its family not revoked."""
-        return (
-            self._is_ours(content["resource"])
-            and await self.shared_state.get(REVOKED_SIGN_IN, content["family"]) is None
-        )
+    async def _is_revoked(self, content: Mapping[str, Any]) -> bool:
+        return await self.get(REVOKED_SIGN_IN, content["family"]) is not None
 
     async def _load(self, purpose: Purpose, client: Client, sealed: str) -> _Opened | None:
-        content = self.sealed_tokens.open(purpose, sealed)
-        if content is None or content["client"] != _key_of(client) or not await self._is_valid(content):
+        content = self.sealed_tokens.open(sealed, purpose)
+        if content is None or content["client"] != _key_of(client) or await self._is_revoked(content):
             return None
         return _Opened.model_validate({**content, "content": content, "client_id": client.client_id})
 
-    async def _exchange(
-        self, content: Mapping[str, Any], asked: "Awaitable[TokenGrant]", scopes: list[str]
-    ) -> OAuthToken:
+    async def _exchange(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]", scopes: list[str]) -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
 
-        What KallyAI refuses ends the sign-in, and so does a second use.
+        They have the scopes that were asked for, allowed, and granted. What KallyAI refuses ends the sign-in, and so
+        does a second use.
         """
-        family, generation = content["family"], content["generation"]
+        family, generation = used["family"], used["generation"] + 1
         try:
             grant = await asked
         except ServiceError as error:
@@ -251,31 +262,27 @@ class Provider:
                 await self.revoke_family(family)
                 raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
-        account = Tokens.from_grant(grant, 0).account
+        account = used.get("account") or Tokens.from_grant(grant, 0).account
         # Of several requests with one code or token, only the first that gets here finds no later generation.
-        newest = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
-        if int(newest or 0) > generation:
+        newest = await self.put(_GENERATION, family, str(generation), REFRESH_SECONDS)
+        if int(newest or 0) >= generation:
             await self.revoke_family(family)
             _log.warning("a code or refresh token was used again: its sign-in is revoked")
             raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
-        return self._issue({"account": account, **content, "generation": generation + 1}, grant, scopes)
-
-    def _issue(self, content: Mapping[str, Any], grant: "TokenGrant", requested: list[str]) -> OAuthToken:
-        """The token response (RFC 6749, section 5.1), with what the user allowed and KallyAI granted."""
         # KallyAI granted all if it does not say what.
-        granted = [name for name in content["scopes"] if grant.scope is None or name in grant.scope.split()]
-        allowed = [name for name in granted if name in requested]
+        granted = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
+        allowed = [name for name in granted if name in scopes]
         if not allowed:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
-        token = {name: content[name] for name in ("family", "client", "resource", "account")}
+        token = {"family": family, "client": used["client"], "account": account}
         access = token | {"token": grant.access_token.get_secret_value(), "scopes": allowed}
-        kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else content.get("token")
-        refresh = token | {"token": kept, "scopes": granted, "generation": content["generation"]}
+        kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else used["token"]
+        refresh = token | {"token": kept, "scopes": granted, "generation": generation}
         return OAuthToken(
-            access_token=self.sealed_tokens.seal("access", access, seconds=grant.expires_in),
+            access_token=self.sealed_tokens.seal("access", access, grant.expires_in),
             expires_in=grant.expires_in,
             scope=" ".join(allowed),
-            refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, seconds=REFRESH_SECONDS),
+            refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, REFRESH_SECONDS),
         )
 
 

@@ -19,12 +19,9 @@ from starlette.routing import Route, request_response
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
-from kallyai_mcp.auth.oauth_server.cookies import Cookies
 from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.scopes import MAX_BODY, SCOPES
 from kallyai_mcp.urls import network_of
-
-_FOR_PROGRAMS = ("/oauth/register", "/oauth/token", "/oauth/revoke")
 
 
 def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _: 0) -> Sequence[Route]:
@@ -32,7 +29,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
 
     `acquire` counts one use of an endpoint by a caller; it returns 0, or the seconds until one is allowed.
     """
-    consent = Consent(provider, Cookies(provider.sealed_tokens, secure=provider.issuer.startswith("https:")))
+    consent = Consent(provider)
     of_sdk: Any = provider  # it has no `revoke_token`, which the SDK's types ask for, and our `revoke` does not need
     clients = ClientAuthenticator(of_sdk)
 
@@ -45,21 +42,13 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
         return Response()
 
     def route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-        def refuse(request: Request, status: int, description: str, seconds: float) -> Response:
-            answer = {"error": "temporarily_unavailable", "error_description": description}
-            response = JSONResponse(answer) if path in _FOR_PROGRAMS else consent.problem(request, "busy")
-            response.status_code = status
-            response.headers.update({"Retry-After": str(math.ceil(seconds)), "Cache-Control": "no-store"})
-            return response
-
         async def serve(request: Request) -> Response:
-            caller = await _caller(request, provider)
-            if (wait := acquire(f"{path} {caller}")) > 0:
-                return refuse(request, 429, "Too many requests.", wait)
+            if (wait := acquire(f"{path} {await _caller(request, provider)}")) > 0:
+                return _try_later(429, "Too many requests.", wait)
             try:
                 response = await endpoint(request)
             except KallyAIError as error:
-                return refuse(request, 503, "KallyAI or the database can't be asked now.", error.retry_after or 5)
+                return _try_later(503, "KallyAI or the database can't be asked now.", error.retry_after or 5)
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
@@ -70,7 +59,6 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
         route("GET", "/oauth/authorize", consent.authorize),
         route("POST", "/oauth/consent", consent.decide),
         route("GET", "/oauth/callback", consent.callback),
-        route("GET", "/oauth/sign-out", consent.apps),
         route("POST", "/oauth/sign-out", consent.sign_out),
         route("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
         route("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
@@ -92,16 +80,21 @@ def _metadata(issuer: str) -> OAuthMetadata:
     return OAuthMetadata.model_validate(of_sdk.model_dump() | ours)
 
 
+def _try_later(status: int, description: str, seconds: float) -> Response:
+    headers = {"Retry-After": str(math.ceil(seconds)), "Cache-Control": "no-store"}
+    answer = {"error": "temporarily_unavailable", "error_description": description}
+    return JSONResponse(answer, status, headers=headers)
+
+
 async def _caller(request: Request, provider: Provider) -> str:
-    """What a limit counts: at `token` and `revoke` the sign-in of the code or token in the form, else the address.
+    """What a limit counts: the sign-in of the code or token in the form, else the address.
 
     Hosted clients of many users share addresses, and one metadata document. A client alone does not count, because
     anybody may register as many as they like.
     """
     await request.body()  # so that it can be read again
     form = await request.form(max_files=0)
-    names = ("code", "refresh_token", "token") if request.url.path in ("/oauth/token", "/oauth/revoke") else ()
-    for name in names:
+    for name in ("code", "refresh_token", "token"):
         if (content := provider.opened(str(form.get(name)))) is not None:
             return str(content["family"])
     return network_of(request.client.host) if request.client is not None else "unknown"

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import httpx2
 from starlette.requests import Request
 
-from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.auth.oauth_server.provider import SealedTokens
 from kallyai_mcp.cli.serve_http import build_app
 from tests.processes import free_port
 from tests.transports.http_server import LIMIT, RunningSandbox, running_app
@@ -109,9 +109,9 @@ async def deploy(
         yield Deployment(url, settings.public_url or url, http)
 
 
-def opened(access_token: str) -> dict[str, Any]:
+def opened(server: Deployment, access_token: str) -> dict[str, Any]:
     """What is sealed in an access token."""
-    return SealedTokens([bytes.fromhex(KEY)], lambda: 0).open("access", access_token) or {}
+    return SealedTokens([bytes.fromhex(KEY)], server.issuer, lambda: 0).open(access_token, "access") or {}
 
 
 def answer_in(url: str) -> dict[str, str]:

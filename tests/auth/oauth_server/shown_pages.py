@@ -9,9 +9,8 @@ import httpx2
 from starlette.applications import Starlette
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.auth.oauth_server.provider import Provider
+from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
-from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from tests.auth.oauth_server.deployment import flow_in
 
 ISSUER = "https://phone.example.com"
@@ -28,8 +27,8 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
 
     api = cast("Any", SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url))
     nothing = cast("Any", None)
-    sealed = SealedTokens([secrets.token_bytes(32)])
-    provider = Provider(ISSUER, sealed, nothing, fetch, lambda: api, "", "", {})
+    sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
+    provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", {})
     app = Starlette(routes=list(oauth_routes(provider)))
     headers = {"Accept-Language": language}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
@@ -47,11 +46,10 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
         forward = await http.post("/oauth/consent", data={"flow": flow, "decision": "allow"})
         back = await http.get("/oauth/callback", params={"state": flow, "code": "x"})
         return {
-            "home": (await http.get("/")).text,
             "consent": consent.text,
             "problem": (await http.get("/oauth/authorize", params=query | {"redirect_uri": "https://x"})).text,
             "refused": (await http.get("/oauth/authorize", params=query | {"scope": "x"})).text,
             "to KallyAI": forward.text.replace('http-equiv="refresh"', ""),
             "to the client": back.text.replace('http-equiv="refresh"', ""),
-            "apps": (await http.get("/oauth/sign-out")).text,
+            "home": (await http.get("/")).text,
         }

@@ -55,7 +55,7 @@ async def test_behind_tls_cookies_are_bound_to_the_host_and_the_sandbox_signs_in
         at_kallyai = await user.open(next_url(allowed))
 
     cookie = consent.headers["set-cookie"]
-    assert cookie.startswith("__Host-kallyai-flow-")
+    assert cookie.startswith("__Host-kallyai-")
     assert all(attribute in cookie for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"))
     assert "domain" not in cookie.lower()
     assert answer_in(next_url(allowed))["redirect_uri"] == "https://localhost:8443/oauth/callback"

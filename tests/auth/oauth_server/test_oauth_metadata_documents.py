@@ -8,9 +8,8 @@ import anyio
 import httpx2
 import pytest
 
-from kallyai_mcp.auth.oauth_server import metadata_documents
-from kallyai_mcp.auth.oauth_server.clients import ClientError
-from kallyai_mcp.auth.oauth_server.metadata_documents import MAX_BYTES, DocumentFetcher, is_public
+from kallyai_mcp.auth.oauth_server import clients
+from kallyai_mcp.auth.oauth_server.clients import MAX_BYTES, ClientError, DocumentFetcher, is_public
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy, sign_in
 from tests.fake_service import FakeService, answer, hang
 from tests.transports.certificates import Certificate
@@ -88,7 +87,7 @@ REFUSED = [
     (document(redirect_uris=[]), "redirect address"),
     (document(redirect_uris=["javascript:/x"]), "redirect address"),
     (document(token_endpoint_auth_method="client_secret_post"), "asks for a secret"),
-    (answer([]), "another app"),
+    (answer([]), "no JSON"),
     (answer(b"[" * 9_000), "no JSON"),
     (answer(b" " * (MAX_BYTES + 1)), "longer than"),
     (answer(b"\x1f\x8b", content_encoding="gzip"), "no JSON"),
@@ -153,7 +152,7 @@ async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_anot
 async def test_slow_documents_of_clients_do_not_take_all_connections(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metadata_documents, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(clients, "MOST_AT_ONCE", 2)
     site.replies = [hang, hang]
     fetch = site.fetcher().fetch
     async with anyio.create_task_group() as tasks:
