@@ -3,18 +3,19 @@
 import logging
 import re
 import secrets
-import socket
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from math import inf
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -74,44 +75,38 @@ _OWN = (
 _OF_THE_SERVER = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
 """Those of the errors above that the operator of the database can repair."""
 
-_Connection = psycopg.Connection[Row]
 _CONNECTED: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
 
 
-@dataclass
-class _Use:
-    """One use of the database in a thread. It can be given up while the thread waits for the server."""
+class _Connection(psycopg.Connection[Row]):
+    """A connection that waits for its server until a time by `time.monotonic`, also if the server is silent.
 
-    connection: _Connection | None = None
-    is_given_up: bool = False
+    The one that holds the lease of a `worker` is used for nothing else.
+    """
 
-    def take(self, connection: _Connection) -> None:
-        """Note the connection that the thread uses from now on. Raises if the use was given up, and its caller told."""
-        self.connection = connection
-        if self.is_given_up:
-            raise psycopg.OperationalError("given up")
+    until = inf
+    worker = ""
 
-    def give_up(self) -> None:
-        """Shut the connection's socket down, so that the thread that waits for it ends."""
-        self.is_given_up = True
-        if (used := self.connection) is not None:
-            with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(used.fileno())) as copy:
-                copy.shutdown(socket.SHUT_RDWR)
+    def wait(self, gen: PQGen[Result], *args: Any, **more: Any) -> Result:
+        """Run a part of a statement, as psycopg does; raises `psycopg.OperationalError` when the time is over."""
+        return super().wait(self._in_time(gen), *args, **more)
 
-
-class _Lease(NamedTuple):
-    """A worker's lease: an advisory lock on a connection that is used for nothing else."""
-
-    worker: str  # its number in hexadecimal
-    connection: _Connection
-    backend: int  # the id of the server's process for this connection
+    def _in_time(self, gen: PQGen[Result]) -> PQGen[Result]:
+        ready: Any = None  # psycopg sends a value ten times a second at least
+        while time.monotonic() < self.until:
+            try:
+                ready = yield gen.send(ready)
+            except StopIteration as end:
+                found: Result = end.value
+                return found
+        raise psycopg.OperationalError("the server does not answer")
 
 
 class PostgresDatabase:
     """A PostgreSQL database with a ledger; see `Database`. It uses TLS if the URL says so (`sslmode`).
 
-    A transaction runs in a thread, and its time-out (`seconds`) also ends the wait for a server that does not answer. A
-    worker's lease is a session advisory lock on its own connection: the server releases it when the connection ends.
+    A transaction runs in a thread for at most `seconds`, also if the server does not answer. A worker's lease is a
+    session advisory lock on its own connection: the server releases it when the connection ends.
 
     The user in `url` must be allowed to create tables. A URL that can't be used is a `ValueError`, which does not quote
     it. `now` is a clock in place of the server's, for tests.
@@ -134,7 +129,7 @@ class PostgresDatabase:
             open=False,
         )
         self._threads = anyio.CapacityLimiter(_CONNECTIONS)
-        self._lease: _Lease | None = None
+        self._lease: _Connection | None = None
         self._is_prepared = False
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
@@ -143,7 +138,14 @@ class PostgresDatabase:
 
     async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
-        return await self._in_thread(lambda use: self._prepared_transaction(use, work, account))
+
+        def run(until: float) -> Result:
+            if not self._is_prepared:
+                self._transaction(until, _prepare)
+                self._is_prepared = True
+            return self._transaction(until, work, account)
+
+        return await self._in_thread(run)
 
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
@@ -152,50 +154,44 @@ class PostgresDatabase:
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
 
-        def taking(use: _Use) -> _Lease:
-            self._prepared_transaction(use, Transaction.now)  # fails when this program is ending
-            connection = _Connection.connect(self._conninfo, **_CONNECTED)
+        def taking(until: float) -> _Connection:
+            number, connection = secrets.randbits(31), _Connection.connect(self._conninfo, **_CONNECTED)
+            connection.until, connection.worker = until, f"{number:08x}"
             try:
-                use.take(connection)
-                number = secrets.randbits(31)
-                taken = "SELECT pg_advisory_lock(%s, %s), pg_backend_pid() AS pid"
-                [row] = connection.execute(taken, (_LEASES, number)).fetchall()
-                use.take(connection)
-                return _Lease(f"{number:08x}", connection, row["pid"])
+                connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
             except BaseException:
                 connection.close()
                 raise
+            return connection
 
+        await self.write(Transaction.now)  # fails when this program is ending
         lease = await self._in_thread(taking)
         before, self._lease = self._lease, lease
         if before is not None:
-            before.connection.close()
+            before.close()
         return lease.worker
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""
-        lease, self._lease = self._lease, None
-
         with suppress(psycopg.OperationalError):  # closed already
             self._pool.open()  # so that nothing can open it later
         self._pool.close(timeout=0)
+        lease, self._lease = self._lease, None
         if lease is not None:
-
-            def releasing(use: _Use) -> None:
-                use.take(lease.connection)
-                # Released at once, because the server notices only later that a connection was closed.
-                lease.connection.execute("SELECT pg_advisory_unlock_all()")
-
+            lease.until = time.monotonic() + self._seconds
             with suppress(LedgerUnavailableError):
-                await self._in_thread(releasing)
-            lease.connection.close()
+                # Released at once, because the server notices only later that a connection was closed.
+                await self._in_thread(lambda _: lease.execute("SELECT pg_advisory_unlock_all()"))
+            lease.close()
 
-    async def _in_thread(self, work: Callable[[_Use], Result]) -> Result:
-        use = _Use()
-        # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded.
+    async def _in_thread(self, work: Callable[[float], Result]) -> Result:
+        """Run `work` in a thread, with the time by `time.monotonic` at which it must end."""
+        until = time.monotonic() + self._seconds
+        # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded,
+        # also where the thread waits for something else than an answer, such as the address of the server.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
             try:
-                return await anyio.to_thread.run_sync(work, use, abandon_on_cancel=True, limiter=self._threads)
+                return await anyio.to_thread.run_sync(work, until, abandon_on_cancel=True, limiter=self._threads)
             except LedgerUnavailableError as error:
                 _log.error("%s", error)
                 raise
@@ -212,32 +208,23 @@ class PostgresDatabase:
                 )
                 _log.warning("the ledger's database can't be used: %s", why)
                 raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
-        use.give_up()
         if not self._pool.closed:
             self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    def _prepared_transaction(
-        self, use: _Use, work: Callable[[Transaction], Result], account: AccountKey | None = None
-    ) -> Result:
-        if not self._is_prepared:
-            self._transaction(use, _prepare)
-            self._is_prepared = True
-        return self._transaction(use, work, account)
-
     def _transaction(
-        self, use: _Use, work: Callable[[Transaction], Result], account: AccountKey | None = None
+        self, until: float, work: Callable[[Transaction], Result], account: AccountKey | None = None
     ) -> Result:
-        connection, now = self._begun(use, account)
+        connection, now = self._begun(until, account)
         try:
             result = work(_opened(connection, self._clock().timestamp() if self._clock else now, self._lease))
             if connection.execute("COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
                 raise psycopg.ProgrammingError("the transaction was rolled back")
             return result
         finally:
-            self._pool.putconn(connection)  # rolls back what was not committed
+            self._pool.putconn(connection)  # rolls back what was not committed, and closes what waits for an answer
 
-    def _begun(self, use: _Use, account: AccountKey | None) -> tuple[_Connection, float]:
+    def _begun(self, until: float, account: AccountKey | None) -> tuple[_Connection, float]:
         """A connection of the pool with a new transaction, and the server's time when it had its lock.
 
         Connections that the server has ended meanwhile are replaced.
@@ -249,18 +236,17 @@ class PostgresDatabase:
             except PoolTimeout:
                 _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
                 connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
+            connection.until = until
             try:
-                use.take(connection)
                 return connection, _begin(connection, account)
             except psycopg.Error:
-                is_ended = connection.closed and not use.is_given_up
-                connection.close()
+                is_ended = connection.closed
                 self._pool.putconn(connection)
                 if not is_ended:
                     raise
 
 
-def _opened(connection: _Connection, now: float, lease: _Lease | None) -> Transaction:
+def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Transaction:
     """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
     def execute(statement: str, values: Row) -> psycopg.Cursor[Row]:
@@ -270,20 +256,12 @@ def _opened(connection: _Connection, now: float, lease: _Lease | None) -> Transa
         if lease is None or lease.worker != worker:
             return False
         # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
-        held = (
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases AND objid = :number "
-            "AND objsubid = 2 AND pid = :backend"
-        )
-        values = {"leases": _LEASES, "number": int(worker, 16), "backend": lease.backend}
-        return bool(execute(held, values).fetchall())
+        held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = :number AND pid = :backend"
+        return bool(execute(held, {"number": int(worker, 16), "backend": lease.info.backend_pid}).fetchall())
 
     def is_abandoned(worker: str) -> bool:
-        try:
-            number = int(worker, 16)
-        except ValueError:
-            return True
         taking = "SELECT pg_try_advisory_xact_lock(:leases, :number) AS ok"
-        [row] = execute(taking, {"leases": _LEASES, "number": number}).fetchall()
+        [row] = execute(taking, {"leases": _LEASES, "number": int(worker, 16)}).fetchall()
         return bool(row["ok"])
 
     return Transaction(execute, now, holds_lease, is_abandoned, "FOR UPDATE SKIP LOCKED")

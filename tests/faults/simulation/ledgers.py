@@ -47,7 +47,7 @@ class KillablePostgres(PostgresDatabase):
     def kill(self) -> None:
         """What the system does when a process is killed: its connections end."""
         if self._lease is not None:
-            self._lease.connection.close()
+            self._lease.close()
 
 
 Killable = KillableSqlite | KillablePostgres
