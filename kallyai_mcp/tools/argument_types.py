@@ -21,7 +21,6 @@ from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
-from kallyai_mcp.tools.text.times import weekday_name
 
 NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "<unknown>", "not specified", "not provided"})
 """Texts that can't be a value; many agents send them for what they don't know."""
@@ -68,7 +67,7 @@ def _not_past(day: date, info: ValidationInfo) -> date:
     if day < min(days, default=now.astimezone(_LAST_TIME_ZONE).date()):
         today = min(days, default=now.date())
         here, there = ("it", " there") if days else ("today", "")
-        raise ValueError(f"is past; {here} is {weekday_name(today)}, {today}{there}")
+        raise ValueError(f"is past; {here} is {today:%A}, {today}{there}")
     return day
 
 

@@ -13,7 +13,7 @@ from pydantic_core import core_schema
 from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, WrongNumberError
 from kallyai_mcp.tools.text import argument_words as words
-from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.plain import one_line
 
 MAX_NAMED = 20
 """How many wrong arguments an error names at most. No tool has so many arguments."""
@@ -186,7 +186,7 @@ def _quoted(value: Any) -> str:
 
 
 def _shortened(text: str, limit: int = 60) -> str:
-    return cut(one_line(text), limit)
+    return one_line(text, limit)
 
 
 def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:

@@ -31,13 +31,13 @@ from kallyai_mcp.tools.results import (
     error_answer,
 )
 from kallyai_mcp.tools.said import read_said
-from kallyai_mcp.tools.text.account import little_left, used_up
+from kallyai_mcp.tools.text.account import allowances, little_left
+from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
-from kallyai_mcp.tools.text.calls import already_placed, begins, call_text
+from kallyai_mcp.tools.text.calls import attempts, call_text
 from kallyai_mcp.tools.text.errors import error_text, quota_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
-from kallyai_mcp.tools.text.scheduled import attempts, not_again
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
@@ -52,7 +52,6 @@ async def call_words(
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
-    was_active: bool = False,
 ) -> ToolResult[MadeCallAnswer]:
     """What to answer about a call; its outcome counts as delivered.
 
@@ -63,14 +62,13 @@ async def call_words(
             the request only asked about the call.
         client_is_there: It is certain that the client still waits for the result. Otherwise the outcome doesn't count
             as delivered, and the next request for the same call gets it instead of placing a call.
-        was_active: The call was in progress when this request asked for it.
 
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
     """
     record = found if isinstance(found, CallRecord) else None
     if record is not None and record.is_earlier_call:
-        placed_now, was_active = None if placed_now is None else False, False
+        placed_now = None if placed_now is None else False
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
     is_told_first = record is not None and view.call is not None and not record.is_delivered
@@ -84,19 +82,13 @@ async def call_words(
             raise view.refusal
         error = await error_words(view.refusal, app_context, places_calls=True)
         facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
-        text = f"Not called again:{error.text.removeprefix('Not called:')}\n{not_again(record, reader)}"
+        text = f"Not called again:{error.text.removeprefix('Not called:')}\n{attempts(record, reader)}"
         return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
-    few_left = little_left(usage, reader.now) if usage is not None else ""
-    lines = [call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left)]
-    lines += [few_left] if is_scheduled_now else []
-    if record is not None and view.call is not None:
-        lines.append(attempts(record, reader))
-        if placed_now is False:
-            lines.insert(0, already_placed(record, reader, was_active=was_active))
-    return ToolResult("\n".join(filter(None, lines)), structure)
+    few_left = little_left(usage, reader.now)
+    return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
 
 
 async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> ToolResult[ErrorAnswer]:
@@ -105,8 +97,9 @@ async def error_words(error: KallyAIError, app_context: AppContext, *, places_ca
     if not (places_calls and isinstance(error, QuotaExceededError)):
         return ToolResult(error_text(error, places_calls=places_calls), structure, is_error=True)
     usage = await app_context.usage()
-    if usage is not None and (used := used_up(usage)):
-        structure.used_up = UsedUp(unit=used[0].unit, allocated=used[0].allocated, renews=usage.period_end)
+    left = allowances(usage) if usage is not None else []
+    if usage is not None and left and left[0].remaining <= 0:
+        structure.used_up = UsedUp(unit=left[0].unit, allocated=left[0].allocated, renews=usage.period_end)
     return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
 
 
@@ -286,8 +279,8 @@ async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[Ca
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found
-    is_canceled = found.stop_reason is StopReason.CANCELED
-    return ToolResult(list_canceled(found), CancelAnswer(status="canceled" if is_canceled else "over", tracking_id=id_))
+    status = "canceled" if found.stop_reason is StopReason.CANCELED else "over"
+    return ToolResult(list_canceled(found, app_context.reader()), CancelAnswer(status=status, tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> MadeCallAnswer:

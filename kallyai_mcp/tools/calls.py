@@ -151,7 +151,6 @@ async def follow(
         await calls.wait(record, seconds),
         request,
         placed_now=placed_now,
-        was_active=record.is_active,
         client_is_there=_client_is_there(record, request),
     )
 
@@ -162,16 +161,13 @@ async def result_of(
     request: ServerRequestContext[AppContext, Any],
     *,
     placed_now: bool | None,
-    was_active: bool = False,
     client_is_there: bool = True,
 ) -> CallToolResult:
     """The result about a call or a list in its present state; the arguments are those of `call_words`."""
     if isinstance(found, CallList):
         return (await list_words(app_context, found, placed_now=placed_now)).for_client()
     try:
-        result = await call_words(
-            app_context, found, placed_now=placed_now, was_active=was_active, client_is_there=client_is_there
-        )
+        result = await call_words(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
     except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
     return result.for_client(*links(result, for_apps=client_supports_apps(request)))

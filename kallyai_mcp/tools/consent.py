@@ -18,7 +18,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import MadeCallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
-from kallyai_mcp.tools.text.plain import cut, one_line, zone_of
+from kallyai_mcp.tools.text.plain import one_line, zone_of
 from kallyai_mcp.tools.text.words import Words
 
 Flags = Sequence[RiskFlag]
@@ -155,4 +155,4 @@ def client_name(ctx: Context[AppContext, Any]) -> str | None:
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:
         return None
-    return cut(one_line(f"{params.client_info.name} {params.client_info.version}"), 100)
+    return one_line(f"{params.client_info.name} {params.client_info.version}", 100)

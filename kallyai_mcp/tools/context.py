@@ -96,5 +96,4 @@ class AppContext:
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
         zone = self.timezone, self.now(), self.wait_seconds, self.zone_is_known
-        schedules, search = self.calls.places_due, self.calls.context.timing.search
-        return Reader(*zone, schedules, search, zone_is_named=self.zone_is_named)
+        return Reader(*zone, schedules=self.calls.places_due, zone_is_named=self.zone_is_named)

@@ -35,9 +35,9 @@ from kallyai_mcp.tools.results import (
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.text.call_lists import listed
+from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.text.scheduled import canceled, in_progress, over
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 
 _PAGE, _SEARCHED = 200, 1000
@@ -330,8 +330,6 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
         structure.tracking_id = view.record.tracking_id
     if view.record is not None and view.record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return ToolResult(canceled(view.record), structure)
-    if view.outcome is None and view.refusal is None:
-        return ToolResult(in_progress(view), structure)
-    structure.status = "over"
-    return ToolResult(over(view), structure)
+    elif view.outcome is not None or view.refusal is not None:
+        structure.status = "over"
+    return ToolResult(cancel_text(view, app_context.reader()), structure)

@@ -205,7 +205,7 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: Worl
         found, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, found.records))
     ).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
-    assert first.endswith(" booked another time than asked. Ask the user now if that works.")
+    assert first.endswith(", booked for another time. Tell the user now and ask if that works.")
     assert advice.startswith("If it does not work: make_call with changes_call_id ")
     assert len(service.keys) == 1
 

@@ -169,7 +169,7 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
 
 def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for() -> None:
     busy = run_ok("call", "+442079460103", "Ask for the hours", "--retries", "1", "--yes")
-    assert busy.startswith("Not reached yet: +44 20 7946 0103 (busy ")
+    assert busy.startswith("Scheduled: +44 20 7946 0103, ")
     assert run_ok("show") == busy
     due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     run_ok("call", BUSY, "Ask", "--yes", "--not-before", due)

@@ -52,7 +52,7 @@ def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
     assert shown.returncode == 0, shown.stderr
     assert first == f"KallyAI: {url}"
     assert second == "Signed in as personal@sandbox.test"
-    assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes).")
+    assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes); ")
     assert title == "Last calls:"
     assert {tuple(row.split("\t")[1:]) for row in rows} == {
         ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),

@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding
 GOOD: dict[str, Any] = {
     "tools": ["get_call", "list_calls", "make_call"],
     "timed_out": "TimeoutError: ",
-    "answers": ["In progress already; no new call was placed.", "Booked: … call_id 3f0c"],
+    "answers": ["Asked for before; no new call was placed. In progress: …", "Booked: … call_id 3f0c"],
     "seconds": 5.3,
 }
 CALLS = [{"outcome": "answered", "call_id": "3f0c"}]

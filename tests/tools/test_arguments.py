@@ -34,7 +34,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; in digits it is +18003569377.'),
     ("task_category", "bar", 'expected one of restaurant, clinic, hotel, general; got "bar".'),
     ("task_description", "  ", "missing or empty."),
-    ("task_description", "x" * 1501, f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call '),
+    (
+        "task_description",
+        "x" * 1501,
+        f'"{"x" * 53}… [cut]" is longer than 1500 characters; shorten it to what the call ',
+    ),
     ("appointment_date", "tomorrow", 'expected a text: YYYY-MM-DD; got "tomorrow".'),
     ("appointment_date", "2026-02-29", '"2026-02-29" is not a date that exists.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
@@ -117,7 +121,7 @@ async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_a
     assert few.is_error
     assert few.text.splitlines() == [
         "Fix 2 arguments:",
-        f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds, timezone.",
+        f"- [2J{'x' * 30}… [cut]: get_call has no such argument; it takes call_id, wait_seconds, timezone.",
         '- "": get_call has no such argument.',
     ]
     heading, *_, last = many.text.splitlines()

@@ -46,19 +46,18 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
     assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
     assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
     first, busy, full, why, rest, advice = decide.text.splitlines()
-    assert first == "Decide first: Second (+1 202-555-0102) answered, and KallyAI's calendar has no event for the call."
+    assert first.startswith(
+        "Decide first: Second (+1 202-555-0102), answered. KallyAI's calendar has no event for this "
+    )
     assert busy.startswith("1. First (+1 202-555-0103): not reached, busy. ")
     assert full.startswith("2. Second (+1 202-555-0102): answered. KallyAI: ")
     assert rest == "Not called: Third (+1 202-555-0100); Fourth (+1 202-555-0119)."
     assert why.startswith("Of other times, KallyAI was to accept none. ")
-    assert advice == (
-        f'To call the next one: call_around with the same arguments and continue_after "{asked}". '
-        'With if_answered "continue" too, it does not stop at such calls.'
-    )
+    assert advice == f'To call the next one: call_around with the same arguments and continue_after "{asked}".'
     assert booked.data["status"] == told.data["status"] == "booked"
     assert booked.text.startswith("Booked: Third (+1 202-555-0100).")
     assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [True, False, True, False]
-    assert told.text == f"Asked for before; nothing was placed twice. {booked.text}"
+    assert told.text == f"Asked for before; no new call was placed. {booked.text}"
     assert "3. Third (+1 202-555-0100): booked, Wed Jan 28, 7:00 PM." in booked.text
     assert shown.text == booked.text
     assert await agent.calls_made() == 3
@@ -87,10 +86,7 @@ async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(a
     ask = {"until": "all", "task_category": "general", "task_description": "Ask", "questions": ["Are dogs allowed?"]}
     done = await agent.use("call_around", ask, candidates=[BUSY, LAST])
 
-    assert done.text.splitlines()[:2] == [
-        "Done: 2 called. Each was only asked; nothing was to be booked.",
-        'Questions: 1. "Are dogs allowed?"',
-    ]
+    assert done.text.splitlines()[:2] == ["Done: 2 called.", 'Questions: 1. "Are dogs allowed?"']
     assert " 1. They said (" in done.text.splitlines()[3]
     assert "answers" not in done.data["calls"][0]
     assert done.data["calls"][1]["answers"][0]["question"] == "Are dogs allowed?"
@@ -195,8 +191,8 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
         done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
 
     assert stopped.text.splitlines()[0] == (
-        "Stopped: the next call may not be placed now: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and "
-        "that many were placed. call_around with the same arguments goes on later."
+        "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed. To go on: "
+        "call_around with the same arguments."
     )
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
@@ -215,7 +211,7 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
 
     assert listed.text.splitlines()[:4] == [
         f"Jan 25 10:30 AM  call_around: needs decision, 2 of 3  {id_}",
-        "  Not called: Third +12025550100.",
+        "  Not called: Third (+1 202-555-0100).",
         "get_call with the id of a list says what to do next; do not call its candidates yourself.",
         "2 calls, newest first. Times in New York.",
     ]

@@ -19,10 +19,10 @@ ASK_FIRST = (
 
 
 CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str, str], ...] = (
-    ({"status": "failed"}, HEARD, 404, "failed", "Failed: the call to Italian Bistro (+1 415-555-1200) failed"),
+    ({"status": "failed"}, HEARD, 404, "failed", "Failed: Italian Bistro (+1 415-555-1200)"),
     ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed", "Failed"),
-    ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed", "Failed: KallyAI ended the call to"),
-    ({"status": "cancelled"}, HEARD, 404, "canceled", "Canceled: the call to Italian Bistro"),
+    ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed", "Failed: ended early at Italian Bistro"),
+    ({"status": "cancelled"}, HEARD, 404, "canceled", "Canceled: Italian Bistro"),
     ({"status": "no_answer"}, HEARD, 404, "unknown", "Unknown: it is not clear how the call to Italian Bistro"),
     ({"status": "voicemail"}, HEARD, EVENT, "unknown", "Unknown: it is not clear how the call to"),
 )

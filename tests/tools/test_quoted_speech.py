@@ -117,9 +117,7 @@ async def test_a_transcript_stays_within_its_delimiters(agent_of_attacker: Agent
 
 
 async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: Agent) -> None:
-    for id_, begins in zip(
-        IDS, ("Booked", "Failed: the call to ", "Unknown: it is not clear how the call to "), strict=True
-    ):
+    for id_, begins in zip(IDS, ("Booked: ", "Failed: ", "Unknown: it is not clear how the call to "), strict=True):
         for text in (
             (await agent_of_attacker.use("get_call", call_id=id_)).text,
             (await agent_of_attacker.read(f"kallyai://calls/{id_}")).text,
@@ -127,7 +125,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             outcome, said, *then, ids = text.split("\n")
             assert outcome.startswith(begins)
             assert said.startswith('KallyAI: "')
-            assert [own_words(line) for line in then] == (['KallyAI suggests: ""'] if begins == "Booked" else [])
+            assert [own_words(line) for line in then] == (['KallyAI suggests: ""'] if begins == "Booked: " else [])
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
@@ -135,7 +133,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
         (await agent_of_attacker.use("list_calls")).text,
         (await agent_of_attacker.read("kallyai://calls")).text,
     ):
-        heading, _, *rows, not_checked = text.split("\n")
+        heading, *rows, not_checked = text.split("\n")
         assert not_checked.startswith("answered*: ")
         assert heading == "3 calls, newest first. Times in New York."
         assert [row.rpartition("  ")[2] for row in rows] == IDS
@@ -158,7 +156,7 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
         assert text
         assert not has_order(own_words(text))
         assert not INVISIBLE.search(text)
-    assert own_words(quota.text).startswith('5 minutes left. "" plan, "".')
+    assert own_words(quota.text).startswith('5 minutes left; "" plan, "".')
 
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
@@ -188,8 +186,8 @@ async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: Ma
         listed = await agent.use("list_calls")
         transcript = await agent.use("get_transcript", call_id="c-1")
 
-    assert "[cut; 1,139,999 characters in all]" in outcome.text
-    assert "[cut; 1,139,999 characters in all]" in outcome.data["highlights"]
+    assert "… [cut]." in outcome.text
+    assert outcome.data["highlights"].endswith("… [cut]")
     assert refused.text.endswith('…".')
     assert len(outcome.result.model_dump_json()) < 12_000
     assert len(refused.text) < 1_000

@@ -44,7 +44,7 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
     )
     answer = await told(tmp_path, clock, spoken, questions=["Is there parking", CARDS, DOGS])
 
-    first, _, parking, cards, dogs, _ = answer.text.splitlines()
+    first, parking, cards, dogs, _ = answer.text.splitlines()
     assert first == "Answered: Joe's Garage (+1 415-555-1234), 1 min."
     assert parking == '- "Is there parking?" They said (0:01): "Yes, behind the building."'
     assert cards == '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."'

@@ -48,7 +48,7 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     assert "elapsed_seconds" not in answer.data
     assert before.text.startswith("The call has not been placed yet")
     assert canceled.text == again.text
-    assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called. Nothing else has to be done."
+    assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called."
     assert canceled.data["status"] == "canceled"
     assert shown.text.startswith("Not called: ")
     assert "Mon Jan 26, 6:00 AM Los Angeles time (9:00 AM your time)." in elsewhere.text
@@ -95,12 +95,12 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     assert "9:00 AM Los Angeles time (11:00 AM your time)" in seen.text
     assert "(6:00 PM in Chicago)" in at_home.text
     assert "Times in Chicago." in at_desk.text
-    assert ", Jan 28 7:00 PM there (6:00 PM in Chicago)  " in at_desk.text
+    assert ", Wed Jan 28, 7:00 PM there (6:00 PM in Chicago)  " in at_desk.text
     assert "Wed Jan 28, 7:00 PM there (6:00 PM in Chicago)" in again.text
     assert "Mon Jan 26, 9:00 AM Los Angeles time. " in later.text
     assert "Wed Jan 28, 7:00 PM there." in booked.text
     assert "Jan 25, 10:30 AM in New York" in transcript.text
-    assert "7:00 PM to 9:00 PM there" in event.text
+    assert "7:00 PM there, until 9:00 PM" in event.text
     assert "Times in UTC." in listed.text
 
 
@@ -116,8 +116,8 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
 
     assert (first.data["status"], first.data["placed_now"]) == ("scheduled", True)
     assert first.text.startswith(
-        "Not reached yet: Dr. Ruiz (+1 202-555-0103) (busy Sun Jan 25, 10:30 AM). Attempt 2 of 2: Sun Jan 25, 10:45 AM "
-        "New York time."
+        "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 2. Before: busy Sun "
+        "Jan 25, 10:30 AM."
     )
     assert last.data["status"] == "busy"
     assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
@@ -139,12 +139,15 @@ async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_th
 
     assert refused.is_error
     assert refused.text.splitlines()[0] == (
-        "Not called again: all 35 calls of the trial plan are used. To get more now: https://kallyai.com/pricing."
+        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. Calls are refused now. To get "
+        "more now: https://kallyai.com/pricing."
     )
-    assert refused.text.splitlines()[-1].endswith('get_call "c-1" shows the last one.')
+    assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["code"], refused.data["used_up"]["unit"]) == ("quota_exceeded", "calls")
     assert refused.data["upgrade_url"] == "https://kallyai.com/pricing"
-    assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
+    assert (
+        "  not called again  Dr. Ruiz (+1 202-555-0103)  the quota is used up (quota_exceeded); was due " in listed.text
+    )
     assert listed.data["calls"][0]["code"] == "quota_exceeded"
 
 
@@ -158,7 +161,7 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     clock.advance(minutes=16)
     shown = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
-    assert "Attempt 2 of 3: Sun Jan 25, 10:45 AM New York time. get_call " in attempt.text
+    assert "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 3." in attempt.text
     assert "To try again" not in attempt.text
     assert canceled.data["status"] == "canceled"
     assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")

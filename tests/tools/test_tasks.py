@@ -73,7 +73,7 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification_and_h
         "statusMessage": f"In progress: {lasts} 0 s. It continues without you; do not place it again.",
     }
     assert (again["resultType"], again["taskId"]) == ("task", task["taskId"])
-    assert again["statusMessage"].startswith(f"In progress already; no new call was placed. T{lasts[1:]} 20 s.")
+    assert again["statusMessage"].startswith(f"Asked for before; no new call was placed. In progress: {lasts} 20 s.")
     assert canceled == [{"resultType": "complete"}] * 2
     assert later == end
     result = end.pop("result")
@@ -157,7 +157,7 @@ async def test_a_decision_completes_the_task_and_the_list_goes_on_as_another_one
 
     assert decide["status"] == booked["status"] == first["status"] == "completed"
     assert structure["status"] == "needs_decision"
-    assert decide["result"]["content"][0]["text"].startswith("Decide first: Second (+1 202-555-0102) answered")
+    assert decide["result"]["content"][0]["text"].startswith("Decide first: Second (+1 202-555-0102), answered. ")
     assert told["resultType"] == kept["resultType"] == "complete"
     assert told["structuredContent"]["status"] == "needs_decision"
     assert task["resultType"] == "task"
@@ -185,10 +185,10 @@ async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_sti
     message = "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not call them yourself."
     assert task == WORKING | {"taskId": task["taskId"], "statusMessage": message}
     assert again["taskId"] == task["taskId"]
-    assert again["statusMessage"] == f"Asked for before; nothing was placed twice. {message}"
+    assert again["statusMessage"] == f"Asked for before; no new call was placed. {message}"
     assert acknowledged == {"resultType": "complete"}
     assert during["status"] == "working"
-    assert during["statusMessage"] == "Canceled: nobody else is called."
+    assert during["statusMessage"].startswith("Canceled: nobody else is called; ")
     assert after["status"] == "completed"
     result = after["result"]["structuredContent"]
     assert result["status"] == "canceled"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import capitalized, link, named, number, word
+from kallyai_mcp.tools.text.plain import link, named, number, word
 from kallyai_mcp.tools.text.times import day
 
 _SHORT_SHARE = 0.1
@@ -54,7 +54,7 @@ def used_up(statistics: Statistics) -> list[Allowance]:
     return [one for one in allowances(statistics) if one.remaining <= 0]
 
 
-MORE = "To get more now: check_quota with billing_link=true"
+MORE = "To get more now: check_quota with billing_link=true."
 
 
 def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime, has_tools: bool = True) -> str:
@@ -62,18 +62,26 @@ def quota(statistics: Statistics, subscription: Subscription | None, *, now: dat
 
     With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
-    left, plan = allowances(statistics), ", ".join(_plan(statistics, subscription, now))
-    if not left:
-        return f"KallyAI gives no figures for this account{f' ({plan})' if plan else ''}."
-    sentences, back = [_left(left)], comes_back(statistics, subscription, now)
-    first = f"{left[0].unit.capitalize()} run out first" if len(left) > 1 and left[0].share < left[1].share else ""
-    facts = " and ".join(filter(None, (first, f"{'' if first else 'They '}come back {back}" if back else "")))
-    sentences += [f"{facts}{f' ({plan})' if plan else ''}"] if facts else [capitalized(plan)] if plan else []
+    left = allowances(statistics)
+    others = " and ".join(map(str, left[1:]))
+    first = f"{left[0]} left{f' (and {others})' if others else ''}" if left else "KallyAI gives no figures"
+    back, plan = comes_back(statistics, subscription, now), ", ".join(_plan(statistics, subscription, now))
+    sentences = [f"{first}{f'; {plan}' if plan else ''}.", f"They come back {back}." if left and back else ""]
     if any(allowance.remaining <= 0 for allowance in left):
-        sentences.append("Calls are refused until then" if back else "Calls are refused now")
-    if has_tools and left[0].share < _SHORT_SHARE:
-        sentences.append(MORE)
-    return " ".join(f"{text}." for text in sentences)
+        sentences.append("Calls are refused until then." if back else "Calls are refused now.")
+    sentences.append(MORE if has_tools and _is_little(left) else "")
+    return " ".join(filter(None, sentences))
+
+
+def little_left(statistics: Statistics | None, now: datetime) -> str:
+    """The text of `quota`, if little is left; else ""."""
+    if statistics is None or not _is_little(allowances(statistics)):
+        return ""
+    return quota(statistics, None, now=now)
+
+
+def _is_little(left: Sequence[Allowance]) -> bool:
+    return any(allowance.share < _SHORT_SHARE for allowance in left)
 
 
 def comes_back(statistics: Statistics, subscription: Subscription | None, now: datetime) -> str | None:
@@ -89,16 +97,16 @@ def comes_back(statistics: Statistics, subscription: Subscription | None, now: d
 
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
     """The plan's name, and what is unusual about it. The subscription counts more than the statistics."""
-    plan = (subscription.plan if subscription else None) or Plan()
-    kind = plan.type or statistics.plan_type
-    state = (subscription.status if subscription else None) or statistics.subscription_status
+    known = subscription or Subscription()
+    kind = (known.plan or Plan()).type or statistics.plan_type
+    state = known.status or statistics.subscription_status or "active"
+    if state == "active" and known.has_active_subscription is False:
+        state = "not active"
     facts = [f"{word(kind)} plan"] if kind else []
-    facts += [word(state)] if state and state != "active" else []
-    if subscription is not None and subscription.has_active_subscription is False:
-        facts.append("no active subscription")
-    expires = subscription.expires_at if subscription is not None else None
-    if subscription is not None and expires is not None and (expires <= now or not subscription.auto_renew):
-        key = "was to renew" if subscription.auto_renew else "ends" if expires > now else "ended"
+    facts += [word(state)] if state != "active" else []
+    expires = known.expires_at
+    if expires is not None and (expires <= now or not known.auto_renew):
+        key = "was to renew" if known.auto_renew else "ends" if expires > now else "ended"
         facts.append(f"{key} {billing_day(expires, now)}")
     return facts
 
@@ -106,22 +114,6 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
 def billing_day(moment: datetime, now: datetime) -> str:
     """A day of the billing period: "Feb 1". KallyAI's billing days are in UTC."""
     return day(moment.astimezone(UTC), now.astimezone(UTC))
-
-
-def little_left(statistics: Statistics, now: datetime) -> str:
-    """What is left, if it is little: "2 of 35 calls left (and 93 minutes)."; else ""."""
-    left = allowances(statistics)
-    if not left or left[0].share >= _SHORT_SHARE:
-        return ""
-    if left[0].remaining > 0:
-        return f"{_left(left)}."
-    back = comes_back(statistics, None, now)
-    return f"{_left(left)}. KallyAI refuses calls{f' until {back}' if back else ''}. {MORE}."
-
-
-def _left(left: Sequence[Allowance]) -> str:
-    others = " and ".join(map(str, left[1:]))
-    return f"{left[0]} left{f' (and {others})' if others else ''}"
 
 
 def signed_in(who: str | None) -> str:

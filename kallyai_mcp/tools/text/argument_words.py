@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kallyai_mcp.calls.numbers import NumberProblem, country_name, place_of
-from kallyai_mcp.tools.text.plain import plural
 
 _KINDS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
 """What is expected, by the type in a schema."""
@@ -82,7 +81,7 @@ def _with_place(number: str) -> str:
 
 def fix(count: int, *, places_calls: bool) -> str:
     """The heading above the list of wrong arguments."""
-    return f"{'Not called. ' if places_calls else ''}Fix {plural(count, 'argument')}:"
+    return f"{'Not called. ' if places_calls else ''}Fix {count} argument{'s' if count > 1 else ''}:"
 
 
 def emergency(dial: str | None) -> str:

@@ -1,13 +1,13 @@
-"""A calendar event as a text, and as a new .ics file."""
+"""An appointment in words, and as a new .ics file."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from kallyai_mcp.calls.appointment import Appointment
+from kallyai_mcp.calls.appointment import Appointment, time_of_day, with_zone
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.calls import begins, ends
-from kallyai_mcp.tools.text.plain import named, one_line, quoted
-from kallyai_mcp.tools.text.times import Reader, day_and_hour, hour, with_place
+from kallyai_mcp.tools.instructions import departure_in
+from kallyai_mcp.tools.text.plain import named, one_line, quoted, zone_of
+from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -39,23 +39,73 @@ def rebuilt(event: Appointment, call_id: str) -> str:
 def event_words(view: CallView, reader: Reader, *, uri: str) -> str:
     """The appointment of a call in words; `uri` is that of the .ics file.
 
-    For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), at Italian Bistro.'
+    For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), until 11:00 PM, at Italian Bistro.'
     """
     event = view.appointment or Appointment()
+    parts = [booked_time(view, replace(reader, zone_is_named=reader.zone_is_known)) or "no time given"]
+    start, end = begins(view), _at_callee(event.end, view)
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        parts.append(f"until {hour(end) if end.date() == start.date() else day_and_hour(end, reader.now)}")
+    parts += [f"at {named(event.location)}"] if event.location else []
     what = quoted(event.summary, 120) if event.summary else "Appointment"
-    where = f", at {named(event.location)}" if event.location else ""
-    return f"{what}: {_span(view, reader) or 'no time given'}{where}.\nThe .ics file: {uri}"
+    return f"{what}: {', '.join(parts)}.\nThe .ics file: {uri}"
 
 
-def _span(view: CallView, reader: Reader) -> str:
-    start, end, number = begins(view), ends(view), view.submission.respondent_phone
+def thing(view: CallView) -> str:
+    """What the call booked: "table for 4", or "table" when the calendar event does not name that number."""
+    size = None if "party_size" in view.unconfirmed else view.submission.party_size
+    kind = {"restaurant": "table", "hotel": "room"}.get(view.submission.task_category or "", "appointment")
+    return kind if kind == "appointment" or size is None else f"{kind} for {size}"
+
+
+def unconfirmed(view: CallView) -> str:
+    """What of the request could be in the calendar event, and is not: "7:00 PM, 4 people"."""
+    asked = view.submission
+    read = time_of_day(asked.appointment_time) if asked.appointment_time else None
+    words = {
+        "appointment_time": hour(time(*read)) if read is not None else quoted(str(asked.appointment_time), 40),
+        "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
+        "departure_date": f"departure {departure_in(asked)}",
+    }
+    return ", ".join(words[name] for name in view.unconfirmed)
+
+
+def booked_time(view: CallView, reader: Reader) -> str:
+    """When the appointment begins, by the callee's clock, and the last of several whole days; "" if it is not known.
+
+    If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
+    does not show the callee's clock. From a hotel, the last day is that of departure.
+    """
+    start, last = begins(view), view.ends_on
     if start is None:
         return ""
-    text = day_and_hour(start, reader.now)
-    if isinstance(end, datetime) and isinstance(start, datetime):
-        text += f" to {hour(end.hour, end.minute) if end.date() == start.date() else day_and_hour(end, reader.now)}"
-    elif end is not None and end - start > timedelta(days=1):
-        # RFC 5545, 3.6.1: the end of an all-day event is not part of it. From a hotel, it is the day of departure.
-        text += f" to the beginning of {day_and_hour(end, reader.now)}"
-    by_both = replace(reader, zone_is_named=reader.zone_is_known)
-    return with_place(text, start, number, view.zone_name, by_both)
+    text = with_place(day_and_hour(start, reader.now), start, view.submission.respondent_phone, view.zone_name, reader)
+    if departure_in(view.submission) is None:  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
+        is_longer = last is not None and not isinstance(start, datetime) and last - start > timedelta(days=1)
+        last = last - timedelta(days=1) if last is not None and is_longer else None
+    return f"{text} to {day_and_hour(last, reader.now)}" if last is not None else text
+
+
+def asked_time(view: CallView, reader: Reader) -> str:
+    """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
+    number, start, zone = view.submission.respondent_phone, begins(view), zone_of(view.zone_name)
+    try:
+        day = date.fromisoformat(view.day) if view.day else None
+        if view.time is None:
+            return day_and_hour(day, reader.now) if day else ""
+        day = day or (start.astimezone(zone) if isinstance(start, datetime) else start) or reader.now.astimezone(zone)
+        asked = at_callee(datetime.fromisoformat(f"{day.isoformat()[:10]}T{view.time}").replace(tzinfo=zone), number)
+    except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
+        return quoted(" ".join(filter(None, (view.day, view.time))))
+    is_that_day = start is not None and asked.isoformat()[:10] == start.isoformat()[:10]
+    return hour(asked) if is_that_day else day_and_hour(asked, reader.now)
+
+
+def begins(view: CallView) -> date | datetime | None:
+    """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
+    return _at_callee(view.appointment.start if view.appointment is not None else None, view)
+
+
+def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:
+    moment = with_zone(moment, zone_of(view.zone_name))
+    return at_callee(moment, view.submission.respondent_phone) if isinstance(moment, datetime) else moment

@@ -4,68 +4,47 @@ from collections.abc import Sequence
 
 from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Statistics
-from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_lists import GOES_ON_WHEN_ASKED, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import BOOKED, CallView
 from kallyai_mcp.tools.instructions import questions_in
+from kallyai_mcp.tools.text.calendar import booked_time
+from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted, reason, said_in, state_in_words
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.calls import answered, booked_time, offer_not_accepted, suggested, they_said
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened
-from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP, reason, state_in_words
-from kallyai_mcp.tools.text.plain import Party, call_id, party_of, quoted, sentence, word
+from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
+from kallyai_mcp.tools.text.plain import party_of, quoted, word
 from kallyai_mcp.tools.text.times import Reader, when
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
 
 _SAY = {
-    "booked": "Booked: {party}. Nobody else is called.",
-    "answered": "Answered: {party}. Nobody else is called.",
+    "in_progress": "In progress: {calling}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
-    "done_asked": "Done: {called} called. Each was only asked; nothing was to be booked.",
-    "done_unbooked": "Nothing shows a booking: {called} called.",
-    "done_booked": "Done: {called} called, and there is a booking below.",
-    "booked_other_time": (
-        "Booked for another time: {party}. Tell the user now and ask if that works. Nobody else is called."
+    "found": "{state}: {party}. {doubt}Nobody else is called.",
+    "decide": "Decide first: {party}, {state}. {doubt}",
+    "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
+    "stopped": "Stopped: {why} To go on: call_around with the same arguments.",
+    "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
+    "found_unreached": "nobody was reached at {party}.",
+    "canceled": (
+        "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
+        "call_around with those alone."
     ),
-    "other_time": "Decide first: {party} booked another time than asked. Ask the user now if that works.",
     "go_on_after_other_time": (
         'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then call_around with the '
         'same arguments and continue_after "{id}".'
     ),
-    "needs_decision": "Decide first: {party} answered, and KallyAI's calendar has no event for the call.",
-    "unread": "Decide first: {party} answered; no calendar file shows whether something was booked.",
-    "broken": (
-        "Decide first: the call to {party} broke off, and somebody may have agreed to something. Read get_transcript."
-    ),
-    "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
-    "found_unreached": (
-        "Stopped: whether {party} was called was not known at first; nobody was reached. call_around with the same "
-        "arguments goes on."
-    ),
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
-    "go_on_by_itself": 'With if_answered "continue" too, it does not stop at such calls.',
     "questions": "Questions: {questions}",
-    "needs_sign_in": "Stopped: not signed in to KallyAI. After sign_in, call_around with the same arguments goes on.",
-    "refused": (
-        "Stopped: the next call may not be placed now: {why}. call_around with the same arguments goes on later."
-    ),
-    "no_quota": "Stopped: {why} After that, call_around with the same arguments goes on.",
-    "canceled": "Canceled: nobody else is called.",
-    "others": "If the user wants the others after all: call_around with those alone.",
-    "in_progress": ("In progress: {party}, {number} of {count}. It continues without you; do not call them yourself."),
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
-    "again": "Asked for before; nothing was placed twice. ",
-    "cannot_hang_up": "The call in progress can't be hung up.",
-    "over": "Nothing to cancel: the list is over.",
+    "not_canceled": "Not canceled: the list is over.",
 }
 
-_WITHOUT_BOOKING = ("needs_decision", "done_unbooked")
-"""The sentences after which the result says why KallyAI accepted no other time."""
-
-_WAITING = ("needs_decision", "unread", "broken", "other_time", "unknown")
-"""The sentences after which the user decides whether the list goes on."""
+_FOR_USER = (StopReason.NEEDS_DECISION, StopReason.UNKNOWN)
+"""After these, the user decides whether the list goes on."""
 
 
 def call_list(
@@ -81,109 +60,43 @@ def call_list(
     `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the list.
     """
     last = CallView.of_record(found.records[-1]) if found.records else None
-    key, error = _key(found, last), quota_error(found)
-    why = quota_facts(error, usage, now=reader.now) if error is not None else _refusal(found)
-    party = party_of(last.submission if last is not None else found.submissions[0])
-    called = sum(record.call is not None for record in found.records)
-    first = _SAY[key].format(party=party, called=called, why=why, **_position(found))
-    lines = [f"{_SAY['again'] if is_duplicate else ''}{first}"]
+    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}"]
     questions = questions_in(found.submissions[0])
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
         lines.append(_SAY["questions"].format(questions=numbered))
     lines += [f"{n}. {_row(view, reader)}" for n, view in enumerate(views, 1)]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
-    lines += list(filter(None, map(offer_not_accepted, views)))[:1] if key in _WITHOUT_BOOKING else []
-    waiting = found.not_called if found.records or found.stop_reason is not None else found.not_called[1:]
-    lines += [_not_called(found, [str(party_of(submission)) for submission in waiting])] if waiting else []
-    if found.stop_reason is StopReason.CANCELED and is_duplicate and found.not_called:
-        lines.append(_SAY["others"])
+    if found.stop_reason is not None and not any(view.outcome in BOOKED for view in views):
+        lines += list(filter(None, map(offer_not_accepted, views)))[:1]
+    lines.append(_not_called(found))
     if found.stop_reason is None:
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
-    elif found.waits_for_user and last is not None and key in _WAITING:
-        advice = "go_on_after_other_time" if key == "other_time" else "go_on"
-        lines.append(_SAY[advice].format(id=last.call_id or found.records[-1].tracking_id))
-        lines[-1] += f" {_SAY['go_on_by_itself']}" if key == "needs_decision" and not found.goes_on_if_answered else ""
-    return "\n".join(lines)
+    elif found.stop_reason in _FOR_USER and found.not_called and last is not None and not found.was_found_unreached:
+        key = "go_on_after_other_time" if last.outcome is Outcome.BOOKED_OTHER_TIME else "go_on"
+        lines.append(_SAY[key].format(id=last.call_id or found.records[-1].tracking_id))
+    return "\n".join(filter(None, lines))
 
 
-def list_canceled(found: CallList) -> str:
+def list_canceled(found: CallList, reader: Reader) -> str:
     """The text about a list that was canceled, or that was over already."""
     if found.stop_reason is not StopReason.CANCELED:
-        return _SAY["over"]
-    texts = [_SAY["canceled"]]
-    texts += [_not_called(found, [str(party_of(submission)) for submission in found.not_called])]
-    texts += [_SAY["cannot_hang_up"]] if found.is_calling else []
-    return " ".join(filter(None, texts))
+        return _SAY["not_canceled"]
+    return call_list(found, reader, [CallView.of_record(record) for record in found.records])
 
 
 def listed(found: CallList, reader: Reader) -> str:
     """A list above a listing of calls, which has its calls."""
     state = found.stop_reason.replace("_", " ") if found.stop_reason is not None else "in progress"
-    position = "{number} of {count}".format(**_position(found))
+    position = f"{max(1, len(found.records))} of {len(found.submissions)}"
     row = f"{when(found.asked_at, reader)}  call_around: {state}, {position}  {word(found.list_id)}"
-    waiting = [party_of(submission).in_row() for submission in found.not_called]
-    return f"{row}\n  {_not_called(found, waiting)}" if waiting else row
+    return "\n  ".join(filter(None, (row, _not_called(found))))
 
 
 def calling(found: CallList) -> str:
     """The candidate that is being called, for a progress message: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
-    return "{party}, {number} of {count}".format(party=_called_now(found), **_position(found))
-
-
-def _position(found: CallList) -> dict[str, int]:
-    return {"number": max(1, len(found.records)), "count": len(found.submissions)}
-
-
-def _called_now(found: CallList) -> Party:
-    return party_of(found.submissions[max(1, len(found.records)) - 1])
-
-
-def _not_called(found: CallList, parties: Sequence[str]) -> str:
-    """Who was not called; "" for nobody."""
-    yet = " yet" if found.stop_reason is None else ""
-    return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
-
-
-def _row(view: CallView, reader: Reader) -> str:
-    call, record, said, reported = view.call, view.record, view.said, ""
-    if call is not None and call.highlights:
-        reported = f" KallyAI: {quoted(sentence(call.highlights), _SAID)}"
-    if said.evidence is not None:
-        reported += f" {they_said(said.evidence)}"
-    if said.missing:
-        reported += f" {SAY_OF_CALLS[said.missing]}"
-    reported += "".join(f" {n}. {answered(one)}" for n, one in enumerate(said.answers, 1))
-    if suggestion := suggested(view, _SAID):
-        reported += f" {suggestion}"
-    why = reason(call.plain_status) if call is not None else ""
-    if record is not None and record.state is CallState.REFUSED and record.error is not None:
-        why = what_happened(record.error)
-    facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
-    id_ = view.call_id or (record.tracking_id if record is not None and record.state is not CallState.REFUSED else None)
-    return f"{party_of(view.submission)}: {facts}.{reported}{f' {call_id(id_)}' if id_ else ''}"
-
-
-def _key(found: CallList, last: CallView | None) -> str:
-    """The key of the first sentence about a list, whose `last` call decides how it goes on."""
-    why = found.stop_reason
-    if why is None:
-        return "in_progress"
-    if found.was_found_unreached:
-        return "found_unreached"
-    if quota_error(found) is not None:
-        return "no_quota"
-    if why in (StopReason.BOOKED, StopReason.NEEDS_DECISION) and last is not None:
-        if last.outcome is Outcome.BOOKED_OTHER_TIME:
-            return "booked_other_time" if why is StopReason.BOOKED else "other_time"
-        if why is StopReason.NEEDS_DECISION:
-            answered_key = "unread" if last.is_calendar_unread else "needs_decision"
-            return answered_key if last.outcome is Outcome.ANSWERED else "broken"
-    if why is not StopReason.DONE:
-        return why.value
-    if any(record.outcome in BOOKED for record in found.records):
-        return "done_booked"
-    return {"booked": "done_unbooked", "all": "done_asked"}.get(found.until, "done")
+    number = max(1, len(found.records))
+    return f"{party_of(found.submissions[number - 1])}, {number} of {len(found.submissions)}"
 
 
 def quota_error(found: CallList) -> QuotaExceededError | None:
@@ -192,6 +105,51 @@ def quota_error(found: CallList) -> QuotaExceededError | None:
     return error if found.stop_reason is StopReason.REFUSED and isinstance(error, QuotaExceededError) else None
 
 
-def _refusal(found: CallList) -> str:
+def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
+    """The first sentence about a list, whose `last` call decides how it goes on."""
+    if found.stop_reason is None:
+        return _SAY["in_progress"].format(calling=calling(found))
+    if found.stop_reason is StopReason.DONE:
+        return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
+    if found.stop_reason is StopReason.CANCELED:
+        return _SAY["canceled"]
+    if last is None or found.stop_reason in GOES_ON_WHEN_ASKED or found.was_found_unreached:
+        return _SAY["stopped"].format(why=_why(found, usage, reader))
+    if found.stop_reason is StopReason.UNKNOWN:
+        return _SAY["unknown"].format(party=party_of(last.submission))
+    state, why = state_in_words(last).rstrip("*"), doubt(last)
+    if found.stop_reason is StopReason.NEEDS_DECISION:
+        why = why or (SAY_OF_CALLS["no_event"] if last.outcome is Outcome.ANSWERED else "")
+        return _SAY["decide"].format(party=party_of(last.submission), state=state, doubt=why).rstrip()
+    why = f"{why} " if why else ""
+    return _SAY["found"].format(state=state.capitalize(), party=party_of(last.submission), doubt=why)
+
+
+def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
+    """Why a list has stopped that goes on when the same is asked for again."""
+    if found.was_found_unreached:
+        return _SAY["found_unreached"].format(party=party_of(found.records[-1].submission))
+    if found.stop_reason is StopReason.NEEDS_SIGN_IN:
+        return _SAY["no_sign_in"]
+    if (quota := quota_error(found)) is not None:
+        return quota_facts(quota, usage, now=reader.now)
     error = found.refusal or (found.records[-1].error if found.was_refused else None)
-    return what_happened(error) if error is not None else "the list was asked for long ago"
+    return f"{what_happened(error) if error is not None else 'the list was asked for long ago'}."
+
+
+def _not_called(found: CallList) -> str:
+    """Who was not called; "" for nobody."""
+    is_first_called = found.stop_reason is None and not found.records
+    parties = [party_of(submission) for submission in found.not_called[is_first_called:]]
+    yet = " yet" if found.stop_reason is None else ""
+    return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
+
+
+def _row(view: CallView, reader: Reader) -> str:
+    record, why = view.record, reason(view)
+    id_ = view.call_id or (record.tracking_id if record is not None else None)
+    if record is not None and record.state is CallState.REFUSED and record.error is not None:
+        why, id_ = what_happened(record.error), None
+    facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
+    row = [f"{party_of(view.submission)}: {facts}.", *said_in(view, _SAID, with_questions=False)]
+    return " ".join([*row, word(id_)] if id_ else row)

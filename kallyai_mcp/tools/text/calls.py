@@ -1,10 +1,8 @@
-"""Texts about one call: its outcome, its progress, a duplicate."""
+"""Texts about one call: its outcome, its progress, when it is due, a duplicate, and whether it was canceled."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.appointment import time_of_day, with_zone
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
@@ -12,10 +10,10 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
-from kallyai_mcp.tools.instructions import changes_in, departure_in, other_times_text
+from kallyai_mcp.tools.instructions import changes_in, other_times_text
+from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing, unconfirmed
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.plain import LIMIT, ago, call_id, duration, one_line, party_of, quoted, sentence, zone_of
-from kallyai_mcp.tools.text.scheduled import scheduled
+from kallyai_mcp.tools.text.plain import LIMIT, duration, one_line, party_of, quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 from kallyai_mcp.tools.text.words import Words
 
@@ -23,32 +21,14 @@ SAY = {
     # Outcomes
     "booked": "Booked: {what}{when}.",
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
-    "booked_allowed": "Booked: {what}, {when}, one of the other times that you gave.",
+    "allowed": ", one of the other times that you gave",
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
-    "answered": "Answered: {party}{lasted}.",
     "no_event": (
         "KallyAI's calendar has no event for this call, so no new booking is certain. Ask the user before another call "
         "there."
     ),
-    "calendar_not_known": (
-        "Whether an appointment was made is not known: no calendar file shows it. get_call asks again."
-    ),
-    "no_answer": "Not reached: no answer at {party}{after}.",
-    "busy": "Not reached: the line of {party} was busy.",
-    "voicemail": "Not reached: voicemail at {party}{after}.",
-    "time_there": "It is {time} there.",
-    "try_again": "To try again: make_call with the same arguments{later}.",
-    "after_message": "If that message is not enough: make_call with the same arguments{later}.",
-    "planned": 'Attempt {number} of {count}: {when}. get_call "{id}" follows it, and cancel_call cancels it.',
-    "other_times": (
-        "Of other times, KallyAI was to accept {times}. If they offered another: make_call with that day and "
-        "time{change}."
-    ),
-    "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
-    "failed": "Failed: the call to {party} failed{after}.",
-    "terminated": "Failed: KallyAI ended the call to {party} early{after}.",
-    "canceled": "Canceled: the call to {party} was canceled{after}.",
+    "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
     "may_be_agreed": (
         "Somebody may have talked and agreed to something: read get_transcript, and ask the user before another call."
@@ -60,110 +40,198 @@ SAY = {
         'get_call "{id}" and list_calls before anything else; do not place the call again. If the user wants a second '
         "call on purpose: redial=true."
     ),
-    # A call that goes on
-    "in_progress": "In progress: the call to {party} has lasted {elapsed}.",
-    "in_progress_duplicate": "In progress already; no new call was placed. The call to {party} has lasted {elapsed}.",
+    "other_times": (
+        "Of other times, KallyAI was to accept {times}. If they offered another: make_call with that day and "
+        "time{change}."
+    ),
+    # After nobody was reached
+    "time_there": "It is {time} there.",
+    "try_again": "To try again: make_call with the same arguments{later}.",
+    "after_message": "If that message is not enough: make_call with the same arguments{later}.",
+    "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
+    "attempt": "Attempt {number} of {count}. Before: {earlier}.",
+    # A call that goes on, or is due
+    "in_progress": (
+        "In progress: the call to {party} has lasted {elapsed}. It continues without you; do not place it again."
+    ),
     "status_only": (
         "In progress, as far as is known: KallyAI gives the call to {party} the status {status}. It may go on; do not "
         "place it again."
     ),
-    "being_checked": (
-        "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
-        "place the call again."
-    ),
-    "limited": (
-        "Being checked: KallyAI gets too many requests. Unless its list shows a call to {party}, this program tries "
-        "again soon, or gives up."
-    ),
-    "continues": "It continues without you; do not place it again.",
+    "being_checked": "Being checked: {party} may have been called. Do not place the call again.",
     "not_placed_yet": (
-        "Not placed yet: {why}. This program tries until {until} at the latest and then gives up; do not place the "
-        "call again."
+        "Not placed yet: KallyAI has not been reached. This program tries until {until} at the latest and then gives "
+        "up; do not place the call again."
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
+    "scheduled": (
+        "Scheduled: {party}, {when}.{attempts} This program must be running then.\n"
+        "tracking_id {id}; cancel_call cancels it."
+    ),
     # A call that was asked for again
-    "already": "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",
-    "was_in_progress": "This call was already in progress and has now ended; no new call was placed.",
+    "already": "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true.",
+    # Canceling
+    "canceled": "Canceled: {party} will not be called{again}.",
+    "not_canceled": "Not canceled: {why}. This program will not place it again.",
     # Other bookings
     "replaces": "It replaces the booking of {booking}.",
     "about": "It was about the booking of {booking}, which stands unless they changed it.",
     "moved": "Moved: call {id} has booked {to} instead.",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
-    # The callee's words
+    # What was said
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
     "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
     "not_answered": "Not answered in the conversation.",
-    # KallyAI's words
-    "no_summary": "KallyAI gave no summary.",
     "suggests": "KallyAI suggests: {said}",
+}
+
+ASKED_BEFORE = "Asked for before; no new call was placed. "
+
+_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
+"""What a status says in addition to the outcome."""
+
+_NOT_PLACED = {
+    CallState.SCHEDULED: "scheduled",
+    CallState.EXPIRED: "expired",
+    CallState.REFUSED: "not called",
+    CallState.CANCELED: "canceled",
 }
 
 
 def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str = "") -> str:
     """A call in words: why it was not placed, its outcome, when it is due, or its progress.
 
-    `is_duplicate`: a call without an outcome was asked for again. `few_left` says with an outcome what is left of the
-    quota, if that is little.
+    `is_duplicate`: the call was asked for before. `few_left` says what is left of the quota, if that is little.
     """
-    record = view.record
+    record, before = view.record, ASKED_BEFORE if is_duplicate else ""
     if view.refusal is not None:
         return error_text(view.refusal, places_calls=True)
     if view.call is not None and view.outcome is not None:
-        return _outcome(view, view.call, reader, few_left)
+        return _outcome(view, view.call, reader, is_duplicate=is_duplicate, few_left=few_left)
     if record is not None and record.state is CallState.UNKNOWN:
-        return SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
+        return before + SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
     if record is not None and record.state is CallState.SCHEDULED:
-        return scheduled(record, reader, is_duplicate=is_duplicate)
+        return "\n".join(filter(None, (before + _scheduled(record, reader), few_left)))
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
-    return f"{_progress(view, reader, is_duplicate=is_duplicate)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
+    return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
 
 
-def _outcome(view: CallView, call: Call, reader: Reader, few_left: str) -> str:
-    said, related = view.said, view.related
-    is_unread = view.calendar is not None and not view.calendar.is_known
+def cancel_text(view: CallView, reader: Reader) -> str:
+    """Whether a call was canceled; if not, how far it is, or how it ended."""
+    record = view.record
+    if record is not None and record.state is CallState.CANCELED:
+        again = " again" if record.schedule.earlier else ""
+        return SAY["canceled"].format(party=party_of(record.submission), again=again)
+    is_over = view.outcome is not None or view.refusal is not None
+    why = "it is over" if is_over else "it is in progress, and can't be hung up"
+    return f"{SAY['not_canceled'].format(why=why)}\n{call_text(view, reader)}"
+
+
+def state_in_words(view: CallView) -> str:
+    """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
+    call = view.call
+    if view.related.is_moved:
+        return "moved"
+    if view.outcome is None and view.record is not None and not view.record.is_active:
+        again = " again" if view.record.state is CallState.REFUSED and view.record.schedule.earlier else ""
+        return f"{_NOT_PLACED[view.record.state]}{again}"
+    if view.is_being_checked:
+        return "being checked"
+    if view.outcome is None:
+        return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
+    if view.outcome is Outcome.UNKNOWN and call is not None:
+        return quoted(call.status, 24)
+    words = "booked for another time" if view.outcome is Outcome.BOOKED_OTHER_TIME else view.outcome.replace("_", " ")
+    return f"{words}{'*' if view.is_calendar_unread else ''}"
+
+
+def reason(view: CallView) -> str:
+    """What KallyAI's status says in addition to the outcome: "busy"; "" if it says nothing more."""
+    return _REASONS.get(view.call.plain_status, "") if view.call is not None else ""
+
+
+def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, few_left: str) -> str:
+    record, related, what = view.record, view.related, unconfirmed(view)
     lines = [
+        SAY["already"].format(ago=duration(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
         moved(view, reader),
-        " ".join(filter(None, (_headline(view, call, reader), _before(view, reader)))),
-        _report(view, call),
-        they_said(said.evidence) if said.evidence is not None else "",
-        SAY[said.missing] if said.missing else "",
-        *(f"- {quoted(one.question, 200)} {answered(one)}" for one in said.answers),
-        _unconfirmed(view),
-        SAY["calendar_not_known"] if is_unread else "",
+        " ".join(filter(None, (_headline(view, call, reader), doubt(view), _before(view, reader)))),
+        SAY["unconfirmed"].format(what=what) if what else "",
+        *said_in(view),
         offer_not_accepted(view),
-        suggested(view),
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
         few_left,
-        f"call_id {call_id(call.call_id)}{_more(view, call)}.",
+        f"call_id {word(call.call_id)}{_more(view, call)}.",
+        attempts(record, reader) if record is not None else "",
     ]
     return "\n".join(filter(None, lines))
 
 
-def _report(view: CallView, call: Call) -> str:
-    """What KallyAI reports of the call."""
-    parts = [f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""]
-    if view.appointment is not None or view.outcome is Outcome.ANSWERED:
-        parts = [parts[0] or SAY["no_summary"]]
-    if view.appointment is not None and call.duration_seconds is not None:
-        parts.append(f"{duration(call.duration_seconds)}.")
+def _headline(view: CallView, call: Call, reader: Reader) -> str:
+    party, when, why = party_of(view.submission), booked_time(view, reader), reason(view)
+    lasted = duration(call.duration_seconds) if call.duration_seconds is not None else ""
+    if view.outcome is Outcome.UNKNOWN:
+        but = SAY["contradicted"] if call.plain_status in NOBODY_REACHED else ""
+        return SAY["status"].format(party=party, status=quoted(call.status, 24), but=but)
+    if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time:
+        return SAY["booked_other_time"].format(when=when, asked=asked_time(view, reader), party=party)
+    if view.outcome in BOOKED:
+        allowed = SAY["allowed"] if view.outcome is Outcome.BOOKED_OTHER_TIME else ""
+        when = f"{', ' if when else ''}{when}{allowed}"
+        return SAY["booked"].format(what=f"{thing(view)} at {party}", when=when)
+    state = state_in_words(view).rstrip("*").capitalize()
+    if why:
+        text = f"{state}: {why} at {party}{f' after {lasted}' if lasted else ''}."
+    else:
+        text = f"{state}: {party}{f', {lasted}' if lasted else ''}."
+    phone = view.submission.respondent_phone
+    local = local_time(phone, reader.now) if phone and view.outcome is Outcome.NOT_REACHED else None
+    return f"{text} {SAY['time_there'].format(time=hour(local))}" if local is not None else text
+
+
+def doubt(view: CallView) -> str:
+    """What is not certain about the outcome of a call, or must be asked at once; "" if there is nothing."""
+    if view.outcome in (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN):
+        return SAY["may_be_agreed" if view.reached or view.appointment is not None else "nothing_agreed"]
     if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time and view.related.later is None:
-        parts.append(SAY["tell_now"])
-    return " ".join(filter(None, parts))
+        return SAY["tell_now"]
+    if view.is_calendar_unread:
+        return SAY["calendar_not_known"]
+    return SAY["no_event"] if view.outcome is Outcome.ANSWERED and view.is_without_event else ""
 
 
-def suggested(view: CallView, limit: int = LIMIT) -> str:
-    """What KallyAI suggests after a conversation; "" if a later call was about the booking."""
-    said = view.call.next_steps if view.call is not None else None
-    is_next = view.outcome in (Outcome.ANSWERED, *BOOKED) and view.related.later is None
-    return SAY["suggests"].format(said=quoted(sentence(said), limit)) if said and is_next else ""
+def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) -> list[str]:
+    """What KallyAI reports of a call and suggests, and the callee's words; an answer has its question or its number."""
+    call, said, lines = view.call, view.said, list[str]()
+    if call is not None and call.highlights:
+        is_timed = view.appointment is not None and call.duration_seconds is not None
+        lasted = f" {duration(call.duration_seconds or 0)}." if is_timed else ""
+        lines.append(f"KallyAI: {quoted(sentence(call.highlights), limit)}{lasted}")
+    lines += [_they_said(said.evidence)] if said.evidence is not None else []
+    lines += [SAY[said.missing]] if said.missing else []
+    for number, one in enumerate(said.answers, 1):
+        lines.append(f"{f'- {quoted(one.question, 200)}' if with_questions else f'{number}.'} {_answered(one)}")
+    suggestion = call.next_steps if call is not None and view.related.later is None else None
+    if suggestion and view.outcome in (Outcome.ANSWERED, *BOOKED):
+        lines.append(SAY["suggests"].format(said=quoted(sentence(suggestion), limit)))
+    return lines
+
+
+def _they_said(quote: Quote) -> str:
+    """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
+    return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.quote)}"
+
+
+def _answered(one: Answer) -> str:
+    return " Or: ".join(map(_they_said, one.quotes)) or SAY["not_answered"]
 
 
 def _more(view: CallView, call: Call) -> str:
     """The tools that tell more about a call."""
-    has_words = view.outcome not in (Outcome.NOT_REACHED, Outcome.CANCELED) or call.plain_status == "voicemail"
+    has_words = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
     tools += ["get_transcript"] if has_words and view.said.missing != "no_transcript" else []
     parts = [", ".join(tools)] if tools else []
@@ -185,7 +253,7 @@ def moved(view: CallView, reader: Reader) -> str:
     if later is None:
         return ""
     key = "moved" if view.related.is_moved else "asked_about"
-    return SAY[key].format(id=call_id(later.call_id or ""), to=booked_time(later, reader), report=report_of(later))
+    return SAY[key].format(id=word(later.call_id or ""), to=booked_time(later, reader), report=report_of(later))
 
 
 def report_of(later: CallView) -> str:
@@ -200,57 +268,15 @@ def _ahead(booked: CallView, reader: Reader) -> str:
 
 
 def _booking(view: CallView, reader: Reader) -> str:
-    when = booked_time(view, reader)
-    return f"{when} (call_id {call_id(view.call_id or '')})" if when else f"call_id {call_id(view.call_id or '')}"
-
-
-def they_said(quote: Quote) -> str:
-    """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
-    return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.quote)}"
-
-
-def answered(one: Answer) -> str:
-    """The words that followed a question."""
-    return " Or: ".join(map(they_said, one.quotes)) or SAY["not_answered"]
-
-
-def _headline(view: CallView, call: Call, reader: Reader) -> str:
-    party = party_of(view.submission)
-    lasted = duration(call.duration_seconds) if call.duration_seconds is not None else ""
-    values = {"party": party, "after": f" after {lasted}" if lasted else "", "status": quoted(call.status, 24)}
-    match view.outcome:
-        case Outcome.BOOKED:
-            when = booked_time(view, reader)
-            return SAY["booked"].format(what=f"{thing(view)} at {party}", when=f", {when}" if when else "")
-        case Outcome.BOOKED_OTHER_TIME if view.is_at_allowed_time:
-            return SAY["booked_allowed"].format(what=f"{thing(view)} at {party}", when=booked_time(view, reader))
-        case Outcome.BOOKED_OTHER_TIME:
-            when, asked = booked_time(view, reader), _asked(view, reader)
-            return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
-        case Outcome.ANSWERED:
-            answered_text = SAY["answered"].format(party=party, lasted=f", {lasted}" if lasted else "")
-            return f"{answered_text} {SAY['no_event']}" if view.is_without_event else answered_text
-        case Outcome.NOT_REACHED:
-            local = local_time(party.phone, reader.now) if party.phone else None
-            there = SAY["time_there"].format(time=hour(local.hour, local.minute)) if local is not None else ""
-            return " ".join(filter(None, (SAY[call.plain_status].format(**values), there)))
-        case Outcome.FAILED | Outcome.CANCELED:
-            key = call.plain_status if call.plain_status in ("failed", "terminated") else "canceled"
-        case _:
-            key, values["but"] = "status", SAY["contradicted"] if call.plain_status in NOBODY_REACHED else ""
-    is_contradicted = call.plain_status in NOBODY_REACHED and key == "status"
-    may_be_agreed = is_contradicted or view.appointment is not None or (key != "status" and view.reached)
-    return f"{SAY[key].format(**values)} {SAY['may_be_agreed' if may_be_agreed else 'nothing_agreed']}"
+    when, id_ = booked_time(view, reader), f"call_id {word(view.call_id or '')}"
+    return f"{when} ({id_})" if when else id_
 
 
 def _try_again(view: CallView, call: Call, reader: Reader) -> str:
     """How to call again after nobody was reached: when the callee's day allows it, and before the appointment."""
     asked, zone = view.submission, view.zone_name
-    if (next_one := view.related.planned) is not None:
-        at, id_ = next_one.schedule, next_one.tracking_id
-        when = Words().due(at, next_one.submission.respondent_phone, next_one.timezone, reader)
-        when = "in progress" if next_one.is_active else when
-        return SAY["planned"].format(number=at.attempt, count=at.attempts, when=when, id=id_)
+    if view.related.planned is not None:
+        return call_text(CallView.of_record(view.related.planned), reader)
     key, later = "after_message" if call.plain_status == "voicemail" and call.highlights else "try_again", ""
     if reader.schedules and asked.respondent_phone:
         due = next_attempt(reader.now, asked.respondent_phone, zone) + timedelta(seconds=59)
@@ -267,115 +293,56 @@ def offer_not_accepted(view: CallView) -> str:
     if not times and not forbids_other_time(view.submission):
         return ""
     booking = changes_in(view.submission)
-    change = f' and changes_call_id "{call_id(booking)}"' if booking else ""
+    change = f' and changes_call_id "{word(booking)}"' if booking else ""
     return SAY["other_times"].format(times=f"only {one_line(times, 80)}" if times else "none", change=change)
 
 
-def thing(view: CallView) -> str:
-    """What the call booked: "table for 4", or "table" when the calendar event does not name that number."""
-    size = None if "party_size" in view.unconfirmed else view.submission.party_size
-    kind = {"restaurant": "table", "hotel": "room"}.get(view.submission.task_category or "", "appointment")
-    return kind if kind == "appointment" or size is None else f"{kind} for {size}"
-
-
-def _unconfirmed(view: CallView) -> str:
-    """What of the request could be in the calendar event, and is not: "7:00 PM, 4 people"."""
-    asked = view.submission
-    words = {
-        "appointment_time": _hour_asked(asked.appointment_time),
-        "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
-        "departure_date": f"departure {departure_in(asked)}",
-    }
-    what = ", ".join(words[name] for name in view.unconfirmed)
-    return SAY["unconfirmed"].format(what=what) if what else ""
-
-
-def _hour_asked(time: str | None) -> str:
-    read = time_of_day(time) if time else None
-    return quoted(str(time), 40) if read is None else hour(*read)
-
-
-def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
-    """When the appointment begins, by the callee's clock, without the weekday `in_row`; "" if that is not known.
-
-    If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
-    does not show the callee's clock.
-    """
-    start = begins(view)
-    if start is None:
-        return ""
-    number, until = view.submission.respondent_phone, ""
-    if departure_in(view.submission) is not None and view.ends_on is not None:
-        until = f" to {day_and_hour(view.ends_on, reader.now, in_row=in_row)}"
-    return with_place(day_and_hour(start, reader.now, in_row=in_row), start, number, view.zone_name, reader) + until
-
-
-def begins(view: CallView) -> date | datetime | None:
-    """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
-    return _at_callee(view.appointment.start if view.appointment is not None else None, view)
-
-
-def ends(view: CallView) -> date | datetime | None:
-    """When the appointment ends, by the clock of `begins`."""
-    return _at_callee(view.appointment.end if view.appointment is not None else None, view)
-
-
-def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:
-    moment = with_zone(moment, zone_of(view.zone_name))
-    return at_callee(moment, view.submission.respondent_phone) if isinstance(moment, datetime) else moment
-
-
-def _asked(view: CallView, reader: Reader) -> str:
-    """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
-    number, start, zone = view.submission.respondent_phone, begins(view), zone_of(view.zone_name)
-    try:
-        day = date.fromisoformat(view.day) if view.day else None
-        if view.time is None:
-            return day_and_hour(day, reader.now) if day else ""
-        day = day or (start.astimezone(zone) if isinstance(start, datetime) else start) or reader.now.astimezone(zone)
-        asked = at_callee(datetime.fromisoformat(f"{day.isoformat()[:10]}T{view.time}").replace(tzinfo=zone), number)
-    except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
-        return quoted(" ".join(filter(None, (view.day, view.time))))
-    if start is not None and asked.isoformat()[:10] == start.isoformat()[:10]:
-        return hour(asked.hour, asked.minute)
-    return day_and_hour(asked, reader.now)
-
-
-def _progress(view: CallView, reader: Reader, *, is_duplicate: bool) -> str:
+def _progress(view: CallView, reader: Reader) -> str:
     """How far a call is; about a call that only KallyAI has, the text says no more than its status does."""
     party, record, call, began = party_of(view.submission), view.record, view.call, view.placed_at
     if record is not None and view.is_not_placed_yet(reader.now):
-        return _not_placed_yet(record, reader)
-    if record is not None and record.response_lost_at is not None and view.is_being_checked:
-        if isinstance(record.error, RateLimitedError):
-            return f"{SAY['limited'].format(party=party)} {SAY['continues']}"
-        ends = record.response_lost_at + timedelta(seconds=reader.search_seconds)
-        return SAY["being_checked"].format(party=party, until=_end(ends, reader))
+        limit = record.placed_at + timedelta(seconds=Timing.send_within)
+        return SAY["not_placed_yet"].format(until=_end(min(limit, record.schedule.place_by or limit), reader))
+    if view.is_being_checked:
+        return SAY["being_checked"].format(party=party)
     if call is not None and (call.plain_status != "in_progress" or began is None):
         return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
-    key = "in_progress_duplicate" if is_duplicate else "in_progress"
-    return f"{SAY[key].format(party=party, elapsed=elapsed)} {SAY['continues']}"
-
-
-def _not_placed_yet(record: CallRecord, reader: Reader) -> str:
-    limit = record.placed_at + timedelta(seconds=Timing.send_within)
-    until = _end(min(limit, record.schedule.place_by or limit), reader)
-    why = "there is no connection to KallyAI so far" if record.error is None else "KallyAI can't be reached"
-    return SAY["not_placed_yet"].format(why=why, until=until)
+    return SAY["in_progress"].format(party=party, elapsed=elapsed)
 
 
 def _end(moment: datetime, reader: Reader) -> str:
     """The time of day after `moment`, in whole minutes."""
     end = moment.astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
-    return with_place(hour(end.hour, end.minute), end, None, reader.timezone, reader)
+    return with_place(hour(end), end, None, reader.timezone, reader)
+
+
+def _scheduled(record: CallRecord, reader: Reader) -> str:
+    """A call that is due later, for the first time or again."""
+    schedule, asked = record.schedule, record.submission
+    count = f"Up to {schedule.attempts} attempts." if schedule.attempts > 1 else ""
+    count = attempts(record, reader) or count
+    return SAY["scheduled"].format(
+        party=party_of(asked),
+        when=Words().due(schedule, asked.respondent_phone, record.timezone, reader),
+        attempts=f" {count}" if count else "",
+        id=record.tracking_id,
+    )
+
+
+def attempts(record: CallRecord, reader: Reader) -> str:
+    """Which attempt a call was, and how the earlier ones ended, by the callee's clock; "" if there were none."""
+    schedule, number, earlier = record.schedule, record.submission.respondent_phone, list[str]()
+    for one in schedule.earlier:
+        at = at_callee(one.at.astimezone(zone_of(record.timezone)), number)
+        said = f"{_REASONS[one.status]} {day_and_hour(at, reader.now)}"
+        earlier.append(with_place(said, at, number, record.timezone, reader))
+    if not earlier:
+        return ""
+    count = max(schedule.attempt, schedule.attempts)
+    return SAY["attempt"].format(number=schedule.attempt, count=count, earlier="; ".join(earlier))
 
 
 def so_far(record: CallRecord, now: datetime) -> str:
     """How long the call of `record` has lasted, for a progress message."""
     return f"{party_of(record.submission)}: {duration(record.elapsed(now))} so far"
-
-
-def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
-    """The line before the outcome of a duplicate: no new call was placed, and why."""
-    return SAY["was_in_progress"] if was_active else SAY["already"].format(ago=ago(record.elapsed(reader.now)))

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.account import allowances
-from kallyai_mcp.tools.text.plain import cut, one_line, party_of
+from kallyai_mcp.tools.text.plain import one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.text.words import Words
 
@@ -82,7 +82,7 @@ def list_preview(
     for submission, risks in zip(submissions, flags, strict=True):
         why, phone = reasons(risks, words), submission.respondent_phone
         there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
-        party = f"{party_of(submission)}, {there}" if RiskFlag.LOCAL_HOUR in risks else f"{party_of(submission)}"
+        party = party_of(submission) + (f", {there}" if RiskFlag.LOCAL_HOUR in risks else "")
         rows.append(f"- {party}{f': {why}' if why else ''}")
     rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
     return "\n".join(filter(None, rows))
@@ -107,22 +107,19 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
         submission.time_preference_text,
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )
-    details = ", ".join(one_line(part) for part in parts if part)
-    also = "; ".join(map(one_line, instructions_in(words.language, submission)))
+    details = ", ".join(filter(None, parts))
+    also = "; ".join(instructions_in(words.language, submission))
     return (
-        words.row("what_for", cut(one_line(submission.task_description), _MAX_LENGTH)),
-        words.row("details", cut(details, _MAX_LENGTH)),
-        words.row("also", cut(also, _MAX_LENGTH)),
+        words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
+        words.row("details", one_line(details, _MAX_LENGTH)),
+        words.row("also", one_line(also, _MAX_LENGTH)),
     )
 
 
 def wanted_later(later: datetime) -> str:
     """The text for an agent whose user wants the call at an ordinary hour."""
-    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments and {_at(later)}."
-
-
-def _at(later: datetime) -> str:
-    return f'not_before "{later:%Y-%m-%dT%H:%M}"'
+    at = f'not_before "{later:%Y-%m-%dT%H:%M}"'
+    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments and {at}."
 
 
 def to_be_confirmed(
@@ -134,7 +131,7 @@ def to_be_confirmed(
     to place it `later`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    then = f"and {_at(later)}" if later else "then"
+    then = f'and not_before "{later:%Y-%m-%dT%H:%M}"' if later else "then"
     otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"

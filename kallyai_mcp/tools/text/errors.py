@@ -8,8 +8,8 @@ from datetime import datetime
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.cards.texts import explained
-from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, used_up
-from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, one_line, quoted, word
+from kallyai_mcp.tools.text.account import MORE, quota
+from kallyai_mcp.tools.text.plain import duration, link, one_line, quoted, word
 
 _MAX_LENGTH = 600
 """Characters of KallyAI's own words in an error."""
@@ -42,7 +42,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
         text = error.message  # says what to do
     else:
         text = f"{what_happened(error)}. {_explain(error)[1]}."
-    return with_service_words(f"Not called: {text}" if places_calls else capitalized(text), error)
+    return with_service_words(f"Not called: {text}" if places_calls else text[0].upper() + text[1:], error)
 
 
 def what_happened(error: errors.KallyAIError) -> str:
@@ -57,23 +57,12 @@ def quota_text(error: errors.QuotaExceededError, usage: Statistics | None, *, no
 
 
 def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
-    """What is used up, when it comes back, and how to get more."""
+    """That the quota is used up, what is left, when it comes back, and how to get more."""
     minutes = error.minutes_allocated, error.minutes_used
     rest = minutes[0] - minutes[1] if minutes[0] is not None and minutes[1] is not None else None
-    statistics = usage or Statistics(minutes_allocated=minutes[0], minutes_remaining=rest)
-    used, left = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
-    kind = error.plan_type or statistics.plan_type
-    plan = f" of the {word(kind)} plan" if kind else ""
-    first = f"the quota{plan} is used up"
-    if used:
-        count = f"{number(used[0].allocated)} " if used[0].allocated is not None else ""
-        first = f"all {count}{used[0].unit}{plan} are used"
-        first += f"; {' and '.join(f'{number(one.remaining)} {one.unit}' for one in left)} are left" if left else ""
-    sentences = [first]
-    if (back := comes_back(statistics, None, now)) is not None:
-        sentences.append(f"They come back {back}" if used else f"It comes back {back}")
-    sentences.append(f"To get more now: {link(error.upgrade_url)}" if error.upgrade_url else MORE)
-    return " ".join(f"{text}." for text in sentences)
+    known = usage or Statistics(plan_type=error.plan_type, minutes_allocated=minutes[0], minutes_remaining=rest)
+    more = f"To get more now: {link(error.upgrade_url)}." if error.upgrade_url else MORE
+    return f"{what_happened(error)}. {quota(known, None, now=now, has_tools=False)} {more}"
 
 
 def may_have_been_placed(error: errors.KallyAIError) -> bool:

@@ -1,29 +1,21 @@
 """The text of list_calls: one line for each call."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
-from kallyai_mcp.tools.text.calls import booked_time, report_of, thing
+from kallyai_mcp.tools.text.calendar import booked_time, thing
+from kallyai_mcp.tools.text.calls import reason, report_of, state_in_words
 from kallyai_mcp.tools.text.errors import what_happened
-from kallyai_mcp.tools.text.plain import call_id, duration, party_of, quoted, zone_of
-from kallyai_mcp.tools.text.times import Reader, city, day, hour, when
+from kallyai_mcp.tools.text.plain import duration, party_of, quoted, word
+from kallyai_mcp.tools.text.times import Reader, city, when
 from kallyai_mcp.tools.text.words import Words
 
 ROOM = 120
 """Characters of what KallyAI reports of a call in a row."""
-
-_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
-
-_NOT_PLACED = {
-    CallState.SCHEDULED: "scheduled",
-    CallState.EXPIRED: "expired",
-    CallState.REFUSED: "not called",
-    CallState.CANCELED: "canceled",
-}
 
 _SAY = {
     "none": "No calls yet. make_call places one.",
@@ -40,11 +32,6 @@ NO_LEDGER = "This program's record of calls can't be read now, so calls in progr
 
 NOT_LOOKED_UP = "answered*: whether it booked something is not known here; get_call looks it up."
 """Explains the asterisk of `state_in_words`."""
-
-
-def reason(status: str) -> str:
-    """What a status says in addition to the outcome: "busy"; "" if it says nothing more."""
-    return _REASONS.get(status, "")
 
 
 def listing(
@@ -72,13 +59,11 @@ def listing(
     followed = [view for view in unsettled if _is_open(view)]
     lines += [*(_row(view, reader) for view in followed), _SAY["unsettled"]] if followed else []
     lines += [_row(view, reader) for view in unsettled if not _is_open(view)]
-    if views:
-        page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
-        calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
-        lines.append(_SAY["count"].format(calls=calls, page=page, place=city(reader.timezone)))
-    else:
-        lines.append(_SAY["no_other"].format(place=city(reader.timezone)))
-    lines += _rows_by_day(views, reader)
+    page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
+    calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
+    key = "count" if views else "no_other"
+    lines.append(_SAY[key].format(calls=calls, page=page, place=city(reader.timezone)))
+    lines += [_row(view, reader) for view in views]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
 
@@ -87,53 +72,24 @@ def _is_open(view: CallView) -> bool:
     return view.record is not None and view.record.is_open
 
 
-def _rows_by_day(views: Sequence[CallView], reader: Reader) -> Iterator[str]:
-    """The rows of calls, under the days on which they were placed."""
-    zone, shown = zone_of(reader.timezone), ""
-    for view in views:
-        at = view.placed_at.astimezone(zone) if view.placed_at is not None else None
-        that_day = day(at, reader.now.astimezone(zone)) if at is not None else shown
-        if that_day != shown:
-            yield (shown := that_day)
-        yield _row(view, reader, hour(at.hour, at.minute) if at is not None else "?")
-
-
-def _row(view: CallView, reader: Reader, at: str = "") -> str:
-    record = view.record
-    if not at and view.placed_at is not None and view.status != CallState.SCHEDULED:  # then the row says when it is due
-        at = when(view.placed_at, reader)
-    id_, who = view.call_id or (record.tracking_id if record is not None else ""), party_of(view.submission).in_row()
-    return "  ".join(filter(None, (at, state_in_words(view), who, _detail(view, reader), call_id(id_))))
-
-
-def state_in_words(view: CallView) -> str:
-    """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
-    call = view.call
-    if view.related.is_moved:
-        return "moved"
-    if view.outcome is None and view.record is not None and not view.record.is_active:
-        again = " again" if view.record.state is CallState.REFUSED and view.record.schedule.earlier else ""
-        return f"{_NOT_PLACED[view.record.state]}{again}"
-    if view.is_being_checked:
-        return "being checked"
-    if view.outcome is None:
-        return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
-    if view.outcome is Outcome.UNKNOWN and call is not None:
-        return quoted(call.status, 24)
-    words = "booked for another time" if view.outcome is Outcome.BOOKED_OTHER_TIME else view.outcome.replace("_", " ")
-    return f"{words}{'*' if view.is_calendar_unread else ''}"
+def _row(view: CallView, reader: Reader) -> str:
+    at, id_ = view.placed_at, view.call_id or (view.record.tracking_id if view.record is not None else "")
+    is_due = view.status == CallState.SCHEDULED  # then the row says when
+    placed = when(at, reader) if at is not None and not is_due else ""
+    row = (placed, state_in_words(view), party_of(view.submission), _detail(view, reader), word(id_))
+    return "  ".join(filter(None, row))
 
 
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader, in_row=True))))
+        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader))))
         if later is None:
             return text
         is_now = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"
-        return f"{text}; {is_now} {call_id(later.call_id or '')}"
+        return f"{text}; {is_now} {word(later.call_id or '')}"
     if call is not None:
-        return reason(call.plain_status) or (quoted(answer_of(view), ROOM) if call.highlights else "")
+        return reason(view) or (quoted(answer_of(view), ROOM) if call.highlights else "")
     if view.outcome is Outcome.UNKNOWN or view.is_being_checked:
         return "may have been called"
     if record is None:

@@ -6,7 +6,6 @@ which clean it, cut it, and quote it.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,7 +29,6 @@ _SENTENCE_END = re.compile(r"\w{4}\. |! ")
 """The end of a sentence, which a name hardly ever contains; "Dr. Ruiz" and "St. Mary" don't match."""
 
 _MOST_WORDS = 7
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2000}")
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
@@ -38,8 +36,8 @@ _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 LIMIT = 2_000
 """The most characters of one text from outside."""
 
-_SHORT = 200
-"""With a limit below this, a text that was cut ends with an ellipsis alone, without a note."""
+_CUT = "… [cut]"
+"""The end of a text that was cut."""
 
 
 def _clean(text: str, limit: int, *, one_line: bool) -> str:
@@ -58,10 +56,7 @@ def _clean(text: str, limit: int, *, one_line: bool) -> str:
         head = " ".join(head.split())
     if len(head) <= limit and len(text) <= 4 * limit:
         return head
-    note = "…"
-    if limit >= _SHORT:
-        note += f" [cut; {len(text):,} characters in all]"
-    return f"{head[: limit - len(note)]}{note}"
+    return f"{head[: limit - len(_CUT)]}{_CUT}"
 
 
 def one_line(text: str, limit: int = LIMIT) -> str:
@@ -100,28 +95,13 @@ def named(name: str, limit: int = 80) -> str:
 
 
 def word(text: str) -> str:
-    """A code, an id, or another single word from outside; in quotation marks if it is more than one word."""
-    return text if _WORD.fullmatch(text) else quoted(text, 80)
-
-
-def call_id(text: str) -> str:
-    """The id of a call, in full, because the agent has to repeat it; an id that can't be sent is quoted and cut."""
+    """An id or a code from outside, in full, because the agent may have to repeat it; quoted if it can't be an id."""
     return text if is_usable(text) else quoted(text, 80)
 
 
 def link(url: str) -> str:
     """A web address from outside; in quotation marks if it has a character that no URL has (RFC 3986, section 2)."""
     return url if _LINK.fullmatch(url) else quoted(url)
-
-
-def capitalized(text: str) -> str:
-    """`text` (not from outside, not empty) with a capital letter at its beginning."""
-    return f"{text[0].upper()}{text[1:]}"
-
-
-def cut(text: str, limit: int) -> str:
-    """`text` (not from outside) cut to `limit` characters, with an ellipsis at the end if it was cut."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def sentence(text: str) -> str:
@@ -132,28 +112,10 @@ def sentence(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """`seconds` as "32 s", "3 min 5 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def ago(seconds: float) -> str:
-    """`seconds` rounded down: "40 seconds ago", "2 minutes ago"."""
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size), (1, "second"))
-    return f"{plural(int(seconds // size), unit)} ago"
-
-
-_UNITS = ((3600, "hour"), (60, "minute"))
-
-
-def plural(count: int, name: str) -> str:
-    """A number of things: "1 minute", "2 minutes"."""
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
 
 
 def number(value: float) -> str:
@@ -178,34 +140,9 @@ def clock(timestamp: str | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-@dataclass(frozen=True)
-class Party:
-    """The callee in a text: the number and the name, as far as they are known."""
-
-    phone: str | None
-    name: str | None
-
-    def __str__(self) -> str:
-        """For example "Italian Bistro (+1 415-555-1234)"."""
-        parts = self.parts
-        return f"{parts[0]} ({parts[1]})" if len(parts) > 1 else "".join(parts) or "the number"
-
-    @property
-    def parts(self) -> list[str]:
-        """The known parts, for example ["Italian Bistro", "+1 415-555-1234"]."""
-        return self._name_and(for_people(self.phone) if self.phone else None)
-
-    def in_row(self, limit: int = 24) -> str:
-        """For example "Italian Bistro +14155551234", with a name of more than `limit` characters cut."""
-        return " ".join(self._name_and(self.phone, limit))
-
-    def _name_and(self, number: str | None, limit: int = 80) -> list[str]:
-        return [part for part in (named(self.name, limit) if self.name else None, number) if part]
-
-
-def party_of(submission: Submission | SubmissionEcho) -> Party:
-    """The callee of a submission. A number with other characters than those of a phone number is quoted."""
-    name, phone = submission.business_name, submission.respondent_phone
-    if phone is not None and not _NUMBER.fullmatch(phone):
-        phone = quoted(phone, 24)
-    return Party(phone, one_line(name) if name else None)
+def party_of(submission: Submission | SubmissionEcho) -> str:
+    """The callee of a submission, as far as it is known: "Italian Bistro (+1 415-555-1234)"."""
+    phone, name = submission.respondent_phone, one_line(submission.business_name or "")
+    number = "" if phone is None else for_people(phone) if _NUMBER.fullmatch(phone) else quoted(phone, 24)
+    known = [named(name)] if name else []
+    return f"{known[0]} ({number})" if known and number else "".join((*known, number)) or "the number"

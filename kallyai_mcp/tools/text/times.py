@@ -1,19 +1,10 @@
 """Formats of days and times: 12 hours, and the year only if it is not the present one."""
 
-from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from kallyai_mcp.calls.numbers import local_time
-from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.text.plain import zone_of
-
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-HAS_24_HOURS: ContextVar[bool] = ContextVar("HAS_24_HOURS", default=False)
-DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
-"""What a terminal sets by the user's locale."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +13,7 @@ class Reader:
 
     `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
     with its place. If the request named it, times at the callee are told by it, too. `schedules`: calls for later can
-    be placed. `search_seconds`: how long a lost call is searched for.
+    be placed.
     """
 
     timezone: str
@@ -30,45 +21,31 @@ class Reader:
     wait_seconds: float = 0
     zone_is_known: bool = True
     schedules: bool = True
-    search_seconds: float = Timing.search
     zone_is_named: bool = False
 
 
-def hour(hours: int, minutes: int) -> str:
+def hour(at: datetime | time) -> str:
     """A time of day: "7:00 PM"."""
-    if HAS_24_HOURS.get():
-        return f"{hours}:{minutes:02}"
-    return f"{hours % 12 or 12}:{minutes:02} {'PM' if hours >= 12 else 'AM'}"
-
-
-def weekday_name(day: date) -> str:
-    """The whole name of a day of the week: "Friday"."""
-    return _DAYS[day.weekday()]
+    return f"{at.hour % 12 or 12}:{at.minute:02} {'PM' if at.hour >= 12 else 'AM'}"
 
 
 def day(moment: date, now: datetime) -> str:
     """The day of `moment`: "Feb 1"."""
     year = f", {moment.year}" if moment.year != now.year else ""
-    month = _MONTHS[moment.month - 1]
-    return f"{moment.day} {month}{year.lstrip(',')}" if DAY_FIRST.get() else f"{month} {moment.day}{year}"
+    return f"{moment:%b} {moment.day}{year}"
 
 
 def when(moment: datetime, reader: Reader) -> str:
     """`moment` by the reader's clock: "Jan 25 10:30 AM"."""
     zone = zone_of(reader.timezone)
     local = moment.astimezone(zone)
-    return day_and_hour(local, reader.now.astimezone(zone), in_row=True)
+    return f"{day(local, reader.now.astimezone(zone))} {hour(local)}"
 
 
-def weekday(moment: date, now: datetime) -> str:
-    """A day: "Fri Nov 27"."""
-    return f"{weekday_name(moment)[:3]} {day(moment, now)}"
-
-
-def day_and_hour(start: date | datetime, now: datetime, *, in_row: bool = False) -> str:
-    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or `in_row` "Nov 27 7:00 PM"."""
-    time = [hour(start.hour, start.minute)] if isinstance(start, datetime) else []
-    return " ".join([day(start, now), *time]) if in_row else ", ".join([weekday(start, now), *time])
+def day_and_hour(start: date | datetime, now: datetime) -> str:
+    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM"."""
+    that_day = f"{start:%a} {day(start, now)}"
+    return f"{that_day}, {hour(start)}" if isinstance(start, datetime) else that_day
 
 
 def city(zone_name: str) -> str:
@@ -94,13 +71,12 @@ def with_place(text: str, moment: date | datetime, number: str | None, zone_name
     """
     if not isinstance(moment, datetime) or is_own_clock(moment, reader):
         return text
-    own = f" ({own_time(moment, reader)} in {city(reader.timezone)})" if reader.zone_is_named else ""
-    if number is not None and local_time(number, moment) is not None:
-        return f"{text} there{own}"
-    return f"{text} {city(zone_name)} time{own}"
+    own = f" ({_own_time(moment, reader)} in {city(reader.timezone)})" if reader.zone_is_named else ""
+    is_there = number is not None and local_time(number, moment) is not None
+    return f"{text} {'there' if is_there else f'{city(zone_name)} time'}{own}"
 
 
-def own_time(there: datetime, reader: Reader) -> str:
+def _own_time(there: datetime, reader: Reader) -> str:
     """`there` by the reader's clock; with the day, if the reader's day is another one."""
     own = there.astimezone(zone_of(reader.timezone))
-    return hour(own.hour, own.minute) if own.date() == there.date() else day_and_hour(own, reader.now)
+    return hour(own) if own.date() == there.date() else day_and_hour(own, reader.now)

@@ -130,7 +130,9 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
     for use in evidence.uses:
         is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
         # The time for which it was to be scheduled was past, or the request had not ended, as the answer shows.
-        asks_nothing_new = use.text.startswith(("Not called. Fix", "Already scheduled"))
+        asks_nothing_new = use.text.startswith(
+            ("Not called. Fix", "Asked for before; no new call was placed. Scheduled")
+        )
         if use.tool == "make_call" and is_between and not asks_nothing_new and _is_over(before, use, evidence):
             yield use
 
