@@ -59,37 +59,26 @@ class UncertainError(KallyAIError):
 
 @dataclass(frozen=True)
 class SendTime:
-    """When a request left, by the service's clock; exactly, if that was known then.
-
-    `or_at` is another time at which it may have left: our clock is ahead of the service's now, and may have been right
-    then. The call of another request at this time would have been placed after ours.
-    """
+    """When a request left, by the service's clock, and how much earlier than that its call may be dated."""
 
     at: datetime
-    is_exact: bool
-    or_at: datetime | None = None
+    early: timedelta
 
     @classmethod
-    def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
-        """The time at which the request of `record` left; `now` is by the ledger's clock, which also dated the record.
+    def of(cls, record: CallRecord, ahead: timedelta | None) -> "SendTime":
+        """The time at which the request of `record` left.
 
-        A `clock_offset` was measured at the request, and is still right when our clock was set since.
+        `ahead` is how far the service's clock is ahead of the ledger's now. A `clock_offset` was measured earlier, and
+        is still right when our clock was set since.
         """
         left = record.sent_at or record.response_lost_at or record.placed_at
         if record.clock_offset is not None:
-            return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
-        # If our clock was set back since, the difference of the clocks now is not that at the request.
-        was_set_back = left > now + timedelta(seconds=5)
-        if service_time is None or was_set_back:
-            return cls(left, is_exact=False)
-        ahead = service_time - now
-        return cls(left + ahead, is_exact=False, or_at=left if ahead < -_LATE else None)
+            ahead = timedelta(seconds=record.clock_offset)
+        return cls(left, EARLY) if ahead is None else cls(left + ahead, _EARLY_KNOWN_CLOCK)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
-        early = _EARLY_KNOWN_CLOCK if self.is_exact else EARLY
-        times = (self.at,) if self.or_at is None else (self.at, self.or_at)
-        return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
+        return created_at is not None and self.at - self.early <= created_at <= self.at + _LATE
 
 
 async def find(record: CallRecord, context: CallContext) -> Call | None:
@@ -105,18 +94,13 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     ledger = context.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await context.learn_time(record.account)
-        since_sent = context.lost_at.get(record.tracking_id)
-        if since_sent is not None and context.time() is not None:
-            # Store the offset of the clocks now: our wall clock may be set before the next search.
-            record = await ledger.mark_response_lost(record, service_time=context.time, since_sent=since_sent.passed)
+        if context.time() is not None:  # store it now: our wall clock may be set before the next search
+            record = await ledger.mark_response_lost(record, service_time=context.time)
     known, service_time = await ledger.competitors(record), context.time()
-
-    def sent(record: CallRecord) -> SendTime:
-        return SendTime.of(record, now=known.now, service_time=service_time)
-
-    others = [(other, sent(other)) for other in known.unbound]
+    ahead = service_time - known.now if service_time is not None else None
+    others = [(other, SendTime.of(other, ahead)) for other in known.unbound]
     async with context.api_of(record.account) as api:
-        call = await find_call(api, record, sent(record), others, known.call_ids)
+        call = await find_call(api, record, SendTime.of(record, ahead), others, known.call_ids)
     if call is not None and not await ledger.bind_call(record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call

@@ -34,7 +34,6 @@ class CallContext:
 
     Attributes:
         account: Returns the account that is signed in now; raises `NotSignedInError` when there is none.
-        lost_at: The time since the request left, by tracking id, for each request that this process sent and lost.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class CallContext:
         self.account = account
         self.timing = timing
         self.clock = clock
-        self.lost_at: dict[str, Stopwatch] = {}
         self._date: tuple[datetime, float, Stopwatch] | None = None
         """The newest `Date` that counts, how many seconds old it was at most, and the time since then."""
 

@@ -64,14 +64,9 @@ class Run:
         self._timing = context.timing
         self._clock = context.clock
         self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
-        self._is_marked = record.state is CallState.SENT  # by the reservation
-        self._since_sent: Stopwatch | None = None  # since the newest request left; after a lost response, the first
-        self._lost: KallyAIError | None = None  # why the first response was lost
-        self._lost_count = 0  # how many requests may have arrived without a response that counts
+        self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
+        self._repeats: tuple[Stopwatch, float] | None = None  # the key may be sent again for so many seconds since then
         self._put_off: KallyAIError | None = None  # why the newest try was in vain: no connection, or a limit
-        self._may_have_left = False  # a request was written, and no response has proven that no call was placed
-        self._is_limited = record.response_lost_at is not None  # after a 429 for this key (see `SameCalls.numbered`)
-        self._since_look: Stopwatch | None = None  # since before the list showed no call in spite of the limit
 
     def as_known(self, record: CallRecord) -> CallRecord:
         """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
@@ -80,9 +75,9 @@ class Run:
         """
         if self._since_reserved is None or not record.is_active:
             return record
-        if self._may_have_left:
-            return replace(record, state=CallState.SENT, error=self._put_off if self._lost is None else None)
-        return replace(record, state=CallState.RESERVED, sent_at=None, error=self._put_off)
+        record = replace(record, error=self._put_off)
+        may_have_left = self._since_sent is not None or self.record.response_lost_at is not None
+        return record if may_have_left else replace(record, state=CallState.RESERVED, sent_at=None)
 
     async def place(self) -> None:
         """Place the call, and run it to its end."""
@@ -90,7 +85,7 @@ class Run:
             await self._place()
         except anyio.get_cancelled_exc_class():
             # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
-            if not self._may_have_left:
+            if self._since_sent is None:
                 with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                     await self._ledger.mark_not_sent(self.record)
             raise
@@ -113,78 +108,81 @@ class Run:
             await self._follow(self.record.call_id)
             return
         age = (self._clock.now() - (self.record.sent_at or self.record.placed_at)).total_seconds()
-        left = self._timing.search - min(max(age, 0), self._timing.search)
-        await self._search(ResponseLostError("The server was stopped before the answer came."), left)
+        lost = ResponseLostError("The server was stopped before the answer came.")
+        await self._search(lost, self._timing.search - max(age, 0.0))
 
     async def _place(self) -> None:
         tries, waits = 0, pauses(self._timing.pause, self._timing.longest_pause)
         is_due = self.record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
-        if self._is_limited and await self._settle_limited(RateLimitedError("KallyAI got too many requests.")):
-            return
+        error: KallyAIError = RateLimitedError("KallyAI got too many requests.")  # after an earlier request of the key
+        is_last = False
         while True:
+            if self.record.response_lost_at is not None and await self._settle_limited(error):
+                return
+            if is_last:
+                await self._finish(CallState.REFUSED, error)
+                return
             answer = await self._send()
             if isinstance(answer, Call):
                 if await self._take_answer(answer):
                     return
                 answer = UnreadableResponseError("KallyAI answered with an earlier call.")
-            # Once a response was lost, a refusal of a later request says nothing about the first one.
-            if self._lost is not None or not proves_no_call(answer) or self._is_late():
-                if await self._settle_lost(answer):
-                    return
-                continue
-            if isinstance(answer, RateLimitedError):
-                self._is_limited = True
+            error = answer
+            if not proves_no_call(error) or self._is_late():
+                await self._settle_lost(error)
+                return
+            if isinstance(error, RateLimitedError):
                 await self._mark_response_lost()
-            self._may_have_left = self._is_limited
+            self._since_sent = None
             tries += 1
-            pause = answer.retry_after if answer.retry_after is not None else next(waits)
-            self._put_off = answer if isinstance(answer, NotConnectedError | RateLimitedError) else None
-            if self._put_off is None or tries >= most or pause > self._timing.longest_pause:
-                await self._refuse(answer)
-                return
-            if not self._may_have_left:  # another process can see it, and cancel the call
-                with suppress(LedgerUnavailableError):
-                    await self._ledger.mark_not_sent(self.record)
-            await self._clock.sleep(pause)
-            if self._is_limited and await self._settle_limited(answer):
-                return
+            pause = error.retry_after if error.retry_after is not None else next(waits)
+            self._put_off = error if isinstance(error, NotConnectedError | RateLimitedError) else None
+            is_last = self._put_off is None or tries >= most or pause > self._timing.longest_pause
+            if not is_last:
+                await self._wait_unsent(pause)
+
+    async def _wait_unsent(self, pause: float) -> None:
+        """Wait before the next try; another process can see meanwhile that nothing was sent, and cancel the call."""
+        if self.record.response_lost_at is None:
+            self.record = replace(self.record, state=CallState.RESERVED)
+            with suppress(LedgerUnavailableError):
+                await self._ledger.mark_not_sent(self.record)
+        await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
-        """After 429, look for the call; returns False when it is certain that the service does not list it."""
-        self._since_look = Stopwatch(self._clock)
-        try:
-            return await self._look()
-        except KallyAIError:
-            await self._search(error, self._timing.search, refusal=error)
-            return True
+        """After 429, look for the call; returns False when it is certain that the service does not list it.
 
-    async def _refuse(self, error: KallyAIError) -> None:
-        """End the call as refused, unless that was because of a limit and the service lists the call all the same."""
-        if self._is_limited and not isinstance(error, RateLimitedError):  # the key could not be sent again
-            await self._search(error, self._timing.search, refusal=error)
-        elif not self._is_limited or not await self._settle_limited(error):
-            await self._finish(CallState.REFUSED, error)
+        Then the key may be sent again. If `error` is another one, so that it could not be, the call may be in progress.
+        """
+        since_look = Stopwatch(self._clock)
+        if isinstance(error, RateLimitedError):
+            with suppress(KallyAIError):
+                is_found = await self._look()
+                self._repeats = since_look, _LISTED_BEFORE
+                return is_found
+        await self._search(error, self._timing.search, otherwise=CallState.REFUSED)
+        return True
 
-    async def _settle_lost(self, error: KallyAIError) -> bool:
-        """After a lost response, search for the call; returns False when its request may be sent again before that."""
-        self._lost = self._lost or error
-        self._lost_count += not isinstance(error, NotConnectedError)
+    async def _settle_lost(self, error: KallyAIError) -> None:
+        """After a lost response, look for the call, send its request again if that is soon, and search for the call."""
+        is_first, self._put_off = self._repeats is None, None
+        if is_first and self._since_sent is not None:
+            self._repeats = self._since_sent, self._timing.resend_within
         await self._mark_response_lost()
         await self._clock.sleep(self._timing.first_look)
         with suppress(KallyAIError):
             if await self._look():
-                return True
-        if self._may_be_sent_again():
-            return False
-        await self._search(self._lost, self._timing.search)
-        return True
+                return
+        if is_first and self._may_be_sent_again():
+            answer = await self._send()  # a refusal says nothing about the first request
+            if isinstance(answer, Call) and await self._take_answer(answer):
+                return
+        await self._search(error, self._timing.search)
 
     async def _send(self) -> Call | KallyAIError:
         """Send the request once; returns the response as a call, or the error."""
         record = self.record
-        if self._lost is None:
-            self._since_sent = None
         try:
             with self._context.api() as api:
                 return await api.create_call(
@@ -200,21 +198,19 @@ class Run:
 
     async def _check(self) -> None:
         """Write down that the request leaves; raises `KallyAIError` when it must not. It has its token already."""
-        if self._lost is None and self._is_late():
+        if self._is_late():
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
-        is_marked, self._is_marked = self._is_marked, False
+        is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
             self.record = await self._ledger.mark_sent(self.record, service_time=self._context.time)
         await self._context.check_account(self.record.account)
         self._check_time()
-        if self._lost is None:
-            self._since_sent = Stopwatch(self._clock)
 
     def _before_write(self) -> None:
         """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
         self._check_time()
-        self._may_have_left = True
+        self._since_sent = Stopwatch(self._clock)
 
     def _check_time(self) -> None:
         """Raise `KallyAIError` (code `too_late`) when it is too late for the request to leave.
@@ -227,27 +223,23 @@ class Run:
             within = min(within, (place_by - self.record.placed_at).total_seconds())
         if self._since_reserved is None or self._since_reserved.longest() > within:
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
-        is_known = self._since_look is None or self._since_look.longest() < _LISTED_BEFORE
-        if not is_known or (self._lost is not None and not self._may_be_sent_again()):
+        if not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
     def _is_late(self) -> bool:
         """Whether the request left so long ago that a refusal does not prove that no call was placed."""
-        since_sent = self._since_sent if self._may_have_left else None
-        return since_sent is not None and since_sent.longest() > self._timing.refuse_within
+        return self._since_sent is not None and self._since_sent.longest() > self._timing.refuse_within
 
     def _may_be_sent_again(self) -> bool:
-        is_soon = self._since_sent is not None and self._since_sent.longest() < self._timing.resend_within
-        return is_soon and self._lost_count <= 1
+        """Whether the service still knows the key of an earlier request that may have placed the call, or none did."""
+        return self._repeats is None or self._repeats[0].longest() < self._repeats[1]
 
     async def _take_answer(self, call: Call) -> bool:
         """Run the call to its end, whose own request the service answered with `call`.
 
         Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
         """
-        record, service_time = self.record, self._context.time
-        since = self._since_sent.longest if self._since_sent is not None else None
-        write = partial(self._ledger.bind_call, record, call, proven=True, service_time=service_time, since_sent=since)
+        write = partial(self._ledger.bind_call, self.record, call, proven=True, service_time=self._context.time)
         findings = await self._read_findings(call, write) if call.is_final else None
         bound = await self._context.until_written(partial(write, findings=findings))
         if bound is None and await self._is_earlier(call):
@@ -293,16 +285,9 @@ class Run:
 
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
-        if self._since_sent is not None:
-            self._context.lost_at[self.record.tracking_id] = self._since_sent
-        known = self._context.lost_at.get(self.record.tracking_id)
-        mark = partial(
-            self._ledger.mark_response_lost,
-            self.record,
-            service_time=self._context.time,
-            since_sent=known.passed if known is not None else None,
-        )
-        self.record = await self._context.until_written(mark)
+        since_sent = self._since_sent.passed if self._since_sent is not None else None
+        mark = partial(self._ledger.mark_response_lost, self.record, since_sent=since_sent)
+        self.record = await self._context.until_written(partial(mark, service_time=self._context.time))
 
     async def _look(self) -> bool:
         """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
@@ -311,35 +296,31 @@ class Run:
             await self._take(call)
         return call is not None
 
-    async def _search(self, lost: KallyAIError, seconds: float, *, refusal: KallyAIError | None = None) -> None:
+    async def _search(self, error: KallyAIError, seconds: float, *, otherwise: CallState = CallState.UNKNOWN) -> None:
         """Search for the call until it is found or `seconds` have passed, and run it to its end.
 
-        While it is not certain what the service lists, the search goes on for at least `Timing.search`. `lost` is why
-        the response was lost: the error of the record if nothing is found. The record ends with `refusal`, if there is
-        one, and if it is certain at the end that the service does not list the call.
+        The record ends as `otherwise` and with `error` if it is certain at the end that the service does not list the
+        call. While that is not certain, the search goes on for at least `Timing.search`; then the call is unknown.
         """
         began = self._clock.monotonic()
         # After a refusal, a listed call is unlikely, and many requests may be why the service refuses.
-        first = self._timing.first_look if refusal is None else self._timing.longest_pause
+        first = self._timing.longest_pause if otherwise is CallState.REFUSED else self._timing.first_look
         waits = pauses(first, self._timing.longest_pause)
         while True:
-            left = seconds - (self._clock.monotonic() - began)
-            await self._clock.sleep(min(next(waits), max(self._timing.first_look, left)) if left > 0 else next(waits))
+            await self._clock.sleep(next(waits))
             elapsed = self._clock.monotonic() - began
             try:
                 if await self._look():
                     return
-            except KallyAIError as error:
-                _log.info("looking for a call whose response was lost: %s", error.code)
-                lost = lost if isinstance(error, UncertainError) else error
-                if elapsed < self._timing.search:
-                    continue
-                await self._finish(CallState.UNKNOWN, lost)
-                return
-            if elapsed >= seconds:
-                state = CallState.UNKNOWN if refusal is None else CallState.REFUSED
-                await self._finish(state, refusal or lost)
-                return
+            except KallyAIError as problem:
+                _log.info("looking for a call whose response was lost: %s", problem.code)
+                if elapsed >= self._timing.search:
+                    await self._finish(CallState.UNKNOWN, error if isinstance(problem, UncertainError) else problem)
+                    return
+            else:
+                if elapsed >= seconds:
+                    await self._finish(otherwise, error)
+                    return
 
     async def _take(self, call: Call) -> None:
         if call.is_final:
@@ -370,7 +351,6 @@ class Run:
         """Write down that the call was refused, or that its outcome is unknown."""
         self.end = await self._context.until_written(partial(self._ledger.finish, self.record, state, error=error))
         if state is CallState.REFUSED:
-            self._context.lost_at.pop(self.record.tracking_id, None)  # an unknown call is searched for again
             count("kallyai.calls.refused", code=error.code)
         else:
             count("kallyai.calls.ended", outcome="unknown")
@@ -383,6 +363,5 @@ class Run:
 
     def _note_end(self, call: Call, end: CallRecord) -> None:
         self.end = replace(end, is_first=self.record.is_first)
-        self._context.lost_at.pop(self.record.tracking_id, None)
         if self.record.is_active:  # else it was counted when its outcome became unknown
             count("kallyai.calls.ended", outcome=call.status)

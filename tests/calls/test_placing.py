@@ -37,6 +37,8 @@ async def never() -> tuple[int, Json]:
     raise AssertionError
 
 
+MINUTE = timedelta(minutes=1)
+
 OUTAGE = "<html>We have technical challenges.</html>"
 """A page with words that pages of bot checks have, too."""
 
@@ -123,7 +125,8 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
     here: World,
 ) -> None:
     service = here.answering([(201, shown())], [shown()])
-    service.on_look = lambda looks: service.calls.append(shown("c-2", at=here.clock.now())) if looks == 20 else None
+    late = shown("c-2", at=NOW + MINUTE)
+    service.on_look = lambda _: setattr(service, "calls", [shown(), *[late] * (here.clock.now() > NOW + MINUTE)])
     await here.tell(await here.call())
     redialed = await here.place(redial=True)
     await here.run(here.clock.sleep(2))

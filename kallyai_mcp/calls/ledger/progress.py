@@ -66,14 +66,15 @@ def mark_response_lost(
 ) -> CallRecord:
     """Note that the response to a request for a call was lost; returns the record as it is now.
 
-    `since_sent` returns the seconds since the request left, whatever the wall clock says. It is None when another
-    process sent the request: then it is not known how far the clocks differed.
+    `since_sent` returns the seconds since the request left, whatever the wall clock says; None when that is not known.
     """
+    sent_at = record.sent_at.timestamp() if record.sent_at is not None else None
+    now = tx.now() if sent_at is None or since_sent is None else sent_at + since_sent()
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
         now=tx.now(),
-        offset=_offset_when_sent(record, service_time, since_sent),
+        offset=ahead(service_time, now),
         id=record.tracking_id,
         key=record.idempotency_key,
     )
@@ -87,7 +88,6 @@ def bind_call(
     *,
     proven: bool,
     service_time: ServiceTime = lambda: None,
-    since_sent: Callable[[], float] | None = None,
     findings: Findings | None = None,
 ) -> CallRecord | None:
     """Bind a call of the service to its record, and write its outcome if it has ended.
@@ -95,7 +95,7 @@ def bind_call(
     With `findings`, the record ends with them, as by `finish`.
 
     It is `proven` if the service answered the record's own request with the call. Then a record that had only found the
-    call in the service's list loses it, and its outcome is unknown again. `since_sent` is as in `mark_response_lost`.
+    call in the service's list loses it, and its outcome is unknown again.
 
     Returns None when the call is bound to another record, or `record` has gone on to another attempt.
     """
@@ -107,7 +107,7 @@ def bind_call(
             return None
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
-    offset = _offset_when_sent(record, service_time, since_sent)
+    offset = ahead(service_time, tx.now())
     if findings is None or own is None or own["state"] not in ACTIVE_STATES:
         tx.run(
             f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
@@ -284,15 +284,3 @@ def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, 
 
 def _as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
     return find(tx, record.account, record.tracking_id) or record
-
-
-def _offset_when_sent(
-    record: CallRecord, service_time: ServiceTime, since_sent: Callable[[], float] | None
-) -> float | None:
-    """How many seconds the service's clock was ahead of the ledger's when the request left; None when unknown.
-
-    It is unknown if another process sent the request: the ledger's clock may have been set since then.
-    """
-    if since_sent is None or record.sent_at is None:
-        return None
-    return ahead(service_time, record.sent_at.timestamp() + since_sent())

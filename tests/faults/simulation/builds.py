@@ -68,7 +68,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call of long before fits",
-        Patch("calls.call_search", "any(at - early <= created_at", "any(created_at"),
+        Patch("calls.call_search", "self.at - self.early <= created_at", "created_at"),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
@@ -95,13 +95,19 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "the same key is sent again long after the first request",
         Patch("calls.timing", "resend_within: float = 1.0", "resend_within: float = 1000"),
+        Patch("calls.run", "        if self._is_late():\n            # The", "        if False:\n            # The"),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(502, placed=True, delay=96),),
         look_troubles=(Trouble(503),) * 6,
     ),
     broken(
         "a refusal of the second request is taken for a proof",
-        Patch("calls.run", "if self._lost is not None or not proves_no_call(answer)", "if not proves_no_call(answer)"),
+        Patch(
+            "calls.run",
+            "  # a refusal says nothing about the first request\n",
+            "\n            if not isinstance(answer, Call):\n"
+            "                return await self._finish(CallState.REFUSED, answer)\n",
+        ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(lists_ended_only=True),
         troubles=(Trouble("cut", placed=True), Trouble(422)),
@@ -154,9 +160,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "429 is taken for a proof while the list can't be read",
         Patch(
-            "calls.run",
-            "            await self._search(error, self._timing.search, refusal=error)\n            return True\n",
-            "            return False\n",
+            "calls.run", "await self._search(error, self._timing.search, otherwise=CallState.REFUSED)", "return False"
         ),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(429, placed=True, retry_after=60),),
@@ -164,7 +168,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a key is sent again after 429 without a look into the list",
-        Patch("calls.run", "if self._is_limited and await self._settle_limited(answer):", "if False:"),
+        Patch("calls.run", "is_found = await self._look()", "is_found = False"),
         tasks=(table("busy"),),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(429, placed=True, retry_after=6),),
@@ -267,16 +271,13 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the service's clock is not looked at",
-        Patch("calls.call_search", "left + timedelta(seconds=record.clock_offset)", "left"),
-        Patch("calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
+        Patch("calls.call_search", "left + ahead", "left"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
     broken(
         "what a response tells of the service's clock is not written down",
-        Patch("calls.ledger.progress", "ahead(service_time, record.sent_at.timestamp() + since_sent())", "None"),
-        Patch("calls.ledger.progress", "offset=ahead(service_time, now),", "offset=None,"),
-        Patch("calls.ledger.reservation", "clock_offset=ahead(sends, tx.now())", "clock_offset=None"),
+        Patch("calls.ledger.reservation", "return known.timestamp() - now if", "return None if"),
         asks=(Ask(0, until_told=True),),
         events=(Event(5, "is killed"), Event(6, "has its clock set", seconds=-300)),
         starts=(Start(ahead=300), Start(ahead=300)),
@@ -418,6 +419,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call is placed on the account that is signed in",
+        Patch("calls.ledger.follow_up", "import MINE, change", "import MINE, readable, change"),
         Patch(
             "calls.ledger.follow_up",
             "due = select(tx, account, in_time, now=now, there=there, most=BATCH)",

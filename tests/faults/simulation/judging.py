@@ -45,9 +45,6 @@ _LOOKED_BACK = timedelta(seconds=140)
 _LOOKED_AHEAD = timedelta(seconds=620)
 """Around a request, calls of this time can be taken for the one that it placed."""
 
-_CLOCKS_AGREE = 100.0
-"""Two clocks that differ by fewer seconds are as good as one; the program allows two minutes."""
-
 
 def report(evidence: Evidence, violations: list[Violation], command: str) -> str:
     """All that a developer needs to understand the run and to repeat it."""
@@ -227,24 +224,25 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    The process that sent the request knows that time from its next response on, however its clock is set. So it must
-    have ended before there was one, and the clock must have been set, or be that of another machine: the next process
-    has only the time that the first one wrote down, by another clock.
+    It is known when the next response to the process that sent the request is written down. Before that, the clock must
+    have been set, or the process must have ended, and the next one have another clock.
     """
-    clocks_differ = _difference(evidence) > _CLOCKS_AGREE
-    sets = evidence.times_of("has its clock set")
     end = evidence.ended.get(call.sender)
-    is_another = any(at >= call.started for at in sets) or len({start.ahead for start in evidence.plan.starts}) > 1
-    if not clocks_differ or end is None or not is_another:
-        return False
+    changes = [at for at in evidence.times_of("has its clock set") if at >= call.started]
+    if end is not None and len({start.ahead for start in evidence.plan.starts}) > 1:
+        changes.append(end)
     # A response of the very instant at which the call began was to a request before it.
-    return not any(
-        name == call.sender and call.started < at <= end - _WRITTEN_WITHIN for name, at in evidence.service.dated
-    )
+    dated = [at for name, at in evidence.service.dated if name == call.sender and at > call.started]
+    down = [event for event in evidence.plan.events if event.what == "its ledger fails"]
+    began = evidence.plan.begins
+    written = [
+        at for at in dated if not any(0 <= (at - began).total_seconds() - each.at <= each.seconds for each in down)
+    ]
+    return any(all(at > change - _WRITTEN_WITHIN for at in written) for change in changes)
 
 
 _WRITTEN_WITHIN = timedelta(seconds=1)
-"""So long after a response a process may end without having written down what the response told."""
+"""So long after a response, what it told may not be written down yet."""
 
 
 def _difference(evidence: Evidence) -> float:
