@@ -9,6 +9,7 @@ import multiprocessing
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -238,7 +239,7 @@ def create_oauth_server(
     from kallyai_mcp.auth.oauth_server.clients import DocumentFetcher
     from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
-    from kallyai_mcp.auth.oauth_server.scopes import ScopeMiddleware
+    from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ScopeMiddleware
 
     example = "https://phone.example.com"
     try:
@@ -248,6 +249,7 @@ def create_oauth_server(
     if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
         raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
     shared = connection.shared_state()
+    tool_scopes = {tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)}
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
@@ -257,10 +259,10 @@ def create_oauth_server(
         api=connection.api,
         client_id=settings.client_id or "",
         client_secret=settings.client_secret or "",
-        tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
+        default_scopes=sorted({*BILLING_LINK, *chain.from_iterable(tool_scopes.values())}),
     )
     routes = oauth_routes(provider, RateLimiter(settings.rate_limit).acquire)
-    return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=provider.tool_scopes),)
+    return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),)
 
 
 def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Verifier | None, Callable[[str], bool]]:

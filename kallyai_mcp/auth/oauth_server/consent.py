@@ -1,9 +1,9 @@
 """The endpoints that a browser opens, and their pages: authorize, consent, callback, sign-out, and the home page.
 
 A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
-error does not send the user there either: the page has a link that the user may follow (RFC 9700, section 4.11.2). The
-SDK's handler of the authorization endpoint is not used, because it sends every error to the client at once, compares
-normalized URIs, and refuses another port of a loopback address.
+error does not send the user there (RFC 9700, section 4.11.2): the page says what is wrong. The SDK's handler of the
+authorization endpoint is not used, because it sends every error to the client at once, compares normalized URIs, and
+refuses another port of a loopback address.
 """
 
 import base64
@@ -18,7 +18,7 @@ from mcp.server.auth.provider import AuthorizeError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of, has_redirect_uri
+from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of
 from kallyai_mcp.auth.oauth_server.provider import REFRESH_SECONDS, Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
@@ -52,23 +52,29 @@ class Consent:
         apps = self._cookies(request, "app").values()
         items = "".join(f'<li class="plain"><bdi>{escape(app["name"] or "…")}</bdi></li>' for app in apps)
         shown = fill(_HERE, "apps", _language(request), {"html_items": items})["some" if items else "none"]
-        return self._page(request, "home", {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown})
+        return self._page(request, "home", {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}, {})
 
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: the consent page, or why there is none."""
-        uri, state = request.query_params.get("redirect_uri", ""), request.query_params.get("state")
+        query = request.query_params
         try:
-            client = await self.provider.find_client(request.query_params.get("client_id", ""))
+            client = await self.provider.find_client(query.get("client_id", ""), query.get("redirect_uri", ""))
+            flow = self.provider.authorize(client, query)
         except ClientError as error:
-            return self.problem(request, "client", f"The app's client_id can't be used: {error}.")
-        if not has_redirect_uri(client, uri, self.provider.issuer):
-            return self.problem(request, "redirect")
-        try:
-            flow = self.provider.authorize(client, request.query_params)
+            return self._problem(request, "client", f"The app can't be used: {error}.")
         except AuthorizeError as error:
-            answer = {"error": error.error, "error_description": error.error_description or ""}
-            return self.problem(request, "request", ": ".join(answer.values()), url=self._answer(uri, state, **answer))
-        response = self._ask(request, flow)
+            return self._problem(request, "request", f"{error.error}: {error.error_description}")
+        may = fill(_HERE, "scopes", _language(request), {})
+        kind, destination = destination_of(flow["redirect_uri"])
+        words = {
+            "heading": "heading" if flow["name"] else "heading_unnamed",
+            "origin": "published" if flow["publisher"] else "unchecked" if flow["name"] else "",
+            "sent": f"sent_{kind}",
+        }
+        values = {name: flow[name] or "" for name in ("family", "name", "publisher", "redirect_uri")}
+        scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in flow["scopes"])
+        shown = values | {"destination": destination, "html_scopes": scopes}
+        response = self._page(request, "consent", shown, words)
         self._keep(request, response, "flow", flow)
         return response
 
@@ -77,7 +83,7 @@ class Consent:
         form = await request.form()
         flow = self._cookies(request, "flow").get(str(form.get("flow")))
         if flow is None:
-            return self.problem(request, "elsewhere", status=403)
+            return self._problem(request, "elsewhere")
         if form.get("decision") == "allow":
             return self._forward(request, "to_kallyai", self.provider.kallyai_url(flow))
         return self._back(request, flow, error="access_denied")
@@ -87,7 +93,7 @@ class Consent:
         state, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
         flow = self._cookies(request, "flow").get(state)
         if flow is None:
-            return self.problem(request, "elsewhere")
+            return self._problem(request, "elsewhere")
         if code and not error:
             return self._back(request, flow, code=self.provider.code(flow, code))
         return self._back(request, flow, error=error if error == "access_denied" else "server_error")
@@ -99,46 +105,27 @@ class Consent:
         """
         response = RedirectResponse("/#apps", 303)
         for family in self._cookies(request, "app"):
-            await self.provider.revoke_family(family)
+            await self.provider.revoke(family)
             self._set_cookie(response, family)
         return response
 
-    def problem(self, request: Request, kind: str, details: str = "", *, status: int = 400, url: str = "") -> Response:
-        """The page that says why the sign-in can't go on, with `details` for the client's developer.
-
-        With a `url`, the user may follow it back to the client.
-        """
+    def _problem(self, request: Request, kind: str, details: str = "") -> Response:
+        """The page that says why the sign-in can't go on, with `details` for the client's developer."""
         words = {"heading": kind, "text": f"{kind}_text"}
-        template, name = ("refused", destination_of(url)[1]) if url else ("html", "")
-        values = {"details": details, "url": url, "name": name}
-        return self._page(request, "problem", values, words, template, status)
-
-    def _ask(self, request: Request, asked: Mapping[str, Any]) -> Response:
-        may = fill(_HERE, "scopes", _language(request), {})
-        kind, destination = destination_of(asked["redirect_uri"])
-        words = {
-            "heading": "heading" if asked["name"] else "heading_unnamed",
-            "origin": "published" if asked["publisher"] else "unchecked" if asked["name"] else "",
-            "sent": f"sent_{kind}",
-        }
-        values = {name: asked[name] or "" for name in ("name", "publisher", "redirect_uri")}
-        scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in asked["scopes"])
-        facts = {"destination": destination, "flow": asked["family"], "html_scopes": scopes}
-        return self._page(request, "consent", values | facts, words)
+        response = self._page(request, "problem", {"details": details}, words)
+        response.status_code = 400
+        return response
 
     def _back(self, request: Request, flow: Mapping[str, Any], **answer: str) -> Response:
         """The page that goes back to the client. With a code, the client is an app that is now connected."""
-        response = self._forward(request, "to_client", self._answer(flow["redirect_uri"], flow["state"], **answer))
+        uri, state = flow["redirect_uri"], {} if flow["state"] is None else {"state": flow["state"]}
+        query = urlencode(answer | state | {"iss": self.provider.issuer})  # with our issuer URL (RFC 9207)
+        response = self._forward(request, "to_client", f"{uri}{'&' if '?' in uri else '?'}{query}")
         if "code" in answer:
             self._keep(request, response, "app", {"family": flow["family"], "name": flow["name"]})
         else:
             self._set_cookie(response, flow["family"])
         return response
-
-    def _answer(self, uri: str, state: str | None, **answer: str) -> str:
-        """The URL of an answer to the client, with its state, and our issuer URL (RFC 9207)."""
-        given = answer | ({} if state is None else {"state": state}) | {"iss": self.provider.issuer}
-        return f"{uri}{'&' if '?' in uri else '?'}{urlencode(given)}"
 
     def _forward(self, request: Request, to: str, url: str) -> Response:
         """A page that opens `url` by itself, with a link in case that does not work.
@@ -172,22 +159,14 @@ class Consent:
         name = f"{'__Host-' if secure else ''}kallyai-{family}"
         response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="lax")
 
-    def _page(
-        self,
-        request: Request,
-        page: str,
-        values: Mapping[str, str],
-        words: Mapping[str, str] | None = None,
-        template: str = "html",
-        status: int = 200,
-    ) -> Response:
+    def _page(self, request: Request, page: str, values: Mapping[str, str], words: Mapping[str, str]) -> Response:
         """A page with `values`, and with the texts that are named by `words`."""
         language, host = _language(request), urlsplit(self.provider.api().base_url).netloc
         filled = fill(_HERE, page, language, {**values, "host": host}, words)
         parts = {name: filled[name] for name in ("heading", "head", "footer")}
         brand = urlsplit(self.provider.issuer).netloc
-        html = document(language, brand=brand, body=filled[template], **parts)
-        return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
+        html = document(language, brand=brand, body=filled["html"], **parts)
+        return HTMLResponse(html, headers=page_headers(forms="<form" in html))
 
 
 def _language(request: Request) -> Language:

@@ -20,6 +20,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partialmethod
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,8 +33,8 @@ from mcp.shared.auth import OAuthToken
 from pydantic import AnyUrl, BaseModel, ValidationError
 
 from kallyai_mcp.api.errors import ServiceError
-from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, read_client
-from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES, ToolScopes, in_order
+from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, has_redirect_uri, read_client
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import https_host
 
@@ -115,19 +116,17 @@ class Provider:
     api: "Callable[[], KallyAI]"
     client_id: str
     client_secret: str
-    tool_scopes: ToolScopes
+    default_scopes: Sequence[str]
+    """The scopes of a client that asks for none."""
 
-    @property
-    def default_scopes(self) -> tuple[str, ...]:
-        """All scopes that the tools need: those of a client that asks for none."""
-        return in_order(scope for scopes in (*self.tool_scopes.values(), BILLING_LINK) for scope in scopes)
-
-    async def find_client(self, client_id: str) -> Client:
-        """The client with its redirect URIs; raises `ClientError`."""
-        if client_id.startswith("https:"):
-            return await read_client(self.fetch, client_id, self.issuer)
-        if (client := await self.get_client(client_id)) is None:
+    async def find_client(self, client_id: str, redirect_uri: str) -> Client:
+        """The client of an authorization request; raises `ClientError`."""
+        is_document = client_id.startswith("https:")
+        client = await (read_client(self.fetch, client_id, self.issuer) if is_document else self.get_client(client_id))
+        if client is None:
             raise ClientError("it is not registered here, and can register again")
+        if not has_redirect_uri(client, redirect_uri, self.issuer):
+            raise ClientError("it wants to send you to an address that is not its own")
         return client
 
     async def get_client(self, client_id: str) -> Client | None:
@@ -154,17 +153,16 @@ class Provider:
             asked = AuthorizationRequest.model_validate(query)
         except ValidationError as error:
             raise sdk.AuthorizeError("invalid_request", stringify_pydantic_error(error)) from None
-        wanted = (asked.scope or "").split()
-        scopes = in_order(wanted) if wanted else self.default_scopes
-        if not scopes:
-            raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(SCOPES)}.")
+        wanted = (asked.scope or "").split() or self.default_scopes
+        if not (scopes := sorted(SCOPES.intersection(wanted))):
+            raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(sorted(SCOPES))}.")
         resource = (asked.resource or self.issuer).rstrip("/").lower()
         if resource not in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}:
             raise sdk.AuthorizeError("invalid_target", "resource is not this server")
         authorization = {
             "family": secrets.token_urlsafe(16),
             "generation": 0,
-            "client": _key_of(client),
+            "client_id": key_of(client),
             "name": client.client_name,
             "publisher": https_host(client.client_id),
             "redirect_uri": query["redirect_uri"],
@@ -185,35 +183,36 @@ class Provider:
         """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
         return self.sealed_tokens.seal("code", {**authorization, "token": kallyai_code}, CODE_SECONDS)
 
-    async def load_authorization_code(self, client: Client, authorization_code: str) -> _Opened | None:
-        """A code that is the client's. The SDK then checks the verifier and the redirect URI."""
-        return await self._load("code", client, authorization_code)
+    async def _open(self, purpose: Purpose, sealed: str) -> dict[str, Any] | None:
+        content = self.sealed_tokens.open(sealed, purpose)
+        is_valid = content is not None and await self.get(REVOKED_SIGN_IN, content["family"]) is None
+        return content if is_valid else None
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> _Opened | None:
-        """A refresh token that is the client's."""
-        return await self._load("refresh", client, refresh_token)
+    async def _load(self, purpose: Purpose, client: Client, sealed: str) -> _Opened | None:
+        """A code or refresh token that is the client's. The SDK then checks the verifier and the redirect URI."""
+        content = await self._open(purpose, sealed)
+        if content is None or content["client_id"] != key_of(client):
+            return None
+        return _Opened.model_validate({**content, "content": content, "client_id": client.client_id})
 
-    async def exchange_authorization_code(self, _: Client, authorization_code: _Opened) -> OAuthToken:
+    load_authorization_code = partialmethod(_load, "code")
+    load_refresh_token = partialmethod(_load, "refresh")
+
+    async def exchange_authorization_code(self, _: Client, code: _Opened) -> OAuthToken:
         """Tokens for a code."""
-        code = authorization_code.content["token"]
-        asked = self.api().exchange_code(code, self._callback, self.client_id, self.client_secret)
-        return await self._exchange(authorization_code.content | {"token": None}, asked, authorization_code.scopes)
+        asked = self.api().exchange_code(code.content["token"], self._callback, self.client_id, self.client_secret)
+        return await self._exchange(code.content | {"token": None}, asked)
 
-    async def exchange_refresh_token(self, _: Client, refresh_token: _Opened, scopes: list[str]) -> OAuthToken:
-        """New tokens for a refresh token."""
-        asked = self.api().refresh_code(refresh_token.content["token"], self.client_id, self.client_secret)
-        return await self._exchange(refresh_token.content, asked, scopes)
+    async def exchange_refresh_token(self, _: Client, used: _Opened, __: list[str]) -> OAuthToken:
+        """New tokens for a refresh token, with the scopes of those before."""
+        asked = self.api().refresh_code(used.content["token"], self.client_id, self.client_secret)
+        return await self._exchange(used.content, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
-        content = self.sealed_tokens.open(token, "access")
-        if content is None or await self._is_revoked(content):
+        if (content := await self._open("access", token)) is None:
             return None
-        kallyais, client, scopes = content["token"], content["client"], content["scopes"]
-        claims = {SIGN_IN_CLAIM: content["family"]}
-        return sdk.AccessToken(
-            token=kallyais, client_id=client, scopes=scopes, subject=content["account"], claims=claims
-        )
+        return sdk.AccessToken.model_validate(content | {"claims": {SIGN_IN_CLAIM: content["family"]}})
 
     def is_known(self, bearer: str) -> bool:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
@@ -223,13 +222,7 @@ class Provider:
         """The content of a code or token; None if it is none of ours that is valid."""
         return self.sealed_tokens.open(sealed, "access", "refresh", "code")
 
-    async def revoke(self, client: Client, token: str) -> None:
-        """Revoke a token of the client with its family (RFC 7009, section 2.1)."""
-        content = self.opened(token)
-        if content is not None and content["client"] == _key_of(client):
-            await self.revoke_family(content["family"])
-
-    async def revoke_family(self, family: str) -> None:
+    async def revoke(self, family: str) -> None:
         """Revoke all codes and tokens of one consent."""
         await self.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
 
@@ -237,20 +230,10 @@ class Provider:
     def _callback(self) -> str:
         return f"{self.issuer}/oauth/callback"
 
-    async def _is_revoked(self, content: Mapping[str, Any]) -> bool:
-        return await self.get(REVOKED_SIGN_IN, content["family"]) is not None
-
-    async def _load(self, purpose: Purpose, client: Client, sealed: str) -> _Opened | None:
-        content = self.sealed_tokens.open(sealed, purpose)
-        if content is None or content["client"] != _key_of(client) or await self._is_revoked(content):
-            return None
-        return _Opened.model_validate({**content, "content": content, "client_id": client.client_id})
-
-    async def _exchange(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]", scopes: list[str]) -> OAuthToken:
+    async def _exchange(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
 
-        They have the scopes that were asked for, allowed, and granted. What KallyAI refuses ends the sign-in, and so
-        does a second use.
+        What KallyAI refuses ends the sign-in, and so does a second use.
         """
         family, generation = used["family"], used["generation"] + 1
         try:
@@ -259,33 +242,32 @@ class Provider:
             if error.code in _OUR_ERRORS:
                 _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
             elif error.status in (400, 401, 403):
-                await self.revoke_family(family)
+                await self.revoke(family)
                 raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
-        account = used.get("account") or Tokens.from_grant(grant, 0).account
+        subject = used.get("subject") or Tokens.from_grant(grant, 0).account
         # Of several requests with one code or token, only the first that gets here finds no later generation.
         newest = await self.put(_GENERATION, family, str(generation), REFRESH_SECONDS)
         if int(newest or 0) >= generation:
-            await self.revoke_family(family)
+            await self.revoke(family)
             _log.warning("a code or refresh token was used again: its sign-in is revoked")
             raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
         # KallyAI granted all if it does not say what.
-        granted = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
-        allowed = [name for name in granted if name in scopes]
-        if not allowed:
+        scopes = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
+        if not scopes:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
-        token = {"family": family, "client": used["client"], "account": account}
-        access = token | {"token": grant.access_token.get_secret_value(), "scopes": allowed}
+        both = {"family": family, "client_id": used["client_id"], "subject": subject, "scopes": scopes}
+        access = both | {"token": grant.access_token.get_secret_value()}
         kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else used["token"]
-        refresh = token | {"token": kept, "scopes": granted, "generation": generation}
+        refresh = both | {"token": kept, "generation": generation}
         return OAuthToken(
             access_token=self.sealed_tokens.seal("access", access, grant.expires_in),
             expires_in=grant.expires_in,
-            scope=" ".join(allowed),
+            scope=" ".join(scopes),
             refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, REFRESH_SECONDS),
         )
 
 
-def _key_of(client: Client) -> str:
+def key_of(client: Client) -> str:
     """A digest of the client_id, for sealed content: the client_id of a registered client is long."""
     return sha256(client.client_id.encode()).hexdigest()[:32]

@@ -4,22 +4,18 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
-from mcp.server.auth.routes import build_metadata
-from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from mcp.server.auth.settings import ClientRegistrationOptions
 from mcp.server.transport_security import RequestBodyLimitMiddleware
-from mcp.shared.auth import OAuthMetadata
-from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, request_response
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
-from kallyai_mcp.auth.oauth_server.provider import Provider
+from kallyai_mcp.auth.oauth_server.provider import Provider, key_of
 from kallyai_mcp.auth.oauth_server.scopes import MAX_BODY, SCOPES
 from kallyai_mcp.urls import network_of
 
@@ -38,8 +34,29 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
             client = await clients.authenticate_request(request)
         except AuthenticationError as error:
             return JSONResponse({"error": "invalid_client", "error_description": error.message}, 401)
-        await provider.revoke(client, str((await request.form()).get("token")))
+        content = provider.opened(str((await request.form()).get("token")))
+        if content is not None and content["client_id"] == key_of(client):  # RFC 7009, section 2.1
+            await provider.revoke(content["family"])
         return Response()
+
+    async def metadata(_: Request) -> Response:  # RFC 8414, section 2
+        issuer, methods = provider.issuer, ["none", "client_secret_post"]
+        document = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/oauth/authorize",
+            "token_endpoint": f"{issuer}/oauth/token",
+            "registration_endpoint": f"{issuer}/oauth/register",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "token_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "scopes_supported": sorted(SCOPES),
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "client_id_metadata_document_supported": True,
+        }
+        return JSONResponse(document, headers={"Cache-Control": "public, max-age=3600"})
 
     def route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
         async def serve(request: Request) -> Response:
@@ -63,21 +80,8 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
         route("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
         route("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
         route("POST", "/oauth/revoke", revoke),
-        Route("/.well-known/oauth-authorization-server", MetadataHandler(_metadata(provider.issuer)).handle),
+        Route("/.well-known/oauth-authorization-server", metadata),
     ]
-
-
-def _metadata(issuer: str) -> OAuthMetadata:
-    registration = ClientRegistrationOptions(enabled=True, valid_scopes=list(SCOPES))
-    of_sdk = build_metadata(AnyHttpUrl(f"{issuer}/oauth"), None, registration, RevocationOptions(enabled=True))
-    ours = {
-        "issuer": issuer,
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post"],
-        "authorization_response_iss_parameter_supported": True,
-        "client_id_metadata_document_supported": True,
-    }
-    return OAuthMetadata.model_validate(of_sdk.model_dump() | ours)
 
 
 def _try_later(status: int, description: str, seconds: float) -> Response:

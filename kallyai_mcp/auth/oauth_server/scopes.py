@@ -1,22 +1,20 @@
 """The reference's "Scopes", the scopes that requests to the MCP server need, and the middleware that demands them."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.transport_security import RequestBodyLimitMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SCOPES = (
-    *("calls:read", "calls:write", "sessions:read", "sessions:write"),
-    *("subscription:read", "billing:manage", "transcripts:read", "recordings:read"),
+SCOPES = frozenset(
+    {
+        *("calls:read", "calls:write", "sessions:read", "sessions:write"),
+        *("subscription:read", "billing:manage", "transcripts:read", "recordings:read"),
+    }
 )
-"""All scopes, in the reference's order."""
-
-ToolScopes = Mapping[str, Collection[str]]
-"""The scopes that each tool of the MCP server needs, by the tool's name."""
 
 BILLING_LINK = ("billing:manage",)
 """The scopes that `check_quota` needs, too, when it is asked for the link to the billing portal."""
@@ -24,7 +22,7 @@ BILLING_LINK = ("billing:manage",)
 MAX_BODY = 64 * 1024
 """The most bytes of a request's body. A longer one is refused, because its scopes are not checked to the end."""
 
-_METHODS: Mapping[str, tuple[str, ...]] = {
+_METHODS: Mapping[str, Collection[str]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
     "tasks/cancel": ("calls:read", "calls:write"),
@@ -33,79 +31,69 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 """The scopes that other methods need. MCP's tasks are calls and call lists; tasks/cancel does what cancel_call does."""
 
 
-def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
-    """The existing scopes among `scopes`, each once, in the reference's order."""
-    given = set(scopes)
-    return tuple(scope for scope in SCOPES if scope in given)
-
-
-def needed_scopes(message: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC message needs, whose parts are unchecked.
-
-    A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
-    """
-    method, params = message.get("method"), message.get("params")
-    if not isinstance(params, dict):
-        params = {}
-    if method == "tools/call":
-        arguments = params.get("arguments")
-        more = BILLING_LINK if isinstance(arguments, dict) and arguments.get("billing_link") else ()
-        return in_order((*tool_scopes.get(str(params.get("name")), ()), *more))
-    if method == "resources/read":
-        # A spelling that a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
-        uri = unquote(str(params.get("uri"))).casefold()
-        if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
-            return ()
-        return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
-    return _METHODS.get(str(method), ())
-
-
 class ScopeMiddleware:
     """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to ask for.
 
     MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be inside of the
     access middleware, which puts the user into the ASGI scope. A body that is too long gets 413, and one that is no
-    JSON object 400. Of two equal names in it, the last counts, as for the SDK.
+    JSON object 400. Of two equal names in it, the last counts, as for the SDK. `tool_scopes` has those that each tool
+    needs, by its name.
     """
 
-    def __init__(self, app: ASGIApp, issuer: str, tool_scopes: ToolScopes) -> None:
+    def __init__(self, app: ASGIApp, issuer: str, tool_scopes: Mapping[str, Collection[str]]) -> None:
         self._app, self._issuer, self._tool_scopes = app, issuer, tool_scopes
         self._limited = RequestBodyLimitMiddleware(self._check, MAX_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        is_checked = scope["type"] == "http" and scope["method"] == "POST"
-        app = self._limited if is_checked and isinstance(scope.get("user"), AuthenticatedUser) else self._app
-        await app(scope, receive, send)
+        is_checked = isinstance(scope.get("user"), AuthenticatedUser) and scope["method"] == "POST"
+        await (self._limited if is_checked else self._app)(scope, receive, send)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = await receive()  # the middleware before has joined the body
-        if first["type"] != "http.request" or first["more_body"]:
-            return  # the client has left
+        first = await receive()  # with the whole body, which the middleware before has joined
         messages = [first]
 
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
 
-        await (self._refusal(scope, first["body"]) or self._app)(scope, replay, send)
+        await (self._refusal(scope, first.get("body", b"")) or self._app)(scope, replay, send)
 
     def _refusal(self, scope: Scope, body: bytes) -> Response | None:
         try:
-            message = json.loads(body or b"{}")
+            message = json.loads(body)
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            error = {"code": -32700, "message": "Parse error"}
-            return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
-        needed = needed_scopes(message, self._tool_scopes)
-        if not (missing := [name for name in needed if name not in scope["user"].scopes]):
+            return PlainTextResponse("The body is no JSON object", 400)
+        needed = self._needed(message)
+        if not (missing := sorted(set(needed).difference(scope["user"].scopes))):
             return None
         path = "sse" if scope["path"].startswith("/messages") else "mcp"
         answer = {
             "error": "insufficient_scope",
             "error_description": f"The token lacks {' and '.join(missing)}",
-            "scope": " ".join(needed),
+            "scope": " ".join(sorted(needed)),
         }
         at = {"resource_metadata": f"{self._issuer}/.well-known/oauth-protected-resource/{path}"}
         challenge = ", ".join(f'{name}="{value}"' for name, value in (answer | at).items())
         return JSONResponse(answer, 403, headers={"WWW-Authenticate": f"Bearer {challenge}"})
+
+    def _needed(self, message: Mapping[str, object]) -> Collection[str]:
+        """The scopes that a JSON-RPC message needs, whose parts are unchecked.
+
+        A name that is not in the scopes of tools is no tool, so the MCP server refuses it.
+        """
+        method, params = str(message.get("method")), message.get("params")
+        if not isinstance(params, dict):
+            params = {}
+        if method == "tools/call":
+            arguments = params.get("arguments")
+            more = BILLING_LINK if isinstance(arguments, dict) and arguments.get("billing_link") else ()
+            return {*self._tool_scopes.get(str(params.get("name")), ()), *more}
+        if method == "resources/read":
+            # What a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
+            uri = unquote(str(params.get("uri"))).casefold()
+            if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
+                return ()
+            return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
+        return _METHODS.get(method, ())

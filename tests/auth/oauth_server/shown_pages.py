@@ -28,7 +28,7 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
     api = cast("Any", SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url))
     nothing = cast("Any", None)
     sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
-    provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", {})
+    provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", ())
     app = Starlette(routes=list(oauth_routes(provider)))
     headers = {"Accept-Language": language}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:

@@ -1,10 +1,8 @@
 """The authorization and registration endpoints: which requests are refused, and where the error goes."""
 
-import re
-from html import unescape
 from typing import Any
 
-from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in, deploy
+from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy
 from tests.transports.http_server import RunningSandbox
 
 WEB = "https://client.example/back"
@@ -17,16 +15,14 @@ INVALID: list[tuple[str, dict[str, str | None]]] = [
 ]
 
 
-async def test_after_an_error_the_user_must_click_before_the_redirect_uri_opens(server: Deployment, user: User) -> None:
+async def test_after_an_error_the_redirect_uri_does_not_open(server: Deployment, user: User) -> None:
     client = (await server.register(redirect_uris=[REDIRECT, WEB]))["client_id"]
     for error, changes in INVALID:
         for uri in (REDIRECT, WEB):
             page = await user.open(server.authorize_url(client, redirect_uri=uri, **changes))
-            (link,) = re.findall(rf'href="({uri}\?[^"]+)"', page.text)
-            answer = answer_in(unescape(link))
 
-            assert (page.status_code, "location" in page.headers, "refresh" in page.text) == (400, False, False)
-            assert (answer["error"], answer["iss"], "code" in answer) == (error, server.url, False)
+            assert (page.status_code, "location" in page.headers, uri in page.text) == (400, False, False)
+            assert f"{error}: " in page.text
 
 
 NOT_ITS_OWN = (

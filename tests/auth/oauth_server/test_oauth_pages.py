@@ -101,7 +101,7 @@ async def test_only_the_page_and_the_browser_that_asked_can_allow(server: Deploy
         own = {"Origin": server.url}
         refused.append(await user.http.post(consent, data=form | {"flow": flow_in(theirs)}, headers=own))
 
-    assert [response.status_code for response in refused] == [403] * 7
+    assert [response.status_code for response in refused] == [403] * 2 + [400] * 5
     assert not any("refresh" in response.text for response in refused)
 
 
@@ -137,8 +137,8 @@ async def test_a_consent_page_and_a_sign_in_expire_and_a_browser_keeps_the_five_
 
     assert len(kept) == 5
     assert ignored.status_code == 200
-    assert answers == [403, 200]
-    assert (await user.press(pages[5], "allow")).status_code == 403
+    assert answers == [400, 200]
+    assert (await user.press(pages[5], "allow")).status_code == 400
     assert (await user.open(callback)).status_code == 400
 
 

@@ -186,7 +186,7 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not_and_gets_no_m
 
     before, after = opened(server, tokens["access_token"]), opened(server, renewed["access_token"])
     assert (before["token"], after["token"]) == ("opaque-1", "opaque-2")
-    assert before["account"] == after["account"]  # also of a token that names none
+    assert before["subject"] == after["subject"]  # also of a token that names none
     assert tokens["scope"] == renewed["scope"] == READ_SCOPES  # KallyAI did not say the scope: all that was requested
     assert "was used again" in caplog.text
     assert "refresh_token" not in no_refresh_token
