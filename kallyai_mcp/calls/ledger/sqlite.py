@@ -6,9 +6,9 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,12 @@ _BUSY_SECONDS = 10.0
 _STALE_SECONDS = 3600.0
 """How old the file of a lease must be before another process deletes it: a new file may not be locked yet."""
 
+_UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+"""The codes of a unique index, which is a rule, that refused a statement."""
+
+_OWN = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError)
+"""The errors of a statement that is wrong, so that it would fail in any file; with the code `SQLITE_ERROR`, too."""
+
 _UNSAFE_FOLDER = "as in some network folders; KALLYAI_HOME must name a folder on a local disk"
 
 
@@ -65,19 +71,13 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Database.read`."""
-
-        def run() -> Result:
-            with _transaction(self._open(), "BEGIN") as connection:
-                return work(self._transaction(connection))
-
-        return await self._in_thread(run)
+        return await self._in_thread(lambda: self._run("BEGIN", work))
 
     async def write(self, work: Callable[[Transaction], Result], account: "AccountKey | None" = None) -> Result:  # noqa: ARG002
         """See `Database.write`. Only one transaction writes at a time."""
 
         def run() -> Result:
-            with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
-                result = work(self._transaction(connection))
+            result = self._run("BEGIN IMMEDIATE", work)
             if _file_id(self._path) != self._opened_as:  # the changes must be in the file that the next process opens
                 raise OSError("the file was deleted or replaced while it was in use")
             return result
@@ -129,8 +129,10 @@ class SqliteDatabase:
 
         await self._in_thread(closing)
 
-    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
-        return Transaction(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned)
+    def _run(self, begin: str, work: Callable[[Transaction], Result]) -> Result:
+        with self._open() as connection:  # commits, or rolls back after an error
+            connection.execute(begin)
+            return work(Transaction(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
 
     def _holds_lease(self, worker: str) -> bool:
         path = self._lease_path(worker)
@@ -173,30 +175,25 @@ class SqliteDatabase:
 
     def _open(self) -> sqlite3.Connection:
         """The file, which is opened anew if another one is at its path by now."""
-        if self._connection is not None and _file_id(self._path) != self._opened_as:
-            self._close()
-        if self._connection is None:
-            self._connection = self._opened()
-            self._opened_as = _file_id(self._path)
-        return self._connection
-
-    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and _file_id(self._path) == self._opened_as:
+            return self._connection
+        self._close()
         _make_private_folder(self._path.parent)
         # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         if os.name == "posix":
             self._path.chmod(0o600)
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._seconds)
+        self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._seconds)
+        self._opened_as = _file_id(self._path)
         try:
-            _use_write_ahead_log(connection, time.monotonic() + self._seconds)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.row_factory = _as_row
-            with _transaction(connection, "BEGIN IMMEDIATE"):
-                migrate(self._transaction(connection))
+            _use_write_ahead_log(self._connection, time.monotonic() + self._seconds)
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.row_factory = _as_row
+            self._run("BEGIN IMMEDIATE", migrate)
         except BaseException:
-            connection.close()
+            self._close()
             raise
-        return connection
+        return self._connection
 
     async def _run_sync(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -213,9 +210,10 @@ class SqliteDatabase:
             with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
                 result = await self._run_sync(in_time)
         except (sqlite3.Error, OSError) as error:
-            if _is_rule(error):
+            code = getattr(error, "sqlite_errorcode", None)
+            if code in _UNIQUE:
                 raise ConstraintError(f"The ledger refused the call: {error}") from error
-            if _is_own(error):
+            if isinstance(error, _OWN) or code == sqlite3.SQLITE_ERROR:
                 _log.error("the ledger refused a statement: %s", error)
                 raise StatementError(str(error)) from error
             _log.warning("the ledger can't be used: %s", error)
@@ -225,20 +223,6 @@ class SqliteDatabase:
 
 def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
-
-
-def _is_rule(error: Exception) -> bool:
-    """Whether a unique index refused a statement."""
-    unique = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-    return isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in unique
-
-
-def _is_own(error: Exception) -> bool:
-    """Whether a statement is wrong, so that it would fail in any file."""
-    own = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError)
-    return isinstance(error, own) or (
-        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
-    )
 
 
 def _make_private_folder(path: Path) -> None:
@@ -284,15 +268,3 @@ def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
             if mode != "wal":
                 raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")
             return
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
-    connection.execute(begin)
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
