@@ -85,6 +85,7 @@ class Calls(Worker):
                 if is_new and record.is_active and not self.send(record, since):
                     await self.ledger.mark_not_sent(record)
         except PolicyError as error:
+            await self.ledger.note_refusal(asked, error, consent)
             _count(error)
             raise
         if is_new and not record.is_active:

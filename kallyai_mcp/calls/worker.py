@@ -273,10 +273,7 @@ class Worker:
                     self._start(run, run.settle)
 
     async def _place_due(self, account: AccountKey) -> bool:
-        """Place scheduled calls that are due, and end those that are too late; returns whether more may be left.
-
-        It is up to `BATCH` of each at once.
-        """
+        """Place up to `BATCH` calls that are due, and end those that are too late; returns whether more may be due."""
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
@@ -286,7 +283,8 @@ class Worker:
         if self._works_alone:
             await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
         due = await self._send_taken(partial(self.ledger.take_due, account, service_time=self.context.time))
-        return await self.ledger.expire() == BATCH or len(due) == BATCH
+        await self.ledger.expire()
+        return len(due) == BATCH
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

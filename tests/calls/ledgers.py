@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.ledger import Ledger
@@ -57,9 +58,13 @@ async def kept_record(
     consent: Consent | None = None,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
-    """Write `record` into the ledger at `place`, as it is and when it was placed."""
+    """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy` refuses it."""
     async with opened(place, lambda: record.placed_at, policy) as ledger:
-        await ledger.reserve(record, redial=True, consent=consent)
+        try:
+            await ledger.reserve(record, redial=True, consent=consent)
+        except PolicyError as error:
+            await ledger.note_refusal(record, error, consent)
+            raise
 
 
 # Records

@@ -174,7 +174,9 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
 ) -> None:
     await reserved(ledger, another(1), FORM)
     clock.advance(1)
-    await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
+    error = await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
+    assert error is not None
+    await ledger.note_refusal(another(2, THERE), error, None)
 
     refused, placed = await ledger.audit(ACCOUNT, 10)
 

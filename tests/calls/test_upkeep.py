@@ -23,7 +23,6 @@ from tests.calls.world import Service, reply, world
 from tests.many_records import add_records, add_rows
 
 FEW, MANY = 200, 2000
-HUNDRED = 100
 DAY = 86_400.0
 
 Result = TypeVar("Result")
@@ -162,14 +161,13 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     assert {name: read[name, MANY] for name in USES if read[name, MANY] > 1.5 * read[name, FEW] + 200} == {}
 
 
-async def test_many_calls_expire_a_hundred_at_a_time(ledger: Ledger, database: Database, clock: ManualClock) -> None:
+async def test_many_calls_expire_at_once(ledger: Ledger, database: Database, clock: ManualClock) -> None:
     await add_records(database, due(), 250, interval=0)
     clock.advance(3600)
     shown = await kept(ledger, "t-due-250")
-    numbers = [await ledger.expire() for _ in range(4)]
+    await ledger.expire()
 
     assert shown.state is CallState.EXPIRED
-    assert numbers == [HUNDRED, HUNDRED, 50, 0]
     assert (await ledger.find_work(None)).due_in == math.inf
 
 
@@ -187,7 +185,8 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
     while await ledger.purge(90 * DAY):
         left.append(await database.read(count))
 
-    assert left == [(160, 50), (60, 0), (10, 0)]
+    assert left == [(160, 0), (60, 0)]
+    assert await database.read(count) == (10, 0)
 
 
 async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, clock: ManualClock) -> None:

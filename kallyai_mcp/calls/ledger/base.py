@@ -1,7 +1,7 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 BATCH = 100
-"""How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
+"""How many records a transaction takes or deletes at most, so that none holds up the others for long."""
 
 ServiceTime = Callable[[], datetime | None]
 """Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""
@@ -79,8 +79,6 @@ class Transaction:
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
-        skip_locked: The end of a SELECT that locks its rows, and leaves out rows that others have locked; empty where
-            only one transaction writes at a time.
     """
 
     config: Config
@@ -91,13 +89,11 @@ class Transaction:
         now: float,
         holds_lease: Callable[[str], bool],
         is_abandoned: Callable[[str], bool],
-        skip_locked: str = "",
     ) -> None:
         self._execute = execute
         self._now = now
         self.holds_lease = holds_lease
         self.is_abandoned = is_abandoned
-        self.skip_locked = skip_locked
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
@@ -148,23 +144,37 @@ class Database(Protocol):
 
 
 class Transactions:
-    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`.
-
-    If the function of a method returns an error, the transaction is committed, and then the error is raised.
-    """
+    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`."""
 
     def __init__(self, database: Database, config: Config | None = None) -> None:
         self._database = database
         self._config = config
 
+    def bound(
+        self, work: Callable[Concatenate[Tx, Params], Result], *args: Params.args, **more: Params.kwargs
+    ) -> Callable[[Tx], Result]:
+        """`work` with its arguments and the `Config`, as a database runs it."""
 
-_Work = Callable[Concatenate[Tx, Params], Result | KallyAIError]
+        def run(tx: Tx) -> Result:
+            if self._config is not None:
+                tx.config = self._config
+            return work(tx, *args, **more)
+
+        return run
+
+
+_Work = Callable[Concatenate[Tx, Params], Result]
 _Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]
 
 
 def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
     """A method that runs `work`, which only reads, in one transaction."""
-    return _method(work, lambda database, run, _: database.read(run))
+
+    @wraps(work)
+    async def method(self: Transactions, /, *args: Params.args, **more: Params.kwargs) -> Result:
+        return await self._database.read(self.bound(work, *args, **more))
+
+    return method
 
 
 def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
@@ -173,27 +183,12 @@ def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
     The account of the transaction is the first argument of the method, or the attribute `account` of that.
     """
 
-    def transact(database: Database, run: Callable[[Tx], Any], first: object) -> Awaitable[Any]:
-        account = getattr(first, "account", first)
-        return database.write(run, account if isinstance(account, AccountKey) else None)
-
-    return _method(work, transact)
-
-
-def _method(
-    work: _Work[Params, Result], transact: Callable[[Database, Callable[[Tx], Any], object], Awaitable[Any]]
-) -> _Method[Params, Result]:
     @wraps(work)
-    async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
-        def run(tx: Tx) -> Result | KallyAIError:
-            if self._config is not None:
-                tx.config = self._config
-            return work(tx, *args, **values)
-
-        found: Result | KallyAIError = await transact(self._database, run, next(iter(args), None))
-        if isinstance(found, KallyAIError):
-            raise found
-        return found
+    async def method(self: Transactions, /, *args: Params.args, **more: Params.kwargs) -> Result:
+        first = next(iter(args), None)
+        account = getattr(first, "account", first)
+        known = account if isinstance(account, AccountKey) else None
+        return await self._database.write(self.bound(work, *args, **more), known)
 
     return method
 

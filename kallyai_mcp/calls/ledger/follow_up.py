@@ -11,9 +11,9 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop
+from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
-from kallyai_mcp.calls.ledger.rows import MINE, change, expire, insert, select, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, change, end, expire, insert, select, write_audit
 from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, error_text, to_row
 from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
 
@@ -76,18 +76,15 @@ def stop_following(tx: Tx, record: CallRecord) -> None:
         if record.call_id not in {attempt.call_id for attempt in retry.schedule.earlier}:
             continue
         if retry.state in _NOT_SENT:
-            end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}
-            change(tx, retry.tracking_id, "TRUE", end)
+            end(tx, retry.tracking_id, "TRUE", CallState.REFUSED, error)
         else:  # no further one follows
             change(tx, retry.tracking_id, "TRUE", {"attempts": retry.schedule.attempt})
     for found in open_lists_with(tx, record):
         before, last = replace(found, records=found.records[:-1]), found.records[-1]
         is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
         if is_next and last.state in _NOT_SENT and (reason := before.next_stop_reason()) is not None:
-            gone = "DELETE FROM call_list_calls WHERE list_id = :list AND tracking_id = :id"
-            tx.run(gone, list=found.list_id, id=last.tracking_id)
             cancel_next(tx, found)
-            stop(tx, before, reason)
+            stop(tx, without_last(tx, found), reason)
 
 
 def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
@@ -105,31 +102,20 @@ def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
 
 
 def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = None) -> None:
-    """Note why calls that are due can't be placed now, of up to `BATCH`.
+    """Note why calls that are due can't be placed now. They may still be placed until they expire.
 
-    They may still be placed until they expire. The calls of the account `besides` are not concerned.
+    The calls of the account `besides` are not concerned.
     """
     others = f"AND NOT ({MINE})" if besides is not None else ""
-    hindered = (
-        f"SELECT tracking_id FROM calls WHERE {_DUE} AND error IS NULL {others} "
-        f"ORDER BY not_before LIMIT :most {tx.skip_locked}"
-    )
-    tx.run(
-        f"WITH hindered AS ({hindered}) UPDATE calls SET error = :error "
-        "WHERE tracking_id IN (SELECT tracking_id FROM hindered)",
-        now=tx.now(),
-        error=error_text(error),
-        most=BATCH,
-        **(besides.columns if besides is not None else {}),
-    )
+    columns = besides.columns if besides is not None else {}
+    hindered = f"UPDATE calls SET error = :error WHERE {_DUE} AND error IS NULL {others}"
+    tx.run(hindered, now=tx.now(), error=error_text(error), **columns)
 
 
-def expire_late(tx: Tx) -> int:
-    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns how many."""
-    expired = expire(tx)
-    for record in expired:
+def expire_late(tx: Tx) -> None:
+    """End the scheduled calls, of all accounts, that are too late to be placed."""
+    for record in expire(tx):
         follow_up(tx, record)  # a list stops
-    return len(expired)
 
 
 def take_due(tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
@@ -166,29 +152,14 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
     """Reserve a scheduled call for `worker`, unless somebody else was faster. If a setting refuses it, it ends so."""
     scheduled = "state = 'scheduled'"
     if (refusal := check_policy(tx, record)) is not None:
-        end = {"state": "refused", "ended_at": tx.now(), "error": error_text(refusal)}
-        if (refused := change(tx, record.tracking_id, scheduled, end)) is not None:
+        if (refused := end(tx, record.tracking_id, scheduled, CallState.REFUSED, refusal)) is not None:
             note_refusal(tx, record, refusal, None)
             follow_up(tx, refused)
         return replace(record, state=CallState.REFUSED, error=refusal)
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker, error=None)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
-        _copy_audit(tx, record)
+        write_audit(tx, record, None, PLACED)  # the consent is in the line of the request
     return reserved or record
-
-
-def _copy_audit(tx: Tx, record: CallRecord) -> None:
-    """Write into the audit trail that a scheduled call was placed, with the consent to schedule it."""
-    names = "api, account, tracking_id, number, asked_by, how, risk_flags"
-    copied = tx.run(
-        f"INSERT INTO audit (at, outcome, {names}) SELECT :now, :placed, {names} FROM audit "
-        "WHERE tracking_id = :id ORDER BY at LIMIT 1",
-        now=tx.now(),
-        placed=PLACED,
-        id=record.tracking_id,
-    )
-    if not copied:  # the line of the consent was deleted as too old
-        write_audit(tx, record, None, PLACED)
 
 
 def put_back(tx: Tx, record: CallRecord) -> None:

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.call_lists import (
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
-from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, change, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, end, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -35,7 +35,7 @@ from kallyai_mcp.calls.schedule import Schedule
 
 def reserve_list(
     tx: Tx, asked: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
-) -> PlacedList | ConsentOutdatedError:
+) -> PlacedList:
     """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
 
     Nothing is done if another list answers the request (`find_same_list`), or if it may not go on. `after` is how many
@@ -52,15 +52,12 @@ def reserve_list(
     found, at = known or asked, moment(tx.now())
     agreed_at, agreed_for = found.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
     if consent is None and at - agreed_at > agreed_for:
-        return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+        raise ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
     if consent is not None:
-        if (outdated := check_consent(tx, consent, "call_lists", last_calls(tx, found))) is not None:
-            return outdated
+        check_consent(tx, consent, "call_lists", last_calls(tx, found))
         found = replace(found, consent=consent, agreed_at=at)
     if found.stop_reason in GOES_ON_WHEN_ASKED and found.was_refused:
-        last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
-        tx.run(last, id=found.list_id, position=len(found.records) - 1)
-        found = replace(found, records=found.records[:-1])
+        found = without_last(tx, found)
     found = replace(found, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
     found = replace(found, goes_on_if_answered=asked.goes_on_if_answered, passed=after or found.passed)
     if is_new:
@@ -82,8 +79,7 @@ def cancel_next(tx: Tx, found: CallList) -> None:
     """Cancel the next call of a list, which has not been sent."""
     for record in found.records[-1:]:
         own = "session_id = :list AND state IN ('scheduled', 'reserved')"
-        end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
-        change(tx, record.tracking_id, own, end, list=found.list_id)
+        end(tx, record.tracking_id, own, CallState.CANCELED, list=found.list_id)
 
 
 def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -> CallList:
@@ -160,7 +156,7 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
 
     A list whose last call is in progress goes on.
     """
-    found = _select(tx, account, "ended_at IS NULL")  # none of these has a `why`
+    found = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
     found += _select(tx, account, "ended_at > :since", since=tx.now() - tx.config.timing.wait_for_user)
     unfinished = [each for each in found if each.is_open or each.waits_for_user]
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
@@ -175,6 +171,13 @@ def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
     """The lists that go on and have this record."""
     of_record = "list_id IN (SELECT list_id FROM call_list_calls WHERE tracking_id = :id) AND why IS NULL"
     return _select(tx, record.account, of_record, id=record.tracking_id)
+
+
+def without_last(tx: Tx, found: CallList) -> CallList:
+    """A list without its last call, so that the candidate counts as not called."""
+    last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
+    tx.run(last, id=found.list_id, position=len(found.records) - 1)
+    return replace(found, records=found.records[:-1])
 
 
 def stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:

@@ -264,7 +264,7 @@ def _opened(connection: _Connection, now: float, lease: _Connection | None) -> T
         [row] = execute(taking, {"leases": _LEASES, "number": int(worker, 16)}).fetchall()
         return bool(row["ok"])
 
-    return Transaction(execute, now, holds_lease, is_abandoned, "FOR UPDATE SKIP LOCKED")
+    return Transaction(execute, now, holds_lease, is_abandoned)
 
 
 def _begin(connection: _Connection, account: AccountKey | None) -> float:

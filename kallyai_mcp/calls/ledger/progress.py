@@ -11,10 +11,10 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
 from kallyai_mcp.calls.ledger.reservation import ahead
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, expire, find, insert, readable, select
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, end, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_text, from_row, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, from_row, to_row
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back and count as unchanged, as time servers do."""
@@ -119,9 +119,9 @@ def bind_call(
         )
     if findings is None:
         return record
-    end = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
-    end = replace(end, calendar=findings.calendar, reached=findings.reached)
-    return _end(tx, own, end, offset)
+    ended = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
+    ended = replace(ended, calendar=findings.calendar, reached=findings.reached)
+    return _end(tx, own, ended, offset)
 
 
 def finish(
@@ -150,8 +150,8 @@ def finish(
     calendar, reached = findings if findings is not None else (None, None)
     # If the same call was requested again, the service answered both requests with one call.
     call_id = None if other is not None else call_id
-    end = replace(record, state=state, call_id=call_id, call=call, calendar=calendar, reached=reached, error=error)
-    return _end(tx, own, end)
+    ended = replace(record, state=state, call_id=call_id, call=call, calendar=calendar, reached=reached, error=error)
+    return _end(tx, own, ended)
 
 
 def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None) -> CallRecord:
@@ -204,8 +204,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     Returns False when the request has left, or there is no such call.
     """
     not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
-    end = {"state": "canceled", "ended_at": tx.now(), "delivered_at": tx.now()}
-    if (canceled := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
+    if (canceled := end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)) is not None:
         follow_up(tx, canceled)  # a list ends with it
         return True
     for record in select(tx, account, "tracking_id = :id AND state = 'sent'", id=tracking_id):
@@ -217,8 +216,7 @@ def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     not_sent = f"{MINE} AND state IN ('reserved', 'sent', 'scheduled')"
-    end = {"state": "refused", "ended_at": tx.now(), "error": error_text(error)}
-    if (released := change(tx, tracking_id, not_sent, end, **account.columns)) is not None:
+    if (released := end(tx, tracking_id, not_sent, CallState.REFUSED, error, **account.columns)) is not None:
         follow_up(tx, released)  # a list stops
 
 

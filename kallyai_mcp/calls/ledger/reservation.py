@@ -56,11 +56,17 @@ class Precheck:
     last_call: datetime | None = None
 
 
-def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck | PolicyError:
-    """What `reserve` would find now. Another process may change it before `reserve` is called."""
+def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
+    """What `reserve` would find now. Another process may change it before `reserve` is called.
+
+    Raises:
+        PolicyError: A setting refuses the call.
+    """
     if (duplicate := SameCalls(tx, asked, arrived).duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
-    return check_policy(tx, asked) or Precheck(None, last_call(tx, asked.account, asked.submission.respondent_phone))
+    if (refusal := check_policy(tx, asked)) is not None:
+        raise refusal
+    return Precheck(None, last_call(tx, asked.account, asked.submission.respondent_phone))
 
 
 def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
@@ -76,7 +82,7 @@ def reserve(
     arrived: Stopwatch | None = None,
     consent: Consent | None = None,
     sends: ServiceTime | None = None,
-) -> Placed | PolicyError | ConsentOutdatedError:
+) -> Placed:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
@@ -94,11 +100,10 @@ def reserve(
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, asked)) is not None:
-        note_refusal(tx, asked, refusal, consent)
-        return refusal
+        raise refusal
     last = last_call(tx, asked.account, asked.submission.respondent_phone)
-    if consent is not None and (outdated := check_consent(tx, consent, "calls", (last,))) is not None:
-        return outdated
+    if consent is not None:
+        check_consent(tx, consent, "calls", (last,))
     new = earlier.numbered()
     # After 429, the list is looked through before the request leaves.
     if sends is not None and new.is_active and new.response_lost_at is None:
@@ -253,13 +258,16 @@ def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit
 
 def check_consent(
     tx: Tx, consent: Consent, table: Literal["calls", "call_lists"], last_calls: tuple[datetime | None, ...]
-) -> ConsentOutdatedError | None:
-    """The error if the consent no longer fits, else None. The table has the confirmations that were used."""
+) -> None:
+    """Check that a consent still fits. The table has the confirmations that were used.
+
+    Raises:
+        ConsentOutdatedError: It does not, so that the user has to be asked again.
+    """
     if consent.joins:
-        return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
+        raise ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
     used = f"SELECT 1 AS found FROM {table} WHERE confirmation_id = :id"
     if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
-        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+        raise ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
     if consent.how != "never_asks" and last_calls != consent.last_calls:
-        return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
-    return None
+        raise ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")

@@ -9,7 +9,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
 from kallyai_mcp.calls.clock import moment
-from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -38,7 +38,6 @@ _UNSETTLED = (
 )
 """The first part is the condition of the index `calls_unsettled`; SQLite uses it only for these words."""
 
-_LATE = "state = 'scheduled' AND place_by < :now"
 _EXPIRED = KallyAIError("No program that could place the call ran when it was due.", code="expired")
 
 
@@ -54,6 +53,15 @@ def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any)
     statement = f"UPDATE calls SET {settings} WHERE tracking_id = :id AND {condition} RETURNING *"
     rows = tx.rows(statement, id=tracking_id, **values)
     return from_row(rows[0]) if rows else None
+
+
+def end(
+    tx: Tx, tracking_id: str, condition: str, state: CallState, error: KallyAIError | None = None, /, **known: Any
+) -> CallRecord | None:
+    """End a call that is not placed, as by `change`. Nobody has to be told of a canceled one."""
+    delivered_at = tx.now() if state is CallState.CANCELED else None
+    columns = {"state": state.value, "ended_at": tx.now(), "delivered_at": delivered_at, "error": error_text(error)}
+    return change(tx, tracking_id, condition, columns, **known)
 
 
 def insert(tx: Tx, table: str, row: Row) -> None:
@@ -140,13 +148,12 @@ def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
 
 
 def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
-    """End up to `BATCH` scheduled calls that meet a condition and are too late to be placed; returns them."""
-    late = f"SELECT tracking_id FROM calls WHERE {_LATE} AND {which} ORDER BY place_by LIMIT :most {tx.skip_locked}"
+    """End the scheduled calls that meet a condition and are too late to be placed; returns them."""
     changed = (
-        f"WITH late AS ({late}) UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
-        "WHERE tracking_id IN (SELECT tracking_id FROM late) RETURNING *"
+        "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
+        f"WHERE state = 'scheduled' AND place_by < :now AND {which} RETURNING *"
     )
-    return readable(tx.rows(changed, now=tx.now(), error=error_text(_EXPIRED), most=BATCH, **values))
+    return readable(tx.rows(changed, now=tx.now(), error=error_text(_EXPIRED), **values))
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:

@@ -18,9 +18,6 @@ _OLD_CALLS = (
 
 _OLD_LISTS = "ended_at < :before AND ended_at < :waited"
 
-_AGED = (("audit", "at", "before"), ("shared_values", "expires_at", "now"))
-"""The other tables with old rows: the table, the column with a time, and the time before which its rows are old."""
-
 
 @dataclass(frozen=True)
 class Work:
@@ -70,21 +67,17 @@ def _other_workers(tx: Tx, worker: str | None) -> list[str]:
 def purge(tx: Tx, seconds: float) -> bool:
     """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
-    It deletes the oldest `BATCH` of each; returns whether there were any. A record that is active, unknown, not yet
-    delivered, or of a list that is kept is never deleted.
+    It deletes up to `BATCH` calls and lists; returns whether there may be more. A record that is active, unknown, not
+    yet delivered, or of a list that is kept is never deleted.
     """
     now = tx.now()
-    waited = now - tx.config.timing.wait_for_user
-    values = {"before": now - seconds, "waited": waited, "now": now, "most": BATCH}
-    deleted = 0
-    for row in tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values):
-        if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
-            deleted += 1 + tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
-    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most {tx.skip_locked}"
-    # The WITH stands within the DELETE, because SQLite does not count the rows of a statement that begins with one.
-    old = f"WITH old AS ({oldest}) SELECT tracking_id FROM old"
-    deleted += tx.run(f"DELETE FROM calls WHERE tracking_id IN ({old}) AND {_OLD_CALLS}", **values)
-    for table, at, time in _AGED:
-        last = f"SELECT {at} FROM {table} WHERE {at} < :{time} ORDER BY {at} LIMIT 1 OFFSET :most - 1"
-        deleted += tx.run(f"DELETE FROM {table} WHERE {at} < :{time} AND {at} <= COALESCE(({last}), :{time})", **values)
-    return deleted > 0
+    values = {"before": now - seconds, "waited": now - tx.config.timing.wait_for_user, "most": BATCH}
+    oldest = f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most"
+    lists = tx.rows(f"DELETE FROM call_lists WHERE list_id IN ({oldest}) AND {_OLD_LISTS} RETURNING list_id", **values)
+    for row in lists:
+        tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
+    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
+    calls = tx.run(f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {_OLD_CALLS}", **values)
+    tx.run("DELETE FROM audit WHERE at < :before", **values)
+    tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=now)
+    return BATCH in (len(lists), calls)
