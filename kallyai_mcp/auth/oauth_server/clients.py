@@ -111,31 +111,32 @@ async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, 
     return client
 
 
+def is_public(address: str) -> bool:
+    """Whether an IP address is public, and embeds no other address (as IPv4-mapped, 6to4, and Teredo addresses do)."""
+    ip = ip_address(address)
+    if ip.version == 6 and ip not in ip_network("2000::/3"):  # others are not public, or embed an address of IPv4
+        return False
+    return ip.is_global and not ip.is_multicast and not any(ip in ip_network(network) for network in _SPECIAL)
+
+
 class DocumentFetcher:
     """Fetches documents: only https from public addresses, without redirects and proxies, limited in time and size.
 
     It connects to the address that it has checked, so that a name can't resolve to another one after the check.
     """
 
-    def __init__(
-        self,
-        user_agent: str,
-        *,
-        resolve: Callable[[str], Awaitable[Sequence[str]]] | None = None,
-        may_connect: Callable[[str], bool] | None = None,
-        trust: ssl.SSLContext | bool = True,
-        port: int = 443,
-        seconds: float = 5,
-    ) -> None:
-        self._resolve, self._may_connect = resolve or self._look_up, may_connect or is_public
-        self._port, self._seconds = port, seconds
+    port, seconds = 443, 5.0
+    trust: ssl.SSLContext | bool = True
+    may_connect = staticmethod(is_public)
+
+    def __init__(self, user_agent: str) -> None:
         # Threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
         self._lookups = ThreadPoolExecutor(MOST_AT_ONCE, "metadata-documents")
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits),
+            transport=httpx2.AsyncHTTPTransport(verify=self.trust, trust_env=False, limits=limits),
             headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(seconds, pool=0),
+            timeout=httpx2.Timeout(self.seconds, pool=0),
         )
 
     async def fetch(self, url: str) -> bytes:
@@ -144,16 +145,16 @@ class DocumentFetcher:
         if host is None or urlsplit(url).path in ("", "/") or {".", ".."} & {*url.split("/")}:
             raise ClientError("the app's id is not the address of one")
         try:
-            with anyio.fail_after(self._seconds):
-                addresses = await self._resolve(host)
-                if not addresses or not all(map(self._may_connect, addresses)):
+            with anyio.fail_after(self.seconds):
+                addresses = await self.resolve(host)
+                if not addresses or not all(map(self.may_connect, addresses)):
                     raise ClientError(_NOT_REACHED)
                 return await self._get(httpx2.URL(url), host, addresses[0])
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError):
             raise ClientError(_NOT_REACHED) from None
 
     async def _get(self, url: httpx2.URL, host: str, address: str) -> bytes:
-        where, name, body = url.copy_with(host=address, port=self._port), {"sni_hostname": host}, b""
+        where, name, body = url.copy_with(host=address, port=self.port), {"sni_hostname": host}, b""
         async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
             if response.status_code != httpx2.codes.OK:
                 raise ClientError(f"its server answered {response.status_code} (redirects are not followed)")
@@ -163,16 +164,9 @@ class DocumentFetcher:
                     raise ClientError(f"it is longer than {MAX_BYTES} bytes")
         return body
 
-    async def _look_up(self, host: str) -> Sequence[str]:
+    async def resolve(self, host: str) -> Sequence[str]:
+        """All addresses of a host."""
         found = await get_running_loop().run_in_executor(
             self._lookups, partial(socket.getaddrinfo, host, 443, type=socket.SOCK_STREAM)
         )
         return [str(address[0]) for *_, address in found]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is public, and embeds no other address (as IPv4-mapped, 6to4, and Teredo addresses do)."""
-    ip = ip_address(address)
-    if ip.version == 6 and ip not in ip_network("2000::/3"):  # others are not public, or embed an address of IPv4
-        return False
-    return ip.is_global and not ip.is_multicast and not any(ip in ip_network(network) for network in _SPECIAL)

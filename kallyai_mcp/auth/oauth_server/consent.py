@@ -19,16 +19,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of
-from kallyai_mcp.auth.oauth_server.provider import REFRESH_SECONDS, Provider
+from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, REFRESH_SECONDS, Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
 
-SIGN_IN_SECONDS = 1800.0
-"""How long a user may take on the consent page and KallyAI's pages."""
-
 Kind = Literal["flow", "app"]
-_KINDS: Mapping[Kind, tuple[int, float]] = {"flow": (5, SIGN_IN_SECONDS), "app": (12, REFRESH_SECONDS)}
-"""The most cookies of each kind in a browser, and how long they last."""
+_KINDS: Mapping[Kind, tuple[int, float]] = {"flow": (5, 1800), "app": (12, REFRESH_SECONDS)}
+"""The most cookies of each kind in a browser, and their seconds: as long as a user may take on the pages; 90 days."""
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
@@ -66,15 +63,11 @@ class Consent:
             return self._problem(request, "request", f"{error.error}: {error.error_description}")
         may = fill(_HERE, "scopes", _language(request), {})
         kind, destination = destination_of(flow["redirect_uri"])
-        words = {
-            "heading": "heading" if flow["name"] else "heading_unnamed",
-            "origin": "published" if flow["publisher"] else "unchecked" if flow["name"] else "",
-            "sent": f"sent_{kind}",
-        }
-        values = {name: flow[name] or "" for name in ("family", "name", "publisher", "redirect_uri")}
+        origin = "published" if flow["publisher"] else "unchecked" if flow["name"] else ""
+        values = {name: flow[name] or destination for name in ("family", "name", "publisher", "redirect_uri")}
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in flow["scopes"])
         shown = values | {"destination": destination, "html_scopes": scopes}
-        response = self._page(request, "consent", shown, words)
+        response = self._page(request, "consent", shown, {"origin": origin, "sent": f"sent_{kind}"})
         self._keep(request, response, "flow", flow)
         return response
 
@@ -95,7 +88,8 @@ class Consent:
         if flow is None:
             return self._problem(request, "elsewhere")
         if code and not error:
-            return self._back(request, flow, code=self.provider.code(flow, code))
+            ours = self.provider.sealed_tokens.seal("code", flow | {"token": code}, CODE_SECONDS)
+            return self._back(request, flow, code=ours)
         return self._back(request, flow, error=error if error == "access_denied" else "server_error")
 
     async def sign_out(self, request: Request) -> Response:
@@ -112,9 +106,7 @@ class Consent:
     def _problem(self, request: Request, kind: str, details: str = "") -> Response:
         """The page that says why the sign-in can't go on, with `details` for the client's developer."""
         words = {"heading": kind, "text": f"{kind}_text"}
-        response = self._page(request, "problem", {"details": details}, words)
-        response.status_code = 400
-        return response
+        return self._page(request, "problem", {"details": details}, words)
 
     def _back(self, request: Request, flow: Mapping[str, Any], **answer: str) -> Response:
         """The page that goes back to the client. With a code, the client is an app that is now connected."""
@@ -136,10 +128,8 @@ class Consent:
         return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
 
     def _cookies(self, request: Request, kind: Kind) -> dict[str, dict[str, Any]]:
-        """What the cookies of a kind contain, by family, the oldest first (RFC 6265, section 5.4).
-
-        None for a form that another site's page has sent.
-        """
+        """What the cookies of a kind contain, by family, the oldest first (RFC 6265, section 5.4)."""
+        # A form that another site's page has sent gets none.
         if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             return {}
         opened = (self.provider.sealed_tokens.open(value, kind) for value in request.cookies.values())
@@ -166,7 +156,8 @@ class Consent:
         parts = {name: filled[name] for name in ("heading", "head", "footer")}
         brand = urlsplit(self.provider.issuer).netloc
         html = document(language, brand=brand, body=filled["html"], **parts)
-        return HTMLResponse(html, headers=page_headers(forms="<form" in html))
+        status = 400 if page == "problem" else 200
+        return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
 
 
 def _language(request: Request) -> Language:

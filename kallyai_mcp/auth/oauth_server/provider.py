@@ -87,17 +87,14 @@ class SealedTokens:
         return content if purpose in purposes and (even_expired or end > self._clock()) else None
 
 
-class _Opened(BaseModel):
-    """A code or refresh token that was opened, as the SDK's token handler reads it."""
+class _Opened(BaseModel, extra="allow"):
+    """A code or refresh token that was opened, as the SDK's token handler reads it: its content, and what is added."""
 
     content: dict[str, Any]
-    client_id: str
-    scopes: list[str]
-    expires_at: float = math.inf
-    """The seal has an end, by the injected clock."""
     redirect_uri: AnyUrl | None = None
     redirect_uri_provided_explicitly: bool = True
-    code_challenge: str = ""
+    expires_at: float = math.inf
+    """The seal has an end, by the injected clock."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,10 +175,6 @@ class Provider:
         """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
         api, asked = self.api(), {"state": authorization["family"], "scope": " ".join(authorization["scopes"])}
         return api.authorize_url(api.base_url, self.client_id, self._callback, **asked)
-
-    def code(self, authorization: Mapping[str, Any], kallyai_code: str) -> str:
-        """A code for a request (`authorize`) that the user has allowed, with KallyAI's code inside."""
-        return self.sealed_tokens.seal("code", {**authorization, "token": kallyai_code}, CODE_SECONDS)
 
     async def _open(self, purpose: Purpose, sealed: str) -> dict[str, Any] | None:
         content = self.sealed_tokens.open(sealed, purpose)
