@@ -329,14 +329,10 @@ async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object],
         return Consent(_ASKED_BY, "not_needed", joins=True)
     usage, due = await app_context.usage(), asked.schedule.not_before or app_context.now()
     flags = risk_flags(asked.submission, usage, now=due, last_call=found.last_call)
-    asks = not yes and sys.stdin.isatty()
-    say(
-        preview(asked.submission, flags, usage, asked.schedule, app_context.reader(), Words(), asks=asks),
-        err=True,
-    )
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
-    if not asks:
+    say(preview(asked.submission, flags, usage, asked.schedule, app_context.reader(), Words()), err=True)
+    if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
     question = "Place this call?" if asked.schedule.not_before is None else "Schedule this call?"
     # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply. And not by `input`,

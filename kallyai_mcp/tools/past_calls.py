@@ -151,7 +151,6 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         lists=[listed(one, reader) for one in lists],
         unsettled=above,
         is_ledger_read=is_ledger_read,
-        is_filtered=wanted != EVERY_CALL,
     )
     structure = CallPageAnswer(
         lists=[list_state(one, reader.now) for one in lists] or None,

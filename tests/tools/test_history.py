@@ -55,7 +55,7 @@ async def test_the_list_says_how_to_get_more(agent: Agent) -> None:
     assert rest.text.startswith("3 calls, newest first (3–3). Times in New York.")  # noqa: RUF001
     assert "More" not in rest.text
     assert "next_offset" not in rest.data
-    assert beyond.text == "No calls after the first 3."
+    assert beyond.text == "No calls to show."
 
 
 async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent, clock: ManualClock) -> None:
@@ -78,7 +78,7 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     assert await shown(status="booked", since="2026-01-25") == ["booked"]
     assert await shown(status="Not reached") == ["busy", "busy"]
     assert await shown(since="2026-01-26T00:00") == ["scheduled", "busy"]
-    assert (await agent.use("list_calls", status="answered")).text == "No such calls."
+    assert (await agent.use("list_calls", status="answered")).text == "No calls to show."
     wrong = await agent.use("list_calls", status="bookd", since="yesterday")
     assert "placed" not in wrong.data
     assert wrong.text.splitlines()[1:] == [

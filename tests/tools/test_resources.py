@@ -114,7 +114,7 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
     assert all(mine)
     assert {code for code, _ in theirs} == {-32602}
     assert made["call_id"] in lists[0]
-    assert lists[1] == "No calls yet. make_call places one."
+    assert lists[1] == "No calls to show."
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,6 @@ def allowances(statistics: Statistics) -> list[Allowance]:
     return sorted(known, key=lambda allowance: allowance.share)
 
 
-def used_up(statistics: Statistics) -> list[Allowance]:
-    """The allowances with nothing left."""
-    return [one for one in allowances(statistics) if one.remaining <= 0]
-
-
 MORE = "To get more now: check_quota with billing_link=true."
 
 

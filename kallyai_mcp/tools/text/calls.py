@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
-from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
@@ -33,8 +33,7 @@ SAY = {
     "may_be_agreed": (
         "Somebody may have talked and agreed to something: read get_transcript, and ask the user before another call."
     ),
-    "status": "Unknown: it is not clear how the call to {party} ended; its status is {status}{but}.",
-    "contradicted": ", but KallyAI shows an appointment or words of the callee",
+    "status": "Unknown: it is not clear how the call to {party} ended; its status is {status}.",
     "unknown": (
         "Unknown: no usable answer came after the request was sent, so {party} may have been called. Check with "
         'get_call "{id}" and list_calls before anything else; do not place the call again. If the user wants a second '
@@ -174,8 +173,7 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     party, when, why = party_of(view.submission), booked_time(view, reader), reason(view)
     lasted = duration(call.duration_seconds) if call.duration_seconds is not None else ""
     if view.outcome is Outcome.UNKNOWN:
-        but = SAY["contradicted"] if call.plain_status in NOBODY_REACHED else ""
-        return SAY["status"].format(party=party, status=quoted(call.status, 24), but=but)
+        return SAY["status"].format(party=party, status=quoted(call.status, 24))
     if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time:
         return SAY["booked_other_time"].format(when=when, asked=asked_time(view, reader), party=party)
     if view.outcome in BOOKED:
@@ -302,19 +300,14 @@ def _progress(view: CallView, reader: Reader) -> str:
     party, record, call, began = party_of(view.submission), view.record, view.call, view.placed_at
     if record is not None and view.is_not_placed_yet(reader.now):
         limit = record.placed_at + timedelta(seconds=Timing.send_within)
-        return SAY["not_placed_yet"].format(until=_end(min(limit, record.schedule.place_by or limit), reader))
+        end = min(limit, record.schedule.place_by or limit).astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+        return SAY["not_placed_yet"].format(until=with_place(hour(end), end, None, reader.timezone, reader))
     if view.is_being_checked:
         return SAY["being_checked"].format(party=party)
     if call is not None and (call.plain_status != "in_progress" or began is None):
         return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
     return SAY["in_progress"].format(party=party, elapsed=elapsed)
-
-
-def _end(moment: datetime, reader: Reader) -> str:
-    """The time of day after `moment`, in whole minutes."""
-    end = moment.astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
-    return with_place(hour(end), end, None, reader.timezone, reader)
 
 
 def _scheduled(record: CallRecord, reader: Reader) -> str:

@@ -1,7 +1,7 @@
 """Texts for the user before a call: the preview, and the forms. They are in the user's language (`texts.json`)."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.appointment import time_of_day
@@ -10,7 +10,7 @@ from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.account import allowances
-from kallyai_mcp.tools.text.plain import one_line, party_of
+from kallyai_mcp.tools.text.plain import number, one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.text.words import Words
 
@@ -30,36 +30,32 @@ def preview(
     schedule: Schedule,
     reader: Reader,
     words: Words,
-    *,
-    asks: bool = True,
 ) -> str:
     """A description of a call, for its user, before it is placed.
 
-    `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they are known. The
-    heading asks for the user's consent, or without `asks` only shows the call.
+    `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they are known.
     """
     phone = submission.respondent_phone
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
     place, when = place_of(phone, words.language), words.due(schedule, phone, reader.timezone, reader)
     spoken = submission.call_language or submission.language
-    heading, label = ("ask_call", "asked_because") if asks else ("call_to", "risk")
     count = schedule.attempts
     rows = [
-        words.say(heading, callee=f"{callee}{f' ({place})' if place else ''}"),
-        words.row(label, reasons(risk_flags, words)),
+        words.say("ask_call", callee=f"{callee}{f' ({place})' if place else ''}"),
+        words.row("asked_because", reasons(risk_flags, words)),
         words.row("when", when),
         words.row("attempts", words.say("attempts_text", count=count) if count > 1 else ""),
         words.row("time_there", "" if when else _clocks(phone, reader, words)),
         words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
         *_what_for(submission, reader, words),
-        *_left(usage, phone, words),
+        *_left(usage, words),
     ]
     return "\n".join(row for row in rows if row)
 
 
 def _clocks(phone: str, reader: Reader, words: Words) -> str:
     """The time of day at a callee: "7:30 AM"; each, if the number has several zones."""
-    return words.say("or").join(words.hour(at.hour, at.minute, phone) for at in local_times(phone, reader.now)[:3])
+    return words.say("or").join(words.hour(at) for at in local_times(phone, reader.now)[:3])
 
 
 def list_preview(
@@ -84,26 +80,26 @@ def list_preview(
         there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
         party = party_of(submission) + (f", {there}" if RiskFlag.LOCAL_HOUR in risks else "")
         rows.append(f"- {party}{f': {why}' if why else ''}")
-    rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
+    rows += [*_what_for(submissions[0], reader, words), *_left(usage, words)]
     return "\n".join(filter(None, rows))
 
 
-def _left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
+def _left(usage: Statistics | None, words: Words) -> list[str]:
     """The lines that say what is left of the plan, the scarcest first."""
     left = allowances(usage) if usage is not None else []
-    return [words.row(f"{one.unit}_left", words.number(one.remaining, phone)) for one in left]
+    return [words.row(f"{one.unit}_left", number(one.remaining)) for one in left]
 
 
 def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str, str, str]:
     """The lines that say what KallyAI is asked to do."""
     day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
-    time = submission.appointment_time
-    read = time_of_day(time) if time else None
+    hour = submission.appointment_time
+    read = time_of_day(hour) if hour else None
     parts = (
         submission.user_name,
         for_people(phone) if phone else None,
         words.day(day, reader.now) if day else None,
-        words.hour(*read, submission.respondent_phone) if read is not None else time,
+        words.hour(time(*read)) if read is not None else hour,
         submission.time_preference_text,
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )

@@ -14,19 +14,6 @@ from kallyai_mcp.tools.text.plain import duration, link, one_line, quoted, word
 _MAX_LENGTH = 600
 """Characters of KallyAI's own words in an error."""
 
-_KINDS = (
-    errors.NotConnectedError,
-    errors.ResponseLostError,
-    errors.UnreadableResponseError,
-    errors.NotFoundError,
-    errors.BotCheckError,
-    errors.RateLimitedError,
-    errors.UnavailableError,
-    errors.UnauthorizedError,
-    errors.ServiceError,
-)
-"""For an error whose code is not explained, the `default_code` of the first of these classes explains it."""
-
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
 
@@ -76,7 +63,8 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
         if error.retry_after is None:
             return one_line(error.message), "Tell the user"
         return one_line(error.message), f"It may be tried again in {duration(max(60.0, error.retry_after))}"
-    codes = [error.code, *(kind.default_code for kind in _KINDS if isinstance(error, kind))]
+    kinds = (kind for kind in type(error).__mro__ if issubclass(kind, errors.KallyAIError))
+    codes = [error.code, *(kind.default_code for kind in kinds)]  # one that is not explained is as its class says
     found = next(filter(None, map(explained, codes)), None)
     if found is None:
         return one_line(str(error)).rstrip("."), "Tell the user"
@@ -91,14 +79,10 @@ def with_service_words(text: str, error: errors.KallyAIError) -> str:
 
 def service_says(error: errors.KallyAIError) -> str:
     """KallyAI's own words and the correlation id; "" if the error is not from a response of KallyAI."""
-    own: tuple[str | None, ...] = ()
-    code = ""
-    if isinstance(error, errors.ServiceError) and not isinstance(error, errors.UnusableCallIdError):
-        own = (error.message, error.reason)
-    elif isinstance(error, errors.NotSignedInError) and error.status is not None:  # its message is ours
-        own, code = (error.reason,), f" ({error.code})"
-    if not own:
+    is_sign_in = isinstance(error, errors.NotSignedInError)  # its message is ours
+    if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
         return ""
+    own, code = ((error.reason,), f" ({error.code})") if is_sign_in else ((error.message, error.reason), "")
     texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in own if text))  # noqa: RUF001
     parts = [f"KallyAI: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
     if error.correlation_id:

@@ -18,10 +18,7 @@ ROOM = 120
 """Characters of what KallyAI reports of a call in a row."""
 
 _SAY = {
-    "none": "No calls yet. make_call places one.",
-    "none_fits": "No such calls.",
-    "none_after": "No calls after the first {offset}.",
-    "no_other": "No other calls. Times in {place}.",
+    "none": "No calls to show.",
     "count": "{calls}, newest first{page}. Times in {place}.",
     "lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
     "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
@@ -45,7 +42,6 @@ def listing(
     lists: Sequence[str] = (),
     unsettled: Sequence[CallView] = (),
     is_ledger_read: bool = True,
-    is_filtered: bool = False,
 ) -> str:
     """A page of calls: lists of call_around, calls without an outcome, a line for each call, and the next page.
 
@@ -53,7 +49,7 @@ def listing(
     `lists` are the lines about lists. If the ledger was not read, the text says what may be missing.
     """
     if not views and not unsettled and not lists and is_ledger_read:
-        return _SAY["none_after"].format(offset=offset) if offset else _SAY["none_fits" if is_filtered else "none"]
+        return _SAY["none"]
     lines = [] if is_ledger_read else [NO_LEDGER]
     lines += [*lists, _SAY["lists"]] if lists else []
     followed = [view for view in unsettled if _is_open(view)]
@@ -61,8 +57,7 @@ def listing(
     lines += [_row(view, reader) for view in unsettled if not _is_open(view)]
     page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
     calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
-    key = "count" if views else "no_other"
-    lines.append(_SAY[key].format(calls=calls, page=page, place=city(reader.timezone)))
+    lines.append(_SAY["count"].format(calls=calls, page=page if views else "", place=city(reader.timezone)))
     lines += [_row(view, reader) for view in views]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
