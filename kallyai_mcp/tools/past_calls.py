@@ -50,13 +50,6 @@ _NOT_PLACED_FOR = timedelta(days=1)
 """How long a scheduled call that was not placed is listed."""
 
 
-@dataclass(frozen=True)
-class ListedCalls(ToolResult[CallPageAnswer]):
-    """A page of calls, with what is known of each of its `calls`."""
-
-    views: Sequence[CallView] = ()
-
-
 class Booking(NamedTuple):
     """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call."""
 
@@ -108,7 +101,9 @@ class Filter:
 EVERY_CALL = Filter()
 
 
-async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL) -> ListedCalls:
+async def list_page(
+    app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL
+) -> ToolResult[CallPageAnswer]:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     reader = app_context.reader()
     found, total, more = await _service_page(app_context, limit, offset, wanted)
@@ -158,7 +153,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         total=total,
         next_offset=seen if more else None,
     )
-    return ListedCalls(text, structure, views=(*above, *below))
+    return ToolResult(text, structure)
 
 
 async def _service_page(app_context: AppContext, limit: int, offset: int, wanted: Filter) -> _Page:
