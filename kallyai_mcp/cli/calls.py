@@ -32,13 +32,14 @@ from kallyai_mcp.cli.output import (
 )
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_words, find_any, list_words
+from kallyai_mcp.tools.call_results import call_words, list_words
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import Answer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.views import find_any
 
 _ASKED_BY = "kallyai-mcp call"
 

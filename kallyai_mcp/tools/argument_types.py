@@ -22,10 +22,10 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
 
-NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "<unknown>", "not specified", "not provided"})
+NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "null", "<unknown>", "not specified", "not provided"})
 """Texts that can't be a value; many agents send them for what they don't know."""
 
-ABSENT = NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
+ABSENT = NOT_AVAILABLE | {"na", "none", "nil", "undefined", "unknown", "-"}
 """What models write where their client demands a value. A business may be called "None"."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))

@@ -48,7 +48,7 @@ class InvalidArgumentsError(Exception):
 
 
 def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` without white space around texts, and without those that are null, blank, or "N/A"."""
+    """`arguments` without white space around texts, and without those that are null, blank, "null", or "N/A"."""
     trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in arguments.items()}
     return {
         name: value for name, value in trimmed.items() if value is not None and not _is_one_of(value, NOT_AVAILABLE)
@@ -58,13 +58,12 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a tool without those that stand for no value; `schema` is that of the tool's arguments.
 
-    "null" is one, because some clients send every value as text; but a business may be called "null". If all of many
-    arguments were sent, the client makes its model fill in each of them ("strict" mode). Then "none" and 0 are, too,
-    also for `wait_seconds`: with that 0, the model would be answered before the call has ended, and might never ask for
-    the outcome. A number of people is never dropped: the call would be placed for the wrong number.
+    If all of many arguments were sent, the client makes its model fill in each of them ("strict" mode). Then "none" and
+    0 stand for no value, too, also for `wait_seconds`: with that 0, the model would be answered before the call has
+    ended, and might never ask for the outcome. A number of people is never dropped: the call would be placed for the
+    wrong number.
     """
     properties, given = schema["properties"], without_blanks(arguments)
-    given = {name: value for name, value in given.items() if value != "null" or _is_any_text(properties.get(name))}
     if len(properties) <= _FEW or properties.keys() - arguments.keys():
         return given
     has_day = not _is_zero(given.get("appointment_date", 0))  # without a day, 00:00 does not mean midnight
@@ -74,10 +73,6 @@ def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, A
         for name, value in given.items()
         if name in kept or not (_is_one_of(value, ABSENT) or _is_zero(value))
     }
-
-
-def _is_any_text(schema: Mapping[str, Any] | None) -> bool:
-    return schema is None or (schema["type"] == "string" and schema.keys().isdisjoint(("enum", "format", "pattern")))
 
 
 def _is_one_of(value: Any, texts: Collection[str]) -> bool:

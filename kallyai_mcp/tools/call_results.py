@@ -1,6 +1,5 @@
 """The results about calls and lists: those of make_call, call_around, get_call, cancel_call, and tasks."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -9,13 +8,10 @@ from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.call_search import read_findings
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.related_calls import related_to
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     AskedFor,
@@ -30,7 +26,6 @@ from kallyai_mcp.tools.results import (
     UsedUp,
     error_answer,
 )
-from kallyai_mcp.tools.said import read_said
 from kallyai_mcp.tools.text.account import allowances, little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
@@ -38,12 +33,10 @@ from kallyai_mcp.tools.text.calls import attempts, call_text
 from kallyai_mcp.tools.text.errors import error_text, quota_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
+from kallyai_mcp.tools.views import view_of, views_of_list
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
-
-_NOT_IN_LISTS = ("retryable", "duration_seconds", "attempt", "attempts", "earlier_attempts")
-"""What a list of call_around leaves out of each call; get_call has it."""
 
 
 async def call_words(
@@ -101,45 +94,6 @@ async def error_words(error: KallyAIError, app_context: AppContext, *, places_ca
     if usage is not None and left and left[0].remaining <= 0:
         structure.used_up = UsedUp(unit=left[0].unit, allocated=left[0].allocated, renews=usage.period_end)
     return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
-
-
-async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
-    """What is known of a call, with what its callee said and what it has to do with other calls."""
-    if isinstance(found, CallRecord):
-        view = CallView.of_record(found)
-    else:
-        calls, calendar, reached = app_context.calls, None, None
-        if found.is_final:
-            calendar, reached = await read_findings(calls.context, await calls.account(), found, None)
-        view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
-    view = replace(view, said=await read_said(app_context, view))
-    return replace(view, related=await related_to(app_context, view, is_new=is_new))
-
-
-async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
-    """Find a call or a list by its `call_id` or `tracking_id`; it raises what `find_call` raises."""
-    record = await _find_record(app_context, id_)
-    return record or await app_context.calls.find_list(id_) or await app_context.api().get_call(id_)
-
-
-async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
-    """Find a call by its `call_id` or `tracking_id`.
-
-    Raises:
-        LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
-        NotFoundError: No call has this id.
-        KallyAIError: As `Calls.find` and `KallyAI.get_call` raise it.
-    """
-    return await _find_record(app_context, id_) or await app_context.api().get_call(id_)
-
-
-async def _find_record(app_context: AppContext, id_: str) -> CallRecord | None:
-    try:
-        return await app_context.calls.find(id_)
-    except LedgerUnavailableError:
-        if is_tracking_id(id_):
-            raise
-        return None
 
 
 def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
@@ -251,13 +205,6 @@ async def list_words(
     return ToolResult(text, list_state(found, reader.now, views).model_copy(update={"placed_now": placed_now}))
 
 
-async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
-    """The calls of a list so far, with what was said in each."""
-    views = [CallView.of_record(record) for record in found.records]
-    said = await asyncio.gather(*(read_said(app_context, view) for view in views))
-    return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
-
-
 def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> MadeCallAnswer:
     """The structure for a list; `views` are its calls, None where they are shown beside it."""
     return MadeCallAnswer(
@@ -283,9 +230,21 @@ async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[Ca
     return ToolResult(list_canceled(found, app_context.reader()), CancelAnswer(status=status, tracking_id=id_))
 
 
+_NOT_IN_LISTS = (
+    "retryable",
+    "duration_seconds",
+    "attempt",
+    "attempts",
+    "earlier_attempts",
+    "created_at",
+    "elapsed_seconds",
+    "scheduled_for",
+)
+"""What a list of call_around leaves out of each call; get_call has it."""
+
+
 def _candidate(view: CallView, now: datetime) -> MadeCallAnswer:
-    left_out = (*_NOT_IN_LISTS, "created_at", "elapsed_seconds", "scheduled_for", "moved_by", "asked_about_in")
-    return call_answer(view, now, limit=_SAID).model_copy(update=dict.fromkeys(left_out))
+    return call_answer(view, now, limit=_SAID).model_copy(update=dict.fromkeys(_NOT_IN_LISTS))
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from mcp.server.apps import client_supports_apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ClientCapabilities
@@ -34,15 +33,15 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_words, find_any, list_words
+from kallyai_mcp.tools.call_results import call_words, list_words
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import booking_facts
-from kallyai_mcp.tools.resource_links import links
 from kallyai_mcp.tools.results import CallAnswer, MadeCallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
 from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
+from kallyai_mcp.tools.views import find_any
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The identifier of the Tasks extension (`tools.tasks`)."""
@@ -118,8 +117,7 @@ async def get_call(
     found = await find_any(app_context, call_id)
     if not isinstance(found, Call):
         return await follow(app_context, found, wait_seconds, ctx, placed_now=None)
-    result = await call_words(app_context, found, placed_now=None)
-    return result.for_client(*links(result, for_apps=client_supports_apps(ctx)))
+    return (await call_words(app_context, found, placed_now=None)).for_client()
 
 
 async def follow(
@@ -143,13 +141,12 @@ async def follow(
         latest = [found]
         progress.say(lambda: calling(latest[-1]))  # which candidate is called now
         found = await calls.wait_for_list(found, seconds, latest.append)
-        return await result_of(app_context, found, request, placed_now=placed_now)
+        return await result_of(app_context, found, placed_now=placed_now)
     record = found
     progress.say(lambda: so_far(record, app_context.now()))
     return await result_of(
         app_context,
         await calls.wait(record, seconds),
-        request,
         placed_now=placed_now,
         client_is_there=_client_is_there(record, request),
     )
@@ -158,7 +155,6 @@ async def follow(
 async def result_of(
     app_context: AppContext,
     found: CallRecord | CallList,
-    request: ServerRequestContext[AppContext, Any],
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
@@ -168,9 +164,9 @@ async def result_of(
         return (await list_words(app_context, found, placed_now=placed_now)).for_client()
     try:
         result = await call_words(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
+        return result.for_client()
     except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
-    return result.for_client(*links(result, for_apps=client_supports_apps(request)))
 
 
 def _client_is_there(record: CallRecord, request: ServerRequestContext[AppContext, Any]) -> bool:

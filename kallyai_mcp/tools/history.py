@@ -5,19 +5,18 @@ from typing import Annotated, Any
 
 from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
 from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, Text, UserZone
 from kallyai_mcp.tools.call_results import related_calls
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.related_calls import related_to
-from kallyai_mcp.tools.resource_links import CALENDAR, calendar_file, call_uri
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.calls import moved
 from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.views import related_to
 
 
 async def list_calls(
@@ -57,15 +56,16 @@ async def get_calendar_event(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     call_id, event, view = await past_calls.appointment(app_context, call_id)
     view, reader = replace(view, related=await related_to(app_context, view)), app_context.reader()
-    text = event_words(view, reader, uri=call_uri(CALENDAR, call_id))
-    if later := moved(view, reader):
-        text = f"{later}\n{text}"
+    uri, file = past_calls.calendar_uri(call_id), rebuilt(event, call_id)
+    text = "\n".join(filter(None, (moved(view, reader), event_words(view, reader, uri=uri))))
     structure = past_calls.event_answer(call_id, event).model_copy(update=related_calls(view.related))
-    file = rebuilt(event, call_id)
     if as_file:
         structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
-    files = [calendar_file(call_id, file)] if client_supports_apps(ctx) else []
-    return ToolResult(text, structure).for_client(*files)
+    result = ToolResult(text, structure)
+    if not client_supports_apps(ctx):  # some frameworks give all content to their model, even a file that it refuses
+        return result.for_client()
+    contents = TextResourceContents(uri=uri, mime_type="text/calendar", text=file)
+    return result.for_client(EmbeddedResource(type="resource", resource=contents))
 
 
 async def cancel_call(

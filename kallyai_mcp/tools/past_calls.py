@@ -7,30 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
-from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import EARLY, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import (
     cancel_list,
-    find_any,
-    find_call,
     list_state,
     row_answer,
-    view_of,
 )
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.related_calls import changed_by, related_to
-from kallyai_mcp.tools.resource_links import CALENDAR, call_uri
 from kallyai_mcp.tools.results import (
     CallPageAnswer,
     CancelAnswer,
     EventAnswer,
-    SpokenLine,
     ToolResult,
     TranscriptAnswer,
 )
@@ -39,6 +34,10 @@ from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
+from kallyai_mcp.tools.views import changed_by, find_any, find_call, related_to, view_of
+
+CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
+"""The URI template (RFC 6570) of the calendar file of a call."""
 
 _PAGE, _SEARCHED = 200, 1000
 """How many calls are read at once, and at most, to find those that a filter shows."""
@@ -56,13 +55,6 @@ class Booking(NamedTuple):
     call_id: str
     event: Appointment
     view: CallView
-
-
-class BookingFacts(NamedTuple):
-    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
-
-    text: str
-    number: str | None
 
 
 class _Page(NamedTuple):
@@ -216,20 +208,8 @@ async def transcript(app_context: AppContext, call_id: str) -> ToolResult[Transc
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    structure = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken)))
+    structure = TranscriptAnswer(call_id=call_id, entries=list(spoken.entries[: entries_shown(spoken)]))
     return ToolResult(conversation(call, spoken, app_context.reader()), structure)
-
-
-def spoken_lines(transcript: Transcript, count: int | None = None) -> list[SpokenLine]:
-    """The first `count` entries of a transcript, or all, without invisible characters."""
-    return [
-        SpokenLine(
-            speaker=visible(e.speaker, 20),
-            content=visible(e.content),
-            timestamp=visible(e.timestamp, 20) if e.timestamp else None,
-        )
-        for e in transcript.entries[:count]
-    ]
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:
@@ -240,8 +220,13 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
         start=event.start.isoformat() if event.start else None,
         end=event.end.isoformat() if event.end else None,
         location=event.location,
-        calendar_uri=call_uri(CALENDAR, call_id),
+        calendar_uri=calendar_uri(call_id),
     )
+
+
+def calendar_uri(call_id: str) -> str:
+    """The URI of the resource with the calendar file of a call; the id is percent-encoded."""
+    return CALENDAR.replace("{call_id}", quote(call_id, safe=""))
 
 
 async def appointment(app_context: AppContext, id_: str) -> Booking:
@@ -267,13 +252,16 @@ async def appointment(app_context: AppContext, id_: str) -> Booking:
     return Booking(call_id, all_in_zone(made, zone_of(view.zone_name)), view)
 
 
-async def booking_facts(app_context: AppContext, id_: str) -> BookingFacts:
-    """What a call has to know that changes or cancels the booking of an earlier one; errors as in `appointment`."""
+async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
+    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called.
+
+    It raises what `appointment` raises.
+    """
     call_id, made, view = await appointment(app_context, id_)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
         facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return BookingFacts(f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone)
+    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

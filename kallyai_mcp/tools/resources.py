@@ -12,16 +12,20 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import find_any, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import NotThereError, appointment, list_page, transcript
-from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
+from kallyai_mcp.tools.past_calls import CALENDAR, NotThereError, appointment, list_page, transcript
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.tool_errors import with_sign_in_link
+from kallyai_mcp.tools.views import find_any, view_of, views_of_list
+
+CALLS = "kallyai://calls"
+CALL = "kallyai://calls/{call_id}"
+TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
+"""URI templates (RFC 6570); a `tracking_id` may be used as `call_id`."""
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""

@@ -34,13 +34,14 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import cancel_list, find_any
+from kallyai_mcp.tools.call_results import cancel_list
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.calls import TASKS, accepts_tasks, result_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.tool_errors import protocol_errors
+from kallyai_mcp.tools.views import find_any
 
 POLL_INTERVAL = timedelta(seconds=5)
 """How long a client should wait between two requests for a task; a phone call takes 1 to 3 minutes."""
@@ -192,7 +193,7 @@ class CallTasks(Extension):
         app_context, found, result, message = ctx.lifespan_context, task.found, None, None
         reader = app_context.reader()
         if task.status == "completed":
-            answer = await result_of(app_context, found, ctx, placed_now=True)
+            answer = await result_of(app_context, found, placed_now=True)
             result = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
         elif isinstance(found, CallList):
             message = call_list(found, reader, (), is_duplicate=is_duplicate)

@@ -30,7 +30,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
     ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call."),
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
-    ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
+    ("respondent_phone", "null", "missing or empty."),
+    ("respondent_phone", "none", '"none" is not a phone number; E.164 looks like +14155551234.'),
     ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; in digits it is +18003569377.'),
     ("task_category", "bar", 'expected one of restaurant, clinic, hotel, general; got "bar".'),
     ("task_description", "  ", "missing or empty."),
@@ -135,7 +136,7 @@ TEXTS = ("task_description", "business_name", "user_name", "time_preference_text
 
 
 async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(agent: Agent, app: SandboxApp) -> None:
-    for text in ("null", "123", "NaN", '["by the window"]', "None"):
+    for text in ("123", "NaN", '["by the window"]', "None"):
         await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
         assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)

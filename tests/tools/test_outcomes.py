@@ -1,13 +1,12 @@
-"""What results claim: by what the service answered, the outcome, the first words, the links, and the structure."""
+"""What results claim: by what the service answered, the outcome, the first words, and the structure."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.types import ResourceLink
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.agent import BISTRO, SHOWS_APPS, Agent, Answer, open_agent, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 from tests.tools.outcomes import ROWS, Row
@@ -16,16 +15,12 @@ from tests.tools.task_client import NUMBERS
 EVENT = calendar_file(["DTSTART:20261128T190000Z"])
 
 
-def linked(answer: Answer) -> tuple[str, ...]:
-    return tuple(block.name for block in answer.result.content if isinstance(block, ResourceLink))
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.callee)
 async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock, app: SandboxApp, row: Row) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee]}
     if row.outcome == "booked_other_time":
         arguments |= {"accept_other_time": True}
-    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app, **SHOWS_APPS) as agent:
+    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
         made = await agent.use("make_call", arguments)
         read = await agent.use("get_call", call_id=made.data["call_id"]) if row.outcome else made
 
@@ -33,7 +28,6 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
         assert answer.data.get("outcome") == row.outcome
         assert answer.data["retryable"] is (row.outcome == "not_reached")
         assert answer.data.get("appointment", {}).get("start") == row.appointment
-        assert linked(answer) == (("calendar.ics",) if row.appointment else ())
         assert ("get_calendar_event" in answer.text) == bool(row.appointment)
         assert ".." not in answer.text
         assert answer.is_error == (row.outcome is None)

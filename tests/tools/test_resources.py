@@ -119,10 +119,10 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "kinds"),
-    [({}, ["text", "text"]), (SHOWS_APPS, ["text", "resource_link", "text", "resource"])],
+    [({}, ["text", "text"]), (SHOWS_APPS, ["text", "text", "resource"])],
     ids=["framework", "host of MCP Apps"],
 )
-async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
+async def test_a_calendar_file_is_for_hosts_that_keep_it_for_their_user(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, options: dict[str, Any], kinds: list[str]
 ) -> None:
     async with open_agent(settings, mode=mode, clock=clock, app=app, **options) as agent:

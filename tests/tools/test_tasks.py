@@ -94,14 +94,14 @@ async def test_the_result_is_what_make_call_would_have_answered(
 ) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[outcome]}
     async with client_of(settings_in(tmp_path / "tasks"), clock, app) as client:
-        task = await ended(client.session, (await call(client, arguments))["taskId"])
+        made = await call(client, arguments)  # no task, if the refusal comes before the answer has left
+        result = (await ended(client.session, made["taskId"]))["result"] if "taskId" in made else made
     plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
     with sandbox_app(clock=another) as served:
         async with open_agent(plainly, mode="auto", clock=another, app=served) as agent:
             answered = await call(agent.client, arguments)
 
-    assert task["status"] == "completed"
-    assert with_equal_ids(task["result"]) == with_equal_ids(answered)
+    assert with_equal_ids(result) == with_equal_ids(answered)
 
 
 async def test_a_task_survives_its_server_and_to_another_account_looks_like_one_that_does_not_exist(

@@ -1,0 +1,192 @@
+"""Finds calls, and gathers what is known of them: what their callees said, and what they have to do with other calls.
+
+Of what was said there are only quotations: a question is found by comparing its words with KallyAI's, and nothing is
+interpreted.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import dropwhile, takewhile
+from typing import Literal
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
+from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
+from kallyai_mcp.calls.appointment import lies_before
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_search import read_findings
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallRecord, is_tracking_id
+from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote, Related, Said
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.instructions import CHANGES, changes_in, questions_in
+from kallyai_mcp.tools.text.plain import clock, one_line
+
+_SECONDS = 3.0
+"""How many seconds to wait for a transcript, which must not delay a result for long."""
+
+_LONGEST = 300
+"""Characters of one quotation."""
+
+_SIMILAR = 0.6
+"""The share of a question's words that KallyAI's turn must have to count as asking it."""
+
+
+async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
+    """Find a call or a list by its `call_id` or `tracking_id`; it raises what `find_call` raises."""
+    listed = await app_context.calls.find_list(id_) if is_tracking_id(id_) else None
+    return listed or await find_call(app_context, id_)
+
+
+async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
+    """Find a call by its `call_id` or `tracking_id`.
+
+    Raises:
+        LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
+        NotFoundError: No call has this id.
+        KallyAIError: As `Calls.find` and `KallyAI.get_call` raise it.
+    """
+    record = None
+    try:
+        record = await app_context.calls.find(id_)
+    except LedgerUnavailableError:
+        if is_tracking_id(id_):
+            raise
+    return record or await app_context.api().get_call(id_)
+
+
+async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
+    """What is known of a call, with what its callee said and what it has to do with other calls."""
+    if isinstance(found, CallRecord):
+        view = CallView.of_record(found)
+    else:
+        calls, calendar, reached = app_context.calls, None, None
+        if found.is_final:
+            calendar, reached = await read_findings(calls.context, await calls.account(), found, None)
+        view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
+    view = replace(view, said=await read_said(app_context, view))
+    return replace(view, related=await related_to(app_context, view, is_new=is_new))
+
+
+async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
+    """The calls of a list so far, with what was said in each."""
+    views = [CallView.of_record(record) for record in found.records]
+    said = await asyncio.gather(*(read_said(app_context, view) for view in views))
+    return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
+
+
+async def read_said(app_context: AppContext, view: CallView) -> Said:
+    """What the callee of an ended call said, as far as its result needs it."""
+    questions, call = questions_in(view.submission), view.call
+    needs_evidence = view.outcome is Outcome.ANSWERED
+    talked = needs_evidence or view.outcome in BOOKED
+    if call is None or not (needs_evidence or (questions and talked)):
+        return Said()
+    transcript: Transcript | None = None
+    missing: Literal["answers_unread", "no_transcript"] = "answers_unread"
+    try:
+        with anyio.move_on_after(_SECONDS):
+            transcript = await app_context.api().get_transcript(call.call_id)
+    except NotFoundError:
+        missing = "no_transcript"
+    except KallyAIError:
+        pass  # the outcome counts without it
+    if transcript is None:
+        return Said(missing=missing if questions else None)
+    evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
+    return Said(evidence, tuple(_answer(question, transcript.entries) for question in questions))
+
+
+def _evidence(transcript: Transcript, report: str) -> Quote | None:
+    """The callee's turn that has most in common with KallyAI's report; of equals, the one that has least besides.
+
+    What the callee said before KallyAI's first words is a greeting, and decides nothing.
+    """
+    reported = _words(report)
+    after = list(dropwhile(lambda entry: not entry.is_kallyai, transcript.entries)) or transcript.entries
+    turns = [entry for entry in after if entry.content and not entry.is_kallyai]
+
+    def fits(entry: TranscriptEntry) -> tuple[int, float, int]:
+        words = _words(entry.content)
+        common = len(reported & words)
+        return common, common / max(1, len(words)), len(entry.content)
+
+    best = max(turns, key=fits, default=None)
+    return _quote([best]) if best is not None else None
+
+
+def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
+    asked = _words(question)
+    shares = {
+        place: len(asked & _words(entry.content)) / len(asked)
+        for place, entry in enumerate(entries)
+        if asked and entry.is_kallyai
+    }
+    best = max(shares.values(), default=0)
+    places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
+    following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
+    return Answer(question, tuple(_quote(turns) for turns in following if any(turn.content for turn in turns)))
+
+
+def _quote(turns: Sequence[TranscriptEntry]) -> Quote:
+    words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
+    return Quote(words, clock(turns[0].timestamp) or None)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 2 or word.isdigit())
+
+
+async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = False) -> Related:
+    """What a call has to do with others; `is_new`: the agent has just asked for it."""
+    before_id, number = changes_in(view.submission), view.submission.respondent_phone
+    has_others = is_new or before_id is not None or view.outcome in (*BOOKED, Outcome.NOT_REACHED)
+    is_first = view.record is not None and view.record.is_first and before_id is None
+    if view.call_id is None or not has_others or is_first:
+        return Related()
+    ledger = app_context.calls.ledger
+    try:
+        account = view.record.account if view.record is not None else await app_context.calls.account()
+        records = await ledger.list_related(account, number or "", CHANGES.values())
+        before = await ledger.find(account, before_id) if before_id is not None else None
+    except LedgerUnavailableError:
+        return Related()
+    views = [CallView.of_record(record) for record in records]
+    return Related(
+        CallView.of_record(before) if before is not None else None,
+        changed_by(views).get(view.call_id) if view.outcome in BOOKED else None,
+        _ahead(views, view, app_context.now()) if is_new and before_id is None else None,
+        _next_attempt(view, records),
+    )
+
+
+def _next_attempt(view: CallView, records: Sequence[CallRecord]) -> CallRecord | None:
+    """The record of the next attempt of a call, if another attempt is planned or in progress."""
+    found = (one for one in records if one.is_open and any(it.call_id == view.call_id for it in one.schedule.earlier))
+    return next(found, None)
+
+
+def changed_by(views: Sequence[CallView]) -> dict[str, CallView]:
+    """The last call that was about each booking, by the `call_id` of the booking; `views` are newest first."""
+    answered = (Outcome.ANSWERED, *BOOKED)
+    return {id_: one for one in reversed(views) if one.outcome in answered and (id_ := changes_in(one.submission))}
+
+
+def _ahead(views: Sequence[CallView], view: CallView, now: datetime) -> CallView | None:
+    """The newest booking at the number of `view` that lies ahead, with the last call about it that booked nothing."""
+    number, asked_in = view.submission.respondent_phone, dict[str, CallView]()
+    replaced = {view.call_id, *(changes_in(one.submission) for one in views if one.outcome in BOOKED)}
+    for one in views:
+        made, before = one.appointment, changes_in(one.submission)
+        if before is not None and one.outcome is Outcome.ANSWERED:
+            asked_in.setdefault(before, one)
+        if made is None or one.call_id is None or one.call_id in replaced or one.submission.respondent_phone != number:
+            continue
+        if one.outcome in BOOKED and not lies_before(made, now, number=number, zone_name=one.zone_name):
+            return replace(one, related=Related(later=asked_in.get(one.call_id) or asked_in.get(before or "")))
+    return None
