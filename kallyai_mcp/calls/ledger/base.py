@@ -150,18 +150,6 @@ class Transactions:
         self._database = database
         self._config = config
 
-    def bound(
-        self, work: Callable[Concatenate[Tx, Params], Result], *args: Params.args, **more: Params.kwargs
-    ) -> Callable[[Tx], Result]:
-        """`work` with its arguments and the `Config`, as a database runs it."""
-
-        def run(tx: Tx) -> Result:
-            if self._config is not None:
-                tx.config = self._config
-            return work(tx, *args, **more)
-
-        return run
-
 
 _Work = Callable[Concatenate[Tx, Params], Result]
 _Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]
@@ -169,12 +157,7 @@ _Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result
 
 def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
     """A method that runs `work`, which only reads, in one transaction."""
-
-    @wraps(work)
-    async def method(self: Transactions, /, *args: Params.args, **more: Params.kwargs) -> Result:
-        return await self._database.read(self.bound(work, *args, **more))
-
-    return method
+    return _method(work, is_read=True)
 
 
 def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
@@ -182,13 +165,22 @@ def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
 
     The account of the transaction is the first argument of the method, or the attribute `account` of that.
     """
+    return _method(work, is_read=False)
 
+
+def _method(work: _Work[Params, Result], *, is_read: bool) -> _Method[Params, Result]:
     @wraps(work)
     async def method(self: Transactions, /, *args: Params.args, **more: Params.kwargs) -> Result:
+        def run(tx: Tx) -> Result:
+            if self._config is not None:
+                tx.config = self._config
+            return work(tx, *args, **more)
+
+        if is_read:
+            return await self._database.read(run)
         first = next(iter(args), None)
         account = getattr(first, "account", first)
-        known = account if isinstance(account, AccountKey) else None
-        return await self._database.write(self.bound(work, *args, **more), known)
+        return await self._database.write(run, account if isinstance(account, AccountKey) else None)
 
     return method
 
