@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import UnreadableResponseError
-from kallyai_mcp.calls.numbers import local_times
+from kallyai_mcp.api.models import Submission, SubmissionEcho
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
 
@@ -101,33 +101,29 @@ def all_in_zone(appointment: Appointment, zone: tzinfo) -> Appointment:
     return replace(appointment, start=start, end=end)
 
 
-def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
-    """Whether the appointment begins at the `day` (YYYY-MM-DD) and `time` that were asked for, in `zone`, or at any."""
-    start = appointment.start
+def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zone: tzinfo) -> bool:
+    """Whether the appointment begins at the day and the time that were `asked` for, in `zone`, or at any."""
+    start = with_zone(appointment.start, zone)
     if start is None:
         return True
-    if not isinstance(start, datetime):
-        return day is None or start.isoformat() == day[:10]
-    local = start.astimezone(zone) if start.tzinfo else start
-    on_that_day = day is None or local.date().isoformat() == day[:10]
-    asked = time_of_day(time) if time else None
-    return on_that_day and (asked is None or asked == (local.hour, local.minute))
+    is_that_day = asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
+    time = time_of_day(asked.appointment_time) if asked.appointment_time else None
+    is_that_time = time is None or not isinstance(start, datetime) or time == (start.hour, start.minute)
+    return is_that_day and is_that_time
 
 
-def lies_before(appointment: Appointment, *moments: datetime | None, number: str | None, zone_name: str | None) -> bool:
+def lies_before(appointment: Appointment, *moments: datetime | None, zone_name: str | None) -> bool:
     """Whether the appointment is over before the earliest of these moments (aware); False when all of them are None.
 
-    A day, and a time without a zone, must be past by every clock that `number` (E.164) may have, and in the zone of the
-    request; if neither is known, everywhere.
+    A day, and a time without a zone, must be past in the zone of the request; if that is not known, everywhere.
     """
     over, known = appointment.end or appointment.start, [moment for moment in moments if moment is not None]
     if over is None or not known:
         return False
     if isinstance(over, datetime) and over.tzinfo:
         return over < min(known)
-    clocks = list(local_times(number, min(known))) if number is not None else []
-    clocks += [min(known).astimezone(ZoneInfo(zone_name))] if zone_name is not None else []
-    local = min(moment.replace(tzinfo=None) for moment in clocks or [min(known).astimezone(_LAST_TIME_ZONE)])
+    zone = ZoneInfo(zone_name) if zone_name is not None else _LAST_TIME_ZONE
+    local = min(known).astimezone(zone).replace(tzinfo=None)
     if isinstance(over, datetime):
         return over < local
     return over <= local.date() if appointment.end is not None else over < local.date()

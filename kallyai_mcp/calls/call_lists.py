@@ -107,11 +107,9 @@ class CallList:
     def was_refused(self) -> bool:
         """Whether its last call was refused for a reason that also holds for the next ones."""
         last = self.records[-1] if self.records else None
-        if last is None or last.state not in (CallState.REFUSED, CallState.EXPIRED, CallState.SCHEDULED):
-            return False
-        return last.state is not CallState.REFUSED or (
-            last.error is not None and stop_reason_of_refusal(last.error) is not None
-        )
+        if last is not None and last.state is CallState.REFUSED:
+            return last.error is not None and stop_reason_of_refusal(last.error) is not None
+        return last is not None and last.state in (CallState.EXPIRED, CallState.SCHEDULED)
 
     def may_go_on(self, after: int | None) -> bool:
         """Whether it has stopped and may go on after so many candidates; None to call the refused one again."""

@@ -237,9 +237,8 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
 
     calendar = await read(_calendar_of) or Calendar(is_known=False)
     event, called_at = calendar.appointment, record.called_at if record is not None else None
-    number = (record or call).submission.respondent_phone
     zone_name = record.timezone if record is not None else None
-    if event is not None and lies_before(event, call.created_at, called_at, number=number, zone_name=zone_name):
+    if event is not None and lies_before(event, call.created_at, called_at, zone_name=zone_name):
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)

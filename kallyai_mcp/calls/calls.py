@@ -82,7 +82,7 @@ class Calls(Worker):
         try:
             with self.reserving(asked.account, asked.tracking_id):
                 record, is_new = await self._reserved(asked, request, consent)
-                if is_new and record.is_active and not self.send(record, since):
+                if is_new and record.is_active and not self.start(record, since):
                     await self.ledger.mark_not_sent(record)
         except PolicyError as error:
             await self.ledger.note_refusal(asked, error, consent)
@@ -184,7 +184,7 @@ class Calls(Worker):
             placed = await self.ledger.reserve_list(asked, consent, worker, id_, after=after)
             for record in placed.found.records:
                 if record.tracking_id == id_:
-                    self.send(record, since_reserved)
+                    self.start(record, since_reserved)
         return placed
 
     async def cancel_list(self, list_id: str) -> None:

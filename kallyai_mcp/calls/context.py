@@ -50,8 +50,8 @@ class CallContext:
         self.account = account
         self.timing = timing
         self.clock = clock
-        self._date: tuple[datetime, float, Stopwatch] | None = None
-        """The newest `Date` that counts, how many seconds old it was at most, and the time since then."""
+        self._date: tuple[datetime, Stopwatch] | None = None
+        """The newest `Date` that counts, and the time since then."""
 
     @property
     def ledger(self) -> Ledger:
@@ -66,7 +66,7 @@ class CallContext:
         """
         if self._date is None:
             return None
-        date, _, since = self._date
+        date, since = self._date
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
     async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
@@ -117,14 +117,12 @@ class CallContext:
         await self.check_account(account)
 
     def _set_time(self, service_time: datetime, age: float) -> None:
-        """Set the clock by the `Date` of a response.
+        """Set the clock by the `Date` of a response, which is at most `age` seconds old: so long ago it was asked for.
 
-        A `Date` does not count if it may be older than the one before, or if it is earlier than the clock's time: a
-        cache may have kept the response for a long time without an `Age` header. `age` are the seconds since the
-        request was sent: the most that the `Date` can be old.
+        A `Date` does not count if it is earlier than the clock's time: a cache may have kept the response for a long
+        time without an `Age` header.
         """
         known = self.time()
-        least = self._date[1] if self._date is not None and known is not None else _OLDEST
-        is_earlier = known is not None and (known - service_time).total_seconds() > age + _TOLERANCE
-        if age <= max(least, _TOLERANCE) and not is_earlier:
-            self._date = service_time, age, Stopwatch(self.clock)
+        is_earlier = known is not None and (known - service_time).total_seconds() > _TOLERANCE
+        if age <= _OLDEST and not is_earlier:
+            self._date = service_time, Stopwatch(self.clock)

@@ -1,12 +1,12 @@
 """What may be claimed about a phone call, by its final status, or by the error of the request to place it."""
 
 from collections.abc import Mapping
-from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked
 
 
@@ -53,11 +53,11 @@ _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 
 
 def outcome_of(
-    call: Call, calendar: Calendar | None, *, reached: bool, day: str | None, time: str | None, zone: tzinfo
+    call: Call, calendar: Calendar | None, *, reached: bool, asked: Submission | SubmissionEcho, zone_name: str
 ) -> Outcome | None:
-    """The outcome of a call that was to ask for a `day` (YYYY-MM-DD) and a `time` (HH:MM) in `zone`, or for any.
+    """The outcome of a call that was `asked` for, with times in a zone (IANA name); None while it is in progress.
 
-    `reached` is what `reached_somebody` has said. None while the call is in progress.
+    `reached` is what `reached_somebody` has said.
     """
     if not call.is_final:
         return None
@@ -66,7 +66,7 @@ def outcome_of(
         return Outcome.UNKNOWN if found is Outcome.NOT_REACHED and reached else found
     if calendar is None or calendar.appointment is None:
         return Outcome.ANSWERED
-    as_asked = is_as_asked(calendar.appointment, day, time, zone)
+    as_asked = is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name))
     return Outcome.BOOKED if as_asked else Outcome.BOOKED_OTHER_TIME
 
 

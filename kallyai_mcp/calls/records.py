@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError
 from kallyai_mcp.api.models import Call, Submission
@@ -178,10 +177,8 @@ class CallRecord:
     def outcome(self) -> Outcome | None:
         """What may be claimed about it; None while it is open, and for a call that was not placed."""
         if self.state is CallState.ENDED and self.call is not None:
-            day, time = self.submission.appointment_date, self.submission.appointment_time
-            day_text = day.isoformat() if day else None
-            zone, reached = ZoneInfo(self.timezone), self.reached is not False
-            return outcome_of(self.call, self.calendar, reached=reached, day=day_text, time=time, zone=zone)
+            reached, asked = self.reached is not False, self.submission
+            return outcome_of(self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone)
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     @property

@@ -61,7 +61,9 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._watch)
+        self._tasks.start_soon(self._purge)
+        if self._works_alone:
+            self._tasks.start_soon(self._watch)
         return self
 
     async def __aexit__(
@@ -130,13 +132,16 @@ class Worker:
             raise
         self._reserving.discard(tracking_id)
 
-    def send(self, record: CallRecord, since_reserved: Stopwatch) -> bool:
-        """Start to place a call that this worker has reserved, and to run it to its end; False after the worker's end.
+    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
+        """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
 
-        `since_reserved` runs since before the reservation.
+        A request that reserves a call is not canceled, so it may come here after that. `since_reserved` runs since
+        before the reservation; None for a call whose worker has died.
         """
-        run = Run(record, self.context, since_reserved)
-        return self._start(run, run.place)
+        if not self._is_over:
+            run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
+            self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
+        return not self._is_over
 
     def running(self, account: AccountKey) -> list[CallRecord]:
         """The account's calls that this worker runs now. Known even when the ledger can't be used."""
@@ -163,16 +168,6 @@ class Worker:
         with suppress(LedgerUnavailableError):
             record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
-
-    def _start(self, run: Run, work: Callable[[], Awaitable[None]]) -> bool:
-        """Start `work` of a run; nothing after the end of this worker: the next one finds the calls in the ledger.
-
-        A request that reserves a call is not canceled, so it may come here after the end.
-        """
-        if not self._is_over:
-            self._runs[run.record.tracking_id] = run
-            self._tasks.start_soon(self._run, run, work)
-        return not self._is_over
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
@@ -206,7 +201,7 @@ class Worker:
             taken = await take(worker)
             for record in taken:
                 if record.is_active:
-                    self.send(record, since_reserved)
+                    self.start(record, since_reserved)
             return taken
 
     async def _watch(self) -> None:
@@ -214,32 +209,34 @@ class Worker:
 
         Otherwise this wakes once in `Timing.idle` and uses no thread.
         """
-        pause, look_in, due_at, purge_at = _FIRST_PAUSE, 0.0, 0.0, 0.0
-        version, was_changed = None, False
+        pause, look_in, due_at = _FIRST_PAUSE, 0.0, 0.0
+        version, before = None, None
         while True:
             with self.clock.move_on_after(pause):
                 await self._wake.wait()
             pause, is_asked, self._wake = self.timing.idle, self._wake.is_set(), anyio.Event()
             with logged():
-                before, version = version, self.ledger.version()
                 # After a change it looks twice, because the version may not show another change at about the same time.
-                is_changed, was_changed = was_changed or version != before, version != before
-                if version is not None and self.clock.monotonic() >= purge_at:
-                    purge_at = self.clock.monotonic() + self.timing.purge
-                    self._in_background(self._purge)
-                if version is None or not self._works_alone:
+                changed_from, before, version = before, version, self.ledger.version()
+                if version is None:
                     continue
                 is_time = look_in <= self.timing.idle or self.clock.now().timestamp() >= due_at
-                if is_asked or is_changed or is_time:
+                if is_asked or is_time or version != changed_from:
                     pause = look_in = self.timing.watch  # after an error
                     look_in = await self._work()
                     due_at = self.clock.now().timestamp() + look_in
                 pause = min(self.timing.idle, due_at - self.clock.now().timestamp())
 
     async def _purge(self) -> None:
+        """Delete old records once in `Timing.purge`, if there is a ledger."""
         seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day
-        while await self.ledger.purge(seconds):
-            await self.clock.sleep(self.timing.purge_pause)
+        pause = _FIRST_PAUSE
+        while True:
+            await self.clock.sleep(pause)
+            pause = self.timing.purge
+            with logged():
+                while self.ledger.version() is not None and await self.ledger.purge(seconds):
+                    await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:
         """Take over the account's calls of workers that have died, and place those that are due.
@@ -269,8 +266,7 @@ class Worker:
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
-                    run = Run(record, self.context)
-                    self._start(run, run.settle)
+                    self.start(record)
 
     async def _place_due(self, account: AccountKey) -> bool:
         """Place up to `BATCH` calls that are due, and end those that are too late; returns whether more may be due."""

@@ -111,8 +111,7 @@ class CallView:
         """
         echo = call.submission
         zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
-        day, time = echo.appointment_date, echo.appointment_time
-        outcome = outcome_of(call, calendar, reached=bool(reached), day=day, time=time, zone=ZoneInfo(zone))
+        outcome = outcome_of(call, calendar, reached=bool(reached), asked=echo, zone_name=zone)
         return cls(echo, zone, outcome, call, calendar, reached)
 
     def named(self, names: Mapping[str, str]) -> "CallView":
@@ -212,7 +211,7 @@ class CallView:
     def is_before_call(self, made: Appointment) -> bool:
         """Whether an appointment was over before this call."""
         at = self.record.called_at if self.record is not None else self.placed_at
-        return lies_before(made, at, number=self.submission.respondent_phone, zone_name=self.zone_name)
+        return lies_before(made, at, zone_name=self.zone_name)
 
     @property
     def day(self) -> str | None:

@@ -187,6 +187,6 @@ def _ahead(views: Sequence[CallView], view: CallView, now: datetime) -> CallView
             asked_in.setdefault(before, one)
         if made is None or one.call_id is None or one.call_id in replaced or one.submission.respondent_phone != number:
             continue
-        if one.outcome in BOOKED and not lies_before(made, now, number=number, zone_name=one.zone_name):
+        if one.outcome in BOOKED and not lies_before(made, now, zone_name=one.zone_name):
             return replace(one, related=Related(later=asked_in.get(one.call_id) or asked_in.get(before or "")))
     return None
