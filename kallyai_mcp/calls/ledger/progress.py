@@ -64,7 +64,7 @@ def mark_not_sent(tx: Tx, record: CallRecord) -> None:
 def mark_response_lost(
     tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None = None
 ) -> CallRecord:
-    """Note that the response to a request for a call was lost; returns the record as it is now.
+    """Note that the response to a request for a call was lost; returns the record as it is now, in the ledger or not.
 
     `since_sent` returns the seconds since the request left, whatever the wall clock says; None when that is not known.
     """
@@ -78,7 +78,7 @@ def mark_response_lost(
         id=record.tracking_id,
         key=record.idempotency_key,
     )
-    return from_row(rows[0]) if rows else record
+    return from_row(rows[0]) if rows else replace(record, response_lost_at=moment(tx.now()))
 
 
 def bind_call(

@@ -170,6 +170,12 @@ BROKEN: tuple[Broken, ...] = (
         troubles=(Trouble(429, placed=True, retry_after=6),),
     ),
     broken(
+        "a limit is forgotten when the ledger is deleted",
+        Patch("calls.ledger.progress", "replace(record, response_lost_at=moment(tx.now()))", "record"),
+        events=(Event(1, "its ledger is deleted"),),
+        troubles=(Trouble(429, placed=True, delay=10, retry_after=6),),
+    ),
+    broken(
         "a final full stop makes another call",
         Patch("calls.records", '.split()).rstrip(" .")', ".split())"),
         asks=(Ask(0, gives_up=20), Ask(30, retyped=True)),
