@@ -1,9 +1,9 @@
 """Access tokens of callers: each HTTP request is served with the KallyAI token that its caller sends."""
 
-import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from weakref import WeakValueDictionary
 
 import anyio
@@ -78,11 +78,13 @@ class CallerVerifier:
         """Verify `bearer`; None if it is not valid. Raises `KallyAIError` when KallyAI can't be reached."""
         if not is_token(bearer):
             return None
-        digest = _hash(bearer)
+        digest = sha256(bearer.encode()).digest()
         # So that for many requests with one new token, KallyAI is asked only once. A lock that none uses is forgotten.
         async with self._locks.setdefault(digest, anyio.Lock()):
             if self._valid_until.get(digest, -math.inf) <= self._clock():
-                if not await self._is_valid(bearer):
+                try:
+                    await self._send(bearer)
+                except (UnauthorizedError, NotSignedInError, ForbiddenError):
                     self._valid_until.pop(digest, None)
                     return None
                 if len(self._valid_until) >= _MAX_CACHED:
@@ -92,15 +94,4 @@ class CallerVerifier:
 
     def is_known(self, bearer: str) -> bool:
         """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
-        return _hash(bearer) in self._valid_until
-
-    async def _is_valid(self, bearer: str) -> bool:
-        try:
-            await self._send(bearer)
-        except (UnauthorizedError, NotSignedInError, ForbiddenError):
-            return False
-        return True
-
-
-def _hash(bearer: str) -> bytes:
-    return hashlib.sha256(bearer.encode()).digest()
+        return sha256(bearer.encode()).digest() in self._valid_until

@@ -1,21 +1,26 @@
-"""The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine."""
+"""The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine.
+
+The URLs of the requests have tokens, so the listener uses no web framework, which could log them.
+"""
 
 import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import parse_qsl
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
-from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, loopback_page
+from kallyai_mcp.auth.pages import Kind, Origin, loopback_page, page_headers
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 
@@ -28,6 +33,74 @@ _LINGER_SECONDS = 3.0
 """The most seconds that the end of a sign-in waits for the browser to get its last page."""
 
 _ERROR = re.compile(r"[a-z_]{1,40}")
+_MAX_REQUEST_BYTES = 65_536
+_CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class Request:
+    """A browser's request: the target before and after the question mark, and the headers by lower-case name."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The reply to a request. `sent` is called when all of it has been written to the connection."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sent: Callable[[], None] = lambda: None
+
+
+@asynccontextmanager
+async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
+    """A context that listens on a free port of 127.0.0.1, and yields it. Each connection serves one request.
+
+    The end of the context ends all connections, also idle ones.
+    """
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+                await _serve(stream, answer)
+
+    listening = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listening as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, handle)
+        yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
+        tasks.cancel_scope.cancel()
+
+
+async def _serve(stream: SocketStream, answer: Callable[[Request], Reply]) -> None:
+    try:
+        head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", _MAX_REQUEST_BYTES)
+        reply = answer(_read(head))
+    except (anyio.IncompleteRead, anyio.DelimiterNotFound, ValueError):
+        reply = Reply(400, b"")
+    headers = {**reply.headers, "Content-Length": str(len(reply.body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    await stream.send("\r\n".join([*lines, "", ""]).encode("ascii") + reply.body)
+    # If it were closed while the browser still sends, the connection would be reset, and the browser lose the reply.
+    with anyio.move_on_after(_CLOSE_SECONDS):
+        await stream.send_eof()
+        reply.sent()
+        while True:
+            await stream.receive()
+
+
+def _read(head: bytes) -> Request:
+    """The request line and the headers; raises `ValueError`."""
+    first, *lines = head.decode("ascii").split("\r\n")
+    method, target, _ = first.split(" ")
+    path, _, query = target.partition("?")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Request(method, path, query, headers)
 
 
 class LoopbackSignIn:
@@ -127,7 +200,7 @@ class LoopbackSignIn:
             who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
             body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
             sent = self._shown.set if status == 200 else lambda: None
-            return Reply(status, body, {**HEADERS, "Content-Type": "text/html; charset=utf-8"}, sent)
+            return Reply(status, body, {**page_headers(), "Content-Type": "text/html; charset=utf-8"}, sent)
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
@@ -139,7 +212,7 @@ class LoopbackSignIn:
         if (problem := self._take(request.query)) is not None:
             return show(400 if problem == "wrong" else 410, problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
-        return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
+        return Reply(303, b"", {**page_headers(), "Location": f"/{self._page}"})
 
 
 class SignIn:

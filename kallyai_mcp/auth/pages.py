@@ -1,6 +1,7 @@
 """The frame, style, headers, and texts of all pages for signing in, and the page that ends a sign-in here."""
 
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -73,20 +74,12 @@ def fill(
     template. Values are escaped, unless their name begins with `html_`. A missing name stands for nothing.
     """
     words = texts(package, page, language)
-    safe = _Blank({name: text if name.startswith("html_") else escape(text) for name, text in values.items()})
-    filled = _Blank({name: text.format_map(safe) for name, text in words.items() if "<" not in text})
+    safe = defaultdict(str, {name: text if name.startswith("html_") else escape(text) for name, text in values.items()})
+    filled = defaultdict(str, {name: text.format_map(safe) for name, text in words.items() if "<" not in text})
     filled |= {name: filled[text] for name, text in (chosen or {}).items()}
-    templates = {name: text.format_map(_Blank(filled | safe)) for name, text in words.items() if "<" in text}
-    return _Blank(filled | templates)
+    templates = {name: text.format_map(filled | safe) for name, text in words.items() if "<" in text}
+    return filled | templates
 
-
-class _Blank(dict[str, str]):
-    def __missing__(self, _: str) -> str:
-        return ""
-
-
-HEADERS: Mapping[str, str] = {**page_headers(), "Cross-Origin-Opener-Policy": "same-origin"}
-"""The headers of every reply of the sign-in on this machine."""
 
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
 _STROKE = 'fill="none" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'

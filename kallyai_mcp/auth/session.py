@@ -44,8 +44,8 @@ class Session:
       time in this process, and, by a lock file, in all processes. All that waited for it use its result.
     * A new refresh token is never lost: after a renewal was sent, its response is awaited and stored, even if the
       caller is canceled.
-    * A refused renewal deletes nothing; the user must sign in again.
-    * If the service can't be reached, the old token is used until it expires.
+    * A renewal that fails deletes nothing, and the old token is used until it expires; then the user must sign in again
+      if it was refused.
 
     `lock_path` is the lock file of all processes with this `store`. Next to it is a file that each process rewrites
     when it changes the sign-in, so that the others need not ask a keyring.
@@ -123,12 +123,10 @@ class Session:
         return tokens
 
     async def _renew_early(self, tokens: Tokens) -> Tokens:
-        if tokens.refresh_token is None and not tokens.expires_within(0, self._clock()):
-            return tokens
         try:
             return await self._renew(tokens.access_token.get_secret_value())
         except KallyAIError as error:
-            if isinstance(error, NotSignedInError) or tokens.expires_within(0, self._clock()):
+            if tokens.expires_within(0, self._clock()):
                 raise
             _log.warning("the sign-in could not be renewed yet (%s); the old token still lasts", error.code)
             return tokens
@@ -253,12 +251,11 @@ class StaticTokens:
     """A token source for the setting `KALLYAI_ACCESS_TOKEN`, whose token is never stored and never renewed."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
         self._tokens = Tokens.of(token)
 
     async def access_token(self) -> str:
         """The token."""
-        return self._token
+        return self._tokens.access_token.get_secret_value()
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - no token can be renewed
         """Always raises `NotSignedInError`, which names the setting."""

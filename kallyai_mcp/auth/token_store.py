@@ -255,14 +255,13 @@ def _retry_if_in_use(action: Callable[[], _T]) -> _T:
 def _parse(text: str | bytes, place: object, origin: str) -> Tokens | None:
     """The tokens in a stored text for one API; None if it is broken, which is logged without a part of it."""
     try:
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.get("api", origin) != origin:
-            raise ValueError(f"not a sign-in for {origin}")  # noqa: TRY301 - handled like all other defects
-        return Tokens.from_document(document)
-    except (ValueError, RecursionError) as error:
-        why = str(error) if type(error) is ValueError else "it is not JSON"  # not the parser's error: it has the text
-        _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", place, why)
-        return None
+        tokens = Tokens.from_document(document := json.loads(text))
+        if document.get("api", origin) == origin:
+            return tokens
+    except (ValueError, RecursionError):
+        pass
+    _log.warning("%s has no sign-in for %s, so nobody is signed in; signing in replaces it", place, origin)
+    return None
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
     assert (sandbox.load(), live.load()) == (tokens("sandbox"), tokens("live"))
     sandbox.path.replace(live.path)
     assert live.load() is None
-    assert f"not a sign-in for {LIVE}" in caplog.text
+    assert f"no sign-in for {LIVE}" in caplog.text
 
 
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult
 
-from kallyai_mcp.auth.loopback_listener import Reply, listening
-from kallyai_mcp.auth.loopback_listener import Request as Asked
+from kallyai_mcp.auth.loopback import Reply, listening
+from kallyai_mcp.auth.loopback import Request as Asked
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
 from tests.page_checks import hard_to_use

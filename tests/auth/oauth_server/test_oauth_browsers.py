@@ -8,7 +8,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
 
-from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
+from kallyai_mcp.auth.loopback import Reply, Request, listening
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in
