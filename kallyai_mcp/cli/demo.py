@@ -26,6 +26,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.submissions import callee_zone
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.times import day_and_hour
 
 _BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
 
@@ -33,7 +34,7 @@ _BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
 @click.command()
 @speed_option(60)
 def demo(*, speed: float) -> None:
-    """Show three calls on the sandbox: what an agent is told, and what was said. Nobody is called."""
+    """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""
     need_sandbox()
     say("Phone calls by an agent. It all happens here; nobody is called.\n")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
@@ -67,6 +68,9 @@ async def _run(home: Path, speed: float) -> None:
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
         say((await past_calls.transcript(app_context, call_id)).text)
+        event = (await past_calls.appointment(app_context, call_id)).event
+        say("\nThe appointment:", bold=True)
+        say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
         busy = table.model_copy(update={"respondent_phone": numbers[_BUSY], "business_name": "Busy Bistro"})
         await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)
         ask = Submission(

@@ -41,8 +41,8 @@ _EPILOG = f"Clients: {', '.join(CLIENTS)}"
 def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT; without CLIENT, list the clients that are found here.
 
-    A client's own command adds it, if it has one. Else its file is edited: it keeps all else that it says, and a backup
-    is kept next to it. If neither can be done, the entry is printed to be pasted, and the exit code is 1.
+    A client's own command adds it, if it has one. Else its file is edited: the rest stays as it is, and a backup is
+    kept next to it. If neither can be done, the entry is printed to be pasted, and the exit code is 1.
     """
     if sandbox:
         need_sandbox()
@@ -127,19 +127,19 @@ def _read(client: Client) -> tuple[Path, str]:
     path = client.path()
     try:
         path = path.resolve() if path.is_symlink() else path
-        return path, path.read_text("utf-8-sig")
+        return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
     except (FileNotFoundError, NotADirectoryError):
         return path, ""
     except (OSError, RuntimeError, UnicodeDecodeError) as error:  # a link that leads to itself is a RuntimeError
         raise CommandError(f"{path} can't be read: {error}.") from None
 
 
-def _replace(path: Path, text: bytes, client: Client) -> None:
+def _replace(path: Path, text: str, client: Client) -> None:
     """Replace a file by a rename, with its mode, and keep the old one as a backup."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-            new.write(text)
+            new.write(text.encode())
         if path.exists():
             backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
             shutil.copy2(path, backup)
@@ -156,13 +156,45 @@ def _replace(path: Path, text: bytes, client: Client) -> None:
         )
 
 
-def _edited(text: str, table: str, name: str, entry: Entry | None) -> bytes | None:
-    """The file with this entry in the table, or without it for None; None if it is no plain JSON with such a table."""
+def _edited(text: str, table: str, name: str, entry: Entry | None) -> str | None:
+    """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
+
+    None if that is not simple: the text has comments or a name twice, or the table is something else.
+    """
+    text = text if text.strip() else "{\n}\n"
     with suppress(ValueError, RecursionError, AttributeError, TypeError):
-        document = json.loads(text.strip() or "{}")
-        servers = document.setdefault(table, {})
-        servers.pop(name, None)
+        wanted = json.loads(text)
+        if table not in wanted:
+            text = _with(text, text.index("{") + 1, 1, table, {})
+        wanted.setdefault(table, {}).pop(name, None)
         if entry is not None:
-            servers[name] = entry
-        return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
+            wanted[table][name] = entry
+        for begin in re.finditer(rf'"{table}"\s*:\s*{{', text):  # another one may have this name
+            new = _without(text, begin.end(), name)
+            if entry is not None:
+                new = _with(new, begin.end(), 2, name, entry)
+            if json.loads(new) == wanted:
+                return new
     return None
+
+
+def _without(text: str, at: int, name: str) -> str:
+    """The text without the first member of this name after `at`, and without a comma beside it."""
+    found = re.compile(rf'(,?)\s*"{name}"\s*:\s*').search(text, at)
+    if found is None:
+        return text
+    _, end = json.JSONDecoder().raw_decode(text, found.end())
+    rest = text[end:]
+    return text[: found.start()] + (rest if found[1] else re.sub(r"^\s*,", "", rest))
+
+
+def _with(text: str, at: int, depth: int, name: str, value: object) -> str:
+    """The text with a new member at `at`, where an object begins that is `depth` deep, indented like the others."""
+    has_lines, newline = "\n" in text.strip(), "\r\n" if "\r\n" in text else "\n"
+    unit = found[1] if (found := re.search(r'\n([ \t]+)"', text)) else "  "
+    member = json.dumps({name: value}, indent=unit if has_lines else None, ensure_ascii=False)[1:-1]
+    member = member.replace("\n", newline + unit * (depth - 1))
+    rest = text[at:]
+    if rest.lstrip().startswith("}"):
+        return text[:at] + member + rest.lstrip()
+    return text[:at] + member.rstrip() + "," + rest

@@ -4,7 +4,9 @@ import errno
 import gc
 import importlib
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -37,8 +39,21 @@ _COMMANDS = {
 """Each command's module and line in the help, in the order in which a new user needs them."""
 
 
+class _Formatter(click.HelpFormatter):
+    """Help whose right column is wide enough for words on a narrow terminal, too."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class _Group(click.Group):
     """The commands. The module of each is imported when the command is used."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands in the order of the table; click sorts them."""
@@ -51,6 +66,7 @@ class _Group(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
             command = getattr(importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"), name)
+            command.context_class = _Context
         return name, command, rest
 
 
@@ -114,9 +130,11 @@ def serve(settings: Settings, *, transport: str, host: str, port: int, auth: Aut
 def main(*arguments: Any) -> None:
     """Run the command line: the entry point of `kallyai-mcp` and `python -m kallyai_mcp`."""
     prepare_streams()
+    columns = shutil.get_terminal_size().columns
+    narrow = {"terminal_width": columns} if columns < 50 else {}  # click takes no width below 50 by itself
     try:
         # not `standalone_mode`, in which click says "Aborted!" after Ctrl-C
-        code = cli(*arguments, prog_name="kallyai-mcp", standalone_mode=False)
+        code = cli(*arguments, prog_name="kallyai-mcp", standalone_mode=False, **narrow)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:

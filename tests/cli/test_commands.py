@@ -42,13 +42,18 @@ done
     assert done.stdout.splitlines() == ["--party", "vscode vscode-insiders vscodium"]
 
 
-def test_every_command_has_a_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_every_command_fits_40_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
     for command in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit) as exit_info:
             main([*command, "--help"])
+        lines = capsys.readouterr().out.splitlines()
 
         assert exit_info.value.code == 0
-        assert "Show this message" in capsys.readouterr().out
+        assert [line for line in lines if len(line) > 40] == []
+        assert any("Show this message" in line for line in lines)
 
 
 @POSIX

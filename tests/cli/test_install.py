@@ -109,23 +109,32 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
 
 JSON_FILES = [
     '{\r\n\t"mcpServers": {\r\n\t\t"other": {"command": "x"}\r\n\t},\r\n\t"theme": "dark"\r\n}\r\n',
-    '{"mcpServers": {}, "z": [1, 2.50, 1e3, "é\\u00e9"]}',
-    '{"kallyai": 1, "p": {"mcpServers": {"kallyai": 2}}}',
+    OTHER,
+    '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
+    '{\n  "kallyai": 1,\n  "p": {"mcpServers": {"kallyai": 2}},\n  "mcpServers": {}\n}',
+    '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c,}"}\n  }\n}\n',
 ]
 
 
 @pytest.mark.parametrize("content", JSON_FILES)
-def test_a_json_file_keeps_all_else_that_it_says_and_a_backup(content: str) -> None:
+def test_everything_else_in_a_json_file_stays_as_it_is(content: str) -> None:
     file = write_file("cursor", content)
 
     run_ok("install", "cursor")
-    after = json.loads(file.read_bytes())
+    written = file.read_bytes().decode()
+    after = json.loads(written)
     (backup,) = backups(file)
     run_ok("uninstall", "cursor")
+    removed = file.read_bytes().decode()
 
     assert set(after["mcpServers"].pop("kallyai")) == {"command", "args"}
-    assert after == {"mcpServers": {}} | json.loads(content) == json.loads(file.read_bytes())
+    assert after == {"mcpServers": {}} | json.loads(content) == json.loads(removed)
     assert backup.read_bytes().decode() == content
+    assert written.count("\n") - written.count("\r\n") in (0, written.count("\n"))
+    lines = [line for line in content.splitlines() if '"' in line and "{}" not in line]
+    assert [line for line in lines if line not in written.splitlines()] == [] or "\n" not in content.strip()
+    if '"other"' in content:
+        assert removed == content
 
 
 @pytest.mark.parametrize(
@@ -157,11 +166,13 @@ def test_a_link_and_the_mode_of_its_file_stay_as_they_are(home: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
-def test_without_a_client_the_ones_found_here_are_listed() -> None:
+def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
     write_file("vscode-insiders", OTHER)
     run_ok("install", "cursor")
+    said = run_ok("install")
 
-    assert "  cursor           has the entry\n  vscode-insiders  no entry\n" in run_ok("install")
+    assert "  cursor           has the entry\n  vscode-insiders  no entry\n" in said
+    assert max(map(len, said.splitlines())) <= 40
 
 
 def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None:

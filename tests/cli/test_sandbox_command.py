@@ -54,6 +54,7 @@ def test_the_demo_shows_three_calls_and_what_to_do_next(tmp_path: Path, monkeypa
     for words in (
         "\nBooked: table for 4 at Italian Bistro (+1 415-555-1234), Fri ",
         "\n0:01 HUMAN: ",
+        "\nThe appointment:\nTable for 4 at Italian Bistro, Fri ",
         "\nNot reached: busy at Busy Bistro (",
         "\nNot called: this number is on the do-not-call list",
         " of 35 calls left (and ",
