@@ -18,6 +18,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import check_shared_database, connect
@@ -33,12 +34,15 @@ from kallyai_mcp.cli.output import (
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_words, list_words
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer, error_answer
+from kallyai_mcp.tools.results import Answer, CallAnswer, error_answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.text.times import when
 from kallyai_mcp.tools.views import find_any
 
 _ASKED_BY = "kallyai-mcp call"
@@ -104,9 +108,49 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 @click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="How many of the newest to skip.")
 @about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
-    """List your calls, newest first, below those that are planned or in progress."""
+    """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
     result = await past_calls.list_page(app_context, limit=limit, offset=offset)
-    return Shown(result.text.replace("More: offset=", "More: --offset "), result.structure)
+    page, notes = result.structure, [NO_LEDGER] if NO_LEDGER in result.text else []
+    if not page.calls:
+        notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
+    if page.lists:
+        notes.append(list_note(page.lists))
+    if page.next_offset is not None:
+        notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}{_sandbox_flag(app_context)}")
+    for note in notes:
+        say(note, err=True)
+    return Shown("\n".join(call_rows(result.views, app_context)), page)
+
+
+def _sandbox_flag(app_context: AppContext) -> str:
+    return " --sandbox" if app_context.embedded else ""
+
+
+def list_note(lists: Sequence[CallAnswer]) -> str:
+    """Which lists of call_around go on, or wait for the user."""
+    shown = ", ".join(f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists)
+    return f"Lists: {shown}; `kallyai-mcp show ID` shows one"
+
+
+def call_rows(found: Sequence[CallView], app_context: AppContext) -> list[str]:
+    """A row of at most 80 columns for each call; without a terminal, columns with tabs between them and whole ids."""
+    rows = []
+    reader = app_context.reader()
+    for one in found:
+        record, asked = one.record, one.submission
+        is_placed = record is None or record.is_active or one.outcome is not None
+        moment = one.placed_at if is_placed or record is None else record.schedule.not_before
+        at = when(moment, reader) if moment is not None else ""
+        number = for_people(asked.respondent_phone) if asked.respondent_phone else ""
+        name = one_line(asked.business_name or "")
+        ended = (one.outcome or one.status).replace("_", " ")
+        id_ = one_line(one.call_id or (record.tracking_id if record is not None else ""))
+        if sys.stdout.isatty():
+            who = f"{name} {number}".strip()
+            rows.append(f"{at:<16.16} {ended:<17.17} {who:<33.33} {id_[:10]}")
+        else:
+            rows.append(f"{at}\t{ended}\t{name}\t{number}\t{id_}")
+    return rows
 
 
 @click.command()
@@ -329,7 +373,6 @@ async def _followed(app_context: AppContext, record: Any) -> Any:
                 if await app_context.calls.cancel(record.tracking_id):
                     say("Canceled. Nobody was called.", err=True)
                 else:
-                    flag = " --sandbox" if app_context.embedded else ""
-                    command = f"kallyai-mcp show {record.tracking_id} --follow{flag}"
+                    command = f"kallyai-mcp show {record.tracking_id} --follow{_sandbox_flag(app_context)}"
                     say(f"The call goes on. To follow it: {command}", err=True)
     return followed

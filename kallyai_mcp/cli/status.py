@@ -5,12 +5,13 @@ from typing import Any
 import click
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.cli.calls import Shown, about_calls
+from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, list_note
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import list_page
 from kallyai_mcp.tools.results import QuotaAnswer, as_json, error_answer
 from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import one_line
 
 _LAST_CALLS = 5
@@ -50,8 +51,13 @@ async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, An
     facts["quota"] = as_json(QuotaAnswer(**statistics.model_dump()))
     lines.append(quota(statistics, None, now=app_context.now()))
     result = await list_page(app_context, limit=_LAST_CALLS, offset=0)
-    facts["calls"] = as_json(result.structure)
-    lines.append(result.text.partition("\nMore: ")[0])
+    page = result.structure
+    facts["calls"] = as_json(page)
+    lines += ["Last calls:", *call_rows(result.views, app_context)] if result.views else ["Last calls: none"]
+    if NO_LEDGER in result.text:
+        lines.append(NO_LEDGER)
+    if page.lists:
+        lines.append(list_note(page.lists))
 
 
 async def _audit(app_context: AppContext) -> Shown:

@@ -49,6 +49,13 @@ _NOT_PLACED_FOR = timedelta(days=1)
 """How long a scheduled call that was not placed is listed."""
 
 
+@dataclass(frozen=True)
+class ListedCalls(ToolResult[CallPageAnswer]):
+    """A page of calls, with what is known of each of its `calls`."""
+
+    views: Sequence[CallView] = ()
+
+
 class Booking(NamedTuple):
     """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call."""
 
@@ -93,9 +100,7 @@ class Filter:
 EVERY_CALL = Filter()
 
 
-async def list_page(
-    app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL
-) -> ToolResult[CallPageAnswer]:
+async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL) -> ListedCalls:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     reader = app_context.reader()
     found, total, more = await _service_page(app_context, limit, offset, wanted)
@@ -145,7 +150,7 @@ async def list_page(
         total=total,
         next_offset=seen if more else None,
     )
-    return ToolResult(text, structure)
+    return ListedCalls(text, structure, views=(*above, *below))
 
 
 async def _service_page(app_context: AppContext, limit: int, offset: int, wanted: Filter) -> _Page:

@@ -55,14 +55,13 @@ def structure(*arguments: str, code: int = 0) -> dict[str, Any]:
 
 def test_a_call_and_all_that_one_can_ask_about_it() -> None:
     placed = invoke("call", BISTRO, *TABLE, "--yes")
-    heading, row = run_ok("calls").splitlines()
-    *facts, call_id = row.split("  ")
+    (row,) = run_ok("calls").splitlines()
+    call_id = row.split("\t")[-1]
 
     assert placed.exit_code == 0, placed.output
     assert placed.stderr.startswith("Calling Italian Bistro …\n")
     assert placed.stdout.startswith("Booked: table for 4 at Italian Bistro (+1 415-555-1234), ")
-    assert heading.startswith("1 call, newest first. Times in ")
-    assert facts[1:3] == ["booked", "Italian Bistro (+1 415-555-1234)"]
+    assert row.split("\t")[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
     # Without an id it is the last call, and the beginning of an id is enough.
     for words in ((), (call_id,), (call_id[:6],)):
         assert run_ok("show", *words) == placed.stdout
@@ -121,12 +120,13 @@ def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
     asked = ("call", "+16195550100", "Ask for the hours", "--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
     scheduled = invoke(*asked, "--yes")
     again = run_ok(*asked, "--yes")
-    state, *_, id_ = run_ok("calls").splitlines()[0].split("  ")
+    (row,) = run_ok("calls").splitlines()
+    id_ = row.split("\t")[-1]
 
     assert scheduled.exit_code == 0, scheduled.output
     assert re.match(r"Scheduled: \+1 619-555-0100, .* 9:30 AM Los Angeles time", scheduled.stdout), scheduled.stdout
     assert id_ in again
-    assert state == "scheduled"
+    assert row.split("\t")[1] == "scheduled"
     assert structure("show", id_[:8])["attempts"] == 3
     assert run_ok("cancel", id_).startswith("Canceled")
     assert "t-none" not in run_ok("cancel", "t-none", code=1)
@@ -152,7 +152,7 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
         id_ = decide.data["tracking_id"]
         shown = await in_thread(run_ok, "show", id_)
         followed = await in_thread(structure, "show", id_[:10], "--follow")
-        listed = await in_thread(run_ok, "calls")
+        noted = await anyio.to_thread.run_sync(invoke, "calls")
         state = await in_thread(run_ok, "status")
         document = await in_thread(structure, "status")
         await in_thread(run_ok, "cancel", id_)
@@ -160,8 +160,8 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
 
     assert shown == f"{asked.text}\n"
     assert followed == asked.data
-    assert f"call_around: needs decision, 2 of 3  {id_}" in listed
-    assert listed in state
+    assert f"{id_} (needs decision)" in noted.stderr
+    assert f"{id_} (needs decision)" in state
     assert [found["tracking_id"] for found in document["calls"]["lists"]] == [id_]
     assert canceled["status"] == "canceled"
 
@@ -181,7 +181,7 @@ def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for()
 
     assert other_time.startswith("Booked for another time: ")
     assert run_ok("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
-    assert run_ok("calls", "--limit", "1").endswith("\nMore: --offset 1.\n")
+    assert invoke("calls", "--limit", "1").stderr == "More: kallyai-mcp calls --offset 1\n"
     assert unasked.exit_code == 1
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
     assert run_ok("show", "t-none", code=1) == ""
@@ -240,6 +240,20 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
     assert command is not None, words
     assert "+1 415-555-1234" in await anyio.to_thread.run_sync(lambda: run_ok("show", command[1], "--follow"))
     assert len(kallyai_sandbox.calls) == 1
+
+
+@on_posix
+def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    run_ok("call", BISTRO, "Ask", "--business", "The Italian Bistro of Ada Lovelace at the Old Harbor", "--yes")
+    with on_terminal(home, "calls", **signed_in) as terminal:
+        assert terminal.wait() == 0
+    (row,) = terminal.output.splitlines()
+
+    assert len(row) <= 80
+    assert "\x1b" not in row
+    assert structure("show", row.split()[-1])["respondent_phone"] == BISTRO
 
 
 def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(

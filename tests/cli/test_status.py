@@ -48,12 +48,16 @@ def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
     shown = status(tmp_path, url)
     document = json.loads(status(tmp_path, url, "--json").stdout)
 
-    first, second, quota, *rows = shown.stdout.splitlines()
+    first, second, quota, title, *rows = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
     assert first == f"KallyAI: {url}"
     assert second == "Signed in as personal@sandbox.test"
     assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes); ")
-    assert {row.rpartition("  ")[2] for row in rows} >= {"t-sent", "t-unknown"}
+    assert title == "Last calls:"
+    assert {tuple(row.split("\t")[1:]) for row in rows} == {
+        ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),
+        ("unknown", "Italian Bistro", "+1 415-555-1234", "t-unknown"),
+    }
     assert document["signed_in"] == {"who": "personal@sandbox.test"}
     assert document["quota"]["minutes_allocated"] == 210
     assert {row["tracking_id"] for row in document["calls"]["calls"]} == {"t-sent", "t-unknown"}
@@ -94,7 +98,7 @@ def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> No
     assert placed.returncode == 3, placed.stderr
     assert "  placed  asked by kallyai-mcp call  " in audit.stdout
     assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
-    assert "  not reached  +1 202-555-0103  busy  " in shown.stdout
+    assert "\tnot reached\t\t+1 202-555-0103\t" in shown.stdout
     assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
 
 
