@@ -2,9 +2,11 @@
 
 import errno
 import json
+import locale
 import logging
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -97,8 +99,12 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
     """
     _log.addHandler(_NO_LOG)
 
+    async def localized() -> _Result:
+        follow_locale()
+        return await work()
+
     try:
-        return anyio.run(work)
+        return anyio.run(localized)
     except (KallyAIError, OSError, click.ClickException, BaseExceptionGroup) as error:
         first: BaseException = error
         while isinstance(first, BaseExceptionGroup):
@@ -121,6 +127,23 @@ _OF_THE_OUTPUT = (errno.EPIPE, errno.EINVAL, errno.ENOSPC)
 """What Python reports when stdout is closed (on Windows, EINVAL) or full."""
 
 _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be writable."
+
+
+def follow_locale() -> None:
+    """Write the times of this context as the user's locale does: with 24 hours, and with the day before the month."""
+    from kallyai_mcp.tools.text.times import DAY_FIRST, HAS_24_HOURS
+
+    before = locale.setlocale(locale.LC_TIME)
+    try:
+        if locale.setlocale(locale.LC_TIME, "").partition(".")[0] in ("C", "POSIX"):
+            return  # no place of a user
+        sample = (2001, 11, 25, 13, 0, 0, 6, 329, 0)
+        HAS_24_HOURS.set("13" in time.strftime("%X", sample))
+        DAY_FIRST.set(time.strftime("%x", sample).startswith("25"))
+    except (locale.Error, ValueError):  # the locale is not installed
+        return
+    finally:
+        locale.setlocale(locale.LC_TIME, before)
 
 
 def prepare_streams() -> None:

@@ -95,6 +95,33 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
     assert kallyai_sandbox.calls == []
 
 
+@POSIX
+def test_times_follow_the_locale(tmp_path: Path) -> None:
+    program = (
+        "from kallyai_mcp.cli.output import follow_locale\n"
+        "from kallyai_mcp.tools.text.times import Reader, when\n"
+        "from datetime import UTC, datetime\n"
+        "follow_locale()\n"
+        "now = datetime(2026, 11, 28, 9, 5, tzinfo=UTC)\n"
+        "print(when(now, Reader('UTC', now)))\n"
+    )
+    try:
+        made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
+        subprocess.run(made, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the sources of locales, in the package locales")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+    assert done.stdout == "28 Nov 9:05\n", done.stderr
+
+
 def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed() -> None:
     program = (
         "from kallyai_mcp.cli.output import prepare_streams, say\n"

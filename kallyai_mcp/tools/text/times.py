@@ -1,10 +1,15 @@
 """Formats of days and times: 12 hours, and the year only if it is not the present one."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.tools.text.plain import zone_of
+
+HAS_24_HOURS: ContextVar[bool] = ContextVar("HAS_24_HOURS", default=False)
+DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
+"""What a terminal sets by the user's locale."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,17 @@ class Reader:
 
 def hour(at: datetime | time) -> str:
     """A time of day: "7:00 PM"."""
+    if HAS_24_HOURS.get():
+        return f"{at.hour}:{at.minute:02}"
     return f"{at.hour % 12 or 12}:{at.minute:02} {'PM' if at.hour >= 12 else 'AM'}"
 
 
 def day(moment: date, now: datetime) -> str:
     """The day of `moment`: "Feb 1"."""
-    year = f", {moment.year}" if moment.year != now.year else ""
-    return f"{moment:%b} {moment.day}{year}"
+    year = str(moment.year) if moment.year != now.year else ""
+    if DAY_FIRST.get():
+        return f"{moment.day} {moment:%b} {year}".rstrip()
+    return f"{moment:%b} {moment.day}{f', {year}' if year else ''}"
 
 
 def when(moment: datetime, reader: Reader) -> str:
