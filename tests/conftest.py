@@ -1,26 +1,21 @@
-"""Fixtures of most tests: a clock that tests set, a sandbox, and an agent."""
+"""How all tests are run. Their fixtures are in `tests.fixtures`."""
 
+import gc
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import cache_from_source
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.settings import Settings
-from tests.agent import Agent, open_agent, settings_in
-from tests.chromium import chromium, chromium_address
-from tests.postgres_server import database_url, own_database, own_postgres, postgres
-from tests.sandbox.manual_clock import ManualClock
-from tests.sandbox.sandbox_app import sandbox_app
+TESTS = Path(__file__).parent
 
-__all__ = ["chromium", "chromium_address", "database_url", "own_database", "own_postgres", "postgres"]
-
+FRESH_CLONE = "TESTS_ARE_NOT_COMPILED"
+"""A variable for the workers, which is empty if this is not the first run."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 """Where Linux has files in memory."""
@@ -38,6 +33,8 @@ LONGEST = (
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; tested programs would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+gc.disable()  # until the tests are collected: imports leave no garbage, and looking for it takes a tenth of their time
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let the processes that the tests start keep their bytecode; keep temporary files in memory.
@@ -48,12 +45,42 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and a command takes it for the width of a console
     # Every client reads all certificates that the system trusts, which takes 7 to 18 ms; this folder has none.
     os.environ.pop("SSL_CERT_FILE", None)
-    os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+    os.environ["SSL_CERT_DIR"] = str(TESTS)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         folder = tempfile.TemporaryDirectory(prefix="kallyai-tests-", dir=MEMORY, ignore_cleanup_errors=True)
         Path(folder.name).chmod(0o711)  # PostgreSQL runs as another user
         os.environ["TMPDIR"] = tempfile.tempdir = folder.name
         config.add_cleanup(folder.cleanup)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Load the fixtures, except in the process that only starts the workers: importing what they need takes a second.
+
+    In a fresh clone it loads them too, so that not each worker compiles what they import.
+    """
+    only_starts_workers = session.config.pluginmanager.hasplugin("dsession")
+    is_compiled = Path(cache_from_source(str(TESTS / "fixtures.py"))).exists()
+    if not (only_starts_workers and is_compiled):
+        session.config.pluginmanager.register(import_module("tests.fixtures"))
+    if only_starts_workers:
+        os.environ[FRESH_CLONE] = "" if is_compiled else "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """In a fresh clone, let each worker begin to import elsewhere, so that each compiles a part of the tests."""
+    if os.environ.get(FRESH_CLONE) and "PYTEST_XDIST_WORKER" in os.environ:
+        modules = sorted(TESTS.rglob("test_*.py"))
+        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        first = number * len(modules) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for module in (*modules[first:], *modules[:first]):
+            import_module(".".join(module.relative_to(TESTS.parent).with_suffix("").parts))
+
+
+def pytest_collection_finish() -> None:
+    """What lives until the end is never looked at by the garbage collector, which runs again from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -93,41 +120,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"  # uvicorn supports no other
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
-
-
-@pytest.fixture
-def app(clock: ManualClock) -> Iterator[SandboxApp]:
-    with sandbox_app(clock=clock) as app:
-        yield app
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
-
-
-@pytest.fixture(params=["auto", "legacy"])
-def mode(request: pytest.FixtureRequest) -> str:
-    """The two protocol generations: 2026-07-28 by discovery, 2025-11-25 by handshake."""
-    mode: str = request.param
-    return mode
-
-
 def one_generation() -> str:
     """The protocol generation of a module whose tests don't depend on it: `mode = pytest.fixture(one_generation)`."""
     return "auto"
-
-
-@pytest.fixture
-async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
-    """An agent of the sandbox; each test that uses it runs in both protocol generations."""
-    async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
-        yield agent

@@ -77,8 +77,8 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     place: str, clock: ManualClock, pages: int, *, ignores_offset: bool
 ) -> None:
     """The end of the list may have another call that fits as well."""
-    others = [shown(f"other-{n}", respondent_phone="+14155550000") for n in range(200 * pages)]
-    service = Service(clock, [LOST], [shown(), *others], ignores_offset=ignores_offset)
+    others = [shown(f"other-{n}", respondent_phone="+14155550000") for n in range(2 * pages)]
+    service = Service(clock, [LOST], [shown(), *others], page=2, ignores_offset=ignores_offset)
     async with world(service, place, timing=Timing(search=1)) as here:
         record = await here.call()
         again = await here.place()
