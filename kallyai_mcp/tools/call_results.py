@@ -46,18 +46,11 @@ async def call_words(
     placed_now: bool | None,
     client_is_there: bool = True,
 ) -> ToolResult[MadeCallAnswer]:
-    """What to answer about a call; its outcome counts as delivered.
+    """What to answer about a call; its outcome counts as delivered. It raises why a call was refused or canceled.
 
-    Args:
-        app_context: What the tool works with.
-        found: The call; a `Call` if the ledger does not have it.
-        placed_now: True if this request placed the call; False if the call is a duplicate of an earlier one; None if
-            the request only asked about the call.
-        client_is_there: It is certain that the client still waits for the result. Otherwise the outcome doesn't count
-            as delivered, and the next request for the same call gets it instead of placing a call.
-
-    Raises:
-        KallyAIError: The call was refused or canceled: no call was placed.
+    `placed_now` is True if this request placed the call, False if the call is a duplicate of an earlier one, and None
+    if the request only asked about it. Unless it is certain that the `client_is_there` still, the outcome does not
+    count as delivered, and the next request for the same call gets it instead of placing a call.
     """
     record = found if isinstance(found, CallRecord) else None
     if record is not None and record.is_earlier_call:

@@ -235,12 +235,7 @@ def calendar_uri(call_id: str) -> str:
 
 
 async def appointment(app_context: AppContext, id_: str) -> Booking:
-    """The appointment that a call made.
-
-    Raises:
-        NotThereError: The call made no appointment, or KallyAI has no id for it.
-        KallyAIError: As `service_id` and `find_call`.
-    """
+    """The appointment that a call made; raises `NotThereError` if there is none, or as `service_id` does."""
     call_id = await service_id(app_context, id_)
     found = await find_call(app_context, call_id)
     try:
@@ -258,10 +253,7 @@ async def appointment(app_context: AppContext, id_: str) -> Booking:
 
 
 async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
-    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called.
-
-    It raises what `appointment` raises.
-    """
+    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
     call_id, made, view = await appointment(app_context, id_)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
@@ -272,9 +264,7 @@ async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | N
 async def service_id(app_context: AppContext, id_: str) -> str:
     """KallyAI's id of a call, from its `call_id` or its `tracking_id`.
 
-    Raises:
-        NotThereError: KallyAI has no id for it. A call that was refused raises its refusal.
-        NotSignedInError, LedgerUnavailableError: As `Calls.find` raises them.
+    It raises `NotThereError` if KallyAI has none; a call that was refused raises its refusal.
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_
@@ -295,12 +285,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
 
 
 async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
-    """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled.
-
-    Raises:
-        NotFoundError: There is no such call or list.
-        KallyAIError: Another error of `Calls` or of the API client.
-    """
+    """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled."""
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
         return await cancel_list(app_context, found)

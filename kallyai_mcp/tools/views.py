@@ -44,13 +44,7 @@ async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList |
 
 
 async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
-    """Find a call by its `call_id` or `tracking_id`.
-
-    Raises:
-        LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
-        NotFoundError: No call has this id.
-        KallyAIError: As `Calls.find` and `KallyAI.get_call` raise it.
-    """
+    """Find a call by its `call_id` or `tracking_id`, which only the ledger knows; KallyAI raises `NotFoundError`."""
     record = None
     try:
         record = await app_context.calls.find(id_)
