@@ -1,5 +1,11 @@
 """What a person needs of every page: borders and texts that are seen, controls that are hit, and nothing cut off."""
 
+from functools import cache
+
+import pytest
+
+from tests.cards.npm import bundled
+from tests.npm import missing
 from tests.playwright_names import Frame, Page
 
 _LOOK = """
@@ -42,12 +48,6 @@ _LOOK = """
     if (isControl && (box.height < 44 || (box.width < 44 && !node.matches("summary")))) {
       found.push(`${label}: ${box.width} x ${box.height}`);
     }
-    const hasText = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
-    if (hasText && !node.matches("svg *, .unseen") && box.width > 1) {
-      const size = parseFloat(style.fontSize), isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-      const below = ground(node), ratio = contrast(over(parse(style.color), below), below);
-      if (ratio < (isLarge ? 3 : 4.5)) found.push(`${label}: text ${ratio.toFixed(2)}`);
-    }
     const isCut = ["hidden", "clip"].includes(style.overflowX) && node.scrollWidth > node.clientWidth + 1;
     if (isCut && !node.matches(".unseen")) found.push(`${label}: cut off`);
     if (node.matches("svg *") && style.stroke.includes("(") && parseFloat(style.strokeWidth)) {
@@ -64,9 +64,21 @@ _LOOK = """
 """
 
 
+_AXE = "axe.run().then((found) => found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.html)}`))"
+"""All rules of axe-core: WCAG 2.2 A and AA, and best practices."""
+
+
 async def hard_to_use(page: Page | Frame) -> list[str]:
-    """What is hard to see or to press: borders and lines with a contrast below 3:1, texts below 4.5:1 (3:1 if large),
-    controls below 44 px, and what is cut off or wider than the page.
+    """What is hard to see or to press: what axe-core reports, such as a text with too little contrast; borders and
+    lines with a contrast below 3:1, controls below 44 px, and what is cut off or wider than the page.
     """
-    found: list[str] = await page.evaluate(_LOOK)
-    return found
+    if await page.evaluate("!window.axe"):
+        await page.evaluate(f"{_axe()}; 0")
+    return [*await page.evaluate(_LOOK), *await page.evaluate(_AXE)]
+
+
+@cache
+def _axe() -> str:
+    if reason := missing():
+        pytest.skip(reason)
+    return (bundled() / "axe.min.js").read_text(encoding="utf-8")

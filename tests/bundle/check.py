@@ -28,7 +28,7 @@ from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings
 from tests import npm, programs
 from tests.agent import BISTRO, Agent
-from tests.docs.pages import fenced, text_of
+from tests.docs.pages import text_of
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
 from tests.programs import ROOT, run_well
@@ -116,17 +116,6 @@ def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None
         (line,) = done.stderr.strip().splitlines()
         assert done.returncode == 1
         assert 'pip install "kallyai-mcp[sandbox]"' in line
-
-
-def the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent(folder: Path) -> None:
-    """The test is that of docs/testing-agents.md."""
-    extra = f"kallyai-mcp[sandbox] @ {wheel_in(folder).as_uri()}"
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra, "pytest")
-    assert "\nBooked: table for 4 at Italian Bistro" in run(program(folder, "kallyai-mcp"), "demo", "--speed", "1000")
-    test = folder / "project" / "test_agent.py"
-    test.parent.mkdir()
-    test.write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
-    assert "1 passed" in run(program(folder, "python"), "-m", "pytest", "-q", "--rootdir", test.parent, test)
 
 
 def the_image_and_compose_serve_with_two_workers_and_keep_their_keys(folder: Path) -> None:
@@ -243,7 +232,6 @@ def main() -> None:
             the_bundle_places_a_call_on_the_sandbox,
             the_sdist_builds_the_same_wheel_with_every_file,
             the_wheel_alone_serves_and_says_what_the_sandbox_needs,
-            the_wheel_with_the_sandbox_shows_its_demo_and_tests_an_agent,
             the_image_and_compose_serve_with_two_workers_and_keep_their_keys,
             the_files_for_the_registry_and_claude_code_are_valid,
         ):

@@ -41,11 +41,10 @@ POLICY = (
 
 @dataclass(frozen=True)
 class HostPages:
-    """The URLs of the host page and of its sandbox proxy, and the script of axe-core."""
+    """The URLs of the host page and of its sandbox proxy."""
 
     host: str
     sandbox: str
-    axe: str
 
 
 @asynccontextmanager
@@ -66,9 +65,8 @@ async def serve_host_pages(bundle: Path) -> AsyncIterator[HostPages]:
             case _:
                 return Reply(404, b"")
 
-    axe = (bundle / "axe.min.js").read_text(encoding="utf-8")
     async with listening(answer) as host, listening(answer) as sandbox:
-        yield HostPages(f"http://127.0.0.1:{host}/host.html", f"http://127.0.0.1:{sandbox}/sandbox.html", axe)
+        yield HostPages(f"http://127.0.0.1:{host}/host.html", f"http://127.0.0.1:{sandbox}/sandbox.html")
 
 
 @dataclass
@@ -154,14 +152,6 @@ class Chat:
     async def hard_to_use(self) -> list[str]:
         """See `page_checks.hard_to_use`."""
         return await hard_to_use(self.frame)
-
-    async def violations(self) -> list[str]:
-        """What axe-core reports, by all of its rules."""
-        await self.frame.evaluate(f"{self.host_pages.axe}; 0")
-        found: list[str] = await self.frame.evaluate(
-            "axe.run().then(r => r.violations.map(v => `${v.id}: ${v.nodes.map(n => n.html + n.failureSummary)}`))"
-        )
-        return found
 
 
 def as_json(result: CallToolResult) -> dict[str, Any]:

@@ -29,7 +29,7 @@ async def test_calling_again_asks_first_and_then_places_exactly_one_call(
     await expect(question).to_contain_text("Sample Guest")
     await expect(question).to_contain_text("Wed, Jan 28, 7:00 PM")
     await expect(question).to_contain_text("By the window")
-    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
     assert chat.asked == []
     assert await agent.calls_made() == 1
 
@@ -69,7 +69,6 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_without_it_the_
         await expect(chat.card.locator("#status")).to_have_text("Esperando tu confirmación")
         await expect(chat.card.get_by_role("region", name="¿Llamar a Italian Bistro?")).to_contain_text("Hora allí")
         assert asked.data["confirmation"] not in await chat.card.locator("body").inner_text()
-        assert await chat.violations() == []
         assert await chat.hard_to_use() == []
 
         await chat.button("Llamar ahora").dblclick()

@@ -32,7 +32,7 @@ async def test_the_conversation_is_loaded_on_request_shows_who_speaks_and_can_be
     assert boxes[1] is not None
     assert boxes[0]["x"] < boxes[1]["x"]
     assert chat.tools("get_transcript") == [{"call_id": made.data["call_id"]}]
-    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
 
     await chat.button("Hide conversation").click()
     await expect(talk).to_be_hidden()

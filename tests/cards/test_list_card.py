@@ -40,7 +40,6 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     await expect(chat.card.locator("#facts")).to_have_text("Third1 of 2")
     await expect(chat.card.get_by_text("You can leave; the calls go on.")).to_be_visible()
     assert await rows(chat) == ["Third +1 202-555-0100 Call in progress", "Fourth +1 202-555-0119 Not called yet"]
-    assert await chat.violations() == []
     assert await chat.hard_to_use() == []
 
     clock.advance(minutes=5)
@@ -68,7 +67,7 @@ async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
     assert full.startswith("Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking.")
     assert free == "Third +1 202-555-0100 Not called"
-    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
     await chat.button("Conversation").click()
     await expect(chat.card.get_by_role("region", name="Conversation")).to_be_visible()
 
@@ -126,7 +125,7 @@ async def test_one_consent_in_the_card_names_every_candidate(
         await expect(question).to_contain_text("First, +1 202-555-0103")
         await expect(question).to_contain_text("Third, +1 202-555-0100")
         await expect(question).to_contain_text("one is booked")
-        assert await chat.violations() == []
+        assert await chat.hard_to_use() == []
         assert await agent.calls_made() == 0
 
         await chat.button("Call now").dblclick()

@@ -47,7 +47,7 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
     await expect(chat.card.get_by_role("row")).to_have_text(
         ["DayAnsweredOther outcomes", "Mon, Jan 2611", "Tue, Jan 2710"]
     )
-    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
     for theme in ("light", "dark"):
         await chat.set_host_context(**{**NEW_YORK, "theme": theme})
         assert await chat.hard_to_use() == []
@@ -63,7 +63,7 @@ async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) 
     await expect(chat.card.get_by_text("Used up: calls are refused")).to_be_visible()
     calls = chat.card.get_by_role("meter", name="Calls")
     await expect(calls).to_have_attribute("aria-valuetext", "0 of 5 left. Used up: calls are refused")
-    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
     structure = {"status": "error", "code": "unavailable", "retryable": True}
     await chat.give(Answer(CallToolResult(content=[], structured_content=structure, is_error=True)))
     await expect(chat.card.get_by_text("KallyAI has a problem of its own. Try again later.")).to_be_visible()

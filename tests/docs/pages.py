@@ -33,3 +33,11 @@ def commands(page: Path) -> list[str]:
     """The commands on a page: its indented lines, and those in backticks in its sentences."""
     text = without_fences(page.read_text(encoding="utf-8"))
     return re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text)
+
+
+def is_run_with_pins(command: str) -> bool:
+    """Whether `.ci/run` runs a command with pinned versions: what `uv run` does, and the packages of frameworks."""
+    files = [ROOT / "tests" / "frameworks" / "snippets.py", *ROOT.glob("tests/**/package.json")]
+    packages = {name for file in files for name in re.findall(r'"(@?[\w./-]+)(?:==|": ")', file.read_text("utf-8"))}
+    is_for_contributors = re.search(r"(^|&& )uv run\b|python -m tests\.", command) is not None
+    return is_for_contributors or not packages.isdisjoint(command.split())
