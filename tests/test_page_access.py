@@ -93,7 +93,6 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
         paths = {
             "home": "/",
             "billing": portal.json()["url"].removeprefix(SANDBOX),
-            "docs": "/docs",
             "play": "/_sandbox/play",
             "sign in": "/v1/auth/cli?redirect_uri=http://localhost:9999",
             "choose": f"/v1/auth/sign-in?request={request_token_in(first)}&provider=apple",
