@@ -50,7 +50,8 @@ def run_recipe(clone: Path, variables: Mapping[str, str]) -> None:
         more = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "kallyai", "KALLYAI_API_URL": sandbox.url}
         more |= {f"OTEL_{each}_EXPORTER": "console" for each in ("TRACES", "METRICS")} | {"OTEL_LOGS_EXPORTER": "none"}
         more |= {"OTEL_METRIC_EXPORT_INTERVAL": "500", "KALLYAI_CONFIRM": "never", **variables}
-        with subprocess.Popen(["/bin/sh", "-euc", script], cwd=clone, env=more, stdout=subprocess.PIPE, text=True) as run:
+        command = ["/bin/sh", "-euc", script]
+        with subprocess.Popen(command, cwd=clone, env=more, stdout=subprocess.PIPE, text=True) as run:
             try:
                 for number in ("+12025550142", "+12025550121"):  # the second one is refused
                     ask_for_a_call(f"http://127.0.0.1:{port}/mcp", number, sandbox.access_token)
