@@ -7,6 +7,7 @@ certificates, its proxy, and the options of a socket.
 
 import logging
 import random
+import select
 import socket
 import ssl
 import time
@@ -21,6 +22,8 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpcore2
 import httpx2
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.responses import ApiResponse, retry_after
@@ -47,6 +50,8 @@ _IDLE_SECONDS = 5.0
 _STATUSES_THAT_MAY_PASS = (429, 502, 503, 504)
 
 _FAILURES = (
+    anyio.BrokenResourceError,
+    anyio.EndOfStream,  # in a TLS handshake
     httpcore2.NetworkError,
     httpcore2.ProtocolError,
     httpcore2.ProxyError,
@@ -178,16 +183,10 @@ class Transport:
         is_get = request.method == "GET"
         used = await self._take_idle() if is_get else None
         is_sent, is_kept = used is not None, False
-        streams: list[Any] = []
 
         async def trace(event: str, info: dict[str, Any]) -> None:
             nonlocal is_sent
-            if event == "connection.connect_tcp.complete":
-                streams.append(info["return_value"])
-                opened = info["return_value"].get_extra_info("socket")
-                for option in _SOCKET_OPTIONS:  # here, because httpcore2 sets none for connections to a proxy
-                    opened.setsockopt(*option)
-            elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
                 if last_check is not None:
                     await last_check()
                 limit.deadline = anyio.current_time() + request.seconds
@@ -209,8 +208,6 @@ class Transport:
             else:
                 with anyio.CancelScope(shield=True):
                     await connection.aclose()
-                    for stream in streams:  # httpcore2 leaves one open whose TLS handshake was canceled
-                        await stream.aclose()
 
     async def _take_idle(self) -> Any:
         """A connection that was used for a GET and is still open; None without one."""
@@ -277,7 +274,9 @@ def _connector(base_url: httpx2.URL, proxy_address: str | None) -> Callable[[], 
     except OSError:
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     proxy = None if proxy_address is None else _proxy(proxy_address, tls)
-    pool = httpcore2.AsyncConnectionPool(ssl_context=tls, proxy=proxy, keepalive_expiry=_IDLE_SECONDS)
+    pool = httpcore2.AsyncConnectionPool(
+        ssl_context=tls, proxy=proxy, keepalive_expiry=_IDLE_SECONDS, network_backend=_Network()
+    )
     return partial(pool.create_connection, httpcore2.URL(**_address(base_url)).origin)
 
 
@@ -297,6 +296,61 @@ def _proxy(address: str, tls: ssl.SSLContext | None) -> httpcore2.Proxy:
         auth=(url.username.encode(), url.password.encode()) if url.username else None,
         ssl_context=tls if url.scheme == "https" else None,
     )
+
+
+class _Network(httpcore2.AsyncNetworkBackend):
+    """Opens connections with `_SOCKET_OPTIONS`; httpcore2 would set none of those to a proxy."""
+
+    async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
+        stream = await anyio.connect_tcp(host, port)
+        opened = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - not Django's
+        for option in _SOCKET_OPTIONS:
+            opened.setsockopt(*option)
+        return _Stream(stream, opened)
+
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    """A connection over TCP or TLS. Unlike httpcore2's own, it has no time limit for each read and write."""
+
+    def __init__(self, stream: ByteStream, opened: socket.socket) -> None:
+        self._stream, self._socket = stream, opened
+
+    async def read(self, max_bytes: int, *_: Any, **__: Any) -> bytes:
+        try:
+            return await self._stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            return b""
+
+    async def write(self, buffer: bytes, *_: Any, **__: Any) -> None:
+        try:
+            await self._stream.send(buffer)
+        except anyio.BrokenResourceError as error:
+            raise httpcore2.WriteError from error  # the server may have answered all the same
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, *_: Any, **__: Any
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            tls = await TLSStream.wrap(
+                self._stream, hostname=server_hostname, ssl_context=ssl_context, standard_compatible=False
+            )
+        except BaseException:
+            await anyio.aclose_forcefully(self._stream)  # httpcore2 does not close it
+            raise
+        return _Stream(tls, self._socket)
+
+    def get_extra_info(self, info: str) -> Any:
+        """`is_readable`: the server has sent more, or has closed the connection."""
+        if info != "is_readable":
+            return None
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select([self._socket], [], [], 0)[0])
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(0))
 
 
 class InProcess:
