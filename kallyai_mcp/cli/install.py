@@ -137,11 +137,13 @@ def _read(client: Client) -> tuple[Path, str]:
 def _replace(path: Path, text: str, client: Client) -> None:
     """Replace a file by a rename, with its mode, and keep the old one as a backup."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in [path.parent, *path.parent.parents][::-1]:
+            folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave the modes to the umask
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
             new.write(text.encode())
         if path.exists():
             backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
+            backup.touch(0o600)
             shutil.copy2(path, backup)
             shutil.copymode(path, new.name)
             say(f"The file as it was: {backup}")

@@ -1,3 +1,5 @@
+import os
+import stat
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -6,7 +8,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.testing import KallyAISandbox
-from tests.cli.machine import run_in_process
+from tests.cli.machine import move_home, run_in_process
 from tests.processes import LIMIT, run, started
 from tests.sandbox.auth import browser_client
 
@@ -36,6 +38,30 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1
     assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
+def test_what_the_commands_make_is_private_whatever_the_umask(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in, a call, a client's file with its backup, and the state of a sandbox."""
+    user, home = move_home(monkeypatch, tmp_path / "user"), tmp_path / "new" / "home"
+    url = kallyai_sandbox.url
+    before = os.umask(0)
+    try:
+        with started(home, "login", "--no-browser", API_URL=url) as process:
+            browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"))
+            assert process.wait(timeout=LIMIT) == 0
+        assert run(home, "call", "+12025550142", "Ask", "--yes", API_URL=url).returncode == 0
+        for name in ("one", "two"):
+            assert run(home, "install", "cursor", "--name", name).returncode == 0
+        with started(home, "sandbox", "--port", "0", "--data", str(tmp_path / "state" / "sandbox.db")) as process:
+            read_until(process.stdout, "http://")
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path not in (user, tmp_path / "kallyai")]
+    assert {path.name for path in made} >= {"renewal.lock", "ledger.db", "mcp.json", "sandbox.db"}
+    assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
 def test_a_sign_in_that_is_canceled_could_not_be_kept_or_is_a_setting_is_one_line(
