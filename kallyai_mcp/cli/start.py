@@ -18,7 +18,7 @@ _COMPLETION = "_KALLYAI_MCP_COMPLETE"
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in _STDIO and _COMPLETION not in os.environ and (settings := _plain_settings()) is not None:
+    if sys.argv[1:] in _STDIO and _COMPLETION not in os.environ and (settings := plain_settings()) is not None:
         _serve(settings)
         return
     from kallyai_mcp.cli.main import main as run
@@ -41,7 +41,7 @@ def _serve(settings: Settings) -> None:
     serve_over_stdio(settings, first_answers=first_answers)
 
 
-def _plain_settings() -> Settings | None:
+def plain_settings() -> Settings | None:
     """The settings; None if one may change the first answers, or what happens or is logged before them."""
     try:
         settings = Settings.from_env()

@@ -63,9 +63,9 @@ def test_output_that_can_not_be_written_ends_in_one_line_or_none(
     signed_in = {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
     reader, writer = os.pipe()
     os.close(reader)
-    for target in (writer, os.open("/dev/full", os.O_WRONLY)):
+    for target, command in ((writer, "--help"), (os.open("/dev/full", os.O_WRONLY), "status")):
         done = subprocess.run(
-            [*COMMAND, "status", "--json"],
+            [*COMMAND, command],
             stdout=target,
             stderr=subprocess.PIPE,
             text=True,

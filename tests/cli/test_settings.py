@@ -67,11 +67,13 @@ def test_a_bad_value_ends_the_server_with_one_line_and_exit_code_2(tmp_path: Pat
 
 def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
     shared = {"DATABASE_URL": "postgresql://user:hush@127.0.0.1:9/calls"}
-    for arguments, settings, words in (
-        ((), {"MCP_TOKENS": "x"}, "KALLYAI_MCP_TOKENS: there is no such setting; did you mean KALLYAI_MCP_TOKEN?"),
-        (HTTP, shared, "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS"),
+    for done, words in (
+        (
+            run(tmp_path, MCP_TOKENS="x"),
+            "KALLYAI_MCP_TOKENS: there is no such setting; did you mean KALLYAI_MCP_TOKEN?",
+        ),
+        (run_in_process(tmp_path, *HTTP, **shared), "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS"),
     ):
-        done = run(tmp_path, *arguments, **settings)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"Error: {words}")
         assert len(done.stderr.splitlines()) == 1

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import anyio
@@ -21,7 +22,6 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import Agent
 from tests.docs.pages import fenced
-from tests.processes import environment
 from tests.programs import run
 
 NUMBER = "+12025550142"
@@ -172,14 +172,12 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
 
 
-def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_passes(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     (example,) = fenced("docs/testing-agents.md", "python")
     (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
-    options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    own = environment(tmp_path) | {"PYTEST_ADDOPTS": ""}  # those of this run are for its own options
-    done = run([sys.executable, "-m", "pytest", *options, str(tmp_path)], folder=tmp_path, variables=own)
+    (test,) = (value for name, value in run_path(str(tmp_path / "test_example.py")).items() if name.startswith("test_"))
 
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    test(kallyai_sandbox)  # the fixture comes from the plug-in as it is installed
 
 
 def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from kallyai_mcp.cli.start import plain_settings
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
 from kallyai_mcp.transports.stdio import read_lines, serve_stdio
@@ -151,10 +152,18 @@ def test_a_client_is_answered_before_the_sdk_is_imported(tmp_path: Path) -> None
         assert done.stderr == "the SDK is imported\n"
 
 
-def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(tmp_path: Path) -> None:
+def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert plain_settings() is not None
     settings = {"FAST_START": "0", "SANDBOX": "1", "READ_ONLY": "1", "LOG_LEVEL": "DEBUG", "WAIT_SECONDS": "soon"}
     for name, value in {**{f"KALLYAI_{name}": value for name, value in settings.items()}, "OTEL_SDK": "1"}.items():
-        done = without_sdk(tmp_path, HANDSHAKE, **{name: value})
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert plain_settings() is None, name
 
-        assert done.stdout == "", name
-        assert done.returncode != 0
+    done = without_sdk(tmp_path, HANDSHAKE, KALLYAI_FAST_START="0")
+    assert done.stdout == ""
+    assert done.returncode != 0
