@@ -10,11 +10,11 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent, settings_in
 from tests.chromium import chromium, chromium_address
-from tests.postgres_server import database_url, own_database, own_postgres, postgres
+from tests.postgres_server import database_url, new_data, own_database, own_postgres, postgres
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
-__all__ = ["chromium", "chromium_address", "database_url", "own_database", "own_postgres", "postgres"]
+__all__ = ["chromium", "chromium_address", "database_url", "new_data", "own_database", "own_postgres", "postgres"]
 
 
 @pytest.fixture(scope="session")

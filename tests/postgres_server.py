@@ -15,7 +15,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, Self
 
@@ -69,7 +70,8 @@ class PostgresServer(PostgresDatabases):
 
     It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on. `folder` is where it has
     its own folder: in memory, where only processes are killed. With `ends_with_this_thread`, the kernel ends it when
-    the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`).
+    the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`). `new_data` is the folder of
+    the data that it begins with, which is copied.
 
     PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`.
     """
@@ -79,6 +81,7 @@ class PostgresServer(PostgresDatabases):
         *,
         folder: Path | None = None,
         ends_with_this_thread: bool = False,
+        new_data: Path | None = None,
     ) -> None:
         super().__init__(free_port())
         self._user, self._group = _unprivileged_user()
@@ -98,7 +101,7 @@ class PostgresServer(PostgresDatabases):
             "dynamic_shared_memory_type": "mmap",  # files in its folder, which are gone when it was killed, too
         }
         try:
-            self._initialize()
+            self._initialize(new_data or _new_data())
         except BaseException:
             self.close()
             raise
@@ -141,10 +144,10 @@ class PostgresServer(PostgresDatabases):
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _initialize(self) -> None:
+    def _initialize(self, new_data: Path) -> None:
         if self._user is not None and self._group is not None:
             shutil.chown(self._folder, self._user, self._group)
-        command = [shutil.which("cp") or "/bin/cp", "-a", str(_new_data()), str(self._data)]
+        command = [shutil.which("cp") or "/bin/cp", "-a", str(new_data), str(self._data)]
         subprocess.run(command, check=True, timeout=LIMIT)
 
     def _started(self) -> bool:
@@ -191,10 +194,17 @@ class PostgresServer(PostgresDatabases):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabases]:
-    """The one server of this test run; the test is skipped on a machine without PostgreSQL."""
+def new_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data of a new server, made once for this test run; the test is skipped on a machine without PostgreSQL."""
     skip_without_server()
-    with shared_process(tmp_path_factory, "postgres", _running) as port:
+    with shared_process(tmp_path_factory, "postgres-data", lambda: nullcontext(str(_new_data()))) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, new_data: Path) -> Iterator[PostgresDatabases]:
+    """The one server of this test run."""
+    with shared_process(tmp_path_factory, "postgres", partial(_running, new_data)) as port:
         yield PostgresDatabases(int(port))
 
 
@@ -223,10 +233,9 @@ def database_url(postgres: PostgresDatabases, own_database: "psycopg.Connection[
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
+def own_postgres(new_data: Path) -> Iterator[PostgresServer]:
     """A running server for one test, to be killed, paused, and started again."""
-    skip_without_server()
-    with PostgresServer() as server:
+    with PostgresServer(new_data=new_data) as server:
         yield server
 
 
@@ -242,9 +251,9 @@ def skip_without_server() -> None:
 
 
 @contextlib.contextmanager
-def _running() -> Iterator[str]:
+def _running(new_data: Path) -> Iterator[str]:
     """Start a server for all workers, and end it; gives its port."""
-    with PostgresServer(ends_with_this_thread=True) as server:
+    with PostgresServer(ends_with_this_thread=True, new_data=new_data) as server:
         yield str(server.port)
 
 
