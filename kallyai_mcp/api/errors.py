@@ -43,6 +43,9 @@ class KallyAIError(Exception):
 
     default_code: ClassVar[str] = "kallyai_error"
 
+    def __init_subclass__(cls, code: str = default_code) -> None:
+        cls.default_code = code
+
     def __init__(
         self,
         message: str,
@@ -65,22 +68,16 @@ class KallyAIError(Exception):
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
 
 
-class NotConnectedError(KallyAIError):
+class NotConnectedError(KallyAIError, code="connection_failed"):
     """Nothing was sent: name resolution, connection, TLS, or the renewal of the token failed."""
 
-    default_code = "connection_failed"
 
-
-class ResponseLostError(KallyAIError):
+class ResponseLostError(KallyAIError, code="answer_lost"):
     """The request was sent, but there was no complete response. The service may have acted on it."""
 
-    default_code = "answer_lost"
 
-
-class NotSignedInError(KallyAIError):
+class NotSignedInError(KallyAIError, code="not_signed_in"):
     """There is no usable sign-in. Nothing was sent, or the response was 401: `reason` has the service's own words."""
-
-    default_code = "not_signed_in"
 
 
 def not_signed_in(refusal: KallyAIError, message: str) -> NotSignedInError:
@@ -91,44 +88,32 @@ def not_signed_in(refusal: KallyAIError, message: str) -> NotSignedInError:
     )
 
 
-class UnreadableResponseError(KallyAIError):
+class UnreadableResponseError(KallyAIError, code="unreadable_answer"):
     """The service acted on the request, but the body of its response is not what the reference says."""
 
-    default_code = "unreadable_answer"
 
-
-class PolicyError(KallyAIError):
+class PolicyError(KallyAIError, code="call_policy"):
     """A setting of this server, such as `KALLYAI_CALLS_PER_HOUR`, forbids the call; nothing was sent."""
-
-    default_code = "call_policy"
 
     def __init__(self, message: str, *, setting: str, **more: Any) -> None:
         super().__init__(message, **more)
         self.setting = setting
 
 
-class ServiceError(KallyAIError):
+class ServiceError(KallyAIError, code="service_error"):
     """The response is not a success."""
 
-    default_code = "service_error"
 
-
-class BadRequestError(ServiceError):
+class BadRequestError(ServiceError, code="bad_request"):
     """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class)."""
 
-    default_code = "bad_request"
 
-
-class UnauthorizedError(ServiceError):
+class UnauthorizedError(ServiceError, code="unauthorized"):
     """The token is missing, expired, or not accepted (401: `missing_token`, `token_expired`)."""
 
-    default_code = "unauthorized"
 
-
-class QuotaExceededError(ServiceError):
+class QuotaExceededError(ServiceError, code="quota_exceeded"):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse")."""
-
-    default_code = "quota_exceeded"
 
     def __init__(
         self,
@@ -151,46 +136,32 @@ class QuotaExceededError(ServiceError):
         self.upgrade_url = upgrade_url
 
 
-class ForbiddenError(ServiceError):
+class ForbiddenError(ServiceError, code="forbidden"):
     """The token lacks a permission, such as the scope `transcripts:read` (403)."""
 
-    default_code = "forbidden"
 
-
-class BotCheckError(ServiceError):
+class BotCheckError(ServiceError, code="bot_check"):
     """A bot check in front of the service answered with a web page; after a 503, it may have been an outage."""
 
-    default_code = "bot_check"
 
-
-class NumberRefusedError(ServiceError):
+class NumberRefusedError(ServiceError, code="number_refused"):
     """The service does not call this number, its country, or its country from the account's region."""
 
-    default_code = "number_refused"
 
-
-class NotFoundError(ServiceError):
+class NotFoundError(ServiceError, code="not_found"):
     """The call, transcript, recording, or endpoint does not exist (404)."""
 
-    default_code = "not_found"
 
-
-class UnusableCallIdError(NotFoundError):
+class UnusableCallIdError(NotFoundError, code="call_id_not_usable"):
     """KallyAI was not asked about a call: its id can't be sent."""
 
-    default_code = "call_id_not_usable"
 
-
-class RateLimitedError(ServiceError):
+class RateLimitedError(ServiceError, code="rate_limited"):
     """Too many requests; see `retry_after` (429)."""
 
-    default_code = "rate_limited"
 
-
-class UnavailableError(ServiceError):
+class UnavailableError(ServiceError, code="unavailable"):
     """The service failed (5xx). Whether it acted on the request is unknown."""
-
-    default_code = "unavailable"
 
 
 def is_token(text: str) -> bool:

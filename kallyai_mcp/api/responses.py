@@ -1,4 +1,7 @@
-"""Reads successful responses, and the times in the headers of all. `error_responses` reads the other bodies."""
+"""Reads successful responses, and the times in the headers of all. `error_responses` reads the other bodies.
+
+A function `read_…` raises `UnreadableResponseError` if the body is not what the reference says.
+"""
 
 import json
 import re
@@ -45,11 +48,7 @@ class ApiResponse:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parses a body as JSON.
-
-    Raises:
-        ValueError: It is not JSON, not in a Unicode encoding, or nested too deeply.
-    """
+    """The value of a body; raises `ValueError` if it is not JSON, not in a Unicode encoding, or nested too deeply."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -57,11 +56,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_model(model: type[Model], response: ApiResponse) -> Model:
-    """Reads a successful response as `model`.
-
-    Raises:
-        UnreadableResponseError: The body is not what the reference says.
-    """
+    """Reads a successful response as `model`."""
     _check_data(response)
     try:
         return model.model_validate(parse_json(response.body))
@@ -78,15 +73,8 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
 def read_call(response: ApiResponse, *, id_: str | None = None, number: str | None = None) -> Call:
     """Reads a successful response as a call, and checks that it is the requested one.
 
-    A cache or a proxy may confuse two responses.
-
-    Args:
-        response: The response.
-        id_: The id of the call; None if it is not known. UUIDs are equal in any case (RFC 9562, section 4).
-        number: The number that was called (E.164); None if it is not known. The response may have none, or a part.
-
-    Raises:
-        UnreadableResponseError: The body is not what the reference says, or is another call.
+    A cache or a proxy may confuse two responses. `id_` (UUIDs are equal in any case: RFC 9562, section 4) and `number`
+    (E.164) are None if they are not known. The response may have no number, or a part.
     """
     call = read_model(Call, response)
     repeated = re.sub(r"[\s().-]", "", call.submission.respondent_phone or "")
@@ -97,11 +85,7 @@ def read_call(response: ApiResponse, *, id_: str | None = None, number: str | No
 
 
 def read_calendar(response: ApiResponse) -> str:
-    """Reads a successful response as an iCalendar file (RFC 5545), which is in UTF-8.
-
-    Raises:
-        UnreadableResponseError: The body is not an iCalendar file.
-    """
+    """Reads a successful response as an iCalendar file (RFC 5545), which is in UTF-8."""
     _check_data(response)
     try:
         text = response.body.decode("utf-8-sig")

@@ -47,7 +47,6 @@ _FAILURES = (
     httpcore2.NetworkError,
     httpcore2.ProtocolError,
     httpcore2.ProxyError,
-    httpcore2.TimeoutException,
     OSError,  # time-outs, and some errors of TLS
     ValueError,  # a host name that is none
     zlib.error,
@@ -97,16 +96,8 @@ class Transport:
     A POST has a connection of its own. On one that was used before, the server may have sent a second response, or may
     just be closing it, and nobody would know whether a call was placed. A GET uses the connection of an earlier GET.
 
-    Args:
-        base_url: The base URL of the API.
-        app: An ASGI app in this process to use in place of the network.
-        backoff: Seconds. Between attempts, a GET waits for `Retry-After`, or a random time of up to 2, 4, and 8 times
-            this.
-        connect_seconds: `Timeouts.connect`.
-
-    Raises:
-        ValueError: `base_url` is none, or the environment has a proxy of an unsupported kind, or certificates that
-            can't be read.
+    The arguments are those of `KallyAI`, which says what they mean; `connect_seconds` is `Timeouts.connect`. A wrong
+    `base_url`, a proxy of an unsupported kind, and certificates that can't be read raise `ValueError`.
     """
 
     def __init__(self, base_url: str, *, app: "ASGIApp | None", backoff: float, connect_seconds: float) -> None:
@@ -234,7 +225,7 @@ async def _read(response: httpcore2.Response, secrets: tuple[str, ...]) -> ApiRe
 
 
 def _reason(error: BaseException, *, is_sent: bool) -> str:
-    if isinstance(error, TimeoutError | httpcore2.TimeoutException):
+    if isinstance(error, TimeoutError):
         return "it took too long"
     if isinstance(error, zlib.error):
         return "what came can't be decoded"

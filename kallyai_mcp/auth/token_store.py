@@ -32,10 +32,8 @@ _TRIES, _PAUSE = 20, 0.025
 _TO_FILE = "set KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read"
 
 
-class TokenStoreError(KallyAIError):
+class TokenStoreError(KallyAIError, code="token_store_failed"):
     """The tokens can't be read from the token store, kept in it, or removed from it. The message has no token."""
-
-    default_code = "token_store_failed"
 
 
 class FileStore:

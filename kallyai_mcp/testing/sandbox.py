@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time
@@ -211,7 +210,6 @@ def _checked(number: str) -> str:
 def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
     """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
     from kallyai_mcp.cli.connection import Connection
-    from kallyai_mcp.cli.output import run
     from kallyai_mcp.settings import Settings
 
     async def read() -> dict[str | None, str | None]:
@@ -221,8 +219,8 @@ def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
             records = [(await ledger.find(account, entry.tracking_id or ""), entry.how) for entry in entries]
             return {record.idempotency_key: how for record, how in records if record is not None}
 
-    with ThreadPoolExecutor(1) as thread:  # in this thread, the test may have an event loop of its own
-        return thread.submit(run, read).result()
+    with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own
+        return portal.call(read)
 
 
 @contextmanager

@@ -264,13 +264,9 @@ class AccessMiddleware:
         return JSONResponse(body, 401, headers=headers)
 
     def _check_streams(self, caller: str) -> Response | None:
-        if self._streams[caller] >= MOST_PER_CALLER:
-            reason = f"You have {MOST_PER_CALLER} streams open, which is the most. Close one first."
-        elif self._streams.total() >= MOST_STREAMS:
-            reason = f"This server has {MOST_STREAMS} streams open, which is the most."
-        else:
+        if self._streams[caller] < MOST_PER_CALLER and self._streams.total() < MOST_STREAMS:
             return None
-        return _retry_later(429, reason, VERIFY_SECONDS)
+        return _retry_later(429, "Too many streams are open. Close one first.", VERIFY_SECONDS)
 
     async def _serve_stream(
         self, scope: Scope, receive: Receive, answer: _Answer, *, caller: str, bearer: str | None

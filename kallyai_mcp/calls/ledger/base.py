@@ -31,10 +31,8 @@ Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 
-class LedgerUnavailableError(KallyAIError):
+class LedgerUnavailableError(KallyAIError, code="ledger_unavailable"):
     """The ledger can't be read or written, so no call is placed (code `ledger_unavailable`)."""
-
-    default_code = "ledger_unavailable"
 
 
 class ConstraintError(LedgerUnavailableError):
@@ -49,10 +47,8 @@ class StatementError(Exception):
     """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
 
 
-class ConsentOutdatedError(KallyAIError):
+class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
     """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
-
-    default_code = "consent_outdated"
 
 
 @dataclass(frozen=True)
