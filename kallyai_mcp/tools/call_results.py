@@ -147,7 +147,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
         structure.calendar_checked = False
     if call is not None:
         structure.highlights = visible(call.highlights, limit) if call.highlights else None
-        structure.next_steps = visible(call.next_steps, limit) if call.next_steps else None
+        structure.next_steps = visible(view.suggestion, limit) if view.suggestion else None
         structure.duration_seconds = call.duration_seconds
     return structure
 
@@ -158,7 +158,7 @@ def row_answer(view: CallView, now: datetime) -> CallRow:
     row = CallRow(
         status=view.status if view.outcome in (None, Outcome.NOT_REACHED, Outcome.FAILED) else view.outcome,
         placed=whole.placed,
-        code=whole.code,
+        code=whole.code if whole.code != whole.status else None,
         call_id=whole.call_id,
         tracking_id=whole.tracking_id,
         calendar_checked=whole.calendar_checked,

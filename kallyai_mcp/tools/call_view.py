@@ -194,6 +194,12 @@ class CallView:
         return asked and self.calendar is not None and self.calendar.is_known and self.appointment is None
 
     @property
+    def suggestion(self) -> str | None:
+        """What KallyAI suggests after a conversation; None if a later call was about the booking."""
+        talked = self.outcome in (Outcome.ANSWERED, *BOOKED)
+        return self.call.next_steps if self.call is not None and talked and self.related.later is None else None
+
+    @property
     def placed_at(self) -> datetime | None:
         """When the call was placed, or asked for."""
         created_at = self.call.created_at if self.call is not None else None

@@ -29,6 +29,7 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
         assert answer.data["retryable"] is (row.outcome == "not_reached")
         assert answer.data.get("appointment", {}).get("start") == row.appointment
         assert ("get_calendar_event" in answer.text) == bool(row.appointment)
+        assert ("next_steps" in answer.data) == ("KallyAI suggests" in answer.text)
         assert ".." not in answer.text
         assert answer.is_error == (row.outcome is None)
         if row.outcome is None:

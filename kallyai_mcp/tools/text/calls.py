@@ -212,9 +212,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
     lines += [SAY[said.missing]] if said.missing else []
     for number, one in enumerate(said.answers, 1):
         lines.append(f"{f'- {quoted(one.question, 200)}' if with_questions else f'{number}.'} {_answered(one)}")
-    suggestion = call.next_steps if call is not None and view.related.later is None else None
-    if suggestion and view.outcome in (Outcome.ANSWERED, *BOOKED):
-        lines.append(SAY["suggests"].format(said=quoted(sentence(suggestion), limit)))
+    if view.suggestion:
+        lines.append(SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit)))
     return lines
 
 
