@@ -34,9 +34,9 @@ _HERE = "kallyai_mcp.auth.oauth_server"
 class Consent:
     """The endpoints, and the sealed cookies of a browser: one for each request of a client, with its `family`.
 
-    The family can't be guessed, and stands in the consent page, and then in the `state` that KallyAI sends back. So
-    only the browser with the page can allow the request, and only that browser can come back from KallyAI. Until then,
-    the cookie is a `flow`; it ends, or becomes an `app` that was connected in this browser.
+    The family can't be guessed. It stands only in the consent page until the user allows the request, and then in the
+    `state` that KallyAI sends back. So only the browser with the page can allow the request, and only that browser can
+    come back from KallyAI. The cookie is a `flow` until then; it ends, or becomes an `app` that was connected here.
     """
 
     provider: Provider

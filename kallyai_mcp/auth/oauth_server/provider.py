@@ -59,7 +59,6 @@ _GENERATION = "oauth_generation"
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
-
 Purpose = Literal["client", "flow", "app", "code", "access", "refresh"]
 
 
