@@ -14,12 +14,12 @@ from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 from tests.processes import COMMAND, LIMIT, environment, imported_by, started
 
-CALL = {
+SLOW = {
     "task_category": "general",
     "task_description": "Ask for the opening hours",
-    "respondent_phone": "+12025550100",
+    "respondent_phone": "+12025550110",
+    "wait_seconds": 0,
 }
-SLOW = CALL | {"respondent_phone": "+12025550110", "wait_seconds": 0}
 
 
 def request(number: int, method: str, **params: Any) -> str:
@@ -39,51 +39,57 @@ INITIALIZE = (
 )
 
 
-def connect(process: subprocess.Popen[str]) -> None:
+def make_slow_call(process: subprocess.Popen[str]) -> str:
+    """Connect with the protocol of 2025, and place a call that takes many minutes; returns its tracking id."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(INITIALIZE)
-    process.stdin.flush()
-    assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "kallyai-mcp"
+    stdin, stdout = process.stdin, process.stdout
+
+    def ask(messages: str) -> dict[str, Any]:
+        stdin.write(messages)
+        stdin.flush()
+        result: dict[str, Any] = json.loads(stdout.readline())["result"]
+        return result
+
+    assert ask(INITIALIZE)["serverInfo"]["name"] == "kallyai-mcp"
+    made = ask(request(2, "tools/call", name="make_call", arguments=SLOW))["structuredContent"]
+    while not ask(request(3, "tools/call", name="list_calls", arguments={}))["structuredContent"]["total"]:
+        pass  # until KallyAI has the call
+    assert made["status"] == "in_progress"
+    return str(made["tracking_id"])
 
 
-async def test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps_its_calls(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_ends_the_server_and_another_one_finds_its_call_on_the_embedded_sandbox(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:
+        made = make_slow_call(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=LIMIT) == 0
     server = StdioServerParameters(
         command=sys.executable,
-        args=[*COMMAND[1:], "serve", "--transport", "stdio", "--speed", "100000"],
+        args=[*COMMAND[1:], "serve", "--transport", "stdio", "--speed", "0.1"],
         env=environment(tmp_path, SANDBOX="1"),
     )
-    with anyio.fail_after(30):
-        async with Client(server, mode="legacy") as client:
-            served = [tool.name for tool in (await client.list_tools()).tools]
-            versions = [client.protocol_version]
-            made = await Agent(client).use("make_call", CALL)
+    with anyio.fail_after(LIMIT):
         async with Client(server, mode="auto") as client:
-            versions.append(client.protocol_version)
-            listed = await Agent(client).use("list_calls")
+            served = [tool.name for tool in (await client.list_tools()).tools]
+            version = client.protocol_version
+            found = await Agent(client).use("get_call", call_id=made, wait_seconds=0)
+            total = await Agent(client).calls_made()
 
     assert served == [tool.name for tool in tools()]
-    assert versions == ["2025-11-25", "2026-07-28"]
-    assert made.data["call_id"] in listed.text
+    assert version == "2026-07-28"
+    assert (found.data["status"], total) == ("in_progress", 1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
-@pytest.mark.parametrize("number", [None, signal.SIGTERM])
-def test_a_client_that_leaves_or_a_signal_ends_the_server_long_before_the_call_ends(
-    tmp_path: Path, number: signal.Signals | None
-) -> None:
-    with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:  # the call takes many minutes
-        connect(process)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(request(2, "tools/call", name="make_call", arguments=SLOW))
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["result"]["structuredContent"]["status"] == "in_progress"
-        if number is None:
-            process.stdin.close()
-        else:
-            process.send_signal(number)
-        assert process.wait(timeout=LIMIT) in ((0,) if number is None else (0, 128 + number))
+def test_a_signal_ends_the_server_long_before_the_call_ends(tmp_path: Path) -> None:
+    with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:
+        make_slow_call(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=LIMIT) in (0, 128 + signal.SIGTERM)
 
 
 def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ LOWEST = (
     "tests/auth/test_auth_loopback.py",
     "tests/auth/test_auth_stores.py",
     "tests/cli/test_install.py",
-    "tests/cli/test_serve.py::test_a_client_uses_the_tools_over_stdio_and_the_embedded_sandbox_keeps_its_calls",
+    "tests/cli/test_serve.py::test_a_client_that_leaves_ends_the_server_and_another_one_finds_its_call_on_the_embedded_sandbox",
     "tests/calls/test_policy.py",
     "tests/calls/test_shared_values.py",
     "tests/sandbox/auth/test_browser_flow.py",
