@@ -22,7 +22,7 @@ import anyio
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
-from tests.fuzz.tool_checks import check_examples
+from tests.fuzz.arguments import check_examples
 
 SCHEMATHESIS = "schemathesis==4.32.5"
 

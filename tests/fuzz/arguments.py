@@ -1,16 +1,16 @@
-"""Arguments that an agent may send to a tool: valid, invalid, and hostile."""
+"""Arguments that an agent may send to a tool: valid, invalid, and hostile; and the check of a tool on many of them."""
 
+import random
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO
-
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
-"""The schemas of each tool's arguments, by name."""
+from tests.fuzz.tool_checks import PLACED, SCHEMAS, check_tool_use
 
 BIDI = "\u202e\u2066\u200f"
 
@@ -90,9 +90,6 @@ _NAMES = st.one_of(
 
 _ZONES = ("America/New_York", "Europe/Madrid", "UTC")
 
-PLACED = "c-placed"
-"""A `call_id` that stands for the id of a call that is placed first."""
-
 _SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
     "respondent_phone": st.sampled_from(["+14155551234", " +1 (415) 555-1234\n"]) | _PHONES,
     "user_phone": _PHONES,
@@ -151,3 +148,32 @@ def _waits(value: Any) -> bool:
         return 1 < float(value) <= 1800
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def check_examples(examples: int, number: int | None) -> Counter[str]:
+    """Check a tool on so many arguments; raises what the smallest example raises that fails.
+
+    `number` is the seed; None for the same examples each time, without shrinking. Returns how often each kind of result
+    came.
+    """
+    results: Counter[str] = Counter()
+
+    def check(used: tuple[str, dict[str, Any]], mode: str) -> None:
+        results[f"{used[0]}: {check_tool_use(*used, mode)}"] += 1
+
+    test = settings(
+        max_examples=examples,
+        derandomize=number is None,
+        phases=[Phase.generate] if number is None else [Phase.generate, Phase.shrink],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )(given(uses(), st.sampled_from(["auto", "legacy"]))(check))
+    if number is not None:
+        test = seed(number)(test)
+    state = random.getstate()
+    try:
+        test()
+    finally:
+        random.setstate(state)
+    return results

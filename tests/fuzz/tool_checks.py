@@ -1,11 +1,9 @@
 """Checks that a tool answers any arguments with a clear error, or places the call that was asked for."""
 
 import logging
-import random
 import re
 import tempfile
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.sandbox import call_table
@@ -24,11 +20,16 @@ from kallyai_mcp.tools.argument_types import json_list
 from kallyai_mcp.tools.arguments import read
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, Answer, open_agent, settings_in
-from tests.fuzz.arguments import PLACED, SCHEMAS, uses
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+PLACED = "c-placed"
+"""A `call_id` that stands for the id of a call that is placed first."""
+
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
+"""The schemas of each tool's arguments, by name."""
+
 LIMIT = 20
 """Seconds until a tool counts as hung."""
 
@@ -148,35 +149,6 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
     assert not read(arguments, parameters).keys() - SCHEMAS[tool].keys(), "an argument was ignored"
     return "done"
-
-
-def check_examples(examples: int, number: int | None) -> Counter[str]:
-    """Check a tool on so many arguments; raises what the smallest example raises that fails.
-
-    `number` is the seed; None for the same examples each time, without shrinking. Returns how often each kind of result
-    came.
-    """
-    results: Counter[str] = Counter()
-
-    def check(used: tuple[str, dict[str, Any]], mode: str) -> None:
-        results[f"{used[0]}: {check_tool_use(*used, mode)}"] += 1
-
-    test = settings(
-        max_examples=examples,
-        derandomize=number is None,
-        phases=[Phase.generate] if number is None else [Phase.generate, Phase.shrink],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )(given(uses(), st.sampled_from(["auto", "legacy"]))(check))
-    if number is not None:
-        test = seed(number)(test)
-    state = random.getstate()
-    try:
-        test()
-    finally:
-        random.setstate(state)
-    return results
 
 
 def assert_readable(text: str) -> None:

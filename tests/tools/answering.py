@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -79,11 +80,12 @@ async def asking(
     clock: ManualClock,
     calls: Mapping[str, Mapping[str, Any]],
     calendars: Mapping[str, str | int] | None = None,
+    client_options: Mapping[str, Any] = MappingProxyType({}),
     **environment: str,
 ) -> AsyncIterator[tuple[Answering, Agent]]:
     """Serve these answers; yields them, and an agent that uses this KallyAI."""
     kallyai = Answering(calls, calendars)
     async with fake_service(kallyai.answer) as url:
         kallyai.settings = settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)
-        async with open_agent(kallyai.settings, mode="auto", clock=clock) as agent:
+        async with open_agent(kallyai.settings, mode="auto", clock=clock, **client_options) as agent:
             yield kallyai, agent

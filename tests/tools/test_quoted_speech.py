@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from icalendar import Alarm, Calendar, Event
 
-from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
+from tests.agent import BISTRO, SHOWS_APPS, Agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 
@@ -59,7 +59,7 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
     }
     said["submission"] = {"respondent_phone": words, "business_name": words, "appointment_date": "2026-01-28"}
     refused = {"+": {"error": (422, {"error": error})}}
-    async with asking(tmp_path, clock, refused, {"": ics(words)}) as (kallyai, _):
+    async with asking(tmp_path, clock, refused, {"": ics(words)}, SHOWS_APPS) as (kallyai, agent):
         for id_, status in zip(reversed(IDS), (words, "failed", "success"), strict=True):
             kallyai.placed[id_] = {"call_id": id_, "status": status, **said}
         kallyai.transcript = {
@@ -67,8 +67,7 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
         }
         kallyai.statistics = {"plan_type": words, "subscription_status": words, "minutes_remaining": 5}
         kallyai.subscription = {"plan": {"type": words, "period": words}, "status": words}
-        async with open_agent(kallyai.settings, mode="auto", clock=clock, **SHOWS_APPS) as agent:
-            yield agent
+        yield agent
 
 
 def ics(words: str) -> str:
@@ -179,7 +178,7 @@ async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: Ma
 
     error = {"code": "call_not_found", "details": {"message": huge, "reason": huge}}
     async with asking(tmp_path, clock, {"+": {"error": (404, {"error": error})}}) as (kallyai, agent):
-        kallyai.placed = {f"c-{count}": call | {"call_id": f"c-{count}"} for count in range(10)}
+        kallyai.placed = {f"c-{count}": call | {"call_id": f"c-{count}"} for count in range(3)}
         kallyai.transcript = {"entries": entries}
         outcome = await agent.use("get_call", call_id="c-1")
         refused = await agent.use("make_call", BISTRO)
