@@ -18,13 +18,13 @@ ASK_FIRST = (
 )
 
 
-CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str, str], ...] = (
-    ({"status": "failed"}, HEARD, 404, "failed", "Failed: Italian Bistro (+1 415-555-1200)"),
-    ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed", "Failed"),
-    ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed", "Failed: ended early at Italian Bistro"),
-    ({"status": "cancelled"}, HEARD, 404, "canceled", "Canceled: Italian Bistro"),
-    ({"status": "no_answer"}, HEARD, 404, "unknown", "Unknown: it is not clear how the call to Italian Bistro"),
-    ({"status": "voicemail"}, HEARD, EVENT, "unknown", "Unknown: it is not clear how the call to"),
+CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
+    ({"status": "failed"}, HEARD, 404, "failed"),
+    ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed"),
+    ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed"),
+    ({"status": "cancelled"}, HEARD, 404, "canceled"),
+    ({"status": "no_answer"}, HEARD, 404, "unknown"),
+    ({"status": "voicemail"}, HEARD, EVENT, "unknown"),
 )
 
 
@@ -33,7 +33,7 @@ async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_
         asking(tmp_path, clock, {}) as (kallyai, agent),
         open_agent(replace(kallyai.settings, home_override=tmp_path / "other"), mode="auto", clock=clock) as other,
     ):
-        for count, (call, entries, calendar, outcome, begins) in enumerate(CONTRADICTED):
+        for count, (call, entries, calendar, outcome) in enumerate(CONTRADICTED):
             asked = BISTRO | {"respondent_phone": f"+1415555{1200 + count}"}
             kallyai.calls, kallyai.calendars = {"+": call}, {"+": calendar}
             kallyai.transcript = {"entries": entries}
@@ -44,7 +44,7 @@ async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_
 
             assert again.data["placed_now"] is False
             for told in (made, again, unrecorded):
-                assert begins in told.text
+                assert f"{outcome.capitalize()}: " in told.text
                 assert ASK_FIRST in told.text
                 assert (told.data["outcome"], told.data["retryable"]) == (outcome, False)
 

@@ -37,10 +37,6 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     shown = await agent.use("get_call", call_id=id_)
     elsewhere = await agent.use("make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING)
 
-    assert answer.text == (
-        "Scheduled: Dr. Ruiz (+1 415-555-1234), Mon Jan 26, 9:00 AM Los Angeles time (12:00 PM your time). Up to 3 "
-        f"attempts. This program must be running then.\ntracking_id {id_}; cancel_call cancels it."
-    )
     assert answer.data["status"] == "scheduled"
     assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-08:00"
     assert (answer.data["attempt"], answer.data["attempts"]) == (1, 3)
@@ -48,7 +44,6 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     assert "elapsed_seconds" not in answer.data
     assert before.text.startswith("The call has not been placed yet")
     assert canceled.text == again.text
-    assert canceled.text == "Canceled: Dr. Ruiz (+1 415-555-1234) will not be called."
     assert canceled.data["status"] == "canceled"
     assert shown.text.startswith("Not called: ")
     assert "Mon Jan 26, 6:00 AM Los Angeles time (9:00 AM your time)." in elsewhere.text
@@ -115,10 +110,6 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
     last = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
     assert (first.data["status"], first.data["placed_now"]) == ("scheduled", True)
-    assert first.text.startswith(
-        "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 2. Before: busy Sun "
-        "Jan 25, 10:30 AM."
-    )
     assert last.data["status"] == "busy"
     assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
     [attempt] = last.data["earlier_attempts"]
@@ -164,7 +155,6 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     assert "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 3." in attempt.text
     assert "To try again" not in attempt.text
     assert canceled.data["status"] == "canceled"
-    assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")
     assert shown.text.startswith("Not called again: ")
     assert await agent.calls_made() == 1
 
