@@ -284,9 +284,12 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     )
     record = await _followed(app_context, placed.record)
     result = await call_words(app_context, record, placed_now=placed.is_new)
-    answer = result.structure
-    code = 1 if result.is_error else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
-    return Shown(result.text.replace("redial=true", "--redial", 1), answer, code)
+    text, answer = result.text, result.structure
+    is_refused = result.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
+    if not placed.is_new:
+        text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
+    code = 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
+    return Shown(text, answer, code)
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool) -> CallRequest:

@@ -67,7 +67,10 @@ def test_a_call_and_all_that_one_can_ask_about_it() -> None:
         assert run_ok("show", *words) == placed.stdout
         assert "table for 4" in run_ok("transcript", *words)
         assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
-    assert "no new call was placed" in run_ok("call", BISTRO, *TABLE, "--yes")
+
+    later = ("--not-before", (datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert "no new call was placed" in run_ok("call", BISTRO, *TABLE, "--yes", *later, code=1)
+    assert run_ok("call", BISTRO, *TABLE, "--yes", *later, "--redial").startswith("Scheduled: ")
 
 
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
