@@ -126,7 +126,7 @@ async def ask_user(
         fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
         if later is not None:
             there = local_time(phone, later) or later
-            hour = words.hour(there)
+            hour = words.hour(there, phone)
             fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
         shown, asked = question.preview(flags, usage, words), " ".join((*about, *every, *used))
         reply = await elicitation.ask("consent", shown, fields, required=["call_now"], about=asked)

@@ -96,4 +96,5 @@ class AppContext:
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
         zone = self.timezone, self.now(), self.wait_seconds, self.zone_is_known
-        return Reader(*zone, schedules=self.calls.places_due, zone_is_named=self.zone_is_named)
+        search = self.calls.context.timing.search
+        return Reader(*zone, self.calls.places_due, zone_is_named=self.zone_is_named, search_seconds=search)

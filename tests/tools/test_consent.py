@@ -245,11 +245,11 @@ async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path,
         "Llamadas restantes: 27\n"
         "Minutos restantes: 165"
     )
-    assert "\nCuándo: el lunes 26 de enero a las 13:00 (hora de Los Angeles; 16:00 en la tuya)\n" in then
+    assert "\nCuándo: el lunes 26 de enero a la 1:00 p. m. (hora de Los Angeles; 4:00 p. m. en la tuya)\n" in then
     assert "\nIntentos: hasta 2, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí\n" in then
     assert several.startswith(
         "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una reserva.\n"
-        "- First (+1 415-555-1234), 4:30 (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
+        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
     )
     assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM there.")
     assert scheduled.text.startswith("Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles")

@@ -23,6 +23,7 @@ _SAID = 300
 _SAY = {
     "in_progress": "In progress: {calling}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
+    "done_asked": "Done: {called} called. Each was only asked; nothing was to be booked.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
@@ -110,7 +111,8 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
     if found.stop_reason is None:
         return _SAY["in_progress"].format(calling=calling(found))
     if found.stop_reason is StopReason.DONE:
-        return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
+        key = "done_asked" if found.until == "all" else "done"
+        return _SAY[key].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
     if last is None or found.stop_reason in GOES_ON_WHEN_ASKED or found.was_found_unreached:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
@@ -57,14 +58,17 @@ SAY = {
         "In progress, as far as is known: KallyAI gives the call to {party} the status {status}. It may go on; do not "
         "place it again."
     ),
-    "being_checked": "Being checked: {party} may have been called. Do not place the call again.",
+    "being_checked": (
+        "Being checked: {why}, so {party} may have been called. The check ends about {until}; do not place the call "
+        "again."
+    ),
     "not_placed_yet": (
         "Not placed yet: KallyAI has not been reached. This program tries until {until} at the latest and then gives "
         "up; do not place the call again."
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
     "scheduled": (
-        "Scheduled: {party}, {when}.{attempts} This program must be running then.\n"
+        "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then.\n"
         "tracking_id {id}; cancel_call cancels it."
     ),
     # A call that was asked for again
@@ -299,14 +303,22 @@ def _progress(view: CallView, reader: Reader) -> str:
     party, record, call, began = party_of(view.submission), view.record, view.call, view.placed_at
     if record is not None and view.is_not_placed_yet(reader.now):
         limit = record.placed_at + timedelta(seconds=Timing.send_within)
-        end = min(limit, record.schedule.place_by or limit).astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
-        return SAY["not_placed_yet"].format(until=with_place(hour(end), end, None, reader.timezone, reader))
-    if view.is_being_checked:
-        return SAY["being_checked"].format(party=party)
+        return SAY["not_placed_yet"].format(until=_end(min(limit, record.schedule.place_by or limit), reader))
+    if record is not None and record.response_lost_at is not None and view.is_being_checked:
+        is_limited = isinstance(record.error, RateLimitedError)
+        why = "KallyAI gets too many requests" if is_limited else "no usable answer came"
+        until = _end(record.response_lost_at + timedelta(seconds=reader.search_seconds), reader)
+        return SAY["being_checked"].format(party=party, why=why, until=until)
     if call is not None and (call.plain_status != "in_progress" or began is None):
         return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
     return SAY["in_progress"].format(party=party, elapsed=elapsed)
+
+
+def _end(moment: datetime, reader: Reader) -> str:
+    """The time of day after `moment`, in whole minutes."""
+    end = moment.astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+    return with_place(hour(end), end, None, reader.timezone, reader)
 
 
 def _scheduled(record: CallRecord, reader: Reader) -> str:

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.account import allowances
-from kallyai_mcp.tools.text.plain import number, one_line, party_of
+from kallyai_mcp.tools.text.plain import one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
 from kallyai_mcp.tools.text.words import Words
 
@@ -48,14 +48,14 @@ def preview(
         words.row("time_there", "" if when else _clocks(phone, reader, words)),
         words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
         *_what_for(submission, reader, words),
-        *_left(usage, words),
+        *_left(usage, phone, words),
     ]
     return "\n".join(row for row in rows if row)
 
 
 def _clocks(phone: str, reader: Reader, words: Words) -> str:
     """The time of day at a callee: "7:30 AM"; each, if the number has several zones."""
-    return words.say("or").join(words.hour(at) for at in local_times(phone, reader.now)[:3])
+    return words.say("or").join(words.hour(at, phone) for at in local_times(phone, reader.now)[:3])
 
 
 def list_preview(
@@ -80,14 +80,14 @@ def list_preview(
         there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
         party = party_of(submission) + (f", {there}" if RiskFlag.LOCAL_HOUR in risks else "")
         rows.append(f"- {party}{f': {why}' if why else ''}")
-    rows += [*_what_for(submissions[0], reader, words), *_left(usage, words)]
+    rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
     return "\n".join(filter(None, rows))
 
 
-def _left(usage: Statistics | None, words: Words) -> list[str]:
+def _left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
     """The lines that say what is left of the plan, the scarcest first."""
     left = allowances(usage) if usage is not None else []
-    return [words.row(f"{one.unit}_left", number(one.remaining)) for one in left]
+    return [words.row(f"{one.unit}_left", words.number(one.remaining, phone)) for one in left]
 
 
 def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str, str, str]:
@@ -99,7 +99,7 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
         submission.user_name,
         for_people(phone) if phone else None,
         words.day(day, reader.now) if day else None,
-        words.hour(time(*read)) if read is not None else hour,
+        words.hour(time(*read), submission.respondent_phone) if read is not None else hour,
         submission.time_preference_text,
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from kallyai_mcp.calls.numbers import local_time
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.text.plain import zone_of
 
 HAS_24_HOURS: ContextVar[bool] = ContextVar("HAS_24_HOURS", default=False)
@@ -18,7 +19,7 @@ class Reader:
 
     `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
     with its place. If the request named it, times at the callee are told by it, too. `schedules`: calls for later can
-    be placed.
+    be placed. `search_seconds`: how long a lost call is searched for.
     """
 
     timezone: str
@@ -27,6 +28,7 @@ class Reader:
     zone_is_known: bool = True
     schedules: bool = True
     zone_is_named: bool = False
+    search_seconds: float = Timing.search
 
 
 def hour(at: datetime | time) -> str:
