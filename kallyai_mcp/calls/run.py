@@ -7,10 +7,11 @@ has ended, because the service knows the keys of the calls that are in progress.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -105,7 +106,7 @@ class Run:
             return
         await self._mark_response_lost()
         if self.record.call_id is not None:
-            await self._follow(self.record.call_id)
+            await self._follow()
             return
         age = (self._clock.now() - (self.record.sent_at or self.record.placed_at)).total_seconds()
         lost = ResponseLostError("The server was stopped before the answer came.")
@@ -161,7 +162,9 @@ class Run:
                 is_found = await self._look()
                 self._repeats = since_look, _LISTED_BEFORE
                 return is_found
-        await self._search(error, self._timing.search, otherwise=CallState.REFUSED)
+        # A listed call is unlikely, and many requests may be why the service refuses.
+        waits = repeat(self._timing.longest_pause)
+        await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
         return True
 
     async def _settle_lost(self, error: KallyAIError) -> None:
@@ -296,56 +299,50 @@ class Run:
             await self._take(call)
         return call is not None
 
-    async def _search(self, error: KallyAIError, seconds: float, *, otherwise: CallState = CallState.UNKNOWN) -> None:
-        """Search for the call until it is found or `seconds` have passed, and run it to its end.
+    async def _search(
+        self,
+        error: KallyAIError,
+        seconds: float,
+        *,
+        waits: Iterator[float] | None = None,
+        otherwise: CallState = CallState.UNKNOWN,
+    ) -> None:
+        """Look for the call until it has ended or `seconds` have passed, and run it to its end.
 
         The record ends as `otherwise` and with `error` if it is certain at the end that the service does not list the
         call. While that is not certain, the search goes on for at least `Timing.search`; then the call is unknown.
         """
+        waits = waits or pauses(self._timing.first_look, self._timing.longest_pause)
         began = self._clock.monotonic()
-        # After a refusal, a listed call is unlikely, and many requests may be why the service refuses.
-        first = self._timing.longest_pause if otherwise is CallState.REFUSED else self._timing.first_look
-        waits = pauses(first, self._timing.longest_pause)
         while True:
             await self._clock.sleep(next(waits))
             elapsed = self._clock.monotonic() - began
+            state, why, most = otherwise, error, seconds
             try:
-                if await self._look():
-                    return
+                call = await find(self.record, self._context)
             except KallyAIError as problem:
-                _log.info("looking for a call whose response was lost: %s", problem.code)
-                if elapsed >= self._timing.search:
-                    await self._finish(CallState.UNKNOWN, error if isinstance(problem, UncertainError) else problem)
-                    return
+                _log.info("looking for a call: %s", problem.code)
+                state, most = CallState.UNKNOWN, max(seconds, self._timing.search)
+                why = error if isinstance(problem, UncertainError) else problem
             else:
-                if elapsed >= seconds:
-                    await self._finish(otherwise, error)
+                if call is not None and (call.is_final or self.record.call_id is None):
+                    await self._take(call)
                     return
+            if elapsed >= most:
+                await self._finish(state, why)
+                return
 
     async def _take(self, call: Call) -> None:
         if call.is_final:
             await self._end(call)
         else:
-            await self._follow(call.call_id)
+            self.record = replace(self.record, call_id=call.call_id)
+            await self._follow()
 
-    async def _follow(self, call_id: str) -> None:
-        """Ask for a call that was placed until it has ended, or `Timing.follow` has passed."""
-        waits = pauses(self._timing.pause, longest=5)
-        last: KallyAIError = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
-        began = self._clock.monotonic()
-        while self._clock.monotonic() - began < self._timing.follow:
-            try:
-                async with self._context.api_of(self.record.account) as api:
-                    call = await api.get_call(call_id, number=self.record.submission.respondent_phone)
-            except KallyAIError as error:
-                _log.info("following a call: %s", error.code)
-                last = error
-            else:
-                if call.is_final:
-                    await self._end(call)
-                    return
-            await self._clock.sleep(next(waits))
-        await self._finish(CallState.UNKNOWN, last)
+    async def _follow(self) -> None:
+        """Ask for a call that was placed, and whose id is known, until it has ended or `Timing.follow` has passed."""
+        error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
+        await self._search(error, self._timing.follow, waits=pauses(self._timing.pause, longest=5))
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""

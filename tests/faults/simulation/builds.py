@@ -156,7 +156,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "429 is taken for a proof while the list can't be read",
         Patch(
-            "calls.run", "await self._search(error, self._timing.search, otherwise=CallState.REFUSED)", "return False"
+            "calls.run",
+            "await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)",
+            "return False",
         ),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(429, placed=True, retry_after=60),),
