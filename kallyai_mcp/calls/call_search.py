@@ -31,9 +31,6 @@ _PAGE = 200
 _MOST_PAGES = 50
 """The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
-_EARLY_KNOWN_CLOCK = timedelta(seconds=10)
-"""`EARLY`, when the service's clock is known."""
-
 _LATE = timedelta(minutes=10)
 """How much later than its request a call may be dated: the request may have waited in the service."""
 
@@ -58,27 +55,46 @@ class UncertainError(KallyAIError):
 
 
 @dataclass(frozen=True)
-class SendTime:
-    """When a request left, by the service's clock, and how much earlier than that its call may be dated."""
+class Wanted:
+    """A record whose call is looked for, and between which dates that call was placed, by the service's clock."""
 
-    at: datetime
-    early: timedelta
+    record: CallRecord
+    earliest: datetime
+    latest: datetime
 
     @classmethod
-    def of(cls, record: CallRecord, ahead: timedelta | None) -> "SendTime":
-        """The time at which the request of `record` left.
+    def of(cls, record: CallRecord, ahead: timedelta | None) -> "Wanted":
+        """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now, if that is known.
 
-        `ahead` is how far the service's clock is ahead of the ledger's now. A `clock_offset` was measured earlier, and
-        is still right when our clock was set since.
+        A `clock_offset` was measured earlier, and is still right when our clock was set since.
         """
-        left = record.sent_at or record.response_lost_at or record.placed_at
         if record.clock_offset is not None:
             ahead = timedelta(seconds=record.clock_offset)
-        return cls(left, EARLY) if ahead is None else cls(left + ahead, _EARLY_KNOWN_CLOCK)
+        left = (record.sent_at or record.response_lost_at or record.placed_at) + (ahead or timedelta())
+        return cls(record, left - EARLY, left + _LATE)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
-        return created_at is not None and self.at - self.early <= created_at <= self.at + _LATE
+        return created_at is not None and self.earliest <= created_at <= self.latest
+
+    def may_be(self, listed: Call) -> bool:
+        """Whether an entry of the list may be the call. An entry may have no date and no number."""
+        number, asked = listed.submission.respondent_phone, self.record.submission.respondent_phone
+        same_number = number is None or _meaning("respondent_phone", number) == _meaning("respondent_phone", asked)
+        return same_number and (listed.created_at is None or self.allows(listed.created_at))
+
+    def fits(self, call: Call) -> bool:
+        """Whether the date of `call`, and all that it repeats of a submission, fit; it must repeat the number.
+
+        Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
+        """
+        echo, asked = call.submission.as_json(), self.record.submission.as_json()
+        if "respondent_phone" not in echo or not self.allows(call.created_at):
+            return False
+        return all(
+            _meaning(name, asked[name]) == _meaning(name, value) if name in asked else not (value and name in _OURS)
+            for name, value in echo.items()
+        )
 
 
 async def find(record: CallRecord, context: CallContext) -> Call | None:
@@ -98,64 +114,37 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
             record = await ledger.mark_response_lost(record, service_time=context.time)
     known, service_time = await ledger.competitors(record), context.time()
     ahead = service_time - known.now if service_time is not None else None
-    others = [(other, SendTime.of(other, ahead)) for other in known.unbound]
+    others = [Wanted.of(other, ahead) for other in known.unbound]
     async with context.api_of(record.account) as api:
-        call = await find_call(api, record, SendTime.of(record, ahead), others, known.call_ids)
+        call = await _only_call(api, Wanted.of(record, ahead), others, known.call_ids)
     if call is not None and not await ledger.bind_call(record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call
 
 
-async def find_call(
-    api: "KallyAI", record: CallRecord, sent: SendTime, others: Iterable[tuple[CallRecord, SendTime]], bound: set[str]
-) -> Call | None:
-    """The call of the service that can only be the call of `record` (rule 3 of placing a call); errors as in `find`.
+async def _only_call(api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], bound: set[str]) -> Call | None:
+    """The call that can only be the `wanted` one (rule 3 of placing a call); errors as in `find`.
 
-    `others` are the records of the account whose call is not known, with the times at which their requests left;
-    `bound` are the ids of calls that belong to other records.
+    `others` are the account's records whose call is not known either; `bound` are the ids of other records' calls.
     """
     fitting: list[Call] = []
     is_vague = False
     others_ids = {id_.casefold() for id_ in bound}
-    for listed in await _listed(api, sent):
-        if listed.call_id.casefold() in others_ids or not _may_be(record, sent, listed):
+    for listed in await _listed(api, wanted.earliest):
+        if listed.call_id.casefold() in others_ids or not wanted.may_be(listed):
             continue
         try:
             call = _with_listed(await api.get_call(listed.call_id), listed)
         except NotFoundError:
             raise UncertainError("A listed call has no details yet.") from None
         is_vague = is_vague or call.created_at is None or call.submission.respondent_phone is None
-        if fits(record, sent, call):
+        if wanted.fits(call):
             fitting.append(call)
     if not fitting and not is_vague:
         return None
-    if len(fitting) != 1 or any(fits(other, other_sent, fitting[0]) for other, other_sent in others):
+    if len(fitting) != 1 or any(other.fits(fitting[0]) for other in others):
         raise UncertainError("Listed calls can't be told apart.")
     return fitting[0]
-
-
-def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
-    """Whether the date of `call`, and all that it repeats of a submission, fit `record`.
-
-    It must repeat the number. Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
-    """
-    echo = call.submission.as_json()
-    asked = record.submission.as_json()
-    if "respondent_phone" not in echo or not sent.allows(call.created_at):
-        return False
-    return all(
-        _meaning(name, asked[name]) == _meaning(name, value) if name in asked else not (value and name in _OURS)
-        for name, value in echo.items()
-    )
-
-
-def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
-    """Whether an entry of the list may be the call of `record`. An entry may have no date and no number."""
-    number = listed.submission.respondent_phone
-    same_number = number is None or _meaning("respondent_phone", number) == _meaning(
-        "respondent_phone", record.submission.respondent_phone
-    )
-    return same_number and (listed.created_at is None or sent.allows(listed.created_at))
 
 
 def _with_listed(call: Call, listed: Call) -> Call:
@@ -165,8 +154,8 @@ def _with_listed(call: Call, listed: Call) -> Call:
     return call.model_copy(update={"created_at": call.created_at or listed.created_at, "submission": submission})
 
 
-async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
-    """All entries of the list that may be as new as the request, whatever the order of the list is.
+async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
+    """All entries of the list that may be of this date or later, whatever the order of the list is.
 
     It is uncertain if it can't be read to its end, or changed between two pages: an entry that moved from one page to
     the other may have been read in neither.
@@ -175,7 +164,6 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     found: dict[str, Call] = {}
     dates: list[datetime] = []
     totals: set[int | None] = set()
-    earliest = sent.at - EARLY
     read = 0
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=read)

@@ -6,7 +6,7 @@ delivered only when its answer goes to a client that still waits for it; over st
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 
 import anyio
@@ -117,7 +117,5 @@ class Delivery:
             self._delivered.popitem(last=False)
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
-        try:
+        with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
             await self._context.ledger.mark_delivered(records, delivered=delivered)
-        except LedgerUnavailableError:
-            return  # the outcome is delivered once more, which does no harm

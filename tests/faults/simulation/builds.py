@@ -68,7 +68,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call of long before fits",
-        Patch("calls.call_search", "self.at - self.early <= created_at", "created_at"),
+        Patch("calls.call_search", "self.earliest <= created_at", "created_at"),
         troubles=_NOT_PLACED,
         foreign=(Foreign(900),),
     ),
@@ -275,7 +275,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the service's clock is not looked at",
-        Patch("calls.call_search", "left + ahead", "left"),
+        Patch("calls.call_search", "record.placed_at) + (ahead or timedelta())", "record.placed_at)"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),

@@ -231,12 +231,14 @@ def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     changes = [at for at in evidence.times_of("has its clock set") if at >= call.started]
     if end is not None and len({start.ahead for start in evidence.plan.starts}) > 1:
         changes.append(end)
-    # A response of the very instant at which the call began was to a request before it.
-    dated = [at for name, at in evidence.service.dated if name == call.sender and at > call.started]
     down = [event for event in evidence.plan.events if event.what == "its ledger fails"]
-    began = evidence.plan.begins
+    began, last = evidence.plan.begins, end - _WRITTEN_WITHIN if end is not None else datetime.max.replace(tzinfo=UTC)
     written = [
-        at for at in dated if not any(0 <= (at - began).total_seconds() - each.at <= each.seconds for each in down)
+        at
+        for name, at in evidence.service.dated
+        # A response of the very instant at which the call began was to a request before it.
+        if name == call.sender and call.started < at <= last
+        if not any(0 <= (at - began).total_seconds() - each.at <= each.seconds for each in down)
     ]
     return any(all(at > change - _WRITTEN_WITHIN for at in written) for change in changes)
 
