@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,21 @@ SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes
 """Options of `open_agent` for a host of MCP Apps."""
 
 
-class ShortPauses(Clock):
-    """A clock of calls whose pauses between two tries, or between two looks, are short."""
+class WallClock(Clock):
+    """A clock of calls whose times are those of another clock, but for its pauses."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def continuous(self) -> float:
+        return self._clock.now().timestamp()
+
+
+class ShortPauses(WallClock):
+    """The same, with short pauses between two tries, or between two looks."""
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds / 10)
@@ -143,8 +157,8 @@ async def open_agent(
     settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
     """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
-    connection = _Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
-    connection.clock = ShortPauses(clock.now)
+    connection = _Connection(settings, embedded=(lambda: app) if app is not None else None)
+    connection.clock = ShortPauses(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
         yield Agent(client)

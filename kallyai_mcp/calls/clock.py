@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -33,18 +33,11 @@ def pauses(first: float, longest: float) -> Iterator[float]:
 
 
 class Clock:
-    """The machine's clocks.
-
-    Args:
-        now: Returns the wall-clock time; None for the machine's. `continuous` goes with it.
-    """
-
-    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
-        self._wall_clock = now
+    """The machine's clocks."""
 
     def now(self) -> datetime:
         """The wall-clock time, aware. It may jump: a user or a time server can set it."""
-        return self._wall_clock() if self._wall_clock is not None else datetime.now(UTC)
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Seconds since an arbitrary start, which never jump. On Linux and macOS they stop while it is suspended."""
@@ -52,8 +45,6 @@ class Clock:
 
     def continuous(self) -> float:
         """Seconds since an arbitrary start, which never jump, and go on while the machine is suspended."""
-        if self._wall_clock is not None:
-            return self._wall_clock().timestamp()
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         elif sys.platform == "darwin":  # noqa: RET505 - mypy knows the platform

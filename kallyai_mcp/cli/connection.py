@@ -139,7 +139,7 @@ class Connection:
     """The parts that a command works with. Each is opened at its first use, once, and closed at the end.
 
     `embedded` creates a sandbox to use instead of the settings' KallyAI. With `callers`, the access token is that of
-    the client of each HTTP request. `now` is the wall clock, None for the machine's.
+    the client of each HTTP request.
     """
 
     def __init__(
@@ -148,11 +148,10 @@ class Connection:
         *,
         embedded: "Callable[[], SandboxApp] | None" = None,
         callers: bool = False,
-        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.settings = settings
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
-        self.clock = Clock(now)
+        self.clock = Clock()
         self.callers = callers
         self._api: KallyAI | None = None
         self._ledger: Ledger | None = None

@@ -23,6 +23,7 @@ from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.server.build import INSTRUCTIONS, build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
+from tests.agent import WallClock
 from tests.clocks.shifted_clock import LIBRARY, shifted_to
 from tests.evals.graders import GivenReply, Run, ScheduledCall, ToolUse
 from tests.evals.task import NOW, TIMEZONE, Reply, Step, Task
@@ -131,7 +132,8 @@ async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench
                 async with Client(_command(server, env, home)) as client:
                     yield Bench(task, client, app, url, home)
                 return
-            connection = Connection(Settings.from_env(env), now=clock.now)
+            connection = Connection(Settings.from_env(env))
+            connection.clock = WallClock(clock)
             async with Client(build_server(lambda: open_app_context(connection, timezone=TIMEZONE))) as client:
                 bench = Bench(task, client, app, url, home)
                 bench.connection, bench.system = connection, f"{SYSTEM}\n{INSTRUCTIONS}"

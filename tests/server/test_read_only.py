@@ -10,7 +10,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent
+from tests.agent import BISTRO, Agent, WallClock, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import METHODS, TASKS, refusal
 
@@ -20,7 +20,8 @@ READING = ["get_call", "list_calls", "get_transcript", "get_calendar_event", "ch
 async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that_knows_the_tool(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    connection = Connection(settings, embedded=lambda: app, now=clock.now)
+    connection = Connection(settings, embedded=lambda: app)
+    connection.clock = WallClock(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), read_only=True)
     async with (
         Client(server, mode=mode, extensions=[advertise(TASKS)]) as client,

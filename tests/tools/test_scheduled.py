@@ -10,7 +10,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent
+from tests.agent import BISTRO, Agent, WallClock
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
@@ -72,7 +72,8 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     settings: Settings, clock: ManualClock, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")  # as in a container
-    connection = Connection(settings, embedded=lambda: app, now=clock.now)
+    connection = Connection(settings, embedded=lambda: app)
+    connection.clock = WallClock(clock)
 
     async with Client(build_server(lambda: open_app_context(connection))) as client:
         agent = Agent(client)
