@@ -155,6 +155,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
 def row_answer(view: CallView, now: datetime) -> CallRow:
     """The row for a call in list_calls."""
     whole, start, name = call_answer(view, now, limit=ROOM), begins(view), view.submission.business_name
+    own = view.record or view.call  # whose submission is as it was asked for; `view` may have the name of another call
     row = CallRow(
         status=view.status if view.outcome in (None, Outcome.NOT_REACHED, Outcome.FAILED) else view.outcome,
         placed=whole.placed,
@@ -164,16 +165,14 @@ def row_answer(view: CallView, now: datetime) -> CallRow:
         calendar_checked=whole.calendar_checked,
         scheduled_for=whole.scheduled_for,
         created_at=whole.created_at,
+        business_name=visible(name, 40) if name else None,
+        respondent_phone=whole.respondent_phone if own is None or not own.submission.business_name else None,
         **related_calls(view.related),
     )
     if start is not None:
         row.appointment = start.strftime("%Y-%m-%dT%H:%M") if isinstance(start, datetime) else start.isoformat()
     elif view.outcome is Outcome.ANSWERED and whole.highlights:
         row.highlights = visible(answer_of(view), ROOM)
-    if name:
-        row.business_name = visible(name, 40)
-    else:
-        row.respondent_phone = whole.respondent_phone
     return row
 
 

@@ -173,7 +173,8 @@ class CallRow(BaseModel, defer_build=True):
     """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the rest.
 
     `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is when the appointment
-    begins, by the callee's clock, in ISO 8601. `respondent_phone` is only there if no name is known.
+    begins, by the callee's clock, in ISO 8601. `respondent_phone` is only there if the call was asked for without a
+    name; then `business_name` is that of another call to the number.
     """
 
     status: str

@@ -71,6 +71,7 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
         return [call["status"] for call in listed.data["calls"]]
 
     everything = await agent.use("list_calls")
+    numbers = [call.get("respondent_phone") for call in everything.data["calls"]]
     assert await shown() == ["scheduled", "busy", "booked", "busy"]
     assert await shown(number=NUMBERS["busy"]) == ["scheduled", "busy", "busy"]
     assert await shown(business="garage") == ["scheduled", "busy", "busy"]
@@ -88,6 +89,7 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
         "voicemail.",
     ]
     assert everything.text.splitlines()[0].startswith("scheduled  Joe's Garage (+1 202-555-0103)  due Tue Jan 27, ")
+    assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
     assert everything.text.count("Joe's Garage") == 3  # the calls without a name have it from the one before
     assert planned.data["tracking_id"] in everything.text
 
