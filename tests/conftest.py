@@ -80,6 +80,7 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     """What lives until the end is never looked at by the garbage collector, which runs again from here on."""
     gc.freeze()
+    gc.set_threshold(20_000)  # as in a server over HTTP
     gc.enable()
 
 
