@@ -24,8 +24,9 @@ ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
 LONGEST = (
-    *("cli/test_doctor.py", "cli/test_status.py", "transports/test_database_failures.py"),
-    *("transports/test_serve_http.py", "transports/test_workers.py"),
+    *("transports/test_workers.py", "transports/test_behind_nginx.py", "faults/test_real_processes.py"),
+    *("cli/test_calls.py", "transports/test_database_failures.py", "transports/test_unread_outcomes.py"),
+    *("cli/test_serve.py", "transports/test_serve_http.py"),
 )
 """Modules with tests that wait long."""
 

@@ -1,29 +1,20 @@
-"""A real server is killed while a call is on its way, and the next one is asked for the same call: one for each driver.
+"""A real server with its ledger in PostgreSQL is killed during a call, and the next one is asked for the same call.
 
-The simulation (`tests.faults.simulation`) has everything else.
+`tests/transports/test_workers.py` kills one that has its ledger in SQLite. The simulation (`tests.faults.simulation`)
+has everything else.
 """
 
 from pathlib import Path
-
-import pytest
 
 from tests.transports.http_server import CALL, SECRET_KEYS, running_sandbox
 from tests.transports.stdio_peer import initialization, line, piped
 from tests.transports.test_unread_outcomes import MAKE_CALL, SERVE, answer_to, ended, settings_of
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "postgres"])
-async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(
-    tmp_path: Path, driver: str, request: pytest.FixtureRequest
-) -> None:
-    database = (
-        {"DATABASE_URL": request.getfixturevalue("database_url"), "SECRET_KEYS": SECRET_KEYS}
-        if driver == "postgres"
-        else {}
-    )
+async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(tmp_path: Path, database_url: str) -> None:
     errors = tmp_path / "stderr"
     async with running_sandbox(tmp_path) as sandbox:
-        given = settings_of(sandbox) | database
+        given = settings_of(sandbox) | {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}
         with errors.open("wb") as stderr, piped(tmp_path, SERVE, stderr=stderr, **given) as killed:
             killed.send(initialization() + MAKE_CALL)
             await sandbox.wait_for_calls()

@@ -22,13 +22,13 @@ os.write(stdout, os.read(stdin, 100))
 """
 
 
-SERVE = [*COMMAND, "serve", "--sandbox"]
+SERVE = [*COMMAND, "serve"]
 
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """A client that has initialized its session, and whose user can be asked."""
-    with piped(tmp_path_factory.mktemp("home"), SERVE, CONFIRM="always") as peer:
+    with piped(tmp_path_factory.mktemp("home"), [*SERVE, "--sandbox"], CONFIRM="always") as peer:
         peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
         assert peer.answer()["id"] == 1
         yield peer
@@ -97,7 +97,7 @@ def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
-    with piped(tmp_path, SERVE, stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, SERVE, stderr=subprocess.PIPE, FAST_START="0") as peer:
         peer.send(initialization())
         assert peer.answer()["id"] == 1
         peer.reads.close()
