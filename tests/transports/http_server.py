@@ -72,8 +72,11 @@ class RunningSandbox:
         return settings_in(self.home, **given)
 
     def end_calls(self) -> None:
-        """Let the time pass that the calls in progress take."""
-        self.clock.advance(seconds=100)
+        """Let the time pass that the calls in progress take.
+
+        It is less than the ten seconds by which the call of a lost response may be dated before its request.
+        """
+        self.clock.advance(seconds=2)
 
     async def calls(self) -> list[dict[str, Any]]:
         """All calls that were placed, as the sandbox has them."""
@@ -100,7 +103,7 @@ class RunningSandbox:
 async def running_sandbox(home: Path) -> AsyncIterator[RunningSandbox]:
     clock = ManualClock(datetime.now(UTC))
     clock.hold()
-    app = create_app(clock=clock)
+    app = create_app(clock=clock, speed=50)
     try:
         async with running(app) as url:
             yield RunningSandbox(app, url, clock, home)
