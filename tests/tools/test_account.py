@@ -160,7 +160,7 @@ async def test_a_call_that_a_limit_has_put_off_says_so(tmp_path: Path, clock: Ma
             told.set()
             ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=60)
 
-    assert seen.text.startswith("Being checked: KallyAI gets too many requests, so ")
+    assert seen.text.startswith("Being checked: KallyAI gets too many requests. Unless its list shows a call to ")
     assert seen.data["placed"] == "maybe"
     assert (ended.data["code"], ended.data["placed"]) == ("rate_limited", "no")
 

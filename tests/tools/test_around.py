@@ -183,8 +183,8 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
         done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
 
     assert stopped.text.splitlines()[0] == (
-        "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed. To go on: "
-        "call_around with the same arguments."
+        "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed. To go on "
+        "later: call_around with the same arguments."
     )
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3

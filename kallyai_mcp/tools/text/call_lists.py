@@ -27,7 +27,7 @@ _SAY = {
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
-    "stopped": "Stopped: {why} To go on: call_around with the same arguments.",
+    "stopped": "Stopped: {why} To go on later: call_around with the same arguments.",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "found_unreached": "nobody was reached at {party}.",
     "canceled": (

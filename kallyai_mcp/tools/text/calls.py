@@ -59,8 +59,12 @@ SAY = {
         "place it again."
     ),
     "being_checked": (
-        "Being checked: {why}, so {party} may have been called. The check ends about {until}; do not place the call "
-        "again."
+        "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
+        "place the call again."
+    ),
+    "limited": (
+        "Being checked: KallyAI gets too many requests. Unless its list shows a call to {party}, this program tries "
+        "again soon, or gives up; do not place the call again."
     ),
     "not_placed_yet": (
         "Not placed yet: KallyAI has not been reached. This program tries until {until} at the latest and then gives "
@@ -305,10 +309,9 @@ def _progress(view: CallView, reader: Reader) -> str:
         limit = record.placed_at + timedelta(seconds=Timing.send_within)
         return SAY["not_placed_yet"].format(until=_end(min(limit, record.schedule.place_by or limit), reader))
     if record is not None and record.response_lost_at is not None and view.is_being_checked:
-        is_limited = isinstance(record.error, RateLimitedError)
-        why = "KallyAI gets too many requests" if is_limited else "no usable answer came"
         until = _end(record.response_lost_at + timedelta(seconds=reader.search_seconds), reader)
-        return SAY["being_checked"].format(party=party, why=why, until=until)
+        key = "limited" if isinstance(record.error, RateLimitedError) else "being_checked"
+        return SAY[key].format(party=party, until=until)
     if call is not None and (call.plain_status != "in_progress" or began is None):
         return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
