@@ -52,9 +52,9 @@ def test_what_the_commands_make_is_private_whatever_the_umask(
         with started(home, "login", "--no-browser", API_URL=url) as process:
             browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"))
             assert process.wait(timeout=LIMIT) == 0
-        assert run(home, "call", "+12025550142", "Ask", "--yes", API_URL=url).returncode == 0
+        assert run_in_process(home, "call", "+12025550142", "Ask", "--yes", API_URL=url).returncode == 0
         for name in ("one", "two"):
-            assert run(home, "install", "cursor", "--name", name).returncode == 0
+            assert run_in_process(home, "install", "cursor", "--name", name).returncode == 0
         with started(home, "sandbox", "--port", "0", "--data", str(tmp_path / "state" / "sandbox.db")) as process:
             read_until(process.stdout, "http://")
     finally:
