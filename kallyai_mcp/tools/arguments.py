@@ -192,4 +192,5 @@ def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:
     lines = [f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems]
     if len(lines) > MAX_NAMED:
         lines[MAX_NAMED:] = [f"- and {len(problems) - MAX_NAMED} more."]
-    return "\n".join([words.fix(len(problems), places_calls=places_calls), *lines])
+    heading = f"{'Not called. ' if places_calls else ''}Fix {len(problems)} argument{'s' if len(problems) > 1 else ''}:"
+    return "\n".join([heading, *lines])

@@ -79,11 +79,6 @@ def _with_place(number: str) -> str:
     return f"{number} ({place})" if place else number
 
 
-def fix(count: int, *, places_calls: bool) -> str:
-    """The heading above the list of wrong arguments."""
-    return f"{'Not called. ' if places_calls else ''}Fix {count} argument{'s' if count > 1 else ''}:"
-
-
 def emergency(dial: str | None) -> str:
     """The text of the error for an emergency number; `dial` is what the user must dial, if that is known."""
     return (

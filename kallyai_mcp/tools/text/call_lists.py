@@ -148,10 +148,7 @@ def _not_called(found: CallList) -> str:
 
 
 def _row(view: CallView, reader: Reader) -> str:
-    record, why = view.record, reason(view)
-    id_ = view.call_id or (record.tracking_id if record is not None else None)
-    if record is not None and record.state is CallState.REFUSED and record.error is not None:
-        why, id_ = what_happened(record.error), None
-    facts = ", ".join(filter(None, (state_in_words(view), why, booked_time(view, reader))))
-    row = [f"{party_of(view.submission)}: {facts}.", *said_in(view, _SAID, with_questions=False)]
+    record, facts = view.record, filter(None, (state_in_words(view), reason(view), booked_time(view, reader)))
+    id_ = view.call_id or (record.tracking_id if record is not None and record.state is not CallState.REFUSED else None)
+    row = [f"{party_of(view.submission)}: {', '.join(facts)}.", *said_in(view, _SAID, with_questions=False)]
     return " ".join([*row, word(id_)] if id_ else row)

@@ -13,7 +13,7 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
 from kallyai_mcp.tools.instructions import changes_in, other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing, unconfirmed
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.errors import error_text, what_happened
 from kallyai_mcp.tools.text.plain import LIMIT, duration, one_line, party_of, quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 from kallyai_mcp.tools.text.words import Words
@@ -155,7 +155,10 @@ def state_in_words(view: CallView) -> str:
 
 
 def reason(view: CallView) -> str:
-    """What KallyAI's status says in addition to the outcome: "busy"; "" if it says nothing more."""
+    """What there is to say besides `state_in_words`: "busy", or why a call was refused; "" if there is nothing."""
+    record = view.record
+    if record is not None and record.state is CallState.REFUSED and record.error is not None:
+        return what_happened(record.error)
     return _REASONS.get(view.call.plain_status, "") if view.call is not None else ""
 
 

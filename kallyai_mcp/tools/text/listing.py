@@ -9,7 +9,6 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calendar import booked_time, thing
 from kallyai_mcp.tools.text.calls import reason, report_of, state_in_words
-from kallyai_mcp.tools.text.errors import what_happened
 from kallyai_mcp.tools.text.plain import duration, party_of, quoted, word
 from kallyai_mcp.tools.text.times import Reader, city, when
 from kallyai_mcp.tools.text.words import Words
@@ -91,7 +90,7 @@ def _detail(view: CallView, reader: Reader) -> str:
         return ""
     if record.schedule.not_before is not None and not record.is_active:
         was = "" if record.state is CallState.SCHEDULED else "was "
-        why = f"{what_happened(record.error)}; " if record.state is CallState.REFUSED and record.error else ""
+        why = f"{reason(view)}; " if reason(view) else ""
         due = Words().due(record.schedule, record.submission.respondent_phone, record.timezone, reader)
         return f"{why}{was}due {due}"
     return f"{duration(record.elapsed(reader.now))} so far"
