@@ -3,8 +3,8 @@
     uv run python -m tests.supply [PART ...]
 
 The parts: `audit` asks pip-audit for known vulnerabilities of the pins; `licenses` compares the installed distributions
-with .ci/dependencies.toml; `lowest` runs some tests with the oldest versions that pyproject.toml admits. These run by
-default. `renew` pins the newest versions.
+with .ci/dependencies.toml; `lowest` runs some tests with the oldest versions that pyproject.toml admits; `size` counts
+what a plain installation brings. These run by default. `renew` pins the newest versions.
 
 Exits with 1 if a part failed; else with 69 if a part could not be checked here.
 """
@@ -108,6 +108,18 @@ def lowest() -> str:
     return done.stdout.strip().rpartition("\n")[2]
 
 
+def size() -> str:
+    """Check that a plain installation with compiled files has at most 45 packages and 100 MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        python = new_environment(Path(folder), "--compile-bytecode", ROOT)
+        packages = len(run_well(["uv", "pip", "freeze", "--python", python]).stdout.splitlines())
+        megabytes = sum(path.stat().st_size for path in Path(folder).rglob("*") if not path.is_symlink()) / 1e6
+    found = f"{packages} packages with this one, {megabytes:.0f} MB"
+    if packages > 45 or megabytes > 100:
+        raise RuntimeError(found)
+    return found
+
+
 def renew() -> str:
     """Pin the newest versions that are compatible.
 
@@ -123,13 +135,13 @@ def renew() -> str:
     return "\n".join(["changed:", *sorted(before ^ set(map(str, pinned())))])
 
 
-PARTS: dict[str, Callable[[], str]] = {"audit": audit, "licenses": licenses, "lowest": lowest}
+PARTS: dict[str, Callable[[], str]] = {"audit": audit, "licenses": licenses, "lowest": lowest, "size": size}
 
 
 def main() -> int:
     """Run the parts, and print what they found."""
     parser = argparse.ArgumentParser(prog="python -m tests.supply", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", default=[*PARTS], help="audit, licenses, lowest, renew")
+    parser.add_argument("parts", nargs="*", default=[*PARTS], help="audit, licenses, lowest, size, renew")
     exit_code = 0
     for part in parser.parse_args().parts:
         try:
