@@ -10,26 +10,19 @@ from tests.playwright_names import Frame, Page
 
 _LOOK = """
 () => {
+  const { Color, flattenColors, getContrast } = axe.commons.color;
   const parse = (text) => {
-    const numbers = text.match(/[\\d.]+(e-?\\d+)?/g).map(Number);
-    const [r, g, b, alpha = 1] = text.startsWith("color(srgb") ? numbers : numbers.map((n, i) => (i < 3 ? n / 255 : n));
-    return { rgb: [r, g, b], alpha };
+    const color = new Color();
+    color.parseString(text);
+    return color;
   };
-  const luminance = ({ rgb }) => {
-    const [r, g, b] = rgb.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const contrast = (one, other) => {
-    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-    return (high + 0.05) / (low + 0.05);
-  };
-  const over = ({ rgb, alpha }, below) => ({ rgb: rgb.map((c, i) => c * alpha + below.rgb[i] * (1 - alpha)) });
+  const contrast = (color, below) => getContrast(below, flattenColors(color, below));
   const ground = (node) => {
     for (; node; node = node.parentElement) {
       const color = parse(getComputedStyle(node).backgroundColor);
       if (color.alpha === 1) return color;
     }
-    return { rgb: [1, 1, 1] };
+    return parse("white");
   };
   const found = [];
   const shown = [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility());
@@ -38,7 +31,7 @@ _LOOK = """
     for (const side of ["Top", "Right", "Bottom", "Left"]) {
       const color = parse(style[`border${side}Color`]);
       if (style[`border${side}Style`] === "none" || !parseFloat(style[`border${side}Width`]) || !color.alpha) continue;
-      const below = ground(node.parentElement), ratio = contrast(over(color, below), below);
+      const ratio = contrast(color, ground(node.parentElement));
       if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
     }
     const box = node.getBoundingClientRect();

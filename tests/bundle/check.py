@@ -1,4 +1,4 @@
-"""Builds the packages that are published, and tries each as its users get it.
+"""Builds the packages that are published, and tries each as its users get it; and what the pages say to install.
 
     uv run python -m tests.bundle.check
 
@@ -10,12 +10,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import textwrap
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.testing.sandbox import running_sandbox
 from tests import npm, programs
 from tests.agent import BISTRO, Agent
-from tests.docs.pages import text_of
+from tests.docs.pages import DOCS, PAGES, commands, fenced, is_run_with_pins, text_of
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
 from tests.programs import ROOT, run_well
@@ -118,34 +120,58 @@ def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None
         assert 'pip install "kallyai-mcp[sandbox]"' in line
 
 
-def the_image_and_compose_serve_with_two_workers_and_keep_their_keys(folder: Path) -> None:
-    """Run what the Dockerfile and compose.yaml run, without a container, with a real PostgreSQL."""
-    extra = f"kallyai-mcp[http,postgres] @ {wheel_in(folder).as_uri()}"
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
-    image, keys, python = text_of("Dockerfile"), folder / "keys", program(folder, "python")
+def the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count(folder: Path) -> None:
+    """Run the recipe of docs/hosting.md with a real PostgreSQL, and its last line as the image does, with the keys that
+    compose.yaml makes, but without a container. OpenTelemetry's launcher starts it.
+    """
+    image, keys, port = text_of("Dockerfile"), folder / "keys", str(free_port())
     (entry,), (command,) = (re.findall(rf"^{name} (.+)$", image, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
     (check,) = re.findall(r'HEALTHCHECK .*CMD \[.*, "(.+)"\]', image)
     (block,) = re.findall(r"^ +- \|\n((?:        .*\n|\n)+)", text_of("compose.yaml"), re.MULTILINE)
-    keys.mkdir()
     make_keys = textwrap.dedent(block).replace('"/keys"', repr(str(keys))).replace("10001", "os.getuid()")
-    made = [run(python, "-c", f"{make_keys}\nprint((folder / 'server.env').read_text())") for _ in range(2)]
+    keys.mkdir()
+    made = [run(sys.executable, "-c", f"{make_keys}\nprint((folder / 'server.env').read_text())") for _ in range(2)]
     assert made[0] == made[1]
     assert (keys / "postgres").read_text() in made[0]
-    with PostgresServer() as server:
+    (install,) = (line for line in commands(DOCS / "hosting.md") if "opentelemetry" in line)
+    _, *lines, _ = fenced("docs/hosting.md", "sh")[0].splitlines()
+    command = command.replace("0.0.0.0", "127.0.0.1").replace("8000", port)  # noqa: S104 - the image's address
+    words = [*json.loads(entry.replace("/keys/", f"{keys}/")), "opentelemetry-instrument", *json.loads(command)]
+    script = ["/bin/sh", "-euc", "\n".join([install, *lines, 'exec "$@"']), "sh", *words]
+    missing = {'"kallyai.calls.ended"', '"kallyai.calls.refused"', '"kallyai.api.requests"', '"tools/call make_call"'}
+    with PostgresServer() as server, running_sandbox(folder / "sandbox") as sandbox:
         (keys / "server.env").chmod(0o600)
         (keys / "server.env").write_text(re.sub(r"postgresql://\S+", server.create_database(), made[0]))
-        port = free_port()
-        words = [*json.loads(entry.replace("/keys/", f"{keys}/")), *json.loads(command)]
-        words[words.index("uvicorn")] = str(program(folder, "uvicorn"))
-        words[words.index("--host") + 1], words[words.index("--port") + 1] = "127.0.0.1", str(port)
-        variables = ENVIRONMENT | {"KALLYAI_AUTH": "caller", "KALLYAI_HOME": str(folder / "home")}
-        with subprocess.Popen(words, env=variables) as served:
-            until = time.monotonic() + SECONDS
-            while programs.run([python, "-c", check.replace("8000", str(port))]).returncode:
-                assert time.monotonic() < until
-                assert served.poll() is None
-            assert httpx2.post(f"http://127.0.0.1:{port}/mcp", json={}).status_code == 401
-            served.terminate()
+        more = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "kallyai", "KALLYAI_API_URL": sandbox.url}
+        more |= {f"OTEL_{each}_EXPORTER": "console" for each in ("TRACES", "METRICS")} | {"OTEL_LOGS_EXPORTER": "none"}
+        more |= {"OTEL_METRIC_EXPORT_INTERVAL": "500", "KALLYAI_CONFIRM": "never", **at_home(folder)}
+        with subprocess.Popen(script, cwd=ROOT, env=more, stdout=subprocess.PIPE, text=True) as served:
+            try:
+                for number in ("+12025550142", "+12025550121"):  # the second one is refused
+                    ask_for_a_call(f"http://127.0.0.1:{port}/mcp", number, sandbox.access_token)
+                run(sys.executable, "-c", check.replace("8000", port))
+                for line in islice(served.stdout or (), 20_000):  # half a minute
+                    missing = {name for name in missing if name not in line}
+                    if not missing:
+                        break
+            finally:
+                served.terminate()
+    assert not missing, missing
+
+
+def the_pages_have_no_command_that_fails(folder: Path) -> None:
+    """Run, page by page, what they install. Of the others, tests/docs runs those of the program, and `.ci/run` those of
+    a contributor. Who tests an agent is beside the clone.
+    """
+    clone = clean_copy(folder / "mine" / "kallyai-mcp")
+    run(sys.executable, "-m", "venv", clone.parent)
+    (clone.parent / "test_agent.py").write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
+    for page in PAGES:
+        for line in commands(page):
+            if not line.startswith("kallyai-mcp ") and not is_run_with_pins(line):
+                print(f"  {line}", flush=True)
+                beside = clone.parent if page.name == "testing-agents.md" else clone
+                run_well(["sh", "-c", line], folder=beside, variables=at_home(folder))
 
 
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
@@ -158,6 +184,22 @@ def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
         (copy / name).rename(folder / "plugin" / name)
     for target in ("registry", "plugin"):
         run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", folder / target)
+
+
+def at_home(folder: Path) -> dict[str, str]:
+    """The environment of a user with a new home and an own Python, and the caches of packages of this one."""
+    path = [str(folder / "user" / ".local" / "bin"), str(folder / "mine" / "bin"), os.environ["PATH"]]
+    own = {"HOME": str(folder / "user"), "PATH": os.pathsep.join(path), "XDG_CACHE_HOME": str(Path.home() / ".cache")}
+    return ENVIRONMENT | own
+
+
+def ask_for_a_call(url: str, number: str, token: str) -> None:
+    """Ask as a client does, once the server answers."""
+    arguments = {"task_category": "general", "task_description": "Ask when they close", "respondent_phone": number}
+    params = {"name": "make_call", "arguments": arguments}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    with httpx2.Client(transport=httpx2.HTTPTransport(retries=10), headers=headers, timeout=SECONDS) as client:
+        client.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).raise_for_status()
 
 
 def run(command: str | Path, *arguments: str | Path) -> str:
@@ -232,7 +274,8 @@ def main() -> None:
             the_bundle_places_a_call_on_the_sandbox,
             the_sdist_builds_the_same_wheel_with_every_file,
             the_wheel_alone_serves_and_says_what_the_sandbox_needs,
-            the_image_and_compose_serve_with_two_workers_and_keep_their_keys,
+            the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count,
+            the_pages_have_no_command_that_fails,
             the_files_for_the_registry_and_claude_code_are_valid,
         ):
             print(step.__name__.replace("_", " "), flush=True)

@@ -130,14 +130,9 @@ def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> 
 ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
 """What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable before a command."""
 
-ONLY_POSIX_IN_CODE = re.compile(r"install '|openssl|`(?:export|set) [A-Z_]+=|\b[A-Z_]+=\S+ (?:kallyai-mcp|uv|python)\b")
-
 
 def test_commands_mean_the_same_in_every_shell() -> None:
-    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "kallyai_mcp").rglob("*.py")}
-
     assert [line for line in all_commands() if ONLY_POSIX.search(line)] == []
-    assert [path.name for path, text in sources.items() if ONLY_POSIX_IN_CODE.search(text)] == []
 
 
 def test_the_readme_is_short_and_begins_with_the_clone_and_the_two_commands_that_the_workflow_runs() -> None:
@@ -187,11 +182,3 @@ def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(
     assert {query["name"] for query in queries.values()} == {"kallyai"}
     assert json.loads(base64.b64decode(queries["Cursor"]["config"], validate=True)) == entry
     assert json.loads(queries["VS Code"]["config"]) == entry
-
-
-def test_the_architecture_names_folders_that_exist() -> None:
-    (block,) = fenced("docs/architecture.md", "text")
-    names = re.findall(r"^  ((?:[\w./]+(?:, )?)+)", block, re.MULTILINE)
-
-    listed = {name.strip("/ ") for line in names for name in line.split(", ")}
-    assert {name for name in listed if not (ROOT / "kallyai_mcp" / name).exists()} == set()

@@ -1,4 +1,4 @@
-"""The home and billing pages, and the OpenAPI document."""
+"""The home and billing pages."""
 
 import re
 from html import unescape
@@ -13,27 +13,14 @@ from tests.sandbox.manual_clock import ManualClock
 
 
 class Page:
-    """A page's words, links, loaded resources, and language."""
+    """A page's words, links, and language."""
 
     def __init__(self, html: str) -> None:
         self.links = re.findall(r'<a [^>]*href="([^"]*)"', html)
-        self.loads = re.findall(r'<(?!a )\w+ [^>]*(?:src|href)="([^"]*)"', html)
         self.language = re.findall(r'<html lang="(..)"', html)
         self.progress = re.findall(r'<progress [^>]*max="([^"]*)" value="([^"]*)"', html)
         self.words = " ".join(re.sub(r"<[^>]*>", " ", unescape(html.replace("<wbr>", ""))).split())
         assert len(ids := re.findall(r' id="([^"]*)"', html)) == len(set(ids))
-
-
-async def test_the_home_page_needs_no_script_and_no_other_server(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/")
-    page = Page(answer.text)
-    assert set(page.loads) == {"data:,", "/_sandbox/style.css"}
-    assert all(link.startswith("/") for link in page.links)
-    assert "<script" not in answer.text
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self';")
-    style = await client.get("/_sandbox/style.css")
-    assert style.headers["content-type"].startswith("text/css")
-    assert "url(" not in style.text
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -48,15 +35,6 @@ async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_p
     for account in ACCOUNTS.values():
         assert account.email in page.words
     assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
-
-
-async def test_the_openapi_document_has_the_errors_of_the_reference(client: httpx2.AsyncClient) -> None:
-    document = (await client.get("/openapi.json")).json()
-    created = document["paths"]["/v1/calls"]["post"]
-    assert created["security"] == [{"bearer": []}]
-    assert created["responses"].keys() == {"201", "400", "401", "402", "403", "409", "422", "429", "503"}
-    assert "422" not in document["paths"]["/v1/calls"]["get"]["responses"]
-    assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
 async def test_the_billing_link_shows_plan_and_usage_for_an_hour_without_a_token_and_can_not_be_forged(
