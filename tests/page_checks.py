@@ -61,13 +61,14 @@ _AXE = "axe.run().then((found) => found.violations.map((rule) => `${rule.id}: ${
 """All rules of axe-core: WCAG 2.2 A and AA, and best practices."""
 
 
-async def hard_to_use(page: Page | Frame) -> list[str]:
+async def hard_to_use(page: Page | Frame, *, axe: bool = True) -> list[str]:
     """What is hard to see or to press: what axe-core reports, such as a text with too little contrast; borders and
-    lines with a contrast below 3:1, controls below 44 px, and what is cut off or wider than the page.
+    lines with a contrast below 3:1, controls below 44 px, and what is cut off or wider than the page. Without `axe`,
+    the rest.
     """
     if await page.evaluate("!window.axe"):
         await page.evaluate(f"{_axe()}; 0")
-    return [*await page.evaluate(_LOOK), *await page.evaluate(_AXE)]
+    return [*await page.evaluate(_LOOK), *(await page.evaluate(_AXE) if axe else ())]
 
 
 @cache
