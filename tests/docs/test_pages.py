@@ -121,6 +121,8 @@ def test_the_commands_of_the_program_do_what_they_should_and_those_that_wait_hav
 def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> None:
     (recipe,), (unit,) = (fenced("docs/hosting.md", language) for language in ("sh", "ini"))
 
+    in_shells = [page.name for page in PAGES if re.search(r"(?m)^ *```(sh|bash|console)$", page.read_text("utf-8"))]
+    assert in_shells == ["hosting.md"]  # `tests.bundle.check` runs it
     assert recipe.splitlines()[-1] == COMMAND
     assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in unit
     assert f"\nCMD {json.dumps(shlex.split(COMMAND))}\n" in text_of("Dockerfile")
