@@ -41,7 +41,7 @@ async def test_a_list_goes_on_without_its_client_until_the_token_expires_and_the
     assert started.data["status"] == again.data["status"] == "in_progress"
     assert foreign.is_error
     assert stopped.data["status"] == "needs_sign_in", stopped.text
-    assert "To go on: call_around" in stopped.text
+    assert "call_around with the same arguments" in stopped.text
     assert again.data["tracking_id"] == id_
     assert len(calls) == 3
     assert [call["outcome"] for call in ended.data["calls"]][:2] == ["not_reached", "not_reached"]
