@@ -107,6 +107,8 @@ class _Stream(httpcore2.AsyncNetworkStream):
             return b""
 
     async def write(self, buffer: bytes, *_: Any, **__: Any) -> None:
+        if not buffer:  # a GET has no body
+            return
         try:
             await self._stream.send(buffer)
         except anyio.BrokenResourceError as error:
