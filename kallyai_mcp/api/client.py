@@ -12,11 +12,7 @@ from urllib.parse import quote, urlencode
 
 from kallyai_mcp.api.bearer import Bearer, TokenSource
 from kallyai_mcp.api.error_responses import error_from
-from kallyai_mcp.api.errors import (
-    NotSignedInError,
-    UnavailableError,
-    check_call_id,
-)
+from kallyai_mcp.api.errors import NotSignedInError, UnavailableError, check_call_id
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -95,14 +91,10 @@ class KallyAI:
     ) -> Call:
         """Place a phone call and wait until it has ended, for minutes: at most `Timeouts.call` ("Create Call").
 
-        Args:
-            submission: Who to call and why.
-            timezone: The IANA name of the time zone of dates and times, such as America/New_York.
-            session_id: The session that the call belongs to ("CallCreateRequest").
-            idempotency_key: A UUID. The service places one call for each key.
-            before_send: Called each time when the request has its token. If it raises, nothing is sent.
-            before_write: Called when there is also a connection, just before the first byte: to connect may take long,
-                or the machine may have been suspended. If it raises, nothing is sent.
+        `timezone` is the IANA name of the time zone of dates and times. The service places one call for each
+        `idempotency_key`, a UUID. `before_send` is awaited each time when the request has its token. `before_write` is
+        called when there is also a connection, just before the first byte: to connect may take long, or the machine may
+        have been suspended. If one of them raises an error, nothing is sent.
 
         Raises:
             UnreadableResponseError: The call was placed, but the response has no `call_id`, or is about a call to
@@ -152,11 +144,7 @@ class KallyAI:
         return await self._read(BillingPortal, "/v1/stripe/billing-portal")
 
     async def check_reachable(self) -> bool:
-        """Check without a token that the service responds; raises `UnavailableError` if it responds with 5xx.
-
-        Returns:
-            Whether the response is data, as it must be, and not a web page.
-        """
+        """Whether the service responds without a token, and with data, not a web page; `UnavailableError` for 5xx."""
         response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
         if response.status >= 500 and isinstance(error := error_from(response, "GET"), UnavailableError):
             raise error

@@ -7,13 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from kallyai_mcp.api.errors import (
-    BotCheckError,
-    KallyAIError,
-    QuotaExceededError,
-    ResponseLostError,
-    error_class,
-)
+from kallyai_mcp.api.errors import BotCheckError, KallyAIError, QuotaExceededError, ResponseLostError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
 from kallyai_mcp.api.responses import ApiResponse, parse_json, retry_after
 

@@ -182,11 +182,7 @@ def is_usable(id_: str) -> bool:
 
 
 def check_call_id(id_: str) -> str:
-    """Check a `call_id` or `tracking_id`, and return it.
-
-    Raises:
-        UnusableCallIdError: The id can't be sent to KallyAI.
-    """
+    """Check a `call_id` or `tracking_id`, and return it; raises `UnusableCallIdError`."""
     if not is_usable(id_):
         raise UnusableCallIdError("That id can't be sent to KallyAI, because of its characters or its length")
     return id_

@@ -21,13 +21,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """An HTTP response, independent of the HTTP library.
+    """An HTTP response, independent of the HTTP library, with its Content-Encoding decoded.
 
-    Attributes:
-        status: The HTTP status.
-        headers: By lower-case names.
-        body: The body, with its Content-Encoding decoded.
-        secrets: Tokens and codes that were sent, and must not be in an error.
+    The names of `headers` are in lower case. `secrets` were sent, and must not be in an error.
     """
 
     status: int

@@ -72,10 +72,8 @@ class Timeouts:
 class ApiRequest:
     """An HTTP request, independent of the HTTP library.
 
-    Attributes:
-        target: The path and the query, without the path of the API's base URL.
-        seconds: The most seconds from its first byte to the end of the response.
-        secrets: Tokens and codes in it, which must not be in an error.
+    `target` is the path and the query, without the path of the API's base URL. `seconds` are the most from its first
+    byte to the end of the response. `secrets` are tokens and codes in it, which must not be in an error.
     """
 
     method: Literal["GET", "POST"]
@@ -129,11 +127,9 @@ class Transport:
         until, retries = time.monotonic() + RETRY_SECONDS, RETRIES if request.method == "GET" else 0
         while True:
             result = await self._exchange(request, last_check)
-            pause = None
-            if isinstance(result, ApiResponse):
-                if result.status not in _STATUSES_THAT_MAY_PASS:
-                    break
-                pause = retry_after(result.headers)
+            if isinstance(result, ApiResponse) and result.status not in _STATUSES_THAT_MAY_PASS:
+                break
+            pause = retry_after(result.headers) if isinstance(result, ApiResponse) else None
             if pause is None:
                 pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
             if retries == 0 or time.monotonic() + pause > until:
