@@ -136,9 +136,9 @@ class Calls(Worker):
                 record = await self.news_of(record)
         return self.as_known(record)
 
-    async def cancel(self, tracking_id: str) -> bool:
-        """Cancel a call; see `progress.cancel`."""
-        return await self.ledger.cancel(await self.account(), tracking_id)
+    async def cancel(self, record: CallRecord) -> bool:
+        """Cancel a call, also if another account is signed in by now; see `progress.cancel`."""
+        return await self.ledger.cancel(record.account, record.tracking_id)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""

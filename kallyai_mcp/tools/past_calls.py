@@ -293,7 +293,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found
         if record.is_open:
-            await app_context.calls.cancel(record.tracking_id)
+            await app_context.calls.cancel(record)
         view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
     else:
         view = await view_of(app_context, found)

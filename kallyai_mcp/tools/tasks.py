@@ -181,7 +181,7 @@ class CallTasks(Extension):
         task = await _find(ctx, params.task_id)
         with protocol_errors():
             if isinstance(task.found, CallRecord):
-                await ctx.lifespan_context.calls.cancel(task.found.tracking_id)
+                await ctx.lifespan_context.calls.cancel(task.found)
             elif task.status == "working":
                 await cancel_list(ctx.lifespan_context, task.found)
         return EmptyResult()
