@@ -64,6 +64,13 @@ class Booking(NamedTuple):
     view: CallView
 
 
+class BookingFacts(NamedTuple):
+    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
+
+    text: str
+    number: str | None
+
+
 class _Page(NamedTuple):
     """Calls of KallyAI's list, how many there are in all, and whether there are more; None: it does not say."""
 
@@ -258,7 +265,7 @@ async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | N
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:
         facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone
+    return BookingFacts(f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone)
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

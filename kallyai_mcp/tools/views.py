@@ -124,7 +124,9 @@ def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
     best = max(shares.values(), default=0)
     places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
     following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
-    return Answer(question, tuple(_quote(turns) for turns in following if any(turn.content for turn in turns)))
+    quotes = [_quote(turns) for turns in following if any(turn.content for turn in turns)]
+    by_words = {one.quote: one for one in reversed(quotes)}  # the same words twice are one answer: the first
+    return Answer(question, tuple(by_words[words] for words in dict.fromkeys(one.quote for one in quotes)))
 
 
 def _quote(turns: Sequence[TranscriptEntry]) -> Quote:

@@ -79,14 +79,16 @@ async def test_at_night_the_morning_is_offered_beside_yes_and_no(
     user = User({"call_now": False, "call_later": True})
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         wanted = await agent.use("make_call", BISTRO, timezone="America/Los_Angeles")
-        scheduled = await agent.use("make_call", BISTRO, timezone="America/Los_Angeles", not_before="2026-01-25T08:00")
+        scheduled = await agent.use(
+            "make_call", BISTRO, timezone="America/Los_Angeles", not_before="2026-01-25T08:00-08:00"
+        )
 
     (form,) = user.asked
     assert isinstance(form, ElicitRequestFormParams)
     assert form.requested_schema["properties"]["call_later"]["title"] == "Call at 8:00 AM there instead"
     assert wanted.text == (
         "Not called yet: the user wants the call later. Next: make_call with the same arguments and "
-        'not_before "2026-01-25T08:00".'
+        'not_before "2026-01-25T08:00-08:00".'
     )
     assert scheduled.data["status"] == "scheduled"
 
@@ -109,7 +111,7 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert asked.data["status"] == "needs_confirmation"
     assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
-    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T11:00".' in asked.text
+    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T11:00-05:00".' in asked.text
     assert {answer.data["status"] for answer in (other, *others, spent)} == {"needs_confirmation"}
     assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
@@ -181,7 +183,7 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
 
     assert declined.text.startswith("Not called: the user was asked for the missing details and did not give them.")
     assert wrong.text.startswith("Not called. Fix 1 argument:\n- respondent_phone:")
-    assert empty.text == "Not called. Fix 1 argument:\n- party_size: missing; for how many people?"
+    assert empty.text.startswith("Not called. Fix 1 argument:\n- party_size: missing; for how many people? ")
     assert made.data["status"] == "success"
     form, consent = user.asked[3:]
     assert isinstance(form, ElicitRequestFormParams)
@@ -190,7 +192,9 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
     assert "4 people" in consent.message
 
 
-DAY, SIZE = "appointment_date: missing; for which day?", "party_size: missing; for how many people?"
+ASKS_ONLY = "A call that books nothing has its day and time in task_description alone."
+DAY = f"appointment_date: missing; for which day? {ASKS_ONLY}"
+SIZE = f"party_size: missing; for how many people? {ASKS_ONLY}"
 LACKING: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
     ({"task_category": "general", "appointment_date": "2026-01-28"}, []),

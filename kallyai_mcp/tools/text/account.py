@@ -61,7 +61,7 @@ def quota(statistics: Statistics, subscription: Subscription | None, *, now: dat
     others = " and ".join(map(str, left[1:]))
     first = f"{left[0]} left{f' (and {others})' if others else ''}" if left else "KallyAI gives no figures"
     back, plan = comes_back(statistics, subscription, now), ", ".join(_plan(statistics, subscription, now))
-    sentences = [f"{first}{f'; {plan}' if plan else ''}.", f"They come back {back}." if left and back else ""]
+    sentences = [f"{first}{f'; {plan}' if plan else ''}.", f"They all come back {back}." if left and back else ""]
     if any(allowance.remaining <= 0 for allowance in left):
         sentences.append("Calls are refused until then." if back else "Calls are refused now.")
     sentences.append(MORE if has_tools and _is_little(left) else "")

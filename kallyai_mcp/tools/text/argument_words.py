@@ -19,9 +19,11 @@ _WRONG = {
 }
 """What is wrong with a value, by the type of pydantic's error, where the schema does not say what was expected."""
 
+_NO_BOOKING = "A call that books nothing has its day and time in task_description alone"
+
 LACKING = {
-    "appointment_date": "missing; for which day?",
-    "party_size": "missing; for how many people?",
+    "appointment_date": f"missing; for which day? {_NO_BOOKING}",
+    "party_size": f"missing; for how many people? {_NO_BOOKING}",
 }
 """What to ask the user, by the argument that a booking lacks."""
 

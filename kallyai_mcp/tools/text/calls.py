@@ -26,8 +26,8 @@ SAY = {
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "no_event": (
-        "KallyAI's calendar has no event for this call, so no new booking is certain. Ask the user before another call "
-        "there."
+        "KallyAI's calendar has no event for this call, so a new booking is not certain. Ask the user before another "
+        "call there."
     ),
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
@@ -41,14 +41,14 @@ SAY = {
         "call on purpose: redial=true."
     ),
     "other_times": (
-        "Of other times, KallyAI was to accept {times}. If they offered another: make_call with that day and "
+        "KallyAI was to accept {times}. If they offered one, and the user wants it: make_call with that day and "
         "time{change}."
     ),
     # After nobody was reached
     "time_there": "It is {time} there.",
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
-    "later": ', not_before "{due:%Y-%m-%dT%H:%M}", retries 2',
+    "later": ', not_before "{due}", retries 2',
     "attempt": "Attempt {number} of {count}. Before: {earlier}.",
     # A call that goes on, or is due
     "in_progress": (
@@ -72,8 +72,9 @@ SAY = {
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
     "scheduled": (
-        "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then.\n"
-        "tracking_id {id}; cancel_call cancels it."
+        "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then (on the user's own computer: "
+        "with this client open), else it is not placed.\n"
+        "tracking_id {id}; get_call tells the outcome then; cancel_call cancels it."
     ),
     # A call that was asked for again
     "already": "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true.",
@@ -165,7 +166,7 @@ def reason(view: CallView) -> str:
 def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, few_left: str) -> str:
     record, related, what = view.record, view.related, unconfirmed(view)
     lines = [
-        SAY["already"].format(ago=duration(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
+        SAY["already"].format(ago=_ago(record, reader)) if is_duplicate and record is not None else "",
         moved(view, reader),
         " ".join(filter(None, (_headline(view, call, reader), doubt(view), _before(view, reader)))),
         SAY["unconfirmed"].format(what=what) if what else "",
@@ -178,6 +179,12 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, 
         attempts(record, reader) if record is not None else "",
     ]
     return "\n".join(filter(None, lines))
+
+
+def _ago(record: CallRecord, reader: Reader) -> str:
+    """How long ago a call was asked for: "40 s", or in whole minutes."""
+    seconds = record.elapsed(reader.now)
+    return duration(seconds if seconds < 60 else seconds // 60 * 60)
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
@@ -289,7 +296,7 @@ def _try_again(view: CallView, call: Call, reader: Reader) -> str:
     if reader.schedules and asked.respondent_phone:
         due = next_attempt(reader.now, asked.respondent_phone, zone) + timedelta(seconds=59)
         if not (isinstance(asked, Submission) and is_past_appointment(asked, due, zone)):
-            later = SAY["later"].format(due=due.astimezone(zone_of(zone)))
+            later = SAY["later"].format(due=due.astimezone(zone_of(zone)).isoformat(timespec="minutes"))
     return SAY[key].format(later=later)
 
 
@@ -302,7 +309,9 @@ def offer_not_accepted(view: CallView) -> str:
         return ""
     booking = changes_in(view.submission)
     change = f' and changes_call_id "{word(booking)}"' if booking else ""
-    return SAY["other_times"].format(times=f"only {one_line(times, 80)}" if times else "none", change=change)
+    return SAY["other_times"].format(
+        times=f"no other time than {one_line(times, 80)}" if times else "no other time", change=change
+    )
 
 
 def _progress(view: CallView, reader: Reader) -> str:

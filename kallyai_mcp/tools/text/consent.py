@@ -114,7 +114,7 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
 
 def wanted_later(later: datetime) -> str:
     """The text for an agent whose user wants the call at an ordinary hour."""
-    at = f'not_before "{later:%Y-%m-%dT%H:%M}"'
+    at = f'not_before "{later.isoformat(timespec="minutes")}"'
     return f"Not called yet: the user wants the call later. Next: make_call with the same arguments and {at}."
 
 
@@ -127,7 +127,7 @@ def to_be_confirmed(
     to place it `later`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    then = f'and not_before "{later:%Y-%m-%dT%H:%M}"' if later else "then"
+    then = f'and not_before "{later.isoformat(timespec="minutes")}"' if later else "then"
     otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
