@@ -72,8 +72,8 @@ SAY = {
     ),
     "next": 'Next: get_call with call_id "{id}"{waiting}.',
     "scheduled": (
-        "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then (on the user's own computer: "
-        "with this client open), else it is not placed.\n"
+        "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then (on the user's own "
+        "computer: with this client open), else it is not placed.\n"
         "tracking_id {id}; get_call tells the outcome then; cancel_call cancels it."
     ),
     # A call that was asked for again
