@@ -315,7 +315,8 @@ class Run:
         waits = waits or pauses(self._timing.first_look, self._timing.longest_pause)
         began = self._clock.monotonic()
         while True:
-            await self._clock.sleep(next(waits))
+            left = seconds - (self._clock.monotonic() - began)
+            await self._clock.sleep(min(next(waits), left) if left > 0 else next(waits))
             elapsed = self._clock.monotonic() - began
             state, why, most = otherwise, error, seconds
             try:
