@@ -113,6 +113,7 @@ class Run:
         await self._search(lost, self._timing.search - max(age, 0.0))
 
     async def _place(self) -> None:
+        """Send the request, and again while it is certain that no call was placed; then run the call to its end."""
         tries, waits = 0, pauses(self._timing.pause, self._timing.longest_pause)
         is_due = self.record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
