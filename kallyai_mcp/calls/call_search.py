@@ -31,6 +31,9 @@ _PAGE = 200
 _MOST_PAGES = 50
 """The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
+_EARLY_KNOWN_CLOCK = timedelta(seconds=10)
+"""`EARLY`, when it is known how far the clocks differed at the request."""
+
 _LATE = timedelta(minutes=10)
 """How much later than its request a call may be dated: the request may have waited in the service."""
 
@@ -66,12 +69,13 @@ class Wanted:
     def of(cls, record: CallRecord, ahead: timedelta | None) -> "Wanted":
         """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now, if that is known.
 
-        A `clock_offset` was measured earlier, and is still right when our clock was set since.
+        A `clock_offset` was measured by who sent the request, and is still right when our clock was set since.
         """
+        early = EARLY
         if record.clock_offset is not None:
-            ahead = timedelta(seconds=record.clock_offset)
+            ahead, early = timedelta(seconds=record.clock_offset), _EARLY_KNOWN_CLOCK
         left = (record.sent_at or record.response_lost_at or record.placed_at) + (ahead or timedelta())
-        return cls(record, left - EARLY, left + _LATE)
+        return cls(record, left - early, left + _LATE)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
@@ -110,8 +114,6 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     ledger = context.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await context.learn_time(record.account)
-        if context.time() is not None:  # store it now: our wall clock may be set before the next search
-            record = await ledger.mark_response_lost(record, service_time=context.time)
     known, service_time = await ledger.competitors(record), context.time()
     ahead = service_time - known.now if service_time is not None else None
     others = [Wanted.of(other, ahead) for other in known.unbound]

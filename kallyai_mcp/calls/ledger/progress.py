@@ -66,15 +66,17 @@ def mark_response_lost(
 ) -> CallRecord:
     """Note that the response to a request for a call was lost; returns the record as it is now, in the ledger or not.
 
-    `since_sent` returns the seconds since the request left, whatever the wall clock says; None when that is not known.
+    `since_sent` returns the seconds since the request left, whatever the wall clock says. It is None when another
+    process sent the request: then it is not known how far the clocks differed.
     """
-    sent_at = record.sent_at.timestamp() if record.sent_at is not None else None
-    now = tx.now() if sent_at is None or since_sent is None else sent_at + since_sent()
+    offset = None
+    if since_sent is not None and record.sent_at is not None:
+        offset = ahead(service_time, record.sent_at.timestamp() + since_sent())
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
         now=tx.now(),
-        offset=ahead(service_time, now),
+        offset=offset,
         id=record.tracking_id,
         key=record.idempotency_key,
     )

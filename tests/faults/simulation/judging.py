@@ -224,23 +224,21 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    It is known when the next response to the process that sent the request is written down. Before that, the clock must
-    have been set, or the process must have ended, and the next one have another clock.
+    The process that sent the request writes that down with the next response. So it must have ended before, and the
+    clock must have been set, or the next process have another one.
     """
     end = evidence.ended.get(call.sender)
-    changes = [at for at in evidence.times_of("has its clock set") if at >= call.started]
-    if end is not None and len({start.ahead for start in evidence.plan.starts}) > 1:
-        changes.append(end)
+    sets = [at for at in evidence.times_of("has its clock set") if at >= call.started]
+    if end is None or not (sets or len({start.ahead for start in evidence.plan.starts}) > 1):
+        return False
     down = [event for event in evidence.plan.events if event.what == "its ledger fails"]
-    began, last = evidence.plan.begins, end - _WRITTEN_WITHIN if end is not None else datetime.max.replace(tzinfo=UTC)
-    written = [
-        at
-        for name, at in evidence.service.dated
-        # A response of the very instant at which the call began was to a request before it.
-        if name == call.sender and call.started < at <= last
-        if not any(0 <= (at - began).total_seconds() - each.at <= each.seconds for each in down)
-    ]
-    return any(all(at > change - _WRITTEN_WITHIN for at in written) for change in changes)
+    # A response of the very instant at which the call began was to a request before it.
+    dated = [at for name, at in evidence.service.dated if name == call.sender and call.started < at]
+    return all(
+        at > end - _WRITTEN_WITHIN
+        or any(0 <= (at - evidence.plan.begins).total_seconds() - each.at <= each.seconds for each in down)
+        for at in dated
+    )
 
 
 _WRITTEN_WITHIN = timedelta(seconds=1)
