@@ -317,7 +317,7 @@ class Run:
         began = self._clock.monotonic()
         while True:
             left = seconds - (self._clock.monotonic() - began)
-            await self._clock.sleep(min(next(waits), left) if left > 0 else next(waits))
+            await self._clock.sleep(min(next(waits), max(self._timing.first_look, left)) if left > 0 else next(waits))
             elapsed = self._clock.monotonic() - began
             if self.record.clock_offset is None and self._since_sent is not None and self._context.time() is not None:
                 await self._mark_response_lost()  # now it is known how far the clocks differed then
