@@ -152,7 +152,7 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     told = "Being checked: no usable answer came, so Italian Bistro (+1 415-555-1234) may have been called. "
     assert made.text.startswith(f"{told}The check ends about 10:36 AM; do not place the call again.\n")
     assert again.text.startswith(f"Asked for before; no new call was placed. {told}")
-    assert "  being checked  Italian Bistro (+1 415-555-1234)  may have been called  " in listed.text
+    assert "  being checked  Italian Bistro +14155551234  may have been called  " in listed.text
     assert made.data["placed"] == again.data["placed"] == listed.data["calls"][0]["placed"] == "maybe"
     assert words.data["code"] == "outcome_unknown"
 

@@ -33,7 +33,7 @@ EVENTS: tuple[Row, ...] = (
         "Booked: table at",
         "not confirm this: 7:00 PM, 4 people.",
         ["appointment_time", "party_size"],
-        "  table, Wed Jan 28  ",
+        "  table, Jan 28  ",
     ),
     (
         [TABLE, "DTSTART:20260128T190000Z"],
@@ -41,7 +41,7 @@ EVENTS: tuple[Row, ...] = (
         "Booked: ",
         ", Wed Jan 28, 2:00 PM.",
         [],
-        ", Wed Jan 28, 2:00 PM  ",
+        ", Jan 28 2:00 PM  ",
     ),
     (
         [TABLE, "DTSTART:20260128T190000Z"],
@@ -65,7 +65,7 @@ EVENTS: tuple[Row, ...] = (
         "Booked: room",
         ", Wed Jan 28 to Fri Jan 30.",
         [],
-        ", Wed Jan 28 to Fri Jan 30",
+        ", Jan 28 to Jan 30",
     ),
     (
         ["SUMMARY:Room for 4", *TO_THURSDAY],
@@ -73,7 +73,7 @@ EVENTS: tuple[Row, ...] = (
         "Booked: room",
         "not confirm this: departure 2026-01-30.",
         ["departure_date"],
-        ", Wed Jan 28 to Thu Jan 29",
+        ", Jan 28 to Jan 29",
     ),
     (
         [TABLE, "DTSTART:20260129T043000Z"],

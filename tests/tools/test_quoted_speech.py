@@ -132,7 +132,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
         (await agent_of_attacker.use("list_calls")).text,
         (await agent_of_attacker.read("kallyai://calls")).text,
     ):
-        heading, *rows, not_checked = text.split("\n")
+        heading, _, *rows, not_checked = text.split("\n")
         assert not_checked.startswith("answered*: ")
         assert heading == "3 calls, newest first. Times in New York."
         assert [row.rpartition("  ")[2] for row in rows] == IDS

@@ -70,20 +70,22 @@ def unconfirmed(view: CallView) -> str:
     return ", ".join(words[name] for name in view.unconfirmed)
 
 
-def booked_time(view: CallView, reader: Reader) -> str:
+def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
     """When the appointment begins, by the callee's clock, and the last of several whole days; "" if it is not known.
 
     If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
-    does not show the callee's clock. From a hotel, the last day is that of departure.
+    does not show the callee's clock. From a hotel, the last day is that of departure. `in_row`, no day has its weekday.
     """
     start, last = begins(view), view.ends_on
     if start is None:
         return ""
-    text = with_place(day_and_hour(start, reader.now), start, view.submission.respondent_phone, view.zone_name, reader)
+    text = with_place(
+        day_and_hour(start, reader.now, in_row=in_row), start, view.submission.respondent_phone, view.zone_name, reader
+    )
     if departure_in(view.submission) is None:  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
         is_longer = last is not None and not isinstance(start, datetime) and last - start > timedelta(days=1)
         last = last - timedelta(days=1) if last is not None and is_longer else None
-    return f"{text} to {day_and_hour(last, reader.now)}" if last is not None else text
+    return f"{text} to {day_and_hour(last, reader.now, in_row=in_row)}" if last is not None else text
 
 
 def asked_time(view: CallView, reader: Reader) -> str:

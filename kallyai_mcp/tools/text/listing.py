@@ -1,7 +1,7 @@
 """The text of list_calls: one line for each call."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
@@ -9,8 +9,8 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.instructions import questions_in
 from kallyai_mcp.tools.text.calendar import booked_time, thing
 from kallyai_mcp.tools.text.calls import reason, report_of, state_in_words
-from kallyai_mcp.tools.text.plain import duration, party_of, quoted, word
-from kallyai_mcp.tools.text.times import Reader, city, when
+from kallyai_mcp.tools.text.plain import duration, party_of, quoted, word, zone_of
+from kallyai_mcp.tools.text.times import Reader, city, day, hour, when
 from kallyai_mcp.tools.text.words import Words
 
 ROOM = 120
@@ -57,7 +57,7 @@ def listing(
     page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
     calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
     lines.append(_SAY["count"].format(calls=calls, page=page if views else "", place=city(reader.timezone)))
-    lines += [_row(view, reader) for view in views]
+    lines += _rows_by_day(views, reader)
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
 
@@ -66,18 +66,29 @@ def _is_open(view: CallView) -> bool:
     return view.record is not None and view.record.is_open
 
 
-def _row(view: CallView, reader: Reader) -> str:
-    at, id_ = view.placed_at, view.call_id or (view.record.tracking_id if view.record is not None else "")
-    is_due = view.status == CallState.SCHEDULED  # then the row says when
-    placed = when(at, reader) if at is not None and not is_due else ""
-    row = (placed, state_in_words(view), party_of(view.submission), _detail(view, reader), word(id_))
+def _rows_by_day(views: Sequence[CallView], reader: Reader) -> Iterator[str]:
+    """The rows of calls, below the days on which they were placed."""
+    zone, shown = zone_of(reader.timezone), ""
+    for view in views:
+        at = view.placed_at.astimezone(zone) if view.placed_at is not None else None
+        that_day = day(at, reader.now.astimezone(zone)) if at is not None else shown
+        if that_day != shown:
+            yield (shown := that_day)
+        yield _row(view, reader, hour(at) if at is not None else "?")
+
+
+def _row(view: CallView, reader: Reader, at: str = "") -> str:
+    if not at and view.placed_at is not None and view.status != CallState.SCHEDULED:  # then the row says when it is due
+        at = when(view.placed_at, reader)
+    id_ = view.call_id or (view.record.tracking_id if view.record is not None else "")
+    row = (at, state_in_words(view), party_of(view.submission, in_row=True), _detail(view, reader), word(id_))
     return "  ".join(filter(None, row))
 
 
 def _detail(view: CallView, reader: Reader) -> str:
     call, record = view.call, view.record
     if view.appointment is not None:
-        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader))))
+        later, text = view.related.later, ", ".join(filter(None, (thing(view), booked_time(view, reader, in_row=True))))
         if later is None:
             return text
         is_now = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"

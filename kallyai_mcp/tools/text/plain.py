@@ -140,9 +140,14 @@ def clock(timestamp: str | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def party_of(submission: Submission | SubmissionEcho) -> str:
-    """The callee of a submission, as far as it is known: "Italian Bistro (+1 415-555-1234)"."""
-    phone, name = submission.respondent_phone, one_line(submission.business_name or "")
-    number = "" if phone is None else for_people(phone) if _NUMBER.fullmatch(phone) else quoted(phone, 24)
-    known = [named(name)] if name else []
-    return f"{known[0]} ({number})" if known and number else "".join((*known, number)) or "the number"
+def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -> str:
+    """The callee of a submission, as far as it is known: "Italian Bistro (+1 415-555-1234)".
+
+    It is shorter `in_row`: "Italian Bistro +14155551234".
+    """
+    phone, name = submission.respondent_phone or "", one_line(submission.business_name or "")
+    name = named(name) if name else ""
+    if in_row and _NUMBER.fullmatch(phone):
+        return f"{name} {phone}".lstrip()
+    number = for_people(phone) if _NUMBER.fullmatch(phone) else quoted(phone, 24) if phone else ""
+    return f"{name} ({number})" if name and number else name or number or "the number"

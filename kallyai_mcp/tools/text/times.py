@@ -53,10 +53,11 @@ def when(moment: datetime, reader: Reader) -> str:
     return f"{day(local, reader.now.astimezone(zone))} {hour(local)}"
 
 
-def day_and_hour(start: date | datetime, now: datetime) -> str:
-    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM"."""
-    that_day = f"{start:%a} {day(start, now)}"
-    return f"{that_day}, {hour(start)}" if isinstance(start, datetime) else that_day
+def day_and_hour(start: date | datetime, now: datetime, *, in_row: bool = False) -> str:
+    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or `in_row` "Nov 27 7:00 PM"."""
+    parts = [day(start, now) if in_row else f"{start:%a} {day(start, now)}"]
+    parts += [hour(start)] if isinstance(start, datetime) else []
+    return (" " if in_row else ", ").join(parts)
 
 
 def city(zone_name: str) -> str:
