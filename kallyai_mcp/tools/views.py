@@ -77,7 +77,7 @@ async def views_of_list(app_context: AppContext, found: CallList) -> list[CallVi
 async def read_said(app_context: AppContext, view: CallView) -> Said:
     """What the callee of an ended call said, as far as its result needs it."""
     questions, call = questions_in(view.submission), view.call
-    needs_evidence = view.outcome is Outcome.ANSWERED
+    needs_evidence = view.outcome in (Outcome.ANSWERED, Outcome.FAILED)
     talked = needs_evidence or view.outcome in BOOKED
     if call is None or not (needs_evidence or (questions and talked)):
         return Said()
@@ -125,13 +125,13 @@ def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
     places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
     following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
     quotes = [_quote(turns) for turns in following if any(turn.content for turn in turns)]
-    by_words = {one.quote: one for one in reversed(quotes)}  # the same words twice are one answer: the first
-    return Answer(question, tuple(by_words[words] for words in dict.fromkeys(one.quote for one in quotes)))
+    return Answer(question, tuple({one.quote: one for one in quotes}.values()))  # of the same words, the last
 
 
 def _quote(turns: Sequence[TranscriptEntry]) -> Quote:
     words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
-    return Quote(words, clock(turns[0].timestamp) or None)
+    at = clock(turns[0].timestamp)
+    return Quote(words, at if re.fullmatch(r"[\d:]+", at) else None)  # what is no time would stand outside of the marks
 
 
 def _words(text: str) -> frozenset[str]:

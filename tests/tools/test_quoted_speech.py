@@ -116,7 +116,12 @@ async def test_a_transcript_stays_within_its_delimiters(agent_of_attacker: Agent
 
 
 async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: Agent) -> None:
-    for id_, begins in zip(IDS, ("Booked: ", "Failed: ", "Unknown: it is not clear how the call to "), strict=True):
+    first, second, third = IDS
+    for id_, begins, more in (
+        (first, "Booked: ", ['KallyAI suggests: ""']),
+        (second, "Failed: ", ['They said: ""']),
+        (third, "Unknown: it is not clear how the call to ", []),
+    ):
         for text in (
             (await agent_of_attacker.use("get_call", call_id=id_)).text,
             (await agent_of_attacker.read(f"kallyai://calls/{id_}")).text,
@@ -124,7 +129,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             outcome, said, *then, ids = text.split("\n")
             assert outcome.startswith(begins)
             assert said.startswith('KallyAI: "')
-            assert [own_words(line) for line in then] == (['KallyAI suggests: ""'] if begins == "Booked: " else [])
+            assert [own_words(line) for line in then] == more
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)

@@ -23,7 +23,8 @@ _SAID = 300
 _SAY = {
     "in_progress": "In progress: {calling}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
-    "done_asked": "Done: {called} called. Each was only asked; nothing was to be booked.",
+    "done_asked": "Done: {called} called, only to ask; nothing was to be booked.",
+    "nobody": "Done: {called} called, and nobody was reached.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
@@ -111,7 +112,7 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
     if found.stop_reason is None:
         return _SAY["in_progress"].format(calling=calling(found))
     if found.stop_reason is StopReason.DONE:
-        key = "done_asked" if found.until == "all" else "done"
+        key = "nobody" if not found.may_have_reached else "done_asked" if found.until == "all" else "done"
         return _SAY[key].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
