@@ -166,7 +166,11 @@ class CallTasks(Extension):
             found = await find_any(ctx.lifespan_context, id_)
         except KallyAIError:  # the ledger can't be read now; get_call follows the call
             return result
-        if isinstance(found, Call) or not found.is_open:
+        if isinstance(found, Call):
+            return result
+        if not found.is_open:
+            if structure.get("status") == "in_progress":  # it has ended since
+                result = await result_of(ctx.lifespan_context, found, placed_now=structure.get("placed_now"))
             return result
         return await self._task("task", task_of(found), ctx, is_duplicate=structure.get("placed_now") is False)
 
