@@ -112,14 +112,13 @@ def _claude_desktop() -> Path:
     return next((folder / name for folder in sorted(folders)), _settings() / name)
 
 
-def _zed() -> Path:
-    folder = _settings() / "Zed" if platform.system() == "Windows" else _config() / "zed"
-    return folder / "settings.json"
+def _own_folder(on_windows: str, elsewhere: str) -> Path:
+    """The folder of a client that uses `~/.config` on macOS, too."""
+    return _settings() / on_windows if platform.system() == "Windows" else _config() / elsewhere
 
 
 def _goose() -> Path:
-    folder = _settings() / "Block" / "goose" / "config" if platform.system() == "Windows" else _config() / "goose"
-    return folder / "config.yaml"
+    return _own_folder("Block/goose/config", "goose") / "config.yaml"
 
 
 def _cline() -> Path:
@@ -177,7 +176,7 @@ CLIENTS: dict[str, Client] = {
         removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
     "opencode": Client("OpenCode", lambda: _config() / "opencode" / "opencode.json", table="mcp", shape="opencode"),
-    "zed": Client("Zed", _zed, table="context_servers"),
+    "zed": Client("Zed", lambda: _own_folder("Zed", "zed") / "settings.json", table="context_servers"),
     "goose": Client("Goose", _goose, format="yaml", table="extensions", shape="goose"),
     "cline": Client("Cline", _cline),
 }

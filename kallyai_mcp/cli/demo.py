@@ -28,8 +28,6 @@ from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.times import day_and_hour
 
-_BISTRO, _BUSY, _DO_NOT_CALL = "+14155551234", "busy", "suppression_violation"
-
 
 @click.command()
 @speed_option(60)
@@ -57,7 +55,7 @@ async def _run(home: Path, speed: float) -> None:
         table = Submission(
             task_category="restaurant",
             task_description="Book a table by the window",
-            respondent_phone=_BISTRO,
+            respondent_phone="+14155551234",
             business_name="Italian Bistro",
             user_name="Demo Guest",
             appointment_date=friday,
@@ -71,10 +69,12 @@ async def _run(home: Path, speed: float) -> None:
         event = (await past_calls.appointment(app_context, call_id)).event
         say("\nThe appointment:", bold=True)
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
-        busy = table.model_copy(update={"respondent_phone": numbers[_BUSY], "business_name": "Busy Bistro"})
+        busy = table.model_copy(update={"respondent_phone": numbers["busy"], "business_name": "Busy Bistro"})
         await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)
         ask = Submission(
-            task_category="general", task_description="Ask when they open", respondent_phone=numbers[_DO_NOT_CALL]
+            task_category="general",
+            task_description="Ask when they open",
+            respondent_phone=numbers["suppression_violation"],
         )
         await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask)
         say("\nWhat it cost:", bold=True)

@@ -68,14 +68,12 @@ def uninstall(*, client: str, name: str) -> None:
     if servers is not None and name not in servers:
         say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
-    if known.removes and _ran(known, known.removes(name)):
-        say(f'{known.title} no longer has the entry "{name}".')
-    elif known.format == "json" and (new := _edited(text, known.table, name, None)) is not None:
+    if known.removes is None or not _ran(known, known.removes(name)):
+        new = _edited(text, known.table, name, None) if known.format == "json" else None
+        if new is None:
+            raise CommandError(f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}')
         _replace(path, new, known)
-        say(f'{known.title} no longer has the entry "{name}", in {path}.')
-    else:
-        raise CommandError(f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}')
-    say(f"Next: restart {known.title}.")
+    say(f'{known.title} no longer has the entry "{name}". Next: restart {known.title}.')
 
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:

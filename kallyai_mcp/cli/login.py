@@ -17,6 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, run, say
@@ -31,8 +32,6 @@ _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
-    if settings.access_token is not None:
-        raise CommandError("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
 
     async def work() -> Tokens:
         async with Connection(settings) as connection:
@@ -43,10 +42,15 @@ def login(settings: Settings, *, no_browser: bool) -> None:
     say(f"Signed in as {tokens.who}." if tokens.who else "Signed in.")
 
 
+def _session(connection: Connection) -> Session:
+    if connection.session is None:
+        raise CommandError("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
+    return connection.session
+
+
 async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
-    session = connection.session
-    assert session is not None  # noqa: S101 - `login` refuses when the settings have a token
+    session = _session(connection)
     await session.check()
     async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
         if browser and await _open_browser(flow.link):
@@ -123,13 +127,10 @@ def _terminal_as_it_was() -> Iterator[None]:
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Delete the sign-in on this machine."""
-    if settings.access_token is not None:
-        raise CommandError("The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.")
 
     async def work() -> bool:
         async with Connection(settings) as connection:
-            session = connection.session
-            assert session is not None  # noqa: S101 - refused above
+            session = _session(connection)
             was_signed_in = await session.current() is not None
             await session.sign_out()
             return was_signed_in

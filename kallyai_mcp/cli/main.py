@@ -116,11 +116,7 @@ def serve(settings: Settings, *, transport: str, host: str, port: int, auth: Aut
     if transport == "stdio":
         from kallyai_mcp.cli.serve import serve_over_stdio
 
-        try:
-            serve_over_stdio(settings, speed=speed)
-        except KeyboardInterrupt:  # before the transport has its own handler
-            say("Stopped.", err=True)
-            raise SystemExit(130) from None
+        serve_over_stdio(settings, speed=speed)
     else:
         from kallyai_mcp.cli.serve_http import serve_over_http
 

@@ -7,7 +7,7 @@ import sqlite3
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 import click
@@ -35,13 +35,9 @@ def need_sandbox() -> None:
 @address_options(default_port=8787)
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
 @speed_option(1)
-@click.option(
-    "--scenarios",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A TOML file that says what happens on its lines.",
-)
+@click.option("--scenarios", type=click.File(encoding="utf-8"), help="A TOML file: what happens on its lines.")
 @click.option("--play", is_flag=True, help="You play the callee on all other lines, on a page.")
-def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, play: bool) -> None:
+def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: TextIO | None, play: bool) -> None:
     """Run a complete KallyAI on this machine, over HTTP, until Ctrl-C."""
     need_sandbox()
     from kallyai_mcp.sandbox.serve import serve
@@ -82,15 +78,13 @@ def cannot_listen(host: str, port: int, error: OSError) -> str:
     return f"{host}:{port} can't be listened on: {error.strerror or error}."
 
 
-def _read_scenarios(file: Path) -> "tuple[Line, ...]":
+def _read_scenarios(file: TextIO) -> "tuple[Line, ...]":
     from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
 
     try:
-        return read_scenarios(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(f"{file} can't be read: {error.strerror}.") from None
+        return read_scenarios(file.read())
     except UnicodeDecodeError:
-        raise CommandError(f"{file} is not UTF-8.") from None
+        raise CommandError(f"{file.name} is not UTF-8.") from None
     except ScenarioFileError as error:
         problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
-        raise CommandError(f"{file} is not a valid scenario file:\n{problems}") from None
+        raise CommandError(f"{file.name} is not a valid scenario file:\n{problems}") from None
