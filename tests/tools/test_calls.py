@@ -9,7 +9,6 @@ from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
-from tests.sandbox.sandbox_app import sandbox_app
 from tests.tools.task_client import NUMBERS
 
 BUSY = NUMBERS["busy"]
@@ -66,27 +65,6 @@ async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: Manu
     assert await agent.calls_made() == 1
 
 
-async def test_redial_places_a_second_call_once_the_outcome_of_the_first_is_delivered(
-    agent: Agent, clock: ManualClock
-) -> None:
-    clock.hold()
-    first = await agent.use("make_call", BISTRO, wait_seconds=0)
-    joined = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
-    with anyio.fail_after(5):
-        await clock.sleepers(1)
-    clock.advance(minutes=5)
-    await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=5)
-
-    second = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
-
-    assert joined.data["placed_now"] is False
-    assert joined.data["tracking_id"] == first.data["tracking_id"]
-    assert second.data["placed_now"] is True
-    with anyio.fail_after(5):
-        await clock.sleepers(1)
-    assert await agent.calls_made() == 2
-
-
 async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
@@ -112,28 +90,6 @@ async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_du
     assert 'not_before "2026-01-25T10:46-05:00", retries 2.' in first.text
     assert (again.data["placed_now"], later.data["status"]) == (False, "scheduled")
     assert later.data["scheduled_for"] == "2026-01-25T10:45:00-05:00"
-
-
-async def test_a_call_left_in_progress_is_settled_by_the_next_server(
-    settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
-) -> None:
-    data = tmp_path / "sandbox.db"
-    clock.hold()
-    with sandbox_app(data=data, clock=clock) as served:
-        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
-            left = await agent.use("make_call", BISTRO, wait_seconds=0)
-            with anyio.fail_after(5):
-                await clock.sleepers(1)
-    with sandbox_app(data=data, clock=clock) as served:
-        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
-            shown = await agent.use("list_calls")
-            clock.advance(minutes=5)
-            ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
-            again = await agent.use("make_call", BISTRO, wait_seconds=0)
-
-    assert left.data["tracking_id"] in shown.text
-    assert ended.text.startswith("Booked: ")
-    assert again.data["placed_now"] is False
 
 
 async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(

@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types, and one function of it is used
@@ -12,19 +11,6 @@ from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
 
 mode = pytest.fixture(one_generation)
-
-ROOT = Path(__file__).parent.parent.parent
-NAMES = [
-    "make_call",
-    "call_around",
-    "get_call",
-    "cancel_call",
-    "list_calls",
-    "get_transcript",
-    "get_calendar_event",
-    "check_quota",
-    "sign_in",
-]
 
 
 async def listed(agent: Agent) -> dict[str, Tool]:
@@ -78,16 +64,6 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(agent: Agent
         known = {"status": "error"} if tool != "make_call" else {"status": "refused", "placed": "no"}
         expected = known | {"code": code, "retryable": False}
         assert {name: answer.data[name] for name in ("status", "placed", *expected) if name in answer.data} == expected
-
-
-async def test_the_bundles_manifest_has_these_tools_and_this_version(agent: Agent) -> None:
-    manifest = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
-
-    assert manifest["manifest_version"] == "0.4"
-    assert manifest["server"]["type"] == "uv"
-    assert [tool["name"] for tool in manifest["tools"]] == NAMES
-    assert agent.client.server_info is not None
-    assert manifest["version"] == agent.client.server_info.version
 
 
 def test_only_sign_in_needs_no_scope() -> None:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import pytest
 from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
@@ -150,23 +148,6 @@ async def test_a_reply_that_is_sent_twice_is_used_once(
     assert isinstance(refused, CallToolResult)
     assert refused.is_error
     assert isinstance(again, InputRequiredResult)
-
-
-async def test_of_two_calls_to_one_number_at_once_the_second_is_asked_about(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    clock.set(NOON)
-    user = User({"call_now": True})
-    tasks = ("Book a table", "Ask whether there is a terrace")
-    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
-        async with anyio.create_task_group() as group:
-            for task in tasks:
-                group.start_soon(agent.use, "make_call", BISTRO | {"task_description": task})
-        total = (await agent.use("list_calls")).data["total"]
-
-    assert total == 2
-    [preview] = user.messages
-    assert "You are asked because: this number was or may have been called within the last hour" in preview
 
 
 async def test_missing_details_of_a_booking_are_asked_for_in_one_form(

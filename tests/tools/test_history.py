@@ -6,7 +6,6 @@ import pytest
 from starlette.requests import Request
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.conftest import one_generation
@@ -157,18 +156,6 @@ async def test_a_call_that_has_ended_at_kallyai_alone_is_listed_once(tmp_path: P
 
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress"]
     assert ended.data["call_id"] == "c-1"
-
-
-async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp) -> None:
-    made = await agent.use("make_call", BISTRO)
-    fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1")
-    app.state.sandbox.set_faults(FaultPlan(faults=[fault]))
-    for form in ("{}/transcript", "{}%2Ftranscript", "../../v1/users/me/statistics", "{}?c=d#e", ".", "é\n"):
-        for tool in ("get_call", "get_transcript", "get_calendar_event"):
-            answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
-
-            assert answer.is_error
-            assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")
 
 
 TABLE = BISTRO | {"respondent_phone": NUMBERS["success"]}

@@ -100,24 +100,6 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     assert "Times in UTC." in listed.text
 
 
-async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_attempts(
-    agent: Agent, clock: ManualClock
-) -> None:
-    busy = CLINIC | {"respondent_phone": NUMBERS["busy"]}
-    clock.advance(seconds=0.25)
-
-    first = await agent.use("make_call", busy, retries=1)
-    clock.advance(minutes=16)
-    last = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
-
-    assert (first.data["status"], first.data["placed_now"]) == ("scheduled", True)
-    assert last.data["status"] == "busy"
-    assert last.text.endswith("\nAttempt 2 of 2. Before: busy Sun Jan 25, 10:30 AM.")
-    [attempt] = last.data["earlier_attempts"]
-    assert (attempt["status"], attempt["at"]) == ("busy", "2026-01-25T15:30:00Z")
-    assert await agent.calls_made() == 2
-
-
 async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_the_list(
     tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -136,6 +118,8 @@ async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_th
     )
     assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["code"], refused.data["used_up"]["unit"]) == ("quota_exceeded", "calls")
+    [attempt] = refused.data["earlier_attempts"]
+    assert (attempt["status"], attempt["at"]) == ("busy", "2026-01-25T15:30:00Z")
     assert refused.data["upgrade_url"] == "https://kallyai.com/pricing"
     assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
     assert listed.data["calls"][0]["code"] == "quota_exceeded"

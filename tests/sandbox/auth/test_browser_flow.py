@@ -5,14 +5,11 @@ import re
 import httpx2
 import pytest
 
-from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.sandbox.auth import browser_client
 from tests.sandbox.auth.requests import (
     LOOPBACK,
     SCRIPT,
-    claims_of,
     error_of,
-    exchange,
     guarded,
     query_of,
     reason_of,
@@ -32,24 +29,6 @@ def browser_at(server: str, **changes: str) -> browser_client.Browser:
     asked = ASKED | {"redirect_uri": REDIRECT} | changes
     browser.open(str(httpx2.URL(f"{server}/v1/auth/authorize", params=asked)))
     return browser
-
-
-async def test_a_person_allows_a_client_and_the_code_comes_back(server: str, client: httpx2.AsyncClient) -> None:
-    browser = browser_at(server, scope="transcripts:read  calls:read transcripts:read")
-    assert "Sandbox Client asks to use a KallyAI account." in browser.text
-    browser.press("Apple")
-    assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")
-    browser.press("trial@sandbox.test")
-    assert browser.title == "Allow Sandbox Client? · KallyAI Sandbox"
-    assert "as trial@sandbox.test: Read call transcripts transcripts:read Read call history" in browser.text
-    assert browser.buttons == ("Allow", "Deny")
-    browser.press("Allow")
-    code = browser.answer.pop("code")
-    assert browser.answer == {"app": "7", "state": "s&1"}
-    tokens = (await exchange(client, code, redirect_uri=REDIRECT)).json()
-    assert tokens["scope"] == "transcripts:read calls:read"
-    assert (await guarded(client, tokens["access_token"])).status_code == 200
-    assert claims_of(tokens["access_token"])["email"] == "trial@sandbox.test"
 
 
 @pytest.mark.parametrize("presses", [["Cancel"], ["Google", "Cancel"], ["Google", "personal@sandbox.test", "Deny"]])
