@@ -16,6 +16,7 @@ from starlette.requests import Request
 from kallyai_mcp.auth.oauth_server.provider import SealedTokens
 from kallyai_mcp.cli.serve_http import build_app
 from tests.processes import free_port
+from tests.sandbox.auth.browser_client import submission
 from tests.transports.http_server import LIMIT, RunningSandbox, running_app
 
 OLD_KEY = hashlib.sha256(b"old").hexdigest()
@@ -143,16 +144,7 @@ class User:
 
     async def press(self, page: httpx2.Response, value: str) -> httpx2.Response:
         """Press the button with that value, or the only button, and submit its form as a browser does."""
-        forms = re.findall(r'<form[^>]* method="(\w+)" action="([^"]+)">(.*?)</form>', page.text, re.DOTALL)
-        method, action, inside = next(form for form in forms if not value or f'value="{value}"' in form[2])
-        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', inside))
-        pressed = re.findall(rf'<button[^>]* name="(\w+)" value="({value})"', inside) if value else []
-        target, filled = urljoin(str(page.url), action), hidden | dict(pressed)
-        if method == "get":
-            return await self.http.get(target, params=filled)
-        parts = urlsplit(target)
-        headers = {"Origin": f"{parts.scheme}://{parts.netloc}", "Sec-Fetch-Site": "same-origin"}
-        return await self.http.post(target, data=filled, headers=headers)
+        return await self.http.request(**submission(page, value))
 
     async def sign_in(self, url: str) -> str:
         """Sign in at KallyAI and allow us; returns our callback URL with its answer."""
