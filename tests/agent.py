@@ -90,7 +90,7 @@ class _Connection(Connection):
 
     @property
     def timing(self) -> Timing:
-        return replace(super().timing, idle=1.0)
+        return replace(super().timing, watch_idle=1.0)
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ ERROR_CLASSES: dict[str, type[KallyAIError]] = {
     for name, found in dict(globals()).items()
     if isinstance(found, type) and issubclass(found, KallyAIError)
 }
-"""Every error class of this module by its name, which the ledger stores."""
+"""Every error class of this module by its name. Rename no class and no attribute: the ledger stores them."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,

@@ -18,7 +18,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
-from kallyai_mcp.calls.records import EARLY, AccountKey, CallRecord, CallState, normalized
+from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, normalized
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -31,10 +31,10 @@ _PAGE = 200
 _MOST_PAGES = 50
 """The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
-_EARLY_KNOWN_CLOCK = timedelta(seconds=10)
-"""`EARLY`, when it is known how far the clocks differed at the request."""
+_DATED_EARLIER_KNOWN_CLOCK = timedelta(seconds=10)
+"""`DATED_EARLIER`, when it is known how far the clocks differed at the request."""
 
-_LATE = timedelta(minutes=10)
+_DATED_LATER = timedelta(minutes=10)
 """How much later than its request a call may be dated: the request may have waited in the service."""
 
 _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
@@ -45,7 +45,7 @@ _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
 }
 
-_OURS = frozenset(
+_NOT_ADDED = frozenset(
     {"appointment_date", "appointment_time", "time_preference_text", "party_size", "additional_instructions"}
 )
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
@@ -71,11 +71,11 @@ class Wanted:
 
         A `clock_offset` was measured by who sent the request, and is still right when our clock was set since.
         """
-        early = EARLY
+        early = DATED_EARLIER
         if record.clock_offset is not None:
-            ahead, early = timedelta(seconds=record.clock_offset), _EARLY_KNOWN_CLOCK
+            ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
         left = (record.sent_at or record.response_lost_at or record.placed_at) + (ahead or timedelta())
-        return cls(record, left - early, left + _LATE)
+        return cls(record, left - early, left + _DATED_LATER)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
@@ -92,11 +92,11 @@ class Wanted:
 
         Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
         """
-        echo, asked = call.submission.as_json(), self.record.submission.as_json()
+        echo, sent = call.submission.as_json(), self.record.submission.as_json()
         if "respondent_phone" not in echo or not self.allows(call.created_at):
             return False
         return all(
-            _meaning(name, asked[name]) == _meaning(name, value) if name in asked else not (value and name in _OURS)
+            _meaning(name, sent[name]) == _meaning(name, value) if name in sent else not (value and name in _NOT_ADDED)
             for name, value in echo.items()
         )
 

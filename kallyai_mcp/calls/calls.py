@@ -53,13 +53,13 @@ class Calls(Worker):
         Raises:
             PolicyError: A setting refuses the call.
         """
-        asked = await self._new_record(request)
-        if (running := self._same_running(asked)) is not None:
+        new = await self._new_record(request)
+        if (running := self._same_running(new)) is not None:
             return Precheck(running)
         try:
-            return await self.ledger.precheck(asked, redial=request.redial, arrived=request.arrived)
+            return await self.ledger.precheck(new, redial=request.redial, arrived=request.arrived)
         except PolicyError as error:
-            await self.ledger.note_refusal(asked, error, Consent(asked_by, "not_needed"))
+            await self.ledger.note_refusal(new, error, Consent(asked_by, "not_needed"))
             _count(error)
             raise
 
@@ -72,33 +72,33 @@ class Calls(Worker):
             PolicyError: A setting refuses the call.
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
-        asked = await self._new_record(request)
-        if (running := self._same_running(asked)) is not None:
+        new = await self._new_record(request)
+        if (running := self._same_running(new)) is not None:
             return Placed(running, is_new=False)
         # A form may be answered long after the request arrived. The time is started before the ledger is used, because
         # the machine may be suspended meanwhile.
         is_form = consent is not None and consent.how == "form"
         since = Stopwatch(self.clock) if is_form else request.arrived
         try:
-            with self.reserving(asked.account, asked.tracking_id):
-                record, is_new = await self._reserved(asked, request, consent)
+            with self.reserving(new.account, new.tracking_id):
+                record, is_new = await self._reserved(new, request, consent)
                 if is_new and record.is_active and not self.start(record, since):
                     await self.ledger.mark_not_sent(record)
         except PolicyError as error:
-            await self.ledger.note_refusal(asked, error, consent)
+            await self.ledger.note_refusal(new, error, consent)
             _count(error)
             raise
         if is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
 
-    async def _reserved(self, asked: CallRecord, request: CallRequest, consent: Consent | None) -> Placed:
+    async def _reserved(self, new: CallRecord, request: CallRequest, consent: Consent | None) -> Placed:
         """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
         for checks in (False, True):
-            asked = replace(asked, worker=await self.leased_name(checks=checks))
+            new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
                 return await self.ledger.reserve(
-                    asked, redial=request.redial, arrived=request.arrived, consent=consent, sends=self.context.time
+                    new, redial=request.redial, arrived=request.arrived, consent=consent, service_time=self.context.time
                 )
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
@@ -107,7 +107,7 @@ class Calls(Worker):
 
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
-        account = await self.account()
+        account = await self.account_of_request()
         try:
             record = await self.ledger.find(account, id_)
         except LedgerUnavailableError:
@@ -119,11 +119,11 @@ class Calls(Worker):
 
     async def list_unsettled(self) -> list[CallRecord]:
         """See `Ledger.list_unsettled`."""
-        return await self.ledger.list_unsettled(await self.account())
+        return await self.ledger.list_unsettled(await self.account_of_request())
 
     async def list_unfinished(self) -> list[CallList]:
         """The account's lists that go on or wait for the user; see `Ledger.list_unfinished`."""
-        return await self.ledger.list_unfinished(await self.account())
+        return await self.ledger.list_unfinished(await self.account_of_request())
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until a call has ended, at most `seconds` (`math.inf` for no limit).
@@ -152,36 +152,37 @@ class Calls(Worker):
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.ledger.find_list(await self.account(), list_id) if is_tracking_id(list_id) else None
+        is_ours = is_tracking_id(list_id)
+        found = await self.ledger.find_list(await self.account_of_request(), list_id) if is_ours else None
         if found is None or found.stop_reason is not StopReason.UNKNOWN or not found.records:
             return found
         await self._looked_again(found.records[-1])
         return await self.ledger.find_list(found.account, list_id)
 
-    async def wait_for_list(self, found: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
+    async def wait_for_list(self, call_list: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
         """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it was read last.
 
         `changed` is called with the list each time it was read.
         """
         with self.clock.move_on_after(seconds):
-            while found.is_open:
-                await self.clock.sleep(self.timing.poll)
+            while call_list.is_open:
+                await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    found = await self.ledger.find_list(found.account, found.list_id) or found
-                changed(found)
-        return found
+                    call_list = await self.ledger.find_list(call_list.account, call_list.list_id) or call_list
+                changed(call_list)
+        return call_list
 
-    async def place_list(self, asked: CallList, consent: Consent | None, *, after: int | None = None) -> PlacedList:
+    async def place_list(self, requested: CallList, consent: Consent | None, *, after: int | None = None) -> PlacedList:
         """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
         Unless the user has decided so, KallyAI is asked first whether somebody talked after all in its last call.
         """
-        for record in asked.records[-2:] if after is None else ():
+        for record in requested.records[-2:] if after is None else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
-        with self.reserving(asked.account, id_):
-            placed = await self.ledger.reserve_list(asked, consent, worker, id_, after=after)
+        with self.reserving(requested.account, id_):
+            placed = await self.ledger.reserve_list(requested, consent, worker, id_, after=after)
             for record in placed.found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
@@ -189,16 +190,16 @@ class Calls(Worker):
 
     async def cancel_list(self, list_id: str) -> None:
         """Stop a list; see `lists.cancel_list`."""
-        await self.ledger.cancel_list(await self.account(), list_id)
+        await self.ledger.cancel_list(await self.account_of_request(), list_id)
 
     async def _new_record(self, request: CallRequest) -> CallRecord:
-        account, now = await self.account(), self.clock.now()
+        account, now = await self.account_of_request(), self.clock.now()
         return CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
 
-    def _same_running(self, asked: CallRecord) -> CallRecord | None:
+    def _same_running(self, new: CallRecord) -> CallRecord | None:
         """The record of the same call that this process runs now; else None."""
-        running = self.running(asked.account)
-        return next((record for record in running if record.fingerprint == asked.fingerprint), None)
+        running = self.running(new.account)
+        return next((record for record in running if record.fingerprint == new.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         """`record` after KallyAI was asked once more about it, if it may change and the ledger can be used."""

@@ -117,7 +117,7 @@ class CallContext:
         await self.check_account(account)
 
     def _set_time(self, service_time: datetime, age: float) -> None:
-        """Set the clock by the `Date` of a response, which is at most `age` seconds old: so long ago it was asked for.
+        """Set the clock by the `Date` of a response, which is at most `age` seconds old: its request was sent then.
 
         A `Date` does not count if it is earlier than the clock's time: a cache may have kept the response for a long
         time without an `Age` header.

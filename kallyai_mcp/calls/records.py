@@ -17,12 +17,12 @@ from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Stopwatch, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
-from kallyai_mcp.calls.schedule import NOW, Schedule
+from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
 
 _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""
 
-EARLY = timedelta(minutes=2)
+DATED_EARLIER = timedelta(minutes=2)
 """How much earlier than its request a call may be dated: the service's clocks may differ from ours and each other."""
 
 
@@ -70,7 +70,7 @@ class CallRequest:
     submission: Submission
     timezone: str
     arrived: Stopwatch
-    schedule: Schedule = NOW
+    schedule: Schedule = AT_ONCE
     redial: bool = False
     session_id: str | None = None
 
@@ -117,7 +117,7 @@ class CallRecord:
     calendar: Calendar | None = None
     reached: bool | None = None
     error: KallyAIError | None = None
-    schedule: Schedule = NOW
+    schedule: Schedule = AT_ONCE
     is_first: bool = field(default=False, compare=False)
 
     @classmethod
@@ -128,7 +128,7 @@ class CallRecord:
         placed_at: datetime,
         timezone: str,
         session_id: str | None = None,
-        schedule: Schedule = NOW,
+        schedule: Schedule = AT_ONCE,
     ) -> "CallRecord":
         """A record that is not in the ledger yet, which chooses its `day`, `generation`, and `idempotency_key`."""
         record = cls(new_tracking_id(), account, fingerprint(submission), submission, timezone, "", placed_at)
@@ -188,7 +188,7 @@ class CallRecord:
         if created_at is None or self.sent_at is None or self.clock_offset is None:
             return False
         # By both clocks: the service's may be set during the call, as a sandbox's may.
-        return created_at < self.sent_at + timedelta(seconds=min(0.0, self.clock_offset)) - EARLY
+        return created_at < self.sent_at + timedelta(seconds=min(0.0, self.clock_offset)) - DATED_EARLIER
 
     @property
     def called_at(self) -> datetime:
@@ -227,7 +227,7 @@ class AuditEntry:
     risk_flags: tuple[str, ...] = ()
 
 
-PLACED, SCHEDULED = "placed", "scheduled"
+AUDIT_PLACED, AUDIT_SCHEDULED = "placed", "scheduled"
 """The values of `AuditEntry.outcome` for a call that no setting refused."""
 
 
@@ -307,7 +307,7 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
         "outcome": record.call.model_dump_json() if record.call is not None else None,
         "calendar": record.calendar.to_json() if record.calendar is not None else None,
         "reached": int(record.reached) if record.reached is not None else None,
-        "error": error_text(record.error),
+        "error": error_to_json(record.error),
     }
 
 
@@ -329,18 +329,18 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
         reached=bool(row["reached"]) if row["reached"] is not None else None,
-        error=error_from(row["error"]),
+        error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),
     )
 
 
-def error_text(error: KallyAIError | None) -> str | None:
-    """The JSON that the ledger stores for an error; `error_from` reads it back. None for no error."""
+def error_to_json(error: KallyAIError | None) -> str | None:
+    """The JSON that the ledger stores for an error; `error_from_json` reads it back. None for no error."""
     return json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None
 
 
-def error_from(text: str | None) -> KallyAIError | None:
-    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `ServiceError`."""
+def error_from_json(text: str | None) -> KallyAIError | None:
+    """The error in a text that `error_to_json` wrote; None for no text. An unknown class becomes `ServiceError`."""
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)

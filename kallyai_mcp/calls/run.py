@@ -1,8 +1,8 @@
 """One call on its way: its request is sent, its outcome is found out, and both are written into the ledger.
 
-It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: a request that found no
-connection does not count as sent. After 429 the key is sent again at once after the list has shown that no such call
-has ended, because the service knows the keys of the calls that are in progress.
+It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: (a) a request that found no
+connection does not count as sent; (b) after 429 the key is sent again at once after the list has shown that no such
+call has ended, because the service knows the keys of the calls that are in progress.
 """
 
 import asyncio
@@ -66,8 +66,8 @@ class Run:
         self._clock = context.clock
         self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
         self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
-        self._repeats: tuple[Stopwatch, float] | None = None  # the key may be sent again for so many seconds since then
-        self._put_off: KallyAIError | None = None  # why the newest try was in vain: no connection, or a limit
+        self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
+        self._why_not_sent_yet: KallyAIError | None = None  # no connection, or a limit
 
     def as_known(self, record: CallRecord) -> CallRecord:
         """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
@@ -76,7 +76,7 @@ class Run:
         """
         if self._since_reserved is None or not record.is_active:
             return record
-        record = replace(record, error=self._put_off)
+        record = replace(record, error=self._why_not_sent_yet)
         may_have_left = self._since_sent is not None or self.record.response_lost_at is not None
         return record if may_have_left else replace(record, state=CallState.RESERVED, sent_at=None)
 
@@ -106,7 +106,7 @@ class Run:
             return
         await self._mark_response_lost()
         if self.record.call_id is not None:
-            await self._follow()
+            await self._poll_until_ended()
             return
         age = (self._clock.now() - (self.record.sent_at or self.record.placed_at)).total_seconds()
         lost = ResponseLostError("The server was stopped before the answer came.")
@@ -139,8 +139,8 @@ class Run:
             self._since_sent = None
             tries += 1
             pause = error.retry_after if error.retry_after is not None else next(waits)
-            self._put_off = error if isinstance(error, NotConnectedError | RateLimitedError) else None
-            is_last = self._put_off is None or tries >= most or pause > self._timing.longest_pause
+            self._why_not_sent_yet = error if isinstance(error, NotConnectedError | RateLimitedError) else None
+            is_last = self._why_not_sent_yet is None or tries >= most or pause > self._timing.longest_pause
             if not is_last:
                 await self._wait_unsent(pause)
 
@@ -161,7 +161,7 @@ class Run:
         if isinstance(error, RateLimitedError):
             with suppress(KallyAIError):
                 is_found = await self._look()
-                self._repeats = since_look, _LISTED_BEFORE
+                self._resend_window = since_look, _LISTED_BEFORE
                 return is_found
         # A listed call is unlikely, and many requests may be why the service refuses.
         waits = repeat(self._timing.longest_pause)
@@ -170,9 +170,9 @@ class Run:
 
     async def _settle_lost(self, error: KallyAIError) -> None:
         """After a lost response, look for the call, send its request again if that is soon, and search for the call."""
-        is_first, self._put_off = self._repeats is None, None
+        is_first, self._why_not_sent_yet = self._resend_window is None, None
         if is_first and self._since_sent is not None:
-            self._repeats = self._since_sent, self._timing.resend_within
+            self._resend_window = self._since_sent, self._timing.resend_within
         await self._mark_response_lost()
         await self._clock.sleep(self._timing.first_look)
         with suppress(KallyAIError):
@@ -236,7 +236,7 @@ class Run:
 
     def _may_be_sent_again(self) -> bool:
         """Whether the service still knows the key of an earlier request that may have placed the call, or none did."""
-        return self._repeats is None or self._repeats[0].longest() < self._repeats[1]
+        return self._resend_window is None or self._resend_window[0].longest() < self._resend_window[1]
 
     async def _take_answer(self, call: Call) -> bool:
         """Run the call to its end, whose own request the service answered with `call`.
@@ -251,7 +251,7 @@ class Run:
         if bound is not None and findings is not None:
             self._note_end(call, bound)
         else:
-            await self._take(call)
+            await self._run_on(call)
         return True
 
     async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[object]]) -> Findings | None:
@@ -297,7 +297,7 @@ class Run:
         """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
         call = await find(self.record, self._context)
         if call is not None:
-            await self._take(call)
+            await self._run_on(call)
         return call is not None
 
     async def _search(
@@ -330,23 +330,24 @@ class Run:
                 why = error if isinstance(problem, UncertainError) else problem
             else:
                 if call is not None and (call.is_final or self.record.call_id is None):
-                    await self._take(call)
+                    await self._run_on(call)
                     return
             if elapsed >= most:
                 await self._finish(state, why)
                 return
 
-    async def _take(self, call: Call) -> None:
+    async def _run_on(self, call: Call) -> None:
+        """Run a call that was found to its end."""
         if call.is_final:
             await self._end(call)
         else:
             self.record = replace(self.record, call_id=call.call_id)
-            await self._follow()
+            await self._poll_until_ended()
 
-    async def _follow(self) -> None:
-        """Ask for a call that was placed, and whose id is known, until it has ended or `Timing.follow` has passed."""
+    async def _poll_until_ended(self) -> None:
+        """Ask for a call that was placed, and whose id is known, until it ends, at most `Timing.poll_at_most`."""
         error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
-        await self._search(error, self._timing.follow, waits=pauses(self._timing.pause, longest=5))
+        await self._search(error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5))
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""

@@ -16,16 +16,16 @@ from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
 MOST_RETRIES = 3
 """The most further attempts after the first one."""
 
-PAUSE = timedelta(minutes=15)
+RETRY_PAUSE = timedelta(minutes=15)
 """The shortest time from the end of an attempt to the next one."""
 
 MOST_AHEAD = timedelta(days=30)
 """How far in the future a call may be scheduled."""
 
-STALE = timedelta(hours=2)
+NO_RETRY_AFTER = timedelta(hours=2)
 """No attempt follows one whose end became known later than this after it was placed."""
 
-TRIED_AGAIN = frozenset({"busy", "no_answer"})
+RETRIED = frozenset({"busy", "no_answer"})
 """The statuses ("CallResponse") after which a call is placed again."""
 
 
@@ -82,17 +82,17 @@ class Schedule:
         )
 
 
-NOW = Schedule()
+AT_ONCE = Schedule()
 """The schedule of a call that is placed at once, and once."""
 
 
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
-    """When the next attempt of a call is due: after `PAUSE`, between 8:00 and 21:00 for the callee.
+    """When the next attempt of a call is due: after `RETRY_PAUSE`, between 8:00 and 21:00 for the callee.
 
     If the number (E.164) has several zones, it is between these hours in all of them. If it does not show what time it
     is there, `timezone` counts.
     """
-    due = ended_at + PAUSE
+    due = ended_at + RETRY_PAUSE
     zones = [ZoneInfo(timezone)]
     if tell_the_hour(local_times(number, due)):
         zones = [ZoneInfo(name) for name in zones_of_number(number)]

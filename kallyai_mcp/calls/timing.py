@@ -17,22 +17,22 @@ class Timing:
             ended by then, so the service still knows the key.
         refuse_within: A refusal that comes later does not prove that no call was placed: the minutes may have run out,
             or the token may have expired, during the call. Longer than a cold start, which takes up to 30 s.
+        connect_tries: How many times a request is tried while nothing could be sent.
+        connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
+        pause: The first pause between two tries; each next one is twice as long.
+        longest_pause: The longest pause. A request is refused if the service asks for a longer one.
+        place_within: How long after it was due a scheduled call may still be placed.
         search: How long to search for a call whose response was lost. Longer than a phone call lasts, because the
             service may list a call only after it has ended.
-        connect_tries: How many times a request is tried while nothing could be sent.
-        pause: The first pause between two tries; each next one is twice as long.
         first_look: The first pause before the search for a lost call; each next one is twice as long.
-        longest_pause: The longest pause. A request is refused if the service asks for a longer one.
-        follow: How long to ask for a call that the service says is in progress.
+        poll_at_most: How long to ask for a call that the service says is in progress.
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
-        poll: The pause between two reads of the ledger for a call that another process runs.
-        look: The pause between two reads of the ledger for a call that runs here: another process may have ended it.
-        watch: The pause between two looks for calls whose worker has died, while calls are in progress.
-        idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
+        reread_others: The pause between two reads of the ledger for a call that another process runs.
+        reread_own: The pause between two reads of the ledger for a call that runs here: another process may end it.
+        watch_active: The pause between two looks for calls whose worker has died, while calls are in progress.
+        watch_idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
         purge: The pause between two deletions of old records.
         purge_pause: The pause between two transactions of a deletion, so that others can write.
-        place_within: How long after it was due a scheduled call may still be placed.
-        connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
         keep_days: How many days a record is kept.
     """
 
@@ -43,19 +43,19 @@ class Timing:
     send_within: float = 120
     resend_within: float = 1.0
     refuse_within: float = 45
-    search: float = 300
     connect_tries: int = 4
+    connect_tries_when_due: int = 8
     pause: float = 0.5
-    first_look: float = 0.1
     longest_pause: float = 30
-    follow: float = 3600
+    place_within: float = 1800
+    search: float = 300
+    first_look: float = 0.1
+    poll_at_most: float = 3600
     calendar: float = 5
-    poll: float = 0.25
-    look: float = 5.0
-    watch: float = 1.0
-    idle: float = 10
+    reread_others: float = 0.25
+    reread_own: float = 5.0
+    watch_active: float = 1.0
+    watch_idle: float = 10
     purge: float = 3600
     purge_pause: float = 0.05
-    place_within: float = 1800
-    connect_tries_when_due: int = 8
     keep_days: float = 90

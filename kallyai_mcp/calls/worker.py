@@ -78,15 +78,15 @@ class Worker:
         """The ledger."""
         return self.context.ledger
 
-    async def account(self) -> AccountKey:
-        """The account on which calls are placed now. Raises `NotSignedInError` when there is none.
+    async def account_of_request(self) -> AccountKey:
+        """The account of this request. Raises `NotSignedInError` when there is none.
 
-        A request looks at once for what is to be done, which otherwise happens in the background.
+        Also lets the background work run now, at most once in `Timing.watch_active`.
         """
         account = await self.context.account()
         now = self.clock.monotonic()
-        if now - self._checked.get(account, -math.inf) > self.timing.watch:
-            recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
+        if now - self._checked.get(account, -math.inf) > self.timing.watch_active:
+            recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch_active}
             self._checked = recent | {account: now}
             if self._works_alone:
                 self._wake.set()
@@ -159,9 +159,9 @@ class Worker:
         """
         run = self._runs.get(record.tracking_id)
         if run is None:
-            await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
+            await self.clock.sleep(self.timing.reread_others if record.is_active else self.timing.watch_active)
         else:
-            with self.clock.move_on_after(self.timing.look):
+            with self.clock.move_on_after(self.timing.reread_own):
                 await run.has_ended.wait()
                 if run.end is not None:
                     return run.end
@@ -191,7 +191,7 @@ class Worker:
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:
             # The calls of lists that come after it are sent with the token of its request.
-            await run_logged(partial(self._send_taken, partial(self.ledger.take_following, record)))
+            await run_logged(partial(self._send_taken, partial(self.ledger.take_next, record)))
 
     async def _send_taken(self, take: Callable[[str], Awaitable[list[CallRecord]]]) -> list[CallRecord]:
         """Send the calls that `take` reserves for this worker; returns them, with those that have ended instead."""
@@ -207,25 +207,25 @@ class Worker:
     async def _watch(self) -> None:
         """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.
 
-        Otherwise this wakes once in `Timing.idle` and uses no thread.
+        Otherwise this wakes once in `Timing.watch_idle` and uses no thread.
         """
-        pause, look_in, due_at = _FIRST_PAUSE, 0.0, 0.0
-        version, before = None, None
+        pause, seconds_to_work, work_at = _FIRST_PAUSE, 0.0, 0.0
+        version, one_look_ago = None, None
         while True:
             with self.clock.move_on_after(pause):
                 await self._wake.wait()
-            pause, is_asked, self._wake = self.timing.idle, self._wake.is_set(), anyio.Event()
+            pause, was_woken, self._wake = self.timing.watch_idle, self._wake.is_set(), anyio.Event()
             with logged():
-                # After a change it looks twice, because the version may not show another change at about the same time.
-                changed_from, before, version = before, version, self.ledger.version()
+                # A change counts at two looks, because the version may not show another one at about the same time.
+                two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.version()
                 if version is None:
                     continue
-                is_time = look_in <= self.timing.idle or self.clock.now().timestamp() >= due_at
-                if is_asked or is_time or version != changed_from:
-                    pause = look_in = self.timing.watch  # after an error
-                    look_in = await self._work()
-                    due_at = self.clock.now().timestamp() + look_in
-                pause = min(self.timing.idle, due_at - self.clock.now().timestamp())
+                is_time = seconds_to_work <= self.timing.watch_idle or self.clock.now().timestamp() >= work_at
+                if was_woken or is_time or version != two_looks_ago:
+                    pause = seconds_to_work = self.timing.watch_active  # after an error
+                    seconds_to_work = await self._work()
+                    work_at = self.clock.now().timestamp() + seconds_to_work
+                pause = min(self.timing.watch_idle, work_at - self.clock.now().timestamp())
 
     async def _purge(self) -> None:
         """Delete old records once in `Timing.purge`, if there is a ledger."""
@@ -252,14 +252,14 @@ class Worker:
             except NotSignedInError:
                 if is_due:
                     await self.ledger.note_hindrance(_SIGNED_OUT)
-                    await self.ledger.expire()
-                return self.timing.idle
+                    await self.ledger.expire_late()
+                return self.timing.watch_idle
             if work.is_abandoned:
                 await self._take_over(account)
             is_more = is_due and await self._place_due(account)
         if work.is_in_progress or is_more:
-            return self.timing.watch
-        return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.idle
+            return self.timing.watch_active
+        return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.watch_idle
 
     async def _take_over(self, account: AccountKey) -> None:
         worker = await self.leased_name()
@@ -279,7 +279,7 @@ class Worker:
         if self._works_alone:
             await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
         due = await self._send_taken(partial(self.ledger.take_due, account, service_time=self.context.time))
-        await self.ledger.expire()
+        await self.ledger.expire_late()
         return len(due) == BATCH
 
     def _known(self) -> set[str]:

@@ -74,7 +74,7 @@ async def call_around(
     submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
     timezone = asked["timezone"]
     listed = CallList(
-        await app_context.calls.account(),
+        await app_context.calls.account_of_request(),
         tuple(map(with_ask_only, submissions) if until == "all" else submissions),
         until,
         accept_other_time=asked["accept_other_time"],

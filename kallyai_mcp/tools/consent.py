@@ -12,7 +12,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.records import CallRequest, fingerprint
-from kallyai_mcp.calls.schedule import NOW, Schedule, next_attempt
+from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
@@ -39,7 +39,7 @@ class Question:
     submissions: Sequence[Submission]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
     structure: MadeCallAnswer
-    schedule: Schedule = NOW
+    schedule: Schedule = AT_ONCE
     risks: tuple[RiskFlag, ...] = ()
 
 
@@ -60,7 +60,7 @@ async def check(
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=True)
-    account, reader = (await app_context.calls.account()).account, app_context.reader()
+    account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
     moments = [moment.isoformat() if moment is not None else "" for moment in (found.last_call, schedule.not_before)]
     redial, attempts = str(request.redial), str(schedule.attempts)
     question = Question(

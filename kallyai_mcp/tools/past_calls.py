@@ -14,7 +14,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import EARLY, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import (
     cancel_list,
     list_state,
@@ -117,7 +117,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     known: dict[str, CallRecord] = {}
     is_ledger_read = True
     try:
-        ledger, account = app_context.calls.ledger, await app_context.calls.account()
+        ledger, account = app_context.calls.ledger, await app_context.calls.account_of_request()
         newest = await ledger.list_newest(account, _NEWEST)
         known = await ledger.find_ended(account, [call.call_id for call in found])
         if offset == 0:
@@ -197,7 +197,7 @@ async def _unsettled(app_context: AppContext) -> list[CallRecord]:
     calls, since = app_context.calls, (app_context.now() - _NOT_PLACED_FOR).timestamp()
     unsettled = await calls.list_unsettled()
     known = {record.tracking_id for record in unsettled}
-    not_placed = await calls.ledger.list_not_placed(await calls.account(), since)
+    not_placed = await calls.ledger.list_not_placed(await calls.account_of_request(), since)
     return unsettled + [record for record in not_placed if record.tracking_id not in known]
 
 
@@ -207,7 +207,7 @@ def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
     return any(
         record.is_active
         and call.submission.respondent_phone == record.submission.respondent_phone
-        and (not call.is_final or (at is not None and at >= record.placed_at - EARLY))
+        and (not call.is_final or (at is not None and at >= record.placed_at - DATED_EARLIER))
         for record in unsettled
     )
 

@@ -8,7 +8,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
-from kallyai_mcp.calls.schedule import MOST_AHEAD, NOW, Schedule, is_past_appointment
+from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.instructions import are_times, instructions_of
@@ -43,7 +43,7 @@ def schedule_of(
     A `not_before` without a time zone is in `timezone` (an IANA name).
     """
     if not_before is None and not retries:
-        return NOW
+        return AT_ONCE
     if not app_context.calls.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:

@@ -61,7 +61,7 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
     else:
         calls, calendar, reached = app_context.calls, None, None
         if found.is_final:
-            calendar, reached = await read_findings(calls.context, await calls.account(), found, None)
+            calendar, reached = await read_findings(calls.context, await calls.account_of_request(), found, None)
         view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
     view = replace(view, said=await read_said(app_context, view))
     return replace(view, related=await related_to(app_context, view, is_new=is_new))
@@ -147,7 +147,7 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
         return Related()
     ledger = app_context.calls.ledger
     try:
-        account = view.record.account if view.record is not None else await app_context.calls.account()
+        account = view.record.account if view.record is not None else await app_context.calls.account_of_request()
         records = await ledger.list_related(account, number or "", CHANGES.values())
         before = await ledger.find(account, before_id) if before_id is not None else None
     except LedgerUnavailableError:

@@ -271,7 +271,7 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
         await ledger.finish(sent, CallState.ENDED, call=busy)
     async with world(service, place, works_alone=works_alone) as here:
         service.replies.pop(0)
-        await here.run(here.calls.account())
+        await here.run(here.calls.account_of_request())
         found = await ended(here, begun)
 
     assert [record.call_id for record in found.records[1:]] == ["c-2", "c-3"]

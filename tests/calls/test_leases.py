@@ -40,15 +40,17 @@ async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
     return await reserved(ledger, replace(record, worker=await ledger.take_lease()))
 
 
-async def test_a_request_leaves_only_while_its_record_is_young(ledger: Ledger, clock: ManualClock) -> None:
-    for number, seconds in enumerate((121, -3600, 120, -0.5)):
-        record = await leased(ledger, another(number))
-        clock.set_wall_clock(seconds)
-        if number < 2:
-            assert await why_not_sent(ledger, record) == "too_late"
-            assert await state_of(ledger, record) is CallState.RESERVED
-        else:
-            assert (await ledger.mark_sent(record, service_time=lambda: None)).state is CallState.SENT
+@pytest.mark.parametrize(("seconds", "leaves"), [(121, False), (-3600, False), (120, True), (-0.5, True)])
+async def test_a_request_leaves_only_while_its_record_is_young(
+    ledger: Ledger, clock: ManualClock, seconds: float, *, leaves: bool
+) -> None:
+    record = await leased(ledger, asked())
+    clock.set_wall_clock(seconds)
+    if leaves:
+        assert (await ledger.mark_sent(record, service_time=lambda: None)).state is CallState.SENT
+    else:
+        assert await why_not_sent(ledger, record) == "too_late"
+        assert await state_of(ledger, record) is CallState.RESERVED
 
 
 async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> None:

@@ -129,7 +129,7 @@ USES: dict[str, Use] = {
     "reserve": lambda ledger: ledger.reserve(another(1, "+14155559999"), redial=False),
     "find_work": lambda ledger: ledger.find_work(None),
     "take_due": take,
-    "expire": lambda ledger: ledger.expire(),
+    "expire": lambda ledger: ledger.expire_late(),
     "purge": lambda ledger: ledger.purge(DAY),
 }
 
@@ -165,7 +165,7 @@ async def test_many_calls_expire_at_once(ledger: Ledger, database: Database, clo
     await add_records(database, due(), 250, interval=0)
     clock.advance(3600)
     shown = await kept(ledger, "t-due-250")
-    await ledger.expire()
+    await ledger.expire_late()
 
     assert shown.state is CallState.EXPIRED
     assert (await ledger.find_work(None)).due_in == math.inf
@@ -191,7 +191,7 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
 
 async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, clock: ManualClock) -> None:
     service = Service(clock)
-    async with world(service, place, timing=Timing(watch=600, idle=600, purge=600, keep_days=0)) as here:
+    async with world(service, place, timing=Timing(watch_active=600, watch_idle=600, purge=600, keep_days=0)) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
         again = await here.place()
@@ -205,7 +205,9 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, c
 
 async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place, timing=Timing(watch=3600, idle=3600, purge=3600, keep_days=1)) as here:
+    async with world(
+        service, place, timing=Timing(watch_active=3600, watch_idle=3600, purge=3600, keep_days=1)
+    ) as here:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))

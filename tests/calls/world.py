@@ -238,7 +238,7 @@ async def world(
     service: Service,
     place: str,
     *,
-    timing: Timing = Timing(watch=20, idle=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger
+    timing: Timing = Timing(watch_active=20, watch_idle=20, reread_others=2),  # noqa: B008 - frozen; fewer looks at the ledger
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     database: Database | None = None,
     url: str | None = None,

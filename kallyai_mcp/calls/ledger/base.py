@@ -159,7 +159,8 @@ def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
 def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
     """A method that runs `work` in one transaction.
 
-    The account of the transaction is the first argument of the method, or the attribute `account` of that.
+    Writes of one account run one after another. The account is the first argument of the method, or the attribute
+    `account` of that; with another first argument, as in `mark_delivered`, no account is locked.
     """
     return _method(work, is_read=False)
 

@@ -14,8 +14,8 @@ from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
 from kallyai_mcp.calls.ledger.rows import MINE, change, end, expire, insert, select, write_audit
-from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, error_text, to_row
-from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
+from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, error_to_json, to_row
+from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
 
@@ -34,24 +34,24 @@ def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
 
     Its account is locked, and its row says how it ended.
     """
-    again = _plan_retry(tx, record)
-    if again is not None:
-        return again
-    for found in open_lists_with(tx, record):
-        advance(tx, found)
+    retry = _plan_retry(tx, record)
+    if retry is not None:
+        return retry
+    for call_list in open_lists_with(tx, record):
+        advance(tx, call_list)
     return record
 
 
 def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     """Schedule the next attempt of a call, if there is to be one; returns it.
 
-    The record is scheduled again under a new key. The ended attempt is kept as a record with another tracking id, so
-    that limits count it, and the service's call stays bound.
+    The row becomes the next attempt, under a new key, so that the agent's tracking id stays valid. The ended attempt
+    is copied under a new tracking id, so that limits count it, and the service's call stays bound.
     """
     now, schedule = moment(tx.now()), record.schedule
     if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
         return None
-    if record.call.plain_status not in TRIED_AGAIN or record.reached or now - record.placed_at > STALE:
+    if record.call.plain_status not in RETRIED or record.reached or now - record.placed_at > NO_RETRY_AFTER:
         return None
     due = next_attempt(now, record.submission.respondent_phone, record.timezone)
     if is_past_appointment(record.submission, due, record.timezone):
@@ -59,32 +59,33 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
     place_by = moment(due.timestamp() + tx.config.timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
-    again = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
+    new = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # Its tracking id is that of the copy, so that the generation of the record itself counts as used.
-    next_one = replace(SameCalls(tx, again).numbered(), tracking_id=record.tracking_id)
-    scheduled = change(tx, record.tracking_id, "TRUE", to_row(next_one))
+    retry = replace(SameCalls(tx, new).numbered(), tracking_id=record.tracking_id)
+    scheduled = change(tx, record.tracking_id, "TRUE", to_row(retry))
     alone = replace(schedule, attempts=1)
-    insert(tx, "calls", to_row(replace(record, tracking_id=again.tracking_id, delivered_at=now, schedule=alone)))
+    ended_copy = replace(record, tracking_id=new.tracking_id, delivered_at=now, schedule=alone)
+    insert(tx, "calls", to_row(ended_copy))
     return scheduled
 
 
-def stop_following(tx: Tx, record: CallRecord) -> None:
+def stop_next_after(tx: Tx, record: CallRecord) -> None:
     """Let no call follow `record`, which reached somebody, as is known only now, unless the next one was sent."""
     error = KallyAIError(f"The attempt before ({record.call_id}) may have reached somebody.", code="reached_before")
-    again = "fingerprint = :fingerprint AND state IN ('scheduled', 'reserved', 'sent') AND earlier IS NOT NULL"
-    for retry in select(tx, record.account, again, fingerprint=record.fingerprint):
+    is_retry = "fingerprint = :fingerprint AND state IN ('scheduled', 'reserved', 'sent') AND earlier IS NOT NULL"
+    for retry in select(tx, record.account, is_retry, fingerprint=record.fingerprint):
         if record.call_id not in {attempt.call_id for attempt in retry.schedule.earlier}:
             continue
         if retry.state in _NOT_SENT:
             end(tx, retry.tracking_id, "TRUE", CallState.REFUSED, error)
         else:  # no further one follows
             change(tx, retry.tracking_id, "TRUE", {"attempts": retry.schedule.attempt})
-    for found in open_lists_with(tx, record):
-        before, last = replace(found, records=found.records[:-1]), found.records[-1]
+    for call_list in open_lists_with(tx, record):
+        before, last = replace(call_list, records=call_list.records[:-1]), call_list.records[-1]
         is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
         if is_next and last.state in _NOT_SENT and (reason := before.next_stop_reason()) is not None:
-            cancel_next(tx, found)
-            stop(tx, without_last(tx, found), reason)
+            cancel_next(tx, call_list)
+            stop(tx, without_last(tx, call_list), reason)
 
 
 def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
@@ -109,7 +110,7 @@ def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = 
     others = f"AND NOT ({MINE})" if besides is not None else ""
     columns = besides.columns if besides is not None else {}
     hindered = f"UPDATE calls SET error = :error WHERE {_DUE} AND error IS NULL {others}"
-    tx.run(hindered, now=tx.now(), error=error_text(error), **columns)
+    tx.run(hindered, now=tx.now(), error=error_to_json(error), **columns)
 
 
 def expire_late(tx: Tx) -> None:
@@ -137,14 +138,14 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceT
     return [_take(tx, record, worker) for record in due]
 
 
-def take_following(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
+def take_next(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
     """Reserve the calls of lists that come after `record`, which has ended, for `worker`; result as in `take_due`."""
     taken = []
-    for each in open_lists_with(tx, record):
-        found: CallList | None = each
-        while found is not None and (following := found.records[-1]).state is CallState.SCHEDULED:
+    for open_list in open_lists_with(tx, record):
+        call_list: CallList | None = open_list
+        while call_list is not None and (following := call_list.records[-1]).state is CallState.SCHEDULED:
             taken.append(_take(tx, following, worker))
-            found = find_list(tx, found.account, found.list_id)  # if a setting refused it, the list may have gone on
+            call_list = find_list(tx, call_list.account, call_list.list_id)  # after a refusal it may have gone on
     return taken
 
 
@@ -158,7 +159,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
         return replace(record, state=CallState.REFUSED, error=refusal)
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker, error=None)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
-        write_audit(tx, record, None, PLACED)  # the consent is in the line of the request
+        write_audit(tx, record, None, AUDIT_PLACED)  # the consent is in the line of the request
     return reserved or record
 
 

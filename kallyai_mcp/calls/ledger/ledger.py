@@ -56,9 +56,9 @@ class Ledger(Transactions):
     unreached_before_due = reads(follow_up.unreached_before_due)
     note_hindrance = writes(follow_up.note_hindrance)
     take_due = writes(follow_up.take_due)
-    take_following = writes(follow_up.take_following)
+    take_next = writes(follow_up.take_next)
     put_back = writes(follow_up.put_back)
-    expire = writes(follow_up.expire_late)
+    expire_late = writes(follow_up.expire_late)
 
     find_list = reads(lists.find_list)
     find_same_list = reads(lists.find_same_list)

@@ -21,20 +21,20 @@ from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check
 from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, end, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
-    PLACED,
-    SCHEDULED,
+    AUDIT_PLACED,
+    AUDIT_SCHEDULED,
     AccountKey,
     CallRecord,
     CallState,
-    error_from,
-    error_text,
+    error_from_json,
+    error_to_json,
     to_row,
 )
 from kallyai_mcp.calls.schedule import Schedule
 
 
 def reserve_list(
-    tx: Tx, asked: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
+    tx: Tx, requested: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
 ) -> PlacedList:
     """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
 
@@ -44,82 +44,83 @@ def reserve_list(
     Raises:
         ConsentOutdatedError: The consent is too old, a number was called since, or the confirmation was used already.
     """
-    is_new = asked.agreed_at is None
-    known = find_same_list(tx, asked, ever=not is_new)
-    goes_on = known is not None and known.list_id == asked.list_id and known.may_go_on(after)
+    is_new = requested.agreed_at is None
+    known = find_same_list(tx, requested, ever=not is_new)
+    goes_on = known is not None and known.list_id == requested.list_id and known.may_go_on(after)
     if not (known is None if is_new else goes_on):
-        return PlacedList(known or asked, is_new=False)
-    found, at = known or asked, moment(tx.now())
-    agreed_at, agreed_for = found.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
+        return PlacedList(known or requested, is_new=False)
+    call_list, at = known or requested, moment(tx.now())
+    agreed_at, agreed_for = call_list.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
     if consent is None and at - agreed_at > agreed_for:
         raise ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
     if consent is not None:
-        check_consent(tx, consent, "call_lists", last_calls(tx, found))
-        found = replace(found, consent=consent, agreed_at=at)
-    if found.stop_reason in GOES_ON_WHEN_ASKED and found.was_refused:
-        found = without_last(tx, found)
-    found = replace(found, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
-    found = replace(found, goes_on_if_answered=asked.goes_on_if_answered, passed=after or found.passed)
+        check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
+        call_list = replace(call_list, consent=consent, agreed_at=at)
+    if call_list.stop_reason in GOES_ON_WHEN_ASKED and call_list.was_refused:
+        call_list = without_last(tx, call_list)
+    call_list = replace(call_list, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
+    call_list = replace(call_list, goes_on_if_answered=requested.goes_on_if_answered, passed=after or call_list.passed)
     if is_new:
-        insert(tx, "call_lists", _to_row(found) | {"worker": "", "confirmation_id": found.consent.confirmation_id})
+        first = {"worker": "", "confirmation_id": call_list.consent.confirmation_id}  # older versions read `worker`
+        insert(tx, "call_lists", _to_row(call_list) | first)
     else:
-        _written(tx, found)
-    return PlacedList(advance(tx, found, worker, id_), is_new=True)
+        _written(tx, call_list)
+    return PlacedList(advance(tx, call_list, worker, id_), is_new=True)
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
     """Stop a list so that it can't go on, and cancel its next call if that was not sent; nothing if it has ended."""
-    found = find_list(tx, account, list_id)
-    if found is not None and found.stop_reason not in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
-        stop(tx, found, StopReason.CANCELED)
-        cancel_next(tx, found)
+    call_list = find_list(tx, account, list_id)
+    if call_list is not None and call_list.stop_reason not in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
+        stop(tx, call_list, StopReason.CANCELED)
+        cancel_next(tx, call_list)
 
 
-def cancel_next(tx: Tx, found: CallList) -> None:
+def cancel_next(tx: Tx, call_list: CallList) -> None:
     """Cancel the next call of a list, which has not been sent."""
-    for record in found.records[-1:]:
+    for record in call_list.records[-1:]:
         own = "session_id = :list AND state IN ('scheduled', 'reserved')"
-        end(tx, record.tracking_id, own, CallState.CANCELED, list=found.list_id)
+        end(tx, record.tracking_id, own, CallState.CANCELED, list=call_list.list_id)
 
 
-def advance(tx: Tx, found: CallList, worker: str = "", id_: str | None = None) -> CallList:
+def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = None) -> CallList:
     """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
     once, under the tracking id `id_`.
     """
-    while not found.is_calling:
-        if (reason := found.next_stop_reason()) is not None:
-            return stop(tx, found, reason)
+    while not call_list.is_calling:
+        if (reason := call_list.next_stop_reason()) is not None:
+            return stop(tx, call_list, reason)
         now = moment(tx.now())
-        if now - found.asked_at > LONGEST:
-            return stop(tx, found, StopReason.REFUSED)
-        submission = found.not_called[0]
-        zone = found.zone_of(submission)
-        record = CallRecord.new(submission, found.account, found.asked_at, zone, found.list_id)
+        if now - call_list.asked_at > LONGEST:
+            return stop(tx, call_list, StopReason.REFUSED)
+        submission = call_list.not_called[0]
+        zone = call_list.zone_of(submission)
+        record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
         earlier = SameCalls(tx, record)
         earlier.expire()
         if (duplicate := earlier.duplicate()) is not None:
-            found = _tied(tx, found, duplicate)
+            call_list = _tied(tx, call_list, duplicate)
             continue
         if (refusal := check_policy(tx, record)) is not None:
-            note_refusal(tx, record, refusal, found.consent)
+            note_refusal(tx, record, refusal, call_list.consent)
             if stop_reason_of_refusal(refusal) is not None:
-                return stop(tx, found, StopReason.REFUSED, refusal)
+                return stop(tx, call_list, StopReason.REFUSED, refusal)
             refused = replace(earlier.numbered(), state=CallState.REFUSED, error=refusal, ended_at=now)
             insert(tx, "calls", to_row(refused))
-            found = _tied(tx, found, refused)
+            call_list = _tied(tx, call_list, refused)
             continue
         record = earlier.numbered()
         if worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:
-            schedule = Schedule(now, found.asked_at + LONGEST)
+            schedule = Schedule(now, call_list.asked_at + LONGEST)
             record = replace(record, state=CallState.SCHEDULED, schedule=schedule)
         insert(tx, "calls", to_row(record))
-        write_audit(tx, record, found.consent, PLACED if worker else SCHEDULED)
-        return _tied(tx, found, record)
-    return found
+        write_audit(tx, record, call_list.consent, AUDIT_PLACED if worker else AUDIT_SCHEDULED)
+        return _tied(tx, call_list, record)
+    return call_list
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
@@ -127,28 +128,28 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
     return next(iter(_select(tx, account, "list_id = :id", id=list_id)), None)
 
 
-def find_same_list(tx: Tx, asked: CallList, *, ever: bool = False) -> CallList | None:
-    """The list that answers the request for `asked`: it goes on, waits for its user, or ended a short time ago.
+def find_same_list(tx: Tx, requested: CallList, *, ever: bool = False) -> CallList | None:
+    """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago.
 
     With `ever`, the newest list with the same fingerprint, whenever it ended.
     """
     newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
-    alike = _select(tx, asked.account, newest_first, fingerprint=asked.fingerprint)
+    alike = _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint)
     # Where the clock was set back, the newest list is not the one that was asked for last.
-    return next((found for found in alike if ever or _answers(tx, found)), None)
+    return next((call_list for call_list in alike if ever or _answers(tx, call_list)), None)
 
 
-def _answers(tx: Tx, found: CallList) -> bool:
+def _answers(tx: Tx, call_list: CallList) -> bool:
     """Whether a list answers a request for the same list."""
-    if found.ended_at is None:
+    if call_list.ended_at is None:
         return True
     timing = tx.config.timing
-    seconds = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
-    if found.ended_at.timestamp() <= tx.now() - seconds:
+    seconds = max(timing.repeat_after, timing.wait_for_user) if call_list.waits_for_user else timing.repeat_after
+    if call_list.ended_at.timestamp() <= tx.now() - seconds:
         return False
     # A canceled list answers the request only if one of its calls may have agreed to something: a new list would call
     # the first candidate again, who could agree too.
-    return found.stop_reason is not StopReason.CANCELED or found.may_have_reached
+    return call_list.stop_reason is not StopReason.CANCELED or call_list.may_have_reached
 
 
 def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
@@ -156,15 +157,15 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
 
     A list whose last call is in progress goes on.
     """
-    found = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
-    found += _select(tx, account, "ended_at > :since", since=tx.now() - tx.config.timing.wait_for_user)
-    unfinished = [each for each in found if each.is_open or each.waits_for_user]
+    recent = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
+    recent += _select(tx, account, "ended_at > :since", since=tx.now() - tx.config.timing.wait_for_user)
+    unfinished = [each for each in recent if each.is_open or each.waits_for_user]
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
 
 
-def last_calls(tx: Tx, asked: CallList) -> tuple[datetime | None, ...]:
-    """When the number of each candidate in `asked.to_come` was called last, in that order; None for never."""
-    return tuple(last_call(tx, asked.account, submission.respondent_phone) for submission in asked.to_come)
+def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:
+    """When the number of each candidate in `requested.to_come` was called last, in that order; None for never."""
+    return tuple(last_call(tx, requested.account, submission.respondent_phone) for submission in requested.to_come)
 
 
 def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
@@ -173,54 +174,54 @@ def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
     return _select(tx, record.account, of_record, id=record.tracking_id)
 
 
-def without_last(tx: Tx, found: CallList) -> CallList:
+def without_last(tx: Tx, call_list: CallList) -> CallList:
     """A list without its last call, so that the candidate counts as not called."""
     last = "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position"
-    tx.run(last, id=found.list_id, position=len(found.records) - 1)
-    return replace(found, records=found.records[:-1])
+    tx.run(last, id=call_list.list_id, position=len(call_list.records) - 1)
+    return replace(call_list, records=call_list.records[:-1])
 
 
-def stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
+def stop(tx: Tx, call_list: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
     """Stop a list; `error` is that of the setting that stopped it, if one did."""
-    return _written(tx, replace(found, stop_reason=reason, ended_at=moment(tx.now()), refusal=error))
+    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now()), refusal=error))
 
 
-def _written(tx: Tx, found: CallList) -> CallList:
-    """`found`, after its row was written anew; its confirmation stays used."""
-    row = _to_row(found)
+def _written(tx: Tx, call_list: CallList) -> CallList:
+    """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
+    row = _to_row(call_list)
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
-    return found
+    return call_list
 
 
-def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
-    row = {"list_id": found.list_id, "position": len(found.records), "tracking_id": record.tracking_id}
+def _tied(tx: Tx, call_list: CallList, record: CallRecord) -> CallList:
+    row = {"list_id": call_list.list_id, "position": len(call_list.records), "tracking_id": record.tracking_id}
     insert(tx, "call_list_calls", row)
-    return replace(found, records=(*found.records, record))
+    return replace(call_list, records=(*call_list.records, record))
 
 
-def _to_row(found: CallList) -> Row:
+def _to_row(call_list: CallList) -> Row:
     """The row of a list in the table `call_lists`, without `confirmation_id`; `_from_row` reads it back."""
     request = {
-        "submissions": [submission.as_json() for submission in found.submissions],
-        "until": found.until,
-        "accept_other_time": found.accept_other_time,
-        "own_zones": found.own_zones,
-        "goes_on_if_answered": found.goes_on_if_answered,
-        "consent": [found.consent.asked_by, found.consent.how, found.consent.risk_flags],
-        "agreed_at": (found.agreed_at or found.asked_at).timestamp(),
+        "submissions": [submission.as_json() for submission in call_list.submissions],
+        "until": call_list.until,
+        "accept_other_time": call_list.accept_other_time,
+        "own_zones": call_list.own_zones,
+        "goes_on_if_answered": call_list.goes_on_if_answered,
+        "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+        "agreed_at": (call_list.agreed_at or call_list.asked_at).timestamp(),
     }
     return {
-        "list_id": found.list_id,
-        **found.account.columns,
-        "fingerprint": found.fingerprint,
+        "list_id": call_list.list_id,
+        **call_list.account.columns,
+        "fingerprint": call_list.fingerprint,
         "request": json.dumps(request),
-        "timezone": found.timezone,
-        "asked_at": found.asked_at.timestamp(),
-        "passed": found.passed,
-        "why": found.stop_reason.value if found.stop_reason is not None else None,
-        "message": error_text(found.refusal),
-        "ended_at": seconds_or_none(found.ended_at),
+        "timezone": call_list.timezone,
+        "asked_at": call_list.asked_at.timestamp(),
+        "passed": call_list.passed,
+        "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
+        "message": error_to_json(call_list.refusal),
+        "ended_at": seconds_or_none(call_list.ended_at),
     }
 
 
@@ -253,7 +254,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
-        refusal=error_from(row["message"]),
+        refusal=error_from_json(row["message"]),
         records=tuple(as_they_are(tx, readable(records))),
     )
     last = found.records[-1] if found.records else None

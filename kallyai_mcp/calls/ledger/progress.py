@@ -9,8 +9,8 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_following
-from kallyai_mcp.calls.ledger.reservation import ahead
+from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
+from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, end, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
@@ -40,7 +40,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
         f"WHERE {mine} AND placed_at >= :oldest AND placed_at <= :newest "
         "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now RETURNING *",
         now=now,
-        offset=ahead(service_time, now),
+        offset=offset_at(service_time, now),
         oldest=now - within,
         newest=now + _SMALL_JUMP,
         **values,
@@ -71,7 +71,7 @@ def mark_response_lost(
     """
     offset = None
     if since_sent is not None and record.sent_at is not None:
-        offset = ahead(service_time, record.sent_at.timestamp() + since_sent())
+        offset = offset_at(service_time, record.sent_at.timestamp() + since_sent())
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
@@ -109,7 +109,7 @@ def bind_call(
             return None
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
-    offset = ahead(service_time, tx.now())
+    offset = offset_at(service_time, tx.now())
     if findings is None or own is None or own["state"] not in ACTIVE_STATES:
         tx.run(
             f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
@@ -185,7 +185,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
     if own["state"] in ACTIVE_STATES:
         return follow_up(tx, record)
     if record.reached:
-        stop_following(tx, record)
+        stop_next_after(tx, record)
     return record
 
 

@@ -18,8 +18,8 @@ from kallyai_mcp.calls.ledger.base import (
 from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import (
-    PLACED,
-    SCHEDULED,
+    AUDIT_PLACED,
+    AUDIT_SCHEDULED,
     AccountKey,
     CallRecord,
     CallState,
@@ -35,7 +35,7 @@ SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
 )
 """
-"""Selects the records of the same call that may answer a request for it, and all of a day."""
+"""Selects the records of the same call that may answer a request for it, and all of today, for the generation."""
 
 _NEWEST_SINCE = """
 placed_at > :since AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
@@ -56,98 +56,98 @@ class Precheck:
     last_call: datetime | None = None
 
 
-def precheck(tx: Tx, asked: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
+def precheck(tx: Tx, requested: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
     """What `reserve` would find now. Another process may change it before `reserve` is called.
 
     Raises:
         PolicyError: A setting refuses the call.
     """
-    if (duplicate := SameCalls(tx, asked, arrived).duplicate(redial=redial)) is not None:
+    if (duplicate := SameCalls(tx, requested, arrived).duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
-    if (refusal := check_policy(tx, asked)) is not None:
+    if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
-    return Precheck(None, last_call(tx, asked.account, asked.submission.respondent_phone))
+    return Precheck(None, last_call(tx, requested.account, requested.submission.respondent_phone))
 
 
-def note_refusal(tx: Tx, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
+def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
     """Write into the audit trail that a setting refuses a call."""
-    write_audit(tx, asked, consent, f"refused:{error.setting}")
+    write_audit(tx, record, consent, f"refused:{error.setting}")
 
 
 def reserve(
     tx: Tx,
-    asked: CallRecord,
+    requested: CallRecord,
     *,
     redial: bool,
     arrived: Stopwatch | None = None,
     consent: Consent | None = None,
-    sends: ServiceTime | None = None,
+    service_time: ServiceTime | None = None,
 ) -> Placed:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
-    now). Without `consent`, none is checked. With `sends`, the request of a call that is due now leaves at once, so its
-    record says `sent` from the beginning.
+    now). Without `consent`, none is checked. With `service_time`, the request leaves at once, so the record of a call
+    that is due now says `sent` from the beginning.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
-        LeaseLostError: `sends`, and the worker does not hold its lease.
+        LeaseLostError: The request would leave now, and the worker does not hold its lease.
     """
-    earlier = SameCalls(tx, asked, arrived)
+    earlier = SameCalls(tx, requested, arrived)
     earlier.expire()
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
-    if (refusal := check_policy(tx, asked)) is not None:
+    if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
-    last = last_call(tx, asked.account, asked.submission.respondent_phone)
+    last = last_call(tx, requested.account, requested.submission.respondent_phone)
     if consent is not None:
         check_consent(tx, consent, "calls", (last,))
     new = earlier.numbered()
     # After 429, the list is looked through before the request leaves.
-    if sends is not None and new.is_active and new.response_lost_at is None:
-        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=ahead(sends, tx.now()))
+    if service_time is not None and new.is_active and new.response_lost_at is None:
+        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset_at(service_time, tx.now()))
     row = to_row(new)
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
-    if sends is not None and not tx.holds_lease(new.worker):
+    if service_time is not None and not tx.holds_lease(new.worker):
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
-    write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
+    write_audit(tx, record, consent, AUDIT_PLACED if record.is_active else AUDIT_SCHEDULED)
     return Placed(replace(record, is_first=last is None), is_new=True)
 
 
-def ahead(service_time: ServiceTime, now: float) -> float | None:
+def offset_at(service_time: ServiceTime, now: float) -> float | None:
     """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
     known = service_time()
     return known.timestamp() - now if known is not None else None
 
 
 class SameCalls:
-    """The records of an account that are of the same call as `asked`, which may be one of them; read by one statement.
+    """The records of the same call as `requested`, of its account, read by one statement; it may be one of them.
 
     What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
-    sent the request did not know what another process has told meanwhile. None: the request arrives now.
+    sent the request did not know what another process has delivered meanwhile. None: the request arrives now.
     """
 
-    def __init__(self, tx: Tx, asked: CallRecord, arrived: Stopwatch | None = None) -> None:
+    def __init__(self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None) -> None:
         self._tx = tx
-        self._asked = asked
+        self._requested = requested
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
         self._day = moment(tx.now()).date().isoformat()
         self._rows = tx.rows(
             _SAME_CALL,
-            fingerprint=asked.fingerprint,
+            fingerprint=requested.fingerprint,
             day=self._day,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
-            **asked.account.columns,
+            **requested.account.columns,
         )
 
     def expire(self) -> None:
         """End a scheduled call that is too late to be placed: it could still be placed after the clock was set back."""
         if any(row["state"] == "scheduled" and not self._is_open(row) for row in self._rows):
-            values = {"fingerprint": self._asked.fingerprint, **self._asked.account.columns}
+            values = {"fingerprint": self._requested.fingerprint, **self._requested.account.columns}
             expire(self._tx, f"{MINE} AND fingerprint = :fingerprint", **values)
 
     def duplicate(self, *, redial: bool = False) -> CallRecord | None:
@@ -165,10 +165,10 @@ class SameCalls:
         row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
         if not (found := readable([row])):
             raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-        was_told = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
+        was_delivered = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
         was_unreached = found[0].state is CallState.ENDED and not found[0].reached
-        is_another_try = self._asked.schedule.not_before is not None or self._asked.schedule.attempts > 1
-        return None if was_told and was_unreached and is_another_try else found[0]
+        is_another_try = self._requested.schedule.not_before is not None or self._requested.schedule.attempts > 1
+        return None if was_delivered and was_unreached and is_another_try else found[0]
 
     def _is_open(self, row: Row) -> bool:
         """Whether the call has not ended. A state that this version does not know counts as open.
@@ -192,27 +192,27 @@ class SameCalls:
     def _is_joined_by_redial(self, row: Row) -> bool:
         """Whether the outcome was not delivered when the request arrived."""
         delivered_at = row["delivered_at"]
-        is_untold = delivered_at is None or self._arrived_at < delivered_at <= self._tx.now()
-        return row["state"] in ("ended", "unknown") and is_untold
+        was_undelivered = delivered_at is None or self._arrived_at < delivered_at <= self._tx.now()
+        return row["state"] in ("ended", "unknown") and was_undelivered
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
 
-        It is the key of the last request for the same call if that was refused by 429 today. KallyAI may have placed
-        that call all the same, and may list it only when it has ended. So the record begins with the time of that
-        request as its `response_lost_at`: the sender looks into the list first. Of a call in progress, KallyAI knows
-        the key.
+        The key is new, except after 429: then it is that of the last request for the same call, if that was refused so
+        today. KallyAI may have placed that call all the same, and may list it only when it has ended. So the record
+        begins with the time of that request as its `response_lost_at`: the sender looks into the list first. If that
+        call is still in progress, KallyAI recognizes the key and places no second one.
         """
         of_day = [
-            row for row in self._rows if row["day"] == self._day and row["tracking_id"] != self._asked.tracking_id
+            row for row in self._rows if row["day"] == self._day and row["tracking_id"] != self._requested.tracking_id
         ]
         last = max(of_day, key=lambda row: row["generation"], default=None)
         generation = last["generation"] + 1 if last is not None else 0
-        new = replace(self._asked, placed_at=moment(self._tx.now()), day=self._day, generation=max(generation, 0))
+        new = replace(self._requested, placed_at=moment(self._tx.now()), day=self._day, generation=max(generation, 0))
         if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
             key = idempotency_key(new.account, new.fingerprint, new.day, new.generation)
             return replace(new, idempotency_key=key)
-        free = min(row["generation"] for row in of_day) - 1  # below 0, and so for one more record
+        free = min(row["generation"] for row in of_day) - 1  # no record has it; the old one's goes to the new one
         self._tx.run("UPDATE calls SET generation = :free WHERE tracking_id = :id", free=free, id=last["tracking_id"])
         lost_at = last["response_lost_at"]
         if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then
@@ -221,25 +221,25 @@ class SameCalls:
         return replace(new, response_lost_at=moment(lost_at), **{name: last[name] for name in names})
 
 
-def check_policy(tx: Tx, asked: CallRecord) -> PolicyError | None:
-    """The error of the setting that refuses `asked`; None if none does.
+def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:
+    """The error of the setting that refuses the call; None if none does.
 
     A limit does not refuse a scheduled call if it allows one more call before the scheduled call is due.
     """
-    if (ban := tx.config.policy.ban(asked.submission.respondent_phone)) is not None:
+    if (ban := tx.config.policy.ban(record.submission.respondent_phone)) is not None:
         return ban
-    due = asked.schedule.not_before
+    due = record.schedule.not_before
     left = max(0.0, due.timestamp() - tx.now()) if due is not None else 0.0
-    reached = [error for limit in tx.config.policy.limits() if (error := _reached(tx, asked, limit)) is not None]
+    reached = [error for limit in tx.config.policy.limits() if (error := _reached(tx, record, limit)) is not None]
     waits = {inf if error.retry_after is None else error.retry_after: error for error in reached}
     longest = max(waits, default=-inf)  # so that an agent is not told to retry too early
     return waits[longest] if longest >= left else None
 
 
-def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
+def _reached(tx: Tx, record: CallRecord, limit: Limit) -> PolicyError | None:
     """The error if `limit` allows no further call, else None."""
-    now, number = tx.now(), asked.submission.respondent_phone if limit.per_number else None
-    last = _newest(tx, asked.account, number, now - limit.window.total_seconds(), limit.count)
+    now, number = tx.now(), record.submission.respondent_phone if limit.per_number else None
+    last = _newest(tx, record.account, number, now - limit.window.total_seconds(), limit.count)
     return limit.error(last[-1] if last else None, now=moment(now)) if len(last) >= limit.count else None
 
 

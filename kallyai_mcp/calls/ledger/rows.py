@@ -12,13 +12,13 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
-    PLACED,
-    SCHEDULED,
+    AUDIT_PLACED,
+    AUDIT_SCHEDULED,
     AccountKey,
     AuditEntry,
     CallRecord,
     CallState,
-    error_text,
+    error_to_json,
     from_row,
     is_tracking_id,
 )
@@ -60,7 +60,7 @@ def end(
 ) -> CallRecord | None:
     """End a call that is not placed, as by `change`. Nobody has to be told of a canceled one."""
     delivered_at = tx.now() if state is CallState.CANCELED else None
-    columns = {"state": state.value, "ended_at": tx.now(), "delivered_at": delivered_at, "error": error_text(error)}
+    columns = {"state": state.value, "ended_at": tx.now(), "delivered_at": delivered_at, "error": error_to_json(error)}
     return change(tx, tracking_id, condition, columns, **known)
 
 
@@ -153,7 +153,7 @@ def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
         "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
         f"WHERE state = 'scheduled' AND place_by < :now AND {which} RETURNING *"
     )
-    return readable(tx.rows(changed, now=tx.now(), error=error_text(_EXPIRED), **values))
+    return readable(tx.rows(changed, now=tx.now(), error=error_to_json(_EXPIRED), **values))
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
@@ -179,7 +179,7 @@ def audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
             at=moment(row["at"]),
             number=row["number"],
             outcome=row["outcome"],
-            tracking_id=row["tracking_id"] if row["outcome"] in (PLACED, SCHEDULED) else None,
+            tracking_id=row["tracking_id"] if row["outcome"] in (AUDIT_PLACED, AUDIT_SCHEDULED) else None,
             asked_by=row["asked_by"],
             how=row["how"],
             risk_flags=tuple(json.loads(row["risk_flags"])),

@@ -318,7 +318,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call in progress is known to its file alone, and its key is random",
-        Patch("calls.calls", "running = self.running(asked.account)", "running: list[CallRecord] = []"),
+        Patch("calls.calls", "running = self.running(new.account)", "running: list[CallRecord] = []"),
         _RANDOM_KEY,
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
         events=(Event(10, "its ledger is deleted"),),
@@ -380,7 +380,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call that reached somebody is placed again",
         Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
-        Patch("calls.ledger.follow_up", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
+        Patch("calls.ledger.follow_up", "not in RETRIED or record.reached or", "not in RETRIED or"),
         Patch("calls.ledger.follow_up", "placed_at, record.call.plain_status,", 'placed_at, "busy",'),
         tasks=(question(retries=2),),
     ),
@@ -410,7 +410,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call is placed again at once",
-        Patch("calls.schedule", "PAUSE = timedelta(minutes=15)", "PAUSE = timedelta(minutes=5)"),
+        Patch("calls.schedule", "RETRY_PAUSE = timedelta(minutes=15)", "RETRY_PAUSE = timedelta(minutes=5)"),
         tasks=(question("busy", retries=1),),
     ),
     broken(
@@ -502,14 +502,14 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on hours after it was asked for",
-        Patch("calls.ledger.lists", "if now - found.asked_at > LONGEST:", "if False:"),
-        Patch("calls.ledger.lists", "found.asked_at + LONGEST", "now + LONGEST"),
+        Patch("calls.ledger.lists", "if now - call_list.asked_at > LONGEST:", "if False:"),
+        Patch("calls.ledger.lists", "call_list.asked_at + LONGEST", "now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(10, "is suspended with its machine", seconds=10_800),),
     ),
     broken(
         "limits don't count in a list",
-        Patch("calls.ledger.lists", "tx, record)) is not None:", "tx, record)) is not None and not found.records:"),
+        Patch("calls.ledger.lists", "tx, record)) is not None:", "tx, record)) is not None and not call_list.records:"),
         Patch("calls.ledger.follow_up", "tx, record)) is not None:", "tx, record)) is not None and False:"),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,
