@@ -87,13 +87,13 @@ def reserve(
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
-    now). Without `consent`, none is checked. With `service_time`, the request leaves at once, so the record of a call
-    that is due now says `sent` from the beginning.
+    now). Without `consent`, none is checked. With `service_time`, the request of a call that is due now leaves at once,
+    so its record says `sent` from the beginning.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
-        LeaseLostError: The request would leave now, and the worker does not hold its lease.
+        LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
     earlier = SameCalls(tx, requested, arrived)
     earlier.expire()
