@@ -20,7 +20,7 @@ from kallyai_mcp.auth.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
-EARLY = 60.0
+RENEW_BEFORE_END = 60.0
 """How many seconds before its end an access token is renewed, so that it does not expire on its way to KallyAI."""
 
 RENEWAL_SECONDS = 55.0
@@ -78,7 +78,7 @@ class Session:
         `KallyAIError` if they have expired, and the service can't be reached.
         """
         tokens = await self._signed_in()
-        if tokens.expires_within(EARLY, self._clock()):
+        if tokens.expires_within(RENEW_BEFORE_END, self._clock()):
             tokens = await self._renew_early(tokens)
         return tokens.access_token.get_secret_value()
 

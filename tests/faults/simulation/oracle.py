@@ -121,7 +121,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
     for row in evidence.rows:
         if row["call_id"] is not None:
             call = calls.get(row["call_id"])
-            if call is None or not _same_submission(call.submission, json.loads(row["submission"])):
+            if call is None or not _may_be(call, json.loads(row["submission"]), evidence):
                 yield Violation(
                     Rule.UNTRUE, f"{row['tracking_id']} has the outcome of another task or of no call of ours"
                 )
@@ -132,7 +132,9 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
         if use.is_outcome:
             call = calls.get(use.answer.data["call_id"])
             task = evidence.plan.tasks[use.task] if use.task is not None else None
-            if call is None or (task is not None and not _asked_for(call, task)):
+            if call is None or (
+                task is not None and not _asked_for(call, task) and not _may_be(call, task.arguments, evidence)
+            ):
                 yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but the call is {call}")
             elif evidence.service.status_of(call) != use.status:
                 yield Violation(Rule.UNTRUE, f"the agent was told {use.status}, but the call is {call.status}")
@@ -141,6 +143,19 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but no ledger has that record")
         elif use.answer.is_error and use.task is not None and use.text.startswith("Not called"):
             yield from _wrongly_denied(use, use.task, evidence)
+
+
+def _may_be(call: PhoneCall, submission: dict[str, Any], evidence: Evidence) -> bool:
+    """Whether a client could take the call for that of this submission.
+
+    Where the ledger was deleted, it does not know of another call to the number, and the service repeats little.
+    """
+    if evidence.plan.has("its ledger is deleted") and evidence.service.quirks.echo == "name and number":
+        return all(
+            plain(call.submission.get(name)) == plain(submission.get(name))
+            for name in ("respondent_phone", "business_name")
+        )
+    return _same_submission(call.submission, submission)
 
 
 def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Violation]:
