@@ -1,7 +1,27 @@
-"""The tree of all errors between this program and KallyAI.
+"""All errors between this program and KallyAI, and whether KallyAI has acted on the request.
 
-A `ServiceError` is an error response of KallyAI. Of the others, `ResponseLostError` and `UnreadableResponseError` mean
-that KallyAI may have acted on the request; after the rest, it has not.
+    KallyAIError
+      x NotConnectedError           no
+      x ResponseLostError           maybe
+      x NotSignedInError            no
+      x UnreadableResponseError     yes
+      x PolicyError                 no
+      x ServiceError                maybe; its code and status decide (`calls/run.py`)
+        + BadRequestError
+        + UnauthorizedError
+        + QuotaExceededError
+        + ForbiddenError
+        + BotCheckError
+        + NumberRefusedError
+        + NotFoundError
+          - UnusableCallIdError     no
+        + RateLimitedError
+        + UnavailableError
+    In other modules:
+      x LedgerUnavailableError      no (calls/ledger/base.py)
+      x ConsentOutdatedError        no (calls/ledger/base.py)
+      x UncertainError              maybe (calls/call_search.py)
+      x TokenStoreError             no (auth/token_store.py)
 
 The service's status determines the class, or its `code` (`error_class`): those of the reference's "Error Code
 Reference", and a few more that the live service sends.

@@ -25,7 +25,7 @@ from kallyai_mcp.cli.connection import check_shared_database, connect
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_words, list_words
+from kallyai_mcp.tools.call_results import call_result, list_result
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import Answer, CallAnswer, error_answer
@@ -158,11 +158,11 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
     if isinstance(found, CallRecord | Call):
-        result = await call_words(app_context, found, placed_now=None)
+        result = await call_result(app_context, found, placed_now=None)
         return Shown(result.text, result.structure)
     seconds = math.inf if follow else _SETTLE_SECONDS
     found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
-    listed = await list_words(app_context, found, placed_now=None)
+    listed = await list_result(app_context, found, placed_now=None)
     return Shown(listed.text, listed.structure)
 
 
@@ -269,15 +269,17 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     arguments["call_language"] = arguments["language"]
     arguments["is_urgent"] = arguments["is_urgent"] or None
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
-    asked = _read(arguments, app_context, redial=redial)
+    request = _read(arguments, app_context, redial=redial)
     placed = await place_with_consent(
-        partial(_ask, app_context, asked, yes=yes),
-        lambda consent: app_context.calls.place(asked, consent=consent),
+        partial(_ask, app_context, request, yes=yes),
+        lambda consent: app_context.calls.place(request, consent=consent),
     )
     record = await _followed(app_context, placed.record)
-    result = await call_words(app_context, record, placed_now=placed.is_new)
+    result = await call_result(app_context, record, placed_now=placed.is_new)
     text, answer = result.text, result.structure
-    is_refused = result.is_error or (not placed.is_new and asked.schedule.not_before is not None and not record.is_open)
+    is_refused = result.is_error or (
+        not placed.is_new and request.schedule.not_before is not None and not record.is_open
+    )
     if not placed.is_new:
         text = text.replace("accept_other_time", "--accept-other-time", 1).replace("redial=true", "--redial", 1)
     code = 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
@@ -311,23 +313,23 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool
     return CallRequest(submission, zone, Stopwatch(app_context.calls.clock), schedule, redial)
 
 
-async def _ask(app_context: AppContext, asked: CallRequest, _: Sequence[object], *, yes: bool) -> Any:
+async def _ask(app_context: AppContext, request: CallRequest, _: Sequence[object], *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import Consent, risk_flags
     from kallyai_mcp.tools.text.consent import preview
     from kallyai_mcp.tools.text.words import Words
 
-    found = await app_context.calls.precheck(asked, asked_by=_ASKED_BY)
+    found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if found.duplicate is not None:
         return Consent(_ASKED_BY, "not_needed", joins=True)
-    usage, due = await app_context.usage(), asked.schedule.not_before or app_context.now()
-    flags = risk_flags(asked.submission, usage, now=due, last_call=found.last_call)
+    usage, due = await app_context.usage(), request.schedule.not_before or app_context.now()
+    flags = risk_flags(request.submission, usage, now=due, last_call=found.last_call)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
-    say(preview(asked.submission, flags, usage, asked.schedule, app_context.reader(), Words()), err=True)
+    say(preview(request.submission, flags, usage, request.schedule, app_context.reader(), Words()), err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
-    question = "Place this call?" if asked.schedule.not_before is None else "Schedule this call?"
+    question = "Place this call?" if request.schedule.not_before is None else "Schedule this call?"
     # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply. And not by `input`,
     # which prints the question so late that a Ctrl-C right after it would have no effect.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -21,7 +21,7 @@ from kallyai_mcp.cli.output import run, say, say_result, speed_option
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_words
+from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.submissions import callee_zone
 from kallyai_mcp.tools.text.account import quota
@@ -88,7 +88,7 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
         zone = callee_zone(None, submission.respondent_phone, app_context)
         placed = await app_context.calls.place(CallRequest(submission, zone, Stopwatch(app_context.calls.clock)))
         ended = await app_context.calls.wait(placed.record, 60)
-        result = await call_words(app_context, ended, placed_now=True)
+        result = await call_result(app_context, ended, placed_now=True)
     except KallyAIError as error:
         say_result(error_text(error, places_calls=True))
         return None

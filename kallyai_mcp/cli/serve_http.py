@@ -120,7 +120,6 @@ def build_app(
     middleware: Sequence[Middleware] = ()
     if settings.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection, clock, fetch)
-    verifier, is_known = choose_verifier(settings, provider)
     opened: list[AppContext] = []
 
     @asynccontextmanager
@@ -134,19 +133,6 @@ def build_app(
         read_only=settings.read_only,
         request_state=RequestStateSecurity(codec=connection.keys),
     )
-    own_pages = (provider.issuer,) if provider is not None else ()
-    policy = AccessPolicy(
-        hosts=_hosts(settings, local=is_local),
-        origins=(*(_LOOPBACK_ORIGINS if is_local else ()), *own_pages, *settings.allowed_origins),
-        verifier=verifier,
-        is_known=is_known,
-        issuer=provider.issuer if provider is not None else settings.api_url if callers else None,
-        scopes=provider.default_scopes if provider is not None else (),
-        public_url=provider.issuer if provider is not None else settings.public_url,
-        open_paths=frozenset(route.path for route in routes),
-        rate_limit=settings.rate_limit,
-        trusted_proxies=settings.trusted_proxies,
-    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -159,12 +145,35 @@ def build_app(
 
     return http_app(
         server,
-        policy,
+        _policy_of(settings, provider, routes, local=is_local),
         checks=_readiness_checks(connection),
         lifespan=lifespan(),
         sse=not is_shared,
         routes=routes,
         middleware=middleware,
+    )
+
+
+def _policy_of(
+    settings: Settings, provider: "Provider | None", routes: Sequence[Route], *, local: bool
+) -> AccessPolicy:
+    """Who may use the server; `routes` are those of the hosted sign-in, which need no token."""
+    verifier, is_known = choose_verifier(settings, provider)
+    issuer = settings.api_url if settings.auth == "caller" else None
+    own_pages: tuple[str, ...] = ()
+    if provider is not None:
+        issuer, own_pages = provider.issuer, (provider.issuer,)
+    return AccessPolicy(
+        hosts=_hosts(settings, local=local),
+        origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
+        verifier=verifier,
+        is_known=is_known,
+        issuer=issuer,
+        scopes=provider.default_scopes if provider is not None else (),
+        public_url=provider.issuer if provider is not None else settings.public_url,
+        open_paths=frozenset(route.path for route in routes),
+        rate_limit=settings.rate_limit,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

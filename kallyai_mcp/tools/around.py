@@ -15,7 +15,7 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
-from kallyai_mcp.tools.calls import follow, make_call
+from kallyai_mcp.tools.calls import make_call, wait_and_answer
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
@@ -61,7 +61,7 @@ async def call_around(
     ] = "stop",
     continue_after: Annotated[Text | None, Field(description="A call_id")] = None,
     ctx: Context[AppContext, Any],
-    **asked: Any,
+    **call_arguments: Any,
 ) -> Annotated[CallToolResult, ListAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked.
 
@@ -71,29 +71,31 @@ async def call_around(
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
-    submissions = [submission_of(asked | candidate.model_dump()) for candidate in candidates]
-    timezone = asked["timezone"]
-    listed = CallList(
+    submissions = [submission_of(call_arguments | candidate.model_dump()) for candidate in candidates]
+    timezone = call_arguments["timezone"]
+    wanted_list = CallList(
         await app_context.calls.account_of_request(),
         tuple(map(with_ask_only, submissions) if until == "all" else submissions),
         until,
-        accept_other_time=asked["accept_other_time"],
+        accept_other_time=call_arguments["accept_other_time"],
         timezone=timezone or app_context.timezone,
         asked_at=app_context.now(),
         own_zones=timezone is None,
         goes_on_if_answered=if_answered == "continue",
     )
-    known = await app_context.calls.ledger.find_same_list(listed, ever=continue_after is not None)
+    known = await app_context.calls.ledger.find_same_list(wanted_list, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     after = _passed(known, continue_after) if known is not None else None
     if known is not None and not known.may_go_on(after):
-        return await follow(app_context, known, asked["wait_seconds"], ctx, placed_now=False)
-    wanted = replace(known or listed, goes_on_if_answered=listed.goes_on_if_answered)
-    placed = await _place(wanted, after, asked["confirmation"], ctx)
+        return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
+    to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)
+    placed = await _place(to_place, after, call_arguments["confirmation"], ctx)
     if isinstance(placed, CallToolResult):
         return placed
-    return await follow(app_context, placed.found, asked["wait_seconds"], ctx, placed_now=placed.is_new)
+    return await wait_and_answer(
+        app_context, placed.found, call_arguments["wait_seconds"], ctx, placed_now=placed.is_new
+    )
 
 
 def _with_shared_arguments() -> Signature:
@@ -117,34 +119,34 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 
 
 async def _place(
-    asked: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
+    wanted_list: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> PlacedList | CallToolResult:
     """Start a list, or let one that has stopped go on after so many candidates, with the user's consent.
 
     Its own consent may be too old. Returns the list, and whether this request places its calls; or the result that
     tells the agent to ask the user.
     """
-    app_context, goes_on = ctx.request_context.lifespan_context, asked.stop_reason is not None
+    app_context, goes_on = ctx.request_context.lifespan_context, wanted_list.stop_reason is not None
     calls, reader = app_context.calls, app_context.reader()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        if asked.agreed_at is not None and not outdated:
-            return asked.consent  # it may be too old
-        last_calls = await calls.ledger.last_calls(asked)
+        if wanted_list.agreed_at is not None and not outdated:
+            return wanted_list.consent  # it may be too old
+        last_calls = await calls.ledger.last_calls(wanted_list)
         last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
-        begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
+        begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
         question = Question(
             "call_around",
-            (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last),
+            (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun, *last),
             Consent(client_name(ctx), "form", last_calls=last_calls),
-            asked.to_come,
+            wanted_list.to_come,
             lambda flags, usage, words: list_preview(
-                asked.to_come, flags, usage, asked.until, reader, words, goes_on=goes_on
+                wanted_list.to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
             ),
-            MadeCallAnswer(until=asked.until, not_called=candidates_of(asked.to_come) if goes_on else None),
+            MadeCallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
         )
         return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 
     return await place_with_consent(
-        ask, lambda given: calls.place_list(asked, None if given is asked.consent else given, after=after)
+        ask, lambda given: calls.place_list(wanted_list, None if given is wanted_list.consent else given, after=after)
     )

@@ -39,26 +39,29 @@ _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
 
 
-async def call_words(
+async def call_result(
     app_context: AppContext,
     found: CallRecord | Call,
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
 ) -> ToolResult[MadeCallAnswer]:
-    """What to answer about a call; its outcome counts as delivered. It raises why a call was refused or canceled.
+    """What to answer about a call; its outcome counts as delivered.
 
     `placed_now` is True if this request placed the call, False if the call is a duplicate of an earlier one, and None
     if the request only asked about it. Unless it is certain that the `client_is_there` still, the outcome does not
     count as delivered, and the next request for the same call gets it instead of placing a call.
+
+    Raises:
+        KallyAIError: The call was refused or canceled.
     """
     record = found if isinstance(found, CallRecord) else None
     if record is not None and record.is_earlier_call:
         placed_now = None if placed_now is None else False
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
-    is_told_first = record is not None and view.call is not None and not record.is_delivered
-    usage = await app_context.usage() if is_scheduled_now or is_told_first else None
+    is_first_delivery = record is not None and view.call is not None and not record.is_delivered
+    usage = await app_context.usage() if is_scheduled_now or is_first_delivery else None
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
         await app_context.calls.delivery.note(record, certain=client_is_there)
@@ -66,7 +69,7 @@ async def call_words(
     if record is not None and view.refusal is not None:
         if not record.schedule.earlier:
             raise view.refusal
-        error = await error_words(view.refusal, app_context, places_calls=True)
+        error = await error_result(view.refusal, app_context, places_calls=True)
         facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
         text = f"Not called again:{error.text.removeprefix('Not called:')}\n{attempts(record, reader)}"
         return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
@@ -77,7 +80,7 @@ async def call_words(
     return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
 
 
-async def error_words(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> ToolResult[ErrorAnswer]:
+async def error_result(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> ToolResult[ErrorAnswer]:
     """What to answer about an error. If the quota is used up, they say of what, and when it comes back."""
     structure = error_answer(error, places_calls=places_calls)
     if not (places_calls and isinstance(error, QuotaExceededError)):
@@ -181,7 +184,7 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_words(
+async def list_result(
     app_context: AppContext, found: CallList, *, placed_now: bool | None
 ) -> ToolResult[MadeCallAnswer]:
     """What to answer about a list in its present state; the outcomes in it count as delivered.

@@ -33,7 +33,7 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_words, list_words
+from kallyai_mcp.tools.call_results import call_result, list_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import booking_facts
 from kallyai_mcp.tools.results import CallAnswer, MadeCallAnswer
@@ -102,7 +102,7 @@ async def make_call(
     )
     if not isinstance(placed, Placed):
         return placed
-    return await follow(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
+    return await wait_and_answer(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 
 async def get_call(
@@ -116,11 +116,11 @@ async def get_call(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)
     if not isinstance(found, Call):
-        return await follow(app_context, found, wait_seconds, ctx, placed_now=None)
-    return (await call_words(app_context, found, placed_now=None)).for_client()
+        return await wait_and_answer(app_context, found, wait_seconds, ctx, placed_now=None)
+    return (await call_result(app_context, found, placed_now=None)).for_client()
 
 
-async def follow(
+async def wait_and_answer(
     app_context: AppContext,
     found: CallRecord | CallList,
     wait_seconds: float | None,
@@ -159,11 +159,11 @@ async def result_of(
     placed_now: bool | None,
     client_is_there: bool = True,
 ) -> CallToolResult:
-    """The result about a call or a list in its present state; the arguments are those of `call_words`."""
+    """The result about a call or a list in its present state; the arguments are those of `call_result`."""
     if isinstance(found, CallList):
-        return (await list_words(app_context, found, placed_now=placed_now)).for_client()
+        return (await list_result(app_context, found, placed_now=placed_now)).for_client()
     try:
-        result = await call_words(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
+        result = await call_result(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
         return result.for_client()
     except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
         return await tool_error(error, app_context, tool="make_call", places_calls=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -41,6 +42,11 @@ class Question:
     structure: MadeCallAnswer
     schedule: Schedule = AT_ONCE
     risks: tuple[RiskFlag, ...] = ()
+
+    @property
+    def phone(self) -> str:
+        """The number of the first call."""
+        return self.submissions[0].respondent_phone
 
 
 async def check(
@@ -95,48 +101,30 @@ async def ask_user(
     them; their confirmations are not accepted again. At night, the user is offered the next ordinary hour of a callee
     in `timezone`; None where no call can be placed later.
     """
-    app_context, about, schedule = ctx.request_context.lifespan_context, question.about, question.schedule
+    app_context = ctx.request_context.lifespan_context
     if app_context.confirm == "never":
         return replace(question.agreed, how="never_asks")
     now, usage = app_context.now(), await app_context.usage()
-    flags = [
-        (*risk_flags(submission, usage, now=schedule.not_before or now, last_call=last), *question.risks)
-        for submission, last in zip(question.submissions, question.agreed.last_calls, strict=True)
-    ]
+    flags = _risks_of(question, usage, now)
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
         return replace(question.agreed, how="not_needed")
     agreed = replace(question.agreed, risk_flags=every)
     used = [one.confirmation_id for one in outdated if one.confirmation_id is not None]
-    if confirmation is not None:
-        id_ = app_context.confirmations.verify(confirmation, now, *about)
-        if id_ is not None and id_ not in used:
-            return replace(agreed, how="confirmation", confirmation_id=id_)
-    later, phone = None, question.submissions[0].respondent_phone
-    at_night = RiskFlag.LOCAL_HOUR in every and schedule.not_before is None
-    if at_night and timezone is not None and app_context.calls.places_due:
-        later = next_attempt(now, phone, timezone).astimezone(zone_of(timezone))
-    elicitation = Elicitation(ctx, question.submissions[0].language)
+    id_ = app_context.confirmations.verify(confirmation, now, *question.about) if confirmation is not None else None
+    if id_ is not None and id_ not in used:
+        return replace(agreed, how="confirmation", confirmation_id=id_)
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
     if usage is not None and question.tool == "make_call":
         structure.minutes_remaining = usage.minutes_remaining
-    if elicitation.shows_forms:
-        words = elicitation.words
-        key = "call_now" if schedule.not_before is None else "call_then"
-        fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
-        if later is not None:
-            there = local_time(phone, later) or later
-            hour = words.hour(there, phone)
-            fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
-        shown, asked = question.preview(flags, usage, words), " ".join((*about, *every, *used))
-        reply = await elicitation.ask("consent", shown, fields, required=["call_now"], about=asked)
-        if reply is not None:
-            if reply.content.get("call_now") is True:
-                return replace(agreed, how="form", confirmation_id=reply.id)
-            if later is not None and reply.content.get("call_later") is True:
-                return ToolResult(texts.wanted_later(later), structure).for_client()
-            raise KallyAIError("the user was asked and did not agree", code="not_agreed")
-    structure.confirmation = app_context.confirmations.issue(now, *about)
+    later = None
+    at_night = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None
+    if at_night and timezone is not None and app_context.calls.places_due:
+        later = next_attempt(now, question.phone, timezone).astimezone(zone_of(timezone))
+    by_form = await _by_form(question, agreed, used, structure, flags=flags, usage=usage, later=later, ctx=ctx)
+    if by_form is not None:
+        return by_form
+    structure.confirmation = app_context.confirmations.issue(now, *question.about)
     structure.reasons = [str(flag) for flag in every]
     text = texts.to_be_confirmed(
         question.preview(flags, usage, Words()),
@@ -148,6 +136,54 @@ async def ask_user(
         later=later,
     )
     return ToolResult(text, structure).for_client()
+
+
+def _risks_of(question: Question, usage: Statistics | None, now: datetime) -> list[Flags]:
+    """The reasons to ask, for each call of a question."""
+    due = question.schedule.not_before or now
+    return [
+        (*risk_flags(submission, usage, now=due, last_call=last), *question.risks)
+        for submission, last in zip(question.submissions, question.agreed.last_calls, strict=True)
+    ]
+
+
+async def _by_form(
+    question: Question,
+    agreed: Consent,
+    used: Sequence[str],
+    structure: MadeCallAnswer,
+    *,
+    flags: Sequence[Flags],
+    usage: Statistics | None,
+    later: datetime | None,
+    ctx: Context[AppContext, Any],
+) -> Consent | CallToolResult | None:
+    """Ask the user by a form, which also offers the time `later`; None if the client can't show one.
+
+    `used` are the ids of outdated confirmations: after one of them, the form is another one.
+
+    Raises:
+        KallyAIError: The user did not agree.
+    """
+    elicitation = Elicitation(ctx, question.submissions[0].language)
+    if not elicitation.shows_forms:
+        return None
+    words = elicitation.words
+    key = "call_now" if question.schedule.not_before is None else "call_then"
+    fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
+    if later is not None:
+        hour = words.hour(local_time(question.phone, later) or later, question.phone)
+        fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
+    question_key = " ".join((*question.about, *agreed.risk_flags, *used))
+    shown = question.preview(flags, usage, words)
+    reply = await elicitation.ask("consent", shown, fields, required=["call_now"], about=question_key)
+    if reply is None:
+        return None
+    if reply.content.get("call_now") is True:
+        return replace(agreed, how="form", confirmation_id=reply.id)
+    if later is not None and reply.content.get("call_later") is True:
+        return ToolResult(texts.wanted_later(later), structure).for_client()
+    raise KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 
 def client_name(ctx: Context[AppContext, Any]) -> str | None:

@@ -154,8 +154,8 @@ class CallTasks(Extension):
     ) -> HandlerResult:
         """Return a `Task` in place of the result of make_call or call_around while the call or list is in progress.
 
-        For a client with tasks, these tools don't wait (`follow`). Their other results are returned unchanged: wrong
-        arguments, a refusal, a call that has ended, and a list that has stopped.
+        For a client with tasks, these tools don't wait (`wait_and_answer`). Their other results are returned unchanged:
+        wrong arguments, a refusal, a call that has ended, and a list that has stopped.
         """
         result = await call_next(ctx)
         structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}

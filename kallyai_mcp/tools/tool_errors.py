@@ -10,7 +10,7 @@ from mcp.types import INTERNAL_ERROR, CallToolResult
 from kallyai_mcp.api import errors
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
-from kallyai_mcp.tools.call_results import error_words
+from kallyai_mcp.tools.call_results import error_result
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.results import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import sign_in_needed
@@ -27,7 +27,7 @@ async def tool_error(
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    result = await error_words(error, app_context, places_calls=places_calls)
+    result = await error_result(error, app_context, places_calls=places_calls)
     if link is not None:
         result.structure.link, result.structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"

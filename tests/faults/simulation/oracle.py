@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -145,7 +145,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
             yield from _wrongly_denied(use, use.task, evidence)
 
 
-def _may_be(call: PhoneCall, submission: dict[str, Any], evidence: Evidence) -> bool:
+def _may_be(call: PhoneCall, submission: Mapping[str, Any], evidence: Evidence) -> bool:
     """Whether a client could take the call for that of this submission.
 
     Where the ledger was deleted, it does not know of another call to the number, and the service repeats little.
