@@ -102,6 +102,8 @@ def test_the_commands_of_the_program_do_what_they_should_and_those_that_wait_hav
         "KALLYAI_CONFIRM": "never",
     }
     soon = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
+    monkeypatch.chdir(tmp_path)
+    Path("lines.toml").write_text(next(iter(fenced("docs/testing-agents.md", language="toml"))), encoding="utf-8")
     run_ok("install", "cursor")
     for line in sorted(line for line in all_commands() if line.startswith("kallyai-mcp ")):  # calls come first
         words = re.sub(r"\d{4}-\d\d-\d\d", soon, line.removesuffix("--sandbox").replace("CLIENT", "cursor"))
@@ -109,7 +111,7 @@ def test_the_commands_of_the_program_do_what_they_should_and_those_that_wait_hav
         if name in ("login", "sandbox", "serve"):  # tests/cli and tests/transports run these
             _, command, _ = cli.resolve_command(click.Context(cli), [name])
             assert command is not None
-            command.make_context(name, options)
+            command.make_context(name, options).close()
             continue
         if name == "transcript":
             options = [kallyai_sandbox.calls[-1].call_id[:6]]
