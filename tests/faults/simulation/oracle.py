@@ -148,13 +148,10 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
 def _may_be(call: PhoneCall, submission: Mapping[str, Any], evidence: Evidence) -> bool:
     """Whether a client could take the call for that of this submission.
 
-    Where the ledger was deleted, it does not know of another call to the number, and the service repeats little.
+    Where the ledger was deleted, it does not know of another call to the number, and the service may not repeat all.
     """
-    if evidence.plan.has("its ledger is deleted") and evidence.service.quirks.echo == "name and number":
-        return all(
-            plain(call.submission.get(name)) == plain(submission.get(name))
-            for name in ("respondent_phone", "business_name")
-        )
+    if evidence.plan.has("its ledger is deleted") and evidence.service.quirks.echo != "all":
+        return bool(plain(call.submission.get("respondent_phone")) == plain(submission.get("respondent_phone")))
     return _same_submission(call.submission, submission)
 
 
