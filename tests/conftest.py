@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
 
 
+@pytest.hookimpl(trylast=True)  # pytest-cov begins to measure in this hook, too
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Load the fixtures, except in the process that only starts the workers: importing what they need takes a second.
 
