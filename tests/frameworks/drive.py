@@ -81,7 +81,7 @@ def find_faults(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], tim
         faults.append(f"the client gave up after {seen['seconds']:.1f} s, before its {timeout} s: {timed_out}")
     if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
         faults.append(f"when asked for again, the call was not found in progress: {answers[0]}")
-    if [call.get("outcome") for call in calls] != ["answered"]:
+    if [call.get("status") for call in calls] != ["answered"]:
         faults.append(f"there should be one answered call: {[dict(call) for call in calls]}")
     elif str(calls[0]["call_id"]) not in answers[-1]:
         faults.append(f"the last answer does not have its outcome: {answers[-1]}")

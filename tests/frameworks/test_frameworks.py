@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
     "answers": ["Asked for before; no new call was placed. In progress: …", "Booked: … call_id 3f0c"],
     "seconds": 5.3,
 }
-CALLS = [{"outcome": "answered", "call_id": "3f0c"}]
+CALLS = [{"status": "answered", "call_id": "3f0c"}]
 
 
 @pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.is_shown], ids=lambda each: each.name)
