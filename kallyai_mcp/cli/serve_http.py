@@ -159,10 +159,8 @@ def _policy_of(
 ) -> AccessPolicy:
     """Who may use the server; `routes` are those of the hosted sign-in, which need no token."""
     verifier, is_known = choose_verifier(settings, provider)
-    issuer = settings.api_url if settings.auth == "caller" else None
-    own_pages: tuple[str, ...] = ()
-    if provider is not None:
-        issuer, own_pages = provider.issuer, (provider.issuer,)
+    issuer = provider.issuer if provider is not None else settings.api_url if settings.auth == "caller" else None
+    own_pages = (provider.issuer,) if provider is not None else ()
     return AccessPolicy(
         hosts=_hosts(settings, local=local),
         origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
