@@ -111,7 +111,7 @@ def _unknown_arguments(tool: str, given: Mapping[str, Any], known: Collection[st
     takes = f"; it takes {', '.join(known) or 'none'}"
     for name in given:
         if name not in known:
-            yield Problem(_shortened(name, 40) or '""', f"{tool} has no such argument{takes}")
+            yield Problem(one_line(name, 40) or '""', f"{tool} has no such argument{takes}")
             takes = ""  # only the first problem lists the arguments that the tool takes
 
 
@@ -121,7 +121,7 @@ def _problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Pro
     for entry in error.errors(include_url=False):
         name, *within = entry["loc"]
         # A field of an object in a list is named like this: candidates[1].respondent_phone
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{_shortened(part, 40)}" for part in within)
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
         expected: Mapping[str, Any] = schema["properties"][name]
         for part in within:
             expected = expected.get("items", {}) if isinstance(part, int) else {}
@@ -172,16 +172,12 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def _quoted(value: Any) -> str:
     if isinstance(value, str):
-        return f'"{_shortened(value)}"'
+        return f'"{one_line(value, 60)}"'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        return _shortened(f"{value}", 30)
+        return one_line(f"{value}", 30)
     return "a list" if isinstance(value, list) else "an object"
-
-
-def _shortened(text: str, limit: int = 60) -> str:
-    return one_line(text, limit)
 
 
 def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:

@@ -15,20 +15,10 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, re
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import (
-    cancel_list,
-    list_state,
-    row_answer,
-)
+from kallyai_mcp.tools.call_results import cancel_list, list_state, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import (
-    CallPageAnswer,
-    CancelAnswer,
-    EventAnswer,
-    ToolResult,
-    TranscriptAnswer,
-)
+from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import listing
@@ -259,8 +249,8 @@ async def appointment(app_context: AppContext, id_: str) -> Booking:
     return Booking(call_id, all_in_zone(made, zone_of(view.zone_name)), view)
 
 
-async def booking_facts(app_context: AppContext, id_: str) -> tuple[str, str | None]:
-    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
+async def booking_facts(app_context: AppContext, id_: str) -> BookingFacts:
+    """What a call has to know that changes or cancels the booking of an earlier one; errors as in `appointment`."""
     call_id, made, view = await appointment(app_context, id_)
     facts = [visible(made.summary or "a booking", 120)]
     if made.start is not None:

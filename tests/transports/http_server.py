@@ -74,7 +74,7 @@ class RunningSandbox:
     def end_calls(self) -> None:
         """Let the time pass that the calls in progress take.
 
-        It is less than the ten seconds by which the call of a lost response may be dated before its request.
+        A call counts as that of a request only if it began at most ten seconds before; so the clock jumps by less.
         """
         self.clock.advance(seconds=2)
 
