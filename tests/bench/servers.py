@@ -30,9 +30,11 @@ def upstream() -> Iterator[str]:
 
 
 @contextmanager
-def serving(command: list[str], port: int, env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server; yields its process once it answers on `port`."""
-    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
+def serving(
+    command: list[str], port: int, env: dict[str, str], folder: Path | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server in a folder; yields its process once it answers on `port`."""
+    with subprocess.Popen(command, env=env, cwd=folder, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(port)
             yield process
