@@ -12,7 +12,7 @@ import sys
 
 from tests.bench.table import HEAD, machine
 
-MEASUREMENTS = ("over_stdio", "over_http", "many_calls", "ledger", "costs")
+MEASUREMENTS = ("over_stdio", "over_http", "placing", "many_calls", "ledger", "costs")
 """Each is also a command, `python -m tests.bench.NAME [--smoke]`."""
 
 

@@ -1,12 +1,10 @@
-"""Over `/mcp` (2026-07-28): `check_quota`, compared with a bare `MCPServer`, with many clients, and with two workers;
-and how many calls one worker places.
+"""Over `/mcp` (2026-07-28): `check_quota`, compared with a bare `MCPServer`, with many clients, and with two workers.
 
     uv run python -m tests.bench.over_http
 
 Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
 server makes the same two API requests with a default `httpx2.AsyncClient`, or none. The servers are measured in turn
-in each round. A call that is placed has ended at once, and each has a number of its own. PostgreSQL runs on this
-machine, with `fsync` on, and is left out where it is not installed.
+in each round. PostgreSQL runs on this machine, and is left out where it is not installed.
 """
 
 import asyncio
@@ -15,7 +13,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,13 +36,6 @@ def _measured(port: int, tool: str = "check_quota", bearer: str = "", clients: S
     return Measured(port, itertools.repeat(request(port, tool, {}, bearer)), clients)
 
 
-def _calls(port: int, bearer: str = "") -> Iterator[bytes]:
-    """Requests for calls, each to another number."""
-    task = {"task_category": "general", "task_description": "Ask for the opening hours"}
-    for number in itertools.count(2_000_000):
-        yield request(port, "make_call", task | {"respondent_phone": f"+1415{number}"}, bearer)
-
-
 def main() -> None:
     """Print the rows; a response that is an error ends it with exit code 1."""
     bare_port, our_port, one_port, two_port = (free_port() for _ in range(4))
@@ -55,7 +46,6 @@ def main() -> None:
         serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
         running.enter_context(serving(serve, our_port, settings))
         same, ours = _measured(bare_port, clients=(1, MANY)), _measured(our_port, clients=(1, MANY, MOST))
-        placing = {"SQLite": Measured(our_port, _calls(our_port), (1, MANY))}
         servers = [same, without_request := _measured(bare_port, "without_request"), ours]
         if has_server():
             database = running.enter_context(PostgresServer()).url()
@@ -64,9 +54,7 @@ def main() -> None:
             for count, port in ((1, one_port), (2, two_port)):
                 running.enter_context(serving(workers_command(port, count), port, settings))
                 servers.append(_measured(port, bearer=_SECRET))
-            placing["PostgreSQL"] = Measured(one_port, _calls(one_port, _SECRET), (1, MANY))
         asyncio.run(measure(servers, 1 if IS_SMOKE else 3, 0.05 if IS_SMOKE else 2))
-        asyncio.run(measure([*placing.values()], 1 if IS_SMOKE else 3, 0.05 if IS_SMOKE else 3))
     row("check_quota over /mcp, one client, not the first call", "ms", ours.times[1], same.times[1], _SAME)
     what, unit, rates = f"check_quota over /mcp, {MANY} clients", "requests a second", ours.rates[MANY]
     row(what, unit, rates, same.rates[MANY], _SAME, at_least=1.5)
@@ -78,9 +66,6 @@ def main() -> None:
         row(what, unit, two.rates[MANY], one.rates[MANY], "one worker")
     else:
         not_measured(what, NO_SERVER)
-    for driver, server in placing.items():
-        row(f"placing one call over /mcp, {driver}", "ms", server.times[1])
-        row(f"calls placed by {MANY} clients, one worker with {driver}", "a second", server.rates[MANY])
 
 
 if __name__ == "__main__":
