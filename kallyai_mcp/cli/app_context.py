@@ -67,9 +67,6 @@ class _BrowserSignIn:
         tokens = await self._connection.tokens.current()
         return SignedIn(tokens.who) if tokens is not None else None
 
-    async def account(self) -> str:
-        return (await self._connection.account_key()).account
-
     async def wait_until_signed_in(self, seconds: float) -> bool:
         return self._sign_in is not None and await self._sign_in.arrived(seconds)
 

@@ -26,7 +26,7 @@ from kallyai_mcp.tools.results import (
     UsedUp,
     error_answer,
 )
-from kallyai_mcp.tools.text.account import allowances, little_left
+from kallyai_mcp.tools.text.account import allowances, is_much_left, little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.calls import attempts, call_text
@@ -61,7 +61,7 @@ async def call_result(
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
     is_first_delivery = record is not None and view.call is not None and not record.is_delivered
-    usage = await app_context.usage() if is_scheduled_now or is_first_delivery else None
+    usage = await app_context.usage(is_much_left) if is_scheduled_now or is_first_delivery else None
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
         await app_context.calls.delivery.note(record, certain=client_is_there)

@@ -1,7 +1,8 @@
 """The app context: what the tools work with. `cli` builds it, and it lives as long as the server."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +11,8 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
+from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.times import Reader
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
 
 _USAGE_SECONDS = 3.0
 """How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
+
+_RECENT = 300.0
+"""For how many seconds a quota of which enough was left is not asked for again."""
+
+_MOST_ACCOUNTS = 1000
+"""Of how many accounts the quota is remembered."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,6 @@ class SignInService(Protocol):
         """Return who is signed in; None when nobody is."""
         ...
 
-    async def account(self) -> str:
-        """Return the identifier of the account that is signed in, as in the ledger."""
-        ...
-
     async def link(self) -> SignInLink | None:
         """Open the sign-in page and return a link to it; None if this sign-in does not use a link."""
         ...
@@ -63,6 +68,7 @@ class AppContext:
 
     `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`: KallyAI is the embedded
     sandbox, whose pages can't be opened. `api` makes the API client at its first use: listing the tools needs none.
+    `usages` are what `usage` remembers.
     """
 
     api: "Callable[[], KallyAI]"
@@ -77,15 +83,26 @@ class AppContext:
     zone_is_known: bool = True
     zone_is_named: bool = False
     shared_state: "Callable[[], SharedValues] | None" = None
+    usages: dict[AccountKey, tuple[Statistics, Stopwatch]] = field(default_factory=dict)
 
-    async def usage(self) -> Statistics | None:
-        """The account's statistics; None when KallyAI does not give them, or not in time."""
-        try:
+    async def usage(self, enough: Callable[[Statistics], bool] = lambda _: False) -> Statistics | None:
+        """The account's statistics; None when KallyAI does not give them, or not in time.
+
+        If those that were read in the last minutes (`_RECENT`) show `enough`, KallyAI is not asked again.
+        """
+        statistics = None
+        with suppress(KallyAIError):
+            account = await self.calls.context.account()
+            known = self.usages.get(account)
+            if known is not None and known[1].longest() <= _RECENT and enough(known[0]):
+                return known[0]
+            since = Stopwatch(self.calls.clock)
             with anyio.move_on_after(_USAGE_SECONDS):
-                return await self.api().get_statistics()
-        except KallyAIError:
-            pass
-        return None
+                statistics = await self.api().get_statistics()
+                self.usages[account] = statistics, since
+            if len(self.usages) > _MOST_ACCOUNTS:
+                del self.usages[next(iter(self.usages))]
+        return statistics
 
     def for_user_in(self, timezone: str | None) -> "AppContext":
         """The same for a user who is in the zone with this IANA name; unchanged for None."""

@@ -16,6 +16,7 @@ from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import asking
 from tests.tools.user import User, open_agent_for
 
 TOKEN = "token-of-the-settings-0123456789"
@@ -180,3 +181,26 @@ async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_go
     assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link")
     assert answer.text.startswith("27 of 35 calls left")
     assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."] * 2
+
+
+async def test_while_much_is_left_the_quota_is_not_asked_for_again_after_each_call(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """What is left is told all the same as soon as it was read and is little."""
+    much = {"calls_allocated": 35, "calls_remaining": 27, "minutes_remaining": 165}
+    little = "2 of 35 calls left (and 165 minutes). To get more now: check_quota with billing_link=true."
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
+
+        async def told(number: int) -> bool:
+            made = await agent.use("make_call", BISTRO, respondent_phone=f"+1415555120{number}")
+            return little in made.text.splitlines()
+
+        kallyai.statistics = much
+        assert not await told(0)
+        kallyai.statistics = much | {"calls_remaining": 2}
+        clock.advance(minutes=4)
+        assert not await told(1)  # not asked for
+        clock.advance(minutes=2)
+        assert await told(2)
+        kallyai.statistics = much
+        assert not await told(3)  # asked for, because little was left

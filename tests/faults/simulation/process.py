@@ -47,9 +47,6 @@ class SignIn:
         """The account as the ledger has it."""
         return AccountKey("http://service", self.name)
 
-    async def account(self) -> str:
-        return self.name
-
     async def access_token(self) -> str:
         return f"token-of-{self.name}"
 
