@@ -25,10 +25,10 @@ _USAGE_SECONDS = 3.0
 """How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
 
 _RECENT = 300.0
-"""For how many seconds a quota of which enough was left is not asked for again."""
+"""For how many seconds a quota is not asked for again, if enough was left."""
 
 _MOST_ACCOUNTS = 1000
-"""Of how many accounts the quota is remembered."""
+"""How many accounts' quotas are remembered."""
 
 
 @dataclass(frozen=True)
