@@ -143,31 +143,31 @@ async def test_a_client_without_the_extension_gets_the_usual_result_and_may_not_
     assert refused.code == (-32021 if mode == "auto" else types.METHOD_NOT_FOUND)
 
 
-async def test_a_decision_completes_the_task_and_the_list_goes_on_as_another_one(
+async def test_a_decision_completes_the_task_and_get_call_follows_the_list_that_goes_on(
     client: Client, clock: ManualClock
 ) -> None:
     decide = await ended(client.session, (await around(client, BUSY, FULL, FREE))["taskId"])
     structure = decide["result"]["structuredContent"]
     told = await around(client, BUSY, FULL, FREE)
     clock.advance(seconds=5)
-    task = await around(client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"])
-    booked = await ended(client.session, task["taskId"])
-    first = await ask(client.session, "tasks/get", decide["taskId"])
+    clock.hold()
+    went_on = await around(client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"])
+    await clock.sleepers(1)
     kept = await ask(client.session, "tasks/cancel", decide["taskId"])
+    during = await ask(client.session, "tasks/get", decide["taskId"])
+    clock.advance(minutes=5)
+    booked = await call(client, {"call_id": decide["taskId"], "wait_seconds": 25}, "get_call")
 
-    assert decide["status"] == booked["status"] == first["status"] == "completed"
+    assert decide["status"] == during["status"] == "completed"
     assert structure["status"] == "needs_decision"
     assert decide["result"]["content"][0]["text"].startswith("Decide first: Second (+1 202-555-0102), answered. ")
-    assert told["resultType"] == kept["resultType"] == "complete"
+    assert told["resultType"] == went_on["resultType"] == kept["resultType"] == "complete"
     assert told["structuredContent"]["status"] == "needs_decision"
-    assert task["resultType"] == "task"
-    assert task["taskId"] != decide["taskId"]
-    assert booked["result"]["structuredContent"]["status"] == "booked"
-    assert first["createdAt"] == decide["createdAt"]
+    assert went_on["structuredContent"]["status"] == "in_progress"
+    assert f'Next: get_call with call_id "{decide["taskId"]}"' in went_on["content"][0]["text"]
+    assert during["createdAt"] == decide["createdAt"]
+    assert booked["structuredContent"]["status"] == "booked"
     assert await Agent(client).calls_made() == 3
-    list_id, _, began = task["taskId"].rpartition(".")
-    for wrong in (list_id, f"{list_id}.", f"{list_id}.x", f"{list_id}.{int(began) + 1}", f"t-none.{began}"):
-        assert await refusal(client.session, "tasks/get", wrong) == NO_TASK
 
 
 async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_still_told(
