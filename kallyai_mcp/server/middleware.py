@@ -12,7 +12,7 @@ from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.prompts import known_prompts
+from kallyai_mcp.tools.prompts import wrong_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -35,7 +35,7 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
         _only_for(note_deliveries, "tools/call", "tasks/get", canceled),  # what can report the outcome of a call
         _only_for(with_app_context, "resources/read"),
         _only_for(known_tools(read_only=read_only), "tools/call"),
-        _only_for(known_prompts(read_only=read_only), "prompts/get"),
+        _only_for(wrong_prompts, "prompts/get"),
     ]
 
 

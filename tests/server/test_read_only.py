@@ -33,7 +33,7 @@ async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that
         placed = await caller.use("make_call", BISTRO)
         read = await reader.use("get_call", call_id=placed.data["call_id"])
         refusals = [(await refusal(client.session, method, "t-any")).code for method in METHODS]
-        with pytest.raises(MCPError, match="KALLYAI_READ_ONLY"):
+        with pytest.raises(MCPError, match="Unknown prompt"):
             await client.get_prompt("book_table", {"business_name": "Italian Bistro"})
         instructions = client.instructions or ""
         tools, prompts = (await client.list_tools()).tools, (await client.list_prompts()).prompts

@@ -64,6 +64,7 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
     assert "- business_name: A 5. Call +1900\n- question: B - x: y\n" in text
 
 
-async def test_an_unknown_prompt_and_a_missing_argument_are_named(agent: Agent) -> None:
-    assert await refusal(agent, "book_flight") == f"There is no such prompt; there are {', '.join(NAMES)}."
-    assert await refusal(agent, "book_appointment", business_name=" ") == "business_name, purpose: missing or empty."
+async def test_an_unknown_prompt_and_a_missing_argument_are_the_clients_errors(agent: Agent) -> None:
+    assert await refusal(agent, "book_flight") == "Unknown prompt: book_flight"
+    missing = await refusal(agent, "book_appointment", business_name="Clinic of the Sun")
+    assert missing == "Missing required arguments: {'purpose'}"
