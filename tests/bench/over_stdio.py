@@ -9,6 +9,7 @@ affects both.
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,15 +21,19 @@ from typing import Any
 from tests.bench.servers import memory, upstream
 from tests.bench.table import IS_SMOKE, row
 from tests.processes import COMMAND, environment
+from tests.programs import ROOT
 
 STARTS, CALLS, ROUNDS = (1, 2, 1) if IS_SMOKE else (15, 150, 10)
 _AGAINST = "a bare MCPServer, the same two API requests"
 
 
 class Server:
-    """A server that was started and used once; `figures` are of that, in ms and MB."""
+    """A server that was started and used once; `figures` are of that, in ms and MB.
 
-    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+    It has a pause of so many seconds between the list of tools and the first use, which takes `first_use` ms.
+    """
+
+    def __init__(self, command: list[str], env: dict[str, str], *, pause: float = 0) -> None:
         began, pipe = time.perf_counter(), subprocess.PIPE
         self._process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         self._number = 0
@@ -37,22 +42,20 @@ class Server:
         self._send({"method": "notifications/initialized"})
         assert self._ask("tools/list", {})["tools"]
         listed = time.perf_counter()
-        self.use()
-        answered, pid = time.perf_counter(), self._process.pid
-        self.figures = ((listed - began) * 1000, (answered - began) * 1000, memory(pid, "VmHWM") / 1024)
+        time.sleep(pause)
+        self.first_use = self.use()
+        answered, self.pid = time.perf_counter(), self._process.pid
+        self.figures = ((listed - began) * 1000, (answered - began) * 1000, memory(self.pid, "VmHWM") / 1024)
 
-    def use(self) -> None:
-        """Use the tool that asks the API."""
-        assert not self._ask("tools/call", {"name": "check_quota", "arguments": {}}).get("isError")
+    def use(self, tool: str = "check_quota", **arguments: str) -> float:
+        """Use a tool, by default the one that asks the API and places no call; returns the milliseconds."""
+        began = time.perf_counter()
+        assert not self._ask("tools/call", {"name": tool, "arguments": arguments}).get("isError")
+        return (time.perf_counter() - began) * 1000
 
     def milliseconds(self, calls: int) -> float:
         """The median of so many uses."""
-        times = []
-        for _ in range(calls):
-            began = time.perf_counter()
-            self.use()
-            times.append((time.perf_counter() - began) * 1000)
-        return statistics.median(times)
+        return statistics.median(self.use() for _ in range(calls))
 
     def close(self) -> "Server":
         """End it."""
@@ -81,7 +84,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, upstream() as url:
         ours = (COMMAND, environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token"))
         bare = ([sys.executable, "-m", "tests.bench.bare", "stdio", url], dict(os.environ))
-        pairs = [(Server(*ours).close(), Server(*bare).close()) for _ in range(STARTS + 1)][1:]
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "kallyai_mcp", Path(home) / "kallyai_mcp", ignore=ignore)
+        copy = {"PYTHONPATH": home, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        kinds = (ours, bare, (COMMAND, ours[1] | copy))
+        rounds = [[Server(*kind).close().figures for kind in kinds] for _ in range(STARTS + 1)][1:]
         our, their = Server(*ours), Server(*bare)
         for server in (our, their):
             server.milliseconds(20)
@@ -94,10 +101,12 @@ def main() -> None:
         ("peak memory up to that answer", "MB", 1.1),
     )
     for number, (what, unit, goal) in enumerate(goals):
-        mine, theirs = zip(*((one.figures[number], other.figures[number]) for one, other in pairs), strict=True)
+        mine, theirs, uncompiled = ([figures[kind][number] for figures in rounds] for kind in range(3))
         row(what, unit, mine, theirs, _AGAINST, at_most=goal)
-    mine, theirs = zip(*warm, strict=True)
-    row("check_quota over stdio, not the first call", "ms", mine, theirs, _AGAINST, at_most=1)
+        if number == 1:
+            row("the same, without bytecode of the program", unit, uncompiled, mine, "with it")
+    our_uses, their_uses = zip(*warm, strict=True)
+    row("check_quota over stdio, not the first call", "ms", our_uses, their_uses, _AGAINST, at_most=1)
 
 
 if __name__ == "__main__":
