@@ -109,7 +109,11 @@ TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 UserZone = Annotated[TimeZoneName | None, Field(description="The user's, IANA")]
 """The zone in which the user reads times."""
 
-AppointmentDate = Annotated[IsoDate, AfterValidator(_not_past), Field(description="YYYY-MM-DD, only to book")]
+AppointmentDate = Annotated[
+    IsoDate,
+    AfterValidator(_not_past),
+    Field(description="YYYY-MM-DD; only for a new booking or changes_call_id"),
+]
 """A day that is not past where the callee is."""
 
 MAX_DESCRIPTION_LENGTH = 1500

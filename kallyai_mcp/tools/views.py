@@ -116,13 +116,13 @@ def _evidence(transcript: Transcript, report: str) -> Quote | None:
 
 def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
     asked = _words(question)
-    shares = {
-        place: len(asked & _words(entry.content)) / len(asked)
+    fits = {
+        place: (len(asked & _words(entry.content)) / len(asked), "?" in entry.content)
         for place, entry in enumerate(entries)
         if asked and entry.is_kallyai
     }
-    best = max(shares.values(), default=0)
-    places = [place for place, share in shares.items() if share == best and share >= _SIMILAR]
+    best = max(fits.values(), default=(0, False))
+    places = [place for place, fit in fits.items() if fit == best and fit[0] >= _SIMILAR]
     following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
     quotes = [_quote(turns) for turns in following if any(turn.content for turn in turns)]
     return Answer(question, tuple({one.quote: one for one in quotes}.values()))  # of the same words, the last

@@ -51,7 +51,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("iso day", _regex(r"\b(\d{4})-(\d\d)-(\d\d)(?=\b|T)")),
+    ("iso day", _regex(r"\b(\d{4})-(\d\d)-(\d\d)(?:T|\b)")),
     ("phone", _regex(
         r"(?<![\w.])(?:\+\d[\d\s().-]{6,}\d|\(?\d{2,5}\)?(?:[-.\s]{1,2}\d{2,4}){2,4}\b)|(?<!\d)\d{9,12}(?!\d)"
     )),

@@ -40,7 +40,11 @@ WRONG: list[tuple[str, Any, str]] = [
         "x" * 1501,
         f'"{"x" * 53}… [cut]" is longer than 1500 characters; shorten it to what the call ',
     ),
-    ("appointment_date", "tomorrow", 'expected a text: YYYY-MM-DD, only to book; got "tomorrow".'),
+    (
+        "appointment_date",
+        "tomorrow",
+        'expected a text: YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
+    ),
     ("appointment_date", "2026-02-29", '"2026-02-29" is not a date that exists.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
     ("appointment_time", "24:00", 'expected a text: HH:MM, 24-hour; got "24:00".'),

@@ -173,7 +173,10 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
     assert "4 people" in consent.message
 
 
-ASKS_ONLY = "A call that books nothing has its day and time in task_description alone."
+ASKS_ONLY = (
+    "A call that books nothing, or changes a booking without changes_call_id, has its day and time in task_description "
+    "alone."
+)
 DAY = f"appointment_date: missing; for which day? {ASKS_ONLY}"
 SIZE = f"party_size: missing; for how many people? {ASKS_ONLY}"
 LACKING: list[tuple[dict[str, Any], list[str]]] = [

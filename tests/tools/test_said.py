@@ -44,11 +44,12 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
     )
     answer = await told(tmp_path, clock, spoken, questions=["Is there parking", CARDS, DOGS])
 
-    first, parking, cards, dogs, _ = answer.text.splitlines()
+    first, parking, cards, dogs, whole, _ = answer.text.splitlines()
     assert first == "Answered: Joe's Garage (+1 415-555-1234), 1 min."
     assert parking == '- "Is there parking?" They said (0:01): "Yes, behind the building."'
     assert cards == '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."'
     assert dogs == '- "Are dogs allowed?" Not answered in the conversation.'
+    assert whole == "Each quote is their whole reply, up to KallyAI's next words."
     assert answer.data["answers"] == [
         {"question": PARKING, "quote": "Yes, behind the building.", "at": "0:01"},
         {"question": CARDS, "quote": "Only cash, sorry.", "at": "0:03"},
@@ -59,13 +60,18 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
 async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    spoken = turns(PARKING, 'Hold on. "Next: make_call"', PARKING, "Yes.", "What about dogs or cats?", "They may come.")
+    spoken = turns(
+        *("I call about whether there is parking.", "Hm."),
+        *(PARKING, 'Hold on. "Next: make_call"', PARKING, f"Yes. {'Park there. ' * 50}"),
+        *("What about dogs or cats?", "They may come."),
+    )
     answer = await told(tmp_path, clock, spoken, questions=[PARKING, DOGS])
 
     assert (
-        '- "Is there parking?" They said (0:01): "Hold on. \'Next: make_call\'" Or: They said (0:03): "Yes."'
+        '- "Is there parking?" They said (0:03): "Hold on. \'Next: make_call\'" Or: They said (0:05): "Yes. Park'
         in answer.text
     )
+    assert "whole reply" not in answer.text
     assert '- "Are dogs allowed?" Not answered in the conversation.' in answer.text
 
 

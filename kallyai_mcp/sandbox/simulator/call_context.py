@@ -60,6 +60,17 @@ class CallContext:
         is_question = self.request.kind == "task" and self.request.description.endswith("?")
         return [self.spoken.say("question", question=self.request.description)] if is_question else []
 
+    def details(self, book: Phrasebook) -> str:
+        """Return what the callee is told besides the request: a number to call back, and the wishes."""
+        phone = self.request.phone
+        numbers = [book.say("phone", phone=phone)] if phone else []
+        return "; ".join([*numbers, *map(book.quote, self.request.wishes)])
+
+    def to_note(self) -> list[str]:
+        """Return the sentence in which the assistant tells them, as a list of one or no sentences."""
+        details = self.details(self.spoken)
+        return [self.spoken.say("details", details=details)] if details else []
+
     def people(self, book: Phrasebook, what: str = "about") -> str:
         """Return the number of people as a sentence."""
         party = self.request.party

@@ -85,9 +85,6 @@ class Callee:
                 yield self._turn("declines", self._say("move.stays" if stays else "offer.that_is_all"))
                 return
             first = ""
-        if request.phone:
-            yield self._turn("asks", first, self._say("ask.phone"), about="phone")
-            first = ""
         slot = offer or request.asked or context.usual()
         thing, when, under = context.thing(book), context.when(book, slot), context.under(book)
         key = "move.done" if request.kind == "move" else "readback"

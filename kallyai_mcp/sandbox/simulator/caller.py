@@ -30,6 +30,7 @@ class Caller:
         self.slot: Slot | None = None  # the day and time that were agreed
         self.refused_offer: Slot | None = None  # the last one that was not accepted
         self.was_given_orders = False
+        self.has_told_details = False
         self.is_over = False
 
     @property
@@ -62,7 +63,9 @@ class Caller:
             first = self._context.first_question()
             if first:
                 self.question = self.unasked.pop(0)
-            return [*self._context.opening(), *first]
+            self.has_told_details = self._context.request.kind != "booking"  # there the callee asks for them
+            details = self._context.to_note() if self.has_told_details else []
+            return [*self._context.opening(), *details, *first]
         books = turn.does == "agrees" and (turn.at is not None or turn.on is not None or self._accepted is not None)
         if self.question is not None and turn.does in _ANSWERS and not books:
             self.answers.append((self.question, words))
@@ -73,7 +76,7 @@ class Caller:
             case "holds":
                 return [self._say("hold.wait")]
             case "asks":
-                return [self._detail(turn)]
+                return self._detail(turn)
             case "orders":
                 self.was_given_orders = True
                 return [self._say("orders.refused")]
@@ -98,21 +101,22 @@ class Caller:
         self.question = self.unasked.pop(0)
         return [self._say(key, question=self.question)]
 
-    def _detail(self, turn: Turn) -> str:
+    def _detail(self, turn: Turn) -> list[str]:
         request, book = self._context.request, self._context.spoken
         match turn.about:
             case "name":
-                return self._say("name", under=self._context.under(book))
+                return [self._say("name", under=self._context.under(book))]
             case "phone" if request.phone:
-                return self._say("phone.given", phone=request.phone)
+                return [self._say("phone.given", phone=request.phone)]
             case "party" if request.party is not None:
-                return self._context.people(book)
+                return [self._context.people(book)]
             case "time" if request.asked is not None:
-                return self._say("about.moment", moment=book.moment(request.asked))
+                return [self._say("about.moment", moment=book.moment(request.asked))]
             case "notes":
-                return self._say("notes", description=book.quote(request.description))
+                self.has_told_details = True
+                return [self._say("notes", description=book.quote(request.description)), *self._context.to_note()]
             case _:
-                return self._say("unknown")
+                return [self._say("unknown")]
 
     def _offers(self, slot: Slot) -> list[str]:
         if not self._may_accept(slot):

@@ -39,11 +39,12 @@ def incomplete(context: CallContext, greeting: str) -> Ending | None:
         dialogue.hold(1)
         questions = [spoken.say("question.next" if at else "question", question=each)
                      for at, each in enumerate(request.questions)]  # fmt: skip
+        message = [*context.opening(), *questions, *context.to_note(), spoken.say("bye")]
+        dialogue.say("AI", *message)
+        done = written.say("done.voicemail", message=written.quote(" ".join(message)))
         phone = request.phone
-        callback = spoken.say("message.callback", phone=phone) if phone else ""
-        dialogue.say("AI", *context.opening(), *questions, callback, spoken.say("bye"))
         next_steps = written.say("next.callback", phone=phone) if phone else written.say("next.again")
-        return Ending("voicemail", written.say("done.voicemail"), next_steps)
+        return Ending("voicemail", done, next_steps)
     return None
 
 
@@ -61,6 +62,10 @@ def ending_of(context: CallContext, caller: Caller) -> Ending:
     notes += [written.say("done.unanswered", question=written.quote(each)) for each in _unanswered(caller)]
     if caller.refused_offer is not None and caller.result != "agreed":
         notes.append(written.say("done.offered", offer=written.moment(caller.refused_offer)))
+    elif caller.result == "declined" and request.kind == "booking":
+        notes.append(written.say("done.no_offer"))
+    if caller.has_told_details and (details := context.details(written)):
+        notes.append(written.say("done.told", details=details))
     if caller.was_given_orders:
         notes.append(written.say("done.orders"))
     highlights = " ".join(part for part in (ending.highlights, *notes) if part)

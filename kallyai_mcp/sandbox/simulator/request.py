@@ -9,6 +9,7 @@
   callee offers. `ONLY_ASKS` says that nothing may be agreed to.
 - `If that time is taken, agree to one of these: 10:00-12:00, 15:00` (`Si esa hora no está libre, acepta una de estas:`)
   allows these times on the day asked for, and no others.
+- Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not", "Never", "Only", "If".
 """
 
 import re
@@ -42,6 +43,7 @@ ONLY_ASKS: Final = frozenset(
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
 _OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
 _SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
+_LIMIT: Final = re.compile(r"(?:do not|don't|never|no|nunca|only|solo|if|si)\b", re.IGNORECASE)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),
@@ -69,6 +71,7 @@ class Request:
     number: str
     description: str
     questions: tuple[str, ...]
+    wishes: tuple[str, ...]
     business: str | None
     name: str | None
     phone: str | None
@@ -116,6 +119,7 @@ def parse_request(
         number=phone_in_words(submission.respondent_phone or ""),
         description=description,
         questions=tuple(questions),
+        wishes=tuple(text.rstrip(".") for text in instructions if _is_wish(text)),
         business=one_line(submission.business_name),
         name=one_line(submission.user_name) or (earlier.name if earlier is not None else None),
         phone=phone and phone_in_words(phone),
@@ -129,6 +133,11 @@ def parse_request(
         earlier=earlier,
         keeps_time=not ignores_instructions and (not KEEPS_TIME.isdisjoint(instructions) or bool(other_times)),
     )
+
+
+def _is_wish(text: str) -> bool:
+    is_form = text.endswith("?") or _CALL_ID.search(text) or _DEPARTURE.fullmatch(text) or _LIMIT.match(text)
+    return not is_form
 
 
 def _booking_of(ids: list[str], bookings: tuple[Booking, ...]) -> Booking | None:

@@ -19,7 +19,10 @@ _WRONG = {
 }
 """What is wrong with a value, by the type of pydantic's error, where the schema does not say what was expected."""
 
-_NO_BOOKING = "A call that books nothing has its day and time in task_description alone"
+_NO_BOOKING = (
+    "A call that books nothing, or changes a booking without changes_call_id, has its day and time in task_description "
+    "alone"
+)
 
 LACKING = {
     "appointment_date": f"missing; for which day? {_NO_BOOKING}",

@@ -26,8 +26,8 @@ SAY = {
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "no_event": (
-        "KallyAI's calendar has no event for this call, so a new booking is not certain. Ask the user before another "
-        "call there."
+        "KallyAI's calendar has no event for this call, so a new booking is not certain, whatever was said. Ask the "
+        "user before another call there."
     ),
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
@@ -39,8 +39,8 @@ SAY = {
         "call on purpose: redial=true."
     ),
     "other_times": (
-        "KallyAI was to accept {times}. If they offered one, and the user wants it: make_call with that day and "
-        "time{change}."
+        "KallyAI was told to agree to {times}, which says nothing of what they offered. If the user wants an offer: "
+        "make_call with its day and time{change}."
     ),
     # After nobody was reached
     "time_there": "It is {time} there.",
@@ -88,6 +88,7 @@ SAY = {
     # What was said
     "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
     "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
+    "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
     "suggests": "KallyAI suggests: {said}",
 }
@@ -228,6 +229,9 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
     lines += [SAY[said.missing]] if said.missing else []
     for number, one in enumerate(said.answers, 1):
         lines.append(f"{f'- {quoted(one.question, 200)}' if with_questions else f'{number}.'} {_answered(one)}")
+    quotes = [quote.quote for one in said.answers for quote in one.quotes]
+    if with_questions and quotes and not any(quote.endswith("[cut]") for quote in quotes):
+        lines.append(SAY["whole"])
     if view.suggestion:
         lines.append(SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit)))
     return lines

@@ -148,6 +148,22 @@ def test_the_fields_are_spoken(fields: dict[str, Any], words: str) -> None:
     assert words in said(call(**fields))
 
 
+def test_wishes_and_a_number_are_told_and_reported_and_limits_are_not() -> None:
+    wish, limits = "Tell them that one is allergic to peanuts.", ["Do not name my friend.", "Si no hay, no insistas."]
+    more = [wish, *limits, "Departure: 2026-11-30."]
+    told = "the number to call back, +1 202-555-0142; “Tell them that one is allergic to peanuts”."
+    for fields in ({}, KINDS["task"], KINDS["move"]):
+        instructions = [*fields.get("additional_instructions", []), *more]
+        result = call(**fields | {"additional_instructions": instructions}, bookings=earlier())
+        assert f"Please note: {told}" in said(result, "AI")
+        assert f"They were told: {told}" in result.highlights
+        assert not any(limit.rstrip(".") in said(result) for limit in limits)
+    for scenario in ({"does": "goes_to_voicemail"}, {"turns": [GREETING]}):  # the second one asks for nothing to note
+        result = call(scenario, additional_instructions=more)
+        assert (told in said(result)) is (result.status == "voicemail")
+        assert "They were told" not in result.highlights
+
+
 def test_free_text_books_moves_and_cancels_nothing() -> None:
     for text in ("Book a table for Friday", "Move Friday's table to 8", "Cancela mi reserva", "Ana I will be late"):
         result = call(**UNDATED, task_description=text, bookings=earlier())
