@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -84,13 +84,11 @@ def normalize(number: str) -> str | NumberProblem:
     code = parsed.country_code or 0  # parsing succeeded, so there is one
     if parsed.extension:
         return NumberProblem("extension")
-    reason = phonenumbers.is_possible_number_with_reason(parsed)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
-        return NumberProblem("too_short", country_code=code)
-    if reason == phonenumbers.ValidationResult.TOO_LONG:
-        return NumberProblem("too_long", country_code=code)
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return NumberProblem("impossible", country_code=code)
+    results = phonenumbers.ValidationResult
+    result = phonenumbers.is_possible_number_with_reason(parsed)
+    if result != results.IS_POSSIBLE:
+        kind = {results.TOO_SHORT: "too_short", results.TOO_LONG: "too_long"}.get(result, "impossible")
+        return NumberProblem(kind, country_code=code)
     if _is_premium_rate(parsed):
         return NumberProblem("premium_rate", "toll_number")
     if not phonenumbers.is_valid_number(parsed):
@@ -130,27 +128,28 @@ def zone_of_number(number: str) -> str | None:
     return zones[0] if len(zones) == 1 else None
 
 
-def zones_of_number(number: str) -> list[str]:
+@lru_cache(1024)  # one call asks several times
+def zones_of_number(number: str) -> tuple[str, ...]:
     """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is known."""
     from phonenumbers import PhoneNumberType, number_type
     from phonenumbers.phonenumberutil import is_number_type_geographical
 
     if (parsed := _parsed(number)) is None or (kind := number_type(parsed)) == PhoneNumberType.UNKNOWN:
-        return []
+        return ()
     country = str(parsed.country_code)
     digits = number.removeprefix("+") if is_number_type_geographical(kind, parsed.country_code or 0) else country
     prefixes = (digits[:length] for length in range(len(digits), 0, -1))
-    return next((_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), [])
+    return next((_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), ())
 
 
 @cache
-def _zones_by_prefix() -> dict[str, list[str]]:
+def _zones_by_prefix() -> dict[str, tuple[str, ...]]:
     """The time zones of numbers by prefix without a plus sign; the longest prefix counts.
 
     `tests/number_zones.py` makes the table, because phonenumberslite has none.
     """
     table = json.loads((files("kallyai_mcp.calls") / "number_zones.json").read_text("utf-8"))["prefixes"]
-    return {prefix: zones.split() for zones, prefixes in table.items() for prefix in prefixes.split()}
+    return {prefix: tuple(zones.split()) for zones, prefixes in table.items() for prefix in prefixes.split()}
 
 
 def may_cost_more(number: str) -> bool:
@@ -199,6 +198,7 @@ def country_names() -> dict[str, list[str]]:
     return names
 
 
+@lru_cache(1024)
 def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":
     import phonenumbers
 
