@@ -4,9 +4,8 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -15,12 +14,10 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import count
@@ -41,10 +38,6 @@ class Calls(Worker):
     ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise neither.
     """
 
-    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
-        super().__init__(context, works_alone=works_alone, is_read_only=is_read_only)
-        self.delivery = Delivery(context)
-
     async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> Precheck:
         """What `place` would find in the ledger now, for the question to the user; `place` checks again.
 
@@ -54,14 +47,10 @@ class Calls(Worker):
             PolicyError: A setting refuses the call.
         """
         new = await self._new_record(request)
-        if (running := self._same_running(new)) is not None:
+        if (running := self.same_running(new)) is not None:
             return Precheck(running)
-        try:
+        async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
             return await self.ledger.precheck(new, redial=request.redial, arrived=request.arrived)
-        except PolicyError as error:
-            await self.ledger.note_refusal(new, error, Consent(asked_by, "not_needed"))
-            _count(error)
-            raise
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
@@ -73,21 +62,17 @@ class Calls(Worker):
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
         new = await self._new_record(request)
-        if (running := self._same_running(new)) is not None:
+        if (running := self.same_running(new)) is not None:
             return Placed(running, is_new=False)
         # A form may be answered long after the request arrived. The time is started before the ledger is used, because
         # the machine may be suspended meanwhile.
         is_form = consent is not None and consent.how == "form"
         since = Stopwatch(self.clock) if is_form else request.arrived
-        try:
+        async with self._refusals_noted(new, consent):
             with self.reserving(new.account, new.tracking_id):
                 record, is_new = await self._reserved(new, request, consent)
                 if is_new and record.is_active and not self.start(record, since):
                     await self.ledger.mark_not_sent(record)
-        except PolicyError as error:
-            await self.ledger.note_refusal(new, error, consent)
-            _count(error)
-            raise
         if is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
@@ -107,38 +92,19 @@ class Calls(Worker):
 
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
-        account = await self.account_of_request()
-        try:
-            record = await self.ledger.find(account, id_)
-        except LedgerUnavailableError:
-            running = [record for record in self.running(account) if record.tracking_id == id_]
-            if not running:
-                raise
-            return running[0]
+        record = await self.ledger.find(await self.account_of_request(), id_)
         return self.as_known(await self._looked_again(record)) if record is not None else None
 
-    async def list_unsettled(self) -> list[CallRecord]:
-        """See `Ledger.list_unsettled`."""
-        return await self.ledger.list_unsettled(await self.account_of_request())
-
-    async def list_unfinished(self) -> list[CallList]:
-        """The account's lists that go on or wait for the user; see `Ledger.list_unfinished`."""
-        return await self.ledger.list_unfinished(await self.account_of_request())
-
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
-        """Wait until a call has ended, at most `seconds` (`math.inf` for no limit).
+        """Wait until a call has ended, at most `seconds`; returns the record as it was read last.
 
-        A call that is scheduled for later than that is not waited for. Returns the record as it was read last.
+        A call that is scheduled for later than that is not waited for.
         """
-        until = None if math.isinf(seconds) else self.clock.now() + timedelta(seconds=seconds)
-        with self.delivery.waiting(record), self.clock.move_on_after(seconds):
+        until = self.clock.now() + timedelta(seconds=seconds)
+        with self.clock.move_on_after(seconds):
             while record.is_awaited(until):
                 record = await self.news_of(record)
         return self.as_known(record)
-
-    async def cancel(self, record: CallRecord) -> bool:
-        """Cancel a call, also if another account is signed in by now; see `progress.cancel`."""
-        return await self.ledger.cancel(record.account, record.tracking_id)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""
@@ -152,9 +118,8 @@ class Calls(Worker):
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        is_ours = is_tracking_id(list_id)
-        found = await self.ledger.find_list(await self.account_of_request(), list_id) if is_ours else None
-        if found is None or found.stop_reason is not StopReason.UNKNOWN or not found.records:
+        found = await self.ledger.find_list(await self.account_of_request(), list_id)
+        if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         await self._looked_again(found.records[-1])
         return await self.ledger.find_list(found.account, list_id)
@@ -188,18 +153,20 @@ class Calls(Worker):
                     self.start(record, since_reserved)
         return placed
 
-    async def cancel_list(self, list_id: str) -> None:
-        """Stop a list; see `lists.cancel_list`."""
-        await self.ledger.cancel_list(await self.account_of_request(), list_id)
-
     async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account_of_request(), self.clock.now()
         return CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
 
-    def _same_running(self, new: CallRecord) -> CallRecord | None:
-        """The record of the same call that this process runs now; else None."""
-        running = self.running(new.account)
-        return next((record for record in running if record.fingerprint == new.fingerprint), None)
+    @asynccontextmanager
+    async def _refusals_noted(self, new: CallRecord, consent: Consent | None) -> AsyncIterator[None]:
+        """A context for a call that a setting may refuse: that is in the audit trail, logged, and counted."""
+        try:
+            yield
+        except PolicyError as error:
+            await self.ledger.note_refusal(new, error, consent)
+            _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
+            count("kallyai.calls.refused", code=error.code)
+            raise
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         """`record` after KallyAI was asked once more about it, if it may change and the ledger can be used."""
@@ -232,9 +199,3 @@ async def place_with_consent(
             outdated.append(consent)
             if len(outdated) == _MAX_ATTEMPTS:
                 raise
-
-
-def _count(error: PolicyError) -> None:
-    """Log and count a call that a setting refused. Its number is only in the audit trail."""
-    _log.info("not called, because of %s", error.setting)
-    count("kallyai.calls.refused", code=error.code)

@@ -5,8 +5,8 @@ delivered only when its answer goes to a client that still waits for it; over st
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 
 import anyio
@@ -33,8 +33,6 @@ class Delivery:
     def __init__(self, context: CallContext) -> None:
         self._context = context
         self.awaits_reading = False
-        self._waiting: dict[str, object] = {}
-        """The newest request that waits for the end of a call, by the call's tracking id."""
         self._unread: dict[tuple[object, object], list[CallRecord]] = {}
         """The calls that the answer to a request delivers once it is read, by connection and request id."""
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
@@ -65,26 +63,12 @@ class Delivery:
                 raise
             self._remember((connection, request_id), delivered)
 
-    @contextmanager
-    def waiting(self, record: CallRecord) -> Iterator[None]:
-        """A context for the wait of a request for the end of `record`.
-
-        Of several requests that wait for it, only the newest delivers the outcome: a client that asks a second time has
-        given up the first request.
-        """
-        request = self._waiting[record.tracking_id] = object()
-        try:
-            yield
-        finally:
-            if self._waiting.get(record.tracking_id) is request:
-                del self._waiting[record.tracking_id]
-
     async def note(self, record: CallRecord, *, certain: bool = True) -> None:
         """Note that the result of the current request reports `record`.
 
         Unless it is `certain` that the client waits for the result, nothing counts as delivered.
         """
-        if record.is_open or record.is_delivered or not certain or record.tracking_id in self._waiting:
+        if record.is_open or record.delivered_at is not None or not certain:
             return
         delivers = _delivers.get()
         if delivers is None:

@@ -88,6 +88,7 @@ class CallRecord:
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
             request: when an earlier one with its key was sent, which was refused by 429.
+        delivered_at: When a client was told how it ended; None before.
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
@@ -145,11 +146,10 @@ class CallRecord:
         """Whether it has not ended: it is in progress or scheduled."""
         return self.is_active or self.state is CallState.SCHEDULED
 
-    def is_awaited(self, until: datetime | None) -> bool:
-        """Whether it is in progress, or scheduled and due by `until` (None: at any time)."""
+    def is_awaited(self, until: datetime) -> bool:
+        """Whether it is in progress, or scheduled and due by `until`."""
         due = self.schedule.not_before
-        is_due = self.state is CallState.SCHEDULED and (until is None or (due is not None and due <= until))
-        return self.is_active or is_due
+        return self.is_active or (self.state is CallState.SCHEDULED and due is not None and due <= until)
 
     @property
     def may_change(self) -> bool:
@@ -167,11 +167,6 @@ class CallRecord:
     def is_calendar_unread(self) -> bool:
         """Whether KallyAI was asked for the calendar file, without a usable answer."""
         return self.calendar is not None and not self.calendar.is_known
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether a client was told how it ended."""
-        return self.delivered_at is not None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -241,6 +236,7 @@ def is_tracking_id(id_: str) -> bool:
     return id_.startswith(_TRACKING)
 
 
+@lru_cache(1024)  # one call asks several times
 def fingerprint(submission: Submission) -> str:
     """A digest (SHA-256, in hexadecimal) that is equal for two submissions that request the same call.
 

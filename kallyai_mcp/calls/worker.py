@@ -14,6 +14,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
@@ -46,6 +47,7 @@ class Worker:
         self.context = context
         self.timing = context.timing
         self.clock = context.clock
+        self.delivery = Delivery(context)
         self.places_due = works_alone and not is_read_only
         self._works_alone = works_alone
         self._is_read_only = is_read_only
@@ -143,9 +145,10 @@ class Worker:
             self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
         return not self._is_over
 
-    def running(self, account: AccountKey) -> list[CallRecord]:
-        """The account's calls that this worker runs now. Known even when the ledger can't be used."""
-        return [run.as_known(run.record) for run in self._runs.values() if run.record.account == account]
+    def same_running(self, new: CallRecord) -> CallRecord | None:
+        """The record of the same call that this worker runs now. Known even when the ledger can't be used."""
+        running = (run for run in self._runs.values() if run.record.account == new.account)
+        return next((run.as_known(run.record) for run in running if run.record.fingerprint == new.fingerprint), None)
 
     def as_known(self, record: CallRecord) -> CallRecord:
         """`record` as this worker knows it (`Run.as_known`)."""
@@ -159,7 +162,7 @@ class Worker:
         """
         run = self._runs.get(record.tracking_id)
         if run is None:
-            await self.clock.sleep(self.timing.reread_others if record.is_active else self.timing.watch_active)
+            await self.clock.sleep(self.timing.reread_others)
         else:
             with self.clock.move_on_after(self.timing.reread_own):
                 await run.has_ended.wait()

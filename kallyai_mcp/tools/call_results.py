@@ -60,7 +60,7 @@ async def call_result(
         placed_now = None if placed_now is None else False
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
-    is_first_delivery = record is not None and view.call is not None and not record.is_delivered
+    is_first_delivery = record is not None and view.call is not None and record.delivered_at is None
     usage = await app_context.usage(is_much_left) if is_scheduled_now or is_first_delivery else None
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
@@ -219,7 +219,7 @@ def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
 async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
     """Stop a list for good; the text says which of its candidates are not called."""
     id_ = found.list_id
-    await app_context.calls.cancel_list(id_)
+    await app_context.calls.ledger.cancel_list(found.account, id_)
     found = await app_context.calls.find_list(id_) or found
     status = "canceled" if found.stop_reason is StopReason.CANCELED else "over"
     return ToolResult(list_canceled(found, app_context.reader()), CancelAnswer(status=status, tracking_id=id_))

@@ -14,7 +14,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import cancel_list, list_state, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
@@ -111,8 +111,8 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         newest = await ledger.list_newest(account, _NEWEST)
         known = await ledger.find_ended(account, [call.call_id for call in found])
         if offset == 0:
-            unsettled = await _unsettled(app_context)
-            lists = await app_context.calls.list_unfinished() if wanted == EVERY_CALL else []
+            unsettled = await _unsettled(app_context, account)
+            lists = await ledger.list_unfinished(account) if wanted == EVERY_CALL else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
@@ -182,12 +182,12 @@ def _planned_first(record: CallRecord) -> tuple[bool, float]:
     return True, -record.placed_at.timestamp()
 
 
-async def _unsettled(app_context: AppContext) -> list[CallRecord]:
+async def _unsettled(app_context: AppContext, account: AccountKey) -> list[CallRecord]:
     """The calls without an outcome, and the scheduled ones that were not placed in the end, for a day."""
-    calls, since = app_context.calls, (app_context.now() - _NOT_PLACED_FOR).timestamp()
-    unsettled = await calls.list_unsettled()
+    ledger, since = app_context.calls.ledger, (app_context.now() - _NOT_PLACED_FOR).timestamp()
+    unsettled = await ledger.list_unsettled(account)
     known = {record.tracking_id for record in unsettled}
-    not_placed = await calls.ledger.list_not_placed(await calls.account_of_request(), since)
+    not_placed = await ledger.list_not_placed(account, since)
     return unsettled + [record for record in not_placed if record.tracking_id not in known]
 
 
@@ -290,7 +290,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found
         if record.is_open:
-            await app_context.calls.cancel(record)
+            await app_context.calls.ledger.cancel(record.account, record.tracking_id)
         view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
     else:
         view = await view_of(app_context, found)

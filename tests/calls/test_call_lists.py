@@ -17,7 +17,7 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.times import Reader
-from tests.calls.ledgers import NOW, database_at
+from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, reply, world
 
@@ -104,7 +104,7 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     decided = await ended(here, (await start(here))[0])
     here.clock.advance(30 * 3600)
     again, is_new = await start(here)
-    waiting = await here.run(here.calls.list_unfinished())
+    waiting = await here.run(here.ledger.list_unfinished(ACCOUNT))
     before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.last_calls(again)))
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     for consent in (None, before):
@@ -143,7 +143,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.calls.cancel_list(found.list_id))
+    await here.run(here.ledger.cancel_list(ACCOUNT, found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -167,7 +167,7 @@ async def test_a_list_that_was_answered_is_found_behind_one_that_looks_newer_bec
     service = here.answering([later, reply("success", "c-2"), reply("success", "c-3")])
     canceled, _ = await start(here, "answered")
     await here.run(here.clock.sleep(5))
-    await here.run(here.calls.cancel_list(canceled.list_id))
+    await here.run(here.ledger.cancel_list(ACCOUNT, canceled.list_id))
     await ended(here, canceled)
     here.clock.advance(2000)
     here.clock.set_wall_clock(-3600)

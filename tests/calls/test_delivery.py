@@ -70,17 +70,10 @@ async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_ca
     assert after.is_new is not canceled_first
 
 
-@pytest.mark.parametrize("another_waits", [False, True])
-async def test_an_outcome_whose_client_may_be_gone_or_that_another_request_waits_for_is_told_again(
-    here: World, *, another_waits: bool
-) -> None:
+async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) -> None:
     here.answering([BUSY])
     ended = await here.call()
-    if another_waits:
-        with here.calls.delivery.waiting(ended):
-            await here.tell(ended)
-    else:
-        await here.run(here.calls.delivery.note(ended, certain=False))
+    await here.run(here.calls.delivery.note(ended, certain=False))
     here.clock.advance(7200)
     again = await here.place()
     redialed = await here.place(redial=True)
@@ -95,16 +88,14 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
     await here.run(here.clock.sleep(1))
     here.database.is_down = True
     waited = await here.run(here.calls.wait(placed.record, 45))
-    found = await here.find(placed.record.tracking_id)
+    with pytest.raises(LedgerUnavailableError):
+        await here.find(placed.record.tracking_id)
     checked = await here.precheck()
     again = await here.place()
-    with pytest.raises(LedgerUnavailableError):
-        await here.run(here.calls.find("t-another"))
     here.database.is_down = False
     ended = await here.outcome(placed)
 
     assert waited.is_active
-    assert found.is_active
     assert checked.duplicate is not None
     assert (again.is_new, again.record.tracking_id) == (False, placed.record.tracking_id)
     assert ended.state is CallState.ENDED

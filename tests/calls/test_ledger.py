@@ -71,7 +71,7 @@ async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_d
     await ledger.mark_delivered([unknown], delivered=True)  # a second client was told just before it was found
 
     found = await kept(ledger)
-    assert not found.is_delivered
+    assert found.delivered_at is None
     assert not await is_placed(ledger, asked(2), redial=True)
 
 
@@ -207,7 +207,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     assert await ledger.bind_call(owner, outcome(call_id="c-1"), proven=True)
 
     found = await kept(ledger)
-    assert (found.state, found.call_id, found.call, found.is_delivered) == (CallState.UNKNOWN, None, None, False)
+    assert (found.state, found.call_id, found.call, found.delivered_at) == (CallState.UNKNOWN, None, None, None)
     assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
 
 
@@ -233,7 +233,7 @@ async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
 
     found = await kept(ledger)
     assert found.call == outcome(call_id="c-t-1")
-    assert found.is_delivered
+    assert found.delivered_at is not None
 
 
 @pytest.mark.parametrize("state", [CallState.ENDED, CallState.UNKNOWN])

@@ -11,6 +11,7 @@ import psycopg
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import ACCOUNT
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_call_lists import went_on
 from tests.calls.world import Service, reply, world
@@ -42,8 +43,8 @@ async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualCloc
     service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
     async with world(service, place) as here:
         booked = await here.find(BOOKED)
-        unsettled = await here.run(here.calls.list_unsettled())
-        [waiting] = await here.run(here.calls.list_unfinished())
+        unsettled = await here.run(here.ledger.list_unsettled(ACCOUNT))
+        [waiting] = await here.run(here.ledger.list_unfinished(ACCOUNT))
         done = await went_on(here, waiting, len(waiting.records))
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))

@@ -86,7 +86,7 @@ async def test_what_the_service_tells_only_after_the_call_is_not_lost(here: Worl
     kept = await here.run(here.calls.find("c-1"))
     assert found.call is not None
     assert (found.outcome, found.call.highlights) == (Outcome.BOOKED, later["highlights"])
-    assert not found.is_delivered
+    assert found.delivered_at is None
     assert kept == found
 
 

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import NOW, database_at
+from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import PLACED, TABLE, Json, Service, World, end_of, reply, world
 from tests.many_records import add_records
@@ -71,7 +71,7 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_stands_for
     async with world(service, place) as here:  # asked before the worker has looked at the ledger
         placed = await here.place(IN_WASHINGTON)
         at_once = await here.find(late.record.tracking_id)
-        listed = await here.run(here.calls.list_unsettled())
+        listed = await here.run(here.ledger.list_unsettled(ACCOUNT))
         await at(here, clock.now())
         later = await here.find(late.record.tracking_id)
 
