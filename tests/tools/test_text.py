@@ -45,3 +45,9 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert event is not None
     assert event.start is not None
     assert event.end is None
+
+
+def test_a_sentence_that_ends_before_a_closing_mark_gets_no_second_period() -> None:
+    for ended in ("They said: “Yes.”", "Respuesta: «Sí.»", "It is done."):
+        assert plain.sentence(ended) == ended
+    assert plain.sentence("Respuesta: «Sí»") == "Respuesta: «Sí»."

@@ -84,7 +84,8 @@ def _not_booked(context: CallContext, caller: Caller) -> Ending:
         walk_in = written.say("done.walk_in", place=place)
         return Ending("success", walk_in, written.say("next.walk_in", number=request.number))
     if caller.result != "declined" or request.kind == "task":
-        if not caller.words:  # only the questions were answered
+        answers = {words for _, words in caller.answers}
+        if not caller.words or answers == {caller.words}:  # the questions, which follow, have all that was answered
             return Ending("success", "", "")
         return _answered(context, caller)
     if request.kind == "booking":

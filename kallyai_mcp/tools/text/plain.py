@@ -107,7 +107,7 @@ def link(url: str) -> str:
 def sentence(text: str) -> str:
     """`text` on one line (`one_line`), with a period unless it ends with a mark, before a quotation mark or not."""
     line = one_line(text, LIMIT - 1)
-    return line if not line or line.rstrip("\"')\u201d\u2019")[-1:] in (*".!?…",) else f"{line}."
+    return line if not line or line.rstrip("\"')\u201d\u2019\u00bb")[-1:] in (*".!?…",) else f"{line}."
 
 
 def duration(seconds: float) -> str:

@@ -73,6 +73,8 @@ def check(
     asked = ([fields["task_description"]] if kind == "question" else []) + QUESTIONS
     assert questions_answered(result) == asked
     assert [part for part in re.findall(r"[“«]([^”»]*[?])[”»]", told) if part in asked] == asked
+    if does == "answers":
+        assert told.count(answer["answer"][language]) == len(asked)
     is_known = knows or kind not in ("move", "cancel")
     is_refused = keeps_time and does == "offers_another_time" and kind != "cancel"
     books = BOOKS | ({"needs_no_booking"} if kind in ("move", "cancel") else set())
@@ -242,6 +244,7 @@ def test_a_message_says_who_called_why_and_where_to_call_back() -> None:
     result = call({"does": "goes_to_voicemail"})
     for fact in ("AI assistant", "Ada", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
         assert fact in said(result, "AI")
+    assert said(result, "AI") in result.highlights
     assert "+1 202-555-0142" in result.next_steps
     assert call({"does": "goes_to_voicemail"}, user_phone=None).next_steps == "Call again later."
 
