@@ -1,18 +1,14 @@
 """MCP clients: registered ones, whose metadata is sealed in their client_id, and those with a metadata document.
 
-Also which redirect URIs a client may have, which are equal, and how they are shown (RFC 8252, section 7).
+Also which redirect URIs a client may have, and which are equal (RFC 8252, section 7).
 """
 
-import re
 import socket
-import ssl
 import unicodedata
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -23,16 +19,13 @@ from kallyai_mcp.urls import https_host, is_loopback, origin_of
 
 _MAX_URIS, _MAX_NAME = 2_000, 64
 _NO_URI = '"#<>\\^`{|}'
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,62}")
-_FORBIDDEN_SCHEMES = frozenset(
-    {
-        *("about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "intent", "jar"),
-        *("javascript", "moz-extension", "res", "resource", "vbscript", "view-source", "ws", "wss"),
-        *("callto", "facetime", "facetime-audio", "geo", "mailto", "maps", "sip", "sips", "sms", "tel", "webcal"),
-        *("afp", "cifs", "dav", "davs", "ldap", "ldaps", "nfs", "rdp", "sftp", "smb", "ssh", "telnet", "vnc"),
-        *("applescript", "hcp", "help", "itms-services", "market", "microsoft-edge", "search", "search-ms", "shell"),
-    }
-)
+_FORBIDDEN_SCHEMES = {
+    *("about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "intent", "jar"),
+    *("javascript", "moz-extension", "res", "resource", "vbscript", "view-source", "ws", "wss"),
+    *("callto", "facetime", "facetime-audio", "geo", "mailto", "maps", "sip", "sips", "sms", "tel", "webcal"),
+    *("afp", "cifs", "dav", "davs", "ldap", "ldaps", "nfs", "rdp", "sftp", "smb", "ssh", "telnet", "vnc"),
+    *("applescript", "hcp", "help", "itms-services", "market", "microsoft-edge", "search", "search-ms", "shell"),
+}
 """Schemes that the browser or the operating system handles, so that no app can have one as its own."""
 
 MAX_BYTES = 10 * 1024
@@ -81,20 +74,12 @@ def is_redirect_uri(uri: str, issuer: str) -> bool:
     if parts.scheme in ("http", "https"):
         return bool(parts.hostname) and (parts.scheme == "https" or is_loopback(parts.hostname))
     is_the_systems = parts.scheme in _FORBIDDEN_SCHEMES or parts.scheme.startswith(("ms-", "x-apple"))
-    return _SCHEME.fullmatch(parts.scheme) is not None and uri.startswith(f"{parts.scheme}:/") and not is_the_systems
+    return len(parts.scheme) > 1 and uri.startswith(f"{parts.scheme}:/") and not is_the_systems
 
 
 def _without_port(uri: str) -> tuple[str | None, str, str] | str:
     parts = urlsplit(uri)
     return (parts.hostname, parts.path or "/", parts.query) if parts.scheme == "http" else uri
-
-
-def destination_of(uri: str) -> tuple[Literal["web", "here", "app"], str]:
-    """Where a redirect URI leads, and the name to show: a web site, a program on this machine, or an installed app."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        return "app", f"{parts.scheme}:"
-    return "here" if is_loopback(parts.hostname) else "web", parts.netloc.lower()
 
 
 async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:
@@ -125,8 +110,7 @@ class DocumentFetcher:
     It connects to the address that it has checked, so that a name can't resolve to another one after the check.
     """
 
-    port, seconds = 443, 5.0
-    trust: ssl.SSLContext | bool = True
+    port, seconds, trust = 443, 5.0, True
     may_connect = staticmethod(is_public)
 
     def __init__(self, user_agent: str) -> None:
@@ -166,7 +150,5 @@ class DocumentFetcher:
 
     async def resolve(self, host: str) -> Sequence[str]:
         """All addresses of a host."""
-        found = await get_running_loop().run_in_executor(
-            self._lookups, partial(socket.getaddrinfo, host, 443, type=socket.SOCK_STREAM)
-        )
+        found = await get_running_loop().run_in_executor(self._lookups, socket.getaddrinfo, host, self.port)
         return [str(address[0]) for *_, address in found]

@@ -1,31 +1,30 @@
 """The endpoints that a browser opens, and their pages: authorize, consent, callback, sign-out, and the home page.
 
 A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
-error does not send the user there (RFC 9700, section 4.11.2): the page says what is wrong. The SDK's handler of the
-authorization endpoint is not used, because it sends every error to the client at once, compares normalized URIs, and
-refuses another port of a loopback address.
+error does not send the user there (RFC 9700, section 4.11.2), as the SDK's handler would: the page says what is wrong.
 """
 
 import base64
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from mcp.server.auth.provider import AuthorizeError
+from mcp.server.auth.handlers.authorize import AuthorizationHandler
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kallyai_mcp.auth.oauth_server.clients import ClientError, destination_of
-from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, REFRESH_SECONDS, Provider
+from kallyai_mcp.auth.oauth_server.clients import ClientError
+from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, REFRESH_SECONDS, REQUEST_SECONDS, Provider, Purpose
 from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
+from kallyai_mcp.urls import is_loopback
 
-Kind = Literal["flow", "app"]
-_KINDS: Mapping[Kind, tuple[int, float]] = {"flow": (5, 1800), "app": (12, REFRESH_SECONDS)}
-"""The most cookies of each kind in a browser, and their seconds: as long as a user may take on the pages; 90 days."""
+_KINDS: Mapping[Purpose, tuple[int, float]] = {"flow": (5, REQUEST_SECONDS), "app": (12, REFRESH_SECONDS)}
+"""The most cookies of each kind in a browser, and their seconds."""
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
@@ -52,17 +51,29 @@ class Consent:
         return self._page(request, "home", {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}, {})
 
     async def authorize(self, request: Request) -> Response:
-        """`GET /oauth/authorize`: the consent page, or why there is none."""
-        query = request.query_params
+        """`GET /oauth/authorize`: the SDK's handler sends the browser to the consent page."""
         try:
-            client = await self.provider.find_client(query.get("client_id", ""), query.get("redirect_uri", ""))
-            flow = self.provider.authorize(client, query)
+            of_request = await self.provider.of_request(request.query_params)
         except ClientError as error:
             return self._problem(request, "client", f"The app can't be used: {error}.")
-        except AuthorizeError as error:
-            return self._problem(request, "request", f"{error.error}: {error.error_description}")
+        answer = await AuthorizationHandler(of_request).handle(request)
+        location = answer.headers.get("Location", "")
+        if location.startswith("/"):  # the consent page: an address of a client begins with its scheme
+            return answer
+        given = dict(parse_qsl(urlsplit(location).query))
+        return self._problem(request, "request", f"{given.get('error')}: {given.get('error_description')}")
+
+    async def show(self, request: Request) -> Response:
+        """`GET /oauth/consent`: the consent page."""
+        asked = self.provider.sealed_tokens.open(request.query_params.get("request"), "request")
+        if asked is None:
+            return self._problem(request, "elsewhere")
+        flow = asked | {"family": secrets.token_urlsafe(16), "generation": 0}
         may = fill(_HERE, "scopes", _language(request), {})
-        kind, destination = destination_of(flow["redirect_uri"])
+        parts = urlsplit(flow["redirect_uri"])
+        is_app = parts.scheme not in ("http", "https")
+        destination = f"{parts.scheme}:" if is_app else parts.netloc.lower()
+        kind = "app" if is_app else "here" if is_loopback(parts.hostname) else "web"
         origin = "published" if flow["publisher"] else "unchecked" if flow["name"] else ""
         values = {name: flow[name] or destination for name in ("family", "name", "publisher", "redirect_uri")}
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in flow["scopes"])
@@ -127,7 +138,7 @@ class Consent:
         """
         return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
 
-    def _cookies(self, request: Request, kind: Kind) -> dict[str, dict[str, Any]]:
+    def _cookies(self, request: Request, kind: Purpose) -> dict[str, dict[str, Any]]:
         """What the cookies of a kind contain, by family, the oldest first (RFC 6265, section 5.4)."""
         # A form that another site's page has sent gets none.
         if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
@@ -135,7 +146,7 @@ class Consent:
         opened = (self.provider.sealed_tokens.open(value, kind) for value in request.cookies.values())
         return {content["family"]: content for content in opened if content is not None}
 
-    def _keep(self, request: Request, response: Response, kind: Kind, content: Mapping[str, Any]) -> None:
+    def _keep(self, request: Request, response: Response, kind: Purpose, content: Mapping[str, Any]) -> None:
         """Set a cookie, and end the oldest ones if there are too many."""
         most, seconds = _KINDS[kind]
         for family in list(self._cookies(request, kind))[: 1 - most]:

@@ -16,21 +16,19 @@ import hmac
 import json
 import logging
 import math
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partialmethod
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcp.server.auth import provider as sdk
-from mcp.server.auth.errors import stringify_pydantic_error
-from mcp.server.auth.handlers.authorize import AuthorizationRequest
 from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
 from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
-from pydantic import AnyUrl, BaseModel, ValidationError
+from pydantic import AnyUrl
 
 from kallyai_mcp.api.errors import ServiceError
 from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, has_redirect_uri, read_client
@@ -50,8 +48,11 @@ CODE_SECONDS = 60.0
 REFRESH_SECONDS = 90 * 24 * 3600.0
 """How long an unused refresh token is valid, and how long a revocation is remembered."""
 
-_MAX_REQUEST = 2_800
-"""The most characters of a request: a browser keeps 4,096 bytes in a cookie, and sealing adds a third."""
+REQUEST_SECONDS = 1800.0
+"""How long a client's request is valid, and how long a user may take on the pages."""
+
+_MAX_REQUEST = 3_800
+"""The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request and its family."""
 
 _GENERATION = "oauth_generation"
 """The kind of the shared values that have the newest generation of each family."""
@@ -59,7 +60,7 @@ _GENERATION = "oauth_generation"
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
-Purpose = Literal["client", "flow", "app", "code", "access", "refresh"]
+Purpose = Literal["client", "request", "flow", "app", "code", "access", "refresh"]
 
 
 class SealedTokens:
@@ -86,16 +87,6 @@ class SealedTokens:
         return content if purpose in purposes and (even_expired or end > self._clock()) else None
 
 
-class _Opened(BaseModel, extra="allow"):
-    """A code or refresh token that was opened, as the SDK's token handler reads it: its content, and what is added."""
-
-    content: dict[str, Any]
-    redirect_uri: AnyUrl | None = None
-    redirect_uri_provided_explicitly: bool = True
-    expires_at: float = math.inf
-    """The seal has an end, by the injected clock."""
-
-
 @dataclass(frozen=True, repr=False)
 class Provider:
     """The provider for the SDK's handlers. What uses the shared values, or asks KallyAI, raises `KallyAIError`.
@@ -115,15 +106,25 @@ class Provider:
     default_scopes: Sequence[str]
     """The scopes of a client that asks for none."""
 
-    async def find_client(self, client_id: str, redirect_uri: str) -> Client:
-        """The client of an authorization request; raises `ClientError`."""
+    async def of_request(self, query: Mapping[str, str]) -> Any:
+        """The provider for one authorization request, which knows the client of it; raises `ClientError`.
+
+        The client has the redirect URI and the scopes of the request alone: the SDK compares normalized URIs, and would
+        refuse another port of a loopback address, and scopes that we leave out.
+        """
+        client_id, redirect_uri = query.get("client_id", ""), query.get("redirect_uri", "")
         is_document = client_id.startswith("https:")
         client = await (read_client(self.fetch, client_id, self.issuer) if is_document else self.get_client(client_id))
         if client is None:
             raise ClientError("it is not registered here, and can register again")
         if not has_redirect_uri(client, redirect_uri, self.issuer):
             raise ClientError("it wants to send you to an address that is not its own")
-        return client
+        known = client.model_copy(update={"redirect_uris": [AnyUrl(redirect_uri)], "scope": query.get("scope")})
+
+        async def get_client(_: str) -> Client:
+            return known
+
+        return SimpleNamespace(get_client=get_client, authorize=self.authorize)
 
     async def get_client(self, client_id: str) -> Client | None:
         """The client; reads no document, so that a token request never waits for somebody else's server."""
@@ -143,76 +144,71 @@ class Provider:
         names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
         client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
 
-    def authorize(self, client: Client, query: Mapping[str, str]) -> dict[str, Any]:
-        """A client's request, with what the consent page shows, as JSON types; raises `AuthorizeError`."""
-        try:
-            asked = AuthorizationRequest.model_validate(query)
-        except ValidationError as error:
-            raise sdk.AuthorizeError("invalid_request", stringify_pydantic_error(error)) from None
-        wanted = (asked.scope or "").split() or self.default_scopes
+    async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
+        """The consent page for a client's request, which is sealed in its URL; raises `AuthorizeError`."""
+        wanted = " ".join(params.scopes or ()).split() or self.default_scopes
         if not (scopes := sorted(SCOPES.intersection(wanted))):
             raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(sorted(SCOPES))}.")
-        resource = (asked.resource or self.issuer).rstrip("/").lower()
-        if resource not in {self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"}:
+        resource = (params.resource or self.issuer).rstrip("/").lower()
+        if resource not in self._resources:
             raise sdk.AuthorizeError("invalid_target", "resource is not this server")
-        authorization = {
-            "family": secrets.token_urlsafe(16),
-            "generation": 0,
+        asked = {
             "client_id": key_of(client),
             "name": client.client_name,
             "publisher": https_host(client.client_id),
-            "redirect_uri": query["redirect_uri"],
-            "code_challenge": asked.code_challenge,
-            "state": asked.state,
+            "redirect_uri": str(params.redirect_uri),
+            "code_challenge": params.code_challenge,
+            "state": params.state,
             "scopes": scopes,
+            "resource": resource,
         }
-        if len(json.dumps(authorization)) > _MAX_REQUEST:
+        sealed = self.sealed_tokens.seal("request", asked, REQUEST_SECONDS)
+        if len(sealed) > _MAX_REQUEST:
             raise sdk.AuthorizeError("invalid_request", "the request, such as its state, is too long")
-        return authorization
+        return f"/oauth/consent?request={sealed}"
 
     def kallyai_url(self, authorization: Mapping[str, Any]) -> str:
         """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
         api, asked = self.api(), {"state": authorization["family"], "scope": " ".join(authorization["scopes"])}
         return api.authorize_url(api.base_url, self.client_id, self._callback, **asked)
 
-    async def _open(self, purpose: Purpose, sealed: str) -> dict[str, Any] | None:
-        content = self.sealed_tokens.open(sealed, purpose)
-        is_valid = content is not None and await self.get(REVOKED_SIGN_IN, content["family"]) is None
-        return content if is_valid else None
+    async def _open(self, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
+        content = self.sealed_tokens.open(sealed, *purposes)
+        if content is None or content["resource"] not in self._resources:
+            return None
+        return content if await self.get(REVOKED_SIGN_IN, content["family"]) is None else None
 
-    async def _load(self, purpose: Purpose, client: Client, sealed: str) -> _Opened | None:
-        """A code or refresh token that is the client's. The SDK then checks the verifier and the redirect URI."""
-        content = await self._open(purpose, sealed)
+    async def _load(self, purposes: Sequence[Purpose], client: Client, sealed: str) -> SimpleNamespace | None:
+        """A code or token that is the client's. The SDK then checks a code's verifier and redirect URI."""
+        content = await self._open(purposes, sealed)
         if content is None or content["client_id"] != key_of(client):
             return None
-        return _Opened.model_validate({**content, "content": content, "client_id": client.client_id})
+        more = {"client_id": client.client_id, "expires_at": math.inf, "redirect_uri_provided_explicitly": True}
+        return SimpleNamespace(**content | more, content=content)
 
-    load_authorization_code = partialmethod(_load, "code")
-    load_refresh_token = partialmethod(_load, "refresh")
+    load_authorization_code = partialmethod(_load, ("code",))
+    load_refresh_token = partialmethod(_load, ("refresh",))
+    load_revocable = partialmethod(_load, ("access", "refresh"))
 
-    async def exchange_authorization_code(self, _: Client, code: _Opened) -> OAuthToken:
+    async def exchange_authorization_code(self, _: Client, code: SimpleNamespace) -> OAuthToken:
         """Tokens for a code."""
         asked = self.api().exchange_code(code.content["token"], self._callback, self.client_id, self.client_secret)
         return await self._exchange(code.content | {"token": None}, asked)
 
-    async def exchange_refresh_token(self, _: Client, used: _Opened, __: list[str]) -> OAuthToken:
+    async def exchange_refresh_token(self, _: Client, used: SimpleNamespace, __: list[str]) -> OAuthToken:
         """New tokens for a refresh token, with the scopes of those before."""
         asked = self.api().refresh_code(used.content["token"], self.client_id, self.client_secret)
         return await self._exchange(used.content, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
-        if (content := await self._open("access", token)) is None:
+        if (content := await self._open(("access",), token)) is None:
             return None
         return sdk.AccessToken.model_validate(content | {"claims": {SIGN_IN_CLAIM: content["family"]}})
 
     def is_known(self, bearer: str) -> bool:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
         return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
-
-    def opened(self, sealed: str) -> dict[str, Any] | None:
-        """The content of a code or token; None if it is none of ours that is valid."""
-        return self.sealed_tokens.open(sealed, "access", "refresh", "code")
 
     async def revoke(self, family: str) -> None:
         """Revoke all codes and tokens of one consent."""
@@ -221,6 +217,11 @@ class Provider:
     @property
     def _callback(self) -> str:
         return f"{self.issuer}/oauth/callback"
+
+    @property
+    def _resources(self) -> Collection[str]:
+        """What names this server as a resource (RFC 8707)."""
+        return self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"
 
     async def _exchange(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
@@ -248,7 +249,8 @@ class Provider:
         scopes = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
         if not scopes:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
-        both = {"family": family, "client_id": used["client_id"], "subject": subject, "scopes": scopes}
+        bound = {name: used[name] for name in ("family", "client_id", "resource")}
+        both = bound | {"subject": subject, "scopes": scopes}
         access = both | {"token": grant.access_token.get_secret_value()}
         kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else used["token"]
         refresh = both | {"token": kept, "generation": generation}

@@ -2,20 +2,27 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
+from mcp.server.auth.handlers.revoke import RevocationHandler
 from mcp.server.auth.handlers.token import TokenHandler
-from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
-from mcp.server.auth.settings import ClientRegistrationOptions
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+from mcp.server.auth.routes import build_metadata
+from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from mcp.shared.auth import OAuthMetadata
+from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, request_response
+from starlette.types import Message
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
-from kallyai_mcp.auth.oauth_server.provider import Provider, key_of
+from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.scopes import MAX_BODY, SCOPES
 from kallyai_mcp.urls import network_of
 
@@ -26,37 +33,35 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     `acquire` counts one use of an endpoint by a caller; it returns 0, or the seconds until one is allowed.
     """
     consent = Consent(provider)
-    of_sdk: Any = provider  # it has no `revoke_token`, which the SDK's types ask for, and our `revoke` does not need
+    of_sdk: Any = provider
     clients = ClientAuthenticator(of_sdk)
+    of_revocation: Any = SimpleNamespace(
+        load_access_token=provider.load_access_token,
+        load_refresh_token=provider.load_revocable,
+        revoke_token=lambda token: provider.revoke(token.family),
+    )
 
-    async def revoke(request: Request) -> Response:  # the SDK's handler refuses public clients, which have no secret
-        try:
-            client = await clients.authenticate_request(request)
-        except AuthenticationError as error:
-            return JSONResponse({"error": "invalid_client", "error_description": error.message}, 401)
-        content = provider.opened(str((await request.form()).get("token")))
-        if content is not None and content["client_id"] == key_of(client):  # RFC 7009, section 2.1
-            await provider.revoke(content["family"])
-        return Response()
+    async def revoke(request: Request) -> Response:
+        # The SDK's model of the form requires a `client_secret`, which public clients don't have. With the hint, a
+        # token is loaded with its client. Of two equal fields, the last counts.
+        form = b"client_secret=&" + await request.body() + b"&token_type_hint=refresh_token"
 
-    async def metadata(_: Request) -> Response:  # RFC 8414, section 2
-        issuer, methods = provider.issuer, ["none", "client_secret_post"]
-        document = {
-            "issuer": issuer,
-            "authorization_endpoint": f"{issuer}/oauth/authorize",
-            "token_endpoint": f"{issuer}/oauth/token",
-            "registration_endpoint": f"{issuer}/oauth/register",
-            "revocation_endpoint": f"{issuer}/oauth/revoke",
-            "token_endpoint_auth_methods_supported": methods,
-            "revocation_endpoint_auth_methods_supported": methods,
-            "scopes_supported": sorted(SCOPES),
-            "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-            "client_id_metadata_document_supported": True,
-        }
-        return JSONResponse(document, headers={"Cache-Control": "public, max-age=3600"})
+        async def receive() -> Message:
+            return {"type": "http.request", "body": form}
+
+        return await RevocationHandler(of_revocation, clients).handle(Request(request.scope, receive))
+
+    issuer, methods = provider.issuer, ["none", "client_secret_post"]
+    registration = ClientRegistrationOptions(enabled=True, valid_scopes=sorted(SCOPES))
+    of_paths = build_metadata(AnyHttpUrl(f"{issuer}/oauth"), None, registration, RevocationOptions(enabled=True))
+    ours = {
+        "issuer": issuer,
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": True,
+    }
+    metadata = MetadataHandler(OAuthMetadata.model_validate(of_paths.model_dump() | ours))
 
     def route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
         async def serve(request: Request) -> Response:
@@ -74,13 +79,14 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     return [
         route("GET", "/", consent.home),
         route("GET", "/oauth/authorize", consent.authorize),
+        route("GET", "/oauth/consent", consent.show),
         route("POST", "/oauth/consent", consent.decide),
         route("GET", "/oauth/callback", consent.callback),
         route("POST", "/oauth/sign-out", consent.sign_out),
         route("POST", "/oauth/register", RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle),
         route("POST", "/oauth/token", TokenHandler(of_sdk, clients).handle),
         route("POST", "/oauth/revoke", revoke),
-        Route("/.well-known/oauth-authorization-server", metadata),
+        Route("/.well-known/oauth-authorization-server", metadata.handle),
     ]
 
 
@@ -99,6 +105,7 @@ async def _caller(request: Request, provider: Provider) -> str:
     await request.body()  # so that it can be read again
     form = await request.form(max_files=0)
     for name in ("code", "refresh_token", "token"):
-        if (content := provider.opened(str(form.get(name)))) is not None:
+        content = provider.sealed_tokens.open(str(form.get(name)), "access", "refresh", "code")
+        if content is not None:
             return str(content["family"])
     return network_of(request.client.host) if request.client is not None else "unknown"

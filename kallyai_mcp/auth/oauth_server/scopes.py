@@ -9,12 +9,10 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SCOPES = frozenset(
-    {
-        *("calls:read", "calls:write", "sessions:read", "sessions:write"),
-        *("subscription:read", "billing:manage", "transcripts:read", "recordings:read"),
-    }
-)
+from kallyai_mcp.auth.pages import texts
+
+SCOPES = frozenset(texts("kallyai_mcp.auth.oauth_server", "scopes", "en"))
+"""All of the reference's. Each has a text, because the consent page shows all that an app gets."""
 
 BILLING_LINK = ("billing:manage",)
 """The scopes that `check_quota` needs, too, when it is asked for the link to the billing portal."""

@@ -110,9 +110,14 @@ async def deploy(
         yield Deployment(url, settings.public_url or url, http)
 
 
+def seals(server: Deployment) -> SealedTokens:
+    """What seals and opens a server's tokens."""
+    return SealedTokens([bytes.fromhex(KEY)], server.issuer, lambda: 0)
+
+
 def opened(server: Deployment, access_token: str) -> dict[str, Any]:
     """What is sealed in an access token."""
-    return SealedTokens([bytes.fromhex(KEY)], server.issuer, lambda: 0).open(access_token, "access") or {}
+    return seals(server).open(access_token, "access") or {}
 
 
 def answer_in(url: str) -> dict[str, str]:
@@ -140,7 +145,10 @@ class User:
         await self.http.aclose()
 
     async def open(self, url: str) -> httpx2.Response:
-        return await self.http.get(url)
+        """The page at `url`, or the consent page that it leads to."""
+        page = await self.http.get(url)
+        location = page.headers.get("location", "")
+        return await self.http.get(urljoin(url, location)) if location.startswith("/oauth/consent?") else page
 
     async def press(self, page: httpx2.Response, value: str) -> httpx2.Response:
         """Press the button with that value, or the only button, and submit its form as a browser does."""

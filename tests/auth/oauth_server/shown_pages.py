@@ -30,8 +30,8 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
     sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
     provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", ())
     app = Starlette(routes=list(oauth_routes(provider)))
-    headers = {"Accept-Language": language}
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ISSUER, headers=headers) as http:
+    transport, headers = httpx2.ASGITransport(app), {"Accept-Language": language}
+    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, headers=headers, follow_redirects=True) as http:
         metadata = {"client_name": name, "redirect_uris": [REDIRECT]}
         client = url if publisher else (await http.post("/oauth/register", json=metadata)).json()["client_id"]
         query = {

@@ -95,7 +95,7 @@ async def test_only_the_page_and_the_browser_that_asked_can_allow(server: Deploy
     refused = [await user.http.post(consent, data=form, headers=headers) for headers in FOREIGN]
     async with User() as other:
         refused.append(await other.press(page, "allow"))
-        theirs = await other.open(url)
+        theirs = await other.open(str(page.url))
         refused.append(await other.press(page, "allow"))
         # As a page of another site: the browser sends our cookie, and the page knows a flow of its own browser.
         own = {"Origin": server.url}
@@ -130,7 +130,7 @@ async def test_a_consent_page_and_a_sign_in_expire_and_a_browser_keeps_the_five_
     pages = [await user.open(url) for _ in range(7)]
     kept = [cookie.name for cookie in user.http.cookies.jar if "kallyai" in cookie.name]
     not_ours = "; ".join(f"kallyai-[{number}]@é=x" for number in range(9)).encode("latin-1")
-    ignored = await server.http.get(url, headers=[(b"Cookie", not_ours)])
+    ignored = await server.http.get(pages[0].url, headers=[(b"Cookie", not_ours)])
     answers = [(await user.press(page, "deny")).status_code for page in (pages[0], pages[6])]
     callback = await user.callback_url(url)
     sandbox.clock.advance(seconds=1801)
@@ -139,6 +139,7 @@ async def test_a_consent_page_and_a_sign_in_expire_and_a_browser_keeps_the_five_
     assert ignored.status_code == 200
     assert answers == [400, 200]
     assert (await user.press(pages[5], "allow")).status_code == 400
+    assert (await user.open(str(pages[5].url))).status_code == 400
     assert (await user.open(callback)).status_code == 400
 
 

@@ -25,6 +25,7 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     assert resources["/mcp"]["authorization_servers"] == [issuer["issuer"]] == [server.url]
     assert resources["/mcp"]["scopes_supported"] == NEEDED
     assert issuer["scopes_supported"] == sorted(SCOPES)
+    assert {"none", "client_secret_post"} == set(issuer["token_endpoint_auth_methods_supported"])
     assert issuer["client_id_metadata_document_supported"]
     assert issuer["authorization_response_iss_parameter_supported"]
     assert {issuer[f"{name}_endpoint"] for name in ("authorization", "token", "registration", "revocation")} == {
@@ -67,14 +68,14 @@ async def test_a_token_has_the_known_scopes_that_a_client_asks_for_and_kallyai_g
 async def test_a_client_with_a_secret_must_send_it_in_the_form(server: Deployment, user: User) -> None:
     client, other = [await server.register(token_endpoint_auth_method="client_secret_basic") for _ in range(2)]
     given = (client["client_id"], await user.code(server.authorize_url(client["client_id"])))
-    answers = [
-        await server.redeem(*given),
-        await server.redeem(*given, client_secret=other["client_secret"]),
-        await server.redeem(*given, client_secret=client["client_secret"]),
-    ]
+    secrets = [{}, {"client_secret": other["client_secret"]}, {"client_secret": client["client_secret"]}]
+    answers = [await server.redeem(*given, **secret) for secret in secrets]
+    token = {"client_id": given[0], "token": answers[-1].json()["access_token"]}
+    for secret in secrets:
+        answers += [await server.post("revoke", token | secret), await server.use(token["token"])]
 
     assert client["token_endpoint_auth_method"] == "client_secret_post"
-    assert [answer.status_code for answer in answers] == [401, 401, 200]
+    assert [answer.status_code for answer in answers] == [401, 401, 200, 401, 200, 401, 200, 200, 401]
 
 
 async def test_neither_client_nor_browser_can_read_kallyais_tokens(server: Deployment, user: User) -> None:

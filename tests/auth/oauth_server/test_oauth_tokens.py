@@ -14,6 +14,7 @@ from tests.auth.oauth_server.deployment import (
     deploy,
     next_url,
     opened,
+    seals,
     sign_in,
 )
 from tests.fake_service import fake_service
@@ -117,10 +118,27 @@ async def test_a_sealed_token_works_for_its_purpose_and_its_server_only_and_not_
         assert_error(await server.renew(tokens, refresh_token=bad))
     for bad in (access, refresh, changed(code)):
         assert_error(await server.redeem(client, bad))
+    for bad in (access, refresh, code, client, changed(code), ""):
+        page = await user.open(f"{server.url}/oauth/consent?request={bad}")
+        assert (page.status_code, "<form" in page.text) == (400, False)
     async with deploy(sandbox) as other:  # with the same keys
         assert await statuses(other, access) == [401]
         assert_error(await other.renew(tokens), "invalid_client", 401)
     assert await statuses(server, access) == [200]
+
+
+async def test_a_token_is_for_the_resource_that_was_asked_for_and_refused_if_that_is_not_this_server(
+    server: Deployment, user: User
+) -> None:
+    for path in ("", "/mcp", "/sse"):
+        tokens = await sign_in(server, user, resource=f"{server.issuer}{path}")
+        renewed = (await server.renew(tokens)).json()
+        assert opened(server, renewed["access_token"])["resource"] == f"{server.issuer}{path}"
+    elsewhere = opened(server, renewed["access_token"]) | {"resource": "https://elsewhere.example/mcp", "generation": 9}
+    refresh, access = [seals(server).seal(purpose, elsewhere) for purpose in ("refresh", "access")]
+
+    assert_error(await server.renew(tokens, refresh_token=refresh))
+    assert await statuses(server, access, renewed["access_token"]) == [401, 200]
 
 
 async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
@@ -162,12 +180,12 @@ async def test_revoking_a_token_revokes_its_family_for_its_client_only(server: D
         other = await server.new_client()
         after = []
         for token, client in (("whatever", other), (tokens[kind], other), (tokens[kind], tokens["client_id"])):
-            answer = await server.post("revoke", {"token": token, "client_id": client})
+            answer = await server.post("revoke", {"token": token, "client_id": client, "token_type_hint": "unknown"})
             after.append((answer.status_code, *await statuses(server, tokens["access_token"])))
 
         assert after == [(200, 200), (200, 200), (200, 401)]
         assert_error(await server.renew(tokens))
-        assert_error(await server.post("revoke", {"token": tokens[kind]}), "invalid_client", 401)
+        assert_error(await server.post("revoke", {"token": tokens[kind]}), "unauthorized_client", 401)
 
 
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not_and_gets_no_more_than_kallyai_gives(
