@@ -3,10 +3,8 @@
 import logging
 import select
 import socket
-import ssl
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -39,59 +37,83 @@ _SOCKET_OPTIONS = [
 ]
 
 
-def proxy_address(base_url: httpx2.URL) -> str | None:
-    """The address of the proxy for `base_url`, from the environment or the system; None for a direct connection."""
+class Network:
+    """Opens HTTP/1.1 connections to a server, through the proxy of the environment or the system if there is one.
+
+    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
+    SSL_CERT_FILE or SSL_CERT_DIR. `proxy` is None for direct connections.
+    """
+
+    def __init__(self, base_url: httpx2.URL) -> None:
+        try:
+            self._tls = httpcore2.default_ssl_context() if base_url.scheme == "https" else None
+        except OSError:
+            raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing readable") from None
+        if self._tls is not None:
+            self._tls.set_alpn_protocols(["http/1.1"])
+        self._server, self._login = server_of(base_url), ""
+        self.proxy: httpcore2.Origin | None = None
+        if (proxy := _proxy_for(base_url)) is not None:
+            self.proxy, self._login = server_of(proxy), f"{proxy.username}:{proxy.password}" if proxy.username else ""
+
+    async def open(self) -> httpcore2.AsyncHTTP11Connection:
+        """A connection over which nothing was sent to the server."""
+        first = self.proxy or self._server
+        stream: ByteStream = await anyio.connect_tcp(first.host.decode(), first.port)
+        opened = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - not Django's
+        for option in _SOCKET_OPTIONS:
+            opened.setsockopt(*option)
+        try:
+            if self.proxy is not None:
+                stream = await self._secured(stream, self.proxy)
+                await self._pass(self.proxy, _Stream(stream, opened))
+            stream = await self._secured(stream, self._server)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+        return httpcore2.AsyncHTTP11Connection(self._server, _Stream(stream, opened), keepalive_expiry=_IDLE_SECONDS)
+
+    async def _secured(self, stream: ByteStream, to: httpcore2.Origin) -> ByteStream:
+        if to.scheme == b"http":
+            return stream
+        return await TLSStream.wrap(stream, hostname=to.host.decode(), ssl_context=self._tls, standard_compatible=False)
+
+    async def _pass(self, proxy: httpcore2.Origin, stream: "_Stream") -> None:
+        """Have the proxy connect to the server."""
+        target = b"%b:%d" % (self._server.host, self._server.port)
+        headers = [(b"Host", target)]
+        if self._login:
+            headers.append((b"Proxy-Authorization", b"Basic " + b64encode(self._login.encode())))
+        request = httpcore2.Request("CONNECT", url_of(proxy, target), headers=headers)
+        response = await httpcore2.AsyncHTTP11Connection(proxy, stream).handle_async_request(request)
+        if not 200 <= response.status < 300:
+            raise httpcore2.ProxyError
+
+
+def server_of(url: httpx2.URL) -> httpcore2.Origin:
+    """The server of a URL."""
+    return httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port).origin
+
+
+def url_of(server: httpcore2.Origin, target: bytes | str) -> httpcore2.URL:
+    """The URL of a `target`, such as a path, of a server."""
+    return httpcore2.URL(scheme=server.scheme, host=server.host, port=server.port, target=target)
+
+
+def _proxy_for(base_url: httpx2.URL) -> httpx2.URL | None:
     if base_url.scheme != "https" or is_loopback(base_url.host) or proxy_bypass(base_url.host):
         return None
     proxies = getproxies()
-    return proxies.get("https") or proxies.get("all")
-
-
-def connector(base_url: httpx2.URL, through: str | None) -> Callable[[], httpcore2.AsyncConnectionInterface]:
-    """A function that makes an HTTP/1.1 connection to `base_url`, which is opened by its first request.
-
-    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
-    SSL_CERT_FILE or SSL_CERT_DIR.
-    """
-    try:
-        tls = httpcore2.default_ssl_context() if base_url.scheme == "https" else None
-    except OSError:
-        raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
-    proxy = None if through is None else _proxy(through, tls)
-    pool = httpcore2.AsyncConnectionPool(
-        ssl_context=tls, proxy=proxy, keepalive_expiry=_IDLE_SECONDS, network_backend=_Network()
-    )
-    return partial(pool.create_connection, httpcore2.URL(**address_of(base_url)).origin)
-
-
-def address_of(url: httpx2.URL) -> dict[str, Any]:
-    """The arguments of `httpcore2.URL` for the server of `url`."""
-    return {"scheme": url.raw_scheme, "host": url.raw_host, "port": url.port}
-
-
-def _proxy(address: str, tls: ssl.SSLContext | None) -> httpcore2.Proxy:
+    address = proxies.get("https") or proxies.get("all")
+    if address is None:
+        return None
     try:
         url = httpx2.URL(address if "://" in address else f"http://{address}")
     except httpx2.InvalidURL:
         url = httpx2.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy")
-    return httpcore2.Proxy(
-        httpcore2.URL(**address_of(url)),
-        auth=(url.username.encode(), url.password.encode()) if url.username else None,
-        ssl_context=tls if url.scheme == "https" else None,
-    )
-
-
-class _Network(httpcore2.AsyncNetworkBackend):
-    """Opens connections with `_SOCKET_OPTIONS`; httpcore2 would set none of those to a proxy."""
-
-    async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
-        stream = await anyio.connect_tcp(host, port)
-        opened = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - not Django's
-        for option in _SOCKET_OPTIONS:
-            opened.setsockopt(*option)
-        return _Stream(stream, opened)
+    return url
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
@@ -117,18 +139,6 @@ class _Stream(httpcore2.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, *_: Any, **__: Any
-    ) -> httpcore2.AsyncNetworkStream:
-        try:
-            tls = await TLSStream.wrap(
-                self._stream, hostname=server_hostname, ssl_context=ssl_context, standard_compatible=False
-            )
-        except BaseException:
-            await anyio.aclose_forcefully(self._stream)  # httpcore2 does not close it
-            raise
-        return _Stream(tls, self._socket)
-
     def get_extra_info(self, info: str) -> Any:
         """`is_readable`: the server has sent more, or has closed the connection."""
         if info != "is_readable":
@@ -146,9 +156,12 @@ class InProcess:
     def __init__(self, app: "ASGIApp") -> None:
         self._transport = httpx2.ASGITransport(app)
 
+    async def open(self) -> Self:
+        """The connection itself, which has no state."""
+        return self
+
     async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
         """The complete response of the app."""
-        await request.extensions["trace"]("asgi.send_request_headers.started", {"request": request})
         url, body = bytes(request.url).decode("ascii"), cast("httpx2.ByteStream", request.stream)
         asked = httpx2.Request(request.method.decode("ascii"), url, headers=request.headers, stream=body)
         try:

@@ -4,6 +4,7 @@ A client and a pool of httpx2 would do for each request what is the same for all
 have, such as cookies; that is half of the time of a request.
 """
 
+import asyncio
 import logging
 import random
 import socket
@@ -13,7 +14,6 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
@@ -21,7 +21,7 @@ import httpcore2
 import httpx2
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
-from kallyai_mcp.api.network import InProcess, address_of, connector, proxy_address
+from kallyai_mcp.api.network import InProcess, Network, server_of, url_of
 from kallyai_mcp.api.responses import ApiResponse, retry_after
 from kallyai_mcp.logs import count
 
@@ -104,9 +104,8 @@ class Transport:
         except httpx2.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
         self._host, self._path = self._url.netloc.decode("ascii"), self._url.raw_path.decode("ascii").rstrip("/")
-        self._to = address_of(self._url)
-        self._proxy = None if app is not None else proxy_address(self._url)
-        self._connect = connector(self._url, self._proxy) if app is None else partial(InProcess, app)
+        self._server = server_of(self._url)
+        self._network = Network(self._url) if app is None else InProcess(app)
         self._backoff = backoff
         self._connect_seconds = connect_seconds
         self._idle = deque[Any]()
@@ -145,24 +144,18 @@ class Transport:
 
     async def _exchange(self, request: ApiRequest, last_check: LastCheck | None) -> ApiResponse | KallyAIError:
         """Send a request once. The error is returned: raised, its context would be the library's, with the token."""
-        is_get = request.method == "GET"
-        used = await self._take_idle() if is_get else None
-        is_sent, is_kept = used is not None, False
-
-        async def trace(event: str, info: dict[str, Any]) -> None:
-            nonlocal is_sent
-            if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-                if last_check is not None:
-                    await last_check()
-                limit.deadline = anyio.current_time() + request.seconds
-                is_sent = True
-
-        connection = used or self._connect()
+        connection = await self._take_idle() if request.method == "GET" else None
+        is_sent = is_kept = False
         try:
-            with anyio.fail_after(request.seconds if used else self._connect_seconds) as limit:
-                asked = self._asked(request, {} if used else {"trace": trace})
-                response = await _read(await connection.handle_async_request(asked), request.secrets)
-            is_kept = is_get and connection.is_idle()
+            async with asyncio.timeout(self._connect_seconds) as limit:
+                if connection is None:
+                    connection = await self._network.open()
+                    if last_check is not None:
+                        await last_check()
+                limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
+                is_sent = True
+                response = await _read(await connection.handle_async_request(self._asked(request)), request.secrets)
+            is_kept = request.method == "GET" and connection.is_idle()
         except _FAILURES as error:
             return self._error(error, is_sent=is_sent)
         else:
@@ -170,7 +163,7 @@ class Transport:
         finally:
             if is_kept:
                 self._idle.append(connection)
-            else:
+            elif connection is not None:
                 with anyio.CancelScope(shield=True):
                     await connection.aclose()
 
@@ -183,12 +176,12 @@ class Transport:
             await connection.aclose()
         return None
 
-    def _asked(self, request: ApiRequest, extensions: dict[str, Any]) -> httpcore2.Request:
+    def _asked(self, request: ApiRequest) -> httpcore2.Request:
         headers = [("Host", self._host), *request.headers.items()]
         if request.method == "POST":
             headers.append(("Content-Length", str(len(request.body))))
-        url, content = httpcore2.URL(**self._to, target=self._path + request.target), httpx2.ByteStream(request.body)
-        return httpcore2.Request(request.method, url, headers=headers, content=content, extensions=extensions)
+        url, content = url_of(self._server, self._path + request.target), httpx2.ByteStream(request.body)
+        return httpcore2.Request(request.method, url, headers=headers, content=content)
 
     def _error(self, error: BaseException, *, is_sent: bool) -> KallyAIError:
         """The error for a failed connection, without the message of `error`, which may quote a header."""
@@ -197,7 +190,7 @@ class Transport:
             return ResponseLostError(
                 f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
             )
-        through = " through the proxy" if self._proxy else ""
+        through = " through the proxy" if isinstance(self._network, Network) and self._network.proxy else ""
         return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
 
 
