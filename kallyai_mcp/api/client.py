@@ -5,14 +5,22 @@ URLs are logged, so no URL contains a token.
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
 
-from kallyai_mcp.api.bearer import Bearer, TokenSource
 from kallyai_mcp.api.error_responses import error_from
-from kallyai_mcp.api.errors import NotSignedInError, UnavailableError, check_call_id
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotConnectedError,
+    NotSignedInError,
+    UnavailableError,
+    check_call_id,
+    is_token,
+    not_signed_in,
+)
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -32,6 +40,18 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource"]
+
+
+class TokenSource(Protocol):
+    """A source of access tokens, such as a session of `kallyai_mcp.auth`. Its methods raise `NotSignedInError`."""
+
+    async def access_token(self) -> str:
+        """A token that is valid for at least one more minute; refreshed if necessary."""
+        ...
+
+    async def renew(self, rejected: str) -> str:
+        """A token other than `rejected`, which the service has refused with 401."""
+        ...
 
 
 class KallyAI:
@@ -70,7 +90,7 @@ class KallyAI:
         self.server_time: datetime | None = None
         self._timeouts = timeouts
         self._transport = Transport(self.base_url, app=app, backoff=retry_backoff, connect_seconds=timeouts.connect)
-        self._bearer = None if tokens is None else Bearer(tokens, self._transport)
+        self._tokens = tokens
         self._headers = {"User-Agent": _header("user_agent", user_agent), "Accept-Encoding": "gzip"}
 
     async def aclose(self) -> None:
@@ -105,7 +125,7 @@ class KallyAI:
         request = self._post("/v1/calls", body.model_dump_json(exclude_none=True))
         if idempotency_key is not None:
             request.headers["Idempotency-Key"] = _header("idempotency_key", idempotency_key)
-        request = replace(request, seconds=self._timeouts.call)
+        request.seconds = self._timeouts.call
         response = await self._send_signed(request, before_send=before_send, before_write=before_write)
         return read_call(response, number=submission.respondent_phone)
 
@@ -199,16 +219,51 @@ class KallyAI:
         return self._post("/v1/auth/gpt/token", urlencode(fields), "application/x-www-form-urlencoded")
 
     async def _grant(self, request: ApiRequest, *secrets: str) -> TokenGrant:
-        response = await self._transport.send(replace(request, secrets=secrets))
-        return read_model(TokenGrant, self._success(request, response))
+        request.secrets = secrets
+        return read_model(TokenGrant, self._success(request, await self._transport.send(request)))
 
     async def _read(self, model: type[Model], path: str) -> Model:
         return read_model(model, await self._send_signed(self._get(path)))
 
-    async def _send_signed(self, request: ApiRequest, **checks: Any) -> ApiResponse:
-        if self._bearer is None:
+    async def _send_signed(
+        self,
+        request: ApiRequest,
+        *,
+        before_send: Callable[[], Awaitable[None]] | None = None,
+        before_write: Callable[[], None] | None = None,
+    ) -> ApiResponse:
+        """Send a request with the token. After a 401, renew the token and send the request once more.
+
+        This is safe for a POST too, because a 401 says that the service did not act on it. Neither did it after
+        `NotSignedInError`, and `NotConnectedError` for a renewal that failed. The checks are those of `create_call`.
+        """
+        if self._tokens is None:
             raise NotSignedInError("This client has no sign-in")
-        return self._success(request, await self._bearer.send(request, **checks))
+        tokens = self._tokens
+
+        async def send_with(token: str) -> ApiResponse:
+            request.headers["Authorization"], request.secrets = f"Bearer {token}", (token,)
+            if before_send is None:
+                return await self._transport.send(request)
+            await before_send()
+            return await self._transport.send(request, partial(last_check, token))
+
+        async def last_check(token: str) -> None:
+            if await _checked(tokens.access_token()) != token:
+                raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+            if before_write is not None:
+                before_write()
+
+        token = await _checked(tokens.access_token())
+        response = await send_with(token)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            try:
+                fresh = await _checked(tokens.renew(token))
+            except NotSignedInError as error:
+                raise not_signed_in(error_from(response, request.method), error.message) from None
+            if fresh != token:
+                response = await send_with(fresh)
+        return self._success(request, response)
 
     def _success(self, request: ApiRequest, response: ApiResponse) -> ApiResponse:
         """The response if it is a success; else raises its error."""
@@ -219,6 +274,26 @@ class KallyAI:
     def _noted(self, response: ApiResponse) -> ApiResponse:
         self.server_time = date_of(response.headers) or self.server_time
         return response
+
+
+async def _checked(pending: Awaitable[str]) -> str:
+    """The token, if it can be sent."""
+    try:
+        token = await pending
+    except (NotSignedInError, NotConnectedError):
+        raise
+    except KallyAIError as error:
+        # A response may be lost during the renewal. But the request that needs the token was certainly not sent.
+        raise NotConnectedError(
+            f"The sign-in could not be renewed, so the request was not sent: {error.message}",
+            reason=error.code,
+            correlation_id=error.correlation_id,
+            retry_after=error.retry_after,
+        ) from error
+    if not is_token(token):
+        # The HTTP library would quote the token in its error.
+        raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
+    return token
 
 
 def _page(base_url: str, path: str, **query: str | None) -> str:

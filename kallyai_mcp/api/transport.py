@@ -68,7 +68,7 @@ class Timeouts:
     call: float = 1800.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class ApiRequest:
     """An HTTP request, independent of the HTTP library.
 
