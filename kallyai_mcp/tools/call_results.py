@@ -20,7 +20,6 @@ from kallyai_mcp.tools.results import (
     CancelAnswer,
     ErrorAnswer,
     MadeCallAnswer,
-    QuestionAnswer,
     RefusedRetryAnswer,
     ToolResult,
     UsedUp,
@@ -105,6 +104,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
         call_id=view.call_id,
         tracking_id=record.tracking_id if record is not None and (view.call_id is None or record.is_open) else None,
         evidence=said.evidence,
+        answers=said.answers or None,
         appointment=AppointmentAnswer(
             summary=made.summary,
             start=_iso(made.start, view.zone_name),
@@ -122,12 +122,6 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
         structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
     elif view.outcome is None and not is_request and asked.task_description:
         structure.asked = AskedFor(task_description=visible(asked.task_description, ROOM))
-    if said.answers:
-        structure.answers = [
-            QuestionAnswer(question=one.question, quote=quote and quote.quote, at=quote and quote.at)
-            for one in said.answers
-            for quote in one.quotes or (None,)
-        ]
     if record is not None:
         schedule = record.schedule
         if schedule.not_before is not None and record.state is not CallState.ENDED:

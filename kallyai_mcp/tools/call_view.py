@@ -25,18 +25,14 @@ _LEAVES_WITHIN = 0.5
 
 @dataclass(frozen=True)
 class Quote:
-    """Words of the callee, and when they were said: the time since the call began, as "0:34"."""
+    """Words of the callee, and when they were said: the time since the call began, as "0:34".
 
-    quote: str
+    After a `question`, `quote` is None if nothing answered it. It has several quotes if they fit it equally well.
+    """
+
+    question: str | None
+    quote: str | None
     at: str | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question, and the callee's words that followed it: none, or those of each turn that fits it equally well."""
-
-    question: str
-    quotes: tuple[Quote, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Said:
     """What the callee said in a call. Answers are `missing` for the reason in the text with that key."""
 
     evidence: Quote | None = None
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[Quote, ...] = ()
     missing: Literal["answers_unread", "no_transcript"] | None = None
 
 

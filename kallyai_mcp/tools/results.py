@@ -78,14 +78,6 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
-class QuestionAnswer(BaseModel, defer_build=True):
-    """A question and the callee's words that followed it; absent if it was not answered."""
-
-    question: str
-    quote: str | None = None
-    at: str | None = None
-
-
 class AskedFor(BaseModel, defer_build=True):
     """The day and time that the call asked for, where the outcome is another one; and the task while it goes on."""
 
@@ -117,7 +109,7 @@ class CallAnswer(Answer):
     moved_by: str | None = Field(None, description="Later call_id")
     asked_about_in: str | None = Field(None, description="Later call_id")
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
-    answers: Annotated[list[QuestionAnswer] | None, _OBJECTS] = Field(None, description="question, quote, at")
+    answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(None, description="question, quote, at")
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None

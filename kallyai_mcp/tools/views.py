@@ -6,7 +6,7 @@ interpreted.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import dropwhile, takewhile
@@ -22,7 +22,7 @@ from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, is_tracking_id
-from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote, Related, Said
+from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote, Related, Said
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.instructions import CHANGES, changes_in, questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -93,7 +93,7 @@ async def read_said(app_context: AppContext, view: CallView) -> Said:
     if transcript is None:
         return Said(missing=missing if questions else None)
     evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
-    return Said(evidence, tuple(_answer(question, transcript.entries) for question in questions))
+    return Said(evidence, tuple(quote for question in questions for quote in _answers(question, transcript.entries)))
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:
@@ -111,10 +111,10 @@ def _evidence(transcript: Transcript, report: str) -> Quote | None:
         return common, common / max(1, len(words)), len(entry.content)
 
     best = max(turns, key=fits, default=None)
-    return _quote([best]) if best is not None else None
+    return _quote(None, [best]) if best is not None else None
 
 
-def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
+def _answers(question: str, entries: Sequence[TranscriptEntry]) -> Collection[Quote]:
     asked = _words(question)
     fits = {
         place: (len(asked & _words(entry.content)) / len(asked), "?" in entry.content)
@@ -124,14 +124,15 @@ def _answer(question: str, entries: Sequence[TranscriptEntry]) -> Answer:
     best = max(fits.values(), default=(0, False))
     places = [place for place, fit in fits.items() if fit == best and fit[0] >= _SIMILAR]
     following = (list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :])) for place in places)
-    quotes = [_quote(turns) for turns in following if any(turn.content for turn in turns)]
-    return Answer(question, tuple({one.quote: one for one in quotes}.values()))  # of the same words, the last
+    quotes = [_quote(question, turns) for turns in following if any(turn.content for turn in turns)]
+    return {one.quote: one for one in quotes}.values() or [Quote(question, None, None)]  # of the same words, the last
 
 
-def _quote(turns: Sequence[TranscriptEntry]) -> Quote:
+def _quote(question: str | None, turns: Sequence[TranscriptEntry]) -> Quote:
     words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
     at = clock(turns[0].timestamp)
-    return Quote(words, at if re.fullmatch(r"[\d:]+", at) else None)  # what is no time would stand outside of the marks
+    # What is no time would stand outside of the marks.
+    return Quote(question, words, at if re.fullmatch(r"[\d:]+", at) else None)
 
 
 def _words(text: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Texts about one call: its outcome, its progress, when it is due, a duplicate, and whether it was canceled."""
 
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.api.models import Call, Submission
@@ -10,7 +11,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.tools.call_view import BOOKED, Answer, CallView, Quote
+from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote
 from kallyai_mcp.tools.instructions import changes_in, other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing, unconfirmed
 from kallyai_mcp.tools.text.errors import error_text, what_happened
@@ -227,10 +228,11 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
         lines.append(f"KallyAI: {quoted(sentence(call.highlights), limit)}{lasted}")
     lines += [_they_said(said.evidence)] if said.evidence is not None else []
     lines += [SAY[said.missing]] if said.missing else []
-    for number, one in enumerate(said.answers, 1):
-        lines.append(f"{f'- {quoted(one.question, 200)}' if with_questions else f'{number}.'} {_answered(one)}")
-    quotes = [quote.quote for one in said.answers for quote in one.quotes]
-    if with_questions and quotes and not any(quote.endswith("[cut]") for quote in quotes):
+    for number, (question, quotes) in enumerate(groupby(said.answers, lambda one: one.question or ""), 1):
+        first = f"- {quoted(question, 200)}" if with_questions else f"{number}."
+        lines.append(f"{first} {' Or: '.join(map(_they_said, quotes))}")
+    found = [one.quote for one in said.answers if one.quote is not None]
+    if with_questions and found and not any(quote.endswith("[cut]") for quote in found):
         lines.append(SAY["whole"])
     if view.suggestion:
         lines.append(SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit)))
@@ -239,11 +241,9 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
 
 def _they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
+    if quote.quote is None:
+        return SAY["not_answered"]
     return f"They said{f' ({quote.at})' if quote.at else ''}: {quoted(quote.quote)}"
-
-
-def _answered(one: Answer) -> str:
-    return " Or: ".join(map(_they_said, one.quotes)) or SAY["not_answered"]
 
 
 def _more(view: CallView, call: Call) -> str:
