@@ -15,7 +15,7 @@ from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
+from kallyai_mcp.tools.context import AppContext, SignInLink
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.loopback import SignIn
@@ -63,9 +63,9 @@ class _BrowserSignIn:
         self._links = links
         self._sign_in: SignIn | None = None
 
-    async def signed_in(self) -> SignedIn | None:
+    async def signed_in(self) -> str | None:
         tokens = await self._connection.tokens.current()
-        return SignedIn(tokens.who) if tokens is not None else None
+        return tokens.who or "" if tokens is not None else None
 
     async def wait_until_signed_in(self, seconds: float) -> bool:
         return self._sign_in is not None and await self._sign_in.arrived(seconds)

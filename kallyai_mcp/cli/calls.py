@@ -196,8 +196,8 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
 
     To keep it: kallyai-mcp calendar > appointment.ics
     """
-    call_id, event, _ = await past_calls.appointment(app_context, await whole_id(app_context, id_))
-    ics, answer = rebuilt(event, call_id), past_calls.event_answer(call_id, event)
+    view = await past_calls.appointment(app_context, await whole_id(app_context, id_))
+    ics, answer = rebuilt(view), past_calls.event_answer(view)
     is_file = os.linesep == "\n" and not sys.stdout.isatty()  # elsewhere, Python writes the ends of the lines
     return Shown((ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer)
 
@@ -252,7 +252,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
 @click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
 @about_calls
-async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments: Any) -> Shown:
+async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown:
     """Have KallyAI call NUMBER and do TASK, and print what was agreed.
 
     NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
@@ -269,7 +269,7 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     arguments["call_language"] = arguments["language"]
     arguments["is_urgent"] = arguments["is_urgent"] or None
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
-    request = _read(arguments, app_context, redial=redial)
+    request = _read(arguments, app_context)
     placed = await place_with_consent(
         partial(_ask, app_context, request, yes=yes),
         lambda consent: app_context.calls.place(request, consent=consent),
@@ -286,21 +286,17 @@ async def call(app_context: AppContext, *, yes: bool, redial: bool, **arguments:
     return Shown(text, answer, code)
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool) -> CallRequest:
+def _read(arguments: Mapping[str, Any], app_context: AppContext) -> CallRequest:
     """The request that the command's arguments make."""
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.catalog import tools
-    from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
+    from kallyai_mcp.tools.submissions import request_of
     from kallyai_mcp.tools.text.argument_words import emergency
 
     model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
     try:
         values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
-        submission = submission_of(values)
-        zone = callee_zone(values["timezone"], submission.respondent_phone, app_context)
-        schedule = schedule_of(
-            values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context
-        )
+        return request_of(values, Stopwatch(app_context.calls.clock), app_context)
     except InvalidArgumentsError as error:
         if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
             raise CommandError(emergency(dial)) from None
@@ -310,7 +306,6 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, *, redial: bool
         }
         lines = [f"{typed.get(one.argument, one.argument)}: {one.text}" for one in error.problems]
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
-    return CallRequest(submission, zone, Stopwatch(app_context.calls.clock), schedule, redial)
 
 
 async def _ask(app_context: AppContext, request: CallRequest, _: Sequence[object], *, yes: bool) -> Any:

@@ -66,8 +66,9 @@ async def _run(home: Path, speed: float) -> None:
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
         say((await past_calls.transcript(app_context, call_id)).text)
-        event = (await past_calls.appointment(app_context, call_id)).event
+        event = (await past_calls.appointment(app_context, call_id)).appointment
         say("\nThe appointment:", bold=True)
+        assert event is not None  # noqa: S101 - or `appointment` has raised an error
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
         busy = table.model_copy(update={"respondent_phone": numbers["busy"], "business_name": "Busy Bistro"})
         await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)

@@ -42,11 +42,11 @@ async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, An
     """Read the facts of this machine, then those of KallyAI; what was read before an error is kept."""
     facts["api_url"] = url = app_context.api().base_url
     lines.append("KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {url}")
-    signed_in = await app_context.sign_in.signed_in()
-    facts["signed_in"] = signed_in and {"who": signed_in.who}
-    if signed_in is None:
+    who = await app_context.sign_in.signed_in()
+    facts["signed_in"] = {"who": who or None} if who is not None else None
+    if who is None:
         raise NotSignedInError("Not signed in. `kallyai-mcp login` signs in through the browser.")
-    lines.append(f"Signed in as {one_line(signed_in.who)}" if signed_in.who else "Signed in")
+    lines.append(f"Signed in as {one_line(who)}" if who else "Signed in")
     statistics = await app_context.api().get_statistics()
     facts["quota"] = as_json(QuotaAnswer(**statistics.model_dump()))
     lines.append(quota(statistics, None, now=app_context.now()))

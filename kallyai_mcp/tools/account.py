@@ -49,11 +49,11 @@ async def _subscription(api: "KallyAI") -> Subscription | None:
 async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, SignInAnswer]:
     """Get who is signed in to KallyAI, or the link with which the user signs in."""
     app_context = ctx.request_context.lifespan_context
-    signed_in = await app_context.sign_in.signed_in()
-    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
-        signed_in = await app_context.sign_in.signed_in()
-    if signed_in is not None:
-        return ToolResult(words.signed_in(signed_in.who), SignInAnswer(signed_in=True, who=signed_in.who)).for_client()
+    who = await app_context.sign_in.signed_in()
+    if who is None and await request_sign_in(Elicitation(ctx), app_context):
+        who = await app_context.sign_in.signed_in()
+    if who is not None:
+        return ToolResult(words.signed_in(who), SignInAnswer(signed_in=True, who=who or None)).for_client()
     page = await app_context.sign_in.link()
     if page is None:
         return ToolResult(words.LOGIN_NEEDED, SignInAnswer(signed_in=False)).for_client()

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.appointment import with_zone
+from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -91,67 +91,68 @@ async def error_result(error: KallyAIError, app_context: AppContext, *, places_c
     return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
 
 
-def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
-    """The structure for a call, with at most `limit` characters of each of KallyAI's texts.
+def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
+    """What is said of a call alone and in a list, with at most `limit` characters of each of KallyAI's texts.
 
     It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
     """
-    call, record, asked, made, said = view.call, view.record, view.submission, view.appointment, view.said
+    call, record, asked, made = view.call, view.record, view.submission, view.appointment
     is_dated = made is not None or (record is not None and record.state is CallState.SCHEDULED)
     structure = MadeCallAnswer(
         status=view.status,
         outcome=view.outcome,
+        code=view.refusal.code if view.refusal is not None else None,
         call_id=view.call_id,
         tracking_id=record.tracking_id if record is not None and (view.call_id is None or record.is_open) else None,
-        evidence=said.evidence,
-        answers=said.answers or None,
-        appointment=AppointmentAnswer(
-            summary=made.summary,
-            start=_iso(made.start, view.zone_name),
-            end=_iso(made.end, view.zone_name),
-            unconfirmed=list(view.unconfirmed) or None,
-        )
-        if made is not None
-        else None,
+        evidence=view.said.evidence,
+        answers=view.said.answers or None,
         respondent_phone=asked.respondent_phone if not is_request else None,
         business_name=visible(asked.business_name, 80) if asked.business_name and not is_request else None,
         timezone=view.zone_name if is_dated else None,
         **related_calls(view.related),
     )
+    if made is not None:
+        unconfirmed = list(view.unconfirmed) or None
+        structure.appointment = AppointmentAnswer(**event_facts(made, view.zone_name), unconfirmed=unconfirmed)
     if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME) and (view.day or view.time):
         structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
     elif view.outcome is None and not is_request and asked.task_description:
         structure.asked = AskedFor(task_description=visible(asked.task_description, ROOM))
-    if record is not None:
-        schedule = record.schedule
-        if schedule.not_before is not None and record.state is not CallState.ENDED:
-            structure.scheduled_for = _iso(schedule.not_before, record.timezone)
-        if schedule.attempts > 1 or schedule.earlier:
-            structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-            before = [replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier]
-            structure.earlier_attempts = before or None
-        structure.code = view.refusal.code if view.refusal is not None else None
-    is_placed = record is None or record.is_active or call is not None or view.outcome is not None
-    if is_placed and not view.is_not_placed_yet(now):
-        structure.created_at = view.placed_at
-    if view.outcome is None and structure.created_at is not None:
-        structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
     if view.is_being_checked or (view.outcome is Outcome.UNKNOWN and call is None):
         structure.placed = "maybe"
-    elif view.outcome is not None:
-        structure.retryable = view.is_retryable
     if view.is_calendar_unread:
         structure.calendar_checked = False
     if call is not None:
         structure.highlights = visible(call.highlights, limit) if call.highlights else None
         structure.next_steps = visible(view.suggestion, limit) if view.suggestion else None
-        structure.duration_seconds = call.duration_seconds
+    return structure
+
+
+def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> MadeCallAnswer:
+    """The structure for a call, with its attempts and its times; `is_request` as in `outcome_answer`."""
+    structure, call, record = outcome_answer(view, is_request=is_request), view.call, view.record
+    if record is not None:
+        schedule = record.schedule
+        if schedule.not_before is not None and record.state is not CallState.ENDED:
+            structure.scheduled_for = iso(schedule.not_before, record.timezone)
+        if schedule.attempts > 1 or schedule.earlier:
+            structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
+            before = [replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier]
+            structure.earlier_attempts = before or None
+    is_placed = record is None or record.is_active or call is not None or view.outcome is not None
+    if is_placed and not view.is_not_placed_yet(now):
+        structure.created_at = view.placed_at
+    if view.outcome is None and structure.created_at is not None:
+        structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
+    if view.outcome is not None and structure.placed is None:
+        structure.retryable = view.is_retryable
+    structure.duration_seconds = call.duration_seconds if call is not None else None
     return structure
 
 
 def row_answer(view: CallView, now: datetime) -> CallRow:
     """The row for a call in list_calls."""
-    whole, start, name = call_answer(view, now, limit=ROOM), begins(view), view.submission.business_name
+    whole, start, name = call_answer(view, now), begins(view), view.submission.business_name
     own = view.record or view.call  # whose submission is as it was asked for; `view` may have the name of another call
     row = CallRow(
         status=view.status if view.outcome in (None, Outcome.NOT_REACHED, Outcome.FAILED) else view.outcome,
@@ -191,16 +192,16 @@ async def list_result(
     for record in found.records:
         await app_context.calls.delivery.note(record)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
-    return ToolResult(text, list_state(found, reader.now, views).model_copy(update={"placed_now": placed_now}))
+    return ToolResult(text, list_state(found, views).model_copy(update={"placed_now": placed_now}))
 
 
-def list_state(found: CallList, now: datetime, views: Sequence[CallView] | None = None) -> MadeCallAnswer:
+def list_state(found: CallList, views: Sequence[CallView] | None = None) -> MadeCallAnswer:
     """The structure for a list; `views` are its calls, None where they are shown beside it."""
     return MadeCallAnswer(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
-        calls=[_candidate(view, now) for view in views] if views is not None else None,
+        calls=[outcome_answer(view, limit=_SAID) for view in views] if views is not None else None,
         not_called=candidates_of(found.not_called),
     )
 
@@ -219,24 +220,12 @@ async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[Ca
     return ToolResult(list_canceled(found, app_context.reader()), CancelAnswer(status=status, tracking_id=id_))
 
 
-_NOT_IN_LISTS = (
-    "retryable",
-    "duration_seconds",
-    "attempt",
-    "attempts",
-    "earlier_attempts",
-    "created_at",
-    "elapsed_seconds",
-    "scheduled_for",
-)
-"""What a list of call_around leaves out of each call; get_call has it."""
+def event_facts(event: Appointment, zone_name: str) -> dict[str, str | None]:
+    """The title and the times of an appointment."""
+    return {"summary": event.summary, "start": iso(event.start, zone_name), "end": iso(event.end, zone_name)}
 
 
-def _candidate(view: CallView, now: datetime) -> MadeCallAnswer:
-    return call_answer(view, now, limit=_SAID).model_copy(update=dict.fromkeys(_NOT_IN_LISTS))
-
-
-def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
+def iso(moment: date | datetime | None, zone_name: str) -> str | None:
     """`moment` in ISO 8601, with the offset of the zone, to the second."""
     local = with_zone(moment, zone_of(zone_name))
     if isinstance(local, datetime):

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day
+from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, time_of_day
 from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.outcome import Outcome, outcome_of
+from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.instructions import departure_in, other_times_in
 
@@ -27,7 +27,7 @@ _LEAVES_WITHIN = 0.5
 class Quote:
     """Words of the callee, and when they were said: the time since the call began, as "0:34".
 
-    After a `question`, `quote` is None if nothing answered it. It has several quotes if they fit it equally well.
+    After a `question`, `quote` is None if nothing answered it; if several turns fit it equally well, it has several.
     """
 
     question: str | None
@@ -98,17 +98,17 @@ class CallView:
         return cls(record.submission, record.timezone, record.outcome, call, calendar, record.reached, record)
 
     @classmethod
-    def of_call(
-        cls, call: Call, calendar: Calendar | None, reached: bool | None = None, *, timezone: str
-    ) -> "CallView":
-        """The view of a call that only KallyAI has.
+    def of(cls, found: CallRecord | Call, findings: Findings | None = None, *, timezone: str) -> "CallView":
+        """The view of a call that may be one that only KallyAI has; then `findings` says more, if it was looked up.
 
         `timezone` is the user's. It is used if the called number does not have exactly one zone.
         """
-        echo = call.submission
+        if isinstance(found, CallRecord):
+            return cls.of_record(found)
+        echo, (calendar, reached) = found.submission, findings or (None, None)
         zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
-        outcome = outcome_of(call, calendar, reached=bool(reached), asked=echo, zone_name=zone)
-        return cls(echo, zone, outcome, call, calendar, reached)
+        outcome = outcome_of(found, calendar, reached=bool(reached), asked=echo, zone_name=zone)
+        return cls(echo, zone, outcome, found, calendar, reached)
 
     def named(self, names: Mapping[str, str]) -> "CallView":
         """The same call with a name for its number, if it has none and `names` have one."""
@@ -209,11 +209,6 @@ class CallView:
         if self.record is not None and self.record.state in _STATES:
             return self.record.state.value
         return "in_progress" if self.outcome is None else "unknown"
-
-    def is_before_call(self, made: Appointment) -> bool:
-        """Whether an appointment was over before this call."""
-        at = self.record.called_at if self.record is not None else self.placed_at
-        return lies_before(made, at, zone_name=self.zone_name)
 
     @property
     def day(self) -> str | None:

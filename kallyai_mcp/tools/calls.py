@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.policy import RiskFlag
-from kallyai_mcp.calls.records import CallRecord, CallRequest, Placed
+from kallyai_mcp.calls.records import CallRecord, Placed
 from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
@@ -35,9 +35,9 @@ from kallyai_mcp.tools.argument_types import (
 )
 from kallyai_mcp.tools.call_results import call_result, list_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import booking_facts
+from kallyai_mcp.tools.past_calls import appointment, booking_facts
 from kallyai_mcp.tools.results import CallAnswer, MadeCallAnswer
-from kallyai_mcp.tools.submissions import callee_zone, schedule_of, submission_of
+from kallyai_mcp.tools.submissions import request_of
 from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -89,12 +89,11 @@ async def make_call(
     arrived = Stopwatch(app_context.calls.clock)
     risks: tuple[RiskFlag, ...] = ()
     if changes_call_id is not None:
-        arguments["changes"], number = await booking_facts(app_context, changes_call_id)
-        risks = (RiskFlag.OTHER_NUMBER,) if number not in (None, respondent_phone) else ()
-    submission = submission_of(arguments)
-    zone = callee_zone(timezone, respondent_phone, app_context)
-    schedule = schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context)
-    request = CallRequest(submission, zone, arrived, schedule, redial, session_id)
+        earlier = await appointment(app_context, changes_call_id)
+        arguments["changes"] = booking_facts(earlier)
+        is_other = earlier.submission.respondent_phone not in (None, respondent_phone)
+        risks = (RiskFlag.OTHER_NUMBER,) if is_other else ()
+    request = request_of(arguments, arrived, app_context)
 
     placed = await place_with_consent(
         partial(consent.check, request, risks=risks, confirmation=confirmation, ctx=ctx),

@@ -32,13 +32,6 @@ _MOST_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True)
-class SignedIn:
-    """Who is signed in: a name or address for display; None when the token has none."""
-
-    who: str | None
-
-
-@dataclass(frozen=True)
 class SignInLink:
     """A link to the sign-in page, and for how many minutes it is valid."""
 
@@ -49,8 +42,8 @@ class SignInLink:
 class SignInService(Protocol):
     """Tells who is signed in, and gives the sign-in link."""
 
-    async def signed_in(self) -> SignedIn | None:
-        """Return who is signed in; None when nobody is."""
+    async def signed_in(self) -> str | None:
+        """Return the name or address of who is signed in, "" when the token has none; None when nobody is."""
         ...
 
     async def link(self) -> SignInLink | None:

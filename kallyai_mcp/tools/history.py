@@ -10,7 +10,6 @@ from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, Text, UserZone
-from kallyai_mcp.tools.call_results import related_calls
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
@@ -54,11 +53,11 @@ async def get_calendar_event(
 ) -> Annotated[CallToolResult, EventAnswer]:
     """Get the appointment that a call made, in words, and its .ics file."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
-    call_id, event, view = await past_calls.appointment(app_context, call_id)
+    view = await past_calls.appointment(app_context, call_id)
     view, reader = replace(view, related=await related_to(app_context, view)), app_context.reader()
-    uri, file = past_calls.calendar_uri(call_id), rebuilt(event, call_id)
+    uri, file = past_calls.calendar_uri(view), rebuilt(view)
     text = "\n".join(filter(None, (moved(view, reader), event_words(view, reader, uri=uri))))
-    structure = past_calls.event_answer(call_id, event).model_copy(update=related_calls(view.related))
+    structure = past_calls.event_answer(view)
     if as_file:
         structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
     result = ToolResult(text, structure)

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import cancel_list, list_state, row_answer
+from kallyai_mcp.tools.call_results import cancel_list, event_facts, list_state, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
@@ -44,21 +44,6 @@ class ListedCalls(ToolResult[CallPageAnswer]):
     """A page of calls, with what is known of each of its `calls`."""
 
     views: Sequence[CallView] = ()
-
-
-class Booking(NamedTuple):
-    """KallyAI's id of a call, the appointment that it made, in the zone of the request, and the call."""
-
-    call_id: str
-    event: Appointment
-    view: CallView
-
-
-class BookingFacts(NamedTuple):
-    """What KallyAI has to know of an earlier booking, beginning with its `call_id`; and the number that was called."""
-
-    text: str
-    number: str | None
 
 
 class _Page(NamedTuple):
@@ -118,9 +103,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
     above = [CallView.of_record(record) for record in sorted(unsettled, key=_planned_first)]
     below = [
-        CallView.of_record(known[call.call_id])
-        if call.call_id in known
-        else CallView.of_call(call, None, timezone=app_context.timezone)
+        CallView.of(known.get(call.call_id, call), timezone=app_context.timezone)
         for call in found
         if call.call_id in known or not _is_listed_above(call, unsettled)
     ]
@@ -142,7 +125,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         is_ledger_read=is_ledger_read,
     )
     structure = CallPageAnswer(
-        lists=[list_state(one, reader.now) for one in lists] or None,
+        lists=[list_state(one) for one in lists] or None,
         calls=[row_answer(view, reader.now) for view in (*above, *below)],
         total=total,
         next_offset=seen if more else None,
@@ -214,48 +197,42 @@ async def transcript(app_context: AppContext, call_id: str) -> ToolResult[Transc
     return ToolResult(conversation(call, spoken, app_context.reader()), structure)
 
 
-def event_answer(call_id: str, event: Appointment) -> EventAnswer:
-    """The structure of the event that a call made."""
-    return EventAnswer(
-        call_id=call_id,
-        summary=event.summary,
-        start=event.start.isoformat() if event.start else None,
-        end=event.end.isoformat() if event.end else None,
-        location=event.location,
-        calendar_uri=calendar_uri(call_id),
-    )
+async def appointment(app_context: AppContext, id_: str) -> CallView:
+    """A call with the appointment that it made, in the zone of the request.
 
-
-def calendar_uri(call_id: str) -> str:
-    """The URI of the resource with the calendar file of a call; the id is percent-encoded."""
-    return CALENDAR.replace("{call_id}", quote(call_id, safe=""))
-
-
-async def appointment(app_context: AppContext, id_: str) -> Booking:
-    """The appointment that a call made; raises `NotThereError` if there is none, or as `service_id` does."""
+    It raises `NotThereError` if the call made none, or as `service_id` does.
+    """
     call_id = await service_id(app_context, id_)
-    found = await find_call(app_context, call_id)
+    view = CallView.of(await find_call(app_context, call_id), timezone=app_context.timezone)
     try:
         made = read_appointment(await app_context.api().get_calendar(call_id))
     except NotFoundError:
         made = None
-    calendar = Calendar(made)
-    if isinstance(found, CallRecord):
-        view = replace(CallView.of_record(found), calendar=calendar)
-    else:
-        view = CallView.of_call(found, calendar, timezone=app_context.timezone)
-    if made is None or view.is_before_call(made):
+    at = view.record.called_at if view.record is not None else view.placed_at
+    if made is None or lies_before(made, at, zone_name=view.zone_name):
         raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return Booking(call_id, all_in_zone(made, zone_of(view.zone_name)), view)
+    return replace(view, calendar=Calendar(all_in_zone(made, zone_of(view.zone_name))))
 
 
-async def booking_facts(app_context: AppContext, id_: str) -> BookingFacts:
-    """What a call has to know that changes or cancels the booking of an earlier one; errors as in `appointment`."""
-    call_id, made, view = await appointment(app_context, id_)
-    facts = [visible(made.summary or "a booking", 120)]
-    if made.start is not None:
-        facts.append(f"{made.start:%Y-%m-%d %H:%M}" if isinstance(made.start, datetime) else f"{made.start}")
-    return BookingFacts(f"{call_id}: {', '.join(facts)}", view.submission.respondent_phone)
+def event_answer(view: CallView) -> EventAnswer:
+    """The structure of the event that a call made."""
+    event = view.appointment or Appointment()
+    facts = event_facts(event, view.zone_name) | {"location": event.location} | related_calls(view.related)
+    return EventAnswer(call_id=view.call_id, calendar_uri=calendar_uri(view), **facts)
+
+
+def calendar_uri(view: CallView) -> str:
+    """The URI of the resource with the calendar file of a call; the id is percent-encoded."""
+    return CALENDAR.replace("{call_id}", quote(view.call_id or "", safe=""))
+
+
+def booking_facts(view: CallView) -> str:
+    """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`."""
+    event = view.appointment or Appointment()
+    facts = [visible(event.summary or "a booking", 120)]
+    if event.start is not None:
+        facts.append(f"{event.start:%Y-%m-%d %H:%M}" if isinstance(event.start, datetime) else f"{event.start}")
+    return f"{view.call_id}: {', '.join(facts)}"
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

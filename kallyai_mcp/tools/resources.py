@@ -100,8 +100,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
-    booking = await appointment(app_context, call_id)
-    return rebuilt(booking.event, booking.call_id)
+    return rebuilt(await appointment(app_context, call_id))
 
 
 async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:

@@ -6,8 +6,10 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
+from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.context import AppContext
@@ -35,13 +37,18 @@ def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
     return given or zone_of_number(number) or app_context.timezone
 
 
-def schedule_of(
-    not_before: datetime | None, retries: int, submission: Submission, *, timezone: str, app_context: AppContext
-) -> Schedule:
-    """When a call is due, and how often it may be placed.
+def request_of(arguments: Mapping[str, Any], arrived: Stopwatch, app_context: AppContext) -> CallRequest:
+    """The request from validated arguments of make_call."""
+    submission = submission_of(arguments)
+    zone = callee_zone(arguments["timezone"], submission.respondent_phone, app_context)
+    schedule = _schedule(arguments["not_before"], arguments["retries"], submission, zone, app_context)
+    return CallRequest(submission, zone, arrived, schedule, arguments["redial"], arguments["session_id"])
 
-    A `not_before` without a time zone is in `timezone` (an IANA name).
-    """
+
+def _schedule(
+    not_before: datetime | None, retries: int, submission: Submission, timezone: str, app_context: AppContext
+) -> Schedule:
+    """When a call is due, and how often it may be placed; a `not_before` without a zone is in `timezone` (IANA)."""
     if not_before is None and not retries:
         return AT_ONCE
     if not app_context.calls.places_due:

@@ -56,13 +56,10 @@ async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
 
 async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
     """What is known of a call, with what its callee said and what it has to do with other calls."""
-    if isinstance(found, CallRecord):
-        view = CallView.of_record(found)
-    else:
-        calls, calendar, reached = app_context.calls, None, None
-        if found.is_final:
-            calendar, reached = await read_findings(calls.context, await calls.account_of_request(), found, None)
-        view = CallView.of_call(found, calendar, reached, timezone=app_context.timezone)
+    calls, findings = app_context.calls, None
+    if isinstance(found, Call) and found.is_final:
+        findings = await read_findings(calls.context, await calls.account_of_request(), found, None)
+    view = CallView.of(found, findings, timezone=app_context.timezone)
     view = replace(view, said=await read_said(app_context, view))
     return replace(view, related=await related_to(app_context, view, is_new=is_new))
 

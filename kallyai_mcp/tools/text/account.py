@@ -119,8 +119,8 @@ def billing_day(moment: datetime, now: datetime) -> str:
     return day(moment.astimezone(UTC), now.astimezone(UTC))
 
 
-def signed_in(who: str | None) -> str:
-    """The text that says who is signed in; without a name if the token has none."""
+def signed_in(who: str) -> str:
+    """The text that says who is signed in; without a name if `who` is ""."""
     return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 

@@ -10,16 +10,16 @@ from kallyai_mcp.tools.text.plain import named, one_line, quoted, zone_of
 from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
 
 
-def rebuilt(event: Appointment, call_id: str) -> str:
-    """A calendar file (RFC 5545) with the title, place, and times of the event: no alarm, no attachment, no recurrence.
+def rebuilt(view: CallView) -> str:
+    """A calendar file (RFC 5545) with the title, place, and times of a call's appointment: no alarm, no recurrence.
 
     The event's id contains the `call_id`. So if the user imports the file twice, the calendar has one event.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
 
-    component = Component()
-    component.add("uid", f"{call_id}@kallyai-mcp")
+    event, component = view.appointment or Appointment(), Component()
+    component.add("uid", f"{view.call_id}@kallyai-mcp")
     component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required; constant, so that the file does not change
     for name, text in (("summary", event.summary), ("location", event.location)):
         if text:

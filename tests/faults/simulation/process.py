@@ -23,7 +23,7 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
+from kallyai_mcp.tools.context import AppContext, SignInLink
 from tests.faults.simulation.ledgers import LedgerPlace
 from tests.faults.simulation.plan import Plan
 from tests.faults.simulation.service import SimulatedService
@@ -53,8 +53,8 @@ class SignIn:
     async def renew(self, rejected: str) -> str:
         raise NotSignedInError(f"{len(rejected)} characters were refused")
 
-    async def signed_in(self) -> SignedIn | None:
-        return SignedIn(self.name)
+    async def signed_in(self) -> str | None:
+        return self.name
 
     async def link(self) -> SignInLink | None:
         return None
