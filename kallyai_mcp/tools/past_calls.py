@@ -3,10 +3,9 @@
 The tools, the resources, and the terminal use it; the terminal without the MCP SDK.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
@@ -46,14 +45,6 @@ class ListedCalls(ToolResult[CallPageAnswer]):
     views: Sequence[CallView] = ()
 
 
-class _Page(NamedTuple):
-    """Calls of KallyAI's list, how many there are in all, and whether there are more; None: it does not say."""
-
-    calls: list[Call]
-    total: int | None
-    has_more: bool
-
-
 class NotThereError(KallyAIError):
     """A call or a list has no transcript or no appointment, or not yet; `code` says why."""
 
@@ -84,8 +75,10 @@ EVERY_CALL = Filter()
 
 async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL) -> ListedCalls:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
-    reader = app_context.reader()
-    found, total, more = await _service_page(app_context, limit, offset, wanted)
+    reader, is_filtered = app_context.reader(), wanted != EVERY_CALL
+    page = None if is_filtered else await app_context.api().list_calls(limit=limit, offset=offset)
+    found = page.calls if page is not None else await _newest_calls(app_context, wanted.since)
+    total = page.total if page is not None else None
     unsettled: list[CallRecord] = []
     newest: list[CallRecord] = []
     lists: list[CallList] = []
@@ -96,59 +89,56 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         newest = await ledger.list_newest(account, _NEWEST)
         known = await ledger.find_ended(account, [call.call_id for call in found])
         if offset == 0:
-            unsettled = await _unsettled(app_context, account)
-            lists = await ledger.list_unfinished(account) if wanted == EVERY_CALL else []
+            unsettled = sorted(await _unsettled(app_context, account), key=_planned_first)
+            lists = [] if is_filtered else await ledger.list_unfinished(account)
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
-    above = [CallView.of_record(record) for record in sorted(unsettled, key=_planned_first)]
-    below = [
-        CallView.of(known.get(call.call_id, call), timezone=app_context.timezone)
+
+    def shown(calls: Iterable[CallRecord | Call]) -> list[CallView]:
+        views = (CallView.of(call, timezone=app_context.timezone).named(names) for call in calls)
+        related = (replace(one, related=Related(later=changes.get(one.call_id or ""))) for one in views)
+        return list(filter(wanted.shows, related))
+
+    above = shown(unsettled)
+    below = shown(
+        known.get(call.call_id, call)
         for call in found
         if call.call_id in known or not _is_listed_above(call, unsettled)
-    ]
-    for views in (above, below):
-        complete = [replace(one.named(names), related=Related(later=changes.get(one.call_id or ""))) for one in views]
-        views[:] = filter(wanted.shows, complete)
-    if wanted != EVERY_CALL:
-        below, more = below[offset : offset + limit], len(below) > offset + limit
-    seen = offset + (len(found) if wanted == EVERY_CALL else len(below))
-    text = listing(
-        below,
-        reader,
-        total=total,
-        offset=offset,
-        seen=seen,
-        more=more,
-        lists=[listed(one, reader) for one in lists],
-        unsettled=above,
-        is_ledger_read=is_ledger_read,
     )
+    seen = offset + len(found)
+    more = bool(found) and (seen < total if total is not None else len(found) == limit)
+    if is_filtered:
+        seen, more, below = offset + limit, len(below) > offset + limit, below[offset : offset + limit]
     structure = CallPageAnswer(
         lists=[list_state(one) for one in lists] or None,
         calls=[row_answer(view, reader.now) for view in (*above, *below)],
         total=total,
         next_offset=seen if more else None,
     )
+    text = listing(
+        below,
+        reader,
+        total=total,
+        offset=offset,
+        next_offset=structure.next_offset,
+        lists=[listed(one, reader) for one in lists],
+        unsettled=above,
+        is_ledger_read=is_ledger_read,
+    )
     return ListedCalls(text, structure, views=(*above, *below))
 
 
-async def _service_page(app_context: AppContext, limit: int, offset: int, wanted: Filter) -> _Page:
-    """A page of KallyAI's list; for a filter, its newest calls."""
-    api = app_context.api()
-    if wanted == EVERY_CALL:
-        page = await api.list_calls(limit=limit, offset=offset)
-        seen = offset + len(page.calls)
-        more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
-        return _Page(list(page.calls), page.total, more)
+async def _newest_calls(app_context: AppContext, since: datetime | None) -> tuple[Call, ...]:
+    """KallyAI's newest calls, at most `_SEARCHED`, as far back as `since`."""
     found: list[Call] = []
     while len(found) < _SEARCHED:
-        page = await api.list_calls(limit=_PAGE, offset=len(found))
+        page = await app_context.api().list_calls(limit=_PAGE, offset=len(found))
         found += page.calls
         oldest = page.calls[-1].created_at if page.calls else None
-        if len(page.calls) < _PAGE or (wanted.since is not None and oldest is not None and oldest < wanted.since):
+        if len(page.calls) < _PAGE or (since is not None and oldest is not None and oldest < since):
             break
-    return _Page(found, None, has_more=False)
+    return tuple(found)
 
 
 def _names(records: Sequence[CallRecord]) -> dict[str, str]:

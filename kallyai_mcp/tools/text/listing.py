@@ -21,7 +21,7 @@ _SAY = {
     "count": "{calls}, newest first{page}. Times in {place}.",
     "lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
     "unsettled": "The calls above have no outcome yet: follow them with get_call, do not place them again.",
-    "more": "More: offset={seen}.",
+    "more": "More: offset={offset}.",
 }
 
 NO_LEDGER = "This program's record of calls can't be read now, so calls in progress and bookings may be missing here."
@@ -36,16 +36,15 @@ def listing(
     *,
     total: int | None,
     offset: int,
-    seen: int,
-    more: bool,
-    lists: Sequence[str] = (),
-    unsettled: Sequence[CallView] = (),
-    is_ledger_read: bool = True,
+    next_offset: int | None,
+    lists: Sequence[str],
+    unsettled: Sequence[CallView],
+    is_ledger_read: bool,
 ) -> str:
     """A page of calls: lists of call_around, calls without an outcome, a line for each call, and the next page.
 
-    `offset` calls come before this page, and `seen` calls up to its end, of `total` (None if it is not known).
-    `lists` are the lines about lists. If the ledger was not read, the text says what may be missing.
+    `offset` calls come before this page, and `next_offset` calls before the next one, of `total` (None if it is not
+    known). `lists` are the lines about lists. If the ledger was not read, the text says what may be missing.
     """
     if not views and not unsettled and not lists and is_ledger_read:
         return _SAY["none"]
@@ -54,12 +53,14 @@ def listing(
     followed = [view for view in unsettled if _is_open(view)]
     lines += [*(_row(view, reader) for view in followed), _SAY["unsettled"]] if followed else []
     lines += [_row(view, reader) for view in unsettled if not _is_open(view)]
-    page = "" if offset == 0 and not more else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
+    is_whole = offset == 0 and next_offset is None
+    page = "" if is_whole else f" ({offset + 1}–{next_offset or offset + len(views)})"  # noqa: RUF001 - between numbers
     calls = "Calls" if total is None else "1 call" if total == 1 else f"{total} calls"
     lines.append(_SAY["count"].format(calls=calls, page=page if views else "", place=city(reader.timezone)))
     lines += _rows_by_day(views, reader)
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
-    return "\n".join([*lines, _SAY["more"].format(seen=seen)] if more else lines)
+    lines += [_SAY["more"].format(offset=next_offset)] if next_offset is not None else []
+    return "\n".join(lines)
 
 
 def _is_open(view: CallView) -> bool:
