@@ -1,6 +1,6 @@
 """The stack of middleware for all MCP messages, over every transport."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,23 @@ def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
 
     With `read_only`, the tools that place or cancel calls are left out.
     """
-    canceled = "notifications/cancelled"
-    return [
-        Correlation(),  # first, so that the log lines of the others have the request's id
-        _only_for(describe_server, "initialize", "server/discover"),
-        _only_for(Cancellations(), "tools/call", "tasks/get", "resources/read", canceled),  # what may take long
-        _only_for(note_deliveries, "tools/call", "tasks/get", canceled),  # what can report the outcome of a call
-        _only_for(with_app_context, "resources/read"),
-        _only_for(known_tools(read_only=read_only), "tools/call"),
-        _only_for(wrong_prompts, "prompts/get"),
-    ]
+    cancellations = Cancellations()
+    by_method: dict[str, list[ServerMiddleware[Any]]] = {
+        "initialize": [describe_server],
+        "server/discover": [describe_server],
+        "tools/call": [cancellations, note_deliveries, known_tools(read_only=read_only)],
+        "tasks/get": [cancellations, note_deliveries],
+        "resources/read": [cancellations, with_app_context],
+        "prompts/get": [wrong_prompts],
+        "notifications/cancelled": [cancellations, note_deliveries],
+    }
 
-
-def _only_for(one: ServerMiddleware[Any], *methods: str) -> ServerMiddleware[Any]:
     async def handle(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        return await (one(ctx, call_next) if ctx.method in methods else call_next(ctx))
+        for one in reversed(by_method.get(ctx.method, [])):
+            call_next = partial(one, call_next=call_next)
+        return await call_next(ctx)
 
-    return handle
+    return [Correlation(), handle]  # in this order, so that the log lines of the others have the request's id
 
 
 async def describe_server(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

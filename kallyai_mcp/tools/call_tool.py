@@ -61,10 +61,13 @@ class CallTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
         del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert
-        return await with_progress(self._result(arguments, context), context, at_once=self.spec.waits)
+        request = context.request_context
+        work = self._result(arguments, context, request.lifespan_context)
+        if (request.meta or {}).get("progress_token") is None:
+            return await work
+        return await with_progress(work, context, at_once=self.spec.waits)
 
-    async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
-        app_context: AppContext = context.request_context.lifespan_context
+    async def _result(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
         places_calls = self.spec.places_calls
         try:
             validated = await self._validated(arguments, context, app_context)

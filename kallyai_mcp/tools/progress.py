@@ -36,8 +36,6 @@ def say(text: Callable[[], str]) -> None:
 
 async def with_progress(work: Awaitable[_Result], ctx: Context[Any, Any], *, at_once: bool) -> _Result:
     """Return what `work` returns; until then, send a message every `EVERY` seconds, and with `at_once` one now."""
-    if (ctx.request_context.meta or {}).get("progress_token") is None:
-        return await work
     message = _Message()
     token = _message.set(message)
     reports = asyncio.create_task(_report(message, ctx, at_once))

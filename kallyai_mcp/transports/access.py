@@ -124,9 +124,8 @@ class AccessPolicy:
 
 
 def _matches(value: str, allowed: Sequence[str]) -> bool:
-    value = value.lower()
-    without_port = re.sub(r":[0-9]{1,5}$", "", value)
-    return any(value == name or (name.endswith(":*") and without_port == name[:-2]) for name in map(str.lower, allowed))
+    value, names = value.lower(), {name.lower() for name in allowed}
+    return value in names or f"{re.sub(':[0-9]{1,5}$', '', value)}:*" in names
 
 
 class _Answer:

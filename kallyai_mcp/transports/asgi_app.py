@@ -16,7 +16,7 @@ import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -140,16 +140,14 @@ def _with_session_id(app: ASGIApp) -> ASGIApp:
     """
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-
         async def send_named(message: Message) -> None:
-            # Only `initialize` has neither header: later requests of these versions have the version.
-            is_first = "mcp-session-id" not in headers and "mcp-protocol-version" not in headers
-            if is_first and message["type"] == "http.response.start" and message["status"] == 200:
+            if message["type"] == "http.response.start" and message["status"] == 200:
                 MutableHeaders(scope=message)["Mcp-Session-Id"] = secrets.token_urlsafe(24)
             await send(message)
 
-        await app(scope, receive, send_named)
+        # Only `initialize` has neither header: later requests of these versions have the version.
+        is_first = not {b"mcp-session-id", b"mcp-protocol-version"} & {name for name, _ in scope["headers"]}
+        await app(scope, receive, send_named if is_first else send)
 
     return named
 
