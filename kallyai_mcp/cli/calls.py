@@ -291,15 +291,12 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> CallRequest:
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.catalog import tools
     from kallyai_mcp.tools.submissions import request_of
-    from kallyai_mcp.tools.text.argument_words import emergency
 
     model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
     try:
         values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
         return request_of(values, Stopwatch(app_context.calls.clock), app_context)
     except InvalidArgumentsError as error:
-        if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
-            raise CommandError(emergency(dial)) from None
         typed = {
             parameter.name: parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
             for parameter in click.get_current_context().command.params

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from kallyai_mcp.api.errors import check_call_id
+from kallyai_mcp.api.errors import KallyAIError, check_call_id
 from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
 from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
 from kallyai_mcp.calls.outcome import Outcome
@@ -40,11 +40,23 @@ class WrongNumberError(ValueError):
         self.problem = problem
 
 
+class EmergencyNumberError(KallyAIError, code="emergency_number"):
+    """A phone number is an emergency number; `dial` is what the user must dial."""
+
+    def __init__(self, dial: str) -> None:
+        super().__init__(
+            f"KallyAI cannot call emergency services. Tell the user to dial {dial} themselves, now.",
+        )
+        self.dial = dial
+
+
 def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
-    if isinstance(normal, NumberProblem):
-        raise WrongNumberError(normal)
-    return normal
+    if not isinstance(normal, NumberProblem):
+        return normal
+    if normal.dial is not None:
+        raise EmergencyNumberError(normal.dial)
+    raise WrongNumberError(normal)
 
 
 def _known_zone(name: str) -> str:
@@ -101,7 +113,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 """Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at a text."""
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
-"""A phone number as people write it; the tool gets it in E.164."""
+"""A phone number as people write it; the tool gets it in E.164. For 911, validation raises `EmergencyNumberError`."""
 
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """The IANA name of a time zone."""

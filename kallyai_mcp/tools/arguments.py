@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, WrongNumberError
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import one_line
@@ -31,12 +30,12 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Problem:
     """A wrong argument: its name, and what is wrong with it, in one line without a period.
 
-    `number` says the same of a phone number.
+    `code` is that of "Error Code Reference", if it has one.
     """
 
     argument: str
     text: str
-    number: NumberProblem | None = None
+    code: str | None = None
 
 
 class InvalidArgumentsError(Exception):
@@ -86,54 +85,47 @@ def _is_zero(value: Any) -> bool:
 
 
 def validate(
-    model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Collection[str] = ()
+    model: type[_Model], tool: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Collection[str] = ()
 ) -> _Model:
-    """Validate the `arguments` of the tool `name`, at `now` in the user's time zone.
+    """Validate the `arguments` of a tool, at `now` in the user's time zone.
 
     The fields of `model` are the arguments, with the types of `tools.argument_types`. Those in `lacking` are required,
     too.
     """
-    problems = [*_unknown_arguments(name, arguments, model.model_fields)]
-    problems += [Problem(argument, words.LACKING[argument]) for argument in lacking]
+    problems = [Problem(argument, words.LACKING[argument]) for argument in lacking]
     try:
-        validated = model.model_validate(dict(arguments), context={"now": now})
+        validated = model.model_validate(dict(arguments), extra="forbid", context={"now": now})
     except ValidationError as error:
-        named = {problem.argument for problem in problems}
-        problems += [problem for problem in _problems_of(error, model) if problem.argument not in named]
+        problems += _problems_of(error, model, tool)
     else:
         if not problems:
             return validated
     raise InvalidArgumentsError(problems)
 
 
-def _unknown_arguments(tool: str, given: Mapping[str, Any], known: Collection[str]) -> Iterator[Problem]:
-    """A problem for each argument that the tool doesn't have. They are not ignored, because the user may mean them."""
-    takes = f"; it takes {', '.join(known) or 'none'}"
-    for name in given:
-        if name not in known:
-            yield Problem(one_line(name, 40) or '""', f"{tool} has no such argument{takes}")
-            takes = ""  # only the first problem lists the arguments that the tool takes
-
-
-def _problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
-    """The problems that pydantic found."""
-    schema = schema_of(model)
+def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> Iterator[Problem]:
+    """The problems that pydantic found. Only the first unknown argument is told which ones the tool takes."""
+    properties = schema_of(model)["properties"]
+    takes = f"; it takes {', '.join(properties) or 'none'}"
     for entry in error.errors(include_url=False):
         name, *within = entry["loc"]
+        if name not in properties:
+            yield Problem(one_line(str(name), 40) or '""', f"{tool} has no such argument{takes}")
+            takes = ""
+            continue
         # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
-        expected: Mapping[str, Any] = schema["properties"][name]
+        expected: Mapping[str, Any] = properties[name]
         for part in within:
             expected = expected.get("items", {}) if isinstance(part, int) else {}
         given, context = _quoted(entry["input"]), entry.get("ctx", {})
         cause = context.get("error")
         if isinstance(cause, WrongNumberError):
-            text = words.wrong_number(cause.problem, given)
+            yield Problem(f"{name}{path}", words.wrong_number(cause.problem, given), cause.problem.code)
         elif entry["type"] == "value_error":
-            text = f"{given} {cause}"
+            yield Problem(f"{name}{path}", f"{given} {cause}")
         else:
-            text = words.wrong(entry["type"], given, context, expected)
-        yield Problem(f"{name}{path}", text, cause.problem if isinstance(cause, WrongNumberError) else None)
+            yield Problem(f"{name}{path}", words.wrong(entry["type"], given, context, expected))
 
 
 class _Terse(GenerateJsonSchema):

@@ -14,7 +14,6 @@ from kallyai_mcp.tools.call_results import error_result
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.results import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import sign_in_needed
-from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, with_service_words
 
 
@@ -50,20 +49,15 @@ async def with_sign_in_link(
 def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
     """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
     note_failure("invalid_arguments")
-    numbers = [problem.number for problem in problems if problem.number is not None]
     structure = ErrorAnswer(
         status="refused" if places_calls else "error",
-        code=next((number.code for number in numbers if number.code), "invalid_arguments"),
+        code=next((problem.code for problem in problems if problem.code is not None), "invalid_arguments"),
         retryable=False,
         placed="no" if places_calls else None,
         placed_now=False if places_calls else None,
         arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems[:MAX_NAMED]],
     )
-    text = wrong_arguments(problems, places_calls=places_calls)
-    if places_calls and structure.code == "emergency_number":
-        structure.dial = next((number.dial for number in numbers if number.dial), None)
-        text = emergency(structure.dial)
-    return ToolResult(text, structure, is_error=True).for_client()
+    return ToolResult(wrong_arguments(problems, places_calls=places_calls), structure, is_error=True).for_client()
 
 
 @contextmanager

@@ -23,8 +23,8 @@ def placed(app: SandboxApp) -> dict[str, Any]:
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("respondent_phone", "415-555-1234", "has no country code; with one, it may be +14155551234 (United States)."),
-    ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
+    ("respondent_phone", "415-555-1234", "has no country code; it may be +14155551234 (United States)."),
+    ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; it may be +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
     ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
@@ -32,7 +32,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
     ("respondent_phone", "null", "missing or empty."),
     ("respondent_phone", "none", '"none" is not a phone number; E.164 looks like +14155551234.'),
-    ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; in digits it is +18003569377.'),
+    ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; it may be +18003569377.'),
     ("task_category", "bar", 'expected one of restaurant, clinic, hotel, general; got "bar".'),
     ("task_description", "  ", "missing or empty."),
     (

@@ -1,6 +1,6 @@
 """Sentences about wrong arguments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kallyai_mcp.calls.numbers import NumberProblem, country_name, place_of
@@ -31,12 +31,11 @@ LACKING = {
 """What to ask the user, by the argument that a booking lacks."""
 
 _NUMBERS = {
-    "emergency": "is an emergency number, which KallyAI can't call",
     "not_a_number": "is not a phone number; E.164 looks like +14155551234",
-    "no_country": "has no country code; {meanings}",
+    "no_country": "has no country code",
     "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
-    "prefix": "starts with {prefix}; in E.164 it is {meant}",
-    "letters": "has letters; in digits it is {meant}",
+    "prefix": "starts with {prefix}",
+    "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
     "too_short": "is too short for a number of {country}",
     "too_long": "is too long for a number of {country}",
@@ -62,31 +61,13 @@ def wrong(kind: str, given: str, context: Mapping[str, Any], expected: Mapping[s
 
 
 def wrong_number(problem: NumberProblem, given: str) -> str:
-    """What is wrong with a phone number, without a period."""
-    text = _NUMBERS[problem.kind].format(
-        country=country_name(problem.country_code) if problem.country_code is not None else "",
-        prefix=problem.prefix,
-        meant=_with_place(problem.meant[0]) if problem.meant else "",
-        meanings=_meanings(problem.meant),
-    )
-    return f"{given} {text}"
-
-
-def _meanings(numbers: Sequence[str]) -> str:
-    """The numbers in E.164 that a number without a country code may mean; without any, how such a number begins."""
-    if not numbers:
-        return "E.164 starts with + and the country code"
-    return f"with one, it may be {' or '.join(map(_with_place, numbers))}"
+    """What is wrong with a phone number, and what may be meant, without a period."""
+    country = country_name(problem.country_code) if problem.country_code is not None else ""
+    wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
+    meant = " or ".join(map(_with_place, problem.meant))
+    return f"{given} {wrong}{f'; it may be {meant}' if meant else ''}"
 
 
 def _with_place(number: str) -> str:
     place = place_of(number)
     return f"{number} ({place})" if place else number
-
-
-def emergency(dial: str | None) -> str:
-    """The text of the error for an emergency number; `dial` is what the user must dial, if that is known."""
-    return (
-        "Not called: KallyAI cannot call emergency services. "
-        f"Tell the user to dial {dial or 'the number'} themselves, now."
-    )
