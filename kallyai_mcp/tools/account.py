@@ -1,10 +1,11 @@
 """The tools about the account (check_quota, sign_in), and sign-in while another tool waits."""
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, ElicitRequestURLParams
 from pydantic import Field
 
 from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
@@ -69,7 +70,9 @@ async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> 
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:
         return False
-    reply = await elicitation.open_link("sign_in", elicitation.words.say("sign_in_message"), link.url)
+    message = elicitation.words.say("sign_in_message")
+    page = ElicitRequestURLParams(message=message, url=link.url, elicitation_id=str(uuid.uuid4()))
+    reply = await elicitation.ask("sign_in", page)
     if reply is None or reply.action != "accept":
         return False
     return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)

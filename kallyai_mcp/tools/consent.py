@@ -14,9 +14,8 @@ from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.records import CallRequest, fingerprint
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
-from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import Elicitation
+from kallyai_mcp.tools.elicitation import Elicitation, form
 from kallyai_mcp.tools.results import MadeCallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import one_line, zone_of
@@ -94,12 +93,12 @@ async def ask_user(
     timezone: str | None = None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Get the consent, or the result that tells the agent to ask the user.
+    """Get the consent, or the result that tells the agent to ask the user; raises `KallyAIError` after a no.
 
     The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is valid for this
     question. `outdated` are the consents that the ledger has refused, because something changed after the user gave
-    them; their confirmations are not accepted again. At night, the user is offered the next ordinary hour of a callee
-    in `timezone`; None where no call can be placed later.
+    them; they are not accepted again. At night, the user is offered the next ordinary hour of a callee in `timezone`;
+    None where no call can be placed later.
     """
     app_context = ctx.request_context.lifespan_context
     if app_context.confirm == "never":
@@ -110,32 +109,40 @@ async def ask_user(
     if not every and app_context.confirm == "auto":
         return replace(question.agreed, how="not_needed")
     agreed = replace(question.agreed, risk_flags=every)
-    used = [one.confirmation_id for one in outdated if one.confirmation_id is not None]
+    used = {one.confirmation_id for one in outdated}
     id_ = app_context.confirmations.verify(confirmation, now, *question.about) if confirmation is not None else None
     if id_ is not None and id_ not in used:
         return replace(agreed, how="confirmation", confirmation_id=id_)
+    at_night, later = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None, None
+    if at_night and timezone is not None and app_context.calls.places_due:
+        later = next_attempt(now, question.phone, timezone).astimezone(zone_of(timezone))
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
     if usage is not None and question.tool == "make_call":
         structure.minutes_remaining = usage.minutes_remaining
-    later = None
-    at_night = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None
-    if at_night and timezone is not None and app_context.calls.places_due:
-        later = next_attempt(now, question.phone, timezone).astimezone(zone_of(timezone))
-    by_form = await _by_form(question, agreed, used, structure, flags=flags, usage=usage, later=later, ctx=ctx)
-    if by_form is not None:
-        return by_form
-    structure.confirmation = app_context.confirmations.issue(now, *question.about)
-    structure.reasons = [str(flag) for flag in every]
-    text = texts.to_be_confirmed(
-        question.preview(flags, usage, Words()),
-        structure.confirmation,
-        round(LIFETIME.total_seconds() / 60),
-        wrong=confirmation is not None,
-        tool=question.tool,
-        at_night=at_night,
-        later=later,
-    )
-    return ToolResult(text, structure).for_client()
+    elicitation = Elicitation(ctx, question.submissions[0].language)
+    reply = None
+    if elicitation.shows_forms:
+        preview = question.preview(flags, usage, elicitation.words)
+        asked = form(preview, _fields(question, later, elicitation.words), required=["call_now"])
+        about = " ".join((*question.about, *every))
+        reply = await elicitation.ask("consent", asked, about=about, used=used)
+    if reply is None:
+        structure.confirmation = app_context.confirmations.issue(now, *question.about)
+        structure.reasons = [str(flag) for flag in every]
+        text = texts.to_be_confirmed(
+            question.preview(flags, usage, Words()),
+            structure.confirmation,
+            wrong=confirmation is not None,
+            tool=question.tool,
+            at_night=at_night,
+            later=later,
+        )
+        return ToolResult(text, structure).for_client()
+    if reply.content.get("call_now") is True:
+        return replace(agreed, how="form", confirmation_id=reply.id)
+    if later is not None and reply.content.get("call_later") is True:
+        return ToolResult(texts.wanted_later(later), structure).for_client()
+    raise KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 
 def _risks_of(question: Question, usage: Statistics | None, now: datetime) -> list[Flags]:
@@ -147,43 +154,14 @@ def _risks_of(question: Question, usage: Statistics | None, now: datetime) -> li
     ]
 
 
-async def _by_form(
-    question: Question,
-    agreed: Consent,
-    used: Sequence[str],
-    structure: MadeCallAnswer,
-    *,
-    flags: Sequence[Flags],
-    usage: Statistics | None,
-    later: datetime | None,
-    ctx: Context[AppContext, Any],
-) -> Consent | CallToolResult | None:
-    """Ask the user by a form, which also offers the time `later`; None if the client can't show one.
-
-    `used` are the ids of outdated confirmations: after one of them, the form is another one.
-
-    Raises:
-        KallyAIError: The user did not agree.
-    """
-    elicitation = Elicitation(ctx, question.submissions[0].language)
-    if not elicitation.shows_forms:
-        return None
-    words = elicitation.words
+def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:
+    """The fields of the form: whether to call now, or when it is due; and whether to call `later` instead."""
     key = "call_now" if question.schedule.not_before is None else "call_then"
     fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
     if later is not None:
         hour = words.hour(local_time(question.phone, later) or later, question.phone)
         fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
-    question_key = " ".join((*question.about, *agreed.risk_flags, *used))
-    shown = question.preview(flags, usage, words)
-    reply = await elicitation.ask("consent", shown, fields, required=["call_now"], about=question_key)
-    if reply is None:
-        return None
-    if reply.content.get("call_now") is True:
-        return replace(agreed, how="form", confirmation_id=reply.id)
-    if later is not None and reply.content.get("call_later") is True:
-        return ToolResult(texts.wanted_later(later), structure).for_client()
-    raise KallyAIError("the user was asked and did not agree", code="not_agreed")
+    return fields
 
 
 def client_name(ctx: Context[AppContext, Any]) -> str | None:

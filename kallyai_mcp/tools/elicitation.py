@@ -9,14 +9,14 @@ open a link or ask for a missing argument, a preview that shows the time would b
 that shows no forms gets an error in place of the question as a text.
 """
 
-import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field, ValidationError
@@ -44,14 +44,14 @@ class Reply(BaseModel, defer_build=True):
     """A question that was asked, and the reply to it.
 
     Attributes:
-        asked: A digest of what was asked.
+        about: What was asked about.
         id: It is the same if a client sends the same reply again, with the same state.
         action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice); None before the
             user has replied.
         content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
     """
 
-    asked: str
+    about: str
     id: str = Field(default_factory=lambda: str(uuid.uuid4()))
     action: Literal["accept", "decline", "cancel"] | None = None
     content: dict[str, Any] = Field(default_factory=dict)
@@ -102,50 +102,39 @@ class Elicitation:
     async def ask(
         self,
         name: str,
-        message: str,
-        fields: Mapping[str, Mapping[str, Any]],
+        params: ElicitRequestFormParams | ElicitRequestURLParams,
         *,
-        required: Sequence[str] = (),
         about: str = "",
+        used: Collection[str | None] = (),
     ) -> Reply | None:
-        """Show the user a form with these fields, given as JSON schemas; returns None if the client could not be asked.
+        """Show the user a form, or have the client open a link; returns None if the client could not be asked.
 
-        `name` is unique within the tool call. A reply is not used if the question was `about` something else, for
-        example because the call in the preview has changed since.
+        `name` is unique within the tool call. A reply is not accepted if the question was `about` something else,
+        because the number was called since, or if its id is one of those `used`; the SDK takes it only with the same
+        arguments. To accept a link means to agree to open it, and not that the user did anything on the page.
         """
-        schema: dict[str, Any] = {"type": "object", "properties": dict(fields), "required": list(required)}
-        params = ElicitRequestFormParams(message=message, requested_schema=schema)
-        return await self._ask(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
-
-    async def open_link(self, name: str, message: str, url: str) -> Reply | None:
-        """Have the client open `url` for the user; the other arguments, the result, and the errors are those of `ask`.
-
-        `accept` means that the user agreed to open the link. It does not mean that they did anything on the page.
-        """
-        return await self._ask(name, name, ElicitRequestURLParams(message=message, url=url))
-
-    async def _ask(
-        self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams
-    ) -> Reply | None:
-        question = Reply(asked=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        question, request = Reply(about=about), ElicitRequest(params=params)
         if self._ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            session, request_id = self._ctx.session, self._ctx.request_id
+            during = ServerMessageMetadata(related_request_id=self._ctx.request_id)
             try:
-                if isinstance(params, ElicitRequestFormParams):
-                    result = await session.elicit_form(params.message, params.requested_schema, request_id)
-                else:
-                    result = await session.elicit_url(params.message, params.url, question.id, request_id)
+                result = await self._ctx.session.send_request(request, ElicitResult, metadata=during)
             except (MCPError, ValidationError):  # the client refused, can't be sent anything, or its reply is not valid
                 return None
             return question.with_result(result)
         reply = self._replies.get(name)
-        if reply is not None and reply.asked == question.asked and reply.action is not None:
+        if reply is not None and reply.action is not None and reply.about == about and reply.id not in used:
             return reply
-        state = self._replies | {name: question}
-        request = ElicitRequest(method="elicitation/create", params=params)
         # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
-        sealed = json.dumps({name: asked.model_dump() for name, asked in state.items()})
-        raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=sealed))
+        state = json.dumps({key: asked.model_dump() for key, asked in (self._replies | {name: question}).items()})
+        raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=state))
+
+
+def form(
+    message: str, fields: Mapping[str, Mapping[str, Any]], *, required: Sequence[str] = ()
+) -> ElicitRequestFormParams:
+    """A form with these fields, given as JSON schemas."""
+    schema = {"type": "object", "properties": dict(fields), "required": list(required)}
+    return ElicitRequestFormParams(message=message, requested_schema=schema)
 
 
 _NEEDED: dict[str, tuple[str, ...]] = {
@@ -166,11 +155,10 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 def lacking_details(given: Mapping[str, Any]) -> list[str]:
     """The arguments without which a booking can't be made. Without a day and a time, a call only asks."""
-    category, until = given.get("task_category"), given.get("until")
-    if until == "all" or "changes_call_id" in given or not given.keys() & {"appointment_date", "appointment_time"}:
+    asks_only = given.get("until") == "all" or not given.keys() & {"appointment_date", "appointment_time"}
+    if asks_only or "changes_call_id" in given:
         return []
-    needed = _NEEDED.get(category, ()) if isinstance(category, str) else ()
-    return [name for name in needed if name not in given]
+    return [name for name in _NEEDED.get(str(given.get("task_category")), ()) if name not in given]
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
@@ -179,19 +167,19 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
     If the client can't show forms, nothing is asked, and validation names what is missing. Returns `given` with the
     user's answers.
     """
-    missing = [] if "candidates" in given or "until" in given or "respondent_phone" in given else ["respondent_phone"]
-    missing += lacking_details(given)
+    details = lacking_details(given)
+    wanted = [] if given.keys() & {"candidates", "until"} else ["respondent_phone"]
+    wanted += ["user_name", *details] if details else []
+    missing = [name for name in wanted if name not in given]
     if not missing or not elicitation.shows_forms:
         return given
-    if missing != ["respondent_phone"] and "user_name" not in given:
-        missing.insert(0, "user_name")
     words, callee = elicitation.words, given.get("business_name")
     message = words.say("details_needed")
     if isinstance(callee, str):
         message = words.say("details_needed_for", callee=one_line(callee))
     fields = {name: words.field(name) | _FIELDS[name] for name in missing}
     required = [name for name in missing if name == "respondent_phone"]
-    reply = await elicitation.ask("details", message, fields, required=required)
+    reply = await elicitation.ask("details", form(message, fields, required=required))
     if reply is None:
         return given
     if reply.action != "accept":

@@ -3,14 +3,14 @@
 A task is another view of a call record or a list, and its id is the `tracking_id`. Nothing else is stored, so a task
 survives a restart, and any process with the same ledger can answer requests about it, but only for its account.
 
-A completed task must stay completed ("Task Status Lifecycle"). So the task of a list ends when the list first stops: if
-it goes on after a decision, get_call follows it.
+A completed task must stay completed ("Task Status Lifecycle"). So the task of a list covers it until a decision is
+needed: if it goes on then, get_call follows it.
 
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from mcp import MCPError
@@ -149,7 +149,7 @@ class CallTasks(Extension):
         return Task(
             task_id=id_,
             status=status,
-            created_at=_began(found),
+            created_at=found.placed_at if isinstance(found, CallRecord) else found.asked_at,
             last_updated_at=now if status == "working" else found.ended_at or now,
             ttl_ms=self._ttl_ms,
             **more,
@@ -181,16 +181,9 @@ async def _find(app_context: AppContext, tracking_id: str) -> CallRecord | CallL
     return await app_context.calls.find_list(tracking_id) or await app_context.calls.find(tracking_id)
 
 
-def _began(found: CallRecord | CallList) -> datetime:
-    """When a call or list was asked for first."""
-    if isinstance(found, CallRecord):
-        return found.placed_at
-    return found.records[0].placed_at if found.records else found.asked_at
-
-
 def _goes_on_again(found: CallRecord | CallList) -> bool:
-    """Whether a list goes on after it had stopped."""
-    return isinstance(found, CallList) and _began(found) < found.asked_at
+    """Whether a list goes on after the user has decided so."""
+    return isinstance(found, CallList) and found.passed > 0
 
 
 def _status_of(found: CallRecord | CallList) -> Status:

@@ -153,7 +153,7 @@ async def test_a_reply_that_is_sent_twice_is_used_once(
 async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    said = {"user_name": "Ada", **PHONE, "appointment_date": "2026-01-28", "party_size": 4}
+    said = {**PHONE, "user_name": "Ada", "appointment_date": "2026-01-28", "party_size": 4}
     user = User("decline", {"respondent_phone": "415 555 1234"}, {}, said, {"call_now": True})
     async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
         declined = await agent.use("make_call", BARE)

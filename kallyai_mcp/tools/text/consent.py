@@ -1,7 +1,7 @@
 """Texts for the user before a call: the preview, and the forms. They are in the user's language (`texts.json`)."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.appointment import time_of_day
@@ -9,6 +9,7 @@ from kallyai_mcp.calls.numbers import for_people, local_times, place_of
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.text.account import allowances
 from kallyai_mcp.tools.text.plain import one_line, party_of
 from kallyai_mcp.tools.text.times import Reader
@@ -114,23 +115,26 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
 
 def wanted_later(later: datetime) -> str:
     """The text for an agent whose user wants the call at an ordinary hour."""
-    at = f'not_before "{later.isoformat(timespec="minutes")}"'
-    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments and {at}."
+    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments {_and_when(later)}."
 
 
 def to_be_confirmed(
-    shown: str, confirmation: str, minutes: int, *, wrong: bool, tool: str, at_night: bool, later: datetime | None
+    shown: str, confirmation: str, *, wrong: bool, tool: str, at_night: bool, later: datetime | None
 ) -> str:
     """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
 
-    It is valid for so many `minutes`. `at_night`, the user may want the call in the morning; make_call can be asked now
-    to place it `later`. `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid.
+    `at_night`, the user may want the call in the morning; make_call can be asked now to place it `later`. `shown` is
+    the preview; with `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    then = f'and not_before "{later.isoformat(timespec="minutes")}"' if later else "then"
+    then = _and_when(later) if later else "then"
     otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
-        f"within {minutes} minutes.{otherwise} If not, do not call."
+        f"within {LIFETIME // timedelta(minutes=1)} minutes.{otherwise} If not, do not call."
     )
+
+
+def _and_when(later: datetime) -> str:
+    return f'and not_before "{later.isoformat(timespec="minutes")}"'
