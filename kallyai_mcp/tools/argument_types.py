@@ -44,9 +44,7 @@ class EmergencyNumberError(KallyAIError, code="emergency_number"):
     """A phone number is an emergency number; `dial` is what the user must dial."""
 
     def __init__(self, dial: str) -> None:
-        super().__init__(
-            f"KallyAI cannot call emergency services. Tell the user to dial {dial} themselves, now.",
-        )
+        super().__init__(f"KallyAI cannot call emergency services. Tell the user to dial {dial} themselves, now.")
         self.dial = dial
 
 

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, WrongNumberError
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import one_line
 
 MAX_NAMED = 20
-"""How many wrong arguments an error names at most. No tool has so many arguments."""
+"""How many wrong arguments an error names at most."""
 
 _ZEROS = re.compile(r"\+?0[0:./() -]*")
 """Texts of zeros that models write where their client demands a value: 0, 0000-00-00, 00:00, +0 000 000."""
@@ -38,11 +39,11 @@ class Problem:
     code: str | None = None
 
 
-class InvalidArgumentsError(Exception):
+class InvalidArgumentsError(KallyAIError, code="invalid_arguments"):
     """Arguments are wrong; there is at least one problem."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__()
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("wrong arguments", code=next((each.code for each in problems if each.code is not None), None))
         self.problems = problems
 
 

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools.account import request_sign_in
-from kallyai_mcp.tools.arguments import InvalidArgumentsError, read, schema_of, validate
+from kallyai_mcp.tools.arguments import read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.text.plain import zone_of
-from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
+from kallyai_mcp.tools.tool_errors import tool_error
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,6 @@ class CallTool(Tool):
                 return await self.fn(**validated, ctx=context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
-        except InvalidArgumentsError as error:
-            return arguments_error(error.problems, places_calls=places_calls)
         except KallyAIError as error:
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls)
 

@@ -28,9 +28,6 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.text.words import Words
 
-_LONGEST_HEADER = 200
-"""How many characters of a header are read."""
-
 
 class InputRequiredError(Exception):
     """The tool needs the user's reply, so this run of the tool ends; `result` asks the client for the reply."""
@@ -72,7 +69,7 @@ def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
     request = ctx.request_context
     headers: Mapping[str, str] = getattr(request.request, "headers", None) or {}
     accepted = (request.meta or {}).get("openai/locale") or headers.get("accept-language")
-    return preferred_language(accepted[:_LONGEST_HEADER]) if isinstance(accepted, str) else "en"
+    return preferred_language(accepted) if isinstance(accepted, str) else "en"
 
 
 class Elicitation:

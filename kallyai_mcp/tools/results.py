@@ -5,6 +5,7 @@ short, because every client reads all of them: what get_call describes is only a
 errors (`ErrorAnswer`) are in no schema.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -16,6 +17,7 @@ from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.tools.argument_types import EmergencyNumberError
+from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
@@ -276,7 +278,12 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
         dial=error.dial if isinstance(error, EmergencyNumberError) else None,
+        arguments=_wrong_arguments(error.problems) if isinstance(error, InvalidArgumentsError) else None,
     )
+
+
+def _wrong_arguments(problems: Sequence[Problem]) -> list[WrongArgument]:
+    return [WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems[:MAX_NAMED]]
 
 
 def _is_retryable(error: errors.KallyAIError) -> bool:

@@ -1,6 +1,6 @@
 """Turns errors into results of a tool (`isError`), with a text for the agent and a structure for programs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,10 +9,8 @@ from mcp.types import INTERNAL_ERROR, CallToolResult
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.call_results import error_result
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.errors import error_text, with_service_words
 
@@ -44,20 +42,6 @@ async def with_sign_in_link(
         return error, await app_context.sign_in.link()
     except errors.KallyAIError as no_link:
         return no_link, None
-
-
-def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
-    """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
-    note_failure("invalid_arguments")
-    structure = ErrorAnswer(
-        status="refused" if places_calls else "error",
-        code=next((problem.code for problem in problems if problem.code is not None), "invalid_arguments"),
-        retryable=False,
-        placed="no" if places_calls else None,
-        placed_now=False if places_calls else None,
-        arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems[:MAX_NAMED]],
-    )
-    return ToolResult(wrong_arguments(problems, places_calls=places_calls), structure, is_error=True).for_client()
 
 
 @contextmanager

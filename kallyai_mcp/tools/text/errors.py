@@ -9,6 +9,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import EmergencyNumberError
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, quota
 from kallyai_mcp.tools.text.plain import duration, link, one_line, quoted, word
 
@@ -20,6 +21,8 @@ _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLo
 
 def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     """The text of a tool's error; with `places_calls`, it says whether a call was placed."""
+    if isinstance(error, InvalidArgumentsError):
+        return wrong_arguments(error.problems, places_calls=places_calls)
     if places_calls and may_have_been_placed(error):
         text = (
             f"Unknown: no usable answer came after the request was sent ({word(error.code)}), so the number may have "
