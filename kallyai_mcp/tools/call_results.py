@@ -14,7 +14,6 @@ from kallyai_mcp.tools.call_view import CallView, Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
-    AskedFor,
     CallAnswer,
     CallRow,
     CancelAnswer,
@@ -22,7 +21,6 @@ from kallyai_mcp.tools.results import (
     MadeCallAnswer,
     RefusedRetryAnswer,
     ToolResult,
-    UsedUp,
     error_answer,
 )
 from kallyai_mcp.tools.text.account import allowances, is_much_left, little_left
@@ -69,7 +67,7 @@ async def call_result(
         if not record.schedule.earlier:
             raise view.refusal
         error = await error_result(view.refusal, app_context, places_calls=True)
-        facts = error.structure.model_dump(exclude_none=True) | structure.model_dump(exclude_none=True)
+        facts = dict(error.structure) | {name: value for name, value in structure if value is not None}
         text = f"Not called again:{error.text.removeprefix('Not called:')}\n{attempts(record, reader)}"
         return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
@@ -86,8 +84,8 @@ async def error_result(error: KallyAIError, app_context: AppContext, *, places_c
         return ToolResult(error_text(error, places_calls=places_calls), structure, is_error=True)
     usage = await app_context.usage()
     left = allowances(usage) if usage is not None else []
-    if usage is not None and left and left[0].remaining <= 0:
-        structure.used_up = UsedUp(unit=left[0].unit, allocated=left[0].allocated, renews=usage.period_end)
+    if left and left[0].remaining <= 0:
+        structure.used_up = left[0]
     return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
 
 
@@ -114,10 +112,11 @@ def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIM
     if made is not None:
         unconfirmed = list(view.unconfirmed) or None
         structure.appointment = AppointmentAnswer(**event_facts(made, view.zone_name), unconfirmed=unconfirmed)
-    if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME) and (view.day or view.time):
-        structure.asked = AskedFor(appointment_date=view.day, appointment_time=view.time)
+    if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME):
+        moment = {"appointment_date": view.day, "appointment_time": view.time}
+        structure.asked = {name: value for name, value in moment.items() if value} or None
     elif view.outcome is None and not is_request and asked.task_description:
-        structure.asked = AskedFor(task_description=visible(asked.task_description, ROOM))
+        structure.asked = {"task_description": visible(asked.task_description, ROOM)}
     if view.is_being_checked or (view.outcome is Outcome.UNKNOWN and call is None):
         structure.placed = "maybe"
     if view.is_calendar_unread:

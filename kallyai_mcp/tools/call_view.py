@@ -12,7 +12,7 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, t
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.instructions import departure_in, other_times_in
+from kallyai_mcp.tools.instructions import departure_in, other_times_text, spans_in
 
 BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
 
@@ -128,12 +128,12 @@ class CallView:
         made, asked = self.appointment, self.submission
         if made is None:
             return ()
+        departure = departure_in(asked)
         is_open = {
             "appointment_time": asked.appointment_time is not None and not isinstance(made.start, datetime),
             "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
+            "departure_date": departure is not None and departure != self.ends_on,
         }
-        departure = departure_in(asked)
-        is_open["departure_date"] = departure is not None and departure != self.ends_on
         return tuple(name for name, is_missing in is_open.items() if is_missing)
 
     @property
@@ -151,7 +151,7 @@ class CallView:
             return False
         local = start.astimezone(ZoneInfo(self.zone_name)) if start.tzinfo else start
         is_that_day = self.day is None or local.date().isoformat() == self.day
-        spans = other_times_in(self.submission)
+        spans = spans_in(other_times_text(self.submission))
         return is_that_day and any(first <= local.time() <= last for first, last in spans)
 
     @property

@@ -61,17 +61,13 @@ def other_times_text(submission: Submission | SubmissionEcho) -> str:
     return ", ".join(_texts_after(_OTHER_TIMES, submission))
 
 
-def other_times_in(submission: Submission | SubmissionEcho) -> list[tuple[time, time]]:
-    """The other times that may be agreed to, each as the first and the last one."""
-    return _spans_in(other_times_text(submission))
-
-
 def are_times(text: str) -> bool:
     """Whether a text has nothing but times and spans of time, as in "10:00-12:00, 15:00"."""
-    return len(_spans_in(text)) == len(_SPAN.findall(text)) > 0 and not _SPAN.sub("", text).strip(" ,;")
+    return len(spans_in(text)) == len(_SPAN.findall(text)) > 0 and not _SPAN.sub("", text).strip(" ,;")
 
 
-def _spans_in(text: str) -> list[tuple[time, time]]:
+def spans_in(text: str) -> list[tuple[time, time]]:
+    """The times in such a text, each as the first and the last one."""
     spans = []
     for found in _SPAN.finditer(text):
         first = int(found[1]), int(found[2])

@@ -232,19 +232,18 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_
-    record = await app_context.calls.find(id_)
-    if record is None and await app_context.calls.find_list(id_) is not None:
+    found = await find_any(app_context, id_)
+    if isinstance(found, CallList):
         raise NotThereError("This is a list of calls.", code="is_a_list")
-    if record is None:
-        return id_
-    if record.call_id is not None and not record.is_active:
-        return record.call_id
-    if record.state is CallState.SCHEDULED:
+    view = CallView.of(found, timezone=app_context.timezone)
+    if view.call_id is not None and view.outcome is not None:
+        return view.call_id
+    if view.refusal is not None:
+        raise view.refusal
+    if view.status == CallState.SCHEDULED:
         raise NotThereError("The call has not been placed yet.", code="call_scheduled")
-    if record.is_active and not CallView.of_record(record).is_being_checked:
+    if view.outcome is None and not view.is_being_checked:
         raise NotThereError("The call is still in progress.", code="call_in_progress")
-    if (refusal := CallView.of_record(record).refusal) is not None:
-        raise refusal
     raise NotThereError("The outcome of the call is unknown.", code="outcome_unknown")
 
 
@@ -264,8 +263,8 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     structure = CancelAnswer(status="in_progress", call_id=view.call_id)
     if view.record is not None and view.call_id is None:
         structure.tracking_id = view.record.tracking_id
-    if view.record is not None and view.record.state is CallState.CANCELED:
+    if view.status == CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
     elif view.outcome is not None or view.refusal is not None:
         structure.status = "over"
-    return ToolResult(cancel_text(view, app_context.reader()), structure)
+    return ToolResult(cancel_text(view, structure.status, app_context.reader()), structure)

@@ -1,11 +1,12 @@
 """Resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
@@ -30,27 +31,22 @@ TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
 
-_T = TypeVar("_T")
-
 _app_context: ContextVar[AppContext] = ContextVar("app_context")
 
 
-async def read_call(call_id: str, ctx: Context[AppContext, Any]) -> str:
+async def read_call(call_id: str) -> str:
     """A call's or a list's outcome or progress, in the words of get_call."""
-    app_context = ctx.request_context.lifespan_context
-    return await _read(app_context, _call(app_context, call_id))
+    return await _read(_call, call_id)
 
 
-async def read_transcript(call_id: str, ctx: Context[AppContext, Any]) -> str:
+async def read_transcript(call_id: str) -> str:
     """Who said what in a call, as in get_transcript."""
-    app_context = ctx.request_context.lifespan_context
-    return (await _read(app_context, transcript(app_context, call_id))).text
+    return await _read(_transcript, call_id)
 
 
-async def read_calendar(call_id: str, ctx: Context[AppContext, Any]) -> str:
+async def read_calendar(call_id: str) -> str:
     """An iCalendar file (RFC 5545) for the appointment that a call made."""
-    app_context = ctx.request_context.lifespan_context
-    return await _read(app_context, _calendar(app_context, call_id))
+    return await _read(_calendar, call_id)
 
 
 def add_templates(server: MCPServer[AppContext]) -> None:
@@ -67,18 +63,18 @@ def add_templates(server: MCPServer[AppContext]) -> None:
 
 
 def newest_calls() -> FunctionResource:
-    """The resource `kallyai://calls`. It needs `with_app_context`, because the SDK reads it without a context."""
+    """The resource `kallyai://calls`."""
     return FunctionResource(
         uri=CALLS,
         name="calls",
         title="The newest calls",
         description=f"The {NEWEST} newest phone calls with their outcomes, one line each",
-        fn=_newest,
+        fn=partial(_read, _newest),
     )
 
 
 async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: `newest_calls` is read with the app context of the request."""
+    """Middleware: resources are read with the app context of the request, which the SDK gives only to templates."""
     token = _app_context.set(ctx.lifespan_context)
     try:
         return await call_next(ctx)
@@ -86,9 +82,8 @@ async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next
         _app_context.reset(token)
 
 
-async def _newest() -> str:
-    app_context = _app_context.get()
-    return (await _read(app_context, list_page(app_context, limit=NEWEST, offset=0))).text
+async def _newest(app_context: AppContext) -> str:
+    return (await list_page(app_context, limit=NEWEST, offset=0)).text
 
 
 async def _call(app_context: AppContext, call_id: str) -> str:
@@ -99,14 +94,19 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     return call_text(await view_of(app_context, found), app_context.reader())
 
 
+async def _transcript(app_context: AppContext, call_id: str) -> str:
+    return (await transcript(app_context, call_id)).text
+
+
 async def _calendar(app_context: AppContext, call_id: str) -> str:
     return rebuilt(await appointment(app_context, call_id))
 
 
-async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
-    """Await `result`, and turn its errors into those of the protocol."""
+async def _read(read: Callable[..., Awaitable[str]], *arguments: str) -> str:
+    """What `read` returns with the app context of the request; its errors are turned into those of the protocol."""
+    app_context = _app_context.get()
     try:
-        return await result
+        return await read(app_context, *arguments)
     except KallyAIError as found:
         error, link = await with_sign_in_link(found, app_context)
         note_failure(error.code, error.correlation_id)

@@ -19,6 +19,7 @@ from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.tools.argument_types import EmergencyNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_view import Quote
+from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
 
@@ -39,36 +40,21 @@ class Answer(BaseModel, defer_build=True):
     placed: Literal["no", "maybe"] | None = None
 
 
-class WrongArgument(BaseModel, defer_build=True):
-    """An argument of a tool, and what is wrong with it."""
-
-    argument: str
-    problem: str
-
-
-class UsedUp(BaseModel, defer_build=True):
-    """The allowance that is used up, which is why KallyAI refused a call."""
-
-    unit: Literal["calls", "minutes", "credits"]
-    allocated: float | None = None
-    renews: datetime | None = None
-
-
 class ErrorAnswer(Answer):
     """An error of any tool. `status`: refused (not called), unknown (may have been called), or error.
 
-    `retry_after` and `expires_in` are in seconds; `link` is where the user signs in; `dial` is the emergency number
-    that the user must dial themselves.
+    `arguments` has each wrong `argument` and the `problem` with it. `retry_after` and `expires_in` are in seconds;
+    `link` is where the user signs in; `dial` is the emergency number that the user must dial themselves.
     """
 
     placed_now: bool | None = None
-    arguments: list[WrongArgument] | None = None
+    arguments: list[dict[str, str]] | None = None
     retry_after: float | None = None
     correlation_id: str | None = None
     link: str | None = None
     expires_in: int | None = None
     upgrade_url: str | None = None
-    used_up: UsedUp | None = None
+    used_up: Allowance | None = None
     dial: str | None = None
 
 
@@ -79,14 +65,6 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
-
-
-class AskedFor(BaseModel, defer_build=True):
-    """The day and time that the call asked for, where the outcome is another one; and the task while it goes on."""
-
-    task_description: str | None = None
-    appointment_date: str | None = None
-    appointment_time: str | None = None
 
 
 class CallAnswer(Answer):
@@ -108,7 +86,7 @@ class CallAnswer(Answer):
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
-    asked: Annotated[AskedFor | None, _OBJECT] = Field(None, description="Where the outcome is another")
+    asked: Annotated[dict[str, str] | None, _OBJECT] = Field(None, description="Where the outcome is another")
     moved_by: str | None = Field(None, description="Later call_id")
     asked_about_in: str | None = Field(None, description="Later call_id")
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")

@@ -6,7 +6,7 @@ interpreted.
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import dropwhile, takewhile
@@ -74,9 +74,8 @@ async def views_of_list(app_context: AppContext, found: CallList) -> list[CallVi
 async def read_said(app_context: AppContext, view: CallView) -> Said:
     """What the callee of an ended call said, as far as its result needs it."""
     questions, call = questions_in(view.submission), view.call
-    needs_evidence = view.outcome in (Outcome.ANSWERED, Outcome.FAILED)
-    talked = needs_evidence or view.outcome in BOOKED
-    if call is None or not (needs_evidence or (questions and talked)):
+    decides = (Outcome.ANSWERED, Outcome.FAILED, *(BOOKED if questions else ()))
+    if call is None or view.outcome not in decides:
         return Said()
     transcript: Transcript | None = None
     missing: Literal["answers_unread", "no_transcript"] = "answers_unread"
@@ -89,8 +88,9 @@ async def read_said(app_context: AppContext, view: CallView) -> Said:
         pass  # the outcome counts without it
     if transcript is None:
         return Said(missing=missing if questions else None)
-    evidence = _evidence(transcript, call.highlights or "") if needs_evidence and not questions else None
-    return Said(evidence, tuple(quote for question in questions for quote in _answers(question, transcript.entries)))
+    if not questions:
+        return Said(_evidence(transcript, call.highlights or ""))
+    return Said(answers=tuple(one for question in questions for one in _answers(question, transcript.entries)))
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:
@@ -151,10 +151,11 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
     except LedgerUnavailableError:
         return Related()
     views = [CallView.of_record(record) for record in records]
+    changes = changed_by(views)
     return Related(
         CallView.of_record(before) if before is not None else None,
-        changed_by(views).get(view.call_id) if view.outcome in BOOKED else None,
-        _ahead(views, view, app_context.now()) if is_new and before_id is None else None,
+        changes.get(view.call_id) if view.outcome in BOOKED else None,
+        _ahead(views, view, changes, app_context.now()) if is_new and before_id is None else None,
         _next_attempt(view, records),
     )
 
@@ -171,16 +172,15 @@ def changed_by(views: Sequence[CallView]) -> dict[str, CallView]:
     return {id_: one for one in reversed(views) if one.outcome in answered and (id_ := changes_in(one.submission))}
 
 
-def _ahead(views: Sequence[CallView], view: CallView, now: datetime) -> CallView | None:
-    """The newest booking at the number of `view` that lies ahead, with the last call about it that booked nothing."""
-    number, asked_in = view.submission.respondent_phone, dict[str, CallView]()
-    replaced = {view.call_id, *(changes_in(one.submission) for one in views if one.outcome in BOOKED)}
+def _ahead(
+    views: Sequence[CallView], view: CallView, changes: Mapping[str, CallView], now: datetime
+) -> CallView | None:
+    """The newest booking at the number of `view` that lies ahead and was not moved, with the last call about it."""
     for one in views:
-        made, before = one.appointment, changes_in(one.submission)
-        if before is not None and one.outcome is Outcome.ANSWERED:
-            asked_in.setdefault(before, one)
-        if made is None or one.call_id is None or one.call_id in replaced or one.submission.respondent_phone != number:
-            continue
-        if one.outcome in BOOKED and not lies_before(made, now, zone_name=one.zone_name):
-            return replace(one, related=Related(later=asked_in.get(one.call_id) or asked_in.get(before or "")))
+        later = changes.get(one.call_id or "") or changes.get(changes_in(one.submission) or "")
+        made, related = one.appointment, Related(later=later if later is not one else None)
+        is_here = one.submission.respondent_phone == view.submission.respondent_phone and one.call_id != view.call_id
+        is_booked = one.outcome in BOOKED and is_here and not related.is_moved
+        if is_booked and made is not None and not lies_before(made, now, zone_name=one.zone_name):
+            return replace(one, related=related)
     return None

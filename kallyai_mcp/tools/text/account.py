@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
@@ -16,19 +15,18 @@ _SHORT_SHARE = 0.1
 _MUCH_SHARE = 0.5
 """If more than this share is left, the calls of the next minutes don't leave little."""
 
-Unit = Literal["calls", "minutes", "credits"]
-
 LOGIN_NEEDED = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
 """For when nobody is signed in, and there is no sign-in link."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of the calls, minutes, or credits; `allocated` is None when KallyAI does not report it."""
+    """What is left of the calls, minutes, or credits, and when they come back; None for what is not known."""
 
-    unit: Unit
+    unit: str
     remaining: float
     allocated: float | None
+    renews: datetime | None
 
     @property
     def share(self) -> float:
@@ -43,12 +41,13 @@ class Allowance:
 
 def allowances(statistics: Statistics) -> list[Allowance]:
     """What is left, the scarcest first."""
-    kinds: tuple[tuple[Unit, float | None, float | None], ...] = (
+    kinds = (
         ("minutes", statistics.minutes_remaining, statistics.minutes_allocated),
         ("calls", statistics.calls_remaining, statistics.calls_allocated),
         ("credits", statistics.credits_remaining, statistics.credits_allocated),
     )
-    known = [Allowance(unit, remaining, allocated) for unit, remaining, allocated in kinds if remaining is not None]
+    ends = statistics.period_end
+    known = [Allowance(unit, left, allocated, ends) for unit, left, allocated in kinds if left is not None]
     return sorted(known, key=lambda allowance: allowance.share)
 
 

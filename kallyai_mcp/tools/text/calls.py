@@ -126,14 +126,12 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
 
 
-def cancel_text(view: CallView, reader: Reader) -> str:
-    """Whether a call was canceled; if not, how far it is, or how it ended."""
-    record = view.record
-    if record is not None and record.state is CallState.CANCELED:
-        again = " again" if record.schedule.earlier else ""
-        return SAY["canceled"].format(party=party_of(record.submission), again=again)
-    is_over = view.outcome is not None or view.refusal is not None
-    why = "it is over" if is_over else "it is in progress, and can't be hung up"
+def cancel_text(view: CallView, status: str | None, reader: Reader) -> str:
+    """Whether a call was canceled, which is its `status` then; if not, how far it is, or how it ended."""
+    if status == CallState.CANCELED:
+        again = " again" if view.record is not None and view.record.schedule.earlier else ""
+        return SAY["canceled"].format(party=party_of(view.submission), again=again)
+    why = "it is over" if status == "over" else "it is in progress, and can't be hung up"
     return f"{SAY['not_canceled'].format(why=why)}\n{call_text(view, reader)}"
 
 
