@@ -5,7 +5,6 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kallyai_mcp.auth.token_store import FileStore
@@ -142,30 +141,6 @@ async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
     assert not {"elapsed_seconds", "created_at", "placed_now"} & found.data.keys()
 
 
-async def test_a_call_that_a_limit_has_put_off_says_so(tmp_path: Path, clock: ManualClock) -> None:
-    looked, told = anyio.Event(), anyio.Event()
-
-    async def answer(request: Request) -> tuple[int, Any]:
-        if request.method == "POST":
-            return 429, {"error": {"code": "rate_limited"}}
-        looked.set()
-        await told.wait()
-        return 200, {"calls": [], "total": 0}
-
-    async with fake_service(answer) as url:
-        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
-            made = await agent.use("make_call", BISTRO, wait_seconds=0)
-            await looked.wait()
-            seen = await agent.use("get_call", call_id=made.data["tracking_id"])
-            told.set()
-            ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=60)
-
-    assert seen.text.startswith("Being checked: KallyAI gets too many requests. Unless its list shows a call to ")
-    assert seen.data["placed"] == "maybe"
-    assert (ended.data["code"], ended.data["placed"]) == ("rate_limited", "no")
-
-
 async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_goes_on(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -186,21 +161,11 @@ async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_go
 async def test_while_much_is_left_the_quota_is_not_asked_for_again_after_each_call(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    """What is left is told all the same as soon as it was read and is little."""
-    much = {"calls_allocated": 35, "calls_remaining": 27, "minutes_remaining": 165}
-    little = "2 of 35 calls left (and 165 minutes). To get more now: check_quota with billing_link=true."
+    little = "2 of 35 calls left. To get more now: check_quota with billing_link=true."
     async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
+        for count, (minutes, left, is_told) in enumerate(((0, 27, False), (4, 2, False), (2, 2, True), (0, 27, False))):
+            clock.advance(minutes=minutes)
+            kallyai.statistics = {"calls_allocated": 35, "calls_remaining": left}
+            made = await agent.use("make_call", BISTRO, respondent_phone=f"+1415555{1200 + count}")
 
-        async def told(number: int) -> bool:
-            made = await agent.use("make_call", BISTRO, respondent_phone=f"+1415555120{number}")
-            return little in made.text.splitlines()
-
-        kallyai.statistics = much
-        assert not await told(0)
-        kallyai.statistics = much | {"calls_remaining": 2}
-        clock.advance(minutes=4)
-        assert not await told(1)  # not asked for
-        clock.advance(minutes=2)
-        assert await told(2)
-        kallyai.statistics = much
-        assert not await told(3)  # asked for, because little was left
+            assert (little in made.text.splitlines()) == is_told

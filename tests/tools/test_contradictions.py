@@ -66,20 +66,6 @@ async def test_a_call_in_which_nobody_talked_may_be_placed_again(tmp_path: Path,
             assert again.data["placed_now"] is True
 
 
-async def test_the_next_candidate_is_not_called_while_the_first_may_have_agreed(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    names = ("respondent_phone", "business_name")
-    asked = {name: value for name, value in BISTRO.items() if name not in names}
-    candidates = [{"respondent_phone": f"+1415555120{digit}", "business_name": "Bistro"} for digit in (1, 2)]
-    async with asking(tmp_path, clock, {"+": {"status": "failed"}}) as (kallyai, agent):
-        kallyai.transcript = {"entries": HEARD}
-        told = await agent.use("call_around", asked, candidates=candidates, until="answered")
-
-    assert told.data["status"] == "needs_decision"
-    assert [one["respondent_phone"] for one in told.data["not_called"]] == ["+14155551202"]
-
-
 @pytest.mark.parametrize(("status", "later"), [("failed", "failed"), ("busy", "unknown")])
 async def test_a_transcript_that_comes_after_the_outcome_is_read(
     tmp_path: Path, clock: ManualClock, status: str, later: str

@@ -6,7 +6,6 @@ from typing import Any
 import anyio
 import pytest
 from mcp import MCPError
-from mcp.server.apps import APP_MIME_TYPE
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
@@ -25,25 +24,6 @@ async def read_error(agent: Agent, uri: str) -> tuple[int, str]:
     with pytest.raises(MCPError) as refused:
         await agent.client.read_resource(uri)
     return refused.value.error.code, refused.value.error.message
-
-
-async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent: Agent) -> None:
-    resources = (await agent.client.list_resources()).resources
-    templates = (await agent.client.list_resource_templates()).resource_templates
-
-    assert [(resource.uri, resource.name, resource.mime_type) for resource in resources] == [
-        (CALLS, "calls", "text/plain"),
-        ("ui://kallyai/call.html", "call_card", APP_MIME_TYPE),
-        ("ui://kallyai/quota.html", "quota_card", APP_MIME_TYPE),
-        ("skill://phone-call/SKILL.md", "phone-call", "text/markdown"),
-    ]
-    assert {template.uri_template: template.mime_type for template in templates} == {
-        "kallyai://calls/{call_id}": "text/plain",
-        "kallyai://calls/{call_id}/transcript": "text/plain",
-        "kallyai://calls/{call_id}/calendar.ics": "text/calendar",
-    }
-    assert all(resource.title and resource.description for resource in resources)
-    assert all(template.title and template.description for template in templates)
 
 
 async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> None:

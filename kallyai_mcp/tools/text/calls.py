@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
@@ -60,10 +59,6 @@ SAY = {
     "being_checked": (
         "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
         "place the call again."
-    ),
-    "limited": (
-        "Being checked: KallyAI gets too many requests. Unless its list shows a call to {party}, this program tries "
-        "again soon, or gives up; do not place the call again."
     ),
     "not_placed_yet": (
         "Not placed yet: KallyAI has not been reached. This program tries until {until} at the latest and then gives "
@@ -322,8 +317,7 @@ def _progress(view: CallView, reader: Reader) -> str:
         return SAY["not_placed_yet"].format(until=_end(min(limit, record.schedule.place_by or limit), reader))
     if record is not None and record.response_lost_at is not None and view.is_being_checked:
         until = _end(record.response_lost_at + timedelta(seconds=reader.search_seconds), reader)
-        key = "limited" if isinstance(record.error, RateLimitedError) else "being_checked"
-        return SAY[key].format(party=party, until=until)
+        return SAY["being_checked"].format(party=party, until=until)
     if call is not None and (call.plain_status != "in_progress" or began is None):
         return SAY["status_only"].format(party=party, status=quoted(call.status, 24))
     elapsed = duration(max(0.0, (reader.now - began).total_seconds())) if began is not None else ""
