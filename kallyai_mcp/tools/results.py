@@ -5,7 +5,6 @@ short, because every client reads all of them: what get_call describes is only a
 errors (`ErrorAnswer`) are in no schema.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -17,7 +16,7 @@ from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.tools.argument_types import EmergencyNumberError
-from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError, Problem
+from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.errors import may_have_been_placed
@@ -246,6 +245,7 @@ def as_json(structure: Answer) -> dict[str, Any]:
 def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
     """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
     maybe = places_calls and may_have_been_placed(error)
+    wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
     return ErrorAnswer(
         status="unknown" if maybe else "refused" if places_calls else "error",
         code=error.code,
@@ -256,12 +256,8 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
         dial=error.dial if isinstance(error, EmergencyNumberError) else None,
-        arguments=_wrong_arguments(error.problems) if isinstance(error, InvalidArgumentsError) else None,
+        arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
     )
-
-
-def _wrong_arguments(problems: Sequence[Problem]) -> list[WrongArgument]:
-    return [WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems[:MAX_NAMED]]
 
 
 def _is_retryable(error: errors.KallyAIError) -> bool:
