@@ -7,7 +7,7 @@ call has ended, because the service knows the keys of the calls that are in prog
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.outcome import Findings, proves_no_call
+from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.logs import count
 
@@ -41,7 +41,10 @@ _JUST_RESERVED = 1.0
 """The most seconds since its reservation for which a record counts as `sent` without being marked again."""
 
 _FINDINGS_FIRST = 0.5
-"""The most seconds for which an outcome waits for its calendar file, so that both are written at once."""
+"""The most seconds for which an outcome waits for its calendar file, so that both are written at once.
+
+After that, the outcome is written, and the calendar file is asked for once more.
+"""
 
 _LAST_WRITE = 2.0
 """The most seconds for which the end of the server waits for the ledger."""
@@ -68,6 +71,7 @@ class Run:
         self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
         self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
         self._why_not_sent_yet: KallyAIError | None = None  # no connection, or a limit
+        self._unwritten: Call | None = None  # the answer, until it is in the ledger
 
     def as_known(self, record: CallRecord) -> CallRecord:
         """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
@@ -86,9 +90,11 @@ class Run:
             await self._place()
         except anyio.get_cancelled_exc_class():
             # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
-            if self._since_sent is None:
-                with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+            with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+                if self._since_sent is None:
                     await self._ledger.mark_not_sent(self.record)
+                elif self._unwritten is not None:
+                    await self._ledger.bind_call(self.record, self._unwritten, proven=True)
             raise
 
     async def settle(self) -> None:
@@ -209,18 +215,11 @@ class Run:
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
             self.record = await self._ledger.mark_sent(self.record, service_time=self._context.time)
         await self._context.check_account(self.record.account)
-        self._check_time()
 
     def _before_write(self) -> None:
-        """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
-        self._check_time()
-        self._since_sent = Stopwatch(self._clock)
+        """Check the time, when there is a connection; raises `KallyAIError` (code `too_late`) when it is too late.
 
-    def _check_time(self) -> None:
-        """Raise `KallyAIError` (code `too_late`) when it is too late for the request to leave.
-
-        Called after each step that may take long, or in which the machine may be suspended: the write into the ledger,
-        and the connection.
+        The machine may have been suspended since the write into the ledger, or it took long to connect.
         """
         place_by, within = self.record.schedule.place_by, self._timing.send_within
         if place_by is not None:
@@ -229,6 +228,7 @@ class Run:
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
         if not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
+        self._since_sent = Stopwatch(self._clock)
 
     def _is_late(self) -> bool:
         """Whether the request left so long ago that a refusal does not prove that no call was placed."""
@@ -243,9 +243,13 @@ class Run:
 
         Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
         """
-        write = partial(self._ledger.bind_call, self.record, call, proven=True, service_time=self._context.time)
-        findings = await self._read_findings(call, write) if call.is_final else None
-        bound = await self._context.until_written(partial(write, findings=findings))
+        self._unwritten, findings = call, None
+        if call.is_final:
+            with self._clock.move_on_after(_FINDINGS_FIRST):
+                findings = await read_findings(self._context, self.record.account, call, self.record)
+        bind = partial(self._ledger.bind_call, self.record, call, proven=True, service_time=self._context.time)
+        bound = await self._context.until_written(partial(bind, findings=findings))
+        self._unwritten = None
         if bound is None and await self._is_earlier(call):
             return False
         if bound is not None and findings is not None:
@@ -253,24 +257,6 @@ class Run:
         else:
             await self._run_on(call)
         return True
-
-    async def _read_findings(self, call: Call, bind: Callable[[], Awaitable[object]]) -> Findings | None:
-        """`read_findings`. If they take long, or the server ends meanwhile, the outcome is written without them."""
-        findings = None
-
-        async def write_outcome() -> None:
-            try:
-                await self._clock.sleep(_FINDINGS_FIRST)
-            finally:
-                if findings is None:
-                    with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
-                        await bind()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(write_outcome)
-            findings = await read_findings(self._context, self.record.account, call, self.record)
-            tasks.cancel_scope.cancel()
-        return findings
 
     async def _is_earlier(self, call: Call) -> bool:
         """Whether `call` is certainly the call of an earlier request.
