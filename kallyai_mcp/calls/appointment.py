@@ -1,9 +1,8 @@
 """The appointment that a call made, read from KallyAI's calendar file ("Get Calendar Event" of the reference)."""
 
-import json
 import re
-from dataclasses import asdict, dataclass, replace
-from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
+from dataclasses import dataclass
+from datetime import MAXYEAR, MINYEAR, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +10,6 @@ from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
-
-_LAST_TIME_ZONE = timezone(-timedelta(hours=12))
-"""The time zone in which each day ends last."""
 
 _TEXT_LIMIT = 500
 """The most characters of a title or a location."""
@@ -42,19 +38,6 @@ class Calendar:
 
     appointment: Appointment | None = None
     is_known: bool = True
-
-    def to_json(self) -> str:
-        """The JSON that the ledger stores; `from_json` reads it back."""
-        return json.dumps(asdict(self), default=lambda time: time.isoformat())
-
-    @classmethod
-    def from_json(cls, text: str) -> "Calendar":
-        """Read what `to_json` wrote; errors as in `records.from_row`."""
-        stored = json.loads(text)
-        if (event := stored["appointment"]) is None:
-            return cls(None, stored["is_known"])
-        times = {name: _stored_time(event[name]) for name in ("start", "end")}
-        return cls(Appointment(**event | times), stored["is_known"])
 
 
 def read_appointment(ics: str) -> Appointment | None:
@@ -95,12 +78,6 @@ def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime |
     return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def all_in_zone(appointment: Appointment, zone: tzinfo) -> Appointment:
-    """The appointment with its times `with_zone`."""
-    start, end = with_zone(appointment.start, zone), with_zone(appointment.end, zone)
-    return replace(appointment, start=start, end=end)
-
-
 def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zone: tzinfo) -> bool:
     """Whether the appointment begins at the day and the time that were `asked` for, in `zone`, or at any."""
     start = with_zone(appointment.start, zone)
@@ -112,21 +89,19 @@ def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zo
     return is_that_day and is_that_time
 
 
-def lies_before(appointment: Appointment, *moments: datetime | None, zone_name: str | None) -> bool:
-    """Whether the appointment is over before the earliest of these moments (aware); False when all of them are None.
+def lies_before(appointment: Appointment, moment: datetime | None, zone_name: str) -> bool:
+    """Whether the appointment is over before this moment (aware); False without one.
 
-    A day, and a time without a zone, must be past in the zone of the request; if that is not known, everywhere.
+    A day, and a time without a zone, must be past in the zone of the request.
     """
-    over, known = appointment.end or appointment.start, [moment for moment in moments if moment is not None]
-    if over is None or not known:
+    zone = ZoneInfo(zone_name)
+    over = with_zone(appointment.end or appointment.start, zone)
+    if over is None or moment is None:
         return False
-    if isinstance(over, datetime) and over.tzinfo:
-        return over < min(known)
-    zone = ZoneInfo(zone_name) if zone_name is not None else _LAST_TIME_ZONE
-    local = min(known).astimezone(zone).replace(tzinfo=None)
     if isinstance(over, datetime):
-        return over < local
-    return over <= local.date() if appointment.end is not None else over < local.date()
+        return over < moment
+    today = moment.astimezone(zone).date()
+    return over <= today if appointment.end is not None else over < today  # the end of days is the day after them
 
 
 def names_number(appointment: Appointment, number: int) -> bool:
@@ -173,9 +148,3 @@ def _text(value: object) -> str | None:
     """The first `_TEXT_LIMIT` characters of a text, or of the first of several texts."""
     first = value[0] if isinstance(value, list) else value
     return str(first).strip()[:_TEXT_LIMIT] or None if first is not None else None
-
-
-def _stored_time(text: str | None) -> date | datetime | None:
-    if text is None:
-        return None
-    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)

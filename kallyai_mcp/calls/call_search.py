@@ -50,6 +50,9 @@ _NOT_ADDED = frozenset(
 )
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
+_LAST_ZONE = "Etc/GMT+12"
+"""The zone in which each day ends last; for a call without a record, whose zone is not known."""
+
 Found = TypeVar("Found")
 
 
@@ -226,9 +229,11 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
         return None
 
     calendar = await read(_calendar_of) or Calendar(is_known=False)
-    event, called_at = calendar.appointment, record.called_at if record is not None else None
-    zone_name = record.timezone if record is not None else None
-    if event is not None and lies_before(event, call.created_at, called_at, zone_name=zone_name):
+    event, called_at, zone_name = calendar.appointment, None, _LAST_ZONE
+    if record is not None:
+        called_at, zone_name = record.called_at, record.timezone
+    placed_at = min((at for at in (call.created_at, called_at) if at is not None), default=None)
+    if event is not None and lies_before(event, placed_at, zone_name):
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)

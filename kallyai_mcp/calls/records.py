@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError
 from kallyai_mcp.api.models import Call, Submission
@@ -301,10 +303,16 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
     """The columns of the row that say how a call ended."""
     return {
         "outcome": record.call.model_dump_json() if record.call is not None else None,
-        "calendar": record.calendar.to_json() if record.calendar is not None else None,
+        "calendar": _calendars().dump_json(record.calendar).decode() if record.calendar is not None else None,
         "reached": int(record.reached) if record.reached is not None else None,
         "error": error_to_json(record.error),
     }
+
+
+@cache
+def _calendars() -> TypeAdapter[Calendar]:
+    """How the ledger stores a calendar as JSON; made when it is first needed."""
+    return TypeAdapter(Calendar)
 
 
 @lru_cache(1024)
@@ -323,7 +331,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         submission=_submission(row["submission"]),
         state=CallState(row["state"]),
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
-        calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
+        calendar=_calendars().validate_json(row["calendar"]) if row["calendar"] else None,
         reached=bool(row["reached"]) if row["reached"] is not None else None,
         error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),

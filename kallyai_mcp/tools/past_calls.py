@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Appointment, Calendar, all_in_zone, lies_before, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
@@ -199,9 +199,11 @@ async def appointment(app_context: AppContext, id_: str) -> CallView:
     except NotFoundError:
         made = None
     at = view.record.called_at if view.record is not None else view.placed_at
-    if made is None or lies_before(made, at, zone_name=view.zone_name):
+    if made is None or lies_before(made, at, view.zone_name):
         raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    return replace(view, calendar=Calendar(all_in_zone(made, zone_of(view.zone_name))))
+    zone = zone_of(view.zone_name)
+    event = replace(made, start=with_zone(made.start, zone), end=with_zone(made.end, zone))
+    return replace(view, calendar=Calendar(event))
 
 
 def event_answer(view: CallView) -> EventAnswer:

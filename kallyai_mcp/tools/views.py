@@ -181,6 +181,6 @@ def _ahead(
         made, related = one.appointment, Related(later=later if later is not one else None)
         is_here = one.submission.respondent_phone == view.submission.respondent_phone and one.call_id != view.call_id
         is_booked = one.outcome in BOOKED and is_here and not related.is_moved
-        if is_booked and made is not None and not lies_before(made, now, zone_name=one.zone_name):
+        if is_booked and made is not None and not lies_before(made, now, one.zone_name):
             return replace(one, related=related)
     return None
