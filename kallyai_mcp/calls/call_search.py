@@ -163,29 +163,25 @@ async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
     """All entries of the list that may be of this date or later, whatever the order of the list is.
 
     It is uncertain if it can't be read to its end, or changed between two pages: an entry that moved from one page to
-    the other may have been read in neither.
+    the other may have been read in neither. A service that ignores the offset lists the same calls on each page.
     """
-    uncertain = UncertainError("The list can't be read as a whole.")
     found: dict[str, Call] = {}
     dates: list[datetime] = []
     totals: set[int | None] = set()
     read = 0
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=read)
-        new = {call.call_id: call for call in page.calls if call.call_id not in found}
         totals.add(page.total)
-        if len(totals) > 1 or (new and any(call.call_id in found for call in page.calls)):
-            raise uncertain
-        found |= new
+        if len(totals) > 1 or any(call.call_id in found for call in page.calls):
+            break
+        found |= {call.call_id: call for call in page.calls}
         read += len(page.calls)
         dates += [call.created_at for call in page.calls if call.created_at is not None]
         is_last = page.total is not None and read >= page.total and len(page.calls) < _PAGE
         is_newest_first = len(dates) == read and dates == sorted(dates, reverse=True) and dates[:1] > dates[-1:]
         if not page.calls or is_last or (is_newest_first and dates[-1] < earliest):
             return list(found.values())
-        if not new:  # the service ignores `offset`
-            break
-    raise uncertain
+    raise UncertainError("The list can't be read as a whole.")
 
 
 def _meaning(name: str, value: Any) -> Any:

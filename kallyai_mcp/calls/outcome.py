@@ -91,8 +91,7 @@ def proves_no_call(error: KallyAIError) -> bool:
     After any other error, a call may have been placed: 408, 409, 425, 499, a redirect, 5xx, and a broken or unreadable
     response. This includes a 503 that looks like a bot check, because the pages of outages have the same words.
     """
-    if isinstance(error, ResponseLostError | UnreadableResponseError):
-        return False
-    if not isinstance(error, ServiceError):
-        return True  # an error of this machine before anything was sent
-    return error.status in _PROOFS
+    if isinstance(error, ServiceError):
+        return error.status in _PROOFS
+    # Others are errors of this machine, before anything was sent.
+    return not isinstance(error, ResponseLostError | UnreadableResponseError)

@@ -78,18 +78,14 @@ class CallPolicy:
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""
         if self.stopped:
-            setting = "KALLYAI_STOP_CALLS"
-            return PolicyError(f"calls are switched off on this server ({setting})", setting=setting)
-        if number.startswith(self.denied):
-            setting = "KALLYAI_DENY_NUMBERS"
-            return PolicyError(f"this server may not call this number ({setting})", setting=setting)
-        if self.allowed and not number.startswith(self.allowed):
-            setting = "KALLYAI_ALLOW_NUMBERS"
-            return PolicyError(
-                f"this server calls only the numbers on its list ({setting}), and this one is not on it",
-                setting=setting,
-            )
-        return None
+            rule, setting = "calls are switched off on this server", "KALLYAI_STOP_CALLS"
+        elif number.startswith(self.denied):
+            rule, setting = "this server may not call this number", "KALLYAI_DENY_NUMBERS"
+        elif self.allowed and not number.startswith(self.allowed):
+            rule, setting = "this server calls only the numbers on its list", "KALLYAI_ALLOW_NUMBERS"
+        else:
+            return None
+        return PolicyError(f"{rule} ({setting})", setting=setting)
 
 
 class RiskFlag(StrEnum):

@@ -5,7 +5,7 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -134,9 +134,9 @@ class CallRecord:
         schedule: Schedule = AT_ONCE,
     ) -> "CallRecord":
         """A record that is not in the ledger yet, which chooses its `day`, `generation`, and `idempotency_key`."""
-        record = cls(new_tracking_id(), account, fingerprint(submission), submission, timezone, "", placed_at)
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
-        return replace(record, session_id=session_id, state=state, schedule=schedule)
+        known = (account, fingerprint(submission), submission, timezone)
+        return cls(new_tracking_id(), *known, "", placed_at, session_id=session_id, state=state, schedule=schedule)
 
     @property
     def is_active(self) -> bool:
