@@ -46,19 +46,6 @@ async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_c
     assert record.call_id == "c-1"
 
 
-async def test_a_clock_that_is_set_while_a_request_is_on_its_way_does_not_hide_the_call(here: World) -> None:
-    """Else the key would be sent again after 429, although KallyAI may have forgotten it when the call ended."""
-
-    def set_clock() -> None:
-        here.clock.set_wall_clock(3600)
-        here.service.clock_offset = -3600
-
-    service = here.answering([after(set_clock, (429, {})), PLACED], [shown()])
-    record = await here.call()
-
-    assert (record.call_id, len(service.keys)) == ("c-1", 1)
-
-
 @pytest.mark.parametrize("headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"])
 async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, headers: dict[str, str]) -> None:
     """A call of another program, placed half an hour ago, is not taken for one that was not placed."""

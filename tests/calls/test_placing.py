@@ -13,20 +13,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import (
-    LOST,
-    PLACED,
-    TABLE,
-    Json,
-    Reply,
-    Service,
-    Session,
-    World,
-    after,
-    end_of,
-    shown,
-    world,
-)
+from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, Session, World, after, end_of, shown, world
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""
@@ -196,18 +183,6 @@ async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World)
 
     assert len(service.keys) == 1
     assert record.state is CallState.REFUSED
-
-
-async def test_a_call_is_looked_for_after_a_rate_limit_also_if_the_ledger_was_deleted(here: World, place: str) -> None:
-    def delete() -> None:
-        for path in Path(place).parent.glob(f"{Path(place).name}*"):
-            if path.is_file():
-                path.unlink()
-
-    service = here.answering([after(delete, (429, {})), PLACED], [shown()])
-    record = await here.call()
-
-    assert (record.call_id, len(service.keys)) == ("c-1", 1)
 
 
 async def test_an_unknown_call_is_sent_again_only_within_a_second_and_then_looked_for_whenever_it_is_asked_about(
