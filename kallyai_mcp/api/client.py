@@ -91,7 +91,11 @@ class KallyAI:
         self._timeouts = timeouts
         self._transport = Transport(self.base_url, app=app, backoff=retry_backoff, connect_seconds=timeouts.connect)
         self._tokens = tokens
-        self._headers = {"User-Agent": _header("user_agent", user_agent), "Accept-Encoding": "gzip"}
+        self._headers = {
+            "User-Agent": _header("user_agent", user_agent),
+            "Accept": "application/json, text/calendar",
+            "Accept-Encoding": "gzip",
+        }
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -144,10 +148,7 @@ class KallyAI:
 
     async def get_calendar(self, call_id: str) -> str:
         """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event")."""
-        request = self._get(
-            f"/v1/calls/{check_call_id(call_id)}/calendar.ics", accept="text/calendar, application/json;q=0.5"
-        )
-        return read_calendar(await self._send_signed(request))
+        return read_calendar(await self._send_signed(self._get(f"/v1/calls/{check_call_id(call_id)}/calendar.ics")))
 
     # "User Endpoints" of the reference
 
@@ -208,11 +209,11 @@ class KallyAI:
 
     # Sending
 
-    def _get(self, path: str, *, accept: str = "application/json") -> ApiRequest:
-        return ApiRequest("GET", path, self._headers | {"Accept": accept}, self._timeouts.response)
+    def _get(self, path: str) -> ApiRequest:
+        return ApiRequest("GET", path, self._headers.copy(), self._timeouts.response)
 
     def _post(self, path: str, body: str, content_type: str = "application/json") -> ApiRequest:
-        headers = self._headers | {"Accept": "application/json", "Content-Type": content_type}
+        headers = self._headers | {"Content-Type": content_type}
         return ApiRequest("POST", path, headers, self._timeouts.response, body.encode())
 
     def _form(self, **fields: str) -> ApiRequest:

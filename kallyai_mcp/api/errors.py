@@ -84,9 +84,6 @@ class KallyAIError(Exception):
         self.correlation_id = _sanitized(correlation_id)
         self.retry_after = retry_after
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
-
 
 class NotConnectedError(KallyAIError, code="connection_failed"):
     """Nothing was sent: name resolution, connection, TLS, or the renewal of the token failed."""

@@ -5,8 +5,7 @@ an optional field of a wrong type is left out, so that the rest of the response 
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import MAXYEAR, UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -228,13 +227,9 @@ class CallPage(_Response):
     def _fields(cls, value: Any) -> dict[str, Any]:
         """Accept the list under `calls` or `items`, or a list as the body. Leave out entries without an id."""
         listed = _list_in(value, "calls", "items")
-        return {**_object(value), "calls": [*_calls_in(listed)] if isinstance(listed, list) else listed}
-
-
-def _calls_in(listed: list[Any]) -> Iterator[Call]:
-    for entry in listed:
-        with suppress(ValidationError):
-            yield Call.model_validate(entry)
+        if isinstance(listed, list):
+            listed = [entry for entry in listed if isinstance(_object(entry).get("call_id"), str)]
+        return {**_object(value), "calls": listed}
 
 
 class TranscriptEntry(_Response):
@@ -276,7 +271,7 @@ class Plan(_Response):
 
 
 class Subscription(_Response):
-    """The response to `GET /v1/users/me/subscription`."""
+    """The response to `GET /v1/users/me/subscription`, without its link: `BillingPortal` has one."""
 
     has_active_subscription: StrictBool | None = None
     provider: str | None = None
@@ -284,7 +279,6 @@ class Subscription(_Response):
     status: str | None = None
     expires_at: Moment | None = None
     auto_renew: StrictBool | None = None
-    management_url: Link | None = None
 
 
 class Statistics(_Response):

@@ -153,6 +153,8 @@ class _Stream(httpcore2.AsyncNetworkStream):
 class InProcess:
     """A connection to an ASGI app in this process. An exception of the app becomes an error of the connection."""
 
+    proxy = None
+
     def __init__(self, app: "ASGIApp") -> None:
         self._transport = httpx2.ASGITransport(app)
 

@@ -108,27 +108,19 @@ def _unreadable(response: ApiResponse, what: str) -> UnreadableResponseError:
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """The time in the `Date` header (aware). None without a valid one, or if a cache kept the response.
 
-    The `Date` of a response from a cache is old (RFC 9111, section 5.1).
+    The `Date` of a response from a cache is old (RFC 9111, section 5.1). The first and the last year of the calendar
+    can't be converted into every time zone.
     """
-    return _http_date(headers.get("date", "")) if headers.get("age", "0").strip() in ("", "0") else None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds from now in the `Retry-After` header (RFC 9110, section 10.2.3), not negative; None if not valid.
-
-    A date is compared with the response's `Date`, because the clock of this machine may be wrong.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
-        return float(value)
-    until, now = _http_date(value), _http_date(headers.get("date", "")) or datetime.now(UTC)
-    return None if until is None else max(0.0, (until - now).total_seconds())
-
-
-def _http_date(value: str) -> datetime | None:
-    """The time of an HTTP date (aware); None if it is not one, or is in the first or last year of the calendar."""
+    if headers.get("age", "0").strip() not in ("", "0"):
+        return None
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, OverflowError):  # OverflowError: an offset with many digits
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC) if MINYEAR < moment.year < MAXYEAR else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds in the `Retry-After` header (RFC 9110, section 10.2.3); None without it, and for a date."""
+    value = headers.get("retry-after", "").strip()
+    return float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value) else None

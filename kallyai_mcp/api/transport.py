@@ -12,7 +12,7 @@ import ssl
 import time
 import zlib
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -135,10 +135,10 @@ class Transport:
                 break
             retries -= 1
             await anyio.sleep(pause)
+        status = result.status if isinstance(result, ApiResponse) else result.code
+        count("kallyai.api.requests", method=request.method, status=status)
         if isinstance(result, KallyAIError):
-            count("kallyai.api.requests", method=request.method, status=result.code)
             raise result
-        count("kallyai.api.requests", method=request.method, status=result.status)
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
 
@@ -190,7 +190,7 @@ class Transport:
             return ResponseLostError(
                 f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
             )
-        through = " through the proxy" if isinstance(self._network, Network) and self._network.proxy else ""
+        through = " through the proxy" if self._network.proxy else ""
         return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
 
 
@@ -222,22 +222,10 @@ def _reason(error: BaseException, *, is_sent: bool) -> str:
         return "the connection broke"
     if isinstance(error, httpcore2.ProxyError):
         return "the proxy refused"
-    for cause in causes(error):
-        if isinstance(cause, ssl.SSLError):
-            return "its TLS certificate or handshake is not acceptable"
-        if isinstance(cause, socket.gaierror):
-            return "its name is not known here"
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused"
+    if isinstance(error, ssl.SSLError):
+        return "its TLS certificate or handshake is not acceptable"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known here"
+    if isinstance(error.__cause__, ConnectionRefusedError):
+        return "the connection was refused"
     return "no connection could be made"
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, its causes, and the members of exception groups among them."""
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from causes(member)
-    cause = error.__cause__ or error.__context__
-    if cause is not None:
-        yield from causes(cause)

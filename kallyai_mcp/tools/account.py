@@ -28,8 +28,6 @@ async def check_quota(
     app_context = ctx.request_context.lifespan_context
     api = app_context.api()
     statistics, subscription = await asyncio.gather(api.get_statistics(), _subscription(api))
-    if subscription is not None:  # its link is given when it is asked for
-        subscription = subscription.model_copy(update={"management_url": None})
     text = words.quota(statistics, subscription, now=app_context.now(), has_tools=not billing_link)
     url = (await api.get_billing_portal()).url if billing_link else None
     if url is not None:

@@ -5,6 +5,7 @@ worker. So a load balancer must send all requests of a client to one worker. Wor
 addressed separately, so they don't serve `/sse`.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -12,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -99,33 +99,31 @@ def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time
 
     `checks` are the readiness checks by name; `clock` is monotonic, in seconds.
     """
-    lock = anyio.Lock()
-    results: dict[str, str] = {}
+    lock = asyncio.Lock()
+    states: dict[str, str] = {}
     checked_at = float("-inf")
 
-    async def run(name: str, check: Check) -> None:
-        results[name] = "unreachable"
+    async def run(name: str) -> str:
         try:
-            with anyio.fail_after(READY_TIMEOUT):
-                await check()
+            async with asyncio.timeout(READY_TIMEOUT):
+                await checks[name]()
         except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
             _log.warning("not ready: %s: %s", name, type(error).__name__)
-        else:
-            results[name] = "ok"
+            return "unreachable"
+        return "ok"
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def ready(_: Request) -> Response:
-        nonlocal checked_at
+        nonlocal checked_at, states
         async with lock:
             if clock() >= checked_at + REMEMBER_SECONDS:
-                async with anyio.create_task_group() as tasks:
-                    for name, check in checks.items():
-                        tasks.start_soon(run, name, check)
+                names = sorted(checks)
+                states = dict(zip(names, await asyncio.gather(*map(run, names)), strict=True))
                 checked_at = clock()
-            is_ready = all(state == "ok" for state in results.values())
-            body = {"status": "ready" if is_ready else "not ready", "checks": dict(sorted(results.items()))}
+        is_ready = all(state == "ok" for state in states.values())
+        body = {"status": "ready" if is_ready else "not ready", "checks": states}
         return JSONResponse(body, 200 if is_ready else 503)
 
     return [Route("/health", health), Route("/ready", ready)]

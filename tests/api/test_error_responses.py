@@ -57,7 +57,6 @@ async def test_the_status_and_the_code_determine_the_class() -> None:
             assert (error.code, error.status) == (code, status)
             assert (error.message, error.reason) == ("Human readable message", "Additional context")
             assert (error.correlation_id, error.retry_after) == ("uuid", None)
-            assert repr(error) == f"{kind.__name__}('Human readable message', code={code!r}, status={status})"
 
 
 MESSAGE, REASON = "Not that day", "They are closed"
@@ -139,17 +138,9 @@ async def test_a_web_page_is_an_error_without_its_text(
     assert "Nope" not in error.message
 
 
-async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response() -> None:
-    for value, seconds in (
-        ("1.5", 1.5),
-        ("Wed, 21 Oct 2026 07:30:00 GMT", 120),
-        ("Wed, 21 Oct 2026 07:00:00 GMT", 0),
-        ("soon", None),
-        ("-5", None),
-        ("Wed, 99 Oct 2026 07:30:00 GMT", None),
-    ):
-        error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
-        assert (type(error), error.retry_after) == (errors.RateLimitedError, seconds)
+async def test_retry_after_is_seconds_and_not_known_otherwise() -> None:
+    for value, seconds in (("1.5", 1.5), ("soon", None), ("-5", None), ("Wed, 21 Oct 2026 07:30:00 GMT", None)):
+        assert (await refused({}, 429, retry_after=value)).retry_after == seconds
 
 
 async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:

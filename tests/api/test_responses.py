@@ -34,7 +34,8 @@ async def test_each_payload_of_the_reference_is_read_completely() -> None:
         ("get_statistics", "statistics"),
         ("get_billing_portal", "billing_portal"),
     ):
-        assert without_nulls(await ask(method, reference(name))) == reference(name)
+        read = without_nulls(await ask(method, reference(name)))
+        assert read == {field: held for field, held in reference(name).items() if field != "management_url"}
     for method in ("create_call", "get_call"):
         call = without_nulls(await ask(method, reference("call_details")))
         assert call | {"metadata": {"created_at": call.pop("created_at")}} == reference("call_details")
