@@ -21,6 +21,7 @@ from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
+from kallyai_mcp.tools.text.argument_words import wrong_number
 
 NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "null", "<unknown>", "not specified", "not provided"})
 """Texts that can't be a value; many agents send them for what they don't know."""
@@ -33,11 +34,11 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 
 
 class WrongNumberError(ValueError):
-    """A phone number can't be called."""
+    """A phone number can't be called; `code` is that of "Error Code Reference", if it has one."""
 
     def __init__(self, problem: NumberProblem) -> None:
-        super().__init__()
-        self.problem = problem
+        super().__init__(wrong_number(problem))
+        self.code = problem.code
 
 
 class EmergencyNumberError(KallyAIError, code="emergency_number"):

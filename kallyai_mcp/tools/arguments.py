@@ -120,13 +120,11 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
         for part in within:
             expected = expected.get("items", {}) if isinstance(part, int) else {}
         given, context = _quoted(entry["input"]), entry.get("ctx", {})
-        cause = context.get("error")
-        if isinstance(cause, WrongNumberError):
-            yield Problem(f"{name}{path}", words.wrong_number(cause.problem, given), cause.problem.code)
-        elif entry["type"] == "value_error":
-            yield Problem(f"{name}{path}", f"{given} {cause}")
+        if isinstance(cause := context.get("error"), ValueError):  # of one of our types
+            text = f"{given} {cause}"
         else:
-            yield Problem(f"{name}{path}", words.wrong(entry["type"], given, context, expected))
+            text = words.wrong(entry["type"], given, context, expected)
+        yield Problem(f"{name}{path}", text, cause.code if isinstance(cause, WrongNumberError) else None)
 
 
 class _Terse(GenerateJsonSchema):

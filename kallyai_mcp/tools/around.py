@@ -133,11 +133,10 @@ async def _place(
         if wanted_list.agreed_at is not None and not outdated:
             return wanted_list.consent  # it may be too old
         last_calls = await calls.ledger.last_calls(wanted_list)
-        last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
         begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
         question = Question(
             "call_around",
-            (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun, *last),
+            (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun),
             Consent(client_name(ctx), "form", last_calls=last_calls),
             wanted_list.to_come,
             lambda flags, usage, words: list_preview(

@@ -28,9 +28,10 @@ Flags = Sequence[RiskFlag]
 class Question:
     """What a user is asked before a call, or before the calls of a list.
 
-    A confirmation is valid for exactly the facts `about`. `agreed` is the consent, without how it was given. `preview`
-    describes the calls by the risks of each and what is left of the plan; `structure` is that of the result for a
-    client that can't show a form. `risks` are reasons to ask that the submissions don't show.
+    A confirmation is valid for exactly the facts `about`, and until one of the numbers is called. `agreed` is the
+    consent, without how it was given. `preview` describes the calls by the risks of each and what is left of the plan;
+    `structure` is that of the result for a client that can't show a form. `risks` are reasons to ask that the
+    submissions don't show.
     """
 
     tool: Literal["make_call", "call_around"]
@@ -66,11 +67,10 @@ async def check(
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=True)
     account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
-    moments = [moment.isoformat() if moment is not None else "" for moment in (found.last_call, schedule.not_before)]
-    redial, attempts = str(request.redial), str(schedule.attempts)
+    when = str(request.redial), str(schedule.not_before), str(schedule.attempts)
     question = Question(
         "make_call",
-        (account, fingerprint(submission), request.timezone, redial, *moments, attempts),
+        (account, fingerprint(submission), request.timezone, *when),
         Consent(asked_by, "form", last_calls=(found.last_call,)),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
@@ -109,8 +109,9 @@ async def ask_user(
     if not every and app_context.confirm == "auto":
         return replace(question.agreed, how="not_needed")
     agreed = replace(question.agreed, risk_flags=every)
+    about = (*question.about, *map(str, question.agreed.last_calls))
     used = {one.confirmation_id for one in outdated}
-    id_ = app_context.confirmations.verify(confirmation, now, *question.about) if confirmation is not None else None
+    id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
     if id_ is not None and id_ not in used:
         return replace(agreed, how="confirmation", confirmation_id=id_)
     at_night, later = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None, None
@@ -124,10 +125,9 @@ async def ask_user(
     if elicitation.shows_forms:
         preview = question.preview(flags, usage, elicitation.words)
         asked = form(preview, _fields(question, later, elicitation.words), required=["call_now"])
-        about = " ".join((*question.about, *every))
-        reply = await elicitation.ask("consent", asked, about=about, used=used)
+        reply = await elicitation.ask("consent", asked, about=" ".join((*about, *every)), used=used)
     if reply is None:
-        structure.confirmation = app_context.confirmations.issue(now, *question.about)
+        structure.confirmation = app_context.confirmations.issue(now, *about)
         structure.reasons = [str(flag) for flag in every]
         text = texts.to_be_confirmed(
             question.preview(flags, usage, Words()),

@@ -57,15 +57,15 @@ def wrong(kind: str, given: str, context: Mapping[str, Any], expected: Mapping[s
     if "enum" in expected:
         return f"expected one of {', '.join(expected['enum'])}; got {given}"
     described = f": {expected['description']}" if "description" in expected else ""
-    return f"expected {_KINDS.get(expected.get('type', ''), 'a list')}{described}; got {given}"
+    return f"expected {_KINDS.get(expected.get('type', 'string'), 'a list')}{described}; got {given}"
 
 
-def wrong_number(problem: NumberProblem, given: str) -> str:
-    """What is wrong with a phone number, and what may be meant, without a period."""
+def wrong_number(problem: NumberProblem) -> str:
+    """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
     country = country_name(problem.country_code) if problem.country_code is not None else ""
     wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
     meant = " or ".join(map(_with_place, problem.meant))
-    return f"{given} {wrong}{f'; it may be {meant}' if meant else ''}"
+    return f"{wrong}; it may be {meant}" if meant else wrong
 
 
 def _with_place(number: str) -> str:
