@@ -65,7 +65,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
 
     def route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
         async def serve(request: Request) -> Response:
-            if (wait := acquire(f"{path} {await _caller(request, provider)}")) > 0:
+            if (wait := acquire(f"{method} {path} {await _caller(request, provider)}")) > 0:
                 return _try_later(429, "Too many requests.", wait)
             try:
                 response = await endpoint(request)
