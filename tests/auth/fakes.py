@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -20,14 +21,6 @@ from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
 API = "http://127.0.0.1:8000"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> float:
-        return self.time
 
 
 class Service:
@@ -67,10 +60,10 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.store = TokenStore("file", folder, API)
-        self.service, self.clock, self.lock_path = Service(), Clock(), folder / "renew.lock"
+        self.service, self.clock, self.lock_path = Service(), SimpleNamespace(time=NOW), folder / "renew.lock"
 
-    def session(self, store: Any = None, lock_path: Path | None = None) -> Session:
-        return Session(store or self.store, self.service, lock_path or self.lock_path, self.clock)
+    def session(self, store: Any = None) -> Session:
+        return Session(store or self.store, self.service, self.lock_path, lambda: self.clock.time)
 
 
 def jwt(**claims: object) -> str:

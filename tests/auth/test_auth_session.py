@@ -1,10 +1,8 @@
 """The session of this machine's user: renewals, and what several tasks and processes share."""
 
 import asyncio
-import os
-import stat
 import threading
-from pathlib import Path
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -150,20 +148,19 @@ async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Ho
     for name in ("signed-in", "another"):
         await command.sign_in(grant(access_token=name))
         assert await server.access_token() == name
-    home.clock.time += 3600
-    with FileLock(home.lock_path):
-        asked = asyncio.create_task(server.access_token())
-        await anyio.wait_all_tasks_blocked()
-        home.store.save(tokens("renewed-elsewhere", "refresh-9", left=7200))
-    with anyio.fail_after(LIMIT):
-        assert await asked == "renewed-elsewhere"
-    home.clock.time += 3600
-    with FileLock(home.lock_path):
-        asked = asyncio.create_task(server.access_token())
-        await anyio.wait_all_tasks_blocked()
-        home.store.delete()
-    with anyio.fail_after(LIMIT), pytest.raises(NotSignedInError, match="Signed out"):
-        await asked
+
+    async def after(change: Callable[[], None]) -> str:
+        home.clock.time += 3600
+        with FileLock(home.lock_path):
+            asked = asyncio.create_task(server.access_token())
+            await anyio.wait_all_tasks_blocked()
+            change()
+        with anyio.fail_after(LIMIT):
+            return await asked
+
+    assert await after(lambda: home.store.save(tokens("elsewhere", "refresh-9", left=7200))) == "elsewhere"
+    with pytest.raises(NotSignedInError, match="Signed out"):
+        await after(home.store.delete)
     await command.sign_in(grant())
     await command.sign_out()
     for session in (server, command):
@@ -220,23 +217,3 @@ async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and
     home.clock.time += 3600
     assert await session.access_token() == "access-3"
     assert home.store.load() == await session.current()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
-async def test_what_a_sign_in_creates_is_private_whatever_the_umask(home: Home, tmp_path: Path) -> None:
-    folder = tmp_path / "home" / "sign-in"
-    session = home.session(lock_path=folder / "renewal.lock")
-    before = os.umask(0)
-    try:
-        await session.sign_in(grant())
-        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
-        for place in (folder.parent, folder, *folder.glob("*.json")):
-            place.chmod(0o755)
-        await session.sign_in(grant())
-    finally:
-        os.umask(before)
-    modes = {place.name: stat.S_IMODE(place.stat().st_mode) for place in (folder.parent, folder, *folder.iterdir())}
-    # The home folder keeps its mode, because other programs may use it.
-    assert modes == {"home": 0o755, "sign-in": 0o700} | dict.fromkeys(
-        ("renewal.lock", "renewal.changed", "http___127.0.0.1_8000.json"), 0o600
-    )

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -103,6 +105,18 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
     sandbox.path.replace(live.path)
     assert live.load() is None
     assert f"no sign-in for {LIVE}" in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "home", API)
+    places = (tmp_path / "home", store.path.parent, store.path)
+    for _ in range(2):
+        store.save(tokens())
+        modes = [stat.S_IMODE(place.stat().st_mode) for place in places]
+        for place in places:
+            place.chmod(0o755)
+    assert modes == [0o755, 0o700, 0o600]  # the home folder keeps its mode: other programs may use it
 
 
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(

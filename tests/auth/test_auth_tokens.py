@@ -1,29 +1,14 @@
-import json
-
 import pytest
-from pydantic import SecretStr
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, grant, jwt, tokens
 
 
-def test_a_renewal_keeps_what_it_does_not_bring_and_neither_repr_nor_str_shows_a_token() -> None:
-    first = Tokens.from_grant(grant(access_token="secret-a", refresh_token="secret-r"), NOW)
-    second = Tokens.from_grant(grant(access_token="access-2", refresh_token=None, expires_in=90), NOW, first)
-    assert (first.expires_at, second.expires_at) == (NOW + 3600, NOW + 90)
-    assert second.refresh_token == SecretStr("secret-r")
-    assert Tokens.from_document(json.loads(json.dumps(first.as_document()))) == first
-    assert "secret" not in f"{first!r} {first!s} {first}"
-
-
 def test_an_invalid_document_or_token_is_refused_without_being_quoted() -> None:
     for document in (
         None,
-        "secret",
-        {"access_token": "secret"},
         {"access_token": ["secret"], "expires_at": 1},
-        {"access_token": "", "expires_at": 1},
         {"access_token": "secret", "expires_at": float("nan")},
         {"access_token": "secret", "expires_at": 1, "refresh_token": {"secret": 1}},
     ):
@@ -50,13 +35,14 @@ def test_who_is_the_email_or_the_subject_of_the_token() -> None:
         assert tokens(opaque).who is None
 
 
-def test_the_account_is_that_of_the_claims_or_of_the_sign_in() -> None:
+def test_the_account_is_that_of_the_claims_or_of_the_sign_in_and_neither_repr_nor_str_shows_a_token() -> None:
     given = [("a", "1"), ("a", "2"), ("b", "1"), (None, "1"), (None, 1)]
     accounts = [tokens(jwt(iss=iss, sub=sub, n=n)).account for iss, sub in given for n in (1, 2)]
     assert accounts[::2] == accounts[1::2]
     assert len(set(accounts)) == 5
-    opaque = Tokens.from_grant(grant(access_token="access-1"), NOW)
+    opaque = Tokens.from_grant(grant(access_token="secret-1", refresh_token="secret-2"), NOW)
     renewed = Tokens.from_grant(grant(access_token="access-2"), NOW, opaque)
     other = Tokens.from_grant(grant(access_token="access-3"), NOW)
     assert opaque.account == renewed.account != other.account
-    assert not any(word in " ".join([*accounts, opaque.account]) for word in ("acct", "access"))
+    assert not any(word in " ".join([*accounts, opaque.account]) for word in ("acct", "secret"))
+    assert "secret" not in f"{opaque!r} {opaque!s}"

@@ -66,9 +66,6 @@ async def test_nothing_is_sent_to_a_redirect_uri_that_is_not_the_clients_or_of_a
 
 
 REGISTRATIONS: list[Any] = [
-    {},
-    [],
-    {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt"},
     {"redirect_uris": []},
     {"redirect_uris": [f"{WEB}/{number}{'a' * 400}" for number in range(6)]},
     *(

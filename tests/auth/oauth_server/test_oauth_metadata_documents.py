@@ -90,7 +90,6 @@ REFUSED = [
     (document(redirect_uris=[]), "redirect address"),
     (document(redirect_uris=["javascript:/x"]), "redirect address"),
     (document(token_endpoint_auth_method="client_secret_post"), "asks for a secret"),
-    (answer([]), "no JSON"),
     (answer(b"[" * 9_000), "no JSON"),
     (answer(b" " * (MAX_BYTES + 1)), "longer than"),
     (answer(b"\x1f\x8b", content_encoding="gzip"), "no JSON"),

@@ -1,13 +1,12 @@
 """From a registration to working tokens, with a client and a browser over HTTP, and what their scopes allow."""
 
-import base64
 import json
 from typing import Any
 
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, opened, sign_in
-from tests.transports.http_server import ACCEPT, CALL, RunningSandbox
+from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, sign_in
+from tests.transports.http_server import ACCEPT, RunningSandbox
 
 NEEDED = sorted({*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes)})
 
@@ -78,15 +77,6 @@ async def test_a_client_with_a_secret_must_send_it_in_the_form(server: Deploymen
     assert [answer.status_code for answer in answers] == [401, 401, 200, 401, 200, 401, 200, 200, 401]
 
 
-async def test_neither_client_nor_browser_can_read_kallyais_tokens(server: Deployment, user: User) -> None:
-    tokens = await sign_in(server, user)
-    given = " ".join([tokens["access_token"], tokens["refresh_token"], *(c.value or "" for c in user.http.cookies.jar)])
-
-    for part in opened(server, tokens["access_token"])["token"].split("."):
-        assert part not in given
-        assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in given
-
-
 async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(server: Deployment, user: User) -> None:
     url = server.authorize_url(await server.new_client())
     here = answer_in(next_url(await user.press(await user.open(url), "deny")))
@@ -111,37 +101,14 @@ def call(tool: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
-async def test_a_missing_scope_is_named_and_a_new_token_with_it_works(
-    sandbox: RunningSandbox, server: Deployment, user: User
+async def test_scopes_are_checked_in_every_encoding_of_a_request_and_a_missing_one_is_named(
+    server: Deployment, user: User
 ) -> None:
-    narrow = await sign_in(server, user, scope="calls:read")
-    refused = await server.use(narrow["access_token"], "make_call", **CALL, wait_seconds=0)
-    headers = {"Authorization": f"Bearer {narrow['access_token']}"}
-    messages = f"{server.url}/messages/?session_id=whatever"
-    over_sse = await server.http.post(messages, json=call("get_transcript"), headers=headers)
-    placed_before = len(await sandbox.calls())
-    wide = await sign_in(server, user, narrow["client_id"], scope="calls:write calls:read")
-    placed = await server.use(wide["access_token"], "make_call", **CALL, wait_seconds=0)
-
-    assert [refused.status_code, over_sse.status_code, placed.status_code] == [403, 403, 200]
-    assert refused.headers["www-authenticate"] == (
-        'Bearer error="insufficient_scope", error_description="The token lacks calls:write", '
-        f'scope="calls:read calls:write", resource_metadata="{server.url}/.well-known/oauth-protected-resource/mcp"'
-    )
-    assert "/.well-known/oauth-protected-resource/sse" in over_sse.headers["www-authenticate"]
-    assert len(await sandbox.wait_for_calls(placed_before + 1)) == placed_before + 1
-    sandbox.end_calls()
-
-
-async def test_scopes_are_checked_in_every_encoding_of_a_request(server: Deployment, user: User) -> None:
     tokens = await sign_in(server, user, scope="subscription:read")
     quota, calls = call("check_quota"), call("list_calls")
 
     def twice(first: dict[str, Any], last: dict[str, Any]) -> bytes:
         return (json.dumps(first)[:-1] + f', "params": {json.dumps(last["params"])}}}').encode()
-
-    def reads(uri: str) -> bytes:
-        return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}).encode()
 
     bodies: dict[str, tuple[bytes, int]] = {
         "batch": (json.dumps([quota, calls]).encode(), 400),
@@ -153,13 +120,15 @@ async def test_scopes_are_checked_in_every_encoding_of_a_request(server: Deploym
         "too long": (json.dumps(call("list_calls", limit="1" * 70_000)).encode(), 413),
         "not JSON": (b'{"method": "tools/call"', 400),
         "too deep": (b"[" * 60_000, 400),
-        "a task": (b'{"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"taskId": "t-1"}}', 403),
-        "a transcript": (reads("KALLYAI://calls/x/%74ranscript"), 403),
-        "a call": (reads("kallyai://calls/x"), 403),
-        "a card": (reads("ui://kallyai/call.html"), 200),
     }
     headers = {"Authorization": f"Bearer {tokens['access_token']}", "Content-Type": "application/json"} | ACCEPT
     for name, (body, expected) in bodies.items():
         response = await server.http.post(f"{server.url}/mcp", content=body, headers=headers)
 
         assert response.status_code == expected, name
+    for path, resource in (("mcp", "mcp"), ("messages/?session_id=whatever", "sse")):
+        refused = await server.http.post(f"{server.url}/{path}", json=calls, headers=headers)
+        assert refused.headers["www-authenticate"] == (
+            'Bearer error="insufficient_scope", error_description="The token lacks calls:read", scope="calls:read", '
+            f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/{resource}"'
+        )
