@@ -77,7 +77,7 @@ def build_server(
         resources=[newest_calls()],
         lifespan=lambda _: open_app_context(),
         extensions=extensions,
-        middleware=middleware(read_only=read_only),
+        middleware=middleware(),
         cache_hints={
             "server/discover": _LISTS,
             "tools/list": _LISTS,

@@ -10,28 +10,20 @@ from mcp.types import SERVER_INFO_META_KEY
 from kallyai_mcp.cards.style import as_data_uri
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import Cancellations, sender_of
-from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import wrong_prompts
 from kallyai_mcp.tools.resources import with_app_context
-from kallyai_mcp.tools.text.plain import one_line
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
 
-_LONGEST_NAME = 60
-"""Characters of an unknown name that the answer repeats."""
 
-
-def middleware(*, read_only: bool) -> list[ServerMiddleware[Any]]:
-    """The stack, the outermost first, inside of the SDK's own.
-
-    With `read_only`, the tools that place or cancel calls are left out.
-    """
+def middleware() -> list[ServerMiddleware[Any]]:
+    """The stack, the outermost first, inside of the SDK's own."""
     cancellations = Cancellations()
     by_method: dict[str, list[ServerMiddleware[Any]]] = {
         "initialize": [describe_server],
         "server/discover": [describe_server],
-        "tools/call": [cancellations, note_deliveries, known_tools(read_only=read_only)],
+        "tools/call": [cancellations, note_deliveries],
         "tasks/get": [cancellations, note_deliveries],
         "resources/read": [cancellations, with_app_context],
         "prompts/get": [wrong_prompts],
@@ -80,18 +72,3 @@ async def note_deliveries(ctx: ServerRequestContext[AppContext, object], call_ne
         return await call_next(ctx)
     async with delivery.request(sender, ctx.request_id):
         return await call_next(ctx)
-
-
-def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
-    """Middleware: an unknown tool is answered with the names of the tools that exist."""
-    names = [tool.name for tool in tools(read_only=read_only)]
-
-    async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
-        result, name = await call_next(ctx), (ctx.params or {}).get("name")
-        if name in names or not isinstance(result, dict):
-            return result
-        unknown, listed = one_line(str(name), _LONGEST_NAME), ", ".join(names)
-        text = f"There is no tool {unknown}; there are {listed}."
-        return {**result, "content": [{"type": "text", "text": text}]}
-
-    return name_tools

@@ -48,12 +48,3 @@ async def test_an_exception_of_the_app_is_a_lost_response_without_its_message(
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "The API in this process failed"
     ]
-
-
-async def test_an_incomplete_response_of_the_app_is_a_lost_response() -> None:
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 201, "headers": []})
-        await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
-
-    with pytest.raises(ResponseLostError):
-        await place_call(app)

@@ -63,13 +63,8 @@ class RunningSandbox:
 
     def settings(self, **environment: str) -> Settings:
         """Settings of a server that is signed in as the personal account, overridden by `environment`."""
-        given = {
-            "API_URL": self.url,
-            "ACCESS_TOKEN": self.token(),
-            "WAIT_SECONDS": "0",
-            "CONFIRM": "never",
-        } | environment
-        return settings_in(self.home, **given)
+        given = {"API_URL": self.url, "ACCESS_TOKEN": self.token(), "WAIT_SECONDS": "0", "CONFIRM": "never"}
+        return settings_in(self.home, **given | environment)
 
     def end_calls(self) -> None:
         """Let the time pass that the calls in progress take.

@@ -13,13 +13,7 @@ from starlette.requests import Request
 from kallyai_mcp.urls import network_of
 from tests.agent import settings_in
 from tests.fake_service import fake_service
-from tests.transports.http_server import (
-    ACCEPT,
-    LIMIT,
-    RunningSandbox,
-    post_initialize,
-    running_server,
-)
+from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, post_initialize, running_server
 
 SECRET = "a-secret-of-many-characters"
 PAGE = "https://agent.example.com"

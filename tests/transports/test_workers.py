@@ -77,22 +77,15 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
 def test_unsafe_settings_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for settings, words in (
-        ({}, "KALLYAI_AUTH=secret"),
-        ({"AUTH": "perhaps"}, "KALLYAI_AUTH: 'perhaps'"),
-        ({"AUTH": "caller", "SANDBOX": "1"}, "KALLYAI_SANDBOX"),
-    ):
-        with monkeypatch.context() as patch:
-            for name, value in environment(tmp_path, **settings).items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as exit_info:
-                from_environment()
+    for name, value in environment(tmp_path, AUTH="perhaps").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_info:
+        from_environment()
 
-        text = capsys.readouterr().err
-        assert exit_info.value.code == 3
-        assert text.startswith("Error: ")
-        assert words in text
-        assert text.count("\n") == 1
+    text = capsys.readouterr().err
+    assert exit_info.value.code == 3
+    assert text.startswith("Error: KALLYAI_AUTH: 'perhaps'")
+    assert text.count("\n") == 1
 
 
 def test_the_docs_show_this_command() -> None:
