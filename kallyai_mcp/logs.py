@@ -8,8 +8,8 @@ of people can't be recognized, so this program never logs them.
 import json
 import logging
 import re
+import secrets
 import sys
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -112,7 +112,7 @@ class Correlation:
         """Handle a message. All lines that it logs have its id, also those of tasks that it starts."""
         from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
-        request = _Request(uuid.uuid4().hex[:12])
+        request = _Request(secrets.token_hex(6))
         token = _request.set(request)
         try:
             get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)

@@ -73,7 +73,7 @@ class KallyAI:
         server_time: The time in the `Date` header of the latest response (aware); None before the first response.
 
     Raises:
-        ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid.
+        ValueError: `base_url` or the proxy of the environment is not valid.
     """
 
     def __init__(
@@ -91,11 +91,8 @@ class KallyAI:
         self._timeouts = timeouts
         self._transport = Transport(self.base_url, app=app, backoff=retry_backoff, connect_seconds=timeouts.connect)
         self._tokens = tokens
-        self._headers = {
-            "User-Agent": _header("user_agent", user_agent),
-            "Accept": "application/json, text/calendar",
-            "Accept-Encoding": "gzip",
-        }
+        accept = {"Accept": "application/json, text/calendar", "Accept-Encoding": "gzip"}
+        self._headers = {"User-Agent": user_agent, **accept}
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -128,7 +125,7 @@ class KallyAI:
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         request = self._post("/v1/calls", body.model_dump_json(exclude_none=True))
         if idempotency_key is not None:
-            request.headers["Idempotency-Key"] = _header("idempotency_key", idempotency_key)
+            request.headers["Idempotency-Key"] = idempotency_key
         request.seconds = self._timeouts.call
         response = await self._send_signed(request, before_send=before_send, before_write=before_write)
         return read_call(response, number=submission.respondent_phone)
@@ -301,9 +298,3 @@ def _page(base_url: str, path: str, **query: str | None) -> str:
     given = {name: value for name, value in query.items() if value is not None}
     # As in the reference, `:` and `/` are not encoded and a space is %20, which RFC 3986, section 3.4, allows.
     return f"{base_url.rstrip('/')}{path}?{urlencode(given, safe=':/', quote_via=quote)}"
-
-
-def _header(name: str, value: str) -> str:
-    if not value or not value.isascii() or not value.isprintable():
-        raise ValueError(f"{name}: only printable ASCII can be sent in a header")
-    return value

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,11 +70,8 @@ def error_from(response: ApiResponse, method: str) -> KallyAIError:
 
 
 def _status_line(response: ApiResponse) -> str:
-    try:
-        phrase = f" {HTTPStatus(response.status).phrase}"
-    except ValueError:
-        phrase = ""
-    return f"HTTP {response.status}{phrase}{', with a web page in place of data' if response.is_web_page else ''}"
+    line = f"HTTP {response.status} {responses.get(response.status, '')}".rstrip()
+    return f"{line}, with a web page in place of data" if response.is_web_page else line
 
 
 def _redirected(response: ApiResponse) -> _ErrorBody:

@@ -147,12 +147,12 @@ class Transport:
         connection = await self._take_idle() if request.method == "GET" else None
         is_sent = is_kept = False
         try:
-            async with asyncio.timeout(self._connect_seconds) as limit:
+            async with asyncio.timeout(request.seconds if connection else self._connect_seconds) as limit:
                 if connection is None:
                     connection = await self._network.open()
                     if last_check is not None:
                         await last_check()
-                limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
+                    limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
                 is_sent = True
                 response = await _read(await connection.handle_async_request(self._asked(request)), request.secrets)
             is_kept = request.method == "GET" and connection.is_idle()
