@@ -24,7 +24,6 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
-    CallCreateRequest,
     CallPage,
     Statistics,
     Submission,
@@ -122,8 +121,9 @@ class KallyAI:
                 another number.
             ServiceError: The call was refused. After `UnavailableError` it may have been placed.
         """
-        body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
-        request = self._post("/v1/calls", body.model_dump_json(exclude_none=True))
+        more = {"timezone": timezone, "session_id": session_id}
+        body = {"submission": submission.as_json()} | {name: value for name, value in more.items() if value is not None}
+        request = self._post("/v1/calls", json.dumps(body))
         if idempotency_key is not None:
             request.headers["Idempotency-Key"] = idempotency_key
         request.seconds = self._timeouts.call

@@ -41,8 +41,6 @@ class _Model(BaseModel):
 
 def _iso_date(value: Any) -> Any:
     """Accept only dates written YYYY-MM-DD. Pydantic would accept numbers and times too."""
-    if isinstance(value, str):
-        value = value.strip()
     if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         return value
     raise PydanticCustomError("iso_date", "must be a date written YYYY-MM-DD")
@@ -72,15 +70,6 @@ class Submission(_Model):
     call_language: Literal["en", "es"] | None = None
     is_urgent: StrictBool | None = None
     additional_instructions: tuple[str, ...] | None = None
-
-
-class CallCreateRequest(_Model):
-    """The reference's "CallCreateRequest": the body of `POST /v1/calls`."""
-
-    submission: Submission
-    timezone: str | None = None
-    """The IANA name of a time zone, such as America/New_York."""
-    session_id: str | None = None
 
 
 def _object(value: Any) -> dict[str, Any]:
