@@ -33,7 +33,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     `acquire` counts one use of an endpoint by a caller; it returns 0, or the seconds until one is allowed.
     """
     consent = Consent(provider)
-    of_sdk: Any = provider
+    of_sdk: Any = provider  # the SDK's types ask for `revoke_token`, too, which only `of_revocation` needs
     clients = ClientAuthenticator(of_sdk)
     of_revocation: Any = SimpleNamespace(
         load_access_token=provider.load_access_token,
@@ -42,8 +42,8 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     )
 
     async def revoke(request: Request) -> Response:
-        # The SDK's model of the form requires a `client_secret`, which public clients don't have. With the hint, a
-        # token is loaded with its client. Of two equal fields, the last counts.
+        # The SDK's model of the form requires a `client_secret`, which public clients don't have. With the hint,
+        # a token is loaded with its client: it has only the digest of a client_id. Of two fields, the last counts.
         form = b"client_secret=&" + await request.body() + b"&token_type_hint=refresh_token"
 
         async def receive() -> Message:
