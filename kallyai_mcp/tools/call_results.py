@@ -144,7 +144,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> M
     if view.outcome is None and structure.created_at is not None:
         structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
     if view.outcome is not None and structure.placed is None:
-        structure.retryable = view.is_retryable
+        structure.retryable = view.outcome in (Outcome.NOT_REACHED, Outcome.FAILED) and view.reached is False
     structure.duration_seconds = call.duration_seconds if call is not None else None
     return structure
 

@@ -224,11 +224,6 @@ class CallView:
         return time if read is None else f"{read[0]:02}:{read[1]:02}"
 
     @property
-    def is_retryable(self) -> bool:
-        """Whether another call makes sense: by all that KallyAI shows, nobody talked in this one."""
-        return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED) and self.reached is False
-
-    @property
     def is_calendar_unread(self) -> bool:
         """Whether the callee answered, and no calendar file was read that would show whether something was booked."""
         return self.outcome is Outcome.ANSWERED and (self.calendar is None or not self.calendar.is_known)

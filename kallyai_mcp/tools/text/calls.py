@@ -94,12 +94,9 @@ ASKED_BEFORE = "Asked for before; no new call was placed. "
 _REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
 """What a status says in addition to the outcome."""
 
-_NOT_PLACED = {
-    CallState.SCHEDULED: "scheduled",
-    CallState.EXPIRED: "expired",
-    CallState.REFUSED: "not called",
-    CallState.CANCELED: "canceled",
-}
+_STATES = {name: name for name in ("scheduled", "expired", "canceled", "unknown")}
+_STATES |= {"in_progress": "in progress", "refused": "not called"}
+"""Our own statuses in words; any other one is KallyAI's."""
 
 
 def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str = "") -> str:
@@ -132,18 +129,14 @@ def cancel_text(view: CallView, status: str | None, reader: Reader) -> str:
 
 def state_in_words(view: CallView) -> str:
     """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
-    call = view.call
     if view.related.is_moved:
         return "moved"
-    if view.outcome is None and view.record is not None and not view.record.is_active:
-        again = " again" if view.record.state is CallState.REFUSED and view.record.schedule.earlier else ""
-        return f"{_NOT_PLACED[view.record.state]}{again}"
     if view.is_being_checked:
         return "being checked"
-    if view.outcome is None:
-        return "in progress" if call is None or call.plain_status in call.IN_PROGRESS else quoted(call.status, 24)
-    if view.outcome is Outcome.UNKNOWN and call is not None:
-        return quoted(call.status, 24)
+    if view.outcome in (None, Outcome.UNKNOWN):
+        is_retry = view.record is not None and bool(view.record.schedule.earlier)
+        again = " again" if is_retry and view.status == CallState.REFUSED else ""
+        return f"{_STATES.get(view.status) or quoted(view.status, 24)}{again}"
     words = "booked for another time" if view.outcome is Outcome.BOOKED_OTHER_TIME else view.outcome.replace("_", " ")
     return f"{words}{'*' if view.is_calendar_unread else ''}"
 
@@ -159,7 +152,7 @@ def reason(view: CallView) -> str:
 def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, few_left: str) -> str:
     record, related, what = view.record, view.related, unconfirmed(view)
     lines = [
-        SAY["already"].format(ago=_ago(record, reader)) if is_duplicate and record is not None else "",
+        SAY["already"].format(ago=_ago(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
         moved(view, reader),
         " ".join(filter(None, (_headline(view, call, reader), doubt(view), _before(view, reader)))),
         SAY["unconfirmed"].format(what=what) if what else "",
@@ -174,9 +167,8 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, 
     return "\n".join(filter(None, lines))
 
 
-def _ago(record: CallRecord, reader: Reader) -> str:
-    """How long ago a call was asked for: "40 s", or in whole minutes."""
-    seconds = record.elapsed(reader.now)
+def _ago(seconds: float) -> str:
+    """A time in seconds below a minute, else in whole minutes."""
     return duration(seconds if seconds < 60 else seconds // 60 * 60)
 
 
