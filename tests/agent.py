@@ -11,10 +11,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 from mcp import Client
-from mcp.client.extension import advertise
-from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.mcpserver.resources import ResourceTemplate
-from mcp.types import CallToolResult, EmbeddedResource, TextContent, TextResourceContents
+from mcp.types import CallToolResult, TextContent, TextResourceContents
 
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.timing import Timing
@@ -60,9 +58,6 @@ Draft202012Validator.check_schema = _check_schema_once
 # Each server makes its resource templates anew, a class of pydantic for each, which is most of the time that building
 # a server takes. They depend on nothing but the function and the texts that are given.
 setattr(ResourceTemplate, "from_function", cache(ResourceTemplate.from_function))  # noqa: B010 - mypy wants no other type
-
-SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]}),)}
-"""Options of `open_agent` for a host of MCP Apps."""
 
 
 class WallClock(Clock):
@@ -111,10 +106,6 @@ class Answer:
     @property
     def is_error(self) -> bool:
         return bool(self.result.is_error)
-
-    @property
-    def files(self) -> list[Any]:
-        return [block.resource for block in self.result.content if isinstance(block, EmbeddedResource)]
 
 
 class Agent:

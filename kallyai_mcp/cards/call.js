@@ -268,25 +268,20 @@ class CallCard {
   }
 
   async #saveCalendar() {
-    const result = await this.#useTool("get_calendar_event");
+    const result = await this.#useTool("get_calendar_event", { as_file: true });
     if (!result) return;
-    const file = result.content?.find((block) => block?.type === "resource") ?? (await this.#read(result.structuredContent?.calendar_uri));
+    const { file, calendar_uri: uri, summary } = result.structuredContent ?? {};
     if (!file) return this.#note(locale.text("calendar_none"));
-    const saved = await this.#host.request("ui/download-file", { contents: [file] }).catch(() => ({ isError: true }));
-    const event = oneLine(result.structuredContent?.summary) || locale.text("appointment");
+    const text = file.replaceAll("\n", "\r\n"); // RFC 5545, 3.1
+    const contents = [{ type: "resource", resource: { uri, mimeType: "text/calendar", text } }];
+    const saved = await this.#host.request("ui/download-file", { contents }).catch(() => ({ isError: true }));
+    const event = oneLine(summary) || locale.text("appointment");
     this.#note(locale.text(saved.isError ? "calendar_kept" : "calendar_done", { event }));
   }
 
-  /** A resource of this server, for a host that did not get it in the result; undefined if it can't be read. */
-  async #read(uri) {
-    if (!uri || !this.#host.can("serverResources")) return undefined;
-    const { contents } = await this.#host.request("resources/read", { uri }).catch(() => ({}));
-    return contents?.[0] && { type: "resource", resource: contents[0] };
-  }
-
   /** The result of a tool about this call; null if there is none: then the notice says why. */
-  async #useTool(tool) {
-    const result = await this.#host.callTool(tool, { call_id: this.#call.call_id }).catch(() => null);
+  async #useTool(tool, more) {
+    const result = await this.#host.callTool(tool, { call_id: this.#call.call_id, ...more }).catch(() => null);
     if (result && !result.isError) return result;
     this.#noteFailure(result);
     return null;

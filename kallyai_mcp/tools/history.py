@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
@@ -60,11 +59,7 @@ async def get_calendar_event(
     structure = past_calls.event_answer(view)
     if as_file:
         structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
-    result = ToolResult(text, structure)
-    if not client_supports_apps(ctx):  # some frameworks give all content to their model, even a file that it refuses
-        return result.for_client()
-    contents = TextResourceContents(uri=uri, mime_type="text/calendar", text=file)
-    return result.for_client(EmbeddedResource(type="resource", resource=contents))
+    return ToolResult(text, structure).for_client()
 
 
 async def cancel_call(

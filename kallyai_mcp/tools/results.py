@@ -23,7 +23,7 @@ from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult, ContentBlock
+    from mcp.types import CallToolResult
 
 _Moment = Annotated[datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)]
 _OBJECT = WithJsonSchema({"type": "object"})
@@ -225,12 +225,12 @@ class ToolResult(Generic[_Structure]):
     structure: _Structure
     is_error: bool = False
 
-    def for_client(self, *more: "ContentBlock") -> "CallToolResult":
-        """The result, with `more` content after the text."""
+    def for_client(self) -> "CallToolResult":
+        """The result in the form of MCP."""
         from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
 
-        content = [TextContent(type="text", text=self.text), *more]
-        return CallToolResult(content=content, structured_content=as_json(self.structure), is_error=self.is_error)
+        text, structure = TextContent(type="text", text=self.text), as_json(self.structure)
+        return CallToolResult(content=[text], structured_content=structure, is_error=self.is_error)
 
 
 def as_json(structure: Answer) -> dict[str, Any]:

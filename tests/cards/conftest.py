@@ -9,7 +9,7 @@ import pytest
 from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import SHOWS_APPS, Agent, open_agent
+from tests.agent import Agent, open_agent
 from tests.cards.kit import Chat, HostPages, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.npm import missing
@@ -35,7 +35,7 @@ def tabs(chromium: Browser, host_pages: HostPages) -> Tabs:
 @pytest.fixture
 async def agent(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
     """An agent of the sandbox; a card gets the same in both protocol generations."""
-    async with open_agent(settings, mode="auto", clock=clock, app=app, **SHOWS_APPS) as agent:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
         yield agent
 
 

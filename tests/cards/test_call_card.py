@@ -98,7 +98,7 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
     await expect(chat.card.get_by_text("Calendar file ready: Table for 4 at Italian Bistro")).to_be_visible()
     [download] = await chat.seen("downloads")
     [file] = download["contents"]
-    [ours] = (await agent.use("get_calendar_event", call_id=made.data["call_id"])).files
+    ours = await agent.read(f"kallyai://calls/{made.data['call_id']}/calendar.ics")
     assert file["resource"] == {"uri": str(ours.uri), "mimeType": "text/calendar", "text": ours.text}
 
     chat = await open_card(refuses=("downloads",))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from icalendar import Alarm, Calendar, Event
 
-from tests.agent import BISTRO, SHOWS_APPS, Agent
+from tests.agent import BISTRO, Agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 
@@ -59,7 +59,7 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
     }
     said["submission"] = {"respondent_phone": words, "business_name": words, "appointment_date": "2026-01-28"}
     refused = {"+": {"error": (422, {"error": error})}}
-    async with asking(tmp_path, clock, refused, {"": ics(words)}, SHOWS_APPS) as (kallyai, agent):
+    async with asking(tmp_path, clock, refused, {"": ics(words)}) as (kallyai, agent):
         for id_, status in zip(reversed(IDS), (words, "failed", "success"), strict=True):
             kallyai.placed[id_] = {"call_id": id_, "status": status, **said}
         kallyai.transcript = {
@@ -164,8 +164,8 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
 
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
-    event_result = await agent_of_attacker.use("get_calendar_event", call_id=ID)
-    for text in (event_result.files[0].text, (await agent_of_attacker.read(event_result.data["calendar_uri"])).text):
+    told = (await agent_of_attacker.use("get_calendar_event", call_id=ID, as_file=True)).data
+    for text in (told["file"], (await agent_of_attacker.read(told["calendar_uri"])).text):
         calendar = Calendar.from_ical(text)
         (event,) = calendar.subcomponents
         assert sorted(calendar) == ["PRODID", "VERSION"]

@@ -1,15 +1,13 @@
 """Calls as resources."""
 
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from mcp import MCPError
 
-from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
+from tests.agent import BISTRO, Agent, open_agent
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
@@ -97,23 +95,12 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
     assert lists[1] == "No calls to show."
 
 
-@pytest.mark.parametrize(
-    ("options", "kinds"),
-    [({}, ["text", "text"]), (SHOWS_APPS, ["text", "text", "resource"])],
-    ids=["framework", "host of MCP Apps"],
-)
-async def test_a_calendar_file_is_for_hosts_that_keep_it_for_their_user(
-    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, options: dict[str, Any], kinds: list[str]
-) -> None:
-    async with open_agent(settings, mode=mode, clock=clock, app=app, **options) as agent:
-        made = await agent.use("make_call", BISTRO)
-        event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
-        file = await agent.read(event.data["calendar_uri"])
-        as_file = await agent.use("get_calendar_event", call_id=made.data["call_id"], as_file=True)
+async def test_a_calendar_file_is_given_as_text_when_it_is_asked_for(agent: Agent) -> None:
+    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
+    event = await agent.use("get_calendar_event", call_id=call_id)
+    as_file = await agent.use("get_calendar_event", call_id=call_id, as_file=True)
 
-    assert [block.type for answer in (made, event) for block in answer.result.content] == kinds
-    assert event.data["calendar_uri"] == f"kallyai://calls/{made.data['call_id']}/calendar.ics"
+    assert event.data["calendar_uri"] == f"kallyai://calls/{call_id}/calendar.ics"
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
-    assert file.text.startswith("BEGIN:VCALENDAR")
     assert as_file.text.splitlines()[2] == "BEGIN:VCALENDAR"
     assert as_file.data["file"].startswith("BEGIN:VCALENDAR\n")
