@@ -191,9 +191,15 @@ class CallView:
 
     @property
     def suggestion(self) -> str | None:
-        """What KallyAI suggests after a conversation; None if a later call was about the booking."""
+        """What KallyAI suggests after a conversation; None if it would ask about what is settled.
+
+        A later call was about the booking, or the booked time is one of those that the user gave.
+        """
         talked = self.outcome in (Outcome.ANSWERED, *BOOKED)
-        return self.call.next_steps if self.call is not None and talked and self.related.later is None else None
+        is_settled = self.related.later is not None or (
+            self.outcome is Outcome.BOOKED_OTHER_TIME and self.is_at_allowed_time
+        )
+        return self.call.next_steps if self.call is not None and talked and not is_settled else None
 
     @property
     def placed_at(self) -> datetime | None:

@@ -29,8 +29,15 @@ def turns(*words: str) -> dict[str, Any]:
     }
 
 
-async def told(home: Path, clock: ManualClock, transcript: Any, highlights: str | None = None, **asked: Any) -> Answer:
-    call = {"status": "success", "call_id": "c-1", "highlights": highlights}
+async def told(
+    home: Path,
+    clock: ManualClock,
+    transcript: Any,
+    highlights: str | None = None,
+    status: str = "success",
+    **asked: Any,
+) -> Answer:
+    call = {"status": status, "call_id": "c-1", "highlights": highlights}
     async with asking(home, clock, {"+": call}) as (kallyai, agent):
         kallyai.transcript = transcript
         made = await agent.use("make_call", GARAGE | asked)
@@ -42,7 +49,8 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
     spoken = turns(
         f"Hello, I have a question: {PARKING}", "Yes, behind the building.", f"And {CARDS}", "Only cash, sorry."
     )
-    answer = await told(tmp_path, clock, spoken, questions=["Is there parking", CARDS, DOGS])
+    answer = await told(tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS])
+    broken = await told(tmp_path / "broken", clock, spoken, status="failed", questions=[CARDS])
 
     first, parking, cards, dogs, whole, _ = answer.text.splitlines()
     assert first == "Answered: Joe's Garage (+1 415-555-1234), 1 min."
@@ -50,6 +58,8 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
     assert cards == '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."'
     assert dogs == '- "Are dogs allowed?" Not answered in the conversation.'
     assert whole == "Each quote is their whole reply, up to KallyAI's next words."
+    assert '"Only cash, sorry."' in broken.text
+    assert whole not in broken.text
     assert answer.data["answers"] == [
         {"question": PARKING, "quote": "Yes, behind the building.", "at": "0:01"},
         {"question": CARDS, "quote": "Only cash, sorry.", "at": "0:03"},

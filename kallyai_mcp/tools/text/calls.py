@@ -26,8 +26,8 @@ SAY = {
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "no_event": (
-        "KallyAI's calendar has no event for this call, so a new booking is not certain, whatever was said. Ask the "
-        "user before another call there."
+        "KallyAI's calendar has no event for this call, so no booking is confirmed. Ask the user before another call "
+        "there."
     ),
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
@@ -39,8 +39,7 @@ SAY = {
         "call on purpose: redial=true."
     ),
     "other_times": (
-        "KallyAI was told to agree to {times}, which says nothing of what they offered. If the user wants an offer: "
-        "make_call with its day and time{change}."
+        "KallyAI was told to agree to {times}. If the user wants one: make_call with its day and time{change}."
     ),
     # After nobody was reached
     "time_there": "It is {time} there.",
@@ -217,7 +216,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
         first = f"- {quoted(question, 200)}" if with_questions else f"{number}."
         lines.append(f"{first} {' Or: '.join(map(_they_said, quotes))}")
     found = [one.quote for one in said.answers if one.quote is not None]
-    if with_questions and found and not any(quote.endswith("[cut]") for quote in found):
+    is_whole = view.outcome is not Outcome.FAILED and not any(quote.endswith("[cut]") for quote in found)
+    if with_questions and found and is_whole:
         lines.append(SAY["whole"])
     if view.suggestion:
         lines.append(SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit)))
