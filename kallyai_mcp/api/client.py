@@ -16,7 +16,6 @@ from kallyai_mcp.api.errors import (
     KallyAIError,
     NotConnectedError,
     NotSignedInError,
-    UnavailableError,
     check_call_id,
     is_token,
     not_signed_in,
@@ -164,8 +163,8 @@ class KallyAI:
     async def check_reachable(self) -> bool:
         """Whether the service responds without a token, and with data, not a web page; `UnavailableError` for 5xx."""
         response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
-        if response.status >= 500 and isinstance(error := error_from(response, "GET"), UnavailableError):
-            raise error
+        if response.status >= 500:
+            raise error_from(response, "GET")
         return not response.is_web_page
 
     # "Authentication" of the reference

