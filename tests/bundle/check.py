@@ -8,11 +8,12 @@ Needs npm, PostgreSQL, and a package index for the dependencies. Exits with 1 at
 import json
 import os
 import re
+import secrets
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -24,16 +25,19 @@ import anyio
 import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from ruamel.yaml import YAML
 
 from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing.sandbox import running_sandbox
 from tests import npm, programs
 from tests.agent import BISTRO, Agent
-from tests.docs.pages import DOCS, PAGES, commands, fenced, is_run_with_pins, text_of
+from tests.bench.servers import serving
+from tests.docs.pages import DOCS, IN_CHECK, PAGES, commands, fenced, run_by, text_of
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
 from tests.programs import ROOT, run_well
+from tests.sandbox.auth.browser_client import sign_in
 
 NODE = Path(__file__).parent / "node"
 """The npm package `@anthropic-ai/mcpb`, which packs bundles, in the version of its lock file."""
@@ -120,28 +124,15 @@ def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None
         assert 'pip install "kallyai-mcp[sandbox]"' in line
 
 
-def the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count(folder: Path) -> None:
-    """Run the recipe of docs/hosting.md with a real PostgreSQL, and its last line as the image does, with the keys that
-    compose.yaml makes, but without a container. OpenTelemetry's launcher starts it.
-    """
-    image, keys, port = text_of("Dockerfile"), folder / "keys", str(free_port())
-    (entry,), (command,) = (re.findall(rf"^{name} (.+)$", image, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
-    (check,) = re.findall(r'HEALTHCHECK .*CMD \[.*, "(.+)"\]', image)
-    (block,) = re.findall(r"^ +- \|\n((?:        .*\n|\n)+)", text_of("compose.yaml"), re.MULTILINE)
-    make_keys = textwrap.dedent(block).replace('"/keys"', repr(str(keys))).replace("10001", "os.getuid()")
-    keys.mkdir()
-    made = [run(sys.executable, "-c", f"{make_keys}\nprint((folder / 'server.env').read_text())") for _ in range(2)]
-    assert made[0] == made[1]
-    assert (keys / "postgres").read_text() in made[0]
+def the_recipe_serves_with_two_workers_and_exports_what_they_count(folder: Path) -> None:
+    """Run that of docs/hosting.md with a real PostgreSQL. OpenTelemetry's launcher starts its last line."""
+    port = str(free_port())
     (install,) = (line for line in commands(DOCS / "hosting.md") if "opentelemetry" in line)
-    _, *lines, _ = fenced("docs/hosting.md", "sh")[0].splitlines()
-    command = command.replace("0.0.0.0", "127.0.0.1").replace("8000", port)  # noqa: S104 - the image's address
-    words = [*json.loads(entry.replace("/keys/", f"{keys}/")), "opentelemetry-instrument", *json.loads(command)]
-    script = ["/bin/sh", "-euc", "\n".join([install, *lines, 'exec "$@"']), "sh", *words]
+    *lines, last = fenced("docs/hosting.md", "sh")[0].splitlines()
+    last = last.replace("0.0.0.0", "127.0.0.1").replace("8000", port)  # noqa: S104 - the page's address
+    script = ["sh", "-euc", "\n".join([*lines, install, f"exec opentelemetry-instrument {last}"])]
     missing = {'"kallyai.calls.ended"', '"kallyai.calls.refused"', '"kallyai.api.requests"', '"tools/call make_call"'}
     with PostgresServer() as server, running_sandbox(folder / "sandbox") as sandbox:
-        (keys / "server.env").chmod(0o600)
-        (keys / "server.env").write_text(re.sub(r"postgresql://\S+", server.create_database(), made[0]))
         more = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "kallyai", "KALLYAI_API_URL": sandbox.url}
         more |= {f"OTEL_{each}_EXPORTER": "console" for each in ("TRACES", "METRICS")} | {"OTEL_LOGS_EXPORTER": "none"}
         more |= {"OTEL_METRIC_EXPORT_INTERVAL": "500", "KALLYAI_CONFIRM": "never", **at_home(folder)}
@@ -149,7 +140,6 @@ def the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count(f
             try:
                 for number in ("+12025550142", "+12025550121"):  # the second one is refused
                     ask_for_a_call(f"http://127.0.0.1:{port}/mcp", number, sandbox.access_token)
-                run(sys.executable, "-c", check.replace("8000", port))
                 for line in islice(served.stdout or (), 20_000):  # half a minute
                     missing = {name for name in missing if name not in line}
                     if not missing:
@@ -159,19 +149,93 @@ def the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count(f
     assert not missing, missing
 
 
-def the_pages_have_no_command_that_fails(folder: Path) -> None:
-    """Run, page by page, what they install. Of the others, tests/docs runs those of the program, and `.ci/run` those of
-    a contributor. Who tests an agent is beside the clone.
+def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None:
+    """Do what each service says with a real PostgreSQL, and what docs/hosting.md says to run in the server's."""
+    root, port = folder / "container", str(free_port())
+    start, said = built_image(root, clean_copy(folder / "context"))
+    services = YAML(typ="safe").load(in_folder(root, "compose.yaml"))["services"]
+    made, settings = root / "keys" / "server.env", services["server"]["environment"]
+    for _ in range(2):  # the second start keeps the keys
+        run(*start, *services["keys"]["command"])
+        url = f"postgresql://kallyai:{(root / 'keys' / 'postgres').read_text()}@database/kallyai\n"
+        assert url in made.read_text()
+    place = {"POSTGRES_USER": "kallyai", "POSTGRES_DB": "kallyai", "POSTGRES_PASSWORD_FILE": f"{root}/keys/postgres"}
+    assert services["database"]["environment"] == place
+    login, show = (
+        [*start, *shlex.split(line.removeprefix("docker compose run --rm server "))]
+        for line in commands(DOCS / "hosting.md")
+        if line.startswith("docker compose run ")
+    )
+    serve = json.loads(said["CMD"].replace("0.0.0.0", "127.0.0.1").replace("8000", port))  # noqa: S104 - the image's
+    check = json.loads(said["HEALTHCHECK"].partition(" CMD ")[2].replace("8000", port))
+    with PostgresServer() as server, running_sandbox(folder / "sandbox of the image") as sandbox:
+        ready = [*services["database"]["healthcheck"]["test"][1:], "-h", "127.0.0.1", "-p", server.port]
+        run_well(ready, variables=ENVIRONMENT)
+        made.chmod(0o600)
+        made.write_text(re.sub(r"postgresql://\S+", server.create_database(), made.read_text()))
+        for auth in ("secret", ""):
+            given = {"KALLYAI_AUTH": auth, "KALLYAI_API_URL": sandbox.url, "KALLYAI_CONFIRM": "never"}
+            defaults = {name: re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value) for name, value in settings.items()}
+            variables, bearer = ENVIRONMENT | defaults | {k: v for k, v in given.items() if v}, sandbox.access_token
+            if auth == "secret":
+                with subprocess.Popen(login, env=variables, stdout=subprocess.PIPE, text=True) as signing_in:
+                    sign_in(next(line for line in signing_in.stdout or () if "/v1/auth/cli?" in line).strip())
+                    signing_in.communicate()
+                assert signing_in.returncode == 0
+                bearer = run_well(show, variables=variables).stdout.strip()
+            with serving([*start, *serve], int(port), variables):
+                ask_for_a_call(f"http://127.0.0.1:{port}/mcp", "+12025550142", bearer)
+                run(*start, *check)
+
+
+def built_image(root: Path, context: Path) -> tuple[list[str], dict[str, str]]:
+    """Do what each instruction of Dockerfile says, as this user. Returns the words before each command in a container,
+    and what the last instruction of each name says.
     """
+    for name in ("src", "data", "keys"):
+        (root / name).mkdir(parents=True)
+    instructions = re.findall(r"^([A-Z]+) (.+)$", in_folder(root, "Dockerfile"), re.MULTILINE)
+    said = dict(instructions)
+    others = {"FROM", "WORKDIR", "USER", "EXPOSE", "ENV", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
+    for instruction, words in instructions:
+        sources, _, target = words.rpartition(" ")
+        if instruction == "RUN" and not words.startswith("useradd "):
+            run_well(["sh", "-euc", words], folder=root / "src", variables=ENVIRONMENT)
+        elif instruction == "COPY" and not words.startswith("--from=build "):
+            run_well(["sh", "-euc", f"cp -r {sources} {root}/src/{target}"], folder=context)
+        else:
+            assert instruction in {*others, "RUN", "COPY"}, instruction
+    begin = f'cd {said["WORKDIR"]}; export {said["ENV"]}; exec "$@"'
+    return ["sh", "-euc", begin, "sh", *json.loads(said["ENTRYPOINT"])], said
+
+
+def in_folder(root: Path, name: str) -> str:
+    """A file of this project, with the container's folders under `root`."""
+    return re.sub(r"(?<![\w.])/(app|src|data|keys)\b", rf"{root}/\1", text_of(name))
+
+
+def the_pages_have_no_command_that_fails(folder: Path) -> None:
+    """Run, page by page, what they install and serve. Who tests an agent is beside the clone."""
     clone = clean_copy(folder / "mine" / "kallyai-mcp")
     run(sys.executable, "-m", "venv", clone.parent)
     (clone.parent / "test_agent.py").write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
-    for page in PAGES:
+    (clone.parent / "lines.toml").write_text(fenced("docs/testing-agents.md", "toml")[0], encoding="utf-8")
+    variables = at_home(folder)
+    for names, values in re.findall(r"^\| (`KALLYAI_.+) \| (.+) \|$", text_of("docs/hosting.md"), re.MULTILINE):
+        variables |= zip(re.findall("`(.+?)`", names), re.findall("`(.+?)`", values), strict=True)
+    variables["KALLYAI_SECRET_KEYS"] = secrets.token_hex(32)  # what the command in the table prints
+    for page in sorted(PAGES, key=lambda page: page.name != "README.md"):  # it says how to install the program
         for line in commands(page):
-            if not line.startswith("kallyai-mcp ") and not is_run_with_pins(line):
-                print(f"  {line}", flush=True)
-                beside = clone.parent if page.name == "testing-agents.md" else clone
-                run_well(["sh", "-c", line], folder=beside, variables=at_home(folder))
+            if run_by(line) != IN_CHECK or line.startswith("docker "):
+                continue
+            print(f"  {line}", flush=True)
+            beside = clone.parent if page.name in ("frameworks.md", "testing-agents.md") else clone
+            port, here = free_port(), line.replace("/opt/", f"{folder}/opt/")
+            if re.match("kallyai-mcp (sandbox|serve --transport)", line):
+                with serving(["bash", "-c", f"exec {here} --port {port}"], port, variables, beside):
+                    pass
+            else:
+                run_well(["bash", "-euc", here], folder=beside, variables=variables)
 
 
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
@@ -274,7 +338,8 @@ def main() -> None:
             the_bundle_places_a_call_on_the_sandbox,
             the_sdist_builds_the_same_wheel_with_every_file,
             the_wheel_alone_serves_and_says_what_the_sandbox_needs,
-            the_recipe_and_the_image_serve_with_two_workers_and_export_what_they_count,
+            the_recipe_serves_with_two_workers_and_exports_what_they_count,
+            the_image_serves_with_two_workers_as_compose_yaml_says,
             the_pages_have_no_command_that_fails,
             the_files_for_the_registry_and_claude_code_are_valid,
         ):

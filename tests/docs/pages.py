@@ -29,15 +29,45 @@ def without_fences(text: str) -> str:
     return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
+IN_CHECK, IN_CI, IN_PROCESS = "tests/bundle/check.py", ".ci/run", "tests/docs/test_pages.py"
+
+RUN_BY = {
+    r"kallyai-mcp login.*": "tests/cli/test_login.py",
+    r"kallyai-mcp (serve|sandbox)( .*)?|docker compose .*": IN_CHECK,
+    r"kallyai-mcp .*": IN_PROCESS,
+    r"(pip install uv && )?uv run .*|python -m tests\..*": IN_CI,
+    r"(uv (tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval) .*": IN_CHECK,
+}
+"""What runs the commands of the pages: the first pattern that fits."""
+
+NOT_RUN = {
+    "git clone": "the page has no address",
+    "uv run": "only the beginning of a command",
+    "py -m pip": "of Windows",
+    'eval "$(_KALLYAI_MCP_COMPLETE=zsh_source kallyai-mcp)"': "of zsh",
+    "_KALLYAI_MCP_COMPLETE=fish_source kallyai-mcp | source": "of fish",
+    "uv run pytest --snapshot-update tests/tools": "changes the snapshots, which the same without the option reads",
+    "uv run python -m tests.first_answers": "changes a file, which tests/transports/test_first_answers.py reads",
+    "python -m tests.first_answers": "the same",
+    "uv run python -m tests.cards.pictures .github/pictures": "changes the pictures",
+    "uv run python -m tests.supply renew": "changes the pins",
+    "uv run python -m tests.reference FILE": "the reference is not in the repository",
+    "uv run python -m tests.evals --model openai/gpt-5 --epochs 3": "a model costs money; `--check` is run",
+}
+"""Commands that nothing runs, with the reason."""
+
+_PROGRAMS = r"kallyai-mcp|uvx?|pip3?|python3?|py|npm|npx|docker|git|curl|sudo|createdb|eval|\S+/bin/\w+|_KALLYAI\S+"
+
+
 def commands(page: Path) -> list[str]:
-    """The commands on a page: its indented lines, and those in backticks in its sentences."""
+    """The commands on a page: its indented lines, and those with an argument in backticks in its sentences."""
     text = without_fences(page.read_text(encoding="utf-8"))
-    return re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text)
+    in_sentences = re.findall(rf"`((?:{_PROGRAMS}) .+?)`", text)
+    return re.findall(r"^    (.+)$", text, re.MULTILINE) + [line.replace("\\|", "|") for line in in_sentences]
 
 
-def is_run_with_pins(command: str) -> bool:
-    """Whether `.ci/run` runs a command with pinned versions: what `uv run` does, and the packages of frameworks."""
-    files = [ROOT / "tests" / "frameworks" / "snippets.py", *ROOT.glob("tests/**/package.json")]
-    packages = {name for file in files for name in re.findall(r'"(@?[\w./-]+)(?:==|": ")', file.read_text("utf-8"))}
-    is_for_contributors = re.search(r"(^|&& )uv run\b|python -m tests\.", command) is not None
-    return is_for_contributors or not packages.isdisjoint(command.split())
+def run_by(command: str) -> str | None:
+    """What runs a command; None if nothing does."""
+    if command in NOT_RUN:
+        return None
+    return next((file for pattern, file in RUN_BY.items() if re.fullmatch(pattern, command)), None)
