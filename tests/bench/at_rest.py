@@ -19,8 +19,8 @@ import psycopg
 
 from tests.bench.over_stdio import Server
 from tests.bench.servers import upstream
-from tests.bench.table import IS_SMOKE, not_measured, row
-from tests.postgres_server import NO_SERVER, PostgresServer, has_server
+from tests.bench.table import IS_SMOKE, row
+from tests.postgres_server import PostgresServer
 from tests.processes import COMMAND, environment
 from tests.supply.__main__ import MOST_MEGABYTES, MOST_PACKAGES, plain_installation
 
@@ -55,10 +55,6 @@ def _measure_idle(settings: dict[str, str]) -> None:
 
     row("an idle server over stdio", "wake-ups in 10 s", _in_ten_seconds(wake_ups), at_most=1)
     idle.close()
-    what = "an idle server with PostgreSQL"
-    if not has_server():
-        not_measured(what, NO_SERVER)
-        return
     with PostgresServer() as postgres, psycopg.connect(postgres.url(), autocommit=True) as connection:
         shared = {"KALLYAI_DATABASE_URL": postgres.create_database(), "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
         idle = Server(COMMAND, settings | shared)
@@ -69,7 +65,7 @@ def _measure_idle(settings: dict[str, str]) -> None:
             ((number,),) = connection.execute(counted)
             return int(number)
 
-        row(what, "transactions in 10 s", _in_ten_seconds(transactions), at_most=2)
+        row("an idle server with PostgreSQL", "transactions in 10 s", _in_ten_seconds(transactions), at_most=2)
         idle.close()
 
 

@@ -28,9 +28,9 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.bench.table import IS_SMOKE, not_measured, row
+from tests.bench.table import IS_SMOKE, row
 from tests.many_records import add_records
-from tests.postgres_server import NO_SERVER, PostgresServer, has_server
+from tests.postgres_server import PostgresServer
 
 RECORDS, ROUNDS = (1000, 2) if IS_SMOKE else (1_000_000, 100)
 _ACCOUNT = AccountKey("http://127.0.0.1", "account")
@@ -118,9 +118,6 @@ def main() -> None:
     """Print the rows."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         anyio.run(_measure, SqliteDatabase(Path(folder) / "ledger.db"), "SQLite")
-        if not has_server():
-            not_measured(f"{RECORDS:,} records, PostgreSQL", NO_SERVER)
-            return
         url = running.enter_context(PostgresServer()).url()
         anyio.run(_measure, PostgresDatabase(url, seconds=60), "PostgreSQL")
 

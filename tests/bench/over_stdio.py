@@ -90,8 +90,6 @@ def main() -> None:
         kinds = (ours, bare, (COMMAND, ours[1] | copy))
         rounds = [[Server(*kind).close().figures for kind in kinds] for _ in range(STARTS + 1)][1:]
         our, their = Server(*ours), Server(*bare)
-        for server in (our, their):
-            server.milliseconds(20)
         warm = [(our.milliseconds(CALLS), their.milliseconds(CALLS)) for _ in range(ROUNDS)]
         our.close()
         their.close()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,19 +35,8 @@ def serving(
     """Run a server in a folder; yields its process once it answers on `port`."""
     with subprocess.Popen(command, env=env, cwd=folder, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_for(port)
+            with httpx2.Client(transport=httpx2.HTTPTransport(retries=9), timeout=60) as client:  # within two minutes
+                client.get(f"http://127.0.0.1:{port}/")
             yield process
         finally:
             process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            httpx2.get(f"http://127.0.0.1:{port}/", timeout=5)
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nothing answers on port {port}")

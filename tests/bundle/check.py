@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx2
@@ -28,9 +27,8 @@ from mcp.client.stdio import StdioServerParameters
 from ruamel.yaml import YAML
 
 from kallyai_mcp import __version__
-from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing.sandbox import running_sandbox
-from tests import npm, programs
+from tests import programs
 from tests.agent import BISTRO, Agent
 from tests.bench.servers import serving
 from tests.docs.pages import DOCS, IN_CHECK, PAGES, commands, fenced, run_by, text_of
@@ -39,8 +37,8 @@ from tests.processes import free_port
 from tests.programs import ROOT, run_well
 from tests.sandbox.auth.browser_client import sign_in
 
-NODE = Path(__file__).parent / "node"
-"""The npm package `@anthropic-ai/mcpb`, which packs bundles, in the version of its lock file."""
+MCPB = ("npx", "--yes", "@anthropic-ai/mcpb@2.1.2")
+"""Packs bundles."""
 
 LINTER = "skillsaw==0.22.0"
 """Knows the registry's schemas and Claude Code's rules for plug-ins."""
@@ -63,31 +61,24 @@ def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).touch()
 
-    assert "Manifest schema validation passes!" in mcpb("cli.js", "validate", copy / "manifest.json")
-    mcpb("cli.js", "pack", copy, folder / "kallyai.mcpb")
-    mcpb("cli.js", "unpack", folder / "kallyai.mcpb", folder / "bundle")
+    assert "Manifest schema validation passes!" in run(*MCPB, "validate", copy / "manifest.json")
+    run(*MCPB, "pack", copy, folder / "kallyai.mcpb")
+    run(*MCPB, "unpack", folder / "kallyai.mcpb", folder / "bundle")
 
     assert files_in(folder / "bundle", "") == package | {"manifest.json", "pyproject.toml", "README.md", "LICENSE"}
     assert (folder / "kallyai.mcpb").stat().st_size < 1_000_000
 
 
-def the_options_of_the_bundle_are_settings(folder: Path) -> None:
-    """Options that are not set, or emptied, leave the defaults; those that are set change them."""
-
-    def settings(user_config: Mapping[str, Any]) -> Settings:
-        return Settings.from_env(launch(folder / "bundle", user_config)["env"])
-
-    changed = {"sandbox": True, "wait_seconds": 30, "confirm": "always", "allow_numbers": "+1415, +34"}
-    assert settings({}) == settings(dict.fromkeys(changed, "")) == Settings()
-    assert settings(changed) == Settings.from_env({f"KALLYAI_{k.upper()}": str(v) for k, v in changed.items()})
-
-
 def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:
-    """As a desktop app starts it; a host may start the entry point itself instead (MANIFEST.md, "UV Runtime")."""
-    started = launch(folder / "bundle", {"sandbox": True})
-    serve([started["command"], *started["args"]], folder, started["env"])
-    entry_point = json.loads((folder / "bundle" / "manifest.json").read_text("utf-8"))["server"]["entry_point"]
-    serve(["uv", "run", "--directory", str(folder / "bundle"), "--no-dev", entry_point], folder, {})
+    """As a desktop app starts it when one option is set: the others stay in the environment as `${user_config.…}`. A
+    host may start the entry point itself instead (MANIFEST.md, "UV Runtime").
+    """
+    bundle = folder / "bundle"
+    server = json.loads((bundle / "manifest.json").read_text("utf-8"))["server"]
+    started = server["mcp_config"]
+    words = [word.replace("${__dirname}", str(bundle)) for word in (started["command"], *started["args"])]
+    serve(words, folder, {name: it.replace("${user_config.sandbox}", "true") for name, it in started["env"].items()})
+    serve(["uv", "run", "--directory", str(bundle), "--no-dev", server["entry_point"]], folder, {})
 
 
 def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
@@ -114,7 +105,7 @@ def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None
     names = {line.partition("==")[0] for line in run("uv", "pip", "freeze", "--python", folder / "venv").splitlines()}
     assert "httpx2" in names
     assert names.isdisjoint({"aiohttp", "httpx", "requests", "urllib3"})
-    command = program(folder, "kallyai-mcp")
+    command = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "kallyai-mcp"
     assert run(command, "--version").strip() == f"kallyai-mcp, version {__version__}"
     serve([str(command)], folder, {})
     for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
@@ -271,23 +262,6 @@ def run(command: str | Path, *arguments: str | Path) -> str:
     return run_well([command, *arguments], variables=ENVIRONMENT).stdout
 
 
-def mcpb(script: str, *arguments: str | Path) -> str:
-    """Run `mcpb`, or our script that uses its package; returns the output."""
-    folder = npm.installed("mcpb", sorted(NODE.iterdir()))
-    cli = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / script
-    return run("node", cli if script == "cli.js" else folder / script, *arguments)
-
-
-def launch(bundle: Path, user_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The command, arguments, and environment that a desktop app uses for the unpacked bundle and a configuration.
-
-    The package reads the manifest as desktop apps do (MANIFEST.md, "User Configuration"): an option that is not set and
-    has no default stays in the environment as the literal `${user_config.…}`.
-    """
-    started: dict[str, Any] = json.loads(mcpb("configured.js", bundle, json.dumps(user_config)))
-    return started
-
-
 def clean_copy(folder: Path) -> Path:
     """Copy the project's own files into `folder`, without files that a build, a test, or an editor has left."""
     for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
@@ -305,11 +279,6 @@ def files_in(folder: Path, part: str) -> set[str]:
 def wheel_in(folder: Path) -> Path:
     """The wheel that was built from the sdist."""
     return next((folder / "wheel").glob("*.whl"))
-
-
-def program(folder: Path, name: str) -> Path:
-    """A program of the environment with the wheel."""
-    return folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / name
 
 
 def serve(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
@@ -334,7 +303,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for step in (
             the_bundle_has_the_program_and_nothing_else,
-            the_options_of_the_bundle_are_settings,
             the_bundle_places_a_call_on_the_sandbox,
             the_sdist_builds_the_same_wheel_with_every_file,
             the_wheel_alone_serves_and_says_what_the_sandbox_needs,

@@ -66,6 +66,11 @@ def commands(page: Path) -> list[str]:
     return re.findall(r"^    (.+)$", text, re.MULTILINE) + [line.replace("\\|", "|") for line in in_sentences]
 
 
+def all_commands() -> list[str]:
+    """The commands on all pages, each once."""
+    return list(dict.fromkeys(line for page in PAGES for line in commands(page)))
+
+
 def run_by(command: str) -> str | None:
     """What runs a command; None if nothing does."""
     if command in NOT_RUN:

@@ -22,30 +22,13 @@ from kallyai_mcp.testing import KallyAISandbox
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, open_agent
 from tests.cli.machine import invoke, move_home, run_ok, sign_in
-from tests.docs.pages import (
-    DOCS,
-    IN_CI,
-    IN_PROCESS,
-    NOT_RUN,
-    PAGES,
-    ROOT,
-    commands,
-    fenced,
-    first_column,
-    run_by,
-    text_of,
-    without_fences,
-)
+from tests.docs import pages
+from tests.docs.pages import DOCS, PAGES, ROOT, all_commands, fenced, first_column, run_by, text_of, without_fences
+from tests.frameworks.snippets import FRAMEWORKS
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.workers import COMMAND
 
 README = text_of("README.md")
-
-FORBIDDEN = re.compile(
-    r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
-    re.IGNORECASE,
-)
-"""Words that the pages do not use."""
 
 
 def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
@@ -86,28 +69,15 @@ def test_links_lead_somewhere() -> None:
             assert not anchor or anchor in anchors, f"{page} links to {target}"
 
 
-def test_each_page_has_one_title_and_no_word_that_the_vocabulary_rules_out() -> None:
-    for page in PAGES:
-        text = re.sub(r"`[^`]*`", "", without_fences(page.read_text(encoding="utf-8")))
-
-        assert FORBIDDEN.findall(text) == [], page
-        assert text.startswith("# ") or page.name == "pull_request_template.md", page
-        assert len(re.findall(r"^# ", text, re.MULTILINE)) <= 1, page
-
-
-def all_commands() -> list[str]:
-    return list(dict.fromkeys(line for page in PAGES for line in commands(page)))
-
-
 def test_each_command_is_run_or_has_a_reason_why_not() -> None:
-    listed, ci = all_commands(), text_of(IN_CI)
+    listed, ci = all_commands(), text_of(pages.IN_CI)
     for line in listed:
-        assert (run_by(line) is None) is (line in NOT_RUN), line
+        assert (run_by(line) is None) is (line in pages.NOT_RUN), line
         for module in re.findall(r"python -m (tests\.[a-z]+)", line):
             assert run_by(line) is None or f'"{module}' in ci, line
         for path in re.findall(r"\btests/\S+", line):
             assert (ROOT / path).exists(), line
-    assert NOT_RUN.keys() <= set(listed)
+    assert pages.NOT_RUN.keys() <= set(listed)
     for module in re.findall(r"python -m (tests(?:\.[a-z_]+)*)", "\n".join([*listed, text_of("justfile")])):
         assert importlib.util.find_spec(module) is not None, module
 
@@ -124,7 +94,7 @@ def test_the_commands_of_the_program_do_what_they_should(
     soon = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
     monkeypatch.chdir(tmp_path)
     run_ok("install", "cursor")
-    for line in sorted(line for line in all_commands() if run_by(line) == IN_PROCESS):  # calls come first
+    for line in sorted(line for line in all_commands() if run_by(line) == pages.IN_PROCESS):  # calls come first
         words = re.sub(r"\d{4}-\d\d-\d\d", soon, line.removesuffix("--sandbox").replace("CLIENT", "cursor"))
         name, *options = shlex.split(words)[1:]
         if name == "transcript":
@@ -135,12 +105,11 @@ def test_the_commands_of_the_program_do_what_they_should(
 
 
 def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> None:
-    (recipe,), (unit,) = (fenced("docs/hosting.md", language) for language in ("sh", "ini"))
-
     in_shells = [page.name for page in PAGES if re.search(r"(?m)^ *```(sh|bash|console)$", page.read_text("utf-8"))]
+
     assert in_shells == ["hosting.md"]  # `tests.bundle.check` runs it
-    assert recipe.splitlines()[-1] == COMMAND
-    assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in unit
+    assert fenced("docs/hosting.md", "sh")[0].splitlines()[-1] == COMMAND
+    assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in text_of("docs/hosting.md")
     assert f"\nCMD {json.dumps(shlex.split(COMMAND))}\n" in text_of("Dockerfile")
     assert "\nUSER 10001\n" in text_of("Dockerfile")
 
@@ -180,6 +149,16 @@ async def test_the_readme_shows_what_an_agent_reads_after_a_booking(
 
     any_id = re.escape(block.strip()).replace("3f0c…", r"[\w-]+")
     assert re.fullmatch(any_id, answer.text), answer.text
+
+
+def test_the_examples_are_those_that_are_run_and_name_the_time_out() -> None:
+    for framework in (each for each in FRAMEWORKS if each.is_shown):
+        lines = [line for line in framework.block().splitlines() if line]
+        block = f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```"
+
+        assert block in text_of("docs/frameworks.md")
+        assert len(lines) <= 25
+        assert any("TIMEOUT = " in line and "default" in line for line in lines)
 
 
 def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(
