@@ -36,15 +36,6 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the callee said in a call. Answers are `missing` for the reason in the text with that key."""
-
-    evidence: Quote | None = None
-    answers: tuple[Quote, ...] = ()
-    missing: Literal["answers_unread", "no_transcript"] | None = None
-
-
-@dataclass(frozen=True)
 class Related:
     """What a call has to do with other calls of the account.
 
@@ -78,6 +69,8 @@ class CallView:
         calendar: What KallyAI's calendar file says; None if the file was not asked for.
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
+        evidence: The callee's words that decided the outcome.
+        answers: The callee's words after each question; `unanswered` is the text that says why none is known.
     """
 
     submission: Submission | SubmissionEcho
@@ -87,7 +80,9 @@ class CallView:
     calendar: Calendar | None = None
     reached: bool | None = None
     record: CallRecord | None = None
-    said: Said = Said()
+    evidence: Quote | None = None
+    answers: tuple[Quote, ...] = ()
+    unanswered: Literal["answers_unread", "no_transcript"] | None = None
     related: Related = Related()
 
     @classmethod

@@ -132,7 +132,7 @@ async def wait_and_answer(
     `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`). `placed_now` is None if the
     tool only looks at it; otherwise a client with tasks is answered at once, because it polls the task.
     """
-    request, calls = ctx.request_context, app_context.calls
+    request, calls, is_there = ctx.request_context, app_context.calls, True
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if placed_now is not None and accepts_tasks(request):
         seconds = 0
@@ -140,15 +140,11 @@ async def wait_and_answer(
         latest = [found]
         progress.say(lambda: calling(latest[-1]))  # which candidate is called now
         found = await calls.wait_for_list(found, seconds, latest.append)
-        return await result_of(app_context, found, placed_now=placed_now)
-    record = found
-    progress.say(lambda: so_far(record, app_context.now()))
-    return await result_of(
-        app_context,
-        await calls.wait(record, seconds),
-        placed_now=placed_now,
-        client_is_there=_client_is_there(record, request),
-    )
+    else:
+        record, is_there = found, _client_is_there(found, request)
+        progress.say(lambda: so_far(record, app_context.now()))
+        found = await calls.wait(record, seconds)
+    return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
 
 
 async def result_of(

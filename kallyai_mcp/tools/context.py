@@ -99,9 +99,9 @@ class AppContext:
 
     def for_user_in(self, timezone: str | None) -> "AppContext":
         """The same for a user who is in the zone with this IANA name; unchanged for None."""
-        return (
-            replace(self, timezone=timezone, zone_is_known=True, zone_is_named=True) if timezone is not None else self
-        )
+        if timezone is None:
+            return self
+        return replace(self, timezone=timezone, zone_is_known=True, zone_is_named=True)
 
     def reader(self) -> Reader:
         """The reader of a text that is written now."""

@@ -22,7 +22,7 @@ from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, is_tracking_id
-from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote, Related, Said
+from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote, Related
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.instructions import CHANGES, changes_in, questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -60,37 +60,37 @@ async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: 
     if isinstance(found, Call) and found.is_final:
         findings = await read_findings(calls.context, await calls.account_of_request(), found, None)
     view = CallView.of(found, findings, timezone=app_context.timezone)
-    view = replace(view, said=await read_said(app_context, view))
+    view = await with_speech(app_context, view)
     return replace(view, related=await related_to(app_context, view, is_new=is_new))
 
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
     """The calls of a list so far, with what was said in each."""
-    views = [CallView.of_record(record) for record in found.records]
-    said = await asyncio.gather(*(read_said(app_context, view) for view in views))
-    return [replace(view, said=each) for view, each in zip(views, said, strict=True)]
+    views = (CallView.of_record(record) for record in found.records)
+    return await asyncio.gather(*(with_speech(app_context, view) for view in views))
 
 
-async def read_said(app_context: AppContext, view: CallView) -> Said:
-    """What the callee of an ended call said, as far as its result needs it."""
+async def with_speech(app_context: AppContext, view: CallView) -> CallView:
+    """`view` with what the callee of an ended call said, as far as its result needs it."""
     questions, call = questions_in(view.submission), view.call
     decides = (Outcome.ANSWERED, Outcome.FAILED, *(BOOKED if questions else ()))
     if call is None or view.outcome not in decides:
-        return Said()
+        return view
     transcript: Transcript | None = None
-    missing: Literal["answers_unread", "no_transcript"] = "answers_unread"
+    unanswered: Literal["answers_unread", "no_transcript"] = "answers_unread"
     try:
         with anyio.move_on_after(_SECONDS):
             transcript = await app_context.api().get_transcript(call.call_id)
     except NotFoundError:
-        missing = "no_transcript"
+        unanswered = "no_transcript"
     except KallyAIError:
         pass  # the outcome counts without it
     if transcript is None:
-        return Said(missing=missing if questions else None)
+        return replace(view, unanswered=unanswered if questions else None)
     if not questions:
-        return Said(_evidence(transcript, call.highlights or ""))
-    return Said(answers=tuple(one for question in questions for one in _answers(question, transcript.entries)))
+        return replace(view, evidence=_evidence(transcript, call.highlights or ""))
+    answers = tuple(one for question in questions for one in _answers(question, transcript.entries))
+    return replace(view, answers=answers)
 
 
 def _evidence(transcript: Transcript, report: str) -> Quote | None:

@@ -205,17 +205,17 @@ def doubt(view: CallView) -> str:
 
 def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) -> list[str]:
     """What KallyAI reports of a call and suggests, and the callee's words; an answer has its question or its number."""
-    call, said, lines = view.call, view.said, list[str]()
+    call, lines = view.call, list[str]()
     if call is not None and call.highlights:
         is_timed = view.appointment is not None and call.duration_seconds is not None
         lasted = f" {duration(call.duration_seconds or 0)}." if is_timed else ""
         lines.append(f"KallyAI: {quoted(sentence(call.highlights), limit)}{lasted}")
-    lines += [_they_said(said.evidence)] if said.evidence is not None else []
-    lines += [SAY[said.missing]] if said.missing else []
-    for number, (question, quotes) in enumerate(groupby(said.answers, lambda one: one.question or ""), 1):
+    lines += [_they_said(view.evidence)] if view.evidence is not None else []
+    lines += [SAY[view.unanswered]] if view.unanswered else []
+    for number, (question, quotes) in enumerate(groupby(view.answers, lambda one: one.question or ""), 1):
         first = f"- {quoted(question, 200)}" if with_questions else f"{number}."
         lines.append(f"{first} {' Or: '.join(map(_they_said, quotes))}")
-    found = [one.quote for one in said.answers if one.quote is not None]
+    found = [one.quote for one in view.answers if one.quote is not None]
     is_whole = view.outcome is not Outcome.FAILED and not any(quote.endswith("[cut]") for quote in found)
     if with_questions and found and is_whole:
         lines.append(SAY["whole"])
@@ -235,7 +235,7 @@ def _more(view: CallView, call: Call) -> str:
     """The tools that tell more about a call."""
     has_words = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
-    tools += ["get_transcript"] if has_words and view.said.missing != "no_transcript" else []
+    tools += ["get_transcript"] if has_words and view.unanswered != "no_transcript" else []
     parts = [", ".join(tools)] if tools else []
     if view.appointment is not None and view.related.later is None:
         parts.append("to change or cancel it: changes_call_id")
