@@ -33,29 +33,25 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """The time zone in which each day ends last: a date that is past there is past everywhere."""
 
 
-class WrongNumberError(ValueError):
-    """A phone number can't be called; `code` is that of "Error Code Reference", if it has one."""
+class RefusedNumberError(KallyAIError):
+    """KallyAI calls no such number, and says so by the error's code; `dial` is an emergency number to dial oneself."""
 
-    def __init__(self, problem: NumberProblem) -> None:
-        super().__init__(wrong_number(problem))
-        self.code = problem.code
-
-
-class EmergencyNumberError(KallyAIError, code="emergency_number"):
-    """A phone number is an emergency number; `dial` is what the user must dial."""
-
-    def __init__(self, dial: str) -> None:
-        super().__init__(f"KallyAI cannot call emergency services. Tell the user to dial {dial} themselves, now.")
-        self.dial = dial
+    def __init__(self, number: str, problem: NumberProblem) -> None:
+        if problem.dial is not None:
+            text = f"KallyAI cannot call emergency services. Tell the user to dial {problem.dial} themselves, now."
+        else:
+            text = f"KallyAI does not call premium-rate numbers such as {number}. Ask the user for an ordinary number."
+        super().__init__(text, code=problem.code)
+        self.dial = problem.dial
 
 
 def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
-    if not isinstance(normal, NumberProblem):
+    if isinstance(normal, str):
         return normal
-    if normal.dial is not None:
-        raise EmergencyNumberError(normal.dial)
-    raise WrongNumberError(normal)
+    if normal.code is not None:
+        raise RefusedNumberError(number, normal)
+    raise ValueError(wrong_number(normal))
 
 
 def _known_zone(name: str) -> str:
@@ -112,7 +108,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 """Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at a text."""
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
-"""A phone number as people write it; the tool gets it in E.164. For 911, validation raises `EmergencyNumberError`."""
+"""A phone number as people write it; the tool gets it in E.164. For 911, validation raises `RefusedNumberError`."""
 
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """The IANA name of a time zone."""

@@ -1,5 +1,6 @@
 """Reads and validates the arguments that an agent sends; an error names each wrong argument in a line of its own."""
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, WrongNumberError
+from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -29,21 +30,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """A wrong argument: its name, and what is wrong with it, in one line without a period.
-
-    `code` is that of "Error Code Reference", if it has one.
-    """
+    """A wrong argument: its name, and what is wrong with it, in one line without a period."""
 
     argument: str
     text: str
-    code: str | None = None
 
 
 class InvalidArgumentsError(KallyAIError, code="invalid_arguments"):
     """Arguments are wrong; there is at least one problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("wrong arguments", code=next((each.code for each in problems if each.code is not None), None))
+        super().__init__("wrong arguments")
         self.problems = problems
 
 
@@ -120,11 +117,11 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
         for part in within:
             expected = expected.get("items", {}) if isinstance(part, int) else {}
         given, context = _quoted(entry["input"]), entry.get("ctx", {})
-        if isinstance(cause := context.get("error"), ValueError):  # of one of our types
-            text = f"{given} {cause}"
+        if entry["type"] == "value_error":  # of one of our types
+            text = f"{given} {context['error']}"
         else:
             text = words.wrong(entry["type"], given, context, expected)
-        yield Problem(f"{name}{path}", text, cause.code if isinstance(cause, WrongNumberError) else None)
+        yield Problem(f"{name}{path}", text)
 
 
 class _Terse(GenerateJsonSchema):
@@ -162,13 +159,9 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{one_line(value, 60)}"'
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int | float):
-        return one_line(f"{value}", 30)
-    return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return f'"{one_line(value, 60)}"' if isinstance(value, str) else one_line(json.dumps(value), 30)
 
 
 def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:

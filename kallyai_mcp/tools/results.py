@@ -15,7 +15,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import Attempt
-from kallyai_mcp.tools.argument_types import EmergencyNumberError
+from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.account import Allowance
@@ -255,7 +255,7 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         retry_after=error.retry_after,
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
-        dial=error.dial if isinstance(error, EmergencyNumberError) else None,
+        dial=error.dial if isinstance(error, RefusedNumberError) else None,
         arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
     )
 

@@ -9,7 +9,8 @@ needed: if it goes on then, get_call follows it.
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from mcp.server.mcpserver import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
     HEADER_MISMATCH,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
@@ -40,7 +42,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import cancel
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
-from kallyai_mcp.tools.tool_errors import protocol_errors
+from kallyai_mcp.tools.text.errors import error_text
 
 POLL_INTERVAL = timedelta(seconds=5)
 """How long a client should wait between two requests for a task; a phone call takes 1 to 3 minutes."""
@@ -140,7 +142,7 @@ class CallTasks(Extension):
 
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         if _status_of(await _asked_for(ctx, params)) == "working":
-            with protocol_errors():
+            with _protocol_errors():
                 await cancel(ctx.lifespan_context, params.task_id)
         return EmptyResult()
 
@@ -160,11 +162,20 @@ async def _asked_for(ctx: _Context, params: TaskParams) -> CallRecord | CallList
     """The call or list of a task, if the account has it and the client declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, params.task_id)
-    with protocol_errors():
+    with _protocol_errors():
         found = await _find(ctx.lifespan_context, params.task_id)
     if found is None:
         raise MCPError(INVALID_PARAMS, "Task not found")
     return found
+
+
+@contextmanager
+def _protocol_errors() -> Iterator[None]:
+    """In this context, a `KallyAIError` is raised as an error of the protocol (`MCPError`, -32603)."""
+    try:
+        yield
+    except KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:

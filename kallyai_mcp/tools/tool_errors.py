@@ -1,18 +1,15 @@
 """Turns errors into results of a tool (`isError`), with a text for the agent and a structure for programs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
-from mcp import MCPError
-from mcp.types import INTERNAL_ERROR, CallToolResult
+from mcp.types import CallToolResult
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_results import error_result
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.text.account import sign_in_needed
-from kallyai_mcp.tools.text.errors import error_text, with_service_words
+from kallyai_mcp.tools.text.errors import with_service_words
 
 
 async def tool_error(
@@ -42,12 +39,3 @@ async def with_sign_in_link(
         return error, await app_context.sign_in.link()
     except errors.KallyAIError as no_link:
         return no_link, None
-
-
-@contextmanager
-def protocol_errors() -> Iterator[None]:
-    """In this context, a `KallyAIError` is raised as an error of the protocol (`MCPError`, -32603)."""
-    try:
-        yield
-    except errors.KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error

@@ -28,7 +28,6 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
     ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
-    ("respondent_phone", "+1 900 234 5678", "is a premium-rate number, which KallyAI can't call."),
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
     ("respondent_phone", "null", "missing or empty."),
     ("respondent_phone", "none", '"none" is not a phone number; E.164 looks like +14155551234.'),
@@ -116,6 +115,9 @@ async def test_every_emergency_number_of_every_supported_country_is_refused_with
         answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
         assert answer.text == f"{EMERGENCY}{dial} themselves, now."
         assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
+    premium = await agent.use("make_call", BISTRO | {"respondent_phone": "+1 900 234 5678"})
+    assert premium.text.startswith("Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. ")
+    assert premium.data["code"] == "toll_number"
 
 
 async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(agent: Agent) -> None:

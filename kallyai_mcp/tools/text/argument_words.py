@@ -41,7 +41,6 @@ _NUMBERS = {
     "too_long": "is too long for a number of {country}",
     "impossible": "is not possible as a number of {country}",
     "invalid": "is not valid as a number of {country}; check it with the user",
-    "premium_rate": "is a premium-rate number, which KallyAI can't call",
 }
 """What is wrong with a phone number, by the kind of `NumberProblem`."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.cards.texts import explained
-from kallyai_mcp.tools.argument_types import EmergencyNumberError
+from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, quota
 from kallyai_mcp.tools.text.plain import duration, link, one_line, quoted, word
@@ -29,7 +29,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
             "been called. Check with list_calls before anything else; do not place the call again."
         )
         return with_service_words(text, error)
-    if isinstance(error, errors.NotSignedInError | EmergencyNumberError):
+    if isinstance(error, errors.NotSignedInError | RefusedNumberError):
         text = error.message  # says what to do
     else:
         text = f"{what_happened(error)}. {_explain(error)[1]}."
