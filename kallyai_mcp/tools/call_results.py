@@ -27,7 +27,7 @@ from kallyai_mcp.tools.text.account import allowances, is_much_left, little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
 from kallyai_mcp.tools.text.calls import attempts, call_text
-from kallyai_mcp.tools.text.errors import error_text, quota_text
+from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
 from kallyai_mcp.tools.views import view_of, views_of_list
@@ -86,7 +86,8 @@ async def error_result(error: KallyAIError, app_context: AppContext, *, places_c
     left = allowances(usage) if usage is not None else []
     if left and left[0].remaining <= 0:
         structure.used_up = left[0]
-    return ToolResult(quota_text(error, usage, now=app_context.now()), structure, is_error=True)
+    facts = quota_facts(error, usage, now=app_context.now())
+    return ToolResult(with_service_words(f"Not called: {facts}", error), structure, is_error=True)
 
 
 def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:

@@ -42,13 +42,8 @@ def what_happened(error: errors.KallyAIError) -> str:
     return f"{_explain(error)[0]}{code}"
 
 
-def quota_text(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
-    """The text of a refusal because the quota is used up; `usage` are the account's statistics, if they are known."""
-    return with_service_words(f"Not called: {quota_facts(error, usage, now=now)}", error)
-
-
 def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
-    """That the quota is used up, what is left, when it comes back, and how to get more."""
+    """That the quota is used up, what is left (by `usage`, if it is known), when it comes back, and how to get more."""
     minutes = error.minutes_allocated, error.minutes_used
     rest = minutes[0] - minutes[1] if minutes[0] is not None and minutes[1] is not None else None
     known = usage or Statistics(plan_type=error.plan_type, minutes_allocated=minutes[0], minutes_remaining=rest)
@@ -77,18 +72,13 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
 
 
 def with_service_words(text: str, error: errors.KallyAIError) -> str:
-    """`text` about an error, and below it KallyAI's own words."""
-    return "\n".join(filter(None, (text, service_says(error))))
-
-
-def service_says(error: errors.KallyAIError) -> str:
-    """KallyAI's own words and the correlation id; "" if the error is not from a response of KallyAI."""
+    """`text` about an error; if the error is from a response of KallyAI, its own words and correlation id below it."""
     is_sign_in = isinstance(error, errors.NotSignedInError)  # its message is ours
     if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
-        return ""
+        return text
     own, code = ((error.reason,), f" ({error.code})") if is_sign_in else ((error.message, error.reason), "")
-    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in own if text))  # noqa: RUF001
-    parts = [f"KallyAI: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
+    said = " – ".join(dict.fromkeys(one_line(each, _MAX_LENGTH) for each in own if each))  # noqa: RUF001
+    parts = [f"KallyAI: {quoted(said, _MAX_LENGTH)}{code}."] if said else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
-    return " ".join(parts)
+    return f"{text}\n{' '.join(parts)}" if parts else text
