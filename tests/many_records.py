@@ -44,7 +44,7 @@ async def add_rows(
         f"SELECT {', '.join(chosen.values())} FROM numbers"
     )
 
-    def insert(first: int) -> Callable[[Transaction], int]:
+    def insert(first: int) -> Callable[[Transaction], None]:
         size = min(_BATCH, count - first)
         return lambda tx: tx.run(statement, **values, first=first, count=size, interval=interval)
 

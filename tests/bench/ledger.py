@@ -63,7 +63,7 @@ async def _fill(database: Database) -> None:
     due = replace(_record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule)
     await add_records(database, due, _DUE, interval=0)
     if isinstance(database, PostgresDatabase):
-        await database.write(lambda tx: (tx.run("SET LOCAL statement_timeout = 0"), tx.run("ANALYZE calls")))
+        await database.write(lambda tx: tx.run("SET LOCAL statement_timeout = 0; ANALYZE calls"))
 
 
 async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:

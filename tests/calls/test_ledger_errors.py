@@ -40,7 +40,7 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
     def insert(tx: Transaction) -> None:
         tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)")
         with suppress(Exception):
-            tx.run("SELECT nothing_like_it FROM calls")
+            tx.rows("SELECT nothing_like_it FROM calls")
 
     with suppress(StatementError):
         await database.write(insert)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -49,7 +50,7 @@ class CountingDatabase(WatchedDatabase):
             result = work(tx)
             self.read_last = _rows_read(tx) - before
             return result
-        connection: sqlite3.Connection = tx._execute.__self__  # type: ignore[attr-defined]  # noqa: SLF001
+        connection: sqlite3.Connection = self._database._connection  # type: ignore[attr-defined]  # noqa: SLF001
         self.read_last = 0
 
         def count() -> None:
@@ -146,7 +147,8 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
     read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
-        await database.write(lambda tx: (tx.run("DELETE FROM calls"), tx.run("DELETE FROM call_lists")))
+        for table in ("calls", "call_lists"):
+            await database.write(partial(Transaction.run, statement=f"DELETE FROM {table}"))  # noqa: S608 - ours
         await add_records(database, over(), count)
         await add_rows(database, "call_lists", ended_list, count)
         await add_records(database, replace(asked(), fingerprint="sent", state=CallState.SENT), 3)

@@ -70,6 +70,8 @@ def _storable(values: dict[str, Any]) -> dict[str, Any]:
 class Transaction:
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
+    `execute` runs one with its values, and returns its rows; when these are not needed (False), it may put it off.
+
     Attributes:
         config: That of the ledger.
         holds_lease: Whether the worker of this process still holds its lease.
@@ -81,7 +83,7 @@ class Transaction:
 
     def __init__(
         self,
-        execute: Callable[[str, Row], Any],
+        execute: Callable[[str, Row, bool], list[Row]],
         now: float,
         holds_lease: Callable[[str], bool],
         is_abandoned: Callable[[str], bool],
@@ -93,12 +95,11 @@ class Transaction:
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
-        rows: list[Row] = self._execute(statement, _storable(values)).fetchall()
-        return rows
+        return self._execute(statement, _storable(values), True)
 
-    def run(self, statement: str, **values: Any) -> int:
-        """Run a statement; returns how many rows it changed."""
-        return int(self._execute(statement, _storable(values)).rowcount)
+    def run(self, statement: str, **values: Any) -> None:
+        """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
+        self._execute(statement, _storable(values), False)
 
     def now(self) -> float:
         """The time by the ledger's clock when this transaction began, in seconds since the epoch."""

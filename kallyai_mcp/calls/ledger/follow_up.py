@@ -29,15 +29,15 @@ _CLOCK_WRONG = KallyAIError(
 _NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED)
 
 
-def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
+def follow_up(tx: Tx, record: CallRecord, *, is_in_list: bool = True) -> CallRecord:
     """Plan what comes after `record`, which this transaction has ended; returns it, or the next attempt of its call.
 
-    Its account is locked, and its row says how it ended.
+    Its account is locked, and its row says how it ended. Unless it `is_in_list`, no list has it, which is known.
     """
     retry = _plan_retry(tx, record)
     if retry is not None:
         return retry
-    for call_list in open_lists_with(tx, record):
+    for call_list in open_lists_with(tx, record) if is_in_list else ():
         advance(tx, call_list)
     return record
 

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -52,6 +52,7 @@ _MIGRATION_LOCK, _ACCOUNTS = 0x6B61_6C7A, 0x6B61_6C7B
 
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
+    "client_encoding": "utf8",
     "connect_timeout": _CONNECT_SECONDS,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -62,6 +63,8 @@ _OPTIONS: dict[str, str | int] = {
     "-c statement_timeout=5000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
     r"-c idle_session_timeout=0 -c default_transaction_isolation=read\ committed",
 }
+
+_NOW = "SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now"
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
@@ -134,18 +137,14 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Database.read`."""
-        return await self.write(work)
+        return await self._run(work)  # each statement sees what is committed by then, in a transaction or not
 
     async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
-
-        def run(until: float) -> Result:
-            if not self._is_prepared:
-                self._transaction(until, _prepare)
-                self._is_prepared = True
-            return self._transaction(until, work, account)
-
-        return await self._in_thread(run)
+        if account is None:
+            return await self._run(work, "BEGIN")
+        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
+        return await self._run(work, "BEGIN", f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
 
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
@@ -212,20 +211,30 @@ class PostgresDatabase:
             self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    def _transaction(
-        self, until: float, work: Callable[[Transaction], Result], account: AccountKey | None = None
-    ) -> Result:
-        connection, now = self._begun(until, account)
+    async def _run(self, work: Callable[[Transaction], Result], *begin: str) -> Result:
+        """Run `work` in a transaction that has begun with some statements, or without one when there are none."""
+
+        def run(until: float) -> Result:
+            if not self._is_prepared:
+                self._transaction(until, _prepare, ("BEGIN",))
+                self._is_prepared = True
+            return self._transaction(until, work, begin)
+
+        return await self._in_thread(run)
+
+    def _transaction(self, until: float, work: Callable[[Transaction], Result], begin: Sequence[str]) -> Result:
+        connection, now = self._begun(until, begin)
+        later: list[str] = []
         try:
-            result = work(_opened(connection, self._clock().timestamp() if self._clock else now, self._lease))
-            if connection.execute("COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
+            result = work(_opened(connection, later, self._clock().timestamp() if self._clock else now, self._lease))
+            if begin and _sent(connection, *later, "COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
                 raise psycopg.ProgrammingError("the transaction was rolled back")
             return result
         finally:
-            self._pool.putconn(connection)  # rolls back what was not committed, and closes what waits for an answer
+            self._pool.putconn(connection)  # rolls back what is open, and closes what waits for an answer
 
-    def _begun(self, until: float, account: AccountKey | None) -> tuple[_Connection, float]:
-        """A connection of the pool with a new transaction, and the server's time when it had its lock.
+    def _begun(self, until: float, begin: Sequence[str]) -> tuple[_Connection, float]:
+        """A connection of the pool, on which a transaction has begun, and the server's time after that.
 
         Connections that the server has ended meanwhile are replaced.
         """
@@ -238,46 +247,55 @@ class PostgresDatabase:
                 connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
             connection.until = until
             try:
-                return connection, _begin(connection, account)
+                [row] = _sent(connection, *begin, _NOW).fetchall()
             except psycopg.Error:
                 is_ended = connection.closed
                 self._pool.putconn(connection)
                 if not is_ended:
                     raise
+            else:
+                return connection, row["now"]
 
 
-def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Transaction:
-    """An open transaction. The lock of an abandoned worker is taken until it ends."""
+def _sent(connection: _Connection, *statements: str) -> psycopg.Cursor[Row]:
+    """Send statements to the server as one message; returns the cursor with the result of the last one."""
+    cursor = connection.execute("; ".join(statements).encode(), prepare=False)
+    while cursor.nextset():
+        pass
+    return cursor
 
-    def execute(statement: str, values: Row) -> psycopg.Cursor[Row]:
-        return connection.execute(_translated(statement), values)
+
+def _opened(connection: _Connection, later: list[str], now: float, lease: _Connection | None) -> Transaction:
+    """An open transaction. The lock of an abandoned worker is taken until it ends.
+
+    A statement whose rows are not needed waits in `later`, and is sent together with the next one.
+    """
+    cursor = psycopg.ClientCursor(connection)
+
+    def execute(statement: str, values: Row, has_rows: bool) -> list[Row]:
+        if has_rows and not later:
+            return connection.execute(_translated(statement), values).fetchall()
+        # Values are put into the text here, because only statements without any can be one message.
+        later.append(cursor.mogrify(_translated(statement), values))
+        if not has_rows:
+            return []
+        statements = later.copy()
+        later.clear()
+        return _sent(connection, *statements).fetchall()
 
     def holds_lease(worker: str) -> bool:
         if lease is None or lease.worker != worker:
             return False
         # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
         held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = :number AND pid = :backend"
-        return bool(execute(held, {"number": int(worker, 16), "backend": lease.info.backend_pid}).fetchall())
+        return bool(execute(held, {"number": int(worker, 16), "backend": lease.info.backend_pid}, True))
 
     def is_abandoned(worker: str) -> bool:
         taking = "SELECT pg_try_advisory_xact_lock(:leases, :number) AS ok"
-        [row] = execute(taking, {"leases": _LEASES, "number": int(worker, 16)}).fetchall()
+        [row] = execute(taking, {"leases": _LEASES, "number": int(worker, 16)}, True)
         return bool(row["ok"])
 
     return Transaction(execute, now, holds_lease, is_abandoned)
-
-
-def _begin(connection: _Connection, account: AccountKey | None) -> float:
-    """Begin a transaction, and lock the account; returns the time after that. It is one message to the server."""
-    statements = ["BEGIN", "SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now"]
-    if account is not None:
-        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
-        statements.insert(1, f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
-    cursor = connection.execute("; ".join(statements).encode(), prepare=False)
-    while cursor.nextset():
-        pass
-    [row] = cursor.fetchall()
-    return float(row["now"])
 
 
 def _prepare(transaction: Transaction) -> None:

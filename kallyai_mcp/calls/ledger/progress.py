@@ -11,7 +11,7 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.reservation import offset_at
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, change, end, expire, find, insert, readable, select
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, insert, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, from_row, to_row
@@ -167,7 +167,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, reached = :reached, error = :error, delivered_at = NULL, "
         "call_id = COALESCE(:call_id, call_id), clock_offset = COALESCE(clock_offset, :offset) "
-        f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
+        f"WHERE {_SAME_ATTEMPT} AND state NOT IN {NOT_PLACED} "
         "AND (state <> 'ended' OR :tells_more = 1) RETURNING *",
         state=ended.state.value,
         now=tx.now(),
@@ -183,7 +183,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
     record = from_row(changed[0])
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if own["state"] in ACTIVE_STATES:
-        return follow_up(tx, record)
+        return follow_up(tx, record, is_in_list=own["lists"] > 0)
     if record.reached:
         stop_next_after(tx, record)
     return record
@@ -247,7 +247,7 @@ def competitors(tx: Tx, record: CallRecord) -> Competitors:
     """The other records of an account with the number of `record`, which the service's call of it may belong to."""
     same_number = "number = :number AND tracking_id <> :id AND call_id"
     values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
-    may_be_placed = "sent_at IS NOT NULL AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')"
+    may_be_placed = f"sent_at IS NOT NULL AND state NOT IN {NOT_PLACED}"
     unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
     bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
     call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
@@ -270,10 +270,14 @@ def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
 
 
 def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, Row | None]:
-    """The row of a record, and that of another record of the account that the service's call is bound to."""
+    """The row of a record, and that of another record of the account that the service's call is bound to.
+
+    `lists` counts the lists that have the record.
+    """
+    in_lists = "SELECT COUNT(*) FROM call_list_calls WHERE tracking_id = :id"
     both = (
-        "SELECT * FROM calls WHERE tracking_id = :id "
-        f"UNION ALL SELECT * FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"
+        f"SELECT *, ({in_lists}) AS lists FROM calls WHERE tracking_id = :id "
+        f"UNION ALL SELECT *, 0 FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"
     )
     found = {
         row["tracking_id"] == record.tracking_id: row

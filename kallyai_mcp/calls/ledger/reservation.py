@@ -6,7 +6,7 @@ from math import inf
 from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.clock import Stopwatch, moment
+from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     LeaseLostError,
@@ -15,7 +15,7 @@ from kallyai_mcp.calls.ledger.base import (
     ServiceTime,
     Tx,
 )
-from kallyai_mcp.calls.ledger.rows import MINE, expire, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import (
     AUDIT_PLACED,
@@ -29,19 +29,17 @@ from kallyai_mcp.calls.records import (
     to_row,
 )
 
+_NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
+
 _SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
-)
+) UNION ALL SELECT * FROM (SELECT * FROM calls WHERE {MINE} AND number = :number AND {_NEWEST}) AS newest
 """
-"""Selects the records of the same call that may answer a request for it, and all of today, for the generation."""
-
-_NEWEST_SINCE = """
-placed_at > :since AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
-ORDER BY placed_at DESC LIMIT :limit
+"""Selects the records of the same call that may answer a request for it, all of today, for the generation, and the
+newest call to its number.
 """
-"""Selects the calls that were placed, or may have been, since a time."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,12 @@ def precheck(tx: Tx, requested: CallRecord, *, redial: bool, arrived: Stopwatch 
     Raises:
         PolicyError: A setting refuses the call.
     """
-    if (duplicate := SameCalls(tx, requested, arrived).duplicate(redial=redial)) is not None:
+    earlier = SameCalls(tx, requested, arrived)
+    if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
-    return Precheck(None, last_call(tx, requested.account, requested.submission.respondent_phone))
+    return Precheck(None, earlier.last_call)
 
 
 def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
@@ -101,9 +100,8 @@ def reserve(
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
-    last = last_call(tx, requested.account, requested.submission.respondent_phone)
     if consent is not None:
-        check_consent(tx, consent, "calls", (last,))
+        check_consent(tx, consent, "calls", (earlier.last_call,))
     new = earlier.numbered()
     # After 429, the list is looked through before the request leaves.
     if service_time is not None and new.is_active and new.response_lost_at is None:
@@ -114,7 +112,7 @@ def reserve(
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
     write_audit(tx, record, consent, AUDIT_PLACED if record.is_active else AUDIT_SCHEDULED)
-    return Placed(replace(record, is_first=last is None), is_new=True)
+    return Placed(replace(record, is_first=earlier.last_call is None), is_new=True)
 
 
 def offset_at(service_time: ServiceTime, now: float) -> float | None:
@@ -126,6 +124,8 @@ def offset_at(service_time: ServiceTime, now: float) -> float | None:
 class SameCalls:
     """The records of the same call as `requested`, of its account, read by one statement; it may be one of them.
 
+    `last_call` is when the last call to its number was placed, or may have been; None for never.
+
     What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
     sent the request did not know what another process has delivered meanwhile. None: the request arrives now.
     """
@@ -136,13 +136,18 @@ class SameCalls:
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
         self._day = moment(tx.now()).date().isoformat()
-        self._rows = tx.rows(
+        rows = tx.rows(
             _SAME_CALL,
             fingerprint=requested.fingerprint,
             day=self._day,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
+            number=requested.submission.respondent_phone,
+            most=1,
             **requested.account.columns,
         )
+        self._rows = [row for row in rows if row["fingerprint"] == requested.fingerprint]
+        placed = [row["placed_at"] for row in rows if row["state"] not in NOT_PLACED]
+        self.last_call = moment_or_none(max(placed, default=None))
 
     def expire(self) -> None:
         """End a scheduled call that is too late to be placed: it could still be placed after the clock was set back."""
@@ -238,22 +243,20 @@ def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:
 
 def _reached(tx: Tx, record: CallRecord, limit: Limit) -> PolicyError | None:
     """The error if `limit` allows no further call, else None."""
-    now, number = tx.now(), record.submission.respondent_phone if limit.per_number else None
-    last = _newest(tx, record.account, number, now - limit.window.total_seconds(), limit.count)
-    return limit.error(last[-1] if last else None, now=moment(now)) if len(last) >= limit.count else None
+    of_number = "AND number = :number" if limit.per_number else ""
+    within = {"since": tx.now() - limit.window.total_seconds(), "most": limit.count}
+    newest = f"SELECT placed_at FROM calls WHERE {MINE} {of_number} AND placed_at > :since AND {_NEWEST}"
+    last = tx.rows(newest, number=record.submission.respondent_phone, **within, **record.account.columns)
+    if len(last) < limit.count:
+        return None
+    return limit.error(moment(last[-1]["placed_at"]) if last else None, now=moment(tx.now()))
 
 
 def last_call(tx: Tx, account: AccountKey, number: str) -> datetime | None:
     """When the last call to a number was placed, or may have been; None for never."""
-    return next(iter(_newest(tx, account, number, 0, 1)), None)
-
-
-def _newest(tx: Tx, account: AccountKey, number: str | None, since: float, limit: int) -> list[datetime]:
-    """When the newest calls of an account, or to one number, were placed, or may have been, since a time."""
-    of_number = "number = :number AND" if number is not None else ""
-    values = {"since": since, "limit": limit, **account.columns} | ({"number": number} if number is not None else {})
-    rows = tx.rows(f"SELECT placed_at FROM calls WHERE {MINE} AND {of_number} {_NEWEST_SINCE}", **values)
-    return [moment(row["placed_at"]) for row in rows]
+    newest = f"SELECT placed_at FROM calls WHERE {MINE} AND number = :number AND {_NEWEST}"
+    found = tx.rows(newest, number=number, most=1, **account.columns)
+    return moment(found[0]["placed_at"]) if found else None
 
 
 def check_consent(

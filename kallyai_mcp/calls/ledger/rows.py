@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 ACTIVE = "state IN ('reserved', 'sent')"
 """The condition for calls that a worker must still run to their end."""
 
+NOT_PLACED = ("refused", "canceled", "scheduled", "expired")
+"""The states of calls that were certainly not placed; written into a statement, it is a list of SQL."""
+
 MINE = "api = :api AND account = :account"
 """The condition for what belongs to an account; `AccountKey.columns` are its values."""
 

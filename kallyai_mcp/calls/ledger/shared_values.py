@@ -20,8 +20,8 @@ def _put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None
 def _add(tx: Tx, kind: str, name: str, value: str, seconds: float) -> bool:
     """Set a value that expires after `seconds`, unless there is one; False when there is one."""
     tx.run(f"DELETE FROM shared_values {_THIS} AND expires_at <= :now", kind=kind, name=name, now=tx.now())
-    added = f"{_INSERT} ON CONFLICT (kind, name) DO NOTHING"
-    return tx.run(added, kind=kind, name=name, value=value, expires_at=tx.now() + seconds) > 0
+    added = f"{_INSERT} ON CONFLICT (kind, name) DO NOTHING RETURNING name"
+    return bool(tx.rows(added, kind=kind, name=name, value=value, expires_at=tx.now() + seconds))
 
 
 def _get(tx: Tx, kind: str, name: str) -> str | None:

@@ -131,8 +131,12 @@ class SqliteDatabase:
 
     def _run(self, begin: str, work: Callable[[Transaction], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
+
+            def execute(statement: str, values: Row, _: bool) -> list[Row]:
+                return connection.execute(statement, values).fetchall()
+
             connection.execute(begin)
-            return work(Transaction(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
+            return work(Transaction(execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
 
     def _holds_lease(self, worker: str) -> bool:
         path = self._lease_path(worker)

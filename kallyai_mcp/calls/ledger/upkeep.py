@@ -74,10 +74,13 @@ def purge(tx: Tx, seconds: float) -> bool:
     values = {"before": now - seconds, "waited": now - tx.config.timing.wait_for_user, "most": BATCH}
     lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
     for row in lists:
-        if tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values):
+        old_list = f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS} RETURNING list_id"
+        if tx.rows(old_list, id=row["list_id"], **values):
             tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
     oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
-    calls = tx.run(f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {_OLD_CALLS}", **values)
+    calls = tx.rows(
+        f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {_OLD_CALLS} RETURNING tracking_id", **values
+    )
     tx.run("DELETE FROM audit WHERE at < :before", **values)
     tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=now)
-    return BATCH in (len(lists), calls)
+    return BATCH in (len(lists), len(calls))
