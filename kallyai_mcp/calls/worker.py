@@ -185,8 +185,9 @@ class Worker:
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:
-            # The calls of lists that come after it are sent with the token of its request.
-            await run_logged(partial(self._send_taken, partial(self.ledger.take_next, record)))
+            # The next call of its list is sent with the token of its request.
+            take = partial(self.ledger.take_due, record.account, service_time=lambda: None, list_id=record.session_id)
+            await run_logged(partial(self._send_taken, take))
 
     async def _send_taken(self, take: Callable[[str], Awaitable[list[CallRecord]]]) -> list[CallRecord]:
         """Send the calls that `take` reserves for this worker; returns them, with those that have ended instead."""

@@ -8,10 +8,9 @@ a call is tried is in its record, and the candidates of a list are in the table 
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.lists import advance, cancel_next, find_list, open_lists_with, stop, without_last
+from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
 from kallyai_mcp.calls.ledger.rows import MINE, change, end, expire, insert, select, write_audit
 from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, error_to_json, to_row
@@ -26,7 +25,7 @@ _CLOCK_WRONG = KallyAIError(
     "The clock of this machine differed from KallyAI's when the call was due.", code="clock_wrong_when_due"
 )
 
-_NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED)
+_NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED, CallState.EXPIRED)
 
 
 def follow_up(tx: Tx, record: CallRecord, *, is_in_list: bool = True) -> CallRecord:
@@ -119,11 +118,13 @@ def expire_late(tx: Tx) -> None:
         follow_up(tx, record)  # a list stops
 
 
-def take_due(tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
+def take_due(
+    tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime, list_id: str | None = None
+) -> list[CallRecord]:
     """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
-    A call must be due by the service's clock too, so that a machine whose clock is wrong by hours does not call at
-    night.
+    With `list_id`, only those of that list. A call must be due by the service's clock too, if that is known, so that a
+    machine whose clock is wrong by hours does not call at night.
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
@@ -133,20 +134,11 @@ def take_due(tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceT
         there = now  # a small difference does not let a call wait
     else:
         note_hindrance(tx, _CLOCK_WRONG)
-    in_time = f"{_DUE} AND not_before <= :there AND place_by >= :there ORDER BY not_before LIMIT :most"
-    due = select(tx, account, in_time, now=now, there=there, most=BATCH)
+    of_list = "AND session_id = :list" if list_id is not None else ""
+    in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there {of_list}"
+    first_due = f"{in_time} ORDER BY not_before LIMIT :most"
+    due = select(tx, account, first_due, now=now, there=there, list=list_id, most=BATCH)
     return [_take(tx, record, worker) for record in due]
-
-
-def take_next(tx: Tx, record: CallRecord, worker: str) -> list[CallRecord]:
-    """Reserve the calls of lists that come after `record`, which has ended, for `worker`; result as in `take_due`."""
-    taken = []
-    for open_list in open_lists_with(tx, record):
-        call_list: CallList | None = open_list
-        while call_list is not None and (following := call_list.records[-1]).state is CallState.SCHEDULED:
-            taken.append(_take(tx, following, worker))
-            call_list = find_list(tx, call_list.account, call_list.list_id)  # after a refusal it may have gone on
-    return taken
 
 
 def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:

@@ -56,7 +56,6 @@ class Ledger(Transactions):
     unreached_before_due = reads(follow_up.unreached_before_due)
     note_hindrance = writes(follow_up.note_hindrance)
     take_due = writes(follow_up.take_due)
-    take_next = writes(follow_up.take_next)
     put_back = writes(follow_up.put_back)
     expire_late = writes(follow_up.expire_late)
 

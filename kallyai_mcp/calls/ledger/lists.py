@@ -18,7 +18,7 @@ from kallyai_mcp.calls.call_lists import (
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
-from kallyai_mcp.calls.ledger.rows import MINE, as_they_are, end, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, end, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     AUDIT_PLACED,
@@ -255,7 +255,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
         refusal=error_from_json(row["message"]),
-        records=tuple(as_they_are(tx, readable(records))),
+        records=tuple(readable(tx, records)),
     )
     last = found.records[-1] if found.records else None
     is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED

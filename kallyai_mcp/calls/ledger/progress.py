@@ -110,20 +110,18 @@ def bind_call(
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
     offset = offset_at(service_time, tx.now())
-    if findings is None or own is None or own["state"] not in ACTIVE_STATES:
-        tx.run(
-            f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
-            "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
-            call_id=call.call_id,
-            offset=offset,
-            id=record.tracking_id,
-            outcome=call.model_dump_json() if call.is_final else None,
-        )
-    if findings is None:
-        return record
-    ended = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
-    ended = replace(ended, calendar=findings.calendar, reached=findings.reached)
-    return _end(tx, own, ended, offset)
+    if findings is not None:
+        ended = replace(record, state=CallState.ENDED, call_id=call.call_id, call=call)
+        return _end(tx, own, replace(ended, calendar=findings.calendar, reached=findings.reached), offset)
+    tx.run(
+        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN {ACTIVE} THEN :outcome ELSE outcome END, "
+        "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
+        call_id=call.call_id,
+        offset=offset,
+        id=record.tracking_id,
+        outcome=call.model_dump_json() if call.is_final else None,
+    )
+    return record
 
 
 def finish(
@@ -160,7 +158,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
     """Write the end of a record, with its call and the `offset` of the clocks, into its row `own`."""
     if own is None:
         return _write_again(tx, ended)
-    known = next(iter(readable([own])), None)
+    known = next(iter(readable(tx, [own])), None)
     if ended.is_calendar_unread and known is not None and known.calendar is not None:
         ended = replace(ended, calendar=known.calendar)  # a booking that is known must not be lost
     changed = tx.rows(

@@ -168,7 +168,7 @@ class SameCalls:
         if not rows:
             return None
         row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
-        if not (found := readable([row])):
+        if not (found := readable(self._tx, [row])):
             raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
         was_delivered = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
         was_unreached = found[0].state is CallState.ENDED and not found[0].reached

@@ -46,7 +46,7 @@ _EXPIRED = KallyAIError("No program that could place the call ran when it was du
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
     """The account's records that meet a condition and that this version can read."""
-    return readable(tx.rows(f"SELECT * FROM calls WHERE {MINE} AND {condition}", **account.columns, **values))
+    return readable(tx, tx.rows(f"SELECT * FROM calls WHERE {MINE} AND {condition}", **account.columns, **values))
 
 
 def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any) -> CallRecord | None:
@@ -73,14 +73,22 @@ def insert(tx: Tx, table: str, row: Row) -> None:
     tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)
 
 
-def readable(rows: Iterable[Row]) -> list[CallRecord]:
-    """The records in `rows`. Those that this version can't read are logged and left out."""
+def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
+    """The records in `rows`. Those that this version can't read are logged and left out.
+
+    A scheduled one that is too late to be placed has expired, even if no worker has written that yet.
+    """
     records = []
     for row in rows:
         try:
-            records.append(from_row(row))
+            record = from_row(row)
         except (ValueError, KeyError, TypeError) as error:
             _note_unreadable(row["tracking_id"], type(error).__name__)
+            continue
+        place_by = record.schedule.place_by
+        if record.state is CallState.SCHEDULED and place_by is not None and place_by.timestamp() < tx.now():
+            record = replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or _EXPIRED)
+        records.append(record)
     return records
 
 
@@ -92,8 +100,7 @@ def _note_unreadable(tracking_id: str, why: str) -> None:
 def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
     """The record of this account with this `tracking_id` or `call_id`."""
     name = "tracking_id" if is_tracking_id(id_) else "call_id"
-    found = as_they_are(tx, select(tx, account, f"{name} = :id", id=id_))
-    return found[0] if found else None
+    return next(iter(select(tx, account, f"{name} = :id", id=id_)), None)
 
 
 def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
@@ -109,7 +116,7 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
 
     Also those of scheduled calls that were not placed when they were due, until a client was told.
     """
-    return as_they_are(tx, select(tx, account, f"{_UNSETTLED} ORDER BY placed_at DESC"))
+    return select(tx, account, f"{_UNSETTLED} ORDER BY placed_at DESC")
 
 
 def list_not_placed(tx: Tx, account: AccountKey, since: float) -> list[CallRecord]:
@@ -120,7 +127,7 @@ def list_not_placed(tx: Tx, account: AccountKey, since: float) -> list[CallRecor
 
 def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
     """The account's `limit` newest records, newest first."""
-    return as_they_are(tx, select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit))
+    return select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit)
 
 
 def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
@@ -134,20 +141,8 @@ def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str
     found = select(tx, account, f"number = :number {newest_first}", number=number)
     newest = f"SELECT * FROM (SELECT * FROM calls WHERE {MINE} {newest_first}) AS newest"
     others = f"{newest} WHERE number <> :number AND ({has_text})"
-    found += readable(tx.rows(others, number=number, **names, **account.columns))
-    return as_they_are(tx, sorted(found, key=lambda record: record.placed_at, reverse=True))
-
-
-def as_they_are(tx: Tx, records: Iterable[CallRecord]) -> list[CallRecord]:
-    """`records`; those that are too late to be placed are expired, even if no worker has written that yet."""
-
-    def as_it_is(record: CallRecord) -> CallRecord:
-        place_by = record.schedule.place_by
-        if record.state is not CallState.SCHEDULED or place_by is None or place_by.timestamp() >= tx.now():
-            return record
-        return replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or _EXPIRED)
-
-    return [as_it_is(record) for record in records]
+    found += readable(tx, tx.rows(others, number=number, **names, **account.columns))
+    return sorted(found, key=lambda record: record.placed_at, reverse=True)
 
 
 def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
@@ -156,7 +151,7 @@ def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
         "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
         f"WHERE state = 'scheduled' AND place_by < :now AND {which} RETURNING *"
     )
-    return readable(tx.rows(changed, now=tx.now(), error=error_to_json(_EXPIRED), **values))
+    return readable(tx, tx.rows(changed, now=tx.now(), error=error_to_json(_EXPIRED), **values))
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:

@@ -8,8 +8,6 @@ from kallyai_mcp.calls.ledger.base import BATCH, Tx
 from kallyai_mcp.calls.ledger.rows import ACTIVE, change, select
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 
-_OF_WORKER = f"{ACTIVE} AND worker = :known_worker"
-
 _OLD_CALLS = (
     "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
     "AND NOT EXISTS (SELECT 1 FROM call_list_calls AS kept WHERE kept.tracking_id = calls.tracking_id)"
@@ -34,9 +32,9 @@ class Work:
 
 def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     """What there is to do for `worker`, None for a process without one. It runs the records with the `known` ids."""
-    found = tx.rows(f"SELECT tracking_id FROM calls WHERE {_OF_WORKER}", known_worker=worker or "")
-    mine = {row["tracking_id"] for row in found}
-    others = _other_workers(tx, worker)
+    active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {ACTIVE}")
+    mine = {row["tracking_id"] for row in active if row["worker"] == worker}
+    others = {row["worker"] for row in active if row["worker"] != worker}
     dead = [other for other in others if tx.is_abandoned(other)]
     [first] = tx.rows("SELECT MIN(not_before) AS due FROM calls WHERE state = 'scheduled'")
     due_in = inf if first["due"] is None else first["due"] - tx.now()
@@ -49,19 +47,15 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
     They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
     transaction may be committed without a confirmation. A record that this version can't read is left to a newer one.
     """
-    found = [one for one in select(tx, account, _OF_WORKER, known_worker=worker) if one.tracking_id not in known]
-    for dead in filter(tx.is_abandoned, _other_workers(tx, worker)):
-        of_dead = {"known_worker": dead}
-        records = select(tx, account, _OF_WORKER, **of_dead)
-        taken = (change(tx, record.tracking_id, _OF_WORKER, {"worker": worker}, **of_dead) for record in records)
-        found += [record for record in taken if record is not None]
+    active = select(tx, account, ACTIVE)
+    dead = {other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)}
+    found = [record for record in active if record.worker == worker and record.tracking_id not in known]
+    for record in active:
+        if record.worker in dead:
+            of_dead = f"{ACTIVE} AND worker = :dead"
+            taken = change(tx, record.tracking_id, of_dead, {"worker": worker}, dead=record.worker)
+            found += [taken] if taken is not None else []
     return found
-
-
-def _other_workers(tx: Tx, worker: str | None) -> list[str]:
-    """The workers other than `worker` that have active records."""
-    others = f"SELECT DISTINCT worker FROM calls WHERE {ACTIVE} AND worker <> :worker"
-    return [row["worker"] for row in tx.rows(others, worker=worker or "")]
 
 
 def purge(tx: Tx, seconds: float) -> bool:

@@ -430,8 +430,8 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "import MINE, change", "import MINE, readable, change"),
         Patch(
             "calls.ledger.follow_up",
-            "due = select(tx, account, in_time, now=now, there=there, most=BATCH)",
-            'due = readable(tx.rows(f"SELECT * FROM calls WHERE {in_time}", now=now, there=there, most=BATCH))',
+            "due = select(tx, account, first_due, ",
+            'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", ',
         ),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
