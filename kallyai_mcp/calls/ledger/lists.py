@@ -99,7 +99,6 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
         zone = call_list.zone_of(submission)
         record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
         earlier = SameCalls(tx, record)
-        earlier.expire()
         if (duplicate := earlier.duplicate()) is not None:
             call_list = _tied(tx, call_list, duplicate)
             continue

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -227,7 +227,7 @@ class PostgresDatabase:
         later: list[str] = []
         try:
             result = work(_opened(connection, later, self._clock().timestamp() if self._clock else now, self._lease))
-            if begin and _sent(connection, *later, "COMMIT").statusmessage != "COMMIT":  # `work` passed over an error
+            if begin and _sent(connection, [*later, "COMMIT"]).statusmessage != "COMMIT":  # `work` passed over an error
                 raise psycopg.ProgrammingError("the transaction was rolled back")
             return result
         finally:
@@ -247,7 +247,7 @@ class PostgresDatabase:
                 connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
             connection.until = until
             try:
-                [row] = _sent(connection, *begin, _NOW).fetchall()
+                [row] = _sent(connection, [*begin, _NOW]).fetchall()
             except psycopg.Error:
                 is_ended = connection.closed
                 self._pool.putconn(connection)
@@ -257,7 +257,7 @@ class PostgresDatabase:
                 return connection, row["now"]
 
 
-def _sent(connection: _Connection, *statements: str) -> psycopg.Cursor[Row]:
+def _sent(connection: _Connection, statements: Iterable[str]) -> psycopg.Cursor[Row]:
     """Send statements to the server as one message; returns the cursor with the result of the last one."""
     cursor = connection.execute("; ".join(statements).encode(), prepare=False)
     while cursor.nextset():
@@ -279,9 +279,9 @@ def _opened(connection: _Connection, later: list[str], now: float, lease: _Conne
         later.append(cursor.mogrify(_translated(statement), values))
         if not has_rows:
             return []
-        statements = later.copy()
+        statements = [*later]
         later.clear()
-        return _sent(connection, *statements).fetchall()
+        return _sent(connection, statements).fetchall()
 
     def holds_lease(worker: str) -> bool:
         if lease is None or lease.worker != worker:

@@ -95,7 +95,6 @@ def reserve(
         LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
     earlier = SameCalls(tx, requested, arrived)
-    earlier.expire()
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, requested)) is not None:
@@ -149,12 +148,6 @@ class SameCalls:
         placed = [row["placed_at"] for row in rows if row["state"] not in NOT_PLACED]
         self.last_call = moment_or_none(max(placed, default=None))
 
-    def expire(self) -> None:
-        """End a scheduled call that is too late to be placed: it could still be placed after the clock was set back."""
-        if any(row["state"] == "scheduled" and not self._is_open(row) for row in self._rows):
-            values = {"fingerprint": self._requested.fingerprint, **self._requested.account.columns}
-            expire(self._tx, f"{MINE} AND fingerprint = :fingerprint", **values)
-
     def duplicate(self, *, redial: bool = False) -> CallRecord | None:
         """The record that answers the request (rule 6 of placing a call); None if a new call is to be placed.
 
@@ -203,11 +196,16 @@ class SameCalls:
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
 
+        A scheduled call that is too late to be placed ends: only one record may be open.
+
         The key is new, except after 429: then it is that of the last request for the same call, if that was refused so
         today. KallyAI may have placed that call all the same, and may list it only when it has ended. So the record
         begins with the time of that request as its `response_lost_at`: the sender looks into the list first. If that
         call is still in progress, KallyAI recognizes the key and places no second one.
         """
+        for row in self._rows:
+            if row["state"] == "scheduled" and not self._is_open(row):
+                expire(self._tx, "tracking_id = :id", id=row["tracking_id"])
         of_day = [
             row for row in self._rows if row["day"] == self._day and row["tracking_id"] != self._requested.tracking_id
         ]
