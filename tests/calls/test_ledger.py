@@ -121,8 +121,6 @@ async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, p
         ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
         ({"business_name": "Joe's"}, {"business_name": "Joe\u2019s"}),
-        ({"task_description": 'Ask for the "special"'}, {"task_description": "Ask for the \u201cspecial\u201d"}),
-        ({"task_description": "Book a table - outside"}, {"task_description": "Book a table \u2014 outside"}),
         ({"task_description": "Book a table"}, {"task_description": "Book a table. "}),
     ],
 )
@@ -136,11 +134,10 @@ def test_the_same_call_typed_differently_has_one_fingerprint(one: dict[str, obje
         {"respondent_phone": "+14155551235"},
         {"party_size": 5},
         {"appointment_date": "2026-01-29"},
-        {"user_name": "B"},
         {"additional_instructions": ("Quiet",)},
     ],
 )
-def test_another_number_date_party_name_or_wish_has_another_fingerprint(change: dict[str, object]) -> None:
+def test_another_number_date_party_or_wish_has_another_fingerprint(change: dict[str, object]) -> None:
     assert fingerprint(submission(**change)) != fingerprint(submission())
 
 
