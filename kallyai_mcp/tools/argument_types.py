@@ -72,9 +72,7 @@ def _not_past(day: date, info: ValidationInfo) -> date:
     number = info.data.get("respondent_phone")
     days = [moment.date() for moment in local_times(number, now)] if isinstance(number, str) else []
     if day < min(days, default=now.astimezone(_LAST_TIME_ZONE).date()):
-        today = min(days, default=now.date())
-        here, there = ("it", " there") if days else ("today", "")
-        raise ValueError(f"is past; {here} is {today:%A}, {today}{there}")
+        raise ValueError(f"is past; today is {now:%A}, {now.date()}")
     return day
 
 

@@ -202,11 +202,12 @@ def _status_of(found: CallRecord | CallList) -> Status:
 
     A list that was canceled after a call may have reached somebody is `completed`, so that the client gets the result.
     """
-    if found.is_open:
-        return "completed" if _goes_on_again(found) else "working"
+    if found.is_open and not _goes_on_again(found):
+        return "working"
     if isinstance(found, CallRecord):
-        return "cancelled" if found.state is CallState.CANCELED else "completed"
-    is_canceled = found.stop_reason is StopReason.CANCELED and not found.may_have_reached
+        is_canceled = found.state is CallState.CANCELED
+    else:
+        is_canceled = found.stop_reason is StopReason.CANCELED and not found.may_have_reached
     return "cancelled" if is_canceled else "completed"
 
 
