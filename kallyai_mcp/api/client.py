@@ -6,7 +6,6 @@ URLs are logged, so no URL contains a token.
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
@@ -239,17 +238,17 @@ class KallyAI:
         tokens = self._tokens
 
         async def send_with(token: str) -> ApiResponse:
+            async def last_check() -> None:
+                if await _checked(tokens.access_token()) != token:
+                    raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+                if before_write is not None:
+                    before_write()
+
             request.headers["Authorization"], request.secrets = f"Bearer {token}", (token,)
             if before_send is None:
                 return await self._transport.send(request)
             await before_send()
-            return await self._transport.send(request, partial(last_check, token))
-
-        async def last_check(token: str) -> None:
-            if await _checked(tokens.access_token()) != token:
-                raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
-            if before_write is not None:
-                before_write()
+            return await self._transport.send(request, last_check)
 
         token = await _checked(tokens.access_token())
         response = await send_with(token)

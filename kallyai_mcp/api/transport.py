@@ -84,8 +84,7 @@ class ApiRequest:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-LastCheck = Callable[[], Awaitable[None]]
-"""Awaited when there is a connection, before the first byte of a request. If it raises an error, nothing is sent."""
+_LastCheck = Callable[[], Awaitable[None]]
 
 
 class Transport:
@@ -116,8 +115,11 @@ class Transport:
         while self._idle:
             await self._idle.pop().aclose()
 
-    async def send(self, request: ApiRequest, last_check: LastCheck | None = None) -> ApiResponse:
+    async def send(self, request: ApiRequest, last_check: _LastCheck | None = None) -> ApiResponse:
         """Send a request, and a GET again after 429, 502, 503, 504, and failed connections.
+
+        `last_check` is awaited when there is a connection, before the first byte. If it raises an error, nothing is
+        sent.
 
         Raises:
             NotConnectedError: Nothing was sent.
@@ -142,7 +144,7 @@ class Transport:
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
 
-    async def _exchange(self, request: ApiRequest, last_check: LastCheck | None) -> ApiResponse | KallyAIError:
+    async def _exchange(self, request: ApiRequest, last_check: _LastCheck | None) -> ApiResponse | KallyAIError:
         """Send a request once. The error is returned: raised, its context would be the library's, with the token."""
         connection = await self._take_idle() if request.method == "GET" else None
         is_sent = is_kept = False

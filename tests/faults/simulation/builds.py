@@ -433,6 +433,7 @@ BROKEN: tuple[Broken, ...] = (
             "due = select(tx, account, first_due, ",
             'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", ',
         ),
+        Patch("calls.ledger.follow_up", "list=list_id, most=BATCH)", "list=list_id, most=BATCH))"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
