@@ -25,7 +25,7 @@ from kallyai_mcp.tools.results import (
 )
 from kallyai_mcp.tools.text.account import allowances, is_much_left, little_left
 from kallyai_mcp.tools.text.calendar import begins
-from kallyai_mcp.tools.text.call_lists import call_list, list_canceled, quota_error
+from kallyai_mcp.tools.text.call_lists import NOT_CANCELED, call_list
 from kallyai_mcp.tools.text.calls import attempts, call_text
 from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
@@ -187,7 +187,7 @@ async def list_result(
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
     earlier one, and None if the request only asked about the list.
     """
-    usage = await app_context.usage() if quota_error(found) is not None else None
+    usage = await app_context.usage() if found.stop_reason is StopReason.REFUSED else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.note(record)
@@ -213,11 +213,13 @@ def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
 
 async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
     """Stop a list for good; the text says which of its candidates are not called."""
-    id_ = found.list_id
+    id_, status, text = found.list_id, "over", NOT_CANCELED
     await app_context.calls.ledger.cancel_list(found.account, id_)
     found = await app_context.calls.find_list(id_) or found
-    status = "canceled" if found.stop_reason is StopReason.CANCELED else "over"
-    return ToolResult(list_canceled(found, app_context.reader()), CancelAnswer(status=status, tracking_id=id_))
+    if found.stop_reason is StopReason.CANCELED:
+        views = [CallView.of_record(record) for record in found.records]
+        status, text = "canceled", call_list(found, app_context.reader(), views)
+    return ToolResult(text, CancelAnswer(status=status, tracking_id=id_))
 
 
 def event_facts(event: Appointment, zone_name: str) -> dict[str, str | None]:

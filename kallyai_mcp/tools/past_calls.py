@@ -158,10 +158,8 @@ def _planned_first(record: CallRecord) -> tuple[bool, float]:
 async def _unsettled(app_context: AppContext, account: AccountKey) -> list[CallRecord]:
     """The calls without an outcome, and the scheduled ones that were not placed in the end, for a day."""
     ledger, since = app_context.calls.ledger, (app_context.now() - _NOT_PLACED_FOR).timestamp()
-    unsettled = await ledger.list_unsettled(account)
-    known = {record.tracking_id for record in unsettled}
-    not_placed = await ledger.list_not_placed(account, since)
-    return unsettled + [record for record in not_placed if record.tracking_id not in known]
+    found = await ledger.list_unsettled(account) + await ledger.list_not_placed(account, since)
+    return list({record.tracking_id: record for record in found}.values())
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:

@@ -42,8 +42,9 @@ _SAY = {
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
     "questions": "Questions: {questions}",
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
-    "not_canceled": "Not canceled: the list is over.",
 }
+
+NOT_CANCELED = "Not canceled: the list is over."
 
 _FOR_USER = (StopReason.NEEDS_DECISION, StopReason.UNKNOWN)
 """After these, the user decides whether the list goes on."""
@@ -80,13 +81,6 @@ def call_list(
     return "\n".join(filter(None, lines))
 
 
-def list_canceled(found: CallList, reader: Reader) -> str:
-    """The text about a list that was canceled, or that was over already."""
-    if found.stop_reason is not StopReason.CANCELED:
-        return _SAY["not_canceled"]
-    return call_list(found, reader, [CallView.of_record(record) for record in found.records])
-
-
 def listed(found: CallList, reader: Reader) -> str:
     """A list above a listing of calls, which has its calls."""
     state = found.stop_reason.replace("_", " ") if found.stop_reason is not None else "in progress"
@@ -99,12 +93,6 @@ def calling(found: CallList) -> str:
     """The candidate that is being called, for a progress message: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
     number = max(1, len(found.records))
     return f"{party_of(found.submissions[number - 1])}, {number} of {len(found.submissions)}"
-
-
-def quota_error(found: CallList) -> QuotaExceededError | None:
-    """The error with which KallyAI refused the last call of a list because of the quota; None if it did not."""
-    error = found.records[-1].error if found.was_refused else None
-    return error if found.stop_reason is StopReason.REFUSED and isinstance(error, QuotaExceededError) else None
 
 
 def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
@@ -134,9 +122,9 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
         return _SAY["found_unreached"].format(party=party_of(found.records[-1].submission))
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
-    if (quota := quota_error(found)) is not None:
-        return quota_facts(quota, usage, now=reader.now)
     error = found.refusal or (found.records[-1].error if found.was_refused else None)
+    if isinstance(error, QuotaExceededError):
+        return quota_facts(error, usage, now=reader.now)
     return f"{what_happened(error) if error is not None else 'the list was asked for long ago'}."
 
 
