@@ -325,8 +325,7 @@ def _end(moment: datetime, reader: Reader) -> str:
 def _scheduled(record: CallRecord, reader: Reader) -> str:
     """A call that is due later, for the first time or again."""
     schedule, asked = record.schedule, record.submission
-    count = f"Up to {schedule.attempts} attempts." if schedule.attempts > 1 else ""
-    count = attempts(record, reader) or count
+    count = attempts(record, reader) or (f"Up to {schedule.attempts} attempts." if schedule.attempts > 1 else "")
     return SAY["scheduled"].format(
         party=party_of(asked),
         when=Words().due(schedule, asked.respondent_phone, record.timezone, reader),
