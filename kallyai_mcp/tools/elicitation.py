@@ -66,9 +66,7 @@ def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
     """
     if named in ("en", "es"):
         return named
-    request = ctx.request_context
-    headers: Mapping[str, str] = getattr(request.request, "headers", None) or {}
-    accepted = (request.meta or {}).get("openai/locale") or headers.get("accept-language")
+    accepted = (ctx.request_context.meta or {}).get("openai/locale") or (ctx.headers or {}).get("accept-language")
     return preferred_language(accepted) if isinstance(accepted, str) else "en"
 
 
