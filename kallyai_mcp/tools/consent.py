@@ -114,7 +114,8 @@ async def ask_user(
     id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
     if id_ is not None and id_ not in used:
         return replace(agreed, how="confirmation", confirmation_id=id_)
-    at_night, later = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None, None
+    at_night = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None
+    later = None
     if at_night and timezone is not None and app_context.calls.places_due:
         later = next_attempt(now, question.phone, timezone).astimezone(zone_of(timezone))
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})

@@ -87,11 +87,11 @@ def quoted(text: str, limit: int = LIMIT) -> str:
     return f'"{one_line(text, limit).translate(_QUOTES)}"'
 
 
-def named(name: str, limit: int = 80) -> str:
+def named(name: str) -> str:
     """A name from outside, for a sentence of ours; in quotation marks if it may be more than a name."""
-    line = one_line(name, limit)
+    line = one_line(name, 80)
     is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line) and len(line.split()) <= _MOST_WORDS
-    return line if is_plain else quoted(line, limit)
+    return line if is_plain else quoted(line)
 
 
 def word(text: str) -> str:
