@@ -61,12 +61,12 @@ class Network:
         first = self.proxy or self._server
         stream: ByteStream = await anyio.connect_tcp(first.host.decode(), first.port)
         opened = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - not Django's
-        for option in _SOCKET_OPTIONS:
-            opened.setsockopt(*option)
         try:
+            for option in _SOCKET_OPTIONS:
+                opened.setsockopt(*option)
             if self.proxy is not None:
                 stream = await self._secured(stream, self.proxy)
-                await self._pass(self.proxy, _Stream(stream, opened))
+                await self._tunnel(self.proxy, _Stream(stream, opened))
             stream = await self._secured(stream, self._server)
         except BaseException:
             await anyio.aclose_forcefully(stream)
@@ -78,7 +78,7 @@ class Network:
             return stream
         return await TLSStream.wrap(stream, hostname=to.host.decode(), ssl_context=self._tls, standard_compatible=False)
 
-    async def _pass(self, proxy: httpcore2.Origin, stream: "_Stream") -> None:
+    async def _tunnel(self, proxy: httpcore2.Origin, stream: "_Stream") -> None:
         """Have the proxy connect to the server."""
         target = b"%b:%d" % (self._server.host, self._server.port)
         headers = [(b"Host", target)]
