@@ -171,16 +171,9 @@ def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: st
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
     """The newest `limit` entries of the account's audit trail, newest first."""
-    newest = f"SELECT * FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
-    return [
-        AuditEntry(
-            at=moment(row["at"]),
-            number=row["number"],
-            outcome=row["outcome"],
-            tracking_id=row["tracking_id"] if row["outcome"] in (AUDIT_PLACED, AUDIT_SCHEDULED) else None,
-            asked_by=row["asked_by"],
-            how=row["how"],
-            risk_flags=tuple(json.loads(row["risk_flags"])),
-        )
-        for row in tx.rows(newest, limit=limit, **account.columns)
-    ]
+    tracking_id = f"CASE WHEN outcome IN {AUDIT_PLACED, AUDIT_SCHEDULED} THEN tracking_id END AS tracking_id"
+    columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags"
+    newest = f"SELECT {columns} FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
+    found = tx.rows(newest, limit=limit, **account.columns)
+    read = ({"at": moment(row["at"]), "risk_flags": tuple(json.loads(row["risk_flags"]))} for row in found)
+    return [AuditEntry(**row | values) for row, values in zip(found, read, strict=True)]

@@ -430,8 +430,8 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "import MINE, change", "import MINE, readable, change"),
         Patch(
             "calls.ledger.follow_up",
-            "due = select(tx, account, first_due, ",
-            'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", ',
+            "due = select(tx, account, first_due, now=now, there=there, list=list_id, most=BATCH)",
+            'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
         ),
         Patch("calls.ledger.follow_up", "list=list_id, most=BATCH)", "list=list_id, most=BATCH))"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
