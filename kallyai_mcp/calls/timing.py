@@ -28,7 +28,6 @@ class Timing:
         poll_at_most: How long to ask for a call that the service says is in progress.
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
         reread_others: The pause between two reads of the ledger for a call that another process runs.
-        reread_own: The pause between two reads of the ledger for a call that runs here: another process may end it.
         watch_active: The pause between two looks for calls whose worker has died, while calls are in progress.
         watch_idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
         purge: The pause between two deletions of old records.
@@ -53,7 +52,6 @@ class Timing:
     poll_at_most: float = 3600
     calendar: float = 5
     reread_others: float = 0.25
-    reread_own: float = 5.0
     watch_active: float = 1.0
     watch_idle: float = 10
     purge: float = 3600

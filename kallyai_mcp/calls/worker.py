@@ -5,7 +5,6 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -68,12 +67,10 @@ class Worker:
             self._tasks.start_soon(self._watch)
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    async def __aexit__(self, *error: object) -> bool | None:
         self._is_over = True
         self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(exc_type, exc, traceback)
+        return await self._tasks.__aexit__(*error)
 
     @property
     def ledger(self) -> Ledger:
@@ -156,10 +153,9 @@ class Worker:
         if run is None:
             await self.clock.sleep(self.timing.reread_others)
         else:
-            with self.clock.move_on_after(self.timing.reread_own):
-                await run.has_ended.wait()
-                if run.end is not None:
-                    return run.end
+            await run.has_ended.wait()
+            if run.end is not None:
+                return run.end
         with suppress(LedgerUnavailableError):
             record = await self.ledger.find(record.account, record.tracking_id) or record
         return record

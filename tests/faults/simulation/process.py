@@ -31,7 +31,7 @@ from tests.faults.simulation.world import ProcessClock, World
 
 Result = TypeVar("Result")
 
-TIMING = Timing(reread_others=1, watch_active=20, reread_own=60, watch_idle=20)
+TIMING = Timing(reread_others=1, watch_active=20, watch_idle=20)
 """Production's times, but for the pauses between two looks into the ledger, which cost the most here."""
 
 _KEY = b"k" * 32
