@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from types import TracebackType
 from typing import Self
 
 import anyio
@@ -67,10 +68,12 @@ class Worker:
             self._tasks.start_soon(self._watch)
         return self
 
-    async def __aexit__(self, *error: object) -> bool | None:
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
         self._is_over = True
         self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(*error)
+        return await self._tasks.__aexit__(exc_type, exc, traceback)
 
     @property
     def ledger(self) -> Ledger:
