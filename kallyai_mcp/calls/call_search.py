@@ -4,7 +4,6 @@ A call counts as found only when it can be no other: the outcome of a call that 
 placed would be a false report.
 """
 
-import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,14 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
-from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, normalized
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
-
-_log = logging.getLogger(__name__)
 
 _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
@@ -214,15 +211,10 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
     """
 
     async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
-        with context.clock.move_on_after(context.timing.calendar):
-            try:
-                async with context.api_of(account) as api:
-                    return await what(call, api)
-            except KallyAIError as error:
-                _log.info("what KallyAI knows of a call that has ended can't be read: %s", error.code)
-            except Exception:  # noqa: BLE001 - whatever is wrong with a calendar file, the outcome counts
-                _log.exception("what KallyAI knows of a call that has ended can't be read")
-        return None
+        with logged("reading how a call ended"), context.clock.move_on_after(context.timing.calendar):
+            async with context.api_of(account) as api:
+                return await what(call, api)
+        return None  # type: ignore[unreachable]  # after an error, which mypy does not see
 
     calendar = await read(_calendar_of) or Calendar(is_known=False)
     event, called_at, zone_name = calendar.appointment, None, _LAST_ZONE

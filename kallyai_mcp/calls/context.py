@@ -27,6 +27,17 @@ _OLDEST = 120.0
 """The most seconds from a request to its response for the `Date` to count: the machine may have been suspended."""
 
 
+@contextmanager
+def logged(task: str) -> Iterator[None]:
+    """A context for a task whose errors are logged and not raised: the server goes on, and an outcome counts."""
+    try:
+        yield
+    except KallyAIError as error:
+        _log.info("%s: %s", task, error.code)
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception("%s failed", task)
+
+
 class CallContext:
     """What all calls of a process share: the API client, the service's clock, the ledger, and the times.
 

@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.numbers import local_times, zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
@@ -109,7 +108,7 @@ def is_past_appointment(submission: Submission, due: datetime, timezone: str) ->
     there = due.astimezone(ZoneInfo(timezone))
     if there.date() != day or at is None:
         return there.date() > day
-    return (there.hour, there.minute) >= (time_of_day(at) or (24, 0))
+    return f"{there:%H:%M}" >= at
 
 
 def _opening(moment: datetime, zone: ZoneInfo) -> datetime:

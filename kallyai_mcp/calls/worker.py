@@ -13,7 +13,7 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
@@ -210,7 +210,7 @@ class Worker:
             with self.clock.move_on_after(pause):
                 await self._wake.wait()
             pause, was_woken, self._wake = self.timing.watch_idle, self._wake.is_set(), anyio.Event()
-            with logged():
+            with logged("looking for work"):
                 # A change counts at two looks, because the version may not show another one at about the same time.
                 two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.version()
                 if version is None:
@@ -229,7 +229,7 @@ class Worker:
         while True:
             await self.clock.sleep(pause)
             pause = self.timing.purge
-            with logged():
+            with logged("deleting old records"):
                 while self.ledger.version() is not None and await self.ledger.purge(seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
@@ -284,16 +284,5 @@ class Worker:
 
 async def run_logged(work: Callable[[], Awaitable[object]]) -> None:
     """Do `work`, with its errors `logged`."""
-    with logged():
+    with logged("in the background"):
         await work()
-
-
-@contextmanager
-def logged() -> Iterator[None]:
-    """A context whose errors are logged and not raised, so that they can't end the server."""
-    try:
-        yield
-    except KallyAIError as error:
-        _log.info("in the background: %s", error.code)
-    except Exception:  # noqa: BLE001 - the server must go on
-        _log.exception("A background task failed")
