@@ -69,6 +69,7 @@ class Run:
         self._clock = context.clock
         self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
         self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
+        self._since_first_sent: Stopwatch | None = None  # since the first one left, which is the record's `sent_at`
         self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
         self._why_not_sent_yet: KallyAIError | None = None  # no connection, or a limit
         self._unwritten: Call | None = None  # the answer, until it is in the ledger
@@ -229,6 +230,7 @@ class Run:
         if not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
         self._since_sent = Stopwatch(self._clock)
+        self._since_first_sent = self._since_first_sent or self._since_sent
 
     def _is_late(self) -> bool:
         """Whether the request left so long ago that a refusal does not prove that no call was placed."""
@@ -275,16 +277,24 @@ class Run:
 
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
-        since_sent = self._since_sent.passed if self._since_sent is not None else None
+        since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
         mark = partial(self._ledger.mark_response_lost, self.record, since_sent=since_sent)
         self.record = await self._context.until_written(partial(mark, service_time=self._context.time))
 
     async def _look(self) -> bool:
-        """Search once for the call; if it is found, run it to its end. Results and errors are those of `find`."""
-        call = await find(self.record, self._context)
+        """Search once for the call; if it is found, run it to its end. Errors are those of `find`."""
+        call = await self._find()
         if call is not None:
             await self._run_on(call)
         return call is not None
+
+    async def _find(self) -> Call | None:
+        """`find`, once it is written down how far the clocks differed when the request left: they may be set later."""
+        if self.record.clock_offset is None and self._since_first_sent is not None:
+            await self._context.learn_time(self.record.account)
+            if self._context.time() is not None:
+                await self._mark_response_lost()
+        return await find(self.record, self._context)
 
     async def _search(
         self,
@@ -305,11 +315,9 @@ class Run:
             left = seconds - (self._clock.monotonic() - began)
             await self._clock.sleep(min(next(waits), max(self._timing.first_look, left)) if left > 0 else next(waits))
             elapsed = self._clock.monotonic() - began
-            if self.record.clock_offset is None and self._since_sent is not None and self._context.time() is not None:
-                await self._mark_response_lost()  # now it is known how far the clocks differed then
             state, why, most = otherwise, error, seconds
             try:
-                call = await find(self.record, self._context)
+                call = await self._find()
             except KallyAIError as problem:
                 _log.info("looking for a call: %s", problem.code)
                 state, most = CallState.UNKNOWN, max(seconds, self._timing.search)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from kallyai_mcp.calls.records import CallState
-from tests.calls.ledgers import database_at
+from tests.calls.ledgers import NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, shown, world
 
@@ -41,6 +41,25 @@ async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_c
     pause = here.clock.suspend if is_suspended else here.clock.advance
     service.replies = [after(lambda: pause(1000), (502, {}))]
     service.calls = [shown(at=began)]
+    record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("status", [500, 429])
+async def test_a_clock_that_is_set_before_the_services_time_is_known_does_not_hide_the_call(
+    here: World, status: int
+) -> None:
+    """Its time is known from the last look into its list."""
+    set_clock = after(lambda: here.clock.set_wall_clock(7200), (status, {}))
+    service = here.answering([set_clock], [shown()], clock_offset=None, list_status=503)
+
+    def see(_: int) -> None:
+        if here.clock.now() - NOW > timedelta(seconds=7200 + 295):
+            service.list_status = 503 if service.clock_offset is None else 200
+            service.clock_offset = -7200
+
+    service.on_look = see
     record = await here.call()
 
     assert record.call_id == "c-1"
