@@ -22,6 +22,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -114,7 +115,7 @@ def _link(value: str) -> str:
 
 
 Count = Annotated[StrictInt, AfterValidator(_amount)]
-Number = Annotated[StrictInt | StrictFloat, AfterValidator(_amount)]
+Number = Annotated[StrictInt | StrictFloat, AfterValidator(_amount), WithJsonSchema({"type": "number"})]
 Moment = Annotated[datetime, AfterValidator(_moment)]
 Link = Annotated[str, AfterValidator(_link)]
 

@@ -148,10 +148,6 @@ class _Terse(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
-    def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
-        made = super().union_schema(schema)
-        return {"type": "number"} if made == {"anyOf": [{"type": "integer"}, {"type": "number"}]} else made
-
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The schema of a tool's arguments or of its result."""
