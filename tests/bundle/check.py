@@ -1,4 +1,4 @@
-"""Builds the packages that are published, and tries each as its users get it; and what the pages say to install.
+"""Builds the packages that are published, and tries each as its users get it; and runs what the pages say.
 
     uv run python -m tests.bundle.check
 
