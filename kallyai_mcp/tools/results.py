@@ -66,7 +66,21 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
-class CallAnswer(Answer):
+class CallFacts(Answer):
+    """What is said of a call alone and in list_calls."""
+
+    call_id: str | None = None
+    tracking_id: str | None = Field(None, description="Of a call without call_id")
+    scheduled_for: str | None = None
+    highlights: str | None = None
+    moved_by: str | None = Field(None, description="Later call_id")
+    asked_about_in: str | None = Field(None, description="Later call_id")
+    calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
+    respondent_phone: str | None = None
+    business_name: str | None = None
+
+
+class CallAnswer(CallFacts):
     """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request.
 
     Or a list of call_around: how far it is, its calls so far, and the candidates that were not called.
@@ -76,26 +90,17 @@ class CallAnswer(Answer):
         None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
-    call_id: str | None = None
-    tracking_id: str | None = Field(None, description="Of a call without call_id")
-    scheduled_for: str | None = None
     attempt: int | None = None
     attempts: int | None = None
     earlier_attempts: Annotated[list[Attempt] | None, _OBJECTS] = None
-    highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
     asked: Annotated[dict[str, str] | None, _OBJECT] = Field(None, description="Where the outcome is another")
-    moved_by: str | None = Field(None, description="Later call_id")
-    asked_about_in: str | None = Field(None, description="Later call_id")
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(None, description="question, quote, at")
-    calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
-    respondent_phone: str | None = None
-    business_name: str | None = None
     timezone: str | None = Field(None, description="IANA, of the times")
     until: str | None = Field(None, description="Of a list, as are calls and not_called: see call_around")
     calls: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
@@ -141,7 +146,7 @@ class CancelAnswer(Answer):
     tracking_id: str | None = None
 
 
-class CallRow(BaseModel, defer_build=True):
+class CallRow(CallFacts):
     """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the rest.
 
     `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is when the appointment
@@ -149,20 +154,8 @@ class CallRow(BaseModel, defer_build=True):
     name; then `business_name` is that of another call to the number.
     """
 
-    status: str
-    placed: Literal["no", "maybe"] | None = None
-    code: str | None = None
-    call_id: str | None = None
-    tracking_id: str | None = None
-    highlights: str | None = None
     appointment: str | None = None
-    moved_by: str | None = None
-    asked_about_in: str | None = None
-    calendar_checked: bool | None = None
-    scheduled_for: str | None = None
     created_at: Annotated[datetime, PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}")] | None = None
-    business_name: str | None = None
-    respondent_phone: str | None = None
 
 
 class CallPageAnswer(Answer):

@@ -152,18 +152,13 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
         return Related()
     views = [CallView.of_record(record) for record in records]
     changes = changed_by(views)
+    retries = (one for one in records if view.call_id in [attempt.call_id for attempt in one.schedule.earlier])
     return Related(
-        CallView.of_record(before) if before is not None else None,
-        changes.get(view.call_id) if view.outcome in BOOKED else None,
-        _ahead(views, view, changes, app_context.now()) if is_new and before_id is None else None,
-        _next_attempt(view, records),
+        before=CallView.of_record(before) if before is not None else None,
+        later=changes.get(view.call_id) if view.outcome in BOOKED else None,
+        ahead=_ahead(views, view, changes, app_context.now()) if is_new and before_id is None else None,
+        planned=next((one for one in retries if one.is_open), None),
     )
-
-
-def _next_attempt(view: CallView, records: Sequence[CallRecord]) -> CallRecord | None:
-    """The record of the next attempt of a call, if another attempt is planned or in progress."""
-    found = (one for one in records if one.is_open and any(it.call_id == view.call_id for it in one.schedule.earlier))
-    return next(found, None)
 
 
 def changed_by(views: Sequence[CallView]) -> dict[str, CallView]:
