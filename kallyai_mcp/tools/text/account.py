@@ -88,10 +88,8 @@ def _is_little(left: Sequence[Allowance]) -> bool:
 
 def comes_back(statistics: Statistics, subscription: Subscription | None, now: datetime) -> str | None:
     """The day on which the allowances are full again: the end of the period, unless the plan ends before."""
-    ends, expires = statistics.period_end, subscription.expires_at if subscription is not None else None
-    is_over = subscription is not None and (
-        subscription.has_active_subscription is False or not subscription.auto_renew
-    )
+    known, ends = subscription or Subscription(), statistics.period_end
+    expires, is_over = known.expires_at, known.has_active_subscription is False or not known.auto_renew
     if ends is None or ends <= now or (is_over and expires is not None and expires <= ends):
         return None
     return billing_day(ends, now)
