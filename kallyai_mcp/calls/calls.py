@@ -121,7 +121,8 @@ class Calls(Worker):
         found = await self.ledger.find_list(await self.account_of_request(), list_id)
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
-        await self._looked_again(found.records[-1])
+        for record in found.records[-1:]:  # none if this version can't read it
+            await self._looked_again(record)
         return await self.ledger.find_list(found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
