@@ -433,7 +433,6 @@ BROKEN: tuple[Broken, ...] = (
             "due = select(tx, account, first_due, now=now, there=there, list=list_id, most=BATCH)",
             'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
         ),
-        Patch("calls.ledger.follow_up", "list=list_id, most=BATCH)", "list=list_id, most=BATCH))"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
