@@ -144,7 +144,8 @@ def finish(
     call_id = call.call_id if call is not None else record.call_id
     own, other = _rows(tx, record, call_id)
     if call is not None and other is not None and own is not None and own["response_lost_at"] is not None:
-        return _as_it_is(tx, record)  # it had found the call in the list, and another record has it since
+        # It had found the call in the list, and another record has it since.
+        return find(tx, record.account, record.tracking_id) or record
     if findings is None and call is not None:
         findings = Findings(None, reached_somebody(call))
     calendar, reached = findings if findings is not None else (None, None)
@@ -177,7 +178,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
         **end_columns(ended),
     )
     if not changed:
-        return _as_it_is(tx, ended)
+        return find(tx, ended.account, ended.tracking_id) or ended
     record = from_row(changed[0])
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if own["state"] in ACTIVE_STATES:
@@ -282,7 +283,3 @@ def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, 
         for row in tx.rows(both, id=record.tracking_id, call_id=call_id, **record.account.columns)
     }
     return found.get(True), found.get(False)
-
-
-def _as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
-    return find(tx, record.account, record.tracking_id) or record
