@@ -84,12 +84,14 @@ def _observe(framework: Framework, folder: Path) -> dict[str, tuple[list[str], f
             name = f"Bistro {framework.name} {number}"
             seen = dict(zip(places, env.drive(name, TIMEOUT, list(places.values())), strict=True))
             listed = asyncio.run(_calls(None, url)) + asyncio.run(_calls(env.variables, url))
-            for transport, where in [*places.items()]:
+            again = []
+            for transport, where in places.items():
                 calls = [call for call in listed if call["business_name"] == name_at(name, where)]
-                faults = find_faults(seen[transport], calls)
+                faults = find_faults(seen[transport], calls, TIMEOUT)
                 results[transport] = faults, seen[transport]["seconds"]
-                if not faults or len(calls) > 1:
-                    del places[transport]
+                if faults and len(calls) < 2:
+                    again.append(transport)
+            places = {transport: places[transport] for transport in again}
             if not places:
                 break
     return results

@@ -27,6 +27,8 @@ CALL = {
 
 _IN_PROGRESS = re.compile("[Ii]n[ _]progress")
 _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
+_EARLY = 0.2
+"""How many seconds too early a timer may end."""
 
 
 async def drive(framework: str, name: str, gives_up_after: int, where: str) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def name_at(name: str, where: str) -> str:
     return f"{name} {where.rpartition('/')[2] if where.startswith('http') else 'stdio'}"
 
 
-def find_faults(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> list[str]:
+def find_faults(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], timeout: float) -> list[str]:
     """The faults in what was seen (`drive`), a line each; `calls` are those to that business in the server's list."""
     faults = []
     answers, timed_out, patient = seen["answers"], seen["timed_out"], seen.get("patient")
@@ -75,6 +77,8 @@ def find_faults(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> 
         faults.append(f"tools that were not offered: {', '.join(sorted(missing))}")
     if _IN_PROGRESS.search(timed_out) or "Booked" in timed_out:
         faults.append(f"the client did not time out: {timed_out}")
+    if seen["seconds"] < timeout - _EARLY:  # how much later depends on the machine
+        faults.append(f"the client gave up after {seen['seconds']:.1f} s, before its {timeout} s: {timed_out}")
     if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
         faults.append(f"when asked for again, the call was not found in progress: {answers[0]}")
     if [call.get("status") for call in calls] != ["answered"]:

@@ -1,4 +1,5 @@
 # mypy: disable-error-code="import-not-found"
+# The framework is installed only in an environment of its own; drive.py runs this file there.
 from datetime import timedelta
 from typing import Any
 

@@ -4,28 +4,28 @@
 
 Each client knows only the server's URL. It must open a browser, call a tool, renew its token after that has expired,
 and call again. When its user has disconnected it, it must get no further, or ask the user to sign in again. The clients
-run in folders of their own, made by npm; the server and the user are in this process. Exits with 1 when a
+run in environments of their own, made by uv or npm; the server and the user are in this process. Exits with 1 when a
 client fails. It needs sh, because the browser that the clients open is a script.
 """
 
+import argparse
 import asyncio
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 
 from kallyai_mcp.sandbox.auth import tokens
 from tests.auth.oauth_server.deployment import User, deploy
-from tests.frameworks.snippets import node_packages
-from tests.programs import own_environment
+from tests.frameworks.snippets import FRAMEWORKS, node_packages
+from tests.programs import new_environment, own_environment
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
 HERE = Path(__file__).parent
-CLIENTS = ("typescript", "typescript_1", "mcp_remote")
+CLIENTS = ("fastmcp", "typescript", "typescript_1", "mcp_remote")
 LIMIT = 120
 """Seconds until a client counts as hung."""
 
@@ -33,12 +33,16 @@ TOKEN_SECONDS = 3
 """How long a token is valid: a client that looks at its own clock renews it after that."""
 
 
-def command_of(name: str) -> list[str]:
-    """The command of a client in `CLIENTS`, without the server's URL."""
-    is_proxy = name == "mcp_remote"
-    client = node_packages("typescript" if is_proxy else name, HERE / "node" / "sign_in.mjs") / "sign_in.mjs"
-    proxy = node_packages(name) / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
-    return ["node", str(client), str(proxy) if is_proxy else name]
+def command_of(name: str, folder: Path) -> list[str]:
+    """The command of a client in `CLIENTS`, without the server's URL; mcp-remote has a client over stdio before it."""
+    client = str(HERE / "sign_in_client.py")
+    if name == "fastmcp":
+        (packages,) = (each.packages for each in FRAMEWORKS if each.name == name)
+        return [new_environment(folder, *packages), client]
+    if name == "mcp_remote":
+        proxy = node_packages(name) / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
+        return [sys.executable, client, "node", str(proxy)]
+    return ["node", str(node_packages(name, HERE / "node" / "sign_in.mjs") / "sign_in.mjs"), name]
 
 
 async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
@@ -46,7 +50,7 @@ async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
 
     Each line to its process is a request to call `check_quota`; each line from it is the answer as JSON, or its error.
     """
-    command = await anyio.to_thread.run_sync(command_of, name)
+    command = await anyio.to_thread.run_sync(command_of, name, folder / name)
     opened = folder / f"{name}.urls"
     opened.touch()
     browser = folder / f"{name}-programs" / "xdg-open"
@@ -100,7 +104,7 @@ async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
             await process.wait()
 
 
-async def main(names: Sequence[str]) -> int:
+async def main(names: list[str]) -> int:
     """Try the clients one after another; returns the exit code."""
     failed = 0
     tokens.ACCESS_TOKEN_SECONDS = TOKEN_SECONDS
@@ -117,4 +121,6 @@ async def main(names: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(anyio.run(main, sys.argv[1:] or CLIENTS))
+    parser = argparse.ArgumentParser(prog="python -m tests.frameworks.sign_in", description=__doc__)
+    parser.add_argument("clients", nargs="*", choices=[*CLIENTS, []], metavar="CLIENT")
+    raise SystemExit(anyio.run(main, parser.parse_args().clients or list(CLIENTS)))

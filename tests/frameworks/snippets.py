@@ -56,6 +56,7 @@ FRAMEWORKS = (
     Framework("langchain", "LangChain", ("langchain[mcp]==1.5.2", "mcp==2.3.0")),
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]==2.68.0", "mcp==2.3.0")),
     Framework("fastmcp", "fastmcp", ("fastmcp==4.2.3", "mcp==2.3.0")),
+    Framework("plain_sdk", "MCP SDK", ("mcp==2.3.0",)),
     Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client@2.4.0",), is_shown=True),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk@1.32.2",)),
     Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp@2.0.99",), has_timeout=False),

@@ -4,14 +4,12 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
-// Its arguments: the SDK, or the program of a proxy over stdio that signs in itself; the URL; the proxy's options.
-const [sdk, url, ...options] = process.argv.slice(2);
-const isProxy = sdk.endsWith(".js");
+const [sdk, url] = process.argv.slice(2);
 const modules =
-  sdk === "typescript_1"
-    ? ["client/index.js", "client/streamableHttp.js", "client/auth.js"].map((path) => `@modelcontextprotocol/sdk/${path}`)
-    : ["@modelcontextprotocol/client", "@modelcontextprotocol/client/stdio"];
-const { Client, StreamableHTTPClientTransport, StdioClientTransport, UnauthorizedError } = Object.assign(
+  sdk === "typescript"
+    ? ["@modelcontextprotocol/client"]
+    : ["client/index.js", "client/streamableHttp.js", "client/auth.js"].map((path) => `@modelcontextprotocol/sdk/${path}`);
+const { Client, StreamableHTTPClientTransport, UnauthorizedError } = Object.assign(
   {},
   ...(await Promise.all(modules.map((module) => import(module)))),
 );
@@ -45,17 +43,7 @@ const authProvider = {
   saveDiscoveryState: (state) => (kept.discovery = state),
 };
 
-let proxied;
-
 async function connected() {
-  if (isProxy) {
-    if (!proxied) {
-      const args = [sdk, url, ...options];
-      proxied = new Client({ name: "sign-in", version: "1.0.0" });
-      await proxied.connect(new StdioClientTransport({ command: "node", args, env: process.env }));
-    }
-    return proxied;
-  }
   const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider });
   const client = new Client({ name: "sign-in", version: "1.0.0" });
   try {
@@ -73,7 +61,7 @@ async function connected() {
 async function call() {
   const client = await connected();
   const { content } = await client.callTool({ name: "check_quota", arguments: {} });
-  if (!isProxy) await client.close();
+  await client.close();
   return content[0].text;
 }
 
