@@ -29,7 +29,7 @@ _ASK_ONLY = {
 
 
 LONGEST = timedelta(hours=2)
-"""How long after the request for a list its calls may be placed."""
+"""How long a list may place calls after it was begun or has gone on (`asked_at`)."""
 
 
 class StopReason(StrEnum):
@@ -63,6 +63,7 @@ class CallList:
         timezone: The zone of the submissions' times; with `own_zones`, only of those whose number shows no zone.
         list_id: Also the `session_id` of all its calls.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
+        asked_at: When it was begun, or went on last.
         agreed_at: When the user agreed last; None while the list is not in the ledger.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.

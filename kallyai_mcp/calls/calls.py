@@ -141,7 +141,7 @@ class Calls(Worker):
     async def place_list(self, requested: CallList, consent: Consent | None, *, after: int | None = None) -> PlacedList:
         """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
-        Unless the user has decided so, KallyAI is asked first whether somebody talked after all in its last call.
+        Without `after`, KallyAI is asked first whether its last two calls reached somebody after all.
         """
         for record in requested.records[-2:] if after is None else ():
             if record.state is CallState.ENDED and not record.reached:

@@ -162,7 +162,7 @@ class Run:
     async def _settle_limited(self, error: KallyAIError) -> bool:
         """After 429, look for the call; returns False when it is certain that the service does not list it.
 
-        Then the key may be sent again. If `error` is another one, so that it could not be, the call may be in progress.
+        Then the key may be sent again. After any other `error` it may not, and the call may be in progress.
         """
         since_look = Stopwatch(self._clock)
         if isinstance(error, RateLimitedError):

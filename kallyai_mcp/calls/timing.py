@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """All values are seconds, except for counts and `keep_days`.
+    """All values are seconds, except for counts and `keep_days`. These are defaults: settings change four of them.
 
     Attributes:
         repeat_after: How long after its end a call that reached somebody is the answer to a request for the same call.
         repeat_after_delivery: How long after its delivery any outcome is the answer to a request for the same call.
         wait_for_user: How long a list that waits for its user is the answer to a request for the same list.
-        agreed_for: How long after the consent a list may go on without asking the user again.
+        agreed_for: How long after a consent a list may go on without a new one.
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
             ended by then, so the service still knows the key.

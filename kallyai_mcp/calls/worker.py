@@ -39,8 +39,9 @@ class Worker:
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
 
-    Unless it `works_alone`, it looks for what is to be done only during a request, as where clients send their own
-    KallyAI tokens: elsewhere no account is known. If it `is_read_only`, it places no call that is scheduled.
+    Unless it `works_alone`, it looks for what is to be done only during a request, because no account is known without
+    one: its clients send their own tokens. If it `is_read_only`, it places no call that is scheduled. Only if it
+    `places_due`, a call for later can be asked for.
     """
 
     def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
