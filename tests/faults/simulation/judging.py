@@ -224,10 +224,11 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    The process that sent the request writes that down with the next response. So it must have ended before, and the
-    clock must have been set, or the next process have another one.
+    The process that sent the request writes that down with the next response. So it must have ended before, or another
+    account have signed in, and the clock must have been set, or the next process have another one.
     """
-    end = evidence.ended.get(call.sender)
+    ends = (evidence.ended.get(call.sender), *evidence.times_of("someone else signs in"))
+    end = min((at for at in ends if at is not None), default=None)
     sets = [at for at in evidence.times_of("has its clock set") if at >= call.started]
     if end is None or not (sets or len({start.ahead for start in evidence.plan.starts}) > 1):
         return False
