@@ -59,7 +59,7 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     place_by = moment(due.timestamp() + tx.config.timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     new = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
-    # Its tracking id is that of the copy, so that the generation of the record itself counts as used.
+    # `new` has the tracking id of the copy, so that the generation of the record itself counts as used.
     retry = replace(SameCalls(tx, new).numbered(), tracking_id=record.tracking_id)
     scheduled = change(tx, record.tracking_id, "TRUE", to_row(retry))
     alone = replace(schedule, attempts=1)

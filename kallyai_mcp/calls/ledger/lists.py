@@ -39,7 +39,7 @@ def reserve_list(
     """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
 
     Nothing is done if another list answers the request (`find_same_list`), or if it may not go on. `after` is how many
-    candidates to pass, None to call the one again whose call was refused. Without `consent`, that before counts.
+    candidates to pass, None to call the one again whose call was refused. Without `consent`, the old one counts.
 
     Raises:
         ConsentOutdatedError: The consent is too old, a number was called since, or the confirmation was used already.

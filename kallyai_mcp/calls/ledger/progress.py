@@ -55,7 +55,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
 
 
 def mark_not_sent(tx: Tx, record: CallRecord) -> None:
-    """Set a `sent` record back to `reserved`, because its request has not left and will not."""
+    """Set a `sent` record back to `reserved`, because no request has left or is leaving."""
     sent = f"{_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL"
     columns = {"state": "reserved", "sent_at": None, "clock_offset": None}
     change(tx, record.tracking_id, sent, columns, key=record.idempotency_key, worker=record.worker)

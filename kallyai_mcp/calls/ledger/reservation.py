@@ -260,7 +260,7 @@ def last_call(tx: Tx, account: AccountKey, number: str) -> datetime | None:
 def check_consent(
     tx: Tx, consent: Consent, table: Literal["calls", "call_lists"], last_calls: tuple[datetime | None, ...]
 ) -> None:
-    """Check that a consent still fits. The table has the confirmations that were used.
+    """Check that a consent still fits. The `table` has the used confirmations; of a list, only its first.
 
     Raises:
         ConsentOutdatedError: It does not, so that the user has to be asked again.

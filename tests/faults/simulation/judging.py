@@ -215,8 +215,8 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
     deleted = evidence.times_of("its ledger is deleted")
     if any(at >= call.ends for at in deleted):
         return True
-    if deleted and evidence.ended:
-        return True  # what a process knows of a call that is no longer in the ledger ends with it
+    if deleted and (evidence.ended or evidence.times_of("has its clock set")):
+        return True  # what a process knows of a call that is no longer in the ledger ends with it, or fits no clock
     told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
     return call.call_id in told and evidence.most_ahead >= max(plan.keep_days, 1) * 86400  # it was deleted as old
 
