@@ -54,6 +54,13 @@ def _e164(number: str) -> str:
     raise ValueError(wrong_number(normal))
 
 
+def _once_called(number: str) -> str:
+    try:
+        return _e164(number)
+    except RefusedNumberError:  # its text is for a call that is wanted
+        raise ValueError("is a number that KallyAI never calls") from None
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -71,7 +78,9 @@ def _not_past(day: date, info: ValidationInfo) -> date:
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
     days = [moment.date() for moment in local_times(number, now)] if isinstance(number, str) else []
-    if day < min(days, default=now.astimezone(_LAST_TIME_ZONE).date()):
+    if days and day < (there := min(days)):
+        raise ValueError(f"is past; it is {there:%A}, {there} there")
+    if day < now.astimezone(_LAST_TIME_ZONE).date():
         raise ValueError(f"is past; today is {now:%A}, {now.date()}")
     return day
 
@@ -107,6 +116,9 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
 """A phone number as people write it; the tool gets it in E.164. For 911, validation raises `RefusedNumberError`."""
+
+CalledNumber = Annotated[str, AfterValidator(_once_called)]
+"""A number of earlier calls."""
 
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """The IANA name of a time zone."""

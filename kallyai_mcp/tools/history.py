@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.argument_types import CallId, Limit, Offset, PhoneNumber, Since, Status, Text, UserZone
+from kallyai_mcp.tools.argument_types import CalledNumber, CallId, Limit, Offset, Since, Status, Text, UserZone
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
@@ -21,7 +21,7 @@ async def list_calls(
     *,
     limit: Limit = 10,
     offset: Offset = 0,
-    number: Annotated[PhoneNumber | None, Field(description="E.164")] = None,
+    number: Annotated[CalledNumber | None, Field(description="E.164")] = None,
     business: Annotated[Text | None, Field(description="Part of the name")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
     status: Annotated[Status | None, Field(description="Such as scheduled, booked")] = None,

@@ -42,8 +42,9 @@ def changes_in(submission: Submission | SubmissionEcho) -> str | None:
 
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
-    """The questions among the instructions."""
-    return tuple(text for text in submission.additional_instructions or () if text.rstrip().endswith("?"))
+    """The questions among the instructions, each once."""
+    texts = dict.fromkeys(submission.additional_instructions or ())
+    return tuple(text for text in texts if text.rstrip().endswith("?"))
 
 
 def departure_in(submission: Submission | SubmissionEcho) -> date | None:

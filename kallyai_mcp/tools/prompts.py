@@ -98,6 +98,8 @@ def _prompt(
 
     async def message(*, ctx: Context[Any, Any], **given: str) -> str:
         known = {argument: one_line(given.get(argument, ""), _LONGEST) for argument in taken}
+        if empty := [argument for argument in taken if argument in _REQUIRED and not known[argument]]:
+            raise MCPError(INVALID_PARAMS, f"{', '.join(empty)}: missing or empty")
         language = language_of(ctx, known.pop("language").lower())
         facts = "\n".join(f"- {argument}: {text}" for argument, text in known.items() if text)
         return _MESSAGE.format(goal=goal, category=category, needs=needs, facts=facts, language=language)

@@ -171,11 +171,12 @@ def _ahead(
     views: Sequence[CallView], view: CallView, changes: Mapping[str, CallView], now: datetime
 ) -> CallView | None:
     """The newest booking at the number of `view` that lies ahead and was not moved, with the last call about it."""
+    moved = {changes_in(one.submission) for one in views if one.outcome in BOOKED}
     for one in views:
         later = changes.get(one.call_id or "") or changes.get(changes_in(one.submission) or "")
         made, related = one.appointment, Related(later=later if later is not one else None)
         is_here = one.submission.respondent_phone == view.submission.respondent_phone and one.call_id != view.call_id
-        is_booked = one.outcome in BOOKED and is_here and not related.is_moved
+        is_booked = one.outcome in BOOKED and is_here and one.call_id not in moved
         if is_booked and made is not None and not lies_before(made, now, one.zone_name):
             return replace(one, related=related)
     return None

@@ -23,6 +23,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
 
 
 WRONG: list[tuple[str, Any, str]] = [
+    ("respondent_phone", "5551234", '"5551234" has no country code; E.164 looks like +14155551234.'),
     ("respondent_phone", "415-555-1234", "has no country code; it may be +14155551234 (United States)."),
     ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; it may be +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
@@ -45,7 +46,7 @@ WRONG: list[tuple[str, Any, str]] = [
         'expected a text: YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
     ),
     ("appointment_date", "2026-02-29", '"2026-02-29" is not a date that exists.'),
-    ("appointment_date", "2026-01-23", '"2026-01-23" is past; today is Sunday, 2026-01-25.'),
+    ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
     ("appointment_time", "24:00", 'expected a text: HH:MM, 24-hour; got "24:00".'),
     ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
     ("not_before", "2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 10:30 in America/New_York.'),
@@ -93,8 +94,8 @@ async def test_whether_a_date_is_past_is_told_by_the_callees_clock(agent: Agent,
     )
 
     assert not there.is_error
-    for refused in (past, unknown_there):
-        assert refused.text.endswith('- appointment_date: "2026-01-24" is past; today is Monday, 2026-01-26.')
+    assert past.text.endswith('- appointment_date: "2026-01-24" is past; it is Sunday, 2026-01-25 there.')
+    assert unknown_there.text.endswith('- appointment_date: "2026-01-24" is past; today is Monday, 2026-01-26.')
 
 
 DIAL = {"911": "911", "9 1 1": "911", "+1911": "911", "tel:911": "911", "0034 112": "112", "011 44 999": "999"}
@@ -121,6 +122,8 @@ async def test_every_emergency_number_of_every_supported_country_is_refused_with
     premium = await agent.use("make_call", BISTRO | {"respondent_phone": "+1 900 234 5678"})
     assert premium.text.startswith("Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. ")
     assert premium.data["code"] == "toll_number"
+    searched = await agent.use("list_calls", number="911")
+    assert searched.text.endswith('- number: "911" is a number that KallyAI never calls.')
 
 
 async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(agent: Agent) -> None:

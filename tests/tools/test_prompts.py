@@ -68,3 +68,6 @@ async def test_an_unknown_prompt_and_a_missing_argument_are_the_clients_errors(a
     assert await refusal(agent, "book_flight") == "Unknown prompt: book_flight"
     missing = await refusal(agent, "book_appointment", business_name="Clinic of the Sun")
     assert missing == "Missing required arguments: {'purpose'}"
+    assert await refusal(agent, "ask_business", business_name=" ", question="") == (
+        "business_name, question: missing or empty"
+    )

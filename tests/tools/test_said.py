@@ -49,7 +49,7 @@ async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, cloc
     spoken = turns(
         f"Hello, I have a question: {PARKING}", "Yes, behind the building.", f"And {CARDS}", "Only cash, sorry."
     )
-    answer = await told(tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS])
+    answer = await told(tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS, CARDS])
     broken = await told(tmp_path / "broken", clock, spoken, status="failed", questions=[CARDS])
 
     first, parking, cards, dogs, whole, _ = answer.text.splitlines()

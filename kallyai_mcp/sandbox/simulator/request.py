@@ -43,7 +43,7 @@ ONLY_ASKS: Final = frozenset(
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
 _OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
 _SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
-_LIMIT: Final = re.compile(r"(?:do not|don't|never|no|nunca|only|solo|if|si)\b", re.IGNORECASE)
+_LIMIT: Final = re.compile(r"(?:do not|don't|never|nunca|no (?:aceptes|reserves)|only|solo|if|si)\b", re.IGNORECASE)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),

@@ -64,7 +64,9 @@ def wrong_number(problem: NumberProblem) -> str:
     country = country_name(problem.country_code) if problem.country_code is not None else ""
     wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
     meant = " or ".join(map(_with_place, problem.meant))
-    return f"{wrong}; it may be {meant}" if meant else wrong
+    if meant:
+        return f"{wrong}; it may be {meant}"
+    return f"{wrong}; E.164 looks like +14155551234" if problem.kind == "no_country" else wrong
 
 
 def _with_place(number: str) -> str:
