@@ -160,7 +160,7 @@ class KallyAI:
         return await self._read(BillingPortal, "/v1/stripe/billing-portal")
 
     async def check_reachable(self) -> bool:
-        """Whether the service responds without a token, and with data, not a web page; `UnavailableError` for 5xx."""
+        """Whether the service responds without a token, and with data, not a web page; raises the error of a 5xx."""
         response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
         if response.status >= 500:
             raise error_from(response, "GET")

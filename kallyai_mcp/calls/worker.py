@@ -116,16 +116,24 @@ class Worker:
         confirm the transaction, it may have been committed all the same. Then that is undone, because the client is
         told of an error.
         """
+
+        async def undone() -> None:
+            try:
+                await self.context.until_written(partial(self.ledger.release, account, tracking_id))
+            finally:
+                self._reserving.discard(tracking_id)
+
         self._reserving.add(tracking_id)
         try:
             with anyio.CancelScope(shield=True):
                 yield
         except LedgerUnavailableError:
-            release = partial(self.ledger.release, account, tracking_id)
-            self._in_background(partial(self.context.until_written, release))
+            self._in_background(undone)
             raise
-        finally:
+        except BaseException:
             self._reserving.discard(tracking_id)
+            raise
+        self._reserving.discard(tracking_id)
 
     def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
         """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
@@ -185,9 +193,13 @@ class Worker:
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:
-            # The next call of its list is sent with the token of its request.
-            take = partial(self.ledger.take_due, record.account, service_time=lambda: None, list_id=record.session_id)
-            await run_logged(partial(self._send_taken, take))
+            await run_logged(partial(self._send_next_of_lists, record))
+
+    async def _send_next_of_lists(self, record: CallRecord) -> None:
+        """Send the next calls of the lists that have `record`, with the token of its request."""
+        take = partial(self.ledger.take_due, record.account, service_time=lambda: None, after=record.tracking_id)
+        while (taken := await self._send_taken(take)) and not any(one.is_active for one in taken):
+            pass  # one was refused, so that another one may follow it
 
     async def _send_taken(self, take: Callable[[str], Awaitable[list[CallRecord]]]) -> list[CallRecord]:
         """Send the calls that `take` reserves for this worker; returns them, with those that have ended instead."""

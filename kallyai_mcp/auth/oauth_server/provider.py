@@ -174,7 +174,7 @@ class Provider:
 
     async def _open(self, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
         content = self.sealed_tokens.open(sealed, *purposes)
-        if content is None or content["resource"] not in self._resources:
+        if content is None or content.get("resource") not in self._resources:
             return None
         return content if await self.get(REVOKED_SIGN_IN, content["family"]) is None else None
 

@@ -119,12 +119,12 @@ def expire_late(tx: Tx) -> None:
 
 
 def take_due(
-    tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime, list_id: str | None = None
+    tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime, after: str | None = None
 ) -> list[CallRecord]:
     """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
-    With `list_id`, only those of that list. A call must be due by the service's clock too, if that is known, so that a
-    machine whose clock is wrong by hours does not call at night.
+    With the tracking id `after`, only those of the lists that have this call. A call must be due by the service's clock
+    too, if that is known, so that a machine whose clock is wrong by hours does not call at night.
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
@@ -134,10 +134,11 @@ def take_due(
         there = now  # a small difference does not let a call wait
     else:
         note_hindrance(tx, _CLOCK_WRONG)
-    of_list = "AND session_id = :list" if list_id is not None else ""
+    lists = "SELECT list_id FROM call_list_calls WHERE tracking_id = :after"
+    of_list = f"AND session_id IN ({lists})" if after is not None else ""
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there {of_list}"
     first_due = f"{in_time} ORDER BY not_before LIMIT :most"
-    due = select(tx, account, first_due, now=now, there=there, list=list_id, most=BATCH)
+    due = select(tx, account, first_due, now=now, there=there, after=after, most=BATCH)
     return [_take(tx, record, worker) for record in due]
 
 

@@ -32,12 +32,15 @@ class Work:
 
 def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     """What there is to do for `worker`, None for a process without one. It runs the records with the `known` ids."""
-    active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {ACTIVE}")
+    found = tx.rows(
+        f"SELECT tracking_id, worker, NULL AS due FROM calls WHERE {ACTIVE} "
+        "UNION ALL SELECT NULL, NULL, MIN(not_before) FROM calls WHERE state = 'scheduled'"
+    )
+    active = [row for row in found if row["tracking_id"] is not None]
     mine = {row["tracking_id"] for row in active if row["worker"] == worker}
     others = {row["worker"] for row in active if row["worker"] != worker}
     dead = [other for other in others if tx.is_abandoned(other)]
-    [first] = tx.rows("SELECT MIN(not_before) AS due FROM calls WHERE state = 'scheduled'")
-    due_in = inf if first["due"] is None else first["due"] - tx.now()
+    due_in = min((row["due"] - tx.now() for row in found if row["due"] is not None), default=inf)
     return Work(bool(dead or mine.difference(known)), bool(mine.intersection(known)) or len(dead) < len(others), due_in)
 
 

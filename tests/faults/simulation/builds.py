@@ -340,7 +340,7 @@ BROKEN: tuple[Broken, ...] = (
         "a call is placed before it is due",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
-        Patch("calls.ledger.upkeep", 'first["due"] - tx.now()', 'first["due"] - tx.now() - 900'),
+        Patch("calls.ledger.upkeep", 'row["due"] - tx.now()', 'row["due"] - tx.now() - 900'),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(3600)),),
     ),
