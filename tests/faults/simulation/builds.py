@@ -430,7 +430,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "import MINE, change", "import MINE, readable, change"),
         Patch(
             "calls.ledger.follow_up",
-            "due = select(tx, account, first_due, now=now, there=there, list=list_id, most=BATCH)",
+            "due = select(tx, account, first_due, now=now, there=there, after=after, most=BATCH)",
             'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
         ),
         _ACCOUNT_IS_NOT_LOOKED_AT,
