@@ -77,7 +77,7 @@ def _measure_first_use(settings: dict[str, str]) -> None:
         quota.append(server.first_use - server.use())
         calls.append(_place(server) - _place(server))
         server.close()
-    row(f"the first check_quota, {PAUSE} s after the list of tools, less the second", "ms", quota, at_most=40)
+    row("the first check_quota, less the second", "ms", quota, at_most=40)
     row("the first make_call, less the second", "ms", calls, at_most=40)
 
 

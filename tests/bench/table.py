@@ -11,7 +11,7 @@ from pathlib import Path
 IS_SMOKE = "--smoke" in sys.argv
 """Whether a measurement is to be as short as it can be."""
 
-HEAD = "| what | figure | compared with | goal | |\n|---|---|---|---|---|"
+HEAD = "| what | figure | compared with | goal |\n|---|---|---|---|"
 
 
 def row(
@@ -31,23 +31,24 @@ def row(
     """
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)] if theirs else []
     reached = round(statistics.median(ratios or ours), 2)
-    goal, verdict = "", ""
+    goal = ""
     if at_most is not None:
-        goal, verdict = f"at most {at_most:,g}", "met" if reached <= at_most else "missed"
+        goal = f"at most {at_most:,g}: {'met' if reached <= at_most else 'missed'}"
     if at_least is not None:
-        goal, verdict = f"at least {at_least:,g}", "met" if reached >= at_least else "missed"
+        goal = f"at least {at_least:,g}: {'met' if reached >= at_least else 'missed'}"
     compared = f"{_range(ratios)} × {against}" if ratios else ""  # noqa: RUF001 - as in docs/performance.md
-    print(f"| {what} | {_range(ours)} {unit} | {compared} | {goal} | {verdict} |", flush=True)
+    print(f"| {what} | {_range(ours)} {unit} | {compared} | {goal} |", flush=True)
 
 
 def not_measured(what: str, reason: str) -> None:
     """Print a row for what can't be measured on this machine."""
-    print(f"| {what} | not measured: {reason} | | | |", flush=True)
+    print(f"| {what} | not measured: {reason} | | |", flush=True)
 
 
 def _range(values: Sequence[float]) -> str:
     middle = _number(statistics.median(values))
-    return middle if len(values) == 1 else f"{middle} ({_number(min(values))} to {_number(max(values))})"
+    between = f"{_number(min(values))}\N{EN DASH}{_number(max(values))}"
+    return middle if len(values) == 1 else f"{middle} ({between})"
 
 
 def _number(value: float) -> str:
