@@ -19,7 +19,7 @@ import psycopg
 
 from tests.bench.over_stdio import Server
 from tests.bench.servers import upstream
-from tests.bench.table import IS_SMOKE, row
+from tests.bench.table import IS_SMOKE, not_measured, row
 from tests.postgres_server import PostgresServer
 from tests.processes import COMMAND, environment
 from tests.supply.__main__ import MOST_MEGABYTES, MOST_PACKAGES, plain_installation
@@ -87,6 +87,9 @@ def main() -> None:
         settings = environment(Path(folder) / "home", API_URL=url, ACCESS_TOKEN="a-token")
         _measure_idle(settings)
         _measure_first_use(settings)
+    if IS_SMOKE:
+        not_measured("a plain installation", "tests.supply makes one")
+        return
     packages, megabytes = plain_installation()
     row("a plain installation", "packages", [packages], at_most=MOST_PACKAGES)
     row("the same, compiled", "MB", [megabytes], at_most=MOST_MEGABYTES)

@@ -50,7 +50,8 @@ UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist
 """Files that a developer may have in the folder."""
 
 TOOLS = [tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]]
-ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1"}
+ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1", "PIP_NO_COMPILE": "1"}
+"""Without bytecode, which takes pip half of its time."""
 
 
 def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
