@@ -60,8 +60,8 @@ async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent
     await expect(chat.card.locator("#status")).to_have_text("Needs your decision")
     await expect(chat.card.locator("#facts")).to_contain_text("Second")
     await expect(chat.card.locator("#said")).to_have_text(
-        "Somebody talked, and something may have been booked. Read what was said. If nothing was booked, the next one "
-        "can be called."
+        "Somebody talked, and it is not certain what was agreed. Read what was said. If nothing was booked, the next "
+        "one can be called."
     )
     busy, full, free = await rows(chat)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
