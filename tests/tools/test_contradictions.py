@@ -13,7 +13,7 @@ from tests.tools.answering import asking, calendar_file
 HEARD = [{"speaker": "AI", "content": "Hello"}, {"speaker": "HUMAN", "content": "Yes, you have the table at seven."}]
 ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
 EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
-ASK_FIRST = "Somebody may have talked and agreed to something; ask the user before another call."
+ASK_FIRST = "Whether anything was agreed is not certain; ask the user before another call."
 
 
 CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (

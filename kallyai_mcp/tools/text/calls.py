@@ -31,7 +31,7 @@ SAY = {
     ),
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
-    "may_be_agreed": "Somebody may have talked and agreed to something; ask the user before another call.",
+    "may_be_agreed": "Whether anything was agreed is not certain; ask the user before another call.",
     "status": "Unknown: it is not clear how the call to {party} ended; its status is {status}.",
     "unknown": (
         "Unknown: no usable answer came after the request was sent, so {party} may have been called. Check with "
