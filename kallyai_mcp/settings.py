@@ -231,6 +231,9 @@ class Settings:
                 read[known[name].name] = reader(source[name].strip())
             except ValueError as error:
                 raise SettingsError(f"{name}: {error}") from None
+        if "database_url" in read and "secret_keys" not in read:
+            needs = "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers"
+            raise SettingsError(f"{needs}; `{MAKE_KEY}` makes one.")
         return cls(**read)
 
     @cached_property

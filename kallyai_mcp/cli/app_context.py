@@ -45,7 +45,7 @@ async def open_app_context(
                 zone_is_known=timezone is not None or not (connection.callers or zone.rpartition("/")[2] in _UTC),
                 wait_seconds=settings.wait_seconds,
                 now=connection.clock.now,
-                confirmations=Confirmations(lambda: connection.keys()),
+                confirmations=Confirmations(settings.secret_keys),
                 # The embedded sandbox calls nobody, and a test number should do the same at every hour.
                 confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                 embedded=connection.sandbox is not None,

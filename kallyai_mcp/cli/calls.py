@@ -21,7 +21,7 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import check_shared_database, connect
+from kallyai_mcp.cli.connection import connect
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
@@ -68,7 +68,6 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 
     @wraps(work)
     def command(settings: Settings, /, *, as_json: bool, **arguments: Any) -> None:
-        check_shared_database(settings)
         places_calls = work.__name__ == "call"
 
         async def opened() -> Shown:

@@ -1,138 +1,74 @@
-"""The parts that a command works with: the sign-in, the API client, the ledger, and the secret keys."""
+"""The parts that a command works with: the sign-in, the API client, and the ledger."""
 
 import importlib.util
-import logging
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError
-from kallyai_mcp.settings import MAKE_KEY, Settings
+from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from mcp.server.request_state import AESGCMRequestStateCodec
-
     from kallyai_mcp.api.client import KallyAI, TokenSource
     from kallyai_mcp.api.models import TokenGrant
-    from kallyai_mcp.auth.session import Session
+    from kallyai_mcp.auth.caller_tokens import CallerTokens
+    from kallyai_mcp.auth.session import Session, StaticTokens
     from kallyai_mcp.auth.tokens import Tokens
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.sandbox.app import SandboxApp
 
-    class CurrentTokens(TokenSource, Protocol):
-        """A token source of the API client that also returns the tokens and their account."""
 
-        async def current(self) -> Tokens | None:
-            """The current tokens; None when nobody is signed in."""
-            ...
-
-
-_log = logging.getLogger(__name__)
-
-_KEY = ("secret key", "1")
-"""The kind and the name of the key that all processes share."""
-
-_KEY_SECONDS = 100 * 365 * 86_400.0
-"""The lifetime of a stored key: practically without end."""
+EMBEDDED_URL = "http://embedded-sandbox.invalid"
+"""The base URL of the embedded sandbox's links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
 
 
 class EmbeddedSandbox:
     """A sandbox in this process, and the token source of its account, which is always signed in."""
 
-    URL = "http://embedded-sandbox.invalid"
-    """The base URL of the sandbox's own links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
-
     def __init__(self, create: "Callable[[], SandboxApp]") -> None:
         self._create = create
-        self._tokens: Tokens | None = None
 
     @cached_property
     def app(self) -> "SandboxApp":
         """The ASGI app, created at its first use."""
         return self._create()
 
+    @cached_property
+    def _token(self) -> str:
+        token: str = self.app.state.sandbox.issue_tokens()["access_token"]
+        return token
+
     async def current(self) -> "Tokens":
         """The account's tokens."""
-        if self._tokens is None:
-            from kallyai_mcp.api.models import TokenGrant
-            from kallyai_mcp.auth.tokens import Tokens
+        from kallyai_mcp.auth.tokens import Tokens
 
-            grant = TokenGrant.model_validate(self.app.state.sandbox.issue_tokens())
-            self._tokens = Tokens.from_grant(grant, datetime.now(UTC).timestamp())
-        return self._tokens
+        return Tokens.of(self._token)
 
     async def access_token(self) -> str:
         """An access token for the next request."""
-        return (await self.current()).access_token.get_secret_value()
+        return self._token
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - the sandbox accepts all that it has issued
         """A new access token."""
-        self._tokens = None
-        return await self.access_token()
+        del self._token
+        return self._token
 
     def close(self) -> None:
         """Close the app, if it was created."""
         if "app" in self.__dict__:
             self.app.state.sandbox.close()
-
-
-class SharedKeys:
-    """The secret keys of this process, of at least 32 bytes each: the first one protects, and all are accepted.
-
-    Without keys of the settings (`given`), it is a random key, until `load` has read the key that all processes share.
-    It is also the codec of the state that clients keep between the rounds of a request (MCP 2026-07-28).
-    """
-
-    def __init__(self, given: Sequence[bytes] = ()) -> None:
-        self._is_given = bool(given)
-        self._keys = tuple(given) or (secrets.token_bytes(32),)
-
-    def __call__(self) -> Sequence[bytes]:
-        """The keys."""
-        return self._keys
-
-    async def load(self, shared_state: SharedValues) -> None:
-        """Use the key that all processes with this ledger share. The first process creates it.
-
-        If the ledger can't be used, this process keeps its own key. Then a confirmation of another process is not
-        valid here, and the user is asked again.
-        """
-        if self._is_given:
-            return
-        try:
-            await shared_state.add(*_KEY, self._keys[0].hex(), _KEY_SECONDS)
-            stored = await shared_state.get(*_KEY)
-        except LedgerUnavailableError as error:
-            _log.warning("the shared secret key can't be read: %s", error)
-            return
-        if stored is not None:
-            self._keys = (bytes.fromhex(stored),)
-
-    def seal(self, payload: bytes) -> str:
-        """Protect state that a client keeps."""
-        return self._codec().seal(payload)
-
-    def unseal(self, token: str) -> bytes:
-        """The state that a client kept; raises the SDK's `InvalidRequestState`."""
-        return self._codec().unseal(token)
-
-    def _codec(self) -> "AESGCMRequestStateCodec":
-        from mcp.server.request_state import AESGCMRequestStateCodec
-
-        return AESGCMRequestStateCodec(list(self._keys))
 
 
 class Connection:
@@ -149,7 +85,7 @@ class Connection:
         embedded: "Callable[[], SandboxApp] | None" = None,
         callers: bool = False,
     ) -> None:
-        self.settings = settings
+        self.settings = settings if embedded is None else replace(settings, api_url=EMBEDDED_URL)
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
         self.clock = Clock()
         self.callers = callers
@@ -157,7 +93,7 @@ class Connection:
         self._ledger: Ledger | None = None
 
     @cached_property
-    def tokens(self) -> "CurrentTokens":
+    def tokens(self) -> "Session | StaticTokens | CallerTokens | EmbeddedSandbox":
         """The source of the access tokens; raises `TokenStoreError` if the setting's token store can't be used."""
         if self.sandbox is not None:
             return self.sandbox
@@ -193,7 +129,7 @@ class Connection:
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
         if self._api is None:
-            self._api = open_api(self.settings, self.tokens, sandbox=self.sandbox)
+            self._api = open_api(self.settings, self.tokens, app=self.sandbox.app if self.sandbox is not None else None)
         return self._api
 
     @cached_property
@@ -212,7 +148,7 @@ class Connection:
         return _open_database(self.settings, self.clock.now)
 
     def ledger(self) -> Ledger:
-        """The ledger; raises `LedgerUnavailableError` if the database's URL is not valid, or its driver is missing."""
+        """The ledger; raises `SetupError` as `_open_database`."""
         if self._ledger is None:
             settings = self.settings
             policy = CallPolicy(
@@ -230,17 +166,12 @@ class Connection:
         """The store of what workers share besides calls, in the ledger's database; raises as `ledger`."""
         return SharedValues(self._database)
 
-    @cached_property
-    def keys(self) -> SharedKeys:
-        """The secret keys of the settings, or of this process."""
-        return SharedKeys(self.settings.secret_keys)
-
     async def account_key(self) -> AccountKey:
         """The account that is signed in; raises `NotSignedInError` if nobody is."""
         tokens = await self.tokens.current()
         if tokens is None:
             raise NotSignedInError("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
-        return AccountKey(self.settings.api_url if self.sandbox is None else self.sandbox.URL, tokens.account)
+        return AccountKey(self.settings.api_url, tokens.account)
 
     def sign_in_url(self, redirect_uri: str, state: str) -> str:
         """The page on which the user signs in (the reference's "CLI Authentication", step 1)."""
@@ -265,27 +196,30 @@ class Connection:
 def connect(settings: Settings, *, speed: float = 10, callers: bool = False) -> Connection:
     """The connection of a command; with `KALLYAI_SANDBOX`, to the embedded sandbox.
 
-    `speed` is that of its calls; 1 is that of real ones.
+    `speed` is that of its calls; 1 is that of real ones. Raises `SetupError` if the shared database's URL is not valid,
+    or its driver is missing.
     """
-    if not settings.sandbox:
-        return Connection(settings, callers=callers)
-    from kallyai_mcp.cli.sandbox import need_sandbox
-
-    need_sandbox()
 
     def create() -> "SandboxApp":
         from kallyai_mcp.sandbox.app import create_app
 
         return create_app(data=settings.home / "sandbox.db", speed=speed)
 
-    return Connection(settings, embedded=create, callers=callers)
+    if settings.sandbox:
+        from kallyai_mcp.cli.sandbox import need_sandbox
+
+        need_sandbox()
+    connection = Connection(settings, embedded=create if settings.sandbox else None, callers=callers)
+    if settings.database_url is not None:
+        connection.ledger()
+    return connection
 
 
 def open_api(
     settings: Settings,
     tokens: "TokenSource | None" = None,
     *,
-    sandbox: EmbeddedSandbox | None = None,
+    app: "SandboxApp | None" = None,
     retry_backoff: float = 0.5,
 ) -> "KallyAI":
     """Create an API client; without `tokens`, one that only signs in. The HTTP library is imported only here.
@@ -297,41 +231,30 @@ def open_api(
 
     try:
         return KallyAI(
-            settings.api_url if sandbox is None else sandbox.URL,
+            settings.api_url,
             tokens=tokens,
             user_agent=settings.user_agent,
-            app=None if sandbox is None else sandbox.app,
+            app=app,
             retry_backoff=retry_backoff,
         )
     except ValueError as error:
         raise KallyAIError(str(error), code="bad_environment") from None
 
 
-def check_shared_database(settings: Settings) -> None:
-    """Raise `SetupError` if the settings of the shared database are not complete; does not connect to it."""
-    if settings.database_url is None:
-        return
-    if not settings.secret_keys:
-        raise SetupError(
-            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one."
-        )
-    try:
-        _open_database(settings, Clock().now)
-    except LedgerUnavailableError as error:
-        raise SetupError(str(error)) from None
-
-
 def _open_database(settings: Settings, now: Callable[[], datetime]) -> "Database":
-    """The shared database (`KALLYAI_DATABASE_URL`), which has its own clock, or this user's file; not read yet."""
+    """The shared database (`KALLYAI_DATABASE_URL`), which has its own clock, or this user's file; not read yet.
+
+    Raises `SetupError` if the database's URL is not valid, or its driver is missing.
+    """
     if settings.database_url is None:
         from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 
         return SqliteDatabase(settings.home / "ledger.db", now=now)
     if importlib.util.find_spec("psycopg_pool") is None:
-        raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
+        raise SetupError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
     from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 
     try:
         return PostgresDatabase(settings.database_url)
     except ValueError:
-        raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
+        raise SetupError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None

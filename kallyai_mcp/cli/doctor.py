@@ -12,7 +12,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.clients import CLIENTS, command_of
-from kallyai_mcp.cli.connection import Connection, check_shared_database
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import SetupError, json_option, run, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.text.plain import duration, one_line
@@ -113,7 +113,6 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    check_shared_database(settings)
     await connection.ledger().check()
     where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
     return Finding("ledger", "ok", f"{where} can be written")

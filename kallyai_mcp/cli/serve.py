@@ -11,7 +11,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection, check_shared_database, connect
+from kallyai_mcp.cli.connection import Connection, connect
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -46,11 +46,10 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
             exit_within(_CLOSE_SECONDS)
 
     exit_on_signals()
-    check_shared_database(settings)
+    connection = connect(settings, speed=speed)
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
-    connection = connect(settings, speed=speed)
     server = build_server(
         app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
     )

@@ -25,12 +25,12 @@ from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection, check_shared_database, connect, open_api
+from kallyai_mcp.cli.connection import Connection, connect, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.settings import MAKE_KEY, Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, VerificationUnavailableError, Verifier
@@ -82,7 +82,10 @@ def from_environment() -> Starlette:
         settings = Settings.from_env()
         if settings.sandbox:
             raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
-        return _start(settings, None, is_shared=multiprocessing.parent_process() is not None)
+        is_shared = multiprocessing.parent_process() is not None
+        if is_shared and not settings.secret_keys:
+            raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
+        return _start(settings, None, is_shared=is_shared)
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None
@@ -112,7 +115,6 @@ def build_app(
     epoch, and `fetch` fetches the metadata documents of its clients; None for the usual way.
     """
     check_access(settings, host)
-    check_shared_database(settings)
     is_local, callers = is_loopback(host), settings.auth in ("caller", "oauth")
     connection = connect(settings, speed=speed, callers=callers)
     provider: Provider | None = None
@@ -131,7 +133,7 @@ def build_app(
         log_level=settings.log_level,
         keep_days=settings.keep_days,
         read_only=settings.read_only,
-        request_state=RequestStateSecurity(codec=connection.keys),
+        request_state=RequestStateSecurity(keys=list(settings.secret_keys)) if settings.secret_keys else None,
     )
 
     @asynccontextmanager
@@ -140,7 +142,6 @@ def build_app(
         links = is_local and settings.public_url is None
         async with open_app_context(connection, links=links) as app_context:
             opened.append(app_context)
-            await connection.keys.load(connection.shared_state())
             yield
 
     return http_app(

@@ -4,7 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 LIFETIME = timedelta(minutes=10)
@@ -20,17 +21,17 @@ class Confirmations:
     A confirmation consists of its expiry (seconds since the epoch, in hexadecimal), a period, and a MAC. The MAC is
     made of the expiry and of what the user agrees to (`about`). The ledger stores which confirmations were used.
 
-    Args:
-        keys: Returns the secret keys, of 32 bytes or more, that all workers share: the first one signs, all verify.
+    Of the secret `keys`, of 32 bytes or more, the first one signs, and all verify. All workers need the same. Without
+    any, only this process accepts its confirmations; elsewhere, or after a restart, the user is asked again.
     """
 
-    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
-        self._keys = keys
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+        self._keys = keys or (secrets.token_bytes(32),)
 
     def issue(self, now: datetime, *about: str) -> str:
         """A new confirmation, valid for `LIFETIME`; `about` are the facts that the user agrees to, with the account."""
         expires = int((now + LIFETIME).timestamp())
-        return f"{expires:x}.{_mac(self._keys()[0], expires, about)}"
+        return f"{expires:x}.{_mac(self._keys[0], expires, about)}"
 
     def verify(self, confirmation: str, now: datetime, *about: str) -> str | None:
         """The id of `confirmation`, under which the ledger stores its use; None if it is not valid.
@@ -44,7 +45,7 @@ class Confirmations:
             return None
         if not mac.isascii() or now.timestamp() > expires:
             return None
-        is_valid = any(hmac.compare_digest(_mac(key, expires, about), mac) for key in self._keys())
+        is_valid = any(hmac.compare_digest(_mac(key, expires, about), mac) for key in self._keys)
         return mac if is_valid else None
 
 

@@ -34,7 +34,7 @@ async def connected(here: World) -> AsyncIterator[Client]:
             timezone="UTC",
             wait_seconds=1000,
             now=here.clock.now,
-            confirmations=Confirmations(lambda: [b"k" * 32]),
+            confirmations=Confirmations([b"k" * 32]),
             confirm="never",
         )
 

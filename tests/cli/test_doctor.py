@@ -123,7 +123,7 @@ def test_a_shared_database_is_checked_and_its_password_not_printed(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KALLYAI_DATABASE_URL", f"postgresql://user:hush-hush@127.0.0.1:{free_port()}/calls")
-    without_keys = checks()["ledger"]
+    without_keys = checks()["settings"]
     monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
     result = invoke("doctor", "--json")
     monkeypatch.setenv("KALLYAI_DATABASE_URL", database_url)

@@ -1,5 +1,6 @@
 """Several uvicorn workers on one port."""
 
+import multiprocessing
 import sqlite3
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import pytest
 
 from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
-from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox
+from tests.transports.http_server import CALL, LIMIT, SECRET_KEYS, connected_agent, running_sandbox
 from tests.transports.workers import COMMAND, uvicorn
 
 SECRET = "a-secret-of-many-characters"
@@ -48,7 +49,7 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
     """With SQLite; `tests/faults/test_real_processes.py` kills a server that has its ledger in PostgreSQL, too."""
     async with running_sandbox(tmp_path) as sandbox:
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token("acct-business"), "WAIT_SECONDS": "0"}
-        given |= {"AUTH": "secret", "MCP_TOKEN": SECRET, "LOG_LEVEL": "INFO"}
+        given |= {"AUTH": "secret", "MCP_TOKEN": SECRET, "SECRET_KEYS": SECRET_KEYS, "LOG_LEVEL": "INFO"}
         async with uvicorn(tmp_path, workers=2, **given) as server:
             with anyio.fail_after(2 * LIMIT):
                 same: list[str] = []
@@ -74,18 +75,20 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
     assert "/mcp" in sse.text
 
 
-def test_unsafe_settings_are_refused_in_one_line(
+def test_unsafe_settings_and_workers_without_keys_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in environment(tmp_path, AUTH="perhaps").items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as exit_info:
-        from_environment()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "uvicorn's")
+    for auth, words in (("perhaps", "KALLYAI_AUTH: 'perhaps'"), ("caller", "KALLYAI_SECRET_KEYS is needed")):
+        for name, value in environment(tmp_path, AUTH=auth).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as exit_info:
+            from_environment()
 
-    text = capsys.readouterr().err
-    assert exit_info.value.code == 3
-    assert text.startswith("Error: KALLYAI_AUTH: 'perhaps'")
-    assert text.count("\n") == 1
+        text = capsys.readouterr().err
+        assert exit_info.value.code == 3
+        assert text.startswith(f"Error: {words}")
+        assert text.count("\n") == 1
 
 
 def test_the_docs_show_this_command() -> None:

@@ -1,4 +1,4 @@
-"""Values in the ledger's database that workers share besides calls: revocations, token generations, and secret keys."""
+"""Values in the ledger's database that workers share besides calls, such as revocations."""
 
 from kallyai_mcp.calls.ledger.base import Transactions, Tx, reads, writes
 

@@ -176,7 +176,7 @@ class Process:
                 timezone="America/New_York",
                 wait_seconds=1000,
                 now=self.clock.now,
-                confirmations=Confirmations(lambda: [_KEY]),
+                confirmations=Confirmations([_KEY]),
                 confirm=self._confirm,
             )
 
