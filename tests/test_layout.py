@@ -23,7 +23,7 @@ ALLOWED = {
     "logs": set(),
     "settings": set(),
     "sandbox": set(),
-    "testing": {"sandbox", "cli", "settings"},
+    "testing": {"calls", "cli", "sandbox", "settings"},
     "__main__": {"cli"},
 }  # fmt: skip
 """What each package may import of the others. A `TYPE_CHECKING` import of api.client is allowed everywhere."""

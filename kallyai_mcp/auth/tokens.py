@@ -17,7 +17,7 @@ SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""
 
 REVOKED_SIGN_IN: Final = "oauth_revoked"
-"""The kind of the shared values (`SharedValues`) whose names are the ids of revoked sign-ins."""
+"""The kind of the shared values (`ledger.shared_values`) whose names are the ids of revoked sign-ins."""
 
 _MAX_WHO_LENGTH = 100
 _MAX_LENGTH = 16_384

@@ -16,6 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdEr
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext, logged
+from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, normalized
 
@@ -114,12 +115,12 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     ledger = context.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await context.learn_time(record.account)
-    known, service_time = await ledger.competitors(record), context.time()
+    known, service_time = await ledger.read(progress.competitors, record), context.time()
     ahead = service_time - known.now if service_time is not None else None
     others = [Wanted.of(other, ahead) for other in known.unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, Wanted.of(record, ahead), others, known.call_ids)
-    if call is not None and not await ledger.bind_call(record, call, proven=False):
+    if call is not None and not await ledger.write(progress.bind_call, record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call
 
@@ -198,7 +199,7 @@ async def look_again(record: CallRecord, context: CallContext) -> None:
         call = await find(record, context)
     if call is not None and call.is_final:
         findings = await read_findings(context, record.account, call, record)
-        await context.ledger.finish(record, CallState.ENDED, call=call, findings=findings)
+        await context.ledger.write(progress.finish, record, CallState.ENDED, call=call, findings=findings)
 
 
 async def read_findings(context: CallContext, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:

@@ -14,6 +14,7 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
@@ -50,7 +51,7 @@ class Calls(Worker):
         if (running := self.same_running(new)) is not None:
             return Precheck(running)
         async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
-            return await self.ledger.precheck(new, redial=request.redial, arrived=request.arrived)
+            return await self.ledger.read(reservation.precheck, new, redial=request.redial, arrived=request.arrived)
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
@@ -72,7 +73,7 @@ class Calls(Worker):
             with self.reserving(new.account, new.tracking_id):
                 record, is_new = await self._reserved(new, request, consent)
                 if is_new and record.is_active and not self.start(record, since):
-                    await self.ledger.mark_not_sent(record)
+                    await self.ledger.write(progress.mark_not_sent, record)
         if is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return Placed(self.as_known(await self._looked_again(record)), is_new)
@@ -82,8 +83,13 @@ class Calls(Worker):
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                return await self.ledger.reserve(
-                    new, redial=request.redial, arrived=request.arrived, consent=consent, service_time=self.context.time
+                return await self.ledger.write(
+                    reservation.reserve,
+                    new,
+                    redial=request.redial,
+                    arrived=request.arrived,
+                    consent=consent,
+                    service_time=self.context.time,
                 )
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
@@ -92,7 +98,7 @@ class Calls(Worker):
 
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
-        record = await self.ledger.find(await self.account_of_request(), id_)
+        record = await self.ledger.read(rows.find, await self.account_of_request(), id_)
         return self.as_known(await self._looked_again(record)) if record is not None else None
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
@@ -118,12 +124,12 @@ class Calls(Worker):
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.ledger.find_list(await self.account_of_request(), list_id)
+        found = await self.ledger.read(lists.find_list, await self.account_of_request(), list_id)
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         for record in found.records[-1:]:  # none if this version can't read it
             await self._looked_again(record)
-        return await self.ledger.find_list(found.account, list_id)
+        return await self.ledger.read(lists.find_list, found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
         """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it was read last.
@@ -134,7 +140,8 @@ class Calls(Worker):
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    call_list = await self.ledger.find_list(call_list.account, call_list.list_id) or call_list
+                    found = await self.ledger.read(lists.find_list, call_list.account, call_list.list_id)
+                    call_list = found or call_list
                 changed(call_list)
         return call_list
 
@@ -148,7 +155,7 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            placed = await self.ledger.reserve_list(requested, consent, worker, id_, after=after)
+            placed = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_, after=after)
             for record in placed.found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
@@ -164,7 +171,7 @@ class Calls(Worker):
         try:
             yield
         except PolicyError as error:
-            await self.ledger.note_refusal(new, error, consent)
+            await self.ledger.write(reservation.note_refusal, new, error, consent)
             _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
             count("kallyai.calls.refused", code=error.code)
             raise
@@ -174,7 +181,7 @@ class Calls(Worker):
         with suppress(LedgerUnavailableError):
             if record.may_change:
                 await look_again(record, self.context)
-                return await self.ledger.find(record.account, record.tracking_id) or record
+                return await self.ledger.read(rows.find, record.account, record.tracking_id) or record
         return record
 
 

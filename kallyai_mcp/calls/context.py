@@ -4,12 +4,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Concatenate
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock, Stopwatch, pauses
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.base import ConstraintError, Ledger, LedgerUnavailableError, Params, Result, Tx
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
 _log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 _TOLERANCE = 5.0
 """Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
@@ -80,12 +77,14 @@ class CallContext:
         date, since = self._date
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
-    async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Repeat `write` until the ledger can be used: what it writes down, nobody could find out again."""
+    async def until_written(
+        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+    ) -> Result:
+        """`Ledger.write`, repeated until the ledger can be used: what `work` writes, nobody could find out again."""
         waits = pauses(self.timing.pause, self.timing.longest_pause)
         while True:
             try:
-                return await write()
+                return await self.ledger.write(work, *args, **more)
             except ConstraintError:
                 raise
             except LedgerUnavailableError as error:

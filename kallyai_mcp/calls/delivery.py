@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.records import CallRecord
 
 _REMEMBERED = 1000
@@ -102,4 +103,4 @@ class Delivery:
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
-            await self._context.ledger.mark_delivered(records, delivered=delivered)
+            await self._context.ledger.write(mark_delivered, records, delivered=delivered)

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import repeat
 
 import anyio
@@ -27,6 +26,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -93,16 +93,16 @@ class Run:
             # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
             with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                 if self._since_sent is None:
-                    await self._ledger.mark_not_sent(self.record)
+                    await self._ledger.write(progress.mark_not_sent, self.record)
                 elif self._unwritten is not None:
-                    await self._ledger.bind_call(self.record, self._unwritten, proven=True)
+                    await self._ledger.write(progress.bind_call, self.record, self._unwritten, proven=True)
             raise
 
     async def settle(self) -> None:
         """Run a call to its end whose worker has died."""
         record = self.record
         if record.state is CallState.RESERVED and record.schedule.not_before is not None:
-            await self._context.until_written(partial(self._ledger.put_back, record))
+            await self._context.until_written(follow_up.put_back, record)
             return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
@@ -156,7 +156,7 @@ class Run:
         if self.record.response_lost_at is None:
             self.record = replace(self.record, state=CallState.RESERVED)
             with suppress(LedgerUnavailableError):
-                await self._ledger.mark_not_sent(self.record)
+                await self._ledger.write(progress.mark_not_sent, self.record)
         await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
@@ -214,7 +214,7 @@ class Run:
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
         is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
-            self.record = await self._ledger.mark_sent(self.record, service_time=self._context.time)
+            self.record = await self._ledger.write(progress.mark_sent, self.record, service_time=self._context.time)
         await self._context.check_account(self.record.account)
 
     def _before_write(self) -> None:
@@ -249,8 +249,10 @@ class Run:
         if call.is_final:
             with self._clock.move_on_after(_FINDINGS_FIRST):
                 findings = await read_findings(self._context, self.record.account, call, self.record)
-        bind = partial(self._ledger.bind_call, self.record, call, proven=True, service_time=self._context.time)
-        bound = await self._context.until_written(partial(bind, findings=findings))
+        service_time = self._context.time
+        bound = await self._context.until_written(
+            progress.bind_call, self.record, call, proven=True, service_time=service_time, findings=findings
+        )
         self._unwritten = None
         if bound is None and await self._is_earlier(call):
             return False
@@ -266,7 +268,7 @@ class Run:
         The same id alone does not prove it: the service may use an id again. Nor does another record with the same
         idempotency key, which exists after the ledger was deleted.
         """
-        other = await self._context.until_written(partial(self._ledger.find, self.record.account, call.call_id))
+        other = await self._context.until_written(rows.find, self.record.account, call.call_id)
         return (
             other is not None
             and other.call is not None
@@ -278,8 +280,9 @@ class Run:
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
         since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
-        mark = partial(self._ledger.mark_response_lost, self.record, since_sent=since_sent)
-        self.record = await self._context.until_written(partial(mark, service_time=self._context.time))
+        self.record = await self._context.until_written(
+            progress.mark_response_lost, self.record, service_time=self._context.time, since_sent=since_sent
+        )
 
     async def _look(self) -> bool:
         """Search once for the call; if it is found, run it to its end. Errors are those of `find`."""
@@ -345,7 +348,7 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError) -> None:
         """Write down that the call was refused, or that its outcome is unknown."""
-        self.end = await self._context.until_written(partial(self._ledger.finish, self.record, state, error=error))
+        self.end = await self._context.until_written(progress.finish, self.record, state, error=error)
         if state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
         else:
@@ -354,8 +357,10 @@ class Run:
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
         findings = await read_findings(self._context, self.record.account, call, self.record)
-        end = partial(self._ledger.finish, self.record, CallState.ENDED, call=call, findings=findings)
-        self._note_end(call, await self._context.until_written(end))
+        end = await self._context.until_written(
+            progress.finish, self.record, CallState.ENDED, call=call, findings=findings
+        )
+        self._note_end(call, end)
 
     def _note_end(self, call: Call, end: CallRecord) -> None:
         self.end = replace(end, is_first=self.record.is_first)

@@ -15,8 +15,8 @@ from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
+from kallyai_mcp.calls.ledger.base import BATCH, Ledger, LedgerUnavailableError, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.run import Run
 
@@ -104,7 +104,7 @@ class Worker:
         whether it still holds its lease.
         """
         async with self._leasing:
-            if self._name is None or (checks and not await self.ledger.holds_lease(self._name)):
+            if self._name is None or (checks and not await self.ledger.read(upkeep.holds_lease, self._name)):
                 self._name = await self.ledger.take_lease()
             return self._name
 
@@ -119,7 +119,7 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await self.context.until_written(partial(self.ledger.release, account, tracking_id))
+                await self.context.until_written(progress.release, account, tracking_id)
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -169,7 +169,7 @@ class Worker:
             if run.end is not None:
                 return run.end
         with suppress(LedgerUnavailableError):
-            record = await self.ledger.find(record.account, record.tracking_id) or record
+            return await self.ledger.read(rows.find, record.account, record.tracking_id) or record
         return record
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -184,7 +184,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
-            await run_logged(partial(self.ledger.finish, record, CallState.UNKNOWN, error=problem))
+            await run_logged(partial(self.ledger.write, progress.finish, record, CallState.UNKNOWN, error=problem))
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
@@ -197,16 +197,19 @@ class Worker:
 
     async def _send_next_of_lists(self, record: CallRecord) -> None:
         """Send the next calls of the lists that have `record`, with the token of its request."""
-        take = partial(self.ledger.take_due, record.account, service_time=lambda: None, after=record.tracking_id)
-        while (taken := await self._send_taken(take)) and not any(one.is_active for one in taken):
-            pass  # one was refused, so that another one may follow it
+        while True:
+            taken = await self._send_due(record.account, lambda: None, after=record.tracking_id)
+            if not taken or any(one.is_active for one in taken):  # after one that is refused, another one may follow
+                return
 
-    async def _send_taken(self, take: Callable[[str], Awaitable[list[CallRecord]]]) -> list[CallRecord]:
-        """Send the calls that `take` reserves for this worker; returns them, with those that have ended instead."""
+    async def _send_due(
+        self, account: AccountKey, service_time: ServiceTime, *, after: str | None = None
+    ) -> list[CallRecord]:
+        """Send the calls that `follow_up.take_due` reserves for this worker, and return what it returned."""
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            taken = await take(worker)
+            taken = await self.ledger.write(follow_up.take_due, account, worker, service_time=service_time, after=after)
             for record in taken:
                 if record.is_active:
                     self.start(record, since_reserved)
@@ -243,7 +246,7 @@ class Worker:
             await self.clock.sleep(pause)
             pause = self.timing.purge
             with logged("deleting old records"):
-                while self.ledger.version() is not None and await self.ledger.purge(seconds):
+                while self.ledger.version() is not None and await self.ledger.write(upkeep.purge, seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:
@@ -251,7 +254,7 @@ class Worker:
 
         None is the account signed in now. Returns the seconds until there may be more to do.
         """
-        work = await self.ledger.find_work(self._name, self._known())
+        work = await self.ledger.read(upkeep.find_work, self._name, self._known())
         is_due = work.due_in <= 0 and not self._is_read_only
         is_more = False
         if work.is_abandoned or is_due:
@@ -259,8 +262,8 @@ class Worker:
                 account = account or await self.context.account()  # only now: this may ask the system's keyring
             except NotSignedInError:
                 if is_due:
-                    await self.ledger.note_hindrance(_SIGNED_OUT)
-                    await self.ledger.expire_late()
+                    await self.ledger.write(follow_up.note_hindrance, _SIGNED_OUT)
+                    await self.ledger.write(follow_up.expire_late)
                 return self.timing.watch_idle
             if work.is_abandoned:
                 await self._take_over(account)
@@ -272,7 +275,7 @@ class Worker:
     async def _take_over(self, account: AccountKey) -> None:
         worker = await self.leased_name()
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            for record in await self.ledger.take_over(account, worker, self._known()):
+            for record in await self.ledger.write(upkeep.take_over, account, worker, self._known()):
                 if record.tracking_id not in self._known():
                     self.start(record)
 
@@ -282,12 +285,12 @@ class Worker:
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed.
-        for record in await self.ledger.unreached_before_due(account):
+        for record in await self.ledger.read(follow_up.unreached_before_due, account):
             await look_again(record, self.context)
         if self._works_alone:
-            await self.ledger.note_hindrance(_OTHER_ACCOUNT, besides=account)
-        due = await self._send_taken(partial(self.ledger.take_due, account, service_time=self.context.time))
-        await self.ledger.expire_late()
+            await self.ledger.write(follow_up.note_hindrance, _OTHER_ACCOUNT, besides=account)
+        due = await self._send_due(account, self.context.time)
+        await self.ledger.write(follow_up.expire_late)
         return len(due) == BATCH
 
     def _known(self) -> set[str]:

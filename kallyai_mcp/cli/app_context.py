@@ -49,7 +49,6 @@ async def open_app_context(
                 # The embedded sandbox calls nobody, and a test number should do the same at every hour.
                 confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                 embedded=connection.sandbox is not None,
-                shared_state=connection.shared_state,
             )
         tasks.cancel_scope.cancel()
 

@@ -18,6 +18,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
@@ -355,7 +356,7 @@ async def _followed(app_context: AppContext, record: Any) -> Any:
     finally:
         if followed.is_active:
             with anyio.CancelScope(shield=True):
-                if await app_context.calls.ledger.cancel(record.account, record.tracking_id):
+                if await app_context.calls.ledger.write(progress.cancel, record.account, record.tracking_id):
                     say("Canceled. Nobody was called.", err=True)
                 else:
                     command = f"kallyai-mcp show {record.tracking_id} --follow{_sandbox_flag(app_context)}"

@@ -12,8 +12,8 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.ledger.ledger import Ledger
-from kallyai_mcp.calls.ledger.shared_values import SharedValues
+from kallyai_mcp.calls.ledger import shared_values
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
@@ -124,7 +124,7 @@ class Connection:
     async def _is_revoked(self, sign_in: str) -> bool:
         from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
 
-        return await self.shared_state().get(REVOKED_SIGN_IN, sign_in) is not None
+        return await self.ledger().read(shared_values.get, REVOKED_SIGN_IN, sign_in) is not None
 
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
@@ -161,10 +161,6 @@ class Connection:
             )
             self._ledger = Ledger(self._database, policy=policy, timing=self.timing)
         return self._ledger
-
-    def shared_state(self) -> SharedValues:
-        """The store of what workers share besides calls, in the ledger's database; raises as `ledger`."""
-        return SharedValues(self._database)
 
     async def account_key(self) -> AccountKey:
         """The account that is signed in; raises `NotSignedInError` if nobody is."""

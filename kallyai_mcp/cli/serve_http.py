@@ -24,6 +24,7 @@ from starlette.routing import Route
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
+from kallyai_mcp.calls.ledger import shared_values, upkeep
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, connect, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError
@@ -187,7 +188,7 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
         # Not anyio's time-out: the ledger shields its steps from it, but this step may be interrupted.
         async with asyncio.timeout(READY_TIMEOUT):
-            await connection.ledger().find_work(None)  # the cheapest query
+            await connection.ledger().read(upkeep.find_work, None)  # the cheapest query
 
     async def api() -> None:
         await connection.api().check_reachable()
@@ -256,13 +257,13 @@ def create_oauth_server(
         raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
     if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
         raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
-    shared = connection.shared_state()
+    ledger = connection.ledger()
     tool_scopes = {tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)}
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
-        put=shared.put,
-        get=shared.get,
+        put=lambda *value: ledger.write(shared_values.put, *value),
+        get=lambda *name: ledger.read(shared_values.get, *name),
         fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
         api=connection.api,
         client_id=settings.client_id or "",

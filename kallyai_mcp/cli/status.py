@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, list_note
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.context import AppContext
@@ -63,7 +64,7 @@ async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, An
 async def _audit(app_context: AppContext) -> Shown:
     """The account's newest entries of the audit trail, the newest first, with whole phone numbers."""
     calls = app_context.calls
-    entries = await calls.ledger.audit(await calls.account_of_request(), _AUDIT_ENTRIES)
+    entries = await calls.ledger.read(rows.audit, await calls.account_of_request(), _AUDIT_ENTRIES)
     lines = [] if entries else ["The audit trail is empty: no call was asked for."]
     for entry in entries:
         who = f"asked by {one_line(entry.asked_by)}" if entry.asked_by else ""

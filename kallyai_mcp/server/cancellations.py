@@ -15,6 +15,7 @@ from mcp import MCPError
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, authorization_context
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.server.sdk_internals import connection_of
 from kallyai_mcp.tools.context import AppContext
@@ -71,15 +72,14 @@ class Cancellations:
 
 async def _tell_other_workers(ctx: ServerRequestContext[Any, Any], key: tuple[object, object]) -> None:
     app_context: AppContext = ctx.lifespan_context
-    if app_context.shared_state is not None:
-        with suppress(LedgerUnavailableError):  # without it, the client gets a result, which it ignores
-            await app_context.shared_state().add(_KIND, _name(key), "1", _REMEMBERED)
+    with suppress(LedgerUnavailableError):  # without it, the client gets a result, which it ignores
+        await app_context.calls.ledger.write(shared_values.add, _KIND, _name(key), "1", _REMEMBERED)
 
 
 async def _is_canceled_elsewhere(ctx: ServerRequestContext[Any, Any], key: tuple[object, object]) -> bool:
     app_context: AppContext = ctx.lifespan_context
     with suppress(LedgerUnavailableError):
-        return app_context.shared_state is not None and bool(await app_context.shared_state().get(_KIND, _name(key)))
+        return bool(await app_context.calls.ledger.read(shared_values.get, _KIND, _name(key)))
     return False
 
 

@@ -209,14 +209,15 @@ def _checked(number: str) -> str:
 
 def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
     """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
+    from kallyai_mcp.calls.ledger import rows
     from kallyai_mcp.cli.connection import Connection
     from kallyai_mcp.settings import Settings
 
     async def read() -> dict[str | None, str | None]:
         async with Connection(Settings.from_env(env)) as connection:
             account, ledger = await connection.account_key(), connection.ledger()
-            entries = await ledger.audit(account, _MOST_CALLS)
-            records = [(await ledger.find(account, entry.tracking_id or ""), entry.how) for entry in entries]
+            entries = await ledger.read(rows.audit, account, _MOST_CALLS)
+            records = [(await ledger.read(rows.find, account, entry.tracking_id or ""), entry.how) for entry in entries]
             return {record.idempotency_key: how for record, how in records if record is not None}
 
     with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from kallyai_mcp.calls.call_lists import CallList, PlacedList, with_ask_only
 from kallyai_mcp.calls.calls import place_with_consent
+from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -83,7 +84,7 @@ async def call_around(
         own_zones=timezone is None,
         goes_on_if_answered=if_answered == "continue",
     )
-    known = await app_context.calls.ledger.find_same_list(wanted_list, ever=continue_after is not None)
+    known = await app_context.calls.ledger.read(lists.find_same_list, wanted_list, ever=continue_after is not None)
     if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     after = _passed(known, continue_after) if known is not None else None
@@ -132,7 +133,7 @@ async def _place(
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
         if wanted_list.agreed_at is not None and not outdated:
             return wanted_list.consent  # it may be too old
-        last_calls = await calls.ledger.last_calls(wanted_list)
+        last_calls = await calls.ledger.read(lists.last_calls, wanted_list)
         begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
         question = Question(
             "call_around",

@@ -8,6 +8,7 @@ from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related
@@ -214,7 +215,7 @@ def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
 async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
     """Stop a list for good; the text says which of its candidates are not called."""
     id_, status, text = found.list_id, "over", NOT_CANCELED
-    await app_context.calls.ledger.cancel_list(found.account, id_)
+    await app_context.calls.ledger.write(lists.cancel_list, found.account, id_)
     found = await app_context.calls.find_list(id_) or found
     if found.stop_reason is StopReason.CANCELED:
         views = [CallView.of_record(record) for record in found.records]

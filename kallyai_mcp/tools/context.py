@@ -19,7 +19,6 @@ from kallyai_mcp.tools.text.times import Reader
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
-    from kallyai_mcp.calls.ledger.shared_values import SharedValues
 
 _USAGE_SECONDS = 3.0
 """How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
@@ -75,7 +74,6 @@ class AppContext:
     embedded: bool = False
     zone_is_known: bool = True
     zone_is_named: bool = False
-    shared_state: "Callable[[], SharedValues] | None" = None
     usages: dict[AccountKey, tuple[Statistics, Stopwatch]] = field(default_factory=dict)
 
     async def usage(self, enough: Callable[[Statistics], bool] = lambda _: False) -> Statistics | None:

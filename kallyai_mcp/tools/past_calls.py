@@ -12,7 +12,9 @@ from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.lists import list_unfinished
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import cancel_list, event_facts, list_state, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related
@@ -86,11 +88,11 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     is_ledger_read = True
     try:
         ledger, account = app_context.calls.ledger, await app_context.calls.account_of_request()
-        newest = await ledger.list_newest(account, _NEWEST)
-        known = await ledger.find_ended(account, [call.call_id for call in found])
+        newest = await ledger.read(rows.list_newest, account, _NEWEST)
+        known = await ledger.read(rows.find_ended, account, [call.call_id for call in found])
         if offset == 0:
             unsettled = sorted(await _unsettled(app_context, account), key=_planned_first)
-            lists = [] if is_filtered else await ledger.list_unfinished(account)
+            lists = [] if is_filtered else await ledger.read(list_unfinished, account)
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
@@ -158,7 +160,8 @@ def _planned_first(record: CallRecord) -> tuple[bool, float]:
 async def _unsettled(app_context: AppContext, account: AccountKey) -> list[CallRecord]:
     """The calls without an outcome, and the scheduled ones that were not placed in the end, for a day."""
     ledger, since = app_context.calls.ledger, (app_context.now() - _NOT_PLACED_FOR).timestamp()
-    found = await ledger.list_unsettled(account) + await ledger.list_not_placed(account, since)
+    found = await ledger.read(rows.list_unsettled, account)
+    found += await ledger.read(rows.list_not_placed, account, since)
     return list({record.tracking_id: record for record in found}.values())
 
 
@@ -256,7 +259,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found
         if record.is_open:
-            await app_context.calls.ledger.cancel(record.account, record.tracking_id)
+            await app_context.calls.ledger.write(progress.cancel, record.account, record.tracking_id)
         view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
     else:
         view = await view_of(app_context, found)

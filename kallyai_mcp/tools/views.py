@@ -19,6 +19,7 @@ from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
 from kallyai_mcp.calls.appointment import lies_before
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, is_tracking_id
@@ -146,8 +147,8 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
     ledger = app_context.calls.ledger
     try:
         account = view.record.account if view.record is not None else await app_context.calls.account_of_request()
-        records = await ledger.list_related(account, number or "", CHANGES.values())
-        before = await ledger.find(account, before_id) if before_id is not None else None
+        records = await ledger.read(rows.list_related, account, number or "", CHANGES.values())
+        before = await ledger.read(rows.find, account, before_id) if before_id is not None else None
     except LedgerUnavailableError:
         return Related()
     views = [CallView.of_record(record) for record in records]

@@ -19,8 +19,8 @@ from pathlib import Path
 import anyio
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.ledger.base import BATCH, Database, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import follow_up, progress, reservation
+from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.reservation import last_call
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
@@ -91,21 +91,21 @@ def _look_up(tx: Transaction) -> float:
 async def _measure(database: Database, driver: str) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(ledger):
-        await ledger.check()
+        await ledger.write(Transaction.now)
         await _fill(database)
         worker = await ledger.take_lease()
 
         async def place(number: int) -> None:
             """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
-            record, _ = await ledger.reserve(asked, redial=False)
-            record = await ledger.mark_sent(record, service_time=lambda: None)
-            await ledger.finish(record, CallState.ENDED, call=_call(f"new {number}"))
-            await ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
+            record, _ = await ledger.write(reservation.reserve, asked, redial=False)
+            record = await ledger.write(progress.mark_sent, record, service_time=lambda: None)
+            await ledger.write(progress.finish, record, CallState.ENDED, call=_call(f"new {number}"))
+            await ledger.write(progress.mark_delivered, [replace(record, state=CallState.ENDED)], delivered=True)
 
         async def take_due(_: int) -> None:
             """One transaction for calls that are due."""
-            taken = await ledger.take_due(_WITH_DUE_CALLS, "worker", service_time=lambda: None)
+            taken = await ledger.write(follow_up.take_due, _WITH_DUE_CALLS, "worker", service_time=lambda: None)
             assert len(taken) == BATCH
 
         what = f"{RECORDS:,} records, {driver}"

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.calls.ledger.base import Database
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.base import Database, Ledger
 from tests.calls.ledgers import NOW, database_at, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import Service, World, world

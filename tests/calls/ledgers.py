@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.ledger.base import Database, Ledger, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
@@ -61,9 +61,9 @@ async def kept_record(
     """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy` refuses it."""
     async with opened(place, lambda: record.placed_at, policy) as ledger:
         try:
-            await ledger.reserve(record, redial=True, consent=consent)
+            await ledger.write(reservation.reserve, record, redial=True, consent=consent)
         except PolicyError as error:
-            await ledger.note_refusal(record, error, consent)
+            await ledger.write(reservation.note_refusal, record, error, consent)
             raise
 
 
@@ -102,7 +102,7 @@ def outcome(status: str = "success", call_id: str = "c-1") -> Call:
 
 async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
     """Reserve a call that is new."""
-    record, is_new = await ledger.reserve(record, redial=False, consent=consent)
+    record, is_new = await ledger.write(reservation.reserve, record, redial=False, consent=consent)
     assert is_new
     return record
 
@@ -110,33 +110,33 @@ async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None =
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.take_lease()))
-    return await ledger.mark_sent(record, service_time=lambda: None)
+    return await ledger.write(progress.mark_sent, record, service_time=lambda: None)
 
 
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:
     """Reserve a call and write down its outcome."""
     record = await reserved(ledger, record)
     call = outcome(status, f"c-{record.tracking_id}")
-    await ledger.finish(record, CallState.ENDED, call=call)
+    await ledger.write(progress.finish, record, CallState.ENDED, call=call)
     record = replace(record, state=CallState.ENDED, call=call)
     if delivered:
-        await ledger.mark_delivered([record], delivered=True)
+        await ledger.write(progress.mark_delivered, [record], delivered=True)
     return record
 
 
 async def is_placed(ledger: Ledger, record: CallRecord, *, redial: bool = False) -> bool:
-    _, is_new = await ledger.reserve(record, redial=redial)
+    _, is_new = await ledger.write(reservation.reserve, record, redial=redial)
     return is_new
 
 
 async def state_of(ledger: Ledger, record: CallRecord) -> CallState | None:
-    found = await ledger.find(record.account, record.tracking_id)
+    found = await ledger.read(rows.find, record.account, record.tracking_id)
     return found.state if found is not None else None
 
 
 async def kept(ledger: Ledger, id_: str = "t-1") -> CallRecord:
     """The record with this id, which there must be."""
-    found = await ledger.find(ACCOUNT, id_)
+    found = await ledger.read(rows.find, ACCOUNT, id_)
     assert found is not None
     return found
 

@@ -9,8 +9,8 @@ import pytest
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason, Until
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import lists, progress, rows
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger, Transaction
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.calls.timing import Timing
@@ -64,7 +64,7 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
 ) -> None:
     service = here.answering([*replies], calendars={"c-booked": EVENT})
     found = await ended(here, (await start(here, until))[0])
-    audit = await here.run(here.ledger.audit(found.account, 100))
+    audit = await here.run(here.ledger.read(rows.audit, found.account, 100))
 
     assert found.stop_reason == why
     assert [one.respondent_phone for one in found.not_called] == [*NUMBERS[called:]]
@@ -104,14 +104,14 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     decided = await ended(here, (await start(here))[0])
     here.clock.advance(30 * 3600)
     again, is_new = await start(here)
-    waiting = await here.run(here.ledger.list_unfinished(ACCOUNT))
-    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.last_calls(again)))
+    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.read(lists.last_calls, again)))
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     for consent in (None, before):
         with pytest.raises(ConsentOutdatedError):
             await here.run(here.calls.place_list(again, consent, after=1))
     calls = len(service.keys)
-    last = await went_on(here, again, 1, await here.run(here.calls.ledger.last_calls(again)))
+    last = await went_on(here, again, 1, await here.run(here.calls.ledger.read(lists.last_calls, again)))
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
@@ -129,7 +129,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         stopped = await ended(here, (await start(here))[0])
         clock.advance(3601)
         again, _ = await start(here)
-        last = await went_on(here, again, None, await here.run(here.calls.ledger.last_calls(again)))
+        last = await went_on(here, again, None, await here.run(here.calls.ledger.read(lists.last_calls, again)))
 
     assert stopped.stop_reason is StopReason.REFUSED
     assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED]
@@ -143,7 +143,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.cancel_list(ACCOUNT, found.list_id))
+    await here.run(here.ledger.write(lists.cancel_list, ACCOUNT, found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -167,7 +167,7 @@ async def test_a_list_that_was_answered_is_found_behind_one_that_looks_newer_bec
     service = here.answering([later, reply("success", "c-2"), reply("success", "c-3")])
     canceled, _ = await start(here, "answered")
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.cancel_list(ACCOUNT, canceled.list_id))
+    await here.run(here.ledger.write(lists.cancel_list, ACCOUNT, canceled.list_id))
     await ended(here, canceled)
     here.clock.advance(2000)
     here.clock.set_wall_clock(-3600)
@@ -265,10 +265,10 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
         worker = await ledger.take_lease()
         async with world(service, place, works_alone=works_alone) as here:
             asked = await wanted(here)
-        begun, _ = await ledger.reserve_list(asked, FOR_THREE, worker, new_tracking_id())
-        sent = await ledger.mark_sent(begun.records[0], service_time=lambda: None)
+        begun, _ = await ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id())
+        sent = await ledger.write(progress.mark_sent, begun.records[0], service_time=lambda: None)
         busy = Call.model_validate({"call_id": "c-1", "status": "busy"})
-        await ledger.finish(sent, CallState.ENDED, call=busy)
+        await ledger.write(progress.finish, sent, CallState.ENDED, call=busy)
     async with world(service, place, works_alone=works_alone) as here:
         service.replies.pop(0)
         await here.run(here.calls.account_of_request())
@@ -286,12 +286,12 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(p
     service = Service(clock, calls=[NOBODY])
     async with world(service, place) as here:
         asked, worker = await wanted(here), await here.run(here.ledger.take_lease())
-        begun, _ = await here.run(here.ledger.reserve_list(asked, FOR_THREE, worker, new_tracking_id()))
+        begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id()))
         [record] = begun.records
         call = Call.model_validate(NOBODY)
-        await here.run(here.ledger.bind_call(record, call, proven=True))
-        await here.run(here.ledger.finish(record, CallState.ENDED, call=call))
-        planned = await here.run(here.ledger.find_list(asked.account, asked.list_id))
+        await here.run(here.ledger.write(progress.bind_call, record, call, proven=True))
+        await here.run(here.ledger.write(progress.finish, record, CallState.ENDED, call=call))
+        planned = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))

@@ -13,7 +13,8 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation, upkeep
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ACCOUNT, another, asked, ended, opened, outcome, reserved, state_of, system_now
 from tests.calls.manual_time import ManualClock
@@ -31,7 +32,7 @@ async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
     with pytest.raises(KallyAIError) as raised:
-        await ledger.mark_sent(record, service_time=lambda: None)
+        await ledger.write(progress.mark_sent, record, service_time=lambda: None)
     return raised.value.code
 
 
@@ -47,7 +48,7 @@ async def test_a_request_leaves_only_while_its_record_is_young(
     record = await leased(ledger, asked())
     clock.set_wall_clock(seconds)
     if leaves:
-        assert (await ledger.mark_sent(record, service_time=lambda: None)).state is CallState.SENT
+        assert (await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state is CallState.SENT
     else:
         assert await why_not_sent(ledger, record) == "too_late"
         assert await state_of(ledger, record) is CallState.RESERVED
@@ -57,9 +58,9 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> 
     for number, state in enumerate((CallState.ENDED, CallState.REFUSED, CallState.UNKNOWN, CallState.CANCELED)):
         record = await leased(ledger, another(number))
         if state is CallState.CANCELED:
-            await ledger.cancel(ACCOUNT, record.tracking_id)
+            await ledger.write(progress.cancel, ACCOUNT, record.tracking_id)
         else:
-            await ledger.finish(record, state, call=outcome() if state is CallState.ENDED else None)
+            await ledger.write(progress.finish, record, state, call=outcome() if state is CallState.ENDED else None)
         assert await why_not_sent(ledger, record) == "not_sent"
         assert await state_of(ledger, record) is state
 
@@ -80,16 +81,16 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger:
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
-    await ledger.finish(unknown, CallState.UNKNOWN)
+    await ledger.write(progress.finish, unknown, CallState.UNKNOWN)
     await ledger.aclose()
 
     first = await other.take_lease()
-    taken = await other.take_over(ACCOUNT, first, ())
+    taken = await other.write(upkeep.take_over, ACCOUNT, first, ())
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
-    assert await other.take_over(ACCOUNT, first, {"t-1", "t-3"}) == []
-    assert (await other.find_work(first, {"t-1", "t-3"})).is_abandoned
-    assert [record.tracking_id for record in await other.take_over(theirs, first, ())] == ["t-2"]
-    assert not (await other.find_work(first, {"t-1", "t-2", "t-3"})).is_abandoned
+    assert await other.write(upkeep.take_over, ACCOUNT, first, {"t-1", "t-3"}) == []
+    assert (await other.read(upkeep.find_work, first, {"t-1", "t-3"})).is_abandoned
+    assert [record.tracking_id for record in await other.write(upkeep.take_over, theirs, first, ())] == ["t-2"]
+    assert not (await other.read(upkeep.find_work, first, {"t-1", "t-2", "t-3"})).is_abandoned
 
 
 async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledger: Ledger) -> None:
@@ -98,9 +99,9 @@ async def test_a_record_that_its_own_worker_does_not_know_of_is_given_to_it(ledg
     for number in (1, 2):
         await reserved(ledger, another(number, worker=worker))
 
-    assert (await ledger.find_work(worker, {"t-1"})).is_abandoned
-    assert [record.tracking_id for record in await ledger.take_over(ACCOUNT, worker, {"t-1"})] == ["t-2"]
-    assert not (await ledger.find_work(worker, {"t-1", "t-2"})).is_abandoned
+    assert (await ledger.read(upkeep.find_work, worker, {"t-1"})).is_abandoned
+    assert [record.tracking_id for record in await ledger.write(upkeep.take_over, ACCOUNT, worker, {"t-1"})] == ["t-2"]
+    assert not (await ledger.read(upkeep.find_work, worker, {"t-1", "t-2"})).is_abandoned
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has neither SIGSTOP nor SIGKILL")
@@ -117,17 +118,22 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
             worker = await here.take_lease()
-            abandoned = (await here.find_work(worker)).is_abandoned, await here.take_over(ACCOUNT, worker, ())
-            duplicate, is_new = await here.reserve(asked(2), redial=True)
+            abandoned = (
+                (await here.read(upkeep.find_work, worker)).is_abandoned,
+                await here.write(upkeep.take_over, ACCOUNT, worker, ()),
+            )
+            duplicate, is_new = await here.write(reservation.reserve, asked(2), redial=True)
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
             state = await printed.receive_until(b"\n", 100)
             process.kill()
             await process.wait()
             with anyio.fail_after(LIMIT):
-                while not (await here.find_work(worker)).is_abandoned:  # PostgreSQL learns of it within milliseconds
+                while not (
+                    await here.read(upkeep.find_work, worker)
+                ).is_abandoned:  # PostgreSQL learns of it within milliseconds
                     await anyio.lowlevel.checkpoint()
-            [taken] = await here.take_over(ACCOUNT, worker, ())
+            [taken] = await here.write(upkeep.take_over, ACCOUNT, worker, ())
 
     assert abandoned == (False, [])
     assert (duplicate.tracking_id, is_new) == ("t-1", False)
@@ -139,10 +145,12 @@ async def hold_a_lease(place: str) -> None:
     """Take a lease, reserve a call, and print the worker's name; then try to send it for each line of stdin."""
     async with opened(place) as ledger:
         worker = await ledger.take_lease()
-        record, _ = await ledger.reserve(replace(asked(), worker=worker, placed_at=system_now()), redial=False)
+        record, _ = await ledger.write(
+            reservation.reserve, replace(asked(), worker=worker, placed_at=system_now()), redial=False
+        )
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            print((await ledger.mark_sent(record, service_time=lambda: None)).state.value, flush=True)
+            print((await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state.value, flush=True)
 
 
 if __name__ == "__main__":

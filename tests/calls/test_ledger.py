@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from tests.calls.ledgers import (
     ACCOUNT,
@@ -36,12 +37,14 @@ OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0
 
 async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger: Ledger, clock: ManualClock) -> None:
     records = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.finish(records[2], CallState.UNKNOWN)
+    await ledger.write(progress.finish, records[2], CallState.UNKNOWN)
     clock.advance(86400 * 30)
 
     for number in (1, 2, 3):
         for redial in (False, True):
-            counts, is_new = await ledger.reserve(another(number, tracking_id="t-new"), redial=redial)
+            counts, is_new = await ledger.write(
+                reservation.reserve, another(number, tracking_id="t-new"), redial=redial
+            )
             assert (is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
@@ -54,21 +57,23 @@ async def test_whether_a_call_that_ended_is_placed_again(
     await ended(ledger, another(2), status)
     clock.advance(seconds - 1)
     for number in (1, 2):
-        assert (await ledger.precheck(another(number), redial=False)).duplicate is not None
+        assert (await ledger.read(reservation.precheck, another(number), redial=False)).duplicate is not None
         assert not await is_placed(ledger, another(number, tracking_id="t-3"))
     clock.advance(1)
 
-    assert (await ledger.precheck(another(2), redial=False)).duplicate is None
+    assert (await ledger.read(reservation.precheck, another(2), redial=False)).duplicate is None
     assert await is_placed(ledger, another(2, tracking_id="t-3"))
 
 
 async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
     unknown = replace(record, state=CallState.UNKNOWN)
-    await ledger.finish(record, CallState.UNKNOWN)
-    await ledger.mark_delivered([unknown], delivered=True)
-    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
-    await ledger.mark_delivered([unknown], delivered=True)  # a second client was told just before it was found
+    await ledger.write(progress.finish, record, CallState.UNKNOWN)
+    await ledger.write(progress.mark_delivered, [unknown], delivered=True)
+    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome("busy"))
+    await ledger.write(
+        progress.mark_delivered, [unknown], delivered=True
+    )  # a second client was told just before it was found
 
     found = await kept(ledger)
     assert found.delivered_at is None
@@ -85,16 +90,16 @@ async def test_another_submission_account_or_api_is_another_call(ledger: Ledger)
 
 async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an_id(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
-    await ledger.bind_call(record, outcome(call_id="c-1"), proven=True)
+    await ledger.write(progress.bind_call, record, outcome(call_id="c-1"), proven=True)
 
     for account in OTHER_ACCOUNTS:
-        assert await ledger.find(account, "t-1") is None
-        assert await ledger.find(account, "c-1") is None
-        assert await ledger.list_unsettled(account) == []
-        assert await ledger.audit(account, 10) == []
-        assert not await ledger.cancel(account, "t-1")
+        assert await ledger.read(rows.find, account, "t-1") is None
+        assert await ledger.read(rows.find, account, "c-1") is None
+        assert await ledger.read(rows.list_unsettled, account) == []
+        assert await ledger.read(rows.audit, account, 10) == []
+        assert not await ledger.write(progress.cancel, account, "t-1")
     for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
-        assert await ledger.find(ACCOUNT, id_) is None
+        assert await ledger.read(rows.find, ACCOUNT, id_) is None
 
 
 async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, place: str, clock: ManualClock) -> None:
@@ -174,8 +179,8 @@ async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key
 
 async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Write down that a call was refused by 429."""
-    record = await ledger.mark_response_lost(record, service_time=lambda: None)
-    await ledger.finish(record, CallState.REFUSED, error=RateLimitedError("too many requests"))
+    record = await ledger.write(progress.mark_response_lost, record, service_time=lambda: None)
+    await ledger.write(progress.finish, record, CallState.REFUSED, error=RateLimitedError("too many requests"))
     return record
 
 
@@ -186,35 +191,35 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
 
-    assert await ledger.bind_call(first, outcome(call_id="c-1"), proven=False)
-    assert await ledger.bind_call(first, outcome(call_id="c-1"), proven=False)
-    assert not await ledger.bind_call(second, outcome(call_id="c-1"), proven=False)
-    assert await ledger.bind_call(elsewhere, outcome(call_id="c-1"), proven=False)
+    assert await ledger.write(progress.bind_call, first, outcome(call_id="c-1"), proven=False)
+    assert await ledger.write(progress.bind_call, first, outcome(call_id="c-1"), proven=False)
+    assert not await ledger.write(progress.bind_call, second, outcome(call_id="c-1"), proven=False)
+    assert await ledger.write(progress.bind_call, elsewhere, outcome(call_id="c-1"), proven=False)
 
 
 async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
     ledger: Ledger,
 ) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.mark_response_lost(finder, service_time=lambda: None)
-    await ledger.bind_call(finder, outcome(call_id="c-1"), proven=False)
-    await ledger.finish(finder, CallState.ENDED, call=outcome())
-    await ledger.mark_delivered([replace(finder, state=CallState.ENDED)], delivered=True)
+    await ledger.write(progress.mark_response_lost, finder, service_time=lambda: None)
+    await ledger.write(progress.bind_call, finder, outcome(call_id="c-1"), proven=False)
+    await ledger.write(progress.finish, finder, CallState.ENDED, call=outcome())
+    await ledger.write(progress.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True)
 
-    assert await ledger.bind_call(owner, outcome(call_id="c-1"), proven=True)
+    assert await ledger.write(progress.bind_call, owner, outcome(call_id="c-1"), proven=True)
 
     found = await kept(ledger)
     assert (found.state, found.call_id, found.call, found.delivered_at) == (CallState.UNKNOWN, None, None, None)
-    assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
+    assert await ledger.read(rows.find, ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
 
 
 async def test_a_record_that_gave_its_call_back_does_not_end_with_it(ledger: Ledger) -> None:
     """Its worker still follows the call that it had found: it does not know that the record lost it."""
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.mark_response_lost(finder, service_time=lambda: None)
-    await ledger.bind_call(finder, outcome("in_progress"), proven=False)
-    await ledger.bind_call(owner, outcome("in_progress"), proven=True)
-    await ledger.finish(finder, CallState.ENDED, call=outcome())
+    await ledger.write(progress.mark_response_lost, finder, service_time=lambda: None)
+    await ledger.write(progress.bind_call, finder, outcome("in_progress"), proven=False)
+    await ledger.write(progress.bind_call, owner, outcome("in_progress"), proven=True)
+    await ledger.write(progress.finish, finder, CallState.ENDED, call=outcome())
 
     assert await state_of(ledger, finder) is CallState.UNKNOWN
 
@@ -225,8 +230,8 @@ async def test_a_record_that_gave_its_call_back_does_not_end_with_it(ledger: Led
 async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     record = await ended(ledger, asked())
 
-    await ledger.finish(record, CallState.UNKNOWN)
-    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
+    await ledger.write(progress.finish, record, CallState.UNKNOWN)
+    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome("busy"))
 
     found = await kept(ledger)
     assert found.call == outcome(call_id="c-t-1")
@@ -239,9 +244,9 @@ async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
 ) -> None:
     record = replace(asked(), idempotency_key="a-key")
     clock.advance(30)
-    await ledger.finish(record, state, call=outcome() if state is CallState.ENDED else None)
+    await ledger.write(progress.finish, record, state, call=outcome() if state is CallState.ENDED else None)
     found = await kept(ledger)
-    duplicate, is_new = await ledger.reserve(asked(2), redial=False)
+    duplicate, is_new = await ledger.write(reservation.reserve, asked(2), redial=False)
 
     assert (found.state, found.placed_at, found.ended_at) == (state, NOW, NOW + timedelta(seconds=30))
     assert found.idempotency_key == "a-key"
@@ -252,9 +257,9 @@ async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
 async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
     waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
 
-    assert await ledger.cancel(ACCOUNT, "t-1")
-    assert not await ledger.cancel(ACCOUNT, "t-1")
-    assert not await ledger.cancel(ACCOUNT, "t-2")
+    assert await ledger.write(progress.cancel, ACCOUNT, "t-1")
+    assert not await ledger.write(progress.cancel, ACCOUNT, "t-1")
+    assert not await ledger.write(progress.cancel, ACCOUNT, "t-2")
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await state_of(ledger, left) is CallState.SENT
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
@@ -265,18 +270,18 @@ async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> Non
 
 async def test_only_what_was_delivered_is_deleted_when_it_is_old(ledger: Ledger, clock: ManualClock) -> None:
     left = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.finish(left[2], CallState.UNKNOWN)
+    await ledger.write(progress.finish, left[2], CallState.UNKNOWN)
     left += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
-    await ledger.finish(left[4], CallState.REFUSED)
+    await ledger.write(progress.finish, left[4], CallState.REFUSED)
     gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
-    await ledger.finish(gone[1], CallState.REFUSED)
-    await ledger.mark_delivered([replace(gone[1], state=CallState.REFUSED)], delivered=True)
-    await ledger.cancel(ACCOUNT, "t-8")
+    await ledger.write(progress.finish, gone[1], CallState.REFUSED)
+    await ledger.write(progress.mark_delivered, [replace(gone[1], state=CallState.REFUSED)], delivered=True)
+    await ledger.write(progress.cancel, ACCOUNT, "t-8")
     clock.advance(90 * 86400 + 1)
 
-    await ledger.purge(90 * 86400)
+    await ledger.write(upkeep.purge, 90 * 86400)
 
     states = [CallState.RESERVED, CallState.SENT, CallState.UNKNOWN, CallState.ENDED, CallState.REFUSED]
     assert [await state_of(ledger, record) for record in left] == states
     assert [await state_of(ledger, record) for record in gone] == [None] * 3
-    assert await ledger.audit(ACCOUNT, 100) == []
+    assert await ledger.read(rows.audit, ACCOUNT, 100) == []

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.test_call_lists import start, went_on
@@ -51,7 +52,7 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
 async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(here: World, lost: int) -> None:
-    await here.run(here.ledger.list_unsettled(ACCOUNT))
+    await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = lost
     for _ in range(2):
         try:
@@ -63,12 +64,12 @@ async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_activ
             break
     await here.run(here.clock.sleep(600))
 
-    assert await here.run(here.ledger.list_unsettled(ACCOUNT)) == []
+    assert await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT)) == []
     assert len(here.service.keys) <= 1
 
 
 async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here: World) -> None:
-    await here.run(here.ledger.list_unsettled(ACCOUNT))
+    await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = 2  # the second: that it is undone
     with pytest.raises(LedgerUnavailableError):
         await start(here)

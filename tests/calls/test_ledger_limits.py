@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ACCOUNT, HERE, NOW, THERE, ago, another, asked, kept_record, opened, reserved
@@ -23,7 +23,7 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
     """Reserve `record` under `policy`; the error that refuses it."""
     async with opened(place, clock.now, policy) as ledger:
         try:
-            await ledger.reserve(record, redial=False)
+            await ledger.write(reservation.reserve, record, redial=False)
         except PolicyError as error:
             return error
     return None
@@ -32,12 +32,12 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
 async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
     policy = CallPolicy(calls_per_hour=1)
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
-    await ledger.finish(refused, CallState.REFUSED)
-    await ledger.cancel(ACCOUNT, canceled.tracking_id)
-    await ledger.finish(unknown, CallState.UNKNOWN)
+    await ledger.write(progress.finish, refused, CallState.REFUSED)
+    await ledger.write(progress.cancel, ACCOUNT, canceled.tracking_id)
+    await ledger.write(progress.finish, unknown, CallState.UNKNOWN)
 
     assert await refusal(place, clock, another(3), policy) is not None
-    await ledger.finish(unknown, CallState.REFUSED)
+    await ledger.write(progress.finish, unknown, CallState.REFUSED)
     assert await refusal(place, clock, another(4), policy) is None
 
 
@@ -101,7 +101,7 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
             with pytest.raises(PolicyError) as raised:
                 await here.place(submission, redial=redial)
             refused.append(raised.value.setting)
-        trail = await here.ledger.audit(await here.session.account(), 100)
+        trail = await here.ledger.read(rows.audit, await here.session.account(), 100)
 
     assert (duplicate.is_new, duplicate.record.tracking_id) == (False, first.tracking_id)
     assert refused == [setting] * 2
@@ -117,7 +117,7 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
     async with world(service, place, policy=CallPolicy(denied=(HERE,))) as here:
         with pytest.raises(PolicyError) as raised:
             await here.precheck()
-        [entry] = await here.ledger.audit(await here.session.account(), 100)
+        [entry] = await here.ledger.read(rows.audit, await here.session.account(), 100)
 
     assert (entry.outcome, entry.number, entry.tracking_id) == ("refused:KALLYAI_DENY_NUMBERS", HERE, None)
     assert service.keys == []
@@ -137,7 +137,7 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
     await reserved(ledger, another(1), consent)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.reserve(another(2, THERE, account=account), redial=False, consent=consent)
+        await ledger.write(reservation.reserve, another(2, THERE, account=account), redial=False, consent=consent)
 
 
 async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
@@ -147,10 +147,12 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     clock.advance(1)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.reserve(another(2), redial=False, consent=UNCALLED)
-    assert (await ledger.reserve(another(3, THERE), redial=False, consent=UNCALLED))[1]
-    assert (await ledger.reserve(another(4), redial=False, consent=Consent("tests", "never_asks")))[1]
-    found = await ledger.precheck(another(5), redial=False)
+        await ledger.write(reservation.reserve, another(2), redial=False, consent=UNCALLED)
+    assert (await ledger.write(reservation.reserve, another(3, THERE), redial=False, consent=UNCALLED))[1]
+    assert (await ledger.write(reservation.reserve, another(4), redial=False, consent=Consent("tests", "never_asks")))[
+        1
+    ]
+    found = await ledger.read(reservation.precheck, another(5), redial=False)
     assert found.last_call == clock.now() != first.placed_at
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
@@ -158,11 +160,11 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
-    duplicate, _ = await ledger.reserve(asked(2), redial=False, consent=consent)
-    await ledger.finish(record, CallState.REFUSED, error=KallyAIError("no"))
+    duplicate, _ = await ledger.write(reservation.reserve, asked(2), redial=False, consent=consent)
+    await ledger.write(progress.finish, record, CallState.REFUSED, error=KallyAIError("no"))
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.reserve(asked(3), redial=False, consent=consent)
+        await ledger.write(reservation.reserve, asked(3), redial=False, consent=consent)
     assert duplicate.tracking_id == "t-1"
 
 
@@ -176,9 +178,9 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
     clock.advance(1)
     error = await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
     assert error is not None
-    await ledger.note_refusal(another(2, THERE), error, None)
+    await ledger.write(reservation.note_refusal, another(2, THERE), error, None)
 
-    refused, placed = await ledger.audit(ACCOUNT, 10)
+    refused, placed = await ledger.read(rows.audit, ACCOUNT, 10)
 
     assert (placed.at, placed.number, placed.outcome, placed.tracking_id) == (NOW, HERE, "placed", "t-1")
     assert (placed.asked_by, placed.how, placed.risk_flags) == ("a-client 1.0", "form", FORM.risk_flags)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 
 from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.ledger import lists, rows
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT
@@ -43,8 +44,8 @@ async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualCloc
     service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
     async with world(service, place) as here:
         booked = await here.find(BOOKED)
-        unsettled = await here.run(here.ledger.list_unsettled(ACCOUNT))
-        [waiting] = await here.run(here.ledger.list_unfinished(ACCOUNT))
+        unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
+        [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
         done = await went_on(here, waiting, len(waiting.records))
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))

@@ -9,6 +9,7 @@ import pytest
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT, NOW
@@ -258,7 +259,7 @@ async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_del
         joined = await here.place(redial=True)
     async with world(Service(clock, [PLACED]), f"{place}") as here:
         await here.run(clock.sleep(400))  # the first process ended; this one settles what it left
-        [unknown] = await here.run(here.ledger.list_unsettled(ACCOUNT))
+        [unknown] = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         await here.tell(unknown)
         second = await here.place(redial=True)
         undelivered = await here.place(redial=True)
@@ -289,7 +290,7 @@ async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: 
             await anyio.lowlevel.checkpoint()
     service = Service(clock, [], [shown()])
     async with world(service, place) as here:
-        [active] = await here.run(here.ledger.list_unsettled(ACCOUNT))
+        [active] = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         ended = await here.run(here.calls.wait(active, 86_400))
 
     assert active.tracking_id == left.record.tracking_id

@@ -21,8 +21,8 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation
+from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
@@ -108,7 +108,7 @@ async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what
 
         async def ask(ledger: Ledger, number: int) -> None:
             with pytest.raises(LedgerUnavailableError) as raised:
-                await ledger.reserve(another(number), redial=False)
+                await ledger.write(reservation.reserve, another(number), redial=False)
             errors.append(raised.value.code)
 
         with anyio.fail_after(LIMIT):
@@ -176,7 +176,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
 
         async def send() -> None:
             try:
-                await ledger.mark_sent(record, service_time=lambda: None)
+                await ledger.write(progress.mark_sent, record, service_time=lambda: None)
             except KallyAIError as error:
                 codes.append(error.code)
 
@@ -273,4 +273,4 @@ async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
     name = database_url.rpartition("/")[2]
     async with opened(f"postgresql://kallyai@127.0.0.1:{pool_of_transactions}/{name}") as ledger:
         with pytest.raises(LedgerUnavailableError, match="PgBouncer"):
-            await ledger.check()
+            await ledger.write(Transaction.now)

@@ -8,8 +8,8 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.base import BATCH
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import follow_up, rows
+from kallyai_mcp.calls.ledger.base import BATCH, Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed
@@ -71,7 +71,7 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_stands_for
     async with world(service, place) as here:  # asked before the worker has looked at the ledger
         placed = await here.place(IN_WASHINGTON)
         at_once = await here.find(late.record.tracking_id)
-        listed = await here.run(here.ledger.list_unsettled(ACCOUNT))
+        listed = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         await at(here, clock.now())
         later = await here.find(late.record.tracking_id)
 
@@ -128,7 +128,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str,
         await here.call(TABLE.model_copy(update={"task_description": "Another"}))
         await at(here, DUE)
         record = await here.find(scheduled.record.tracking_id)
-        newest = (await here.run(here.ledger.audit(record.account, 10)))[0]
+        newest = (await here.run(here.ledger.read(rows.audit, record.account, 10)))[0]
 
     assert len(service.keys) == 2
     assert record.state is CallState.REFUSED
@@ -157,7 +157,9 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
-    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), service_time=lambda: None)
+    [taken] = await dying.write(
+        follow_up.take_due, placed.record.account, await dying.take_lease(), service_time=lambda: None
+    )
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))

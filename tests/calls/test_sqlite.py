@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
@@ -111,7 +111,7 @@ async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(ledger: Ledger
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, most[1]))
     try:
         with pytest.raises(LedgerUnavailableError, match="can't be used"):
-            await ledger.reserve(another(2), redial=False)
+            await ledger.write(reservation.reserve, another(2), redial=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
@@ -128,16 +128,16 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
 
     async def ask(number: int) -> None:
         with pytest.raises(LedgerUnavailableError) as raised:
-            await locked.reserve(another(number), redial=False)
+            await locked.write(reservation.reserve, another(number), redial=False)
         errors.append(str(raised.value))
 
-    assert await locked.find(ACCOUNT, "t-1") == record
+    assert await locked.read(rows.find, ACCOUNT, "t-1") == record
     with connected(path) as other:
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as tasks:
             for number in range(2, 12):
                 tasks.start_soon(ask, number)
-        assert await locked.find(ACCOUNT, "t-1") == record
+        assert await locked.read(rows.find, ACCOUNT, "t-1") == record
         other.execute("ROLLBACK")
 
     assert len(errors) == 10
@@ -239,9 +239,9 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
         other.execute("ALTER TABLE calls ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
         other.execute("CREATE TABLE moods (mood TEXT)")
 
-    assert await ledger.find(ACCOUNT, "t-1") == record
+    assert await ledger.read(rows.find, ACCOUNT, "t-1") == record
     await ended(ledger, another(2))
-    await ledger.finish(record, CallState.ENDED, call=outcome())
+    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome())
 
     assert await state_of(ledger, record) is CallState.ENDED
     assert "newer version" in caplog.text

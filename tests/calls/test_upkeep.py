@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.ledger.base import Database, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -116,22 +116,24 @@ Use = Callable[[Ledger], Awaitable[object]]
 
 
 async def take(ledger: Ledger) -> list[CallRecord]:
-    return await ledger.take_due(ACCOUNT, "0000000a", service_time=lambda: None)
+    return await ledger.write(follow_up.take_due, ACCOUNT, "0000000a", service_time=lambda: None)
 
 
 USES: dict[str, Use] = {
-    "list_unsettled": lambda ledger: ledger.list_unsettled(ACCOUNT),
-    "find_ended": lambda ledger: ledger.find_ended(ACCOUNT, [f"c-over-{number}" for number in range(10)]),
-    "find by tracking_id": lambda ledger: ledger.find(ACCOUNT, "t-over-7"),
-    "find by call_id": lambda ledger: ledger.find(ACCOUNT, "c-over-7"),
-    "list_related": lambda ledger: ledger.list_related(ACCOUNT, "+14155551007", ["Change the booking", "Cancel it"]),
-    "list_unfinished": lambda ledger: ledger.list_unfinished(ACCOUNT),
-    "precheck": lambda ledger: ledger.precheck(another(1, "+14155559999"), redial=False),
-    "reserve": lambda ledger: ledger.reserve(another(1, "+14155559999"), redial=False),
-    "find_work": lambda ledger: ledger.find_work(None),
+    "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
+    "find_ended": lambda ledger: ledger.read(rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]),
+    "find by tracking_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "t-over-7"),
+    "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
+    "list_related": lambda ledger: ledger.read(
+        rows.list_related, ACCOUNT, "+14155551007", ["Change the booking", "Cancel it"]
+    ),
+    "list_unfinished": lambda ledger: ledger.read(lists.list_unfinished, ACCOUNT),
+    "precheck": lambda ledger: ledger.read(reservation.precheck, another(1, "+14155559999"), redial=False),
+    "reserve": lambda ledger: ledger.write(reservation.reserve, another(1, "+14155559999"), redial=False),
+    "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
-    "expire": lambda ledger: ledger.expire_late(),
-    "purge": lambda ledger: ledger.purge(DAY),
+    "expire": lambda ledger: ledger.write(follow_up.expire_late),
+    "purge": lambda ledger: ledger.write(upkeep.purge, DAY),
 }
 
 
@@ -167,10 +169,10 @@ async def test_many_calls_expire_at_once(ledger: Ledger, database: Database, clo
     await add_records(database, due(), 250, interval=0)
     clock.advance(3600)
     shown = await kept(ledger, "t-due-250")
-    await ledger.expire_late()
+    await ledger.write(follow_up.expire_late)
 
     assert shown.state is CallState.EXPIRED
-    assert (await ledger.find_work(None)).due_in == math.inf
+    assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 
 async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
@@ -184,7 +186,7 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
         return len(tx.rows("SELECT 1 FROM calls")), len(tx.rows("SELECT 1 FROM audit"))
 
     left = []
-    while await ledger.purge(90 * DAY):
+    while await ledger.write(upkeep.purge, 90 * DAY):
         left.append(await database.read(count))
 
     assert left == [(160, 0), (60, 0)]

@@ -18,8 +18,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger.base import Database
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.base import Database, Ledger
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState, Placed

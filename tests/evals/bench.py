@@ -15,6 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent, Tool
 
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
@@ -111,7 +112,7 @@ class Bench:
         account = await self.connection.account_key()
         return [
             ScheduledCall(record.submission.respondent_phone, record.schedule.not_before, record.submission.as_json())
-            for record in await self.connection.ledger().list_newest(account, 100)
+            for record in await self.connection.ledger().read(rows.list_newest, account, 100)
             if record.state is CallState.SCHEDULED and record.schedule.not_before is not None
         ]
 

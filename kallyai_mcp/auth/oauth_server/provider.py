@@ -91,8 +91,8 @@ class SealedTokens:
 class Provider:
     """The provider for the SDK's handlers. What uses the shared values, or asks KallyAI, raises `KallyAIError`.
 
-    `put` and `get` are those of `SharedValues`: all workers share the values, and `put` returns the one before. `fetch`
-    fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
+    `put` and `get` are those of `shared_values`: all workers share the values, and `put` returns the one before.
+    `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
     """
 
     issuer: str

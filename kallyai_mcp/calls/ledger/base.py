@@ -1,10 +1,9 @@
-"""What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
+"""The ledger, and what it needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
 from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -140,47 +139,53 @@ class Database(Protocol):
         ...
 
 
-class Transactions:
-    """A base class: each method of its subclasses is one transaction, and raises `LedgerUnavailableError`."""
+class Ledger:
+    """The records of calls, which all processes of one user or all workers of one server share.
 
-    def __init__(self, database: Database, config: Config | None = None) -> None:
-        self._database = database
-        self._config = config
-
-
-_Work = Callable[Concatenate[Tx, Params], Result]
-_Method = Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]
-
-
-def reads(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """A method that runs `work`, which only reads, in one transaction."""
-    return _method(work, is_read=True)
-
-
-def writes(work: _Work[Params, Result]) -> _Method[Params, Result]:
-    """A method that runs `work` in one transaction.
-
-    Writes of one account run one after another. The account is the first argument of the method, or the attribute
-    `account` of that; with another first argument, as in `mark_delivered`, no account is locked.
+    The modules of this package have the functions that read and write them; each runs in one transaction here, as in
+    `ledger.write(progress.mark_sent, record)`. Every method raises `LedgerUnavailableError` when the database can't be
+    used.
     """
-    return _method(work, is_read=False)
 
+    def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
+        self._database = database
+        self._config = Config(policy, timing)
 
-def _method(work: _Work[Params, Result], *, is_read: bool) -> _Method[Params, Result]:
-    @wraps(work)
-    async def method(self: Transactions, /, *args: Params.args, **more: Params.kwargs) -> Result:
-        def run(tx: Tx) -> Result:
-            if self._config is not None:
-                tx.config = self._config
-            return work(tx, *args, **more)
+    async def read(
+        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+    ) -> Result:
+        """Run `work`, which only reads, with these arguments in one transaction."""
+        return await self._database.read(lambda tx: work(self._configured(tx), *args, **more))
 
-        if is_read:
-            return await self._database.read(run)
+    async def write(
+        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+    ) -> Result:
+        """Run `work` with these arguments in one transaction; see `Database.write`.
+
+        Writes of one account run one after another. The account is the first argument, or the attribute `account` of
+        that; with another first argument, as of `mark_delivered`, no account is locked.
+        """
         first = next(iter(args), None)
         account = getattr(first, "account", first)
-        return await self._database.write(run, account if isinstance(account, AccountKey) else None)
+        return await self._database.write(
+            lambda tx: work(self._configured(tx), *args, **more), account if isinstance(account, AccountKey) else None
+        )
 
-    return method
+    def version(self) -> object:
+        """See `Database.version`."""
+        return self._database.version()
+
+    async def take_lease(self) -> str:
+        """Take the lease of a new worker; returns the worker's name."""
+        return await self._database.take_lease()
+
+    async def aclose(self) -> None:
+        """Give up the lease and close the database."""
+        await self._database.aclose()
+
+    def _configured(self, tx: Tx) -> Tx:
+        tx.config = self._config
+        return tx
 
 
 def migrate(tx: Tx) -> None:

@@ -192,7 +192,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a ledger that fails ends the wait",
         Patch(
-            "calls.worker", "with suppress(LedgerUnavailableError):\n            record", "if True:\n            record"
+            "calls.worker", "with suppress(LedgerUnavailableError):\n            return", "if True:\n            return"
         ),
         asks=(Ask(0, gives_up=5), Ask(10, process=1)),
         events=(Event(30, "its ledger fails", seconds=20),),

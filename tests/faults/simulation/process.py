@@ -16,8 +16,7 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
-from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
