@@ -13,7 +13,7 @@ LEAVES = {"urls"}
 
 ALLOWED = {
     "cli": {"transports", "server", "tools", "calls", "api", "auth", "sandbox", "settings", "logs"},
-    "transports": {"server", "tools", "settings"},
+    "transports": {"server", "tools", "api.errors", "settings"},
     "server": {"tools", "cards", "calls", "api.errors", "settings", "logs"},
     "cards": set(),
     "tools": {"cards.texts", "calls", "api.models", "api.errors", "settings", "logs"},

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import hmac
 import importlib.util
-import logging
 import multiprocessing
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
+from kallyai_mcp.api.errors import ForbiddenError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.calls.ledger import shared_values, upkeep
@@ -34,21 +33,13 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import MAKE_KEY, Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, VerificationUnavailableError, Verifier
+from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, Verifier, metadata_routes
 from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from kallyai_mcp.urls import check_base_url, is_loopback, origin_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.oauth_server.provider import Provider
-
-_log = logging.getLogger(__name__)
-
-_VERIFY_SECONDS = 10.0
-"""How many seconds KallyAI may take to verify a token."""
-
-_RETRY_AFTER = 5.0
-"""After how many seconds a client should try again if its bearer token can't be verified, and KallyAI names no time."""
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
@@ -123,6 +114,9 @@ def build_app(
     middleware: Sequence[Middleware] = ()
     if settings.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection, clock, fetch)
+    if callers and settings.public_url is not None:
+        issuer, scopes = (provider.issuer, provider.default_scopes) if provider is not None else (settings.api_url, ())
+        routes = [*routes, *metadata_routes(settings.public_url, issuer, scopes)]
     opened: list[AppContext] = []
 
     @asynccontextmanager
@@ -159,18 +153,15 @@ def build_app(
 def _policy_of(
     settings: Settings, provider: "Provider | None", routes: Sequence[Route], *, local: bool
 ) -> AccessPolicy:
-    """Who may use the server; `routes` are those of the hosted sign-in, which need no token."""
+    """Who may use the server; `routes` are those of the sign-in, which need no token."""
     verifier, is_known = choose_verifier(settings, provider)
-    issuer = provider.issuer if provider is not None else settings.api_url if settings.auth == "caller" else None
     own_pages = (provider.issuer,) if provider is not None else ()
     return AccessPolicy(
         hosts=_hosts(settings, local=local),
         origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         is_known=is_known,
-        issuer=issuer,
-        scopes=provider.default_scopes if provider is not None else (),
-        public_url=provider.issuer if provider is not None else settings.public_url,
+        metadata_at=settings.public_url if settings.auth in ("caller", "oauth") else None,
         open_paths=frozenset(route.path for route in routes),
         rate_limit=settings.rate_limit,
         trusted_proxies=settings.trusted_proxies,
@@ -277,10 +268,10 @@ def create_oauth_server(
 def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Verifier | None, Callable[[str], bool]]:
     """The verifier of bearer tokens, None if none is needed; and whether a token was once valid, without a request."""
     if provider is not None:
-        return _bounded(provider.load_access_token), provider.is_known
+        return provider.load_access_token, provider.is_known
     if settings.auth == "caller":
         verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
-        return _bounded(verifier), verifier.is_known
+        return verifier, verifier.is_known
     if settings.mcp_token is None:
         return None, lambda _: False
     secret = settings.mcp_token.encode()
@@ -292,22 +283,6 @@ def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Ve
         return AccessToken(token="", client_id="secret", scopes=[]) if is_secret(bearer) else None
 
     return verify, is_secret
-
-
-def _bounded(verifier: Verifier) -> Verifier:
-    """`verifier` with a time limit; its errors are raised as `VerificationUnavailableError`."""
-
-    async def verify(bearer: str) -> AccessToken | None:
-        try:
-            with anyio.fail_after(_VERIFY_SECONDS):
-                return await verifier(bearer)
-        except TimeoutError as error:
-            raise VerificationUnavailableError from error
-        except KallyAIError as error:
-            _log.warning("a bearer could not be verified: %s", error.code)
-            raise VerificationUnavailableError(error.retry_after or _RETRY_AFTER) from error
-
-    return verify
 
 
 async def _use(bearer: str, settings: Settings) -> object:

@@ -4,6 +4,7 @@ Each process counts its own limits.
 """
 
 import asyncio
+import logging
 import math
 import re
 import time
@@ -14,18 +15,22 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import anyio
+from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.shared.auth import ProtectedResourceMetadata
 from starlette.authentication import AuthCredentials
-from starlette.datastructures import URL, Headers
-from starlette.requests import Request
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
 from kallyai_mcp.urls import network_of
+
+_log = logging.getLogger(__name__)
 
 WRONG_BEARERS = "20/minute"
 """How many wrong bearer tokens one address may send."""
@@ -39,6 +44,12 @@ MOST_PER_CALLER = 200
 VERIFY_SECONDS = 30.0
 """Seconds between two checks of the bearer token of an open stream."""
 
+_CHECK_SECONDS = 10.0
+"""The most seconds of one check of a bearer token, for which KallyAI may be asked."""
+
+_RETRY_AFTER = 5.0
+"""After how many seconds a client should try again if its token can't be checked, and KallyAI names no time."""
+
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
@@ -48,7 +59,7 @@ _CONCURRENT_CHECKS = 4
 """How many unknown tokens of one address are checked at the same time. The limit may be exceeded by this number."""
 
 _METADATA = "/.well-known/oauth-protected-resource"
-"""The beginning of the path of the metadata. The rest is the path of the resource (section 3.1)."""
+"""The beginning of the path of the metadata. The rest is the path of the resource (RFC 9728, section 3.1)."""
 
 
 class RateLimiter:
@@ -81,16 +92,8 @@ class RateLimiter:
         return 0.0 if uses is None or len(uses) < self._most else max(0.0, uses[0] + self._window - now)
 
 
-class VerificationUnavailableError(Exception):
-    """A bearer token can't be checked now. The client may try again after `retry_after` seconds."""
-
-    def __init__(self, retry_after: float = 5) -> None:
-        super().__init__()
-        self.retry_after = retry_after
-
-
 Verifier = Callable[[str], Awaitable[AccessToken | None]]
-"""Checks a bearer token; returns its content, or None if it is invalid. Raises `VerificationUnavailableError`."""
+"""Checks a bearer token; returns its content, or None if it is invalid. Raises `KallyAIError` if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,7 @@ class AccessPolicy:
         is_known: Returns whether this process has accepted a bearer token before. Such a token is checked even if its
             address has sent too many invalid ones.
         rate_limit: How many requests each account may send (each address, if no token is needed).
-        issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None without one.
-        scopes: All scopes that the tools need, for the same metadata; empty without any.
-        public_url: The server's base URL for clients; None for the one that the request was sent to.
+        metadata_at: The server's base URL for clients, if it has metadata that names the authorization server.
         open_paths: Paths that need no bearer token.
         trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
     """
@@ -116,9 +117,7 @@ class AccessPolicy:
     verifier: Verifier | None
     is_known: Callable[[str], bool]
     rate_limit: str
-    issuer: str | None
-    scopes: Sequence[str]
-    public_url: str | None
+    metadata_at: str | None
     open_paths: frozenset[str]
     trusted_proxies: Sequence[str]
 
@@ -232,21 +231,27 @@ class AccessMiddleware:
         A check may take a request to KallyAI. A token that was valid before is always checked, so that others at the
         same address can't block its owner.
         """
-        verifier = self._policy.verifier
-        assert verifier is not None, "without one, every request is allowed"  # noqa: S101
         try:
             if self._policy.is_known(bearer):
-                return await verifier(bearer)
+                return await self._content(bearer)
             # The dictionary forgets a limiter that no request uses.
             async with self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS)):
                 if (wait := self._wrong_bearers.peek(network)) > 0:
                     return _retry_later(429, "Too many wrong tokens from this address", wait)
-                token = await verifier(bearer)
+                token = await self._content(bearer)
                 if token is None:
                     self._wrong_bearers.acquire(network)
                 return token
-        except VerificationUnavailableError as error:
-            return _retry_later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
+        except (KallyAIError, TimeoutError) as error:
+            _log.warning("a bearer could not be verified: %s", getattr(error, "code", "no answer in time"))
+            wait = getattr(error, "retry_after", None) or _RETRY_AFTER
+            return _retry_later(503, "KallyAI can't be asked whether this token is good", wait)
+
+    async def _content(self, bearer: str) -> AccessToken | None:
+        """The content of a bearer token; raises as `Verifier`, and `TimeoutError`."""
+        assert self._policy.verifier is not None, "without one, every request is allowed"  # noqa: S101
+        with anyio.fail_after(_CHECK_SECONDS):
+            return await self._policy.verifier(bearer)
 
     def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
         """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).
@@ -255,9 +260,9 @@ class AccessMiddleware:
         """
         text = "This bearer token is not valid" if is_wrong else "A bearer token is needed"
         parts = [f'error="invalid_token", error_description="{text}"'] if is_wrong else []
-        if self._policy.issuer is not None:
+        if self._policy.metadata_at is not None:
             resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
-            parts.append(f'resource_metadata="{_base_url(scope, self._policy)}{_METADATA}{resource}"')
+            parts.append(f'resource_metadata="{self._policy.metadata_at}{_METADATA}{resource}"')
         headers = {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()}
         body = {"error": "invalid_token" if is_wrong else "unauthorized", "error_description": text}
         return JSONResponse(body, 401, headers=headers)
@@ -283,10 +288,10 @@ class AccessMiddleware:
 
     async def _end_when_invalid(self, bearer: str, answer: _Answer) -> None:
         is_valid = True
-        while is_valid and self._policy.verifier is not None:
+        while is_valid:
             await anyio.sleep(VERIFY_SECONDS)
-            with suppress(VerificationUnavailableError):  # as long as nothing is known, the token counts as valid
-                is_valid = await self._policy.verifier(bearer) is not None
+            with suppress(KallyAIError, TimeoutError):  # as long as nothing is known, the token counts as valid
+                is_valid = await self._content(bearer) is not None
         await answer.end()
 
 
@@ -310,24 +315,11 @@ def _retry_later(status: int, text: str, seconds: float) -> Response:
     return JSONResponse({"error": text}, status, headers={"Retry-After": str(math.ceil(seconds))})
 
 
-def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
-    """The metadata documents of the base URL and of both MCP endpoints (section 3.2)."""
-    scopes = {"scopes_supported": list(policy.scopes)} if policy.scopes else {}
-
-    async def metadata(request: Request) -> Response:
-        document = {
-            "resource": _base_url(request.scope, policy) + request.url.path.removeprefix(_METADATA),
-            "authorization_servers": [policy.issuer],
-            "bearer_methods_supported": ["header"],
-            "resource_name": "KallyAI phone",
-            **scopes,
-        }
-        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Vary": "Host"}
-        return JSONResponse(document, headers=headers)
-
-    return [Route(f"{_METADATA}{resource}", metadata) for resource in ("", "/mcp", "/sse")]
-
-
-def _base_url(scope: Scope, policy: AccessPolicy) -> str:
-    """The server's base URL for the client of a request."""
-    return policy.public_url or str(URL(scope=scope).replace(path="", query="", fragment="")).rstrip("/")
+def metadata_routes(base_url: str, issuer: str, scopes: Sequence[str]) -> list[Route]:
+    """The metadata documents of the base URL and of both MCP endpoints (RFC 9728, section 3.2)."""
+    facts = {"authorization_servers": [issuer], "scopes_supported": scopes or None, "resource_name": "KallyAI phone"}
+    routes = []
+    for path in ("", "/mcp", "/sse"):
+        document = ProtectedResourceMetadata.model_validate({"resource": base_url + path, **facts})
+        routes.append(Route(f"{_METADATA}{path}", ProtectedResourceMetadataHandler(document).handle))
+    return routes

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy, metadata_routes
+from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy
 
 MAX_BODY_BYTES = 64 * 1024
 """The most bytes of a request's body. A request that places a call is far shorter."""
@@ -77,8 +77,6 @@ def http_app(
         all_routes += events.routes
     else:
         all_routes.append(Route("/sse", _no_sse))
-    if policy.issuer is not None:
-        all_routes += metadata_routes(policy)
 
     @asynccontextmanager
     async def app_lifespan(_: Starlette) -> AsyncIterator[None]:
