@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -59,18 +59,16 @@ def http_app(
 
     `checks` are those of `/ready`. `lifespan` is entered before the first request is served, and left when the app
     ends. Without `sse`, `/sse` answers 404. `routes` are more routes, such as those of the OAuth server, which come
-    first, and `middleware` is inside of the `AccessMiddleware`.
+    first, and `middleware` is inside of the `AccessMiddleware`, and gets each body as one message.
     """
-    streamable = server.streamable_http_app(
-        stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
-    )
+    streamable = server.streamable_http_app(stateless_http=True, transport_security=_NO_CHECKS)
     for route in streamable.routes:
         if isinstance(route, Route):
             route.methods = {"POST"}  # a GET would open a stream, on which nothing comes
             route.app = _with_session_id(route.app)
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(checks)]
     if sse:
-        events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
+        events = server.sse_app(transport_security=_NO_CHECKS)
         for route in events.routes:
             if isinstance(route, Route) and route.methods:
                 route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
@@ -87,6 +85,7 @@ def http_app(
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(policy.trusted_proxies)),
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
+        Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
         *middleware,
     ]
     return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)

@@ -12,18 +12,17 @@ from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.routes import build_metadata
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from mcp.shared.auth import OAuthMetadata
 from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 from starlette.types import Message
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.provider import Provider
-from kallyai_mcp.auth.oauth_server.scopes import MAX_BODY, SCOPES
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.urls import network_of
 
 
@@ -74,7 +73,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
-        return Route(path, RequestBodyLimitMiddleware(request_response(serve), MAX_BODY), methods=[method])
+        return Route(path, serve, methods=[method])
 
     return [
         route("GET", "/", consent.home),

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from urllib.parse import unquote
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,30 +16,25 @@ SCOPES = frozenset(texts("kallyai_mcp.auth.oauth_server", "scopes", "en"))
 BILLING_LINK = ("billing:manage",)
 """The scopes that `check_quota` needs, too, when it is asked for the link to the billing portal."""
 
-MAX_BODY = 64 * 1024
-"""The most bytes of a request's body. A longer one is refused, because its scopes are not checked to the end."""
-
 
 class ScopeMiddleware:
     """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to ask for.
 
     MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be inside of the
-    access middleware, which puts the user into the ASGI scope. A body that is too long gets 413, and one that is no
-    JSON object 400. Of two equal names in it, the last counts, as for the SDK. `tool_scopes` has those that each tool
-    needs, by its name.
+    access middleware, which puts the user into the ASGI scope, and of the SDK's `RequestBodyLimitMiddleware`, which
+    joins a body. One that is no JSON object gets 400. Of two equal names in it, the last counts, as for the SDK.
+    `tool_scopes` has those that each tool needs, by its name.
     """
 
     def __init__(self, app: ASGIApp, issuer: str, tool_scopes: Mapping[str, Collection[str]]) -> None:
         self._app, self._issuer, self._tool_scopes = app, issuer, tool_scopes
-        self._limited = RequestBodyLimitMiddleware(self._check, MAX_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        is_checked = isinstance(scope.get("user"), AuthenticatedUser) and scope["method"] == "POST"
-        await (self._limited if is_checked else self._app)(scope, receive, send)
-
-    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = await receive()  # with the whole body, which the middleware before has joined
+        if not isinstance(scope.get("user"), AuthenticatedUser) or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        first = await receive()
         messages = [first]
 
         async def replay() -> Message:
