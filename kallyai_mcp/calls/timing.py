@@ -31,7 +31,7 @@ class Timing:
         watch_active: The pause between two looks for calls whose worker has died, while calls are in progress.
         watch_idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
         purge: The pause between two deletions of old records.
-        purge_pause: The pause between two transactions of a deletion, so that others can write.
+        purge_pause: The pause between two transactions that delete or expire records, so that others can write.
         keep_days: How many days a record is kept.
     """
 

@@ -263,7 +263,7 @@ class Worker:
             except NotSignedInError:
                 if is_due:
                     await self.ledger.write(follow_up.note_hindrance, _SIGNED_OUT)
-                    await self.ledger.write(follow_up.expire_late)
+                    await self._expire_late()
                 return self.timing.watch_idle
             if work.is_abandoned:
                 await self._take_over(account)
@@ -290,8 +290,12 @@ class Worker:
         if self._works_alone:
             await self.ledger.write(follow_up.note_hindrance, _OTHER_ACCOUNT, besides=account)
         due = await self._send_due(account, self.context.time)
-        await self.ledger.write(follow_up.expire_late)
+        await self._expire_late()
         return len(due) == BATCH
+
+    async def _expire_late(self) -> None:
+        while await self.ledger.write(follow_up.expire_late):
+            await self.clock.sleep(self.timing.purge_pause)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

@@ -1,17 +1,17 @@
-"""How long the ledger takes with a million records, on both drivers.
+"""How long the ledger takes with a thousand, a hundred thousand, and a million records, on both drivers.
 
     uv run python -m tests.bench.ledger
 
 The records are calls of one account that are over and were told; a thousand numbers were called in turn. Two thousand
-more calls are due at one moment. PostgreSQL runs on this machine, with `fsync` on, and has the statistics that its
-autovacuum collects within a minute.
+more calls are due at one moment, and two thousand are old. PostgreSQL runs on this machine, with `fsync` on, and has
+the statistics that its autovacuum collects within a minute.
 """
 
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 import anyio
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.ledger import follow_up, progress, reservation
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.reservation import last_call
@@ -32,14 +32,14 @@ from tests.bench.table import IS_SMOKE, row
 from tests.many_records import add_records
 from tests.postgres_server import PostgresServer
 
-RECORDS, ROUNDS = (1000, 2) if IS_SMOKE else (1_000_000, 100)
+SIZES, ROUNDS = ((1000,), 2) if IS_SMOKE else ((1000, 100_000, 1_000_000), 100)
 _ACCOUNT = AccountKey("http://127.0.0.1", "account")
 _WITH_DUE_CALLS = AccountKey("http://127.0.0.1", "with due calls")
 _SPAN = timedelta(days=60)
 """All records are of this time."""
 
-_DUE = 2000
-"""How many calls are due at one moment."""
+_MANY = 2000
+"""How many calls are due at one moment, and how many are old."""
 
 
 def _record(name: str, at: datetime, phone: str = "+14155551000") -> CallRecord:
@@ -53,15 +53,19 @@ def _call(name: str) -> Call:
     return Call.model_validate({"call_id": f"c-{name}", "status": "success", "highlights": "They close at nine."})
 
 
-async def _fill(database: Database) -> None:
+def _told(name: str, at: datetime) -> CallRecord:
+    """A call that ended at a time and was told."""
+    over = replace(_record(name, at), state=CallState.ENDED, call=_call(name), call_id=f"c-{name}", reached=True)
+    return replace(over, sent_at=at, ended_at=at, delivered_at=at)
+
+
+async def _fill(database: Database, size: int) -> None:
     now = datetime.now(UTC)
-    at = now - _SPAN
-    over = replace(_record("kept", at), state=CallState.ENDED, call=_call("kept"), call_id="c-kept", reached=True)
-    told = replace(over, sent_at=at, ended_at=at, delivered_at=at)
-    await add_records(database, told, RECORDS, interval=_SPAN.total_seconds() / RECORDS)
+    await add_records(database, _told("kept", now - _SPAN), size, interval=_SPAN.total_seconds() / size)
+    await add_records(database, _told("old", now - 2 * _SPAN), _MANY)
     schedule = Schedule(now, now + timedelta(hours=1))
     due = replace(_record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule)
-    await add_records(database, due, _DUE, interval=0)
+    await add_records(database, due, _MANY, interval=0)
     if isinstance(database, PostgresDatabase):
         await database.write(lambda tx: tx.run("SET LOCAL statement_timeout = 0; ANALYZE calls"))
 
@@ -88,11 +92,11 @@ def _look_up(tx: Transaction) -> float:
     return statistics.median(durations) * 1000
 
 
-async def _measure(database: Database, driver: str) -> None:
+async def _measure(database: Database, driver: str, size: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(ledger):
         await ledger.write(Transaction.now)
-        await _fill(database)
+        await _fill(database, size)
         worker = await ledger.take_lease()
 
         async def place(number: int) -> None:
@@ -103,23 +107,38 @@ async def _measure(database: Database, driver: str) -> None:
             await ledger.write(progress.finish, record, CallState.ENDED, call=_call(f"new {number}"))
             await ledger.write(progress.mark_delivered, [replace(record, state=CallState.ENDED)], delivered=True)
 
+        async def list_calls(_: int) -> None:
+            """What `list_calls` reads, for ten calls."""
+            ids = [f"c-kept-{number}" for number in range(1, 11)]
+            await ledger.read(rows.list_newest, _ACCOUNT, 200)
+            assert len(await ledger.read(rows.find_ended, _ACCOUNT, ids)) == 10
+            await ledger.read(rows.list_unsettled, _ACCOUNT)
+            await ledger.read(rows.list_not_placed, _ACCOUNT, time.time() - 86_400)
+            await ledger.read(lists.list_unfinished, _ACCOUNT)
+
+        async def purge(_: int) -> None:
+            """One transaction that deletes old records."""
+            assert await ledger.write(upkeep.purge, 1.5 * _SPAN.total_seconds())
+
         async def take_due(_: int) -> None:
             """One transaction for calls that are due."""
             taken = await ledger.write(follow_up.take_due, _WITH_DUE_CALLS, "worker", service_time=lambda: None)
             assert len(taken) == BATCH
 
-        what = f"{RECORDS:,} records, {driver}"
+        what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"last call, {what}", "ms", [await database.read(_look_up)], at_most=1)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)
-        row(f"take due, {what}", "ms", [await _timed(min(ROUNDS, _DUE // BATCH // 2), take_due)], at_most=500)
+        row(f"list_calls, {what}", "ms", [await _timed(ROUNDS, list_calls)], at_most=100)
+        row(f"take due, {what}", "ms", [await _timed(batches, take_due)], at_most=500)
+        row(f"purge, {what}", "ms", [await _timed(batches, purge)], at_most=100)
 
 
 def main() -> None:
     """Print the rows."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        anyio.run(_measure, SqliteDatabase(Path(folder) / "ledger.db"), "SQLite")
-        url = running.enter_context(PostgresServer()).url()
-        anyio.run(_measure, PostgresDatabase(url, seconds=60), "PostgreSQL")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder, PostgresServer() as server:
+            anyio.run(_measure, SqliteDatabase(Path(folder) / "ledger.db"), "SQLite", size)
+            anyio.run(_measure, PostgresDatabase(server.url(), seconds=60), "PostgreSQL", size)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,9 @@ async def take(ledger: Ledger) -> list[CallRecord]:
 
 USES: dict[str, Use] = {
     "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
+    "list_not_placed": lambda ledger: ledger.read(rows.list_not_placed, ACCOUNT, ago(days=1).timestamp()),
+    "list_newest": lambda ledger: ledger.read(rows.list_newest, ACCOUNT, 20),
+    "audit": lambda ledger: ledger.read(rows.audit, ACCOUNT, 20),
     "find_ended": lambda ledger: ledger.read(rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]),
     "find by tracking_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "t-over-7"),
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
@@ -165,13 +168,20 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     assert {name: read[name, MANY] for name in USES if read[name, MANY] > 1.5 * read[name, FEW] + 200} == {}
 
 
-async def test_many_calls_expire_at_once(ledger: Ledger, database: Database, clock: ManualClock) -> None:
-    await add_records(database, due(), 250, interval=0)
+async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
+    ledger: Ledger, database: Database, clock: ManualClock
+) -> None:
+    await add_records(database, due(), 350, interval=0.001)
+    clock.advance(1)
+    taken = [len(await take(ledger)) for _ in range(2)]
+    taken_over = await ledger.write(upkeep.take_over, ACCOUNT, await ledger.take_lease(), ())
     clock.advance(3600)
-    shown = await kept(ledger, "t-due-250")
-    await ledger.write(follow_up.expire_late)
+    shown = await kept(ledger, "t-due-350")
+    is_more = [await ledger.write(follow_up.expire_late) for _ in range(2)]
 
+    assert [*taken, len(taken_over)] == [100, 100, 100]
     assert shown.state is CallState.EXPIRED
+    assert is_more == [True, False]
     assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 

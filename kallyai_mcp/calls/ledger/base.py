@@ -14,14 +14,14 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_NEWEST = 5
+_NEWEST = 6
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 BATCH = 100
-"""How many records a transaction takes or deletes at most, so that none holds up the others for long."""
+"""How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
 
 ServiceTime = Callable[[], datetime | None]
 """Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""

@@ -112,10 +112,12 @@ def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = 
     tx.run(hindered, now=tx.now(), error=error_to_json(error), **columns)
 
 
-def expire_late(tx: Tx) -> None:
-    """End the scheduled calls, of all accounts, that are too late to be placed."""
-    for record in expire(tx):
+def expire_late(tx: Tx) -> bool:
+    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns whether more are."""
+    expired = expire(tx)
+    for record in expired:
         follow_up(tx, record)  # a list stops
+    return len(expired) == BATCH
 
 
 def take_due(

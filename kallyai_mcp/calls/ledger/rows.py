@@ -9,7 +9,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
 from kallyai_mcp.calls.clock import moment
-from kallyai_mcp.calls.ledger.base import Row, Tx
+from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     AUDIT_PLACED,
@@ -146,12 +146,14 @@ def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str
 
 
 def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
-    """End the scheduled calls that meet a condition and are too late to be placed; returns them."""
+    """End up to `BATCH` scheduled calls that meet a condition and are too late to be placed; returns them."""
+    is_late = "state = 'scheduled' AND place_by < :now"
+    late = f"SELECT tracking_id FROM calls WHERE {is_late} AND {which} ORDER BY place_by LIMIT :most"
     changed = (
         "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
-        f"WHERE state = 'scheduled' AND place_by < :now AND {which} RETURNING *"
+        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING *"
     )
-    return readable(tx, tx.rows(changed, now=tx.now(), error=error_to_json(_EXPIRED), **values))
+    return readable(tx, tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), **values))
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:

@@ -50,7 +50,7 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
 
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
-    """Give `worker` the account's active records that no living process runs; returns them.
+    """Give `worker` up to `BATCH` of the account's active records that no living process runs; returns them.
 
     They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
     transaction may be committed without a confirmation. A record that this version can't read is left to a newer one.
@@ -59,7 +59,7 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
     dead = {other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)}
     found = [record for record in active if record.worker == worker and record.tracking_id not in known]
     for record in active:
-        if record.worker in dead:
+        if record.worker in dead and len(found) < BATCH:
             of_dead = f"{ACTIVE} AND worker = :dead"
             taken = change(tx, record.tracking_id, of_dead, {"worker": worker}, dead=record.worker)
             found += [taken] if taken is not None else []
