@@ -249,7 +249,7 @@ def create_oauth_server(
     if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
         raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
     ledger = connection.ledger()
-    tool_scopes = {tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)}
+    tool_scopes = {tool.name: tool.scopes for tool in tools(read_only=settings.read_only)}
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),

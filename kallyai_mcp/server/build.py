@@ -15,8 +15,7 @@ from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, qu
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import LogLevel, Settings
-from kallyai_mcp.tools.call_tool import CallTool
-from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.catalog import CallTool, tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates, newest_calls

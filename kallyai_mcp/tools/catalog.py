@@ -1,50 +1,148 @@
-"""The tools, from one explicit list."""
+"""The tools, from one explicit list, and their class: it validates arguments and turns errors into results."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import cache
+from inspect import getdoc, signature
+from typing import Any, get_args
 
-from kallyai_mcp.tools.account import check_quota, sign_in
-from kallyai_mcp.tools.around import SHARED, call_around
-from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
-from kallyai_mcp.tools.calls import get_call, make_call
-from kallyai_mcp.tools.history import cancel_call, get_calendar_event, get_transcript, list_calls
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.types import ToolAnnotations
+from pydantic import Field
 
-_PLACES_CALLS = "calls:write"
-"""The scope for placing and canceling calls."""
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.tools import account, around, calls
+from kallyai_mcp.tools.arguments import read, schema_of, validate
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
+from kallyai_mcp.tools.progress import with_progress
+from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.tool_errors import tool_error
+
+
+class CallTool(Tool):
+    """A tool that words its errors itself.
+
+    The SDK's texts begin with "Error executing tool", and have pydantic's terms and links in them.
+
+    `scopes` are the OAuth scopes that a token needs to use the tool (the reference's "Scopes"). `places_calls`: its
+    errors must say whether a call was placed. `waits`: it can wait long, for a call to end or for the user.
+    """
+
+    scopes: frozenset[str] = Field(exclude=True)
+    places_calls: bool = Field(exclude=True)
+    waits: bool = Field(exclude=True)
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """The schema of the results; made when it is first used. A client over stdio gets it from `FirstAnswers`."""
+        return _output_schema(self.fn)
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
+        del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert
+        request = context.request_context
+        work = self._result(arguments, context, request.lifespan_context)
+        if (request.meta or {}).get("progress_token") is None:
+            return await work
+        return await with_progress(work, context, at_once=self.waits)
+
+    async def _result(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
+        try:
+            validated = await self._validated(arguments, context, app_context)
+            try:
+                return await self.fn(**validated, ctx=context)
+            except NotSignedInError:
+                if not await account.request_sign_in(Elicitation(context, arguments.get("language")), app_context):
+                    raise
+                return await self.fn(**validated, ctx=context)
+        except InputRequiredError as error:  # the client calls the tool again, with the reply
+            return error.result
+        except KallyAIError as error:
+            return await tool_error(error, app_context, tool=self.name, places_calls=self.places_calls)
+
+    async def _validated(
+        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
+    ) -> dict[str, Any]:
+        """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
+        given: Mapping[str, Any] = read(arguments, self.parameters)
+        lacking: list[str] = []
+        if self.places_calls:
+            given = await ask_missing(given, Elicitation(context, given.get("language")))
+            lacking = lacking_details(given)
+        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
+        now = app_context.now().astimezone(zone_of(app_context.timezone))
+        return validate(self.fn_metadata.arg_model, self.name, given, now, lacking=lacking).model_dump_one_level()
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:
     """The tools, as new copies for one server; with `read_only`, without those that place or cancel calls."""
-    return [tool.model_copy() for tool in _described() if not read_only or _PLACES_CALLS not in tool.spec.scopes]
+    return [tool.model_copy() for tool in _described() if not read_only or _WRITES not in tool.scopes]
+
+
+_READS, _WRITES = "calls:read", "calls:write"
+"""The scopes for reading calls, and for placing and canceling them."""
 
 
 @cache
 def _described() -> tuple[CallTool, ...]:
     # Cached: making their schemas takes as long as the rest of a server.
-    reads_calls = frozenset({"calls:read"})
-    make_call_spec = ToolSpec(
-        "Make a phone call",
-        frozenset({_PLACES_CALLS, "calls:read"}),  # it also reads whether the same call was placed before
-        read_only=False,
-        places_calls=True,
-        waits=True,
-        idempotent=False,
-    )
-    make_call_tool = call_tool(make_call, make_call_spec)
-    around_tool = call_tool(call_around, replace(make_call_spec, title="Call several, one after another"))
-    for name in SHARED:  # what make_call describes has only its type here
-        schema = around_tool.parameters["properties"][name]
-        around_tool.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
+    both = _READS, _WRITES  # make_call also reads whether the same call was placed before
+    make_call = _tool(calls.make_call, "Make a phone call", *both, read_only=False, places_calls=True, waits=True)
+    around_title = "Call several, one after another"
+    call_around = _tool(around.call_around, around_title, *both, read_only=False, places_calls=True, waits=True)
+    for name in around.SHARED:  # what make_call describes has only its type here
+        schema = call_around.parameters["properties"][name]
+        call_around.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
     return (
-        make_call_tool,
-        around_tool,
-        call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
-        call_tool(
-            cancel_call, ToolSpec("Cancel a scheduled call", frozenset({_PLACES_CALLS, "calls:read"}), read_only=False)
-        ),
-        call_tool(list_calls, ToolSpec("List calls", reads_calls)),
-        call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
-        call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),
-        call_tool(check_quota, ToolSpec("Check the quota", frozenset({"subscription:read"}))),
-        call_tool(sign_in, ToolSpec("Sign in", frozenset(), read_only=False, waits=True)),
+        make_call,
+        call_around,
+        _tool(calls.get_call, "Get a call's outcome", _READS, waits=True),
+        _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
+        _tool(calls.list_calls, "List calls", _READS),
+        _tool(calls.get_transcript, "Get a call's transcript", "transcripts:read"),
+        _tool(calls.get_calendar_event, "Get a call's calendar event", _READS),
+        _tool(account.check_quota, "Check the quota", "subscription:read"),
+        _tool(account.sign_in, "Sign in", read_only=False, waits=True),
     )
+
+
+def _tool(
+    fn: Callable[..., Any],
+    title: str,
+    *scopes: str,
+    read_only: bool = True,
+    places_calls: bool = False,
+    waits: bool = False,
+) -> CallTool:
+    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
+    # Without the schemas of results, because to make all of them takes 5 % of a start.
+    metadata = func_metadata(fn, skip_names=["ctx"], structured_output=False)
+    return CallTool(
+        fn=fn,
+        name=fn.__name__,
+        title=title,
+        description=getdoc(fn) or "",  # Python 3.13 dedents docstrings, earlier versions don't
+        parameters=schema_of(metadata.arg_model) | {"additionalProperties": False},
+        fn_metadata=metadata,
+        is_async=True,
+        context_kwarg="ctx",
+        annotations=ToolAnnotations(
+            title=title,
+            read_only_hint=read_only,
+            destructive_hint=places_calls,
+            idempotent_hint=not places_calls,
+            open_world_hint=True,
+        ),
+        scopes=frozenset(scopes),
+        places_calls=places_calls,
+        waits=waits,
+    )
+
+
+@cache
+def _output_schema(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The schema of the model that a tool's return type names beside `CallToolResult`."""
+    _, model = get_args(signature(fn).return_annotation)
+    return schema_of(model)

@@ -67,7 +67,7 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(agent: Agent
 
 
 def test_only_sign_in_needs_no_scope() -> None:
-    assert {tool.name for tool in tools() if not tool.spec.scopes} == {"sign_in"}
+    assert {tool.name for tool in tools() if not tool.scopes} == {"sign_in"}
 
 
 async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(agent: Agent) -> None:

@@ -126,7 +126,7 @@ async def answer_to(server: Deployment, message: dict[str, Any], token: str) -> 
 def test_every_tool_is_in_the_table() -> None:
     listed = {name.removeprefix("tools/call "): scopes for name, scopes in SCOPES.items() if name.startswith("tools/")}
 
-    assert {tool.name: " ".join(sorted(tool.spec.scopes)) for tool in tools() if tool.spec.scopes} == listed
+    assert {tool.name: " ".join(sorted(tool.scopes)) for tool in tools() if tool.scopes} == listed
 
 
 async def test_each_request_needs_the_scopes_that_the_table_says(server: Deployment) -> None:

@@ -73,4 +73,4 @@ async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_
 
 def test_no_client_gives_up_between_two_messages() -> None:
     assert progress.EVERY <= 3  # the OpenAI Agents SDK gives up after 5 s, the first of the clients that are known
-    assert {tool.name for tool in tools() if tool.spec.waits} == {*("make_call", "call_around", "get_call", "sign_in")}
+    assert {tool.name for tool in tools() if tool.waits} == {*("make_call", "call_around", "get_call", "sign_in")}

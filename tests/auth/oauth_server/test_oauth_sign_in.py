@@ -8,7 +8,7 @@ from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, sign_in
 from tests.transports.http_server import ACCEPT, RunningSandbox
 
-NEEDED = sorted({*BILLING_LINK, *(scope for tool in tools() for scope in tool.spec.scopes)})
+NEEDED = sorted({*BILLING_LINK, *(scope for tool in tools() for scope in tool.scopes)})
 
 
 async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
