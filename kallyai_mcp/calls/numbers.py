@@ -45,7 +45,7 @@ class NumberProblem:
     """Why a number can't be called.
 
     Attributes:
-        kind: What is wrong; `tools.text.argument_words` has the words for it.
+        kind: What is wrong; `tools.argument_types` has the words for it.
         code: The code of "Error Code Reference" for such a number, if it has one.
         meant: The numbers that may be meant, in E.164.
         prefix: The digits that stand in place of the plus sign: `00`, `011`, or none.

@@ -2,7 +2,7 @@
 
 A value is refused only if it is certainly wrong; KallyAI decides about all others. Validate a model with these types by
 `tools.arguments.validate`, because the types need the current time from it. The message of a `ValueError` follows the
-value, as in '"x" is past'; where pydantic refuses a value, the description in the schema is what was expected.
+value, as in '"x" is past'.
 """
 
 import json
@@ -17,11 +17,10 @@ from pydantic_core import PydanticKnownError
 
 from kallyai_mcp.api.errors import KallyAIError, check_call_id
 from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
-from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
+from kallyai_mcp.calls.numbers import NumberProblem, country_name, local_times, normalize, place_of
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
-from kallyai_mcp.tools.text.argument_words import wrong_number
 
 NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "null", "<unknown>", "not specified", "not provided"})
 """Texts that can't be a value; many agents send them for what they don't know."""
@@ -31,6 +30,21 @@ ABSENT = NOT_AVAILABLE | {"na", "none", "nil", "undefined", "unknown", "-"}
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """The time zone in which each day ends last: a date that is past there is past everywhere."""
+
+
+_NUMBERS = {
+    "not_a_number": "is not a phone number; E.164 looks like +14155551234",
+    "no_country": "has no country code",
+    "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
+    "prefix": "starts with {prefix}",
+    "letters": "has letters",
+    "extension": "has an extension, which KallyAI does not support; give the number without it",
+    "too_short": "is too short for a number of {country}",
+    "too_long": "is too long for a number of {country}",
+    "impossible": "is not possible as a number of {country}",
+    "invalid": "is not valid as a number of {country}; check it with the user",
+}
+"""What is wrong with a phone number, by the kind of `NumberProblem`."""
 
 
 class RefusedNumberError(KallyAIError):
@@ -51,7 +65,22 @@ def _e164(number: str) -> str:
         return normal
     if normal.code is not None:
         raise RefusedNumberError(number, normal)
-    raise ValueError(wrong_number(normal))
+    raise ValueError(_wrong_number(normal))
+
+
+def _wrong_number(problem: NumberProblem) -> str:
+    """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
+    country = country_name(problem.country_code) if problem.country_code is not None else ""
+    wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
+    meant = " or ".join(map(_with_place, problem.meant))
+    if meant:
+        return f"{wrong}; it may be {meant}"
+    return f"{wrong}; E.164 looks like +14155551234" if problem.kind == "no_country" else wrong
+
+
+def _with_place(number: str) -> str:
+    place = place_of(number)
+    return f"{number} ({place})" if place else number
 
 
 def _once_called(number: str) -> str:

@@ -13,7 +13,6 @@ from pydantic_core import core_schema
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE
-from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import one_line
 
 MAX_NAMED = 20
@@ -83,14 +82,14 @@ def _is_zero(value: Any) -> bool:
 
 
 def validate(
-    model: type[_Model], tool: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Collection[str] = ()
+    model: type[_Model], tool: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Sequence[Problem] = ()
 ) -> _Model:
     """Validate the `arguments` of a tool, at `now` in the user's time zone.
 
-    The fields of `model` are the arguments, with the types of `tools.argument_types`. Those in `lacking` are required,
-    too.
+    The fields of `model` are the arguments, with the types of `tools.argument_types`. If anything is `lacking`, that is
+    an error, too.
     """
-    problems = [Problem(argument, words.LACKING[argument]) for argument in lacking]
+    problems = list(lacking)
     try:
         validated = model.model_validate(dict(arguments), extra="forbid", context={"now": now})
     except ValidationError as error:
@@ -113,14 +112,14 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
             continue
         # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
-        expected: Mapping[str, Any] = properties[name]
-        for part in within:
-            expected = expected.get("items", {}) if isinstance(part, int) else {}
-        given, context = _quoted(entry["input"]), entry.get("ctx", {})
+        given, why = _quoted(entry["input"]), entry.get("ctx", {}).get("error", "")
+        expected = properties[name].get("description") or properties[name]["type"]
         if entry["type"] == "value_error":  # of one of our types
-            text = f"{given} {context['error']}"
+            text = f"{given} {why}"
+        elif entry["type"] == "missing":
+            text = f"missing; expected {expected}"
         else:
-            text = words.wrong(entry["type"], given, context, expected)
+            text = f"expected {expected}; got {given}{f': {why}' if why else ''}"
         yield Problem(f"{name}{path}", text)
 
 

@@ -23,9 +23,6 @@ from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
 from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.text.consent import list_preview
 
-FEWEST, MOST = 2, 10
-"""How many candidates a list has."""
-
 _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
 SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
 """The arguments that call_around has in common with make_call."""
@@ -47,7 +44,7 @@ async def call_around(
     candidates: Annotated[
         list[Candidate],
         BeforeValidator(json_list),
-        Field(min_length=FEWEST, max_length=MOST, description="2 to 10 {respondent_phone, business_name}"),
+        Field(min_length=2, max_length=10, description="2 to 10 {respondent_phone, business_name}; for one: make_call"),
         WithJsonSchema({"type": "array", "items": {"type": "object"}}),
     ],
     until: Annotated[

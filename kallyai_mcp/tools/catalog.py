@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools import account, around, calls
-from kallyai_mcp.tools.arguments import read, schema_of, validate
+from kallyai_mcp.tools.arguments import Problem, read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.progress import with_progress
@@ -67,7 +67,7 @@ class CallTool(Tool):
     ) -> dict[str, Any]:
         """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
         given: Mapping[str, Any] = read(arguments, self.parameters)
-        lacking: list[str] = []
+        lacking: list[Problem] = []
         if self.places_calls:
             given = await ask_missing(given, Elicitation(context, given.get("language")))
             lacking = lacking_details(given)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cards.texts import Language, preferred_language
-from kallyai_mcp.tools.arguments import without_blanks
+from kallyai_mcp.tools.arguments import Problem, without_blanks
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.text.words import Words
@@ -132,12 +132,10 @@ def form(
     return ElicitRequestFormParams(message=message, requested_schema=schema)
 
 
-_NEEDED: dict[str, tuple[str, ...]] = {
-    "restaurant": ("appointment_date", "party_size"),
-    "clinic": ("appointment_date",),
-    "hotel": ("appointment_date", "party_size"),
-}
-"""What a booking needs, by the reference's `task_category`."""
+_DAY = {"appointment_date": "for which day?"}
+_DAY_AND_SIZE = _DAY | {"party_size": "for how many people?"}
+_NEEDED = {"restaurant": _DAY_AND_SIZE, "clinic": _DAY, "hotel": _DAY_AND_SIZE}
+"""What a booking needs, by the reference's `task_category`, and what to ask the user for it."""
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "respondent_phone": {"type": "string"},
@@ -148,12 +146,19 @@ _FIELDS: dict[str, dict[str, Any]] = {
 """The fields of the form for what is missing."""
 
 
-def lacking_details(given: Mapping[str, Any]) -> list[str]:
+_NO_BOOKING = (
+    "A call that books nothing, or changes a booking without changes_call_id, has its day and time in task_description "
+    "alone"
+)
+
+
+def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
     """The arguments without which a booking can't be made. Without a day and a time, a call only asks."""
     asks_only = given.get("until") == "all" or not given.keys() & {"appointment_date", "appointment_time"}
     if asks_only or "changes_call_id" in given:
         return []
-    return [name for name in _NEEDED.get(str(given.get("task_category")), ()) if name not in given]
+    needed = _NEEDED.get(str(given.get("task_category")), {})
+    return [Problem(name, f"missing; {ask} {_NO_BOOKING}") for name, ask in needed.items() if name not in given]
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
@@ -164,7 +169,7 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
     """
     details = lacking_details(given)
     wanted = [] if given.keys() & {"candidates", "until"} else ["respondent_phone"]
-    wanted += ["user_name", *details] if details else []
+    wanted += ["user_name", *(one.argument for one in details)] if details else []
     missing = [name for name in wanted if name not in given]
     if not missing or not elicitation.shows_forms:
         return given

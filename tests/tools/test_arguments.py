@@ -30,36 +30,32 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
-    ("respondent_phone", "null", "missing or empty."),
+    ("respondent_phone", "null", "missing; expected E.164: +14155551234."),
     ("respondent_phone", "none", '"none" is not a phone number; E.164 looks like +14155551234.'),
     ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" has letters; it may be +18003569377.'),
-    ("task_category", "bar", 'expected one of restaurant, clinic, hotel, general; got "bar".'),
-    ("task_description", "  ", "missing or empty."),
-    (
-        "task_description",
-        "x" * 1501,
-        f'"{"x" * 53}… [cut]" is longer than 1500 characters; shorten it to what the call ',
-    ),
+    ("task_category", "bar", 'expected restaurant, clinic, hotel, or general; got "bar".'),
+    ("task_description", "  ", "missing; expected What to achieve; may be read aloud. Up to 1500 "),
+    ("task_description", "x" * 1501, f'Up to 1500 characters; got "{"x" * 53}… [cut]".'),
     (
         "appointment_date",
         "tomorrow",
-        'expected a text: YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
+        'expected YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
     ),
-    ("appointment_date", "2026-02-29", '"2026-02-29" is not a date that exists.'),
+    ("appointment_date", "2026-02-29", '; got "2026-02-29": day value is outside expected range.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
-    ("appointment_time", "24:00", 'expected a text: HH:MM, 24-hour; got "24:00".'),
+    ("appointment_time", "24:00", 'expected HH:MM, 24-hour; got "24:00".'),
     ("not_before", "tomorrow", '"tomorrow" is not a date and time; it looks like 2026-01-26T09:00.'),
     ("not_before", "2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 10:30 in America/New_York.'),
     ("not_before", "9999-12-31T23:59:59Z", "is more than 30 days away; call or schedule later."),
     ("not_before", "2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for.'),
     ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
-    ("party_size", 51, "expected a whole number: 1 to 50; got 51."),
-    ("party_size", "many", 'expected a whole number: 1 to 50; got "many".'),
-    ("party_size", True, "expected a whole number: 1 to 50; got true."),
-    ("is_urgent", "perhaps", 'expected true or false; got "perhaps".'),
-    ("additional_instructions[0]", "[1]", "expected a text; got 1."),
-    ("additional_instructions[0]", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
-    ("user_name", ["x"], "expected a text: For the booking; got a list."),
+    ("party_size", 51, "expected 1 to 50; got 51."),
+    ("party_size", "many", 'expected 1 to 50; got "many".'),
+    ("party_size", True, "expected 1 to 50; got true."),
+    ("is_urgent", "perhaps", 'expected boolean; got "perhaps".'),
+    ("additional_instructions[0]", "[1]", "expected Wishes and limits; got 1."),
+    ("additional_instructions[0]", '["\\ud83d"]', "expected Wishes and limits; got "),
+    ("user_name", ["x"], "expected For the booking; got a list."),
     ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
     ("phone", "+14155551234", "make_call has no such argument; it takes task_category, task_description, "),
 ]
@@ -187,7 +183,7 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
 
     assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked
-    assert zero.text == "Not called. Fix 1 argument:\n- party_size: expected a whole number: 1 to 50; got 0."
+    assert zero.text == "Not called. Fix 1 argument:\n- party_size: expected 1 to 50; got 0."
 
 
 async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:

@@ -152,14 +152,20 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"candidates": [BUSY, BUSY]}, "- candidates: names a number twice."),
-    ({"candidates": [BUSY]}, "- candidates: fewer than 2 candidates; make_call calls one number."),
-    ({"candidates": [BUSY, "+12025550100"]}, '- candidates[1]: "+12025550100" is not an object such as {"respondent_'),
+    (
+        {"candidates": [BUSY]},
+        "{respondent_phone, business_name}; for one: make_call; got a list.",
+    ),
+    ({"candidates": [BUSY, "+12025550100"]}, "- candidates[1]: expected 2 to 10 {respondent_phone, business_name}; "),
     (
         {"candidates": [BUSY, FREE | {"phone": "+12025550100"}]},
-        "- candidates[1].phone: a candidate has no such key; it has respondent_phone and business_name.",
+        "- candidates[1].phone: expected 2 to 10 {respondent_phone, business_name}; ",
     ),
     ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is too short'),
-    ({"candidates": [BUSY, {"business_name": "First"}]}, "- candidates[1].respondent_phone: missing or empty"),
+    (
+        {"candidates": [BUSY, {"business_name": "First"}]},
+        "- candidates[1].respondent_phone: missing; expected 2 to",
+    ),
     ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
     ({"continue_after": "t-1"}, "- continue_after: there is no list with these arguments"),
     ({"candidates": [BUSY, {"respondent_phone": "911"}]}, "KallyAI cannot call emergency services. Tell the user to"),

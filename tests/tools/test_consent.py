@@ -184,7 +184,7 @@ LACKING: list[tuple[dict[str, Any], list[str]]] = [
     ({"task_category": "general", "appointment_date": "2026-01-28"}, []),
     ({"appointment_date": "2026-01-28"}, [SIZE]),
     ({"appointment_date": "2026-01-28", "party_size": None}, [SIZE]),
-    ({"appointment_date": "2026-01-28", "party_size": 0}, ["party_size: expected a whole number: 1 to 50; got 0."]),
+    ({"appointment_date": "2026-01-28", "party_size": 0}, ["party_size: expected 1 to 50; got 0."]),
     ({"task_category": "clinic", "appointment_time": "10:00"}, [DAY]),
     ({"task_category": "hotel", "appointment_time": "10:00"}, [DAY, SIZE]),
 ]
