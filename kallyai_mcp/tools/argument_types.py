@@ -9,7 +9,7 @@ import json
 import re
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
@@ -155,10 +155,12 @@ TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 UserZone = Annotated[TimeZoneName | None, Field(description="The user's, IANA")]
 """The zone in which the user reads times."""
 
+SpokenLanguage = Annotated[Literal["en", "es"], WithJsonSchema({"type": "string"})]
+
 AppointmentDate = Annotated[
     IsoDate,
     AfterValidator(_not_past),
-    Field(description="YYYY-MM-DD; only for a new booking or changes_call_id"),
+    _described("string", "YYYY-MM-DD; only for a new booking or changes_call_id"),
 ]
 """A day that is not past where the callee is."""
 

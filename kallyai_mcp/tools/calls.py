@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ClientCapabilities
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
@@ -30,6 +30,7 @@ from kallyai_mcp.tools.argument_types import (
     QuestionTexts,
     Retries,
     Since,
+    SpokenLanguage,
     Status,
     TaskDescription,
     Text,
@@ -65,7 +66,9 @@ TASKS = "io.modelcontextprotocol/tasks"
 async def make_call(
     *,
     task_category: Annotated[
-        Literal["restaurant", "clinic", "hotel", "general"], Field(description="restaurant, clinic, hotel, or general")
+        Literal["restaurant", "clinic", "hotel", "general"],
+        Field(description="restaurant, clinic, hotel, or general"),
+        WithJsonSchema({"type": "string"}),
     ],
     task_description: TaskDescription,
     respondent_phone: Annotated[PhoneNumber, Field(description="E.164: +14155551234")],
@@ -78,8 +81,8 @@ async def make_call(
     departure_date: Annotated[AppointmentDate | None, Field(description="Hotel, YYYY-MM-DD")] = None,
     time_preference_text: Annotated[Text | None, Field(description='"after 5pm"')] = None,
     party_size: PartySize | None = None,
-    language: Annotated[Literal["en", "es"] | None, Field(description="en or es: summary")] = None,
-    call_language: Annotated[Literal["en", "es"] | None, Field(description="en or es: spoken")] = None,
+    language: Annotated[SpokenLanguage | None, Field(description="en or es: summary")] = None,
+    call_language: Annotated[SpokenLanguage | None, Field(description="en or es: spoken")] = None,
     is_urgent: bool | None = None,
     additional_instructions: Annotated[Texts | None, Field(description="Wishes and limits")] = None,
     questions: QuestionTexts | None = None,

@@ -98,6 +98,9 @@ _SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
     "appointment_time": st.times().map(lambda time: f"{time:%H:%M}") | st.sampled_from(["24:00", "19:00\n"]),
     "timezone": st.sampled_from([*_ZONES, *_ZONES, "Mars/Base", "../UTC", "UTC\x00", "a" * 999]),
     "wait_seconds": st.sampled_from([0, 0.0, "0", 0.01]),
+    "task_category": st.sampled_from(["restaurant", "clinic", "hotel", "general"]),
+    "language": st.sampled_from(["en", "es"]),
+    "call_language": st.sampled_from(["en", "es"]),
     "call_id": st.sampled_from([PLACED, PLACED, "c", "3f0c1d2e-0000-4000-8000-000000000000"]) | TEXT,
 }
 """Values for the arguments with a format, most of them valid."""
@@ -107,8 +110,6 @@ def _fitting(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Values that match the argument's schema, or nearly do."""
     if name in _SPECIAL:
         return _SPECIAL[name]
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
     match schema["type"]:
         case "integer":
             return st.integers(0, 10**6) | st.integers(0, 60).map(str)

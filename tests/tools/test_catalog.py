@@ -1,5 +1,4 @@
 import json
-import re
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types, and one function of it is used
@@ -30,13 +29,10 @@ async def test_the_tool_list_stays_short(agent: Agent) -> None:
     assert sum(costs.values()) <= 7000
 
 
-def test_a_description_says_what_a_framework_drops_of_the_schema() -> None:
+def test_a_schema_has_nothing_that_a_framework_drops() -> None:
     for tool in tools():
-        for name, schema in tool.parameters["properties"].items():
-            said = re.findall(r"[\w-]+", schema.get("description", ""))
-            needed = [*schema.get("enum", ()), *(["YYYY-MM-DD"] if "format" in schema else ())]
-            assert set(needed) <= set(said), name
-            assert schema.keys() <= {"type", "description", "enum", "format", "items"}
+        for schema in tool.parameters["properties"].values():
+            assert schema.keys() <= {"type", "description", "items"}
 
 
 def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
