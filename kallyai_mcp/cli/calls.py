@@ -29,13 +29,14 @@ from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result, list_result
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer, CallAnswer, error_answer
+from kallyai_mcp.tools.results import Answer, CallAnswer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import duration, one_line
 from kallyai_mcp.tools.text.times import when
+from kallyai_mcp.tools.tool_errors import error_answer
 from kallyai_mcp.tools.views import find_any
 
 _ASKED_BY = "kallyai-mcp call"

@@ -110,7 +110,8 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         if isinstance(first, KallyAIError):
-            from kallyai_mcp.tools.results import as_json, error_answer
+            from kallyai_mcp.tools.results import as_json
+            from kallyai_mcp.tools.tool_errors import error_answer
 
             raise CommandError(str(first), as_json(error_answer(first, places_calls=False))) from None
         if isinstance(first, OSError) and first.filename is None and first.errno in _OF_THE_OUTPUT:

@@ -10,10 +10,11 @@ from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, list_note
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import list_page
-from kallyai_mcp.tools.results import QuotaAnswer, as_json, error_answer
+from kallyai_mcp.tools.results import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.tool_errors import error_answer
 
 _LAST_CALLS = 5
 _AUDIT_ENTRIES = 100

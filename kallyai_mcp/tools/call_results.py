@@ -1,10 +1,8 @@
 """The results about calls and lists: those of make_call, call_around, get_call, cancel_call, and tasks."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 
-from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
@@ -18,17 +16,13 @@ from kallyai_mcp.tools.results import (
     CallAnswer,
     CallRow,
     CancelAnswer,
-    ErrorAnswer,
     MadeCallAnswer,
-    RefusedRetryAnswer,
     ToolResult,
-    error_answer,
 )
-from kallyai_mcp.tools.text.account import allowances, is_much_left, little_left
+from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import NOT_CANCELED, call_list
-from kallyai_mcp.tools.text.calls import attempts, call_text
-from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
+from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
 from kallyai_mcp.tools.views import view_of, views_of_list
@@ -58,8 +52,7 @@ async def call_result(
         placed_now = None if placed_now is None else False
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
-    is_first_delivery = record is not None and view.call is not None and record.delivered_at is None
-    usage = await app_context.usage(is_much_left) if is_scheduled_now or is_first_delivery else None
+    usage = await app_context.usage() if is_scheduled_now else None
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
         await app_context.calls.delivery.note(record, certain=client_is_there)
@@ -67,28 +60,12 @@ async def call_result(
     if record is not None and view.refusal is not None:
         if not record.schedule.earlier:
             raise view.refusal
-        error = await error_result(view.refusal, app_context, places_calls=True)
-        facts = dict(error.structure) | {name: value for name, value in structure if value is not None}
-        text = f"Not called again:{error.text.removeprefix('Not called:')}\n{attempts(record, reader)}"
-        return ToolResult(text, RefusedRetryAnswer(**facts), is_error=True)
+        return ToolResult(call_text(view, reader), structure, is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
     few_left = little_left(usage, reader.now)
     return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
-
-
-async def error_result(error: KallyAIError, app_context: AppContext, *, places_calls: bool) -> ToolResult[ErrorAnswer]:
-    """What to answer about an error. If the quota is used up, they say of what, and when it comes back."""
-    structure = error_answer(error, places_calls=places_calls)
-    if not (places_calls and isinstance(error, QuotaExceededError)):
-        return ToolResult(error_text(error, places_calls=places_calls), structure, is_error=True)
-    usage = await app_context.usage()
-    left = allowances(usage) if usage is not None else []
-    if left and left[0].remaining <= 0:
-        structure.used_up = left[0]
-    facts = quota_facts(error, usage, now=app_context.now())
-    return ToolResult(with_service_words(f"Not called: {facts}", error), structure, is_error=True)
 
 
 def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
@@ -130,16 +107,12 @@ def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIM
 
 
 def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> MadeCallAnswer:
-    """The structure for a call, with its attempts and its times; `is_request` as in `outcome_answer`."""
+    """The structure for a call, with its times; `is_request` as in `outcome_answer`."""
     structure, call, record = outcome_answer(view, is_request=is_request), view.call, view.record
     if record is not None:
-        schedule = record.schedule
-        if schedule.not_before is not None and record.state is not CallState.ENDED:
-            structure.scheduled_for = iso(schedule.not_before, record.timezone)
-        if schedule.attempts > 1 or schedule.earlier:
-            structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
-            before = [replace(one, at=one.at.replace(microsecond=0)) for one in schedule.earlier]
-            structure.earlier_attempts = before or None
+        not_before = record.schedule.not_before
+        if not_before is not None and record.state is not CallState.ENDED:
+            structure.scheduled_for = iso(not_before, record.timezone)
     is_placed = record is None or record.is_active or call is not None or view.outcome is not None
     if is_placed and not view.is_not_placed_yet(now):
         structure.created_at = view.placed_at

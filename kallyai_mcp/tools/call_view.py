@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -70,7 +69,7 @@ class CallView:
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
         evidence: The callee's words that decided the outcome.
-        answers: The callee's words after each question; `unanswered` is the text that says why none is known.
+        answers: The callee's words after each question; `is_unanswered`: there is no transcript to find them in.
     """
 
     submission: Submission | SubmissionEcho
@@ -82,7 +81,7 @@ class CallView:
     record: CallRecord | None = None
     evidence: Quote | None = None
     answers: tuple[Quote, ...] = ()
-    unanswered: Literal["answers_unread", "no_transcript"] | None = None
+    is_unanswered: bool = False
     related: Related = Related()
 
     @classmethod

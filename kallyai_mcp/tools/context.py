@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,8 +11,6 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
-from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.times import Reader
@@ -22,12 +20,6 @@ if TYPE_CHECKING:
 
 _USAGE_SECONDS = 3.0
 """How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
-
-_RECENT = 300.0
-"""For how many seconds a quota is not asked for again, if enough was left."""
-
-_MOST_ACCOUNTS = 1000
-"""How many accounts' quotas are remembered."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,6 @@ class AppContext:
 
     `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`: KallyAI is the embedded
     sandbox, whose pages can't be opened. `api` makes the API client at its first use: listing the tools needs none.
-    `usages` are what `usage` remembers.
     """
 
     api: "Callable[[], KallyAI]"
@@ -74,26 +65,12 @@ class AppContext:
     embedded: bool = False
     zone_is_known: bool = True
     zone_is_named: bool = False
-    usages: dict[AccountKey, tuple[Statistics, Stopwatch]] = field(default_factory=dict)
 
-    async def usage(self, enough: Callable[[Statistics], bool] = lambda _: False) -> Statistics | None:
-        """The account's statistics; None when KallyAI does not give them, or not in time.
-
-        If those that were read in the last minutes (`_RECENT`) show `enough`, KallyAI is not asked again.
-        """
-        statistics = None
-        with suppress(KallyAIError):
-            account = await self.calls.context.account()
-            known = self.usages.get(account)
-            if known is not None and known[1].longest() <= _RECENT and enough(known[0]):
-                return known[0]
-            since = Stopwatch(self.calls.clock)
-            with anyio.move_on_after(_USAGE_SECONDS):
-                statistics = await self.api().get_statistics()
-                self.usages[account] = statistics, since
-            if len(self.usages) > _MOST_ACCOUNTS:
-                del self.usages[next(iter(self.usages))]
-        return statistics
+    async def usage(self) -> Statistics | None:
+        """The account's statistics; None when KallyAI does not give them, or not in time."""
+        with anyio.move_on_after(_USAGE_SECONDS), suppress(KallyAIError):
+            return await self.api().get_statistics()
+        return None
 
     def for_user_in(self, timezone: str | None) -> "AppContext":
         """The same for a user who is in the zone with this IANA name; unchanged for None."""

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.schedule import Attempt
-from kallyai_mcp.tools.argument_types import RefusedNumberError
-from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.call_view import Quote
 from kallyai_mcp.tools.text.account import Allowance
-from kallyai_mcp.tools.text.errors import may_have_been_placed
 from kallyai_mcp.tools.text.plain import visible_throughout
 
 if TYPE_CHECKING:
@@ -90,9 +85,6 @@ class CallAnswer(CallFacts):
         None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
-    attempt: int | None = None
-    attempts: int | None = None
-    earlier_attempts: Annotated[list[Attempt] | None, _OBJECTS] = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
     asked: Annotated[dict[str, str] | None, _OBJECT] = Field(None, description="Where the outcome is another")
@@ -132,10 +124,6 @@ class ListAnswer(Answer):
     placed_now: bool | None = None
     confirmation: str | None = None
     reasons: list[str] | None = None
-
-
-class RefusedRetryAnswer(MadeCallAnswer, ErrorAnswer):
-    """A call whose next attempt was refused."""
 
 
 class CancelAnswer(Answer):
@@ -233,39 +221,3 @@ def as_json(structure: Answer) -> dict[str, Any]:
     """
     document: dict[str, Any] = visible_throughout(structure.model_dump(mode="json", exclude_none=True))
     return document
-
-
-def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
-    """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
-    maybe = places_calls and may_have_been_placed(error)
-    wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
-    return ErrorAnswer(
-        status="unknown" if maybe else "refused" if places_calls else "error",
-        code=error.code,
-        retryable=not maybe and _is_retryable(error),  # the same request could place a second call
-        placed="maybe" if maybe else "no" if places_calls else None,
-        placed_now=False if places_calls and not maybe else None,
-        retry_after=error.retry_after,
-        correlation_id=error.correlation_id,
-        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
-        dial=error.dial if isinstance(error, RefusedNumberError) else None,
-        arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
-    )
-
-
-def _is_retryable(error: errors.KallyAIError) -> bool:
-    if isinstance(error, errors.PolicyError):
-        return error.retry_after is not None
-    return error.code in _RETRYABLE or isinstance(
-        error,
-        errors.NotConnectedError
-        | errors.NotSignedInError
-        | errors.UnauthorizedError
-        | errors.RateLimitedError
-        | errors.ResponseLostError
-        | errors.UnavailableError,
-    )
-
-
-_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
-"""Codes of this program for conditions that end without the user's help."""

@@ -1,32 +1,40 @@
 """Turns errors into results of a tool (`isError`), with a text for the agent and a structure for programs."""
 
-from dataclasses import replace
-
-from mcp.types import CallToolResult
+from typing import TYPE_CHECKING
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import error_result
+from kallyai_mcp.tools.argument_types import RefusedNumberError
+from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.text.account import sign_in_needed
-from kallyai_mcp.tools.text.errors import with_service_words
+from kallyai_mcp.tools.results import ErrorAnswer, ToolResult
+from kallyai_mcp.tools.text.account import allowances, sign_in_needed
+from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_facts, with_service_words
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
 
 
 async def tool_error(
     error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
-) -> CallToolResult:
-    """The result for an error of `tool`. If nobody is signed in, it has the sign-in link.
+) -> "CallToolResult":
+    """The result for an error of `tool`: with a sign-in link if nobody is signed in, and the quota if it is used up.
 
     With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
     """
     error, link = await with_sign_in_link(error, app_context)
     note_failure(error.code, error.correlation_id)
-    result = await error_result(error, app_context, places_calls=places_calls)
+    text, structure = error_text(error, places_calls=places_calls), error_answer(error, places_calls=places_calls)
     if link is not None:
-        result.structure.link, result.structure.expires_in = link.url, link.minutes * 60
+        structure.link, structure.expires_in = link.url, link.minutes * 60
         then = f"call {tool} again with the same arguments"
-        result = replace(result, text=with_service_words(sign_in_needed(link, then, places_calls=places_calls), error))
-    return result.for_client()
+        text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
+    elif places_calls and isinstance(error, errors.QuotaExceededError):
+        usage = await app_context.usage()
+        left = allowances(usage) if usage is not None else []
+        structure.used_up = left[0] if left and left[0].remaining <= 0 else None
+        text = with_service_words(f"Not called: {quota_facts(error, usage, now=app_context.now())}", error)
+    return ToolResult(text, structure, is_error=True).for_client()
 
 
 async def with_sign_in_link(
@@ -39,3 +47,39 @@ async def with_sign_in_link(
         return error, await app_context.sign_in.link()
     except errors.KallyAIError as no_link:
         return no_link, None
+
+
+def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
+    """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
+    maybe = places_calls and may_have_been_placed(error)
+    wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
+    return ErrorAnswer(
+        status="unknown" if maybe else "refused" if places_calls else "error",
+        code=error.code,
+        retryable=not maybe and _is_retryable(error),  # the same request could place a second call
+        placed="maybe" if maybe else "no" if places_calls else None,
+        placed_now=False if places_calls and not maybe else None,
+        retry_after=error.retry_after,
+        correlation_id=error.correlation_id,
+        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
+        dial=error.dial if isinstance(error, RefusedNumberError) else None,
+        arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
+    )
+
+
+def _is_retryable(error: errors.KallyAIError) -> bool:
+    if isinstance(error, errors.PolicyError):
+        return error.retry_after is not None
+    return error.code in _RETRYABLE or isinstance(
+        error,
+        errors.NotConnectedError
+        | errors.NotSignedInError
+        | errors.UnauthorizedError
+        | errors.RateLimitedError
+        | errors.ResponseLostError
+        | errors.UnavailableError,
+    )
+
+
+_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
+"""Codes of this program for conditions that end without the user's help."""

@@ -7,14 +7,14 @@ interpreted.
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import dropwhile, takewhile
-from typing import Literal
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError, NotFoundError
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
 from kallyai_mcp.calls.appointment import lies_before
 from kallyai_mcp.calls.call_lists import CallList
@@ -78,16 +78,10 @@ async def with_speech(app_context: AppContext, view: CallView) -> CallView:
     if call is None or view.outcome not in decides:
         return view
     transcript: Transcript | None = None
-    unanswered: Literal["answers_unread", "no_transcript"] = "answers_unread"
-    try:
-        with anyio.move_on_after(_SECONDS):
-            transcript = await app_context.api().get_transcript(call.call_id)
-    except NotFoundError:
-        unanswered = "no_transcript"
-    except KallyAIError:
-        pass  # the outcome counts without it
+    with anyio.move_on_after(_SECONDS), suppress(KallyAIError):  # the outcome counts without it
+        transcript = await app_context.api().get_transcript(call.call_id)
     if transcript is None:
-        return replace(view, unanswered=unanswered if questions else None)
+        return replace(view, is_unanswered=bool(questions))
     if not questions:
         return replace(view, evidence=_evidence(transcript, call.highlights or ""))
     answers = tuple(one for question in questions for one in _answers(question, transcript.entries))

@@ -15,7 +15,6 @@ from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import asking
 from tests.tools.user import User, open_agent_for
 
 TOKEN = "token-of-the-settings-0123456789"
@@ -156,16 +155,3 @@ async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_go
     assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link")
     assert answer.text.startswith("27 of 35 calls left")
     assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."] * 2
-
-
-async def test_while_much_is_left_the_quota_is_not_asked_for_again_after_each_call(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    little = "2 of 35 calls left. To get more now: check_quota with billing_link=true."
-    async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
-        for count, (minutes, left, is_told) in enumerate(((0, 27, False), (4, 2, False), (2, 2, True), (0, 27, False))):
-            clock.advance(minutes=minutes)
-            kallyai.statistics = {"calls_allocated": 35, "calls_remaining": left}
-            made = await agent.use("make_call", BISTRO, respondent_phone=f"+1415555{1200 + count}")
-
-            assert (little in made.text.splitlines()) == is_told

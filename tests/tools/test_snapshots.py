@@ -236,11 +236,6 @@ async def account(tell: Teller) -> None:
     table = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
     await tell.use("call_around", "no calls left", table, candidates=several, until="booked")
     await tell.use("make_call", "scheduled with no calls left", BISTRO, not_before="2026-01-26T12:00")
-    tell.kallyai.statistics = PERIOD | QUOTAS["little is left"]
-    tell.kallyai.calls = {"+": {"status": "success", "call_id": "c-1", "highlights": "They close at nine"}}
-    await tell.use("make_call", "answered, little is left", BISTRO, respondent_phone=numbered(1))
-    tell.kallyai.statistics = PERIOD | QUOTAS["little is left"] | {"calls_remaining": 0}
-    await tell.use("make_call", "answered, none is left", BISTRO, respondent_phone=numbered(2))
 
 
 async def test_tool(tmp_path: Path, snapshot: SnapshotAssertion) -> None:

@@ -12,9 +12,6 @@ from kallyai_mcp.tools.text.times import day
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
 
-_MUCH_SHARE = 0.5
-"""If more than this share is left, the calls of the next minutes don't leave little."""
-
 LOGIN_NEEDED = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
 """For when nobody is signed in, and there is no sign-in link."""
 
@@ -75,11 +72,6 @@ def little_left(statistics: Statistics | None, now: datetime) -> str:
     if statistics is None or not _is_little(allowances(statistics)):
         return ""
     return quota(statistics, None, now=now)
-
-
-def is_much_left(statistics: Statistics) -> bool:
-    """Whether so much of every allowance is left that it need not be asked for again soon."""
-    return all(allowance.share > _MUCH_SHARE for allowance in allowances(statistics))
 
 
 def _is_little(left: Sequence[Allowance]) -> bool:

@@ -81,8 +81,7 @@ SAY = {
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
     # What was said
-    "answers_unread": "The answers are not known: the transcript can't be read now. get_transcript tries again.",
-    "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
+    "unanswered": "The answers are not known: no transcript can be read now. get_transcript tries again.",
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
     "suggests": "KallyAI suggests: {said}",
@@ -101,13 +100,15 @@ _STATES |= {"in_progress": "in progress", "refused": "not called"}
 def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str = "") -> str:
     """A call in words: why it was not placed, its outcome, when it is due, or its progress.
 
-    `is_duplicate`: the call was asked for before. `few_left` says what is left of the quota, if that is little.
+    `is_duplicate`: the call was asked for before. `few_left` says what is left of the quota for a scheduled call, if
+    that is little.
     """
     record, before = view.record, ASKED_BEFORE if is_duplicate else ""
     if view.refusal is not None:
-        return error_text(view.refusal, places_calls=True)
+        text, earlier = error_text(view.refusal, places_calls=True), attempts(record, reader) if record else ""
+        return f"Not called again:{text.removeprefix('Not called:')}\n{earlier}" if earlier else text
     if view.call is not None and view.outcome is not None:
-        return _outcome(view, view.call, reader, is_duplicate=is_duplicate, few_left=few_left)
+        return _outcome(view, view.call, reader, is_duplicate=is_duplicate)
     if record is not None and record.state is CallState.UNKNOWN:
         return before + SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
     if record is not None and record.state is CallState.SCHEDULED:
@@ -148,7 +149,7 @@ def reason(view: CallView) -> str:
     return _REASONS.get(view.call.plain_status, "") if view.call is not None else ""
 
 
-def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, few_left: str) -> str:
+def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) -> str:
     record, related, what = view.record, view.related, unconfirmed(view)
     lines = [
         SAY["already"].format(ago=_ago(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
@@ -159,7 +160,6 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool, 
         offer_not_accepted(view),
         _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
-        few_left,
         f"call_id {word(call.call_id)}{_more(view, call)}.",
         attempts(record, reader) if record is not None else "",
     ]
@@ -211,7 +211,7 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
         lasted = f" {duration(call.duration_seconds or 0)}." if is_timed else ""
         lines.append(f"KallyAI: {quoted(sentence(call.highlights), limit)}{lasted}")
     lines += [_they_said(view.evidence)] if view.evidence is not None else []
-    lines += [SAY[view.unanswered]] if view.unanswered else []
+    lines += [SAY["unanswered"]] if view.is_unanswered else []
     for number, (question, quotes) in enumerate(groupby(view.answers, lambda one: one.question or ""), 1):
         first = f"- {quoted(question, 200)}" if with_questions else f"{number}."
         lines.append(f"{first} {' Or: '.join(map(_they_said, quotes))}")
@@ -235,7 +235,7 @@ def _more(view: CallView, call: Call) -> str:
     """The tools that tell more about a call."""
     has_words = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
-    tools += ["get_transcript"] if has_words and view.unanswered != "no_transcript" else []
+    tools += ["get_transcript"] if has_words else []
     parts = [", ".join(tools)] if tools else []
     if view.appointment is not None and view.related.later is None:
         parts.append("to change or cancel it: changes_call_id")
