@@ -45,11 +45,10 @@ class StopReason(StrEnum):
     CANCELED = "canceled"  # the user canceled it
 
 
-GOES_ON_AFTER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN, StopReason.ANSWERED})
-"""After these, the list goes on only when the user decides so, because somebody may have talked."""
+DECIDED = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
+"""After these, the user decides whether to pass the candidate who was called last: that one may have agreed."""
 
-GOES_ON_WHEN_ASKED = frozenset({StopReason.NEEDS_SIGN_IN, StopReason.REFUSED})
-"""After these, the list goes on when the same list is requested again, because its next call was not placed."""
+_GOES_ON_AFTER = DECIDED | {StopReason.NEEDS_SIGN_IN, StopReason.REFUSED}
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,9 @@ class CallList:
         list_id: Also the `session_id` of all its calls.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
         asked_at: When it was begun, or went on last.
-        agreed_at: When the user agreed last; None while the list is not in the ledger.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
-        refusal: The error of the setting that stopped it, if one did.
-        records: The records of its calls so far, in the order of the calls.
+        records: The records of its calls so far, in the order of the calls; none while it is not in the ledger.
     """
 
     account: AccountKey
@@ -81,11 +78,9 @@ class CallList:
     own_zones: bool = False
     goes_on_if_answered: bool = False
     consent: Consent = _NOT_ASKED
-    agreed_at: datetime | None = None
     passed: int = 0
     stop_reason: StopReason | None = None
     ended_at: datetime | None = None
-    refusal: KallyAIError | None = None
     records: tuple[CallRecord, ...] = ()
 
     @property
@@ -106,17 +101,8 @@ class CallList:
 
     @property
     def was_refused(self) -> bool:
-        """Whether its last call was refused for a reason that also holds for the next ones."""
-        last = self.records[-1] if self.records else None
-        if last is not None and last.state is CallState.REFUSED:
-            return last.error is not None and stop_reason_of_refusal(last.error) is not None
-        return last is not None and last.state in (CallState.EXPIRED, CallState.SCHEDULED)
-
-    def may_go_on(self, after: int | None) -> bool:
-        """Whether it has stopped and may go on after so many candidates; None to call the refused one again."""
-        if self.stop_reason in GOES_ON_WHEN_ASKED:
-            return after in (None, len(self.records) - self.was_refused)
-        return self.stop_reason in GOES_ON_AFTER and after == len(self.records)
+        """Whether its last call was not placed, so that the candidate is called when it goes on."""
+        return bool(self.records) and self.records[-1].state in (CallState.REFUSED, CallState.EXPIRED)
 
     def zone_of(self, submission: Submission) -> str:
         """The IANA name of the zone of the times in `submission`, which is one of its submissions."""
@@ -133,16 +119,9 @@ class CallList:
         return self.stop_reason is None or self.is_calling
 
     @property
-    def was_found_unreached(self) -> bool:
-        """Whether it stopped at an unknown outcome, and KallyAI has said since then that nobody was reached."""
-        return self.stop_reason is StopReason.UNKNOWN and self.next_stop_reason() is None
-
-    @property
     def waits_for_user(self) -> bool:
         """Whether it has stopped, and goes on when the user decides so."""
-        if self.stop_reason in GOES_ON_WHEN_ASKED:
-            return True
-        return self.stop_reason in (StopReason.NEEDS_DECISION, StopReason.UNKNOWN) and bool(self.not_called)
+        return self.stop_reason in _GOES_ON_AFTER and bool(self.to_come)
 
     @property
     def may_have_reached(self) -> bool:
@@ -164,7 +143,7 @@ class CallList:
         if record.state is CallState.EXPIRED:
             return StopReason.REFUSED
         if record.state is CallState.REFUSED and record.error is not None:
-            return stop_reason_of_refusal(record.error)
+            return _stop_reason_of_refusal(record.error)
         if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
             return None if self.until == "all" else StopReason.UNKNOWN
         if record.state is CallState.SCHEDULED:
@@ -189,7 +168,7 @@ class PlacedList(NamedTuple):
     is_new: bool
 
 
-def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
+def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """Why a list stops after a call was refused with `error`; None when only this candidate can't be called."""
     if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
         return StopReason.NEEDS_SIGN_IN

@@ -145,17 +145,17 @@ class Calls(Worker):
                 changed(call_list)
         return call_list
 
-    async def place_list(self, requested: CallList, consent: Consent | None, *, after: int | None = None) -> PlacedList:
+    async def place_list(self, requested: CallList, consent: Consent) -> PlacedList:
         """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
-        Without `after`, KallyAI is asked first whether its last two calls reached somebody after all.
+        If its last call was not placed, KallyAI is asked first whether the one before reached somebody after all.
         """
-        for record in requested.records[-2:] if after is None else ():
+        for record in requested.records[-2:] if requested.was_refused else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            placed = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_, after=after)
+            placed = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_)
             for record in placed.found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)

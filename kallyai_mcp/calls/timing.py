@@ -11,7 +11,6 @@ class Timing:
         repeat_after: How long after its end a call that reached somebody is the answer to a request for the same call.
         repeat_after_delivery: How long after its delivery any outcome is the answer to a request for the same call.
         wait_for_user: How long a list that waits for its user is the answer to a request for the same list.
-        agreed_for: How long after a consent a list may go on without a new one.
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
             ended by then, so the service still knows the key.
@@ -38,7 +37,6 @@ class Timing:
     repeat_after: float = 3600
     repeat_after_delivery: float = 60
     wait_for_user: float = 172_800
-    agreed_for: float = 3600
     send_within: float = 120
     resend_within: float = 1.0
     refuse_within: float = 45

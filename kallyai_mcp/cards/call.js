@@ -303,9 +303,8 @@ class CallCard {
   /** Lets the list go on with its next candidate, as the user wants. */
   async #goOn() {
     const { confirmation: _, continue_after: __, ...input } = this.#input;
-    const decided = this.#state === "list_needs_decision" ? { continue_after: this.#call.call_id ?? this.#id } : {};
     this.#isPlacedHere = true;
-    this.#input = { ...input, ...decided };
+    this.#input = { ...input, continue_after: this.#call?.call_id ?? this.#call?.tracking_id };
     const result = await this.#host.callTool("call_around", { ...this.#input, wait_seconds: 0 }).catch(() => null);
     if (!result) return this.#note(locale.text("denied"));
     this.#receive(result);

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,7 @@ _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session
 SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
 """The arguments that call_around has in common with make_call."""
 
-_NO_LIST = "there is no list with these arguments; to go on with an earlier list, repeat its other arguments"
+_NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 
 
 class Candidate(BaseModel):
@@ -81,14 +82,19 @@ async def call_around(
         own_zones=timezone is None,
         goes_on_if_answered=if_answered == "continue",
     )
-    known = await app_context.calls.ledger.read(lists.find_same_list, wanted_list, ever=continue_after is not None)
-    if known is None and continue_after is not None:  # a new list would call the earlier candidates again
-        raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
-    after = _passed(known, continue_after) if known is not None else None
-    if known is not None and not known.may_go_on(after):
+    ledger = app_context.calls.ledger
+    if continue_after is None:
+        known = await ledger.read(lists.find_same_list, wanted_list)
+        goes_on = False
+    else:
+        known = await ledger.read(lists.find_list_of, wanted_list.account, continue_after)
+        if known is None or known.fingerprint != wanted_list.fingerprint:
+            raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
+        goes_on = known.waits_for_user and continue_after in (known.records[-1].call_id, known.records[-1].tracking_id)
+    if known is not None and not goes_on:
         return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
     to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)
-    placed = await _place(to_place, after, call_arguments["confirmation"], ctx)
+    placed = await _place(to_place, call_arguments["confirmation"], ctx)
     if isinstance(placed, CallToolResult):
         return placed
     return await wait_and_answer(
@@ -106,30 +112,17 @@ def _with_shared_arguments() -> Signature:
 call_around.__signature__ = _with_shared_arguments()  # type: ignore[attr-defined]  # the SDK makes the schema of it
 
 
-def _passed(found: CallList, continue_after: str | None) -> int | None:
-    """How many candidates a list skips when it goes on; None if it goes on with the one that was not called yet."""
-    if continue_after is None:
-        return len(found.records) if found.was_found_unreached else None
-    for position, record in enumerate(found.records, 1):
-        if continue_after in (record.call_id, record.tracking_id):
-            return position
-    raise InvalidArgumentsError([Problem("continue_after", "is no call of this list; take the call_id of its last")])
-
-
 async def _place(
-    wanted_list: CallList, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
+    wanted_list: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> PlacedList | CallToolResult:
-    """Start a list, or let one that has stopped go on after so many candidates, with the user's consent.
+    """Start a list, or let one that has stopped go on, with the user's consent.
 
-    Its own consent may be too old. Returns the list, and whether this request places its calls; or the result that
-    tells the agent to ask the user.
+    Returns the list, and whether this request places its calls; or the result that tells the agent to ask the user.
     """
-    app_context, goes_on = ctx.request_context.lifespan_context, wanted_list.stop_reason is not None
+    app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
     calls, reader = app_context.calls, app_context.reader()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        if wanted_list.agreed_at is not None and not outdated:
-            return wanted_list.consent  # it may be too old
         last_calls = await calls.ledger.read(lists.last_calls, wanted_list)
         begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
         question = Question(
@@ -144,6 +137,4 @@ async def _place(
         )
         return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
 
-    return await place_with_consent(
-        ask, lambda given: calls.place_list(wanted_list, None if given is wanted_list.consent else given, after=after)
-    )
+    return await place_with_consent(ask, partial(calls.place_list, wanted_list))

@@ -4,8 +4,8 @@ A task is another view of a call record or a list, and its id is the `tracking_i
 survives a restart, and any process with the same ledger can answer requests about it, but only for its account.
 
 A completed task must stay completed ("Task Status Lifecycle"). So the task of a list covers it until a decision is
-needed: if it goes on then, get_call follows it. Only a list that a limit or the sign-in has stopped, and that is asked
-for again, is the same task again.
+needed: if it goes on then, get_call follows it. Only a list that goes on after a limit or the sign-in has stopped it is
+the same task again.
 
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """

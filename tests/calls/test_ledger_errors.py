@@ -75,7 +75,7 @@ async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here:
         await start(here)
     await here.run(here.clock.sleep(600))
     calls, (found, _) = len(here.service.keys), await start(here)
-    done = await went_on(here, found, None)
+    done = await went_on(here, found)
 
     assert calls == 0
     assert found.stop_reason is StopReason.REFUSED

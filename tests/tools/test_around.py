@@ -167,7 +167,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "- candidates[1].respondent_phone: missing; expected 2 to",
     ),
     ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
-    ({"continue_after": "t-1"}, "- continue_after: there is no list with these arguments"),
+    ({"continue_after": "t-1"}, "- continue_after: no list with these other arguments has this call"),
     ({"candidates": [BUSY, {"respondent_phone": "911"}]}, "KallyAI cannot call emergency services. Tell the user to"),
 ]
 
@@ -186,12 +186,14 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
     async with open_agent(settings_in(tmp_path, CALLS_PER_DAY="2"), mode="auto", clock=clock, app=app) as agent:
         stopped = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
         clock.advance(hours=24)
-        done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
+        again = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
+        id_ = stopped.data["calls"][-1]["tracking_id"]
+        done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates, continue_after=id_)
 
-    assert stopped.text.splitlines()[0] == (
-        "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed. To go on "
-        "later: call_around with the same arguments."
-    )
+    first, *_, last = stopped.text.splitlines()
+    assert first == "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed."
+    assert last == f'To go on later: call_around with the same arguments and continue_after "{id_}".'
+    assert again.text == f"Asked for before; no new call was placed. {stopped.text}"
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
 

@@ -33,7 +33,8 @@ async def test_a_list_goes_on_without_its_client_until_the_token_expires_and_the
                 foreign = await other.use("get_call", call_id=id_)
             async with connected_agent(url, token=sandbox.token()) as agent:
                 stopped = await agent.use("get_call", call_id=id_, wait_seconds=LIMIT)
-                again = await agent.use("call_around", AROUND, wait_seconds=0)
+                last = stopped.data["calls"][-1]["tracking_id"]
+                again = await agent.use("call_around", AROUND, continue_after=last, wait_seconds=0)
                 calls = await sandbox.wait_for_calls(3)
                 sandbox.end_calls()
                 ended = await agent.use("get_call", call_id=id_, wait_seconds=LIMIT)
@@ -41,7 +42,7 @@ async def test_a_list_goes_on_without_its_client_until_the_token_expires_and_the
     assert started.data["status"] == again.data["status"] == "in_progress"
     assert foreign.is_error
     assert stopped.data["status"] == "needs_sign_in", stopped.text
-    assert "call_around with the same arguments" in stopped.text
+    assert stopped.text.endswith(f'call_around with the same arguments and continue_after "{last}".')
     assert again.data["tracking_id"] == id_
     assert len(calls) == 3
     assert [call["outcome"] for call in ended.data["calls"]][:2] == ["not_reached", "not_reached"]

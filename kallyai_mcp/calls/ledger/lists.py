@@ -2,23 +2,15 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import (
-    GOES_ON_WHEN_ASKED,
-    LONGEST,
-    CallList,
-    PlacedList,
-    StopReason,
-    stop_reason_of_refusal,
-)
+from kallyai_mcp.calls.call_lists import DECIDED, LONGEST, CallList, PlacedList, StopReason
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Row, Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
-from kallyai_mcp.calls.ledger.rows import MINE, end, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     AUDIT_PLACED,
@@ -26,42 +18,33 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallState,
-    error_from_json,
-    error_to_json,
     to_row,
 )
 from kallyai_mcp.calls.schedule import Schedule
 
 
-def reserve_list(
-    tx: Tx, requested: CallList, consent: Consent | None, worker: str, id_: str, *, after: int | None = None
-) -> PlacedList:
-    """Begin a list, or let it go on if it is in the ledger already, and reserve its next call for `worker`, as `id_`.
+def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> PlacedList:
+    """Begin a list, or let it go on if it has calls already, and reserve its next call for `worker`, as `id_`.
 
-    Nothing is done if another list answers the request (`find_same_list`), or if it may not go on. `after` is how many
-    candidates to pass, None to call the one again whose call was refused. Without `consent`, the old one counts.
+    Nothing is done if another list answers the request (`find_same_list`), or if the list has changed since it was read
+    so that it may not go on.
 
     Raises:
-        ConsentOutdatedError: The consent is too old, a number was called since, or the confirmation was used already.
+        ConsentOutdatedError: A number was called since, or the confirmation was used already.
     """
-    is_new = requested.agreed_at is None
-    known = find_same_list(tx, requested, ever=not is_new)
-    goes_on = known is not None and known.list_id == requested.list_id and known.may_go_on(after)
-    if not (known is None if is_new else goes_on):
-        return PlacedList(known or requested, is_new=False)
+    is_new = not requested.records
+    known = find_same_list(tx, requested) if is_new else find_list(tx, requested.account, requested.list_id)
+    if known is not None and not (known.waits_for_user and len(known.records) == len(requested.records)):
+        return PlacedList(known, is_new=False)
     call_list, at = known or requested, moment(tx.now())
-    agreed_at, agreed_for = call_list.agreed_at or at, timedelta(seconds=tx.config.timing.agreed_for)
-    if consent is None and at - agreed_at > agreed_for:
-        raise ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
-    if consent is not None:
-        check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
-        call_list = replace(call_list, consent=consent, agreed_at=at)
-    if call_list.stop_reason in GOES_ON_WHEN_ASKED and call_list.was_refused:
+    check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
+    passed = len(call_list.records) if call_list.stop_reason in DECIDED else call_list.passed
+    if call_list.was_refused:
         call_list = without_last(tx, call_list)
-    call_list = replace(call_list, stop_reason=None, refusal=None, ended_at=None, asked_at=at)
-    call_list = replace(call_list, goes_on_if_answered=requested.goes_on_if_answered, passed=after or call_list.passed)
-    if is_new:
-        first = {"worker": "", "confirmation_id": call_list.consent.confirmation_id}  # older versions read `worker`
+    call_list = replace(call_list, consent=consent, asked_at=at, stop_reason=None, ended_at=None, passed=passed)
+    call_list = replace(call_list, goes_on_if_answered=requested.goes_on_if_answered)
+    if known is None:
+        first = {"worker": "", "confirmation_id": consent.confirmation_id}  # older versions read `worker`
         insert(tx, "call_lists", _to_row(call_list) | first)
     else:
         _written(tx, call_list)
@@ -87,38 +70,31 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
     """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
-    once, under the tracking id `id_`.
+    once, under the tracking id `id_`. A call that a setting refuses is inserted as such.
     """
     while not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
             return stop(tx, call_list, reason)
-        now = moment(tx.now())
-        if now - call_list.asked_at > LONGEST:
-            return stop(tx, call_list, StopReason.REFUSED)
-        submission = call_list.not_called[0]
+        submission, now = call_list.not_called[0], moment(tx.now())
         zone = call_list.zone_of(submission)
         record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
         earlier = SameCalls(tx, record)
         if (duplicate := earlier.duplicate()) is not None:
             call_list = _tied(tx, call_list, duplicate)
             continue
-        if (refusal := check_policy(tx, record)) is not None:
+        refusal, record = check_policy(tx, record), earlier.numbered()
+        if refusal is not None:
             note_refusal(tx, record, refusal, call_list.consent)
-            if stop_reason_of_refusal(refusal) is not None:
-                return stop(tx, call_list, StopReason.REFUSED, refusal)
-            refused = replace(earlier.numbered(), state=CallState.REFUSED, error=refusal, ended_at=now)
-            insert(tx, "calls", to_row(refused))
-            call_list = _tied(tx, call_list, refused)
-            continue
-        record = earlier.numbered()
-        if worker:
+            record = replace(record, state=CallState.REFUSED, error=refusal, ended_at=now)
+        elif worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
         else:
-            schedule = Schedule(now, call_list.asked_at + LONGEST)
-            record = replace(record, state=CallState.SCHEDULED, schedule=schedule)
+            record = replace(record, state=CallState.SCHEDULED, schedule=Schedule(now, call_list.asked_at + LONGEST))
         insert(tx, "calls", to_row(record))
-        write_audit(tx, record, call_list.consent, AUDIT_PLACED if worker else AUDIT_SCHEDULED)
-        return _tied(tx, call_list, record)
+        call_list = _tied(tx, call_list, record)
+        if refusal is None:
+            write_audit(tx, record, call_list.consent, AUDIT_PLACED if worker else AUDIT_SCHEDULED)
+            break
     return call_list
 
 
@@ -127,28 +103,24 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
     return next(iter(_select(tx, account, "list_id = :id", id=list_id)), None)
 
 
-def find_same_list(tx: Tx, requested: CallList, *, ever: bool = False) -> CallList | None:
-    """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago.
-
-    With `ever`, the newest list with the same fingerprint, whenever it ended.
-    """
+def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
+    """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago."""
     newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
     alike = _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint)
-    # Where the clock was set back, the newest list is not the one that was asked for last.
-    return next((call_list for call_list in alike if ever or _answers(tx, call_list)), None)
+    return next((call_list for call_list in alike if _answers(tx, call_list)), None)
 
 
 def _answers(tx: Tx, call_list: CallList) -> bool:
     """Whether a list answers a request for the same list."""
-    if call_list.ended_at is None:
-        return True
     timing = tx.config.timing
-    seconds = max(timing.repeat_after, timing.wait_for_user) if call_list.waits_for_user else timing.repeat_after
-    if call_list.ended_at.timestamp() <= tx.now() - seconds:
-        return False
-    # A canceled list answers the request only if one of its calls may have agreed to something: a new list would call
-    # the first candidate again, who could agree too.
-    return call_list.stop_reason is not StopReason.CANCELED or call_list.may_have_reached
+    seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
+    return call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds
+
+
+def find_list_of(tx: Tx, account: AccountKey, call_id: str) -> CallList | None:
+    """The account's newest list with the call of this `call_id` or `tracking_id`; None when there is none."""
+    record = find(tx, account, call_id)
+    return next(iter(_lists_with(tx, record, "TRUE ORDER BY asked_at DESC")), None) if record is not None else None
 
 
 def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
@@ -169,8 +141,12 @@ def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:
 
 def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
     """The lists that go on and have this record."""
-    of_record = "list_id IN (SELECT list_id FROM call_list_calls WHERE tracking_id = :id) AND why IS NULL"
-    return _select(tx, record.account, of_record, id=record.tracking_id)
+    return _lists_with(tx, record, "why IS NULL")
+
+
+def _lists_with(tx: Tx, record: CallRecord, condition: str) -> list[CallList]:
+    of_record = "list_id IN (SELECT list_id FROM call_list_calls WHERE tracking_id = :id)"
+    return _select(tx, record.account, f"{of_record} AND {condition}", id=record.tracking_id)
 
 
 def without_last(tx: Tx, call_list: CallList) -> CallList:
@@ -180,9 +156,9 @@ def without_last(tx: Tx, call_list: CallList) -> CallList:
     return replace(call_list, records=call_list.records[:-1])
 
 
-def stop(tx: Tx, call_list: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
-    """Stop a list; `error` is that of the setting that stopped it, if one did."""
-    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now()), refusal=error))
+def stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
+    """Stop a list."""
+    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now())))
 
 
 def _written(tx: Tx, call_list: CallList) -> CallList:
@@ -208,7 +184,6 @@ def _to_row(call_list: CallList) -> Row:
         "own_zones": call_list.own_zones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
         "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
-        "agreed_at": (call_list.agreed_at or call_list.asked_at).timestamp(),
     }
     return {
         "list_id": call_list.list_id,
@@ -219,7 +194,6 @@ def _to_row(call_list: CallList) -> Row:
         "asked_at": call_list.asked_at.timestamp(),
         "passed": call_list.passed,
         "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
-        "message": error_to_json(call_list.refusal),
         "ended_at": seconds_or_none(call_list.ended_at),
     }
 
@@ -240,7 +214,6 @@ def _from_row(tx: Tx, row: Row) -> CallList:
     asked_by, how, flags = request["consent"]
     found = CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
-        agreed_at=moment(request["agreed_at"]),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
         submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
@@ -253,7 +226,6 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
-        refusal=error_from_json(row["message"]),
         records=tuple(readable(tx, records)),
     )
     last = found.records[-1] if found.records else None

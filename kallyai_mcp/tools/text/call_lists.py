@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Statistics
-from kallyai_mcp.calls.call_lists import GOES_ON_WHEN_ASKED, CallList, StopReason
+from kallyai_mcp.calls.call_lists import DECIDED, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import BOOKED, CallView
@@ -28,9 +28,8 @@ _SAY = {
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
-    "stopped": "Stopped: {why} To go on later: call_around with the same arguments.",
+    "stopped": "Stopped: {why}",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
-    "found_unreached": "nobody was reached at {party}.",
     "canceled": (
         "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
         "call_around with those alone."
@@ -39,15 +38,13 @@ _SAY = {
         'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then call_around with the '
         'same arguments and continue_after "{id}".'
     ),
+    "go_on_later": 'To go on later: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
     "questions": "Questions: {questions}",
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
 }
 
 NOT_CANCELED = "Not canceled: the list is over."
-
-_FOR_USER = (StopReason.NEEDS_DECISION, StopReason.UNKNOWN)
-"""After these, the user decides whether the list goes on."""
 
 
 def call_list(
@@ -75,8 +72,9 @@ def call_list(
     lines.append(_not_called(found))
     if found.stop_reason is None:
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
-    elif found.stop_reason in _FOR_USER and found.not_called and last is not None and not found.was_found_unreached:
-        key = "go_on_after_other_time" if last.outcome is Outcome.BOOKED_OTHER_TIME else "go_on"
+    elif found.waits_for_user and last is not None:
+        is_booked = last.outcome is Outcome.BOOKED_OTHER_TIME
+        key = "go_on_later" if found.was_refused else "go_on_after_other_time" if is_booked else "go_on"
         lines.append(_SAY[key].format(id=last.call_id or found.records[-1].tracking_id))
     return "\n".join(filter(None, lines))
 
@@ -104,12 +102,12 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
         return _SAY[key].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
-    if last is None or found.stop_reason in GOES_ON_WHEN_ASKED or found.was_found_unreached:
+    if last is None or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
         return _SAY["stopped"].format(why=_why(found, usage, reader))
-    if found.stop_reason is StopReason.UNKNOWN:
+    if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
     state, why = state_in_words(last).rstrip("*"), doubt(last)
-    if found.stop_reason is StopReason.NEEDS_DECISION:
+    if found.stop_reason in DECIDED:
         why = why or (SAY_OF_CALLS["no_event"] if last.outcome is Outcome.ANSWERED else "")
         return _SAY["decide"].format(party=party_of(last.submission), state=state, doubt=why).rstrip()
     why = f"{why} " if why else ""
@@ -117,12 +115,11 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
 
 
 def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
-    """Why a list has stopped that goes on when the same is asked for again."""
-    if found.was_found_unreached:
-        return _SAY["found_unreached"].format(party=party_of(found.records[-1].submission))
+    """Why the next call of a list was not placed."""
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
-    error = found.refusal or (found.records[-1].error if found.was_refused else None)
+    last = found.records[-1] if found.was_refused else None
+    error = last.error if last is not None and last.state is CallState.REFUSED else None
     if isinstance(error, QuotaExceededError):
         return quota_facts(error, usage, now=reader.now)
     return f"{what_happened(error) if error is not None else 'the list was asked for long ago'}."
