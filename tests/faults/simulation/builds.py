@@ -496,7 +496,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a canceled list goes on",
-        Patch("calls.ledger.lists", "WHERE tracking_id = :id) AND why IS NULL", "WHERE tracking_id = :id)"),
+        Patch("calls.ledger.lists", 'tx, record, "why IS NULL")', 'tx, record, "TRUE")'),
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
