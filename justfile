@@ -26,7 +26,7 @@ format:
 
 # Update the snapshots of schemas and texts
 snapshots:
-    uv run pytest --snapshot-update tests/tools
+    uv run pytest -n 0 --snapshot-update tests/tools/test_snapshots.py
 
 # Place calls with a service that fails in every way
 faults *ARGS:

@@ -35,6 +35,7 @@ from tests.docs.pages import DOCS, IN_CHECK, PAGES, commands, fenced, run_by, te
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
 from tests.programs import ROOT, run_well
+from tests.reference.cases import STATED
 from tests.sandbox.auth.browser_client import sign_in
 
 MCPB = ("npx", "--yes", "@anthropic-ai/mcpb@2.1.2")
@@ -48,6 +49,13 @@ SECONDS = 300
 
 UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist/a.whl", "kallyai_mcp/__pycache__/a")
 """Files that a developer may have in the folder."""
+
+SHELLS = {
+    "=bash_source": ("bash", "-euc", "{}; complete -p kallyai-mcp"),
+    "=zsh_source": ("zsh", "-euc", 'autoload -U compinit; compinit -D; {}; [ "$_comps[kallyai-mcp]" ]'),
+    "=fish_source": ("fish", "--command", '{}; complete -C "kallyai-mcp transcr" | grep "^transcript"'),
+}
+"""Where a line that completes commands is run, and what shows that it does, by a part of the line."""
 
 TOOLS = [tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]]
 ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1", "PIP_NO_COMPILE": "1"}
@@ -208,8 +216,13 @@ def in_folder(root: Path, name: str) -> str:
 
 def the_pages_have_no_command_that_fails(folder: Path) -> None:
     """Run, page by page, what they install and serve. Who tests an agent is beside the clone."""
-    clone = clean_copy(folder / "mine" / "kallyai-mcp")
-    run(sys.executable, "-m", "venv", clone.parent)
+    repository, clone = clean_copy(folder / "published" / "kallyai-mcp"), folder / "mine" / "kallyai-mcp"
+    publish = "git init --quiet; git add .; git -c user.name=a -c user.email=a commit --quiet --message a"
+    run_well(["sh", "-euc", publish], folder=repository, variables=at_home(folder))
+    run("uv", "venv", "--quiet", "--seed", "--python", sys.executable, clone.parent)
+    run_well(["git", "clone", repository], folder=clone.parent, variables=at_home(folder))
+    reference = "\n".join(f"# {section}\n{words}" for section, words in sorted(STATED))
+    (clone / "FILE").write_text(reference, encoding="utf-8")
     (clone.parent / "test_agent.py").write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
     (clone.parent / "lines.toml").write_text(fenced("docs/testing-agents.md", "toml")[0], encoding="utf-8")
     variables = at_home(folder)
@@ -218,16 +231,19 @@ def the_pages_have_no_command_that_fails(folder: Path) -> None:
     variables["KALLYAI_SECRET_KEYS"] = secrets.token_hex(32)  # what the command in the table prints
     for page in sorted(PAGES, key=lambda page: page.name != "README.md"):  # it says how to install the program
         for line in commands(page):
-            if run_by(line) != IN_CHECK or line.startswith("docker "):
+            if run_by(line) != IN_CHECK or line.startswith(("docker ", "git ")):
                 continue
             print(f"  {line}", flush=True)
-            beside = clone.parent if page.name in ("frameworks.md", "testing-agents.md") else clone
+            where = clone.parent if page.name in ("frameworks.md", "testing-agents.md") else clone
             port, here = free_port(), line.replace("/opt/", f"{folder}/opt/")
             if re.match("kallyai-mcp (sandbox|serve --transport)", line):
-                with serving(["bash", "-c", f"exec {here} --port {port}"], port, variables, beside):
+                with serving(["bash", "-c", f"exec {here} --port {port}"], port, variables, where):
                     pass
             else:
-                run_well(["bash", "-euc", here], folder=beside, variables=variables)
+                (shell,) = [words for name, words in SHELLS.items() if name in here] or [("bash", "-euc", "{}")]
+                run_well([word.format(here) for word in shell], folder=where, variables=variables)
+    changed = run("git", "-C", clone, "diff", "--name-only").split()
+    assert all(name == ".ci/pins.txt" or name.startswith(".github/pictures/") for name in changed), changed
 
 
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
