@@ -4,7 +4,6 @@ The URLs of the requests have tokens, so the listener uses no web framework, whi
 """
 
 import hmac
-import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,19 +14,13 @@ from typing import Self
 from urllib.parse import parse_qsl
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
+from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, UnreadableResponseError
+from kallyai_mcp.api.errors import NotSignedInError, UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.pages import Kind, Origin, loopback_page, page_headers
-from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
-
-_log = logging.getLogger(__name__)
-
-SIGN_IN_SECONDS = 300.0
-"""How long a link works."""
 
 _LINGER_SECONDS = 3.0
 """The most seconds that the end of a sign-in waits for the browser to get its last page."""
@@ -122,7 +115,7 @@ class LoopbackSignIn:
     def __init__(
         self,
         auth_url: Callable[[str, str], str],
-        timeout: float = SIGN_IN_SECONDS,
+        timeout: float,
         *,
         linger: float = _LINGER_SECONDS,
         place: Origin = "chat",
@@ -213,60 +206,6 @@ class LoopbackSignIn:
             return show(400 if problem == "wrong" else 410, problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
         return Reply(303, b"", {**page_headers(), "Location": f"/{self._page}"})
-
-
-class SignIn:
-    """Sign-in from a running server: it returns a link at once, and signs `session` in when the user has used it.
-
-    `auth_url` returns the URL of the sign-in page for a redirect URI and a state. `tasks` is the task group that waits
-    for the user, such as that of a server's lifespan.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        auth_url: Callable[[str, str], str],
-        tasks: TaskGroup,
-        *,
-        timeout: float = SIGN_IN_SECONDS,
-    ) -> None:
-        self._session, self._auth_url, self._tasks, self._timeout = session, auth_url, tasks, timeout
-        self._lock = anyio.Lock()
-        self._flow: LoopbackSignIn | None = None
-        """The sign-in that waits for its user."""
-        self._ended = anyio.Event()
-        self._ended.set()
-        self._is_signed_in = False
-
-    async def begin(self) -> tuple[str, float]:
-        """The link of the sign-in that waits for its user, or else of a new one; and for how many seconds it works.
-
-        Raises `TokenStoreError` if a sign-in could not be stored, and `OSError` when there is no free port.
-        """
-        async with self._lock:
-            if (flow := self._flow) is None:
-                await self._session.check()
-                flow = await self._tasks.start(self._wait)
-            return flow.link, flow.seconds_left
-
-    async def arrived(self, seconds: float) -> bool:
-        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
-        with anyio.move_on_after(seconds):
-            await self._ended.wait()
-        return self._is_signed_in
-
-    async def _wait(self, *, task_status: TaskStatus[LoopbackSignIn]) -> None:
-        async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
-            self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
-            task_status.started(flow)
-            try:
-                await self._session.sign_in(await flow.grant())
-                self._is_signed_in = True
-            except KallyAIError as error:
-                _log.info("sign-in: %s", error.code)
-            finally:
-                self._flow = None
-                self._ended.set()
 
 
 def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:

@@ -1,5 +1,6 @@
 """Opens the app context: what the tools of a server work with."""
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -11,14 +12,20 @@ from zoneinfo import ZoneInfo
 import anyio
 from anyio.abc import TaskGroup
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignInLink
 
 if TYPE_CHECKING:
-    from kallyai_mcp.auth.loopback import SignIn
+    from anyio.abc import TaskStatus
+
+    from kallyai_mcp.auth.loopback import LoopbackSignIn
+    from kallyai_mcp.auth.session import Session
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -39,7 +46,7 @@ async def open_app_context(
             yield AppContext(
                 api=connection.api,
                 calls=calls,
-                sign_in=_BrowserSignIn(connection, tasks, links=links),
+                sign_in=BrowserSignIn(connection, tasks, links=links),
                 timezone=zone,
                 # A server for several users is not where they are, and the clock of a container is UTC.
                 zone_is_known=timezone is not None or not (connection.callers or zone.rpartition("/")[2] in _UTC),
@@ -53,32 +60,59 @@ async def open_app_context(
         tasks.cancel_scope.cancel()
 
 
-class _BrowserSignIn:
-    """The tools' `SignInService`. In `tasks`, the listener waits for the user's browser."""
+class BrowserSignIn:
+    """The tools' `SignInService`. In `tasks`, a listener waits for the user's browser, also after the tool's call."""
 
-    def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
-        self._connection = connection
-        self._tasks = tasks
-        self._links = links
-        self._sign_in: SignIn | None = None
+    def __init__(
+        self, connection: Connection, tasks: TaskGroup, *, links: bool, timeout: float = SIGN_IN_SECONDS
+    ) -> None:
+        self._connection, self._tasks, self._links, self._timeout = connection, tasks, links, timeout
+        self._lock = anyio.Lock()
+        self._flow: LoopbackSignIn | None = None
+        """The sign-in that waits for its user."""
+        self._ended = anyio.Event()
+        self._ended.set()
+        self._is_signed_in = False
 
     async def signed_in(self) -> str | None:
+        """Who is signed in, as the tokens tell; None when nobody is."""
         tokens = await self._connection.tokens.current()
         return tokens.who or "" if tokens is not None else None
 
-    async def wait_until_signed_in(self, seconds: float) -> bool:
-        return self._sign_in is not None and await self._sign_in.arrived(seconds)
-
     async def link(self) -> SignInLink | None:
+        """The link of the sign-in that waits for its user, or else of a new one.
+
+        Raises `TokenStoreError` if a sign-in could not be stored, and `OSError` when there is no free port.
+        """
         session = self._connection.session
         if session is None or not self._links:
             return None
-        if self._sign_in is None:
-            from kallyai_mcp.auth.loopback import SignIn  # late: a user who is signed in needs no listener
+        async with self._lock:
+            if (flow := self._flow) is None:
+                await session.check()
+                flow = await self._tasks.start(self._wait, session)
+        return SignInLink(flow.link, max(1, round(flow.seconds_left / 60)))
 
-            self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
-        link, seconds = await self._sign_in.begin()
-        return SignInLink(link, max(1, round(seconds / 60)))
+    async def wait_until_signed_in(self, seconds: float) -> bool:
+        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self._is_signed_in
+
+    async def _wait(self, session: "Session", *, task_status: "TaskStatus[LoopbackSignIn]") -> None:
+        from kallyai_mcp.auth.loopback import LoopbackSignIn  # late: a user who is signed in needs no listener
+
+        async with LoopbackSignIn(self._connection.sign_in_url, self._timeout) as flow:
+            self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
+            task_status.started(flow)
+            try:
+                await session.sign_in(await flow.grant())
+                self._is_signed_in = True
+            except KallyAIError as error:
+                _log.info("sign-in: %s", error.code)
+            finally:
+                self._flow = None
+                self._ended.set()
 
 
 _UTC = frozenset({"UTC", "UCT", "GMT", "Universal", "Zulu", "Greenwich"})

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from kallyai_mcp.sandbox.app import SandboxApp
 
 
+SIGN_IN_SECONDS = 300.0
+"""How long a link to the sign-in page works."""
+
 EMBEDDED_URL = "http://embedded-sandbox.invalid"
 """The base URL of the embedded sandbox's links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
 

@@ -19,7 +19,7 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
 from kallyai_mcp.cli.output import CommandError, run, say
 from kallyai_mcp.settings import Settings
 
@@ -52,7 +52,10 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = _session(connection)
     await session.check()
-    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
+    async with (
+        LoopbackSignIn(connection.sign_in_url, SIGN_IN_SECONDS, place="terminal") as flow,
+        anyio.create_task_group() as tasks,
+    ):
         if browser and await _open_browser(flow.link):
             say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:

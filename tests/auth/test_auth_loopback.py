@@ -12,11 +12,14 @@ import httpx2
 import pytest
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.loopback import LoopbackSignIn, SignIn
+from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.pages import Origin
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.token_store import TokenStore, TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.cli.app_context import BrowserSignIn
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.settings import Settings
 from tests.auth.fakes import API, NOW, Home, full_disk, jwt
 from tests.processes import LIMIT
 
@@ -112,7 +115,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
 
     async with httpx2.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
         with anyio.fail_after(LIMIT):
-            async with LoopbackSignIn(auth_url, linger=LIMIT) as flow:
+            async with LoopbackSignIn(auth_url, 60, linger=LIMIT) as flow:
                 reply = await browser.get(answer(flow.link, **TOKENS))
                 tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"])
             assert [page.status_code for page in pages] == [200]
@@ -207,31 +210,38 @@ async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops
 
 
 @asynccontextmanager
-async def running(session: Session, seconds: float = 60) -> AsyncIterator[SignIn]:
-    """A `SignIn` in a task group that ends as a server's does: by cancellation."""
+async def running(session: Session, seconds: float = 60) -> AsyncIterator[BrowserSignIn]:
+    """The sign-in of a server, in a task group that ends as a server's does: by cancellation."""
+    connection = Connection(Settings())
+    connection.tokens = session
     with anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as lifespan:
-            yield SignIn(session, auth_url, lifespan, timeout=seconds)
+            yield BrowserSignIn(connection, lifespan, links=True, timeout=seconds)
             lifespan.cancel_scope.cancel()
 
 
+async def link_of(sign_in: BrowserSignIn) -> str:
+    page = await sign_in.link()
+    assert page is not None
+    return page.url
+
+
 async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(home: Home) -> None:
-    session, links = home.session(), list[tuple[str, float]]()
+    session, links = home.session(), list[str]()
     async with running(session) as sign_in:
 
         async def begin() -> None:
-            links.append(await sign_in.begin())
+            links.append(await link_of(sign_in))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(begin)
         with anyio.CancelScope() as tool_call:
             tool_call.cancel()
-            await sign_in.arrived(10)
-        assert {link for link, _ in links} == {links[0][0]}
-        assert all(0 < seconds <= 60 for _, seconds in links)
-        await browse(links[0][0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
-        assert await sign_in.arrived(10)
+            await sign_in.wait_until_signed_in(10)
+        assert links == 5 * [links[0]]
+        await browse(links[0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
+        assert await sign_in.wait_until_signed_in(10)
         assert await session.access_token() == "access-7"
 
 
@@ -242,17 +252,17 @@ async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program
     caplog.set_level("INFO")
     session = home.session()
     async with running(session, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
-        first, _ = await sign_in.begin()
+        first = await link_of(sign_in)
         with full_disk():
             if ends != "sign_in_timed_out":
                 answers = {"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}
                 await browse(first, **answers)
-            assert not await sign_in.arrived(10)
+            assert not await sign_in.wait_until_signed_in(10)
         assert f"sign-in: {ends}" in caplog.text
         assert await session.current() is None
-        second, _ = await sign_in.begin()
+        second = await link_of(sign_in)
         assert second != first
-    assert not await sign_in.arrived(60)
+    assert not await sign_in.wait_until_signed_in(60)
     with pytest.raises(httpx2.ConnectError):
         await browse(second, access_token="access-7")
 
@@ -266,10 +276,10 @@ async def test_without_a_port_or_a_place_to_keep_the_sign_in_there_is_an_error_a
     (tmp_path / "file").write_text("")
     async with running(home.session(store=TokenStore("file", tmp_path / "file", API))) as sign_in:
         with pytest.raises(TokenStoreError, match="Make its folder writable"):
-            await sign_in.begin()
+            await sign_in.link()
     async with running(home.session()) as sign_in:
         with monkeypatch.context() as patch:
             patch.setattr(anyio, "create_tcp_listener", no_port)
             with pytest.raises(OSError, match="no port"):
-                await sign_in.begin()
-        assert (await sign_in.begin())[0]
+                await sign_in.link()
+        assert await link_of(sign_in)
