@@ -18,7 +18,7 @@ ALLOWED = {
     "cards": set(),
     "tools": {"cards.texts", "calls", "api.models", "api.errors", "settings", "logs"},
     "calls": {"api.models", "api.errors", "settings", "logs"},
-    "auth": {"cards.texts", "cards.style", "api.models", "api.errors"},
+    "auth": {"transports.uvicorn_server", "cards.texts", "cards.style", "api.models", "api.errors"},
     "api": {"logs"},
     "logs": set(),
     "settings": set(),

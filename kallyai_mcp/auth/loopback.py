@@ -1,99 +1,33 @@
 """The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine.
 
-The URLs of the requests have tokens, so the listener uses no web framework, which could log them.
+The URLs of the requests have tokens; `serve_app` logs none.
 """
 
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Self
 from urllib.parse import parse_qsl
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
-from anyio.streams.buffered import BufferedByteReceiveStream
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from kallyai_mcp.api.errors import NotSignedInError, UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.pages import Kind, Origin, loopback_page, page_headers
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.transports.uvicorn_server import serve_app
 
 _LINGER_SECONDS = 3.0
 """The most seconds that the end of a sign-in waits for the browser to get its last page."""
 
 _ERROR = re.compile(r"[a-z_]{1,40}")
-_MAX_REQUEST_BYTES = 65_536
-_CLOSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, repr=False)
-class Request:
-    """A browser's request: the target before and after the question mark, and the headers by lower-case name."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The reply to a request. `sent` is called when all of it has been written to the connection."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    sent: Callable[[], None] = lambda: None
-
-
-@asynccontextmanager
-async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
-    """A context that listens on a free port of 127.0.0.1, and yields it. Each connection serves one request.
-
-    The end of the context ends all connections, also idle ones.
-    """
-
-    async def handle(stream: SocketStream) -> None:
-        async with stream:
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                await _serve(stream, answer)
-
-    listening = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listening as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, handle)
-        yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
-        tasks.cancel_scope.cancel()
-
-
-async def _serve(stream: SocketStream, answer: Callable[[Request], Reply]) -> None:
-    try:
-        head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", _MAX_REQUEST_BYTES)
-        reply = answer(_read(head))
-    except (anyio.IncompleteRead, anyio.DelimiterNotFound, ValueError):
-        reply = Reply(400, b"")
-    headers = {**reply.headers, "Content-Length": str(len(reply.body)), "Connection": "close"}
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    await stream.send("\r\n".join([*lines, "", ""]).encode("ascii") + reply.body)
-    # If it were closed while the browser still sends, the connection would be reset, and the browser lose the reply.
-    with anyio.move_on_after(_CLOSE_SECONDS):
-        await stream.send_eof()
-        reply.sent()
-        while True:
-            await stream.receive()
-
-
-def _read(head: bytes) -> Request:
-    """The request line and the headers; raises `ValueError`."""
-    first, *lines = head.decode("ascii").split("\r\n")
-    method, target, _ = first.split(" ")
-    path, _, query = target.partition("?")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Request(method, path, query, headers)
 
 
 class LoopbackSignIn:
@@ -131,9 +65,10 @@ class LoopbackSignIn:
     async def __aenter__(self) -> Self:
         """Listen; raises `OSError` when there is no port to listen on."""
         self._deadline = anyio.current_time() + self._timeout
-        port = await self._open.enter_async_context(listening(self._reply))
+        app = Starlette(routes=[Mount("/", self._serve)])
+        self.redirect_uri = await self._open.enter_async_context(serve_app(app, "127.0.0.1", 0))
+        port = self.redirect_uri.rpartition(":")[2]
         self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
-        self.redirect_uri = f"http://{self._hosts[0]}"
         self.link = self._auth_url(self.redirect_uri, self._state)
         return self
 
@@ -188,24 +123,29 @@ class LoopbackSignIn:
         self._answered.set()
         return None
 
-    def _reply(self, request: Request) -> Reply:
-        def show(status: int, kind: Kind) -> Reply:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = self._reply(Request(scope))
+        await response(scope, receive, send)
+        if response.status_code == 200:
+            self._shown.set()
+
+    def _reply(self, request: Request) -> Response:
+        def show(status: int, kind: Kind) -> Response:
             who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
             body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
-            sent = self._shown.set if status == 200 else lambda: None
-            return Reply(status, body, {**page_headers(), "Content-Type": "text/html; charset=utf-8"}, sent)
+            return HTMLResponse(body, status, headers=page_headers())
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "wrong")
-        if self._page is not None and request.path == f"/{self._page}":
+        if self._page is not None and request.url.path == f"/{self._page}":
             return show(200, self._page)
-        if request.method != "GET" or request.path != "/":
+        if request.method != "GET" or request.url.path != "/":
             return show(404, "wrong")
-        if (problem := self._take(request.query)) is not None:
+        if (problem := self._take(request.url.query)) is not None:
             return show(400 if problem == "wrong" else 410, problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
-        return Reply(303, b"", {**page_headers(), "Location": f"/{self._page}"})
+        return Response(None, 303, {**page_headers(), "Location": f"/{self._page}"})
 
 
 def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:

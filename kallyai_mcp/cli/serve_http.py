@@ -5,6 +5,7 @@ import gc
 import hmac
 import importlib.util
 import multiprocessing
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -54,9 +55,12 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
     gc.enable()  # `main` has disabled it for the imports
 
     async def serve() -> None:
-        async with serve_app(app, host, port) as (url, running):
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+        async with serve_app(app, host, port) as url:
             click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
-            await asyncio.shield(running)
+            await stopped.wait()
 
     try:
         anyio.run(serve, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})

@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from functools import cache
-from types import FrameType
 from typing import Any
 
 import anyio
@@ -122,20 +121,18 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which raises no SIGINT or SIGTERM again after its end."""
+    """uvicorn's server, which leaves the signals to the program."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        del sig, frame
-        self.should_exit = True
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return contextlib.nullcontext()
 
 
 @contextlib.asynccontextmanager
-async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
-    """Serve `app` as long as the block runs.
+async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
+    """Serve `app` as long as the block runs; yields the base URL. No request is logged.
 
-    `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free one. Yields the base
-    URL, and a task that ends after SIGINT or SIGTERM (in the main thread only). Raises `OSError` if the server can't
-    listen on this address.
+    `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free one. Raises `OSError`
+    if the server can't listen on this address.
     """
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     async with listener, app.router.lifespan_context(app):
@@ -158,7 +155,7 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[tuple
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets))
         try:
-            yield f"http://[{address}]:{own_port}" if ":" in address else f"http://{address}:{own_port}", running
+            yield f"http://[{address}]:{own_port}" if ":" in address else f"http://{address}:{own_port}"
         finally:
             server.should_exit = True
             with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order

@@ -1,6 +1,6 @@
 """One browser and one host for all tests of the cards; each test has its own server and sandbox."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,10 +20,10 @@ Open = Callable[..., Awaitable[Chat]]
 
 
 @pytest.fixture(scope="session")
-async def host_pages() -> AsyncIterator[HostPages]:
+def host_pages() -> Iterator[HostPages]:
     if reason := missing():
         pytest.skip(reason)
-    async with serve_host_pages(bundled()) as host_pages:
+    with serve_host_pages(bundled()) as host_pages:
         yield host_pages
 
 

@@ -1,17 +1,20 @@
 """A card in a real host page in Chromium, whose tools are those of a real server."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.from_thread import start_blocking_portal
 from mcp.types import CallToolResult
+from starlette.applications import Starlette
+from starlette.responses import FileResponse
+from starlette.routing import Route
 
-from kallyai_mcp.auth.loopback import Reply, listening
-from kallyai_mcp.auth.loopback import Request as Asked
+from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
 from tests.page_checks import hard_to_use
@@ -47,26 +50,19 @@ class HostPages:
     sandbox: str
 
 
-@asynccontextmanager
-async def serve_host_pages(bundle: Path) -> AsyncIterator[HostPages]:
-    """Serve the host page and, on another origin, the sandbox proxy."""
+@contextmanager
+def serve_host_pages(bundle: Path) -> Iterator[HostPages]:
+    """Serve the host page and, on another origin, the sandbox proxy, in a thread: other tests have an idle loop."""
 
-    def answer(asked: Asked) -> Reply:
-        html = {"Content-Type": "text/html; charset=utf-8"}
-        match asked.path:
-            case "/host.html":
-                return Reply(200, (SOURCE / "host.html").read_bytes(), html)
-            case "/host.bundle.js":
-                script = (bundle / "host.bundle.js").read_bytes()
-                return Reply(200, script, {"Content-Type": "text/javascript; charset=utf-8"})
-            case "/sandbox.html":
-                body = (SOURCE / "sandbox.html").read_bytes()
-                return Reply(200, body, html | {"Content-Security-Policy": POLICY})
-            case _:
-                return Reply(404, b"")
+    def file(path: Path, **headers: str) -> Route:
+        return Route(f"/{path.name}", lambda _: FileResponse(path, headers=headers))
 
-    async with listening(answer) as host, listening(answer) as sandbox:
-        yield HostPages(f"http://127.0.0.1:{host}/host.html", f"http://127.0.0.1:{sandbox}/sandbox.html")
+    policy = {"Content-Security-Policy": POLICY}
+    pages = [file(SOURCE / "host.html"), file(bundle / "host.bundle.js"), file(SOURCE / "sandbox.html", **policy)]
+    with start_blocking_portal() as portal:
+        servers = [portal.wrap_async_context_manager(serve_app(Starlette(routes=pages), "127.0.0.1", 0)) for _ in "12"]
+        with servers[0] as host, servers[1] as sandbox:
+            yield HostPages(f"{host}/host.html", f"{sandbox}/sandbox.html")
 
 
 @dataclass

@@ -41,8 +41,8 @@ DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5"
 
 async def main(folder: Path) -> None:
     """Make all pictures."""
-    async with async_playwright() as playwright, serve_host_pages(bundled()) as host_pages:
-        with tempfile.TemporaryDirectory() as home:
+    async with async_playwright() as playwright:
+        with serve_host_pages(bundled()) as host_pages, tempfile.TemporaryDirectory() as home:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"], env=_with_fonts(Path(home))
             )

@@ -109,7 +109,7 @@ async def running_sandbox(home: Path) -> AsyncIterator[RunningSandbox]:
 @asynccontextmanager
 async def running_app(app: Starlette, port: int = 0) -> AsyncIterator[str]:
     """Serve `app` on a port of 127.0.0.1, 0 for a free one; yields its base URL."""
-    async with serve_app(app, "127.0.0.1", port) as (url, _):
+    async with serve_app(app, "127.0.0.1", port) as url:
         yield url
 
 

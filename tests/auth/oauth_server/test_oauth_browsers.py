@@ -7,9 +7,13 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
-from kallyai_mcp.auth.loopback import Reply, Request, listening
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
+from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in
 from tests.playwright_names import Browser, expect
@@ -72,14 +76,13 @@ async def test_a_user_gets_through_the_sign_in_in_a_browser_and_disconnects_the_
 ) -> None:
     answers: list[dict[str, str]] = []
 
-    def arrived(request: Request) -> Reply:
-        if request.path == "/back":  # a browser asks for an icon, too
-            answers.append(answer_in(f"?{request.query}"))
-        return Reply(200, b"<!doctype html><title>Client</title><p>The client has it", {"Content-Type": "text/html"})
+    async def arrived(request: Request) -> Response:
+        answers.append(answer_in(str(request.url)))
+        return HTMLResponse("<!doctype html><title>Client</title><p>The client has it")
 
-    client = await server.new_client()
-    async with listening(arrived) as port, await chromium.new_context() as context:
-        redirect_uri = f"http://127.0.0.1:{port}/back"
+    client, app = await server.new_client(), Starlette(routes=[Route("/back", arrived)])
+    async with serve_app(app, "127.0.0.1", 0) as url, await chromium.new_context() as context:
+        redirect_uri = f"{url}/back"
         page = await context.new_page()
         page.set_default_timeout(LIMIT * 1000)
         await page.goto(server.authorize_url(client, redirect_uri=redirect_uri))
