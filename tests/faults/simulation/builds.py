@@ -427,7 +427,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call is placed on the account that is signed in",
-        Patch("calls.ledger.follow_up", "import MINE, change", "import MINE, readable, change"),
+        Patch("calls.ledger.follow_up", "import change, end", "import readable, change, end"),
         Patch(
             "calls.ledger.follow_up",
             "due = select(tx, account, first_due, now=now, there=there, after=after, most=BATCH)",
