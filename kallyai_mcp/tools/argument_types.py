@@ -36,7 +36,6 @@ _NUMBERS = {
     "not_a_number": "is not a phone number; E.164 looks like +14155551234",
     "no_country": "has no country code",
     "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
-    "prefix": "starts with {prefix}",
     "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
     "too_short": "is too short for a number of {country}",
@@ -71,7 +70,7 @@ def _e164(number: str) -> str:
 def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
     country = country_name(problem.country_code) if problem.country_code is not None else ""
-    wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
+    wrong = _NUMBERS[problem.kind].format(country=country)
     meant = " or ".join(map(_with_place, problem.meant))
     if meant:
         return f"{wrong}; it may be {meant}"
