@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -163,7 +163,7 @@ def may_cost_more(number: str) -> bool:
 def place_of(number: str, language: str = "en") -> str | None:
     """The name of the country of `number` (E.164), in `language` (`en` or `es`).
 
-    None when it may be in several countries, or the country is not in `country_names`. The town is left out, because
+    None when it may be in several countries, or the country is not in `_country_names`. The town is left out, because
     the geocoder of `phonenumbers` takes seconds and 190 MB to load.
     """
     import phonenumbers
@@ -171,26 +171,13 @@ def place_of(number: str, language: str = "en") -> str | None:
     if (parsed := _parsed(number)) is None:
         return None
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-    if len(regions) > 1:
-        regions = tuple(region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region))
-    return _name_of(regions, language)
-
-
-def country_name(code: int) -> str:
-    """The name of the country with this country code; `+` and the code when several have it, or the name is unknown."""
-    import phonenumbers
-
-    return _name_of(phonenumbers.region_codes_for_country_code(code), "en") or f"+{code}"
-
-
-def _name_of(regions: Sequence[str], language: str) -> str | None:
-    """The name of the region (ISO 3166-1), if there is exactly one and its name is known."""
-    names = country_names().get(regions[0]) if len(regions) == 1 else None
+    possible = [region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)]
+    names = _country_names().get(possible[0]) if len(possible) == 1 else None
     return names[language == "es"] if names else None
 
 
 @cache
-def country_names() -> dict[str, list[str]]:
+def _country_names() -> dict[str, list[str]]:
     """The names of each country that KallyAI calls (`en`, `es`), and of its neighbors, by ISO 3166-1 code."""
     names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
     return names
