@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.page_checks import hard_to_use
 from tests.playwright_names import Browser, Page, Route
-from tests.sandbox.auth.requests import request_token_in
+from tests.sandbox.auth.requests import LOOPBACK, request_token_in
 from tests.sandbox.sandbox_app import client_of
 
 SANDBOX = "http://sandbox.test"
@@ -88,6 +88,9 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
 
         await page.route(f"{SANDBOX}/**", answer)
         first = await client.get("/v1/auth/cli", params={"redirect_uri": "http://localhost:9999"})
+        query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"}
+        web = request_token_in(await client.get("/v1/auth/authorize", params=query))
+        consent = await client.post("/v1/auth/sign-in", data={"request": web, "account": "acct-personal"})
         token = app.state.sandbox.issue_tokens()["access_token"]
         portal = await client.get("/v1/stripe/billing-portal", headers={"Authorization": f"Bearer {token}"})
         paths = {
@@ -96,6 +99,7 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
             "play": "/_sandbox/play",
             "sign in": "/v1/auth/cli?redirect_uri=http://localhost:9999",
             "choose": f"/v1/auth/sign-in?request={request_token_in(first)}&provider=apple",
+            "consent": f"/v1/auth/{consent.headers['location']}",
             "stopped": "/v1/auth/cli?redirect_uri=http://evil.example",
         }
         for name, path in paths.items():

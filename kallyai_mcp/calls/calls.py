@@ -4,18 +4,17 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LeaseLostError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, new_tracking_id
@@ -24,12 +23,6 @@ from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
-
-_MAX_ATTEMPTS = 3
-"""How often the user is asked for a consent that is outdated each time."""
-
-Written = TypeVar("Written")
-Other = TypeVar("Other")
 
 
 class Calls(Worker):
@@ -183,27 +176,3 @@ class Calls(Worker):
                 await look_again(record, self.context)
                 return await self.ledger.read(rows.find, record.account, record.tracking_id) or record
         return record
-
-
-async def place_with_consent(
-    ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Written]]
-) -> Written | Other:
-    """Ask for consent and place the call or the list. When the consent is outdated by then, ask again.
-
-    `ask` gets the outdated consents, and returns a new one, or any other value to give up. Returns what `place`
-    returned, or that value.
-
-    Raises:
-        ConsentOutdatedError: The consent was outdated three times.
-    """
-    outdated: list[Consent] = []
-    while True:
-        consent = await ask(outdated)
-        if not isinstance(consent, Consent):
-            return consent
-        try:
-            return await place(consent)
-        except ConsentOutdatedError:
-            outdated.append(consent)
-            if len(outdated) == _MAX_ATTEMPTS:
-                raise

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -37,6 +37,9 @@ _MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
 _SATELLITE_CODES = frozenset({870, 881, 882, 883})
 """Country codes of satellite networks (ITU-T E.164)."""
 
+_PREFIX = re.compile("^(011|00)")
+"""What is dialed in place of a plus sign."""
+
 _EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
 
 
@@ -48,7 +51,6 @@ class NumberProblem:
         kind: What is wrong; `tools.argument_types` has the words for it.
         code: The code of "Error Code Reference" for such a number, if it has one.
         meant: The numbers that may be meant, in E.164.
-        prefix: The digits that stand in place of the plus sign: `00`, `011`, or none.
         dial: The digits that the user must dial, if it is an emergency number.
     """
 
@@ -56,7 +58,6 @@ class NumberProblem:
     code: str | None = None
     country_code: int | None = None
     meant: tuple[str, ...] = ()
-    prefix: str = ""
     dial: str | None = None
 
 
@@ -69,13 +70,10 @@ def normalize(number: str) -> str | NumberProblem:
     import phonenumbers
 
     meant = "".join(number.split())
-    prefix = next((prefix for prefix in ("011", "00") if meant.startswith(prefix)), "")
-    international = f"+{meant[len(prefix) :]}" if prefix else None
-    dial = _emergency_number_in(meant) or (_emergency_number_in(international) if international is not None else None)
-    if dial is not None:
+    if (dial := _emergency_number_in(meant)) is not None:
         return NumberProblem("emergency", "emergency_number", dial=dial)
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # some keyboards type the wide one
-        return _without_country(meant, international, prefix)
+        return _without_country(meant)
     try:
         parsed = phonenumbers.parse(meant)
     except phonenumbers.NumberParseException as error:
@@ -165,7 +163,7 @@ def may_cost_more(number: str) -> bool:
 def place_of(number: str, language: str = "en") -> str | None:
     """The name of the country of `number` (E.164), in `language` (`en` or `es`).
 
-    None when it may be in several countries, or the country is not in `country_names`. The town is left out, because
+    None when it may be in several countries, or the country is not in `_country_names`. The town is left out, because
     the geocoder of `phonenumbers` takes seconds and 190 MB to load.
     """
     import phonenumbers
@@ -173,26 +171,13 @@ def place_of(number: str, language: str = "en") -> str | None:
     if (parsed := _parsed(number)) is None:
         return None
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-    if len(regions) > 1:
-        regions = tuple(region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region))
-    return _name_of(regions, language)
-
-
-def country_name(code: int) -> str:
-    """The name of the country with this country code; `+` and the code when several have it, or the name is unknown."""
-    import phonenumbers
-
-    return _name_of(phonenumbers.region_codes_for_country_code(code), "en") or f"+{code}"
-
-
-def _name_of(regions: Sequence[str], language: str) -> str | None:
-    """The name of the region (ISO 3166-1), if there is exactly one and its name is known."""
-    names = country_names().get(regions[0]) if len(regions) == 1 else None
+    possible = [region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)]
+    names = _country_names().get(possible[0]) if len(possible) == 1 else None
     return names[language == "es"] if names else None
 
 
 @cache
-def country_names() -> dict[str, list[str]]:
+def _country_names() -> dict[str, list[str]]:
     """The names of each country that KallyAI calls (`en`, `es`), and of its neighbors, by ISO 3166-1 code."""
     names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
     return names
@@ -216,11 +201,13 @@ def _emergency_number_in(number: str) -> str | None:
     import phonenumbers
 
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
-    if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
-        return digits
-    for length in (1, 2, 3):  # no country code begins with another one
-        if regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0)):
-            return digits[length:] if _is_emergency_number_in(digits[length:], regions) else None
+    for dialed in (digits, _PREFIX.sub("", digits)):
+        if _is_emergency_number_in(dialed, phonenumbers.SUPPORTED_SHORT_REGIONS):
+            return dialed
+        for length in (1, 2, 3):
+            regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(dialed[:length] or 0), ())
+            if _is_emergency_number_in(dialed[length:], regions):
+                return dialed[length:]
     return None
 
 
@@ -241,18 +228,13 @@ def _is_premium_rate(number: "PhoneNumber") -> bool:
     return is_known or digits.startswith(_MORE_PREMIUM_PREFIXES.get(number.country_code or 0, ()))
 
 
-def _without_country(number: str, international: str | None, prefix: str) -> NumberProblem:
-    """The problem of a number without a plus sign. `international` is the number with a plus sign for its `prefix`."""
+def _without_country(number: str) -> NumberProblem:
+    """The problem of a number without a plus sign, which may have the prefix that stands for it in a country."""
     import phonenumbers
 
-    if international is not None:
-        with_plus = normalize(international)
-        if isinstance(with_plus, str):
-            return NumberProblem("prefix", meant=(with_plus,), prefix=prefix)
-    meant: list[str] = []
-    for region in _GUESS_REGIONS:
-        if (parsed := _parsed(number, region)) is None:
-            return NumberProblem("not_a_number")
-        if phonenumbers.is_valid_number(parsed):
-            meant.append(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    parsed = [found for region in _GUESS_REGIONS if (found := _parsed(number, region)) is not None]
+    if not parsed:
+        return NumberProblem("not_a_number")
+    valid = filter(phonenumbers.is_valid_number, parsed)
+    meant = dict.fromkeys(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) for found in valid)
     return NumberProblem("no_country", meant=tuple(meant))

@@ -30,9 +30,6 @@ _FIRST_PAUSE = 1.0
 _LEARN_TIME = 60.0
 """The most seconds that a due call waits for the service's time. A cold start of the service takes up to 30."""
 
-_SIGNED_OUT = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
-_OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
-
 
 class Worker:
     """Runs calls to their end. Use it as an async context manager, whose exit stops its tasks.
@@ -262,7 +259,6 @@ class Worker:
                 account = account or await self.context.account()  # only now: this may ask the system's keyring
             except NotSignedInError:
                 if is_due:
-                    await self.ledger.write(follow_up.note_hindrance, _SIGNED_OUT)
                     await self._expire_late()
                 return self.timing.watch_idle
             if work.is_abandoned:
@@ -287,8 +283,6 @@ class Worker:
         # nothing may be placed.
         for record in await self.ledger.read(follow_up.unreached_before_due, account):
             await look_again(record, self.context)
-        if self._works_alone:
-            await self.ledger.write(follow_up.note_hindrance, _OTHER_ACCOUNT, besides=account)
         due = await self._send_due(account, self.context.time)
         await self._expire_late()
         return len(due) == BATCH

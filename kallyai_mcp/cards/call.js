@@ -186,7 +186,6 @@ class CallCard {
     const facts = [
       this.#headline !== this.#callee && element("bdi", {}, this.#callee),
       this.#list && isAboutOne && locale.text("list_position", { number, count }),
-      this.#state === "scheduled" && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
       this.#state === "in_progress" && Number.isFinite(this.#call.elapsed_seconds) && element("span", { id: "time", role: "timer" }),
     ].filter(Boolean);
     byId("facts").replaceChildren(...facts.map((fact) => element("span", { class: "fact" }, fact)));
@@ -208,13 +207,15 @@ class CallCard {
     const isRetryable = state !== "unknown" && (this.#error ?? this.#call)?.retryable === true;
     const ofCall = this.#list && this.#call ? stateOfCall(this.#call) : state;
     const isBooked = ["booked", "booked_other_time"].includes(ofCall);
+    const goesOn = places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list);
+    const isUnknown = state === "unknown" || (state === "list_unknown" && !goesOn);
     const shown = {
       calendar: tools && isBooked && this.#host.can("downloadFile") && this.#call.call_id,
       conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(ofCall)),
-      check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed || this.#call?.calendar_checked === false),
+      check: tools && this.#id && (isUnknown || this.#watchFailed || this.#call?.calendar_checked === false),
       again: places && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
-      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
+      next: goesOn,
       stop: places && (state === "list_in_progress" || (state === "list_needs_decision" && this.#list.not_called.length > 0)),
       chat: !READ_ONLY && this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };

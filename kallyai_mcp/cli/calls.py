@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, NamedTuple
 
 import anyio
@@ -16,7 +16,6 @@ import click
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
@@ -271,10 +270,7 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     arguments["is_urgent"] = arguments["is_urgent"] or None
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
     request = _read(arguments, app_context)
-    placed = await place_with_consent(
-        partial(_ask, app_context, request, yes=yes),
-        lambda consent: app_context.calls.place(request, consent=consent),
-    )
+    placed = await app_context.calls.place(request, consent=await _ask(app_context, request, yes=yes))
     record = await _followed(app_context, placed.record)
     result = await call_result(app_context, record, placed_now=placed.is_new)
     text, answer = result.text, result.structure
@@ -306,7 +302,7 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> CallRequest:
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
 
 
-async def _ask(app_context: AppContext, request: CallRequest, _: Sequence[object], *, yes: bool) -> Any:
+async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import Consent, risk_flags
     from kallyai_mcp.tools.text.consent import preview

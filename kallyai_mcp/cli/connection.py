@@ -40,18 +40,9 @@ EMBEDDED_URL = "http://embedded-sandbox.invalid"
 class EmbeddedSandbox:
     """A sandbox in this process, and the token source of its account, which is always signed in."""
 
-    def __init__(self, create: "Callable[[], SandboxApp]") -> None:
-        self._create = create
-
-    @cached_property
-    def app(self) -> "SandboxApp":
-        """The ASGI app, created at its first use."""
-        return self._create()
-
-    @cached_property
-    def _token(self) -> str:
-        token: str = self.app.state.sandbox.issue_tokens()["access_token"]
-        return token
+    def __init__(self, app: "SandboxApp") -> None:
+        self.app = app
+        self._token: str = app.state.sandbox.issue_tokens()["access_token"]
 
     async def current(self) -> "Tokens":
         """The account's tokens."""
@@ -65,13 +56,8 @@ class EmbeddedSandbox:
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - the sandbox accepts all that it has issued
         """A new access token."""
-        del self._token
+        self._token = self.app.state.sandbox.issue_tokens()["access_token"]
         return self._token
-
-    def close(self) -> None:
-        """Close the app, if it was created."""
-        if "app" in self.__dict__:
-            self.app.state.sandbox.close()
 
 
 class Connection:
@@ -89,17 +75,22 @@ class Connection:
         callers: bool = False,
     ) -> None:
         self.settings = settings if embedded is None else replace(settings, api_url=EMBEDDED_URL)
-        self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
+        self.embedded = embedded
         self.clock = Clock()
         self.callers = callers
         self._api: KallyAI | None = None
         self._ledger: Ledger | None = None
 
     @cached_property
+    def _sandbox(self) -> EmbeddedSandbox:
+        assert self.embedded is not None  # noqa: S101 - see the callers
+        return EmbeddedSandbox(self.embedded())
+
+    @cached_property
     def tokens(self) -> "Session | StaticTokens | CallerTokens | EmbeddedSandbox":
         """The source of the access tokens; raises `TokenStoreError` if the setting's token store can't be used."""
-        if self.sandbox is not None:
-            return self.sandbox
+        if self.embedded is not None:
+            return self._sandbox
         if self.callers:
             from kallyai_mcp.auth.caller_tokens import CallerTokens
 
@@ -132,7 +123,8 @@ class Connection:
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
         if self._api is None:
-            self._api = open_api(self.settings, self.tokens, app=self.sandbox.app if self.sandbox is not None else None)
+            app = self._sandbox.app if self.embedded is not None else None
+            self._api = open_api(self.settings, self.tokens, app=app)
         return self._api
 
     @cached_property
@@ -146,10 +138,6 @@ class Connection:
             keep_days=settings.keep_days,
         )
 
-    @cached_property
-    def _database(self) -> "Database":
-        return _open_database(self.settings, self.clock.now)
-
     def ledger(self) -> Ledger:
         """The ledger; raises `SetupError` as `_open_database`."""
         if self._ledger is None:
@@ -162,7 +150,7 @@ class Connection:
                 denied=settings.deny_numbers,
                 stopped=settings.stop_calls,
             )
-            self._ledger = Ledger(self._database, policy=policy, timing=self.timing)
+            self._ledger = Ledger(_open_database(settings, self.clock.now), policy=policy, timing=self.timing)
         return self._ledger
 
     async def account_key(self) -> AccountKey:
@@ -183,13 +171,13 @@ class Connection:
 
     async def __aexit__(self, *exc: object) -> None:
         with anyio.CancelScope(shield=True):
-            if "_database" in self.__dict__:
+            if self._ledger is not None:
                 with suppress(KallyAIError):
-                    await self._database.aclose()
+                    await self._ledger.aclose()
             if self._api is not None:
                 await self._api.aclose()
-            if self.sandbox is not None:
-                self.sandbox.close()
+            if "_sandbox" in self.__dict__:
+                self._sandbox.app.state.sandbox.close()
 
 
 def connect(settings: Settings, *, speed: float = 10, callers: bool = False) -> Connection:

@@ -65,7 +65,7 @@ async def _prepare(connection: Connection) -> None:
     thread.start()
     while thread.is_alive():  # noqa: ASYNC110 - a thread sets no event of the loop
         await anyio.sleep(0.05)
-    if connection.sandbox is None:
+    if connection.embedded is None:
         with suppress(KallyAIError):
             connection.api()  # this reads the system's certificates
 

@@ -35,7 +35,7 @@ from kallyai_mcp.settings import MAKE_KEY, Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, Verifier, metadata_routes
-from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
+from kallyai_mcp.transports.asgi_app import Check, http_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from kallyai_mcp.urls import check_base_url, is_loopback, origin_of
 
@@ -143,10 +143,14 @@ def build_app(
             opened.append(app_context)
             yield
 
+    checks: dict[str, Check] = {
+        "ledger": lambda: connection.ledger().read(upkeep.find_work, None),  # the cheapest query
+        "api": lambda: connection.api().check_reachable(),
+    }
     return http_app(
         server,
         _policy_of(settings, provider, routes, local=is_local),
-        checks=_readiness_checks(connection),
+        checks=checks,
         lifespan=lifespan(),
         sse=not is_shared,
         routes=routes,
@@ -177,18 +181,6 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
     if local:
         return (*_LOOPBACK_HOSTS, *own, *settings.allowed_hosts)
     return (*own, *settings.allowed_hosts) if settings.allowed_hosts else None
-
-
-def _readiness_checks(connection: Connection) -> dict[str, Check]:
-    async def ledger() -> None:
-        # Not anyio's time-out: the ledger shields its steps from it, but this step may be interrupted.
-        async with asyncio.timeout(READY_TIMEOUT):
-            await connection.ledger().read(upkeep.find_work, None)  # the cheapest query
-
-    async def api() -> None:
-        await connection.api().check_reachable()
-
-    return {"ledger": ledger, "api": api}
 
 
 def check_access(settings: Settings, host: str | None) -> None:

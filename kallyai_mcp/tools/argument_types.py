@@ -17,7 +17,7 @@ from pydantic_core import PydanticKnownError
 
 from kallyai_mcp.api.errors import KallyAIError, check_call_id
 from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
-from kallyai_mcp.calls.numbers import NumberProblem, country_name, local_times, normalize, place_of
+from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize, place_of
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
@@ -36,13 +36,12 @@ _NUMBERS = {
     "not_a_number": "is not a phone number; E.164 looks like +14155551234",
     "no_country": "has no country code",
     "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
-    "prefix": "starts with {prefix}",
     "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
-    "too_short": "is too short for a number of {country}",
-    "too_long": "is too long for a number of {country}",
-    "impossible": "is not possible as a number of {country}",
-    "invalid": "is not valid as a number of {country}; check it with the user",
+    "too_short": "is too short for a number of +{code}",
+    "too_long": "is too long for a number of +{code}",
+    "impossible": "is not possible as a number of +{code}",
+    "invalid": "is not valid as a number of +{code}; check it with the user",
 }
 """What is wrong with a phone number, by the kind of `NumberProblem`."""
 
@@ -70,8 +69,7 @@ def _e164(number: str) -> str:
 
 def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
-    country = country_name(problem.country_code) if problem.country_code is not None else ""
-    wrong = _NUMBERS[problem.kind].format(country=country, prefix=problem.prefix)
+    wrong = _NUMBERS[problem.kind].format(code=problem.country_code)
     meant = " or ".join(map(_with_place, problem.meant))
     if meant:
         return f"{wrong}; it may be {meant}"

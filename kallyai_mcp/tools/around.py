@@ -1,8 +1,6 @@
 """The tool call_around: calls candidates one after another, until one of them is booked or answers."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Literal
 
@@ -10,8 +8,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from kallyai_mcp.calls.call_lists import CallList, PlacedList, with_ask_only
-from kallyai_mcp.calls.calls import place_with_consent
+from kallyai_mcp.calls.call_lists import CallList, with_ask_only
 from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
@@ -94,9 +91,10 @@ async def call_around(
     if known is not None and not goes_on:
         return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
     to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)
-    placed = await _place(to_place, call_arguments["confirmation"], ctx)
-    if isinstance(placed, CallToolResult):
-        return placed
+    agreed = await _consent(to_place, call_arguments["confirmation"], ctx)
+    if isinstance(agreed, CallToolResult):
+        return agreed
+    placed = await app_context.calls.place_list(to_place, agreed)
     return await wait_and_answer(
         app_context, placed.found, call_arguments["wait_seconds"], ctx, placed_now=placed.is_new
     )
@@ -112,29 +110,21 @@ def _with_shared_arguments() -> Signature:
 call_around.__signature__ = _with_shared_arguments()  # type: ignore[attr-defined]  # the SDK makes the schema of it
 
 
-async def _place(
+async def _consent(
     wanted_list: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
-) -> PlacedList | CallToolResult:
-    """Start a list, or let one that has stopped go on, with the user's consent.
-
-    Returns the list, and whether this request places its calls; or the result that tells the agent to ask the user.
-    """
+) -> Consent | CallToolResult:
+    """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
-    calls, reader = app_context.calls, app_context.reader()
-
-    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        last_calls = await calls.ledger.read(lists.last_calls, wanted_list)
-        begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
-        question = Question(
-            "call_around",
-            (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun),
-            Consent(client_name(ctx), "form", last_calls=last_calls),
-            wanted_list.to_come,
-            lambda flags, usage, words: list_preview(
-                wanted_list.to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
-            ),
-            MadeCallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
-        )
-        return await ask_user(question, outdated, confirmation=confirmation, ctx=ctx)
-
-    return await place_with_consent(ask, partial(calls.place_list, wanted_list))
+    last_calls = await app_context.calls.ledger.read(lists.last_calls, wanted_list)
+    begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
+    question = Question(
+        "call_around",
+        (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun),
+        Consent(client_name(ctx), "form", last_calls=last_calls),
+        wanted_list.to_come,
+        lambda flags, usage, words: list_preview(
+            wanted_list.to_come, flags, usage, wanted_list.until, app_context.reader(), words, goes_on=goes_on
+        ),
+        MadeCallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
+    )
+    return await ask_user(question, confirmation=confirmation, ctx=ctx)

@@ -1,7 +1,6 @@
 """The tools about calls: make_call, get_call, cancel_call, list_calls, get_transcript, get_calendar_event."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.context import ServerRequestContext
@@ -13,10 +12,9 @@ from pydantic import Field, WithJsonSchema
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.calls import place_with_consent
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.policy import RiskFlag
-from kallyai_mcp.calls.records import CallRecord, Placed
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools import consent, past_calls, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
@@ -113,12 +111,10 @@ async def make_call(
         risks = (RiskFlag.OTHER_NUMBER,) if is_other else ()
     request = request_of(arguments, arrived, app_context)
 
-    placed = await place_with_consent(
-        partial(consent.check, request, risks=risks, confirmation=confirmation, ctx=ctx),
-        lambda agreed: app_context.calls.place(request, consent=agreed),
-    )
-    if not isinstance(placed, Placed):
-        return placed
+    agreed = await consent.check(request, risks=risks, confirmation=confirmation, ctx=ctx)
+    if isinstance(agreed, CallToolResult):
+        return agreed
+    placed = await app_context.calls.place(request, consent=agreed)
     return await wait_and_answer(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 

@@ -51,7 +51,6 @@ class Question:
 
 async def check(
     request: CallRequest,
-    outdated: Sequence[Consent],
     *,
     risks: tuple[RiskFlag, ...],
     confirmation: str | None,
@@ -82,12 +81,11 @@ async def check(
         schedule,
         risks,
     )
-    return await ask_user(question, outdated, confirmation=confirmation, timezone=request.timezone, ctx=ctx)
+    return await ask_user(question, confirmation=confirmation, timezone=request.timezone, ctx=ctx)
 
 
 async def ask_user(
     question: Question,
-    outdated: Sequence[Consent],
     *,
     confirmation: str | None,
     timezone: str | None = None,
@@ -96,9 +94,8 @@ async def ask_user(
     """Get the consent, or the result that tells the agent to ask the user; raises `KallyAIError` after a no.
 
     The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is valid for this
-    question. `outdated` are the consents that the ledger has refused, because something changed after the user gave
-    them; they are not accepted again. At night, the user is offered the next ordinary hour of a callee in `timezone`;
-    None where no call can be placed later.
+    question. At night, the user is offered the next ordinary hour of a callee in `timezone`; None where no call can be
+    placed later.
     """
     app_context = ctx.request_context.lifespan_context
     if app_context.confirm == "never":
@@ -110,9 +107,8 @@ async def ask_user(
         return replace(question.agreed, how="not_needed")
     agreed = replace(question.agreed, risk_flags=every)
     about = (*question.about, *map(str, question.agreed.last_calls))
-    used = {one.confirmation_id for one in outdated}
     id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
-    if id_ is not None and id_ not in used:
+    if id_ is not None:
         return replace(agreed, how="confirmation", confirmation_id=id_)
     at_night = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None
     later = None
@@ -126,7 +122,7 @@ async def ask_user(
     if elicitation.shows_forms:
         preview = question.preview(flags, usage, elicitation.words)
         asked = form(preview, _fields(question, later, elicitation.words), required=["call_now"])
-        reply = await elicitation.ask("consent", asked, about=" ".join((*about, *every)), used=used)
+        reply = await elicitation.ask("consent", asked, about=" ".join((*about, *every)))
     if reply is None:
         structure.confirmation = app_context.confirmations.issue(now, *about)
         structure.reasons = [str(flag) for flag in every]

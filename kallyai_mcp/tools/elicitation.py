@@ -11,7 +11,7 @@ that shows no forms gets an error in place of the question as a text.
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -100,13 +100,12 @@ class Elicitation:
         params: ElicitRequestFormParams | ElicitRequestURLParams,
         *,
         about: str = "",
-        used: Collection[str | None] = (),
     ) -> Reply | None:
         """Show the user a form, or have the client open a link; returns None if the client could not be asked.
 
         `name` is unique within the tool call. A reply is not accepted if the question was `about` something else,
-        because the number was called since, or if its id is one of those `used`; the SDK takes it only with the same
-        arguments. To accept a link means to agree to open it, and not that the user did anything on the page.
+        because the number was called since; the SDK takes it only with the same arguments. To accept a link means to
+        agree to open it, and not that the user did anything on the page.
         """
         question, request = Reply(about=about), ElicitRequest(params=params)
         if self._ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
@@ -117,7 +116,7 @@ class Elicitation:
                 return None
             return question.with_result(result)
         reply = self._replies.get(name)
-        if reply is not None and reply.action is not None and reply.about == about and reply.id not in used:
+        if reply is not None and reply.action is not None and reply.about == about:
             return reply
         # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
         state = json.dumps({key: asked.model_dump() for key, asked in (self._replies | {name: question}).items()})

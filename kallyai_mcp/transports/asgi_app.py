@@ -102,7 +102,7 @@ def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time
 
     async def run(name: str) -> str:
         try:
-            async with asyncio.timeout(READY_TIMEOUT):
+            async with asyncio.timeout(READY_TIMEOUT):  # the ledger shields its steps from anyio's
                 await checks[name]()
         except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
             _log.warning("not ready: %s: %s", name, type(error).__name__)

@@ -180,8 +180,7 @@ class WatchedDatabase:
             if self.unconfirmed:
                 self.unconfirmed -= 1
                 raise LedgerUnavailableError("the confirmation was lost")
-            for one in result if isinstance(result, list) else ():  # the writes of a ledger share a transaction
-                self.after_write(one)
+            self.after_write(result)
             return result
 
     def version(self) -> object:

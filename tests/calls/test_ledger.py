@@ -238,22 +238,6 @@ async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     assert found.delivered_at is not None
 
 
-@pytest.mark.parametrize("state", [CallState.ENDED, CallState.UNKNOWN])
-async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
-    ledger: Ledger, state: CallState, clock: ManualClock
-) -> None:
-    record = replace(asked(), idempotency_key="a-key")
-    clock.advance(30)
-    await ledger.write(progress.finish, record, state, call=outcome() if state is CallState.ENDED else None)
-    found = await kept(ledger)
-    duplicate, is_new = await ledger.write(reservation.reserve, asked(2), redial=False)
-
-    assert (found.state, found.placed_at, found.ended_at) == (state, NOW, NOW + timedelta(seconds=30))
-    assert found.idempotency_key == "a-key"
-    assert found.sent_at is not None
-    assert (duplicate, is_new) == (found, False)
-
-
 async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
     waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
 

@@ -116,7 +116,7 @@ async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wron
     record = await here.find(placed.record.tracking_id)
 
     assert service.keys == []
-    assert end_of(record) == (CallState.EXPIRED, "clock_wrong_when_due")
+    assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
 async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str, clock: ManualClock) -> None:
@@ -137,7 +137,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str,
     assert newest.outcome == "refused:KALLYAI_CALLS_PER_HOUR"
 
 
-async def test_a_call_of_somebody_who_is_signed_out_when_it_is_due_expires_with_that_reason(here: World) -> None:
+async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here: World) -> None:
     service = here.service
     placed = await schedule(here)
     here.session.name = None
@@ -146,7 +146,7 @@ async def test_a_call_of_somebody_who_is_signed_out_when_it_is_due_expires_with_
     record = await here.find(placed.record.tracking_id)
 
     assert service.keys == []
-    assert end_of(record) == (CallState.EXPIRED, "signed_out_when_due")
+    assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
 async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_is_placed_by_another(

@@ -20,7 +20,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, another, asked, ended, is_placed, opened, outcome, reserved, sent, state_of
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import TABLE, Service, world
+from tests.calls.world import PLACED, TABLE, Service, after, world
 
 if os.name == "posix":
     import fcntl
@@ -76,19 +76,20 @@ def replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", [deleted, replaced])
-async def test_a_server_whose_ledger_is_gone_sends_the_same_key_again(
+async def test_a_call_whose_ledger_is_gone_has_its_outcome_and_is_sent_with_the_same_key_again(
     path: Path, clock: ManualClock, gone: Callable[[Path], None]
 ) -> None:
-    service = Service(clock)
+    service = Service(clock, [after(lambda: gone(path), PLACED)])
     async with world(service, str(path)) as here:
         first = await here.call()
         await here.tell(first)
-        gone(path)
         again = await here.place()
         await here.outcome(again)
 
+    assert first.call is not None
+    assert first.call.highlights == "Booked"
     assert again.is_new
-    assert service.keys[1] == first.idempotency_key  # the service recognizes the call by it
+    assert service.keys == [first.idempotency_key] * 2  # the service recognizes the call by it
 
 
 async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: Path) -> None:

@@ -146,8 +146,13 @@ class Chat:
             await self.frame.evaluate(f"new Promise((done) => {{ {look} }})")
 
     async def hard_to_use(self) -> list[str]:
-        """See `page_checks.hard_to_use`."""
-        return await hard_to_use(self.frame)
+        """See `page_checks.hard_to_use`; in both themes."""
+        found: list[str] = []
+        for theme in ("dark", "light"):
+            await self.set_host_context(theme=theme)
+            await self.until(f"document.documentElement.style.colorScheme === '{theme}'")
+            found += [f"{theme}: {problem}" for problem in await hard_to_use(self.frame)]
+        return found
 
 
 def as_json(result: CallToolResult) -> dict[str, Any]:

@@ -59,6 +59,7 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_without_it_the_
 
         await expect(chat.card.locator("#status")).to_have_text("Not called")
         await expect(chat.card.get_by_text("You chose not to call.")).to_be_visible()
+        assert await chat.hard_to_use() == []
         assert chat.asked == []
         assert await agent.calls_made() == 0
         [context] = await chat.seen("contexts")

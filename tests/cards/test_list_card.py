@@ -146,7 +146,7 @@ async def test_one_consent_in_the_card_names_every_candidate(
 ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
     ("answered", {}, "Answered", "quiet", []),
     ("done", {"until": "booked"}, "All were called", "quiet", []),
-    ("unknown", {}, "Stopped: outcome unknown", "warn", ["Check again", "Try again"]),
+    ("unknown", {}, "Stopped: outcome unknown", "warn", ["Try again"]),
     ("unknown", UNKNOWN, "Stopped: outcome unknown", "warn", ["Check again"]),
     ("needs_sign_in", {}, "Stopped: not signed in", "warn", ["Try again"]),
     ("refused", {}, "Stopped", "bad", ["Try again"]),
@@ -165,3 +165,4 @@ async def test_each_end_of_a_list_has_its_own_text(open_card: Open) -> None:
         await expect(chat.card.locator("#said")).not_to_be_empty()
         await expect(chat.card.locator("body")).to_have_attribute("data-tone", tone)
         await expect(chat.card.get_by_role("button").filter(visible=True)).to_have_text(buttons)
+        assert await chat.hard_to_use() == [], status

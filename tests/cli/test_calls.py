@@ -188,7 +188,7 @@ def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for()
 
 
 @on_posix
-def test_on_a_terminal_the_user_is_asked_and_again_if_the_number_was_called_meanwhile(
+def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_called_meanwhile(
     home: Path, signed_in: dict[str, str]
 ) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -207,12 +207,14 @@ def test_on_a_terminal_the_user_is_asked_and_again_if_the_number_was_called_mean
         terminal.read_until("Place this call? [y/N]: ")
         run_ok("call", BISTRO, "Ask for the hours", "--yes")
         terminal.type("y\n")
+        assert terminal.wait() == 1
+        assert "Not called: this number was called meanwhile" in terminal.output
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
         terminal.read_until("this number was or may have been called within the last hour")
         terminal.type("y\n")
         assert terminal.wait() == 0, terminal.output
         output = terminal.output
 
-    assert output.count("Place this call? [y/N]: ") == 2
     assert "Calling Italian Bistro" in output
     assert "\x1b[32m\x1b[1mBooked\x1b[0m: table for 4" in output
     assert structure("calls")["total"] == 2

@@ -27,9 +27,18 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
         yield await context.new_page()
 
 
+async def problems(page: Page) -> list[str]:
+    """What is hard to use in either theme."""
+    await page.emulate_media(color_scheme="dark")
+    dark = await hard_to_use(page)
+    await page.emulate_media(color_scheme="light")
+    return dark + await hard_to_use(page)
+
+
 async def play(page: Page) -> None:
     """Pick up, propose another time, agree, and hang up."""
     await expect(page.get_by_role("meter", name="Seconds to pick up")).to_be_visible()
+    assert await problems(page) == []
     await page.get_by_role("button", name="Pick up").click()
     await expect(page.get_by_role("listitem")).to_have_count(2)
     await expect(page.get_by_role("heading", name="Bistro <b>")).to_be_visible()
@@ -40,7 +49,7 @@ async def play(page: Page) -> None:
     await page.get_by_label("With that you").select_option(label="propose another time")
     await page.get_by_label("Time").fill("20:30")
     await page.get_by_label("Day").fill("2099-01-28")
-    assert await hard_to_use(page) == []
+    assert await problems(page) == []
     await page.get_by_role("button", name="Say it").click()
     await expect(page.get_by_role("listitem")).to_have_count(4)
     await page.get_by_label("You say").fill("Done.")
@@ -65,7 +74,7 @@ async def test_a_person_picks_up_and_proposes_another_time(page: Page) -> None:
             assert "January 28" in highlights
             told = f"The call has ended. The caller is told: {highlights}"
             await expect(page.get_by_text(told)).to_be_visible()
-            assert await hard_to_use(page) == []
+            assert await problems(page) == []
 
 
 async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page) -> None:
@@ -77,3 +86,4 @@ async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page
             await client.put("/_sandbox/line/+12025550142", json={"does": "is_played"})
             await expect(page.get_by_text("Waiting for a call.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_be_visible()  # the sandbox has ended
+    assert await problems(page) == []

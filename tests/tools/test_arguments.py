@@ -25,7 +25,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
 WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "5551234", '"5551234" has no country code; E.164 looks like +14155551234.'),
     ("respondent_phone", "415-555-1234", "has no country code; it may be +14155551234 (United States)."),
-    ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; it may be +34912345678 (Spain).'),
+    ("respondent_phone", "0034912345678", '"0034912345678" has no country code; it may be +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
     ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),

@@ -130,7 +130,11 @@ async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_min
         late = await agent.use("make_call", BISTRO, confirmation=confirmation)
 
     assert refused.text.startswith("Not called: this number is on the do-not-call list")
-    assert {answer.data["status"] for answer in (*again, late)} == {"needs_confirmation"}
+    assert {answer.text for answer in again[:2]} == {
+        "Not called: this number was called meanwhile, or the confirmation was used already. Request it again without "
+        "confirmation, so that the user is asked again."
+    }
+    assert {answer.data["status"] for answer in (again[2], late)} == {"needs_confirmation"}
 
 
 async def test_a_reply_that_is_sent_twice_is_used_once(
@@ -144,10 +148,12 @@ async def test_a_reply_that_is_sent_twice_is_used_once(
         reply: dict[str, Any] = {"input_responses": yes, "request_state": asked.request_state}
         refused = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
         again = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
+        anew = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True)
 
-    assert isinstance(refused, CallToolResult)
-    assert refused.is_error
-    assert isinstance(again, InputRequiredResult)
+    for used, code in ((refused, "suppression_violation"), (again, "consent_outdated")):
+        assert isinstance(used, CallToolResult)
+        assert (used.structured_content or {})["code"] == code
+    assert isinstance(anew, InputRequiredResult)
 
 
 async def test_missing_details_of_a_booking_are_asked_for_in_one_form(

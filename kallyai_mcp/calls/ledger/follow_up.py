@@ -12,18 +12,14 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
-from kallyai_mcp.calls.ledger.rows import MINE, change, end, expire, insert, select, write_audit
-from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, error_to_json, to_row
+from kallyai_mcp.calls.ledger.rows import change, end, expire, insert, select, write_audit
+from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
 
 _CLOCKS_AGREE = 120.0
 """How many seconds the ledger's clock and the service's may differ."""
-
-_CLOCK_WRONG = KallyAIError(
-    "The clock of this machine differed from KallyAI's when the call was due.", code="clock_wrong_when_due"
-)
 
 _NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED, CallState.EXPIRED)
 
@@ -101,17 +97,6 @@ def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
     return [record for record in found if record.state is CallState.ENDED and not record.reached]
 
 
-def note_hindrance(tx: Tx, error: KallyAIError, *, besides: AccountKey | None = None) -> None:
-    """Note why calls that are due can't be placed now. They may still be placed until they expire.
-
-    The calls of the account `besides` are not concerned.
-    """
-    others = f"AND NOT ({MINE})" if besides is not None else ""
-    columns = besides.columns if besides is not None else {}
-    hindered = f"UPDATE calls SET error = :error WHERE {_DUE} AND error IS NULL {others}"
-    tx.run(hindered, now=tx.now(), error=error_to_json(error), **columns)
-
-
 def expire_late(tx: Tx) -> bool:
     """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns whether more are."""
     expired = expire(tx)
@@ -134,8 +119,6 @@ def take_due(
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
-    else:
-        note_hindrance(tx, _CLOCK_WRONG)
     lists = "SELECT list_id FROM call_list_calls WHERE tracking_id = :after"
     of_list = f"AND session_id IN ({lists})" if after is not None else ""
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there {of_list}"
@@ -152,7 +135,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
             note_refusal(tx, record, refusal, None)
             follow_up(tx, refused)
         return replace(record, state=CallState.REFUSED, error=refusal)
-    taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker, error=None)
+    taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, record, None, AUDIT_PLACED)  # the consent is in the line of the request
     return reserved or record

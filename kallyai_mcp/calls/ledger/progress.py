@@ -11,10 +11,10 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.reservation import offset_at
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, insert, readable, select
+from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, readable, select
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, from_row, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, from_row
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back and count as unchanged, as time servers do."""
@@ -80,7 +80,8 @@ def mark_response_lost(
         id=record.tracking_id,
         key=record.idempotency_key,
     )
-    return from_row(rows[0]) if rows else replace(record, response_lost_at=moment(tx.now()))
+    known = offset if record.clock_offset is None else record.clock_offset
+    return from_row(rows[0]) if rows else replace(record, response_lost_at=moment(tx.now()), clock_offset=known)
 
 
 def bind_call(
@@ -135,9 +136,9 @@ def finish(
 ) -> CallRecord:
     """Write down how a call ended (`ENDED`, `REFUSED`, or `UNKNOWN`), and plan what comes after it.
 
-    An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is
-    no longer in the ledger, because its file was replaced, is written again with its end. Without `findings`, the call
-    alone shows whether it reached somebody.
+    An outcome is not changed later, unless KallyAI says more about it (`CallRecord.may_change`). A record that is no
+    longer in the ledger, because its file was deleted, is only returned. Without `findings`, the call alone shows
+    whether it reached somebody.
 
     Returns the record as it is then: the next attempt, if the call is tried again.
     """
@@ -156,9 +157,9 @@ def finish(
 
 
 def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None) -> CallRecord:
-    """Write the end of a record, with its call and the `offset` of the clocks, into its row `own`."""
+    """Write the end of a record, with its call and the `offset` of the clocks, into its row `own`, if there is one."""
     if own is None:
-        return _write_again(tx, ended)
+        return replace(ended, ended_at=moment(tx.now()))
     known = next(iter(readable(tx, [own])), None)
     if ended.is_calendar_unread and known is not None and known.calendar is not None:
         ended = replace(ended, calendar=known.calendar)  # a booking that is known must not be lost
@@ -186,17 +187,6 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
     if record.reached:
         stop_next_after(tx, record)
     return record
-
-
-def _write_again(tx: Tx, ended: CallRecord) -> CallRecord:
-    """Write a record with its end that is no longer in the ledger, because the file was replaced."""
-    sent_at = None if ended.state is CallState.REFUSED else ended.sent_at or ended.placed_at
-    of_day = f"SELECT MAX(generation) AS last FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND day = :day"
-    [row] = tx.rows(of_day, fingerprint=ended.fingerprint, day=ended.day, **ended.account.columns)
-    generation = 0 if row["last"] is None else row["last"] + 1
-    ended = replace(ended, sent_at=sent_at, ended_at=moment(tx.now()), generation=generation)
-    insert(tx, "calls", to_row(ended))
-    return ended
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:

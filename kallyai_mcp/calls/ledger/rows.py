@@ -41,7 +41,7 @@ _UNSETTLED = (
 )
 """The first part is the condition of the index `calls_unsettled`; SQLite uses it only for these words."""
 
-_EXPIRED = KallyAIError("No program that could place the call ran when it was due.", code="expired")
+_EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
 
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
@@ -87,7 +87,7 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
             continue
         place_by = record.schedule.place_by
         if record.state is CallState.SCHEDULED and place_by is not None and place_by.timestamp() < tx.now():
-            record = replace(record, state=CallState.EXPIRED, ended_at=place_by, error=record.error or _EXPIRED)
+            record = replace(record, state=CallState.EXPIRED, ended_at=place_by, error=_EXPIRED)
         records.append(record)
     return records
 
@@ -150,7 +150,7 @@ def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
     is_late = "state = 'scheduled' AND place_by < :now"
     late = f"SELECT tracking_id FROM calls WHERE {is_late} AND {which} ORDER BY place_by LIMIT :most"
     changed = (
-        "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
+        "UPDATE calls SET state = 'expired', ended_at = :now, error = :error "
         f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING *"
     )
     return readable(tx, tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), **values))

@@ -65,9 +65,9 @@ def report(evidence: Evidence, violations: list[Violation], command: str) -> str
 
 
 def unknown_calls(evidence: Evidence) -> int:
-    """How many calls were placed whose outcome is unknown at the end."""
+    """How many calls were placed whose outcome is unknown at the end, and whose ledger was not deleted."""
     bound = {row["call_id"] for row in evidence.rows if row["state"] == "ended"}
-    return sum(call.call_id not in bound for call in evidence.placed)
+    return sum(call.call_id not in bound and not is_deleted(call, evidence) for call in evidence.placed)
 
 
 def find_lost(evidence: Evidence) -> Iterator[Violation]:
@@ -102,8 +102,8 @@ def find_stuck(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _has_another_row(row: Row, evidence: Evidence) -> bool:
-    """Whether another ledger has a record for the same key, or may have had one until it was deleted."""
-    if len({start.home for start in evidence.plan.starts}) > 1 and evidence.times_of("its ledger is deleted"):
+    """Whether there is another record for the same key, or was one until its ledger was deleted."""
+    if any(call.key == row["idempotency_key"] and is_deleted(call, evidence) for call in evidence.placed):
         return True
     return any(
         other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
@@ -210,13 +210,15 @@ def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
     return len(near) > 1 or len(unknown) > 1
 
 
+def is_deleted(call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the ledger was deleted when the record of a call was in it."""
+    return any(at > call.started - SEND_WITHIN for at in evidence.times_of("its ledger is deleted"))
+
+
 def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
-    plan = evidence.plan
-    deleted = evidence.times_of("its ledger is deleted")
-    if any(at >= call.ends for at in deleted):
+    if is_deleted(call, evidence):
         return True
-    if deleted and (evidence.ended or evidence.times_of("has its clock set")):
-        return True  # what a process knows of a call that is no longer in the ledger ends with it, or fits no clock
+    plan = evidence.plan
     told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
     return call.call_id in told and evidence.most_ahead >= max(plan.keep_days, 1) * 86400  # it was deleted as old
 

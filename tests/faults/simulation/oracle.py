@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import HOUR, MINUTE, SEND_WITHIN, SHARED, Rule, Violation, ended_row
+from tests.faults.simulation.judging import HOUR, MINUTE, SEND_WITHIN, SHARED, Rule, Violation, ended_row, is_deleted
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
@@ -66,9 +66,8 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     if len({start.home for start in evidence.plan.starts}) > 1:
         # After a refusal, a machine sends a new key, and its ledger does not know of the other machine's call.
         allowed += sum(row["state"] == "refused" and row["account"] == account for row in evidence.rows)
-    if evidence.service.quirks.forgets_keys and evidence.times_of("its ledger is deleted"):
-        # What a process knows of a call that is no longer in the ledger ends with it, and no other one knows it.
-        allowed += bool(evidence.ended) or len(evidence.plan.starts) > 1
+    if evidence.service.quirks.forgets_keys or evidence.plan.has("has its clock set"):  # and so it is another day
+        allowed += any(is_deleted(call, evidence) for call in calls)  # nobody knows of a call that is in no ledger
     for use in (use for use in requests if use.gave_up_silently):
         # For the server, the client was told then.
         ends = (call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody)

@@ -406,8 +406,6 @@ class Run:
         for account in accounts:
             self._sign_in.name = account
             until = self._world.elapsed + (_LATER_WITHIN if is_later else _SETTLED_WITHIN)
-            if self._plan.has("its ledger is deleted"):
-                await self._world.sleep(1500)  # what was deleted is written again when its call has ended
             while self._world.elapsed < until and self._has_active(account):
                 await self._world.sleep(30)
             ends = [call.ends for call in self._evidence.placed]
