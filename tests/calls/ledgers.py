@@ -180,7 +180,8 @@ class WatchedDatabase:
             if self.unconfirmed:
                 self.unconfirmed -= 1
                 raise LedgerUnavailableError("the confirmation was lost")
-            self.after_write(result)
+            for one in result if isinstance(result, list) else ():  # the writes of a ledger share a transaction
+                self.after_write(one)
             return result
 
     def version(self) -> object:

@@ -1,5 +1,6 @@
 """What a call costs in the ledger: each transaction takes a turn of the database, and each write waits for the disk."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -7,12 +8,16 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from kallyai_mcp.calls.ledger.base import Transaction
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.progress import mark_delivered
+from kallyai_mcp.calls.ledger.reservation import reserve
+from kallyai_mcp.calls.ledger.rows import list_unsettled
+from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
-from tests.calls.ledgers import asked, database_at, ended, opened
+from tests.calls.ledgers import ACCOUNT, WatchedDatabase, asked, database_at, ended, opened, submission
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import Service, World, shown, world
 from tests.faults.simulation.process import SignIn
@@ -59,6 +64,29 @@ async def test_a_call_takes_four_transactions_and_one_more_if_its_calendar_file_
     assert result.structured_content is not None
     assert result.structured_content["call_id"] == "c-1"
     assert begun == {"read": 1, "write": writes}
+
+
+@pytest.mark.parametrize(("refused", "lost", "transactions"), [([], 0, 2), ([3], 0, 7), ([], 2, 2)])
+async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_other(
+    place: str, clock: ManualClock, refused: list[int], lost: int, transactions: int
+) -> None:
+    """The first of six does not wait. If its transaction is not confirmed, each one is told so."""
+    database = WatchedDatabase(database_at(place, clock.now), clock)
+    database.unconfirmed = lost
+    joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
+    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing())) as ledger:
+        reserving = [
+            ledger.write(reserve, record, redial=False, consent=joins if number in refused else None)
+            for number in range(6)
+            for record in [asked(number, submission=submission(task_description=f"Task {number}"))]
+        ]
+        results = await asyncio.gather(*reserving, return_exceptions=True)
+        written = [record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)]
+
+    assert database.begun["write"] == transactions
+    assert sorted(written) == [f"t-{number}" for number in range(6) if number not in refused]
+    errors = [type(result) for result in results if isinstance(result, BaseException)]
+    assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 3 * lost
 
 
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(

@@ -1,11 +1,15 @@
 """The ledger, and what it needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.policy import CallPolicy
@@ -139,6 +143,23 @@ class Database(Protocol):
         ...
 
 
+class _Write:
+    """A write, and what came of it when its transaction has ended."""
+
+    def __init__(self, work: Callable[[Tx], Any]) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: Exception | None = LedgerUnavailableError("The ledger did not confirm a write")
+
+
+@dataclass
+class _Queue:
+    """The writes of one account that wait for the end of a transaction of the account."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Write] = field(default_factory=list)
+
+
 class Ledger:
     """The records of calls, which all processes of one user or all workers of one server share.
 
@@ -150,6 +171,7 @@ class Ledger:
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
         self._database = database
         self._config = Config(policy, timing)
+        self._queues = WeakValueDictionary[AccountKey | None, _Queue]()
 
     async def read(
         self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
@@ -163,13 +185,38 @@ class Ledger:
         """Run `work` with these arguments in one transaction; see `Database.write`.
 
         Writes of one account run one after another. The account is the first argument, or the attribute `account` of
-        that; with another first argument, as of `mark_delivered`, no account is locked.
+        that; with another first argument, as of `mark_delivered`, no account is locked. Writes that wait for the same
+        one share the next transaction, so they wait for the disk once.
         """
         first = next(iter(args), None)
-        account = getattr(first, "account", first)
-        return await self._database.write(
-            lambda tx: work(self._configured(tx), *args, **more), account if isinstance(account, AccountKey) else None
-        )
+        named = getattr(first, "account", first)
+        account = named if isinstance(named, AccountKey) else None
+        write = _Write(lambda tx: work(self._configured(tx), *args, **more))
+        queue = self._queues.setdefault(account, _Queue())
+        queue.waiting.append(write)
+        with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
+            async with queue.turn:
+                if write in queue.waiting:  # else it was in the transaction before
+                    together, queue.waiting = queue.waiting[:BATCH], queue.waiting[BATCH:]
+                    await self._make(together, account)
+        if write.error is not None:
+            raise write.error
+        result: Result = write.result
+        return result
+
+    async def _make(self, writes: list[_Write], account: AccountKey | None) -> None:
+        """Make `writes` in one transaction. If one of them is refused, each has one of its own."""
+        try:
+            results = await self._database.write(lambda tx: [write.work(tx) for write in writes], account)
+        except Exception as error:  # noqa: BLE001 - raised by `write`
+            is_undone = isinstance(error, ConstraintError) or not isinstance(error, LedgerUnavailableError)
+            for write in writes:
+                write.error = error
+                if is_undone and len(writes) > 1:
+                    await self._make([write], account)
+        else:
+            for write, result in zip(writes, results, strict=True):
+                write.result, write.error = result, None
 
     def version(self) -> object:
         """See `Database.version`."""
