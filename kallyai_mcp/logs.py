@@ -10,8 +10,8 @@ import logging
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
@@ -78,31 +78,12 @@ def _shorten_number(found: re.Match[str]) -> str:
     return found["kept"] or f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
 
 
-@dataclass
-class _Request:
-    """A request in progress: its correlation id, and the error's code and correlation id of `note_failure`."""
-
-    correlation_id: str
-    code: str | None = None
-    api_correlation_id: str | None = None
-
-
-_request: ContextVar[_Request | None] = ContextVar("kallyai_mcp_request", default=None)
+_correlation_id: ContextVar[str | None] = ContextVar("kallyai_mcp_correlation_id", default=None)
 
 
 def correlation_id() -> str | None:
     """The correlation id of the current MCP request; None outside of a request."""
-    request = _request.get()
-    return None if request is None else request.correlation_id
-
-
-def note_failure(code: str, api_correlation_id: str | None = None) -> None:
-    """Note why the current request fails, for the line that `Correlation` logs.
-
-    `api_correlation_id` is the service's id of the request that failed.
-    """
-    if (request := _request.get()) is not None:
-        request.code, request.api_correlation_id = code, api_correlation_id
+    return _correlation_id.get()
 
 
 class Correlation:
@@ -112,27 +93,28 @@ class Correlation:
         """Handle a message. All lines that it logs have its id, also those of tasks that it starts."""
         from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
-        request = _Request(secrets.token_hex(6))
-        token = _request.set(request)
+        id_ = secrets.token_hex(6)
+        token = _correlation_id.set(id_)
         try:
-            get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)
+            get_current_span().set_attribute("kallyai.correlation_id", id_)
             result = await call_next(ctx)
-            is_error = result.get("isError") if isinstance(result, dict) else getattr(result, "is_error", False)
-            if is_error is True:
-                request.code = request.code or "tool_error"
+            if isinstance(result, dict) and result.get("isError"):
+                _log_failure(ctx, {"code": "tool_error"} | (result.get("structuredContent") or {}))
         except Exception as error:
             json_rpc_code = getattr(getattr(error, "error", None), "code", None)
-            request.code = request.code or str(json_rpc_code or type(error).__name__)
+            _log_failure(ctx, {"code": json_rpc_code or type(error).__name__})
             raise
         else:
             return result
         finally:
-            if request.code is not None:
-                name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-                tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
-                fields = {"code": request.code, "tool": tool, "api_correlation_id": request.api_correlation_id}
-                _log.info("%s failed: %s", tool or ctx.method, request.code, extra=fields)
-            _request.reset(token)
+            _correlation_id.reset(token)
+
+
+def _log_failure(ctx: "ServerRequestContext[Any, Any]", facts: Mapping[str, Any]) -> None:
+    name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
+    tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
+    fields = {"code": facts["code"], "tool": tool, "api_correlation_id": facts.get("correlation_id")}
+    _log.info("%s failed: %s", tool or ctx.method, facts["code"], extra=fields)
 
 
 class _Formatter(logging.Formatter):

@@ -18,7 +18,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 
-from kallyai_mcp.logs import Correlation, configure, correlation_id, note_failure, redact
+from kallyai_mcp.logs import Correlation, configure, correlation_id, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
@@ -168,8 +168,8 @@ def server() -> MCPServer[Any]:
 
     @built.tool()
     async def refuse() -> CallToolResult:
-        note_failure("quota_exceeded", API_ID)
-        return CallToolResult(content=[], is_error=True)
+        facts = {"code": "quota_exceeded", "correlation_id": API_ID}
+        return CallToolResult(content=[], is_error=True, structured_content=facts)
 
     @built.tool()
     async def reject() -> str:

@@ -1,5 +1,6 @@
 """Resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
@@ -12,7 +13,6 @@ from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import CALENDAR, NotThereError, appointment, list_page, transcript
 from kallyai_mcp.tools.text.account import sign_in_needed
@@ -31,6 +31,7 @@ TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
 
+_log = logging.getLogger(__name__)
 _app_context: ContextVar[AppContext] = ContextVar("app_context")
 
 
@@ -103,7 +104,7 @@ async def _read(read: Callable[..., Awaitable[str]], *arguments: str) -> str:
         return await read(app_context, *arguments)
     except KallyAIError as found:
         error, link = await with_sign_in_link(found, app_context)
-        note_failure(error.code, error.correlation_id)
+        _log.info("not read: %s", error.code, extra={"api_correlation_id": error.correlation_id})
         words = error_text(error, places_calls=False)
         if isinstance(error, NotFoundError | NotThereError):
             raise ResourceNotFoundError(words) from error

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
@@ -23,7 +22,6 @@ async def tool_error(
     With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
     """
     error, link = await with_sign_in_link(error, app_context)
-    note_failure(error.code, error.correlation_id)
     text, structure = error_text(error, places_calls=places_calls), error_answer(error, places_calls=places_calls)
     if link is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
