@@ -6,14 +6,12 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 import click
-from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
@@ -52,10 +50,7 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = _session(connection)
     await session.check()
-    async with (
-        LoopbackSignIn(connection.sign_in_url, SIGN_IN_SECONDS, place="terminal") as flow,
-        anyio.create_task_group() as tasks,
-    ):
+    async with LoopbackSignIn(connection.sign_in_url, SIGN_IN_SECONDS, place="terminal") as flow:
         if browser and await _open_browser(flow.link):
             say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:
@@ -64,39 +59,29 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
                 "If that browser runs on another machine, it ends on an address that it can't open.\n"
                 f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:"
             )
-            tasks.start_soon(_accept_pasted_address, flow)
+            loop = anyio.lowlevel.current_token()
+            threading.Thread(target=_accept_pasted_address, args=(flow, loop), daemon=True).start()
         try:
             grant = await flow.grant()
         except NotSignedInError as error:
             raise CommandError(f"{error} `kallyai-mcp login` starts again.") from None
-        finally:
-            tasks.cancel_scope.cancel()
     return await session.sign_in(grant)
 
 
-async def _accept_pasted_address(flow: LoopbackSignIn) -> None:
-    send, receive = anyio.create_memory_object_stream[str](8)
-    threading.Thread(target=_read_lines, args=(send, anyio.lowlevel.current_token()), daemon=True).start()
-    async with receive:
-        async for line in receive:
+def _accept_pasted_address(flow: LoopbackSignIn, token: anyio.lowlevel.EventLoopToken) -> None:
+    """Read addresses until one is right; in a daemon thread, which doesn't keep the process alive."""
+    read = _line_of_terminal if sys.stdin.isatty() else _line_of_pipe
+    wrong = (
+        f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this sign-in. "
+        "Copy the whole address bar."
+    )
+    with suppress(EOFError, KeyboardInterrupt, RuntimeError):  # the input or the event loop has ended
+        while line := read():
             if not line.strip():
                 continue
-            if flow.accept(line):
+            if anyio.from_thread.run_sync(flow.accept, line, token=token):
                 return
-            say(
-                f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this sign-in. "
-                "Copy the whole address bar."
-            )
-
-
-def _read_lines(send: MemoryObjectSendStream[str], token: anyio.lowlevel.EventLoopToken) -> None:
-    """Read lines in a daemon thread, which doesn't keep the process alive."""
-    read = _line_of_terminal if sys.stdin.isatty() else _line_of_pipe
-    try:
-        while line := read():
-            anyio.from_thread.run(partial(send.send, line), token=token)
-    except (EOFError, KeyboardInterrupt, anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
-        return  # the input or the sign-in has ended
+            say(wrong)
 
 
 def _line_of_pipe() -> str:
