@@ -38,7 +38,7 @@ RUN_BY = {
     r"uv run pytest .*--snapshot-update .*": IN_CHECK,
     r"uv run python -m tests\.(cards|first_answers|reference|supply renew).*": IN_CHECK,
     r"(pip install uv && )?uv run .*": IN_CI,
-    r"(git|uv (tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval|_KALLYAI\S+) .*": IN_CHECK,
+    r"(git|uv (pip|tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval|_KALLYAI\S+) .*": IN_CHECK,
 }
 """What runs the commands of the pages: the first pattern that fits."""
 
