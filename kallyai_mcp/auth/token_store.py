@@ -1,4 +1,4 @@
-"""Token stores: the system's keyring, a file that only its owner can read, and the choice of them by a setting."""
+"""The token store: the system's keyring, or a file that only its owner can read, by a setting."""
 
 import json
 import logging
@@ -36,141 +36,71 @@ class TokenStoreError(KallyAIError, code="token_store_failed"):
     """The tokens can't be read from the token store, kept in it, or removed from it. The message has no token."""
 
 
-class FileStore:
-    """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
-
-    Each origin has its own file, which contains the origin. So the tokens of the sandbox are never sent to the live
-    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file 0600.
-    """
-
-    def __init__(self, home: Path, api_url: str) -> None:
-        self._origin = origin_of(api_url)
-        name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
-        self.path = home / "sign-in" / f"{name}.json"
-
-    def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed."""
-        with _file_errors("read", self.path):
-            try:
-                text = _retry_if_in_use(self.path.read_bytes)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        return _parse(text, self.path, self._origin)
-
-    def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens. Other processes see the old file or the new one, never a part of one."""
-        with _file_errors("kept", self.path):
-            make_private(self.path.parent)
-            write_private(self.path, json.dumps({"api": self._origin, **tokens.as_document()}))
-
-    def check(self) -> None:
-        """Raise `TokenStoreError` if tokens could not be saved; leaves nothing on the disk."""
-        with _file_errors("kept", self.path):
-            tempfile.TemporaryFile(dir=next(p for p in self.path.parents if p.exists())).close()
-
-    def delete(self) -> None:
-        """Delete the tokens."""
-        with _file_errors("removed", self.path):
-            if self.path.exists():  # a file system that can't be written refuses it also for a file that is not there
-                _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
-
-
-class KeyringStore:
-    """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
-
-    Each backend raises exceptions of its own libraries. Every exception, such as that of a locked keyring, becomes a
-    `TokenStoreError` with the name of its class. Its message is left out, because it may have a token.
-
-    On Windows, an entry has at most 1,280 characters. Two tokens of the size of the sandbox's access token take 1,214.
-    """
-
-    def __init__(self, api_url: str) -> None:
-        self._origin = origin_of(api_url)
-
-    def recommended(self) -> bool:
-        """Whether there is a keyring that is protected and that its library recommends, for the setting `auto`."""
-        try:
-            return bool(self._backend().priority >= 1)
-        except Exception:  # noqa: BLE001 - see the class
-            return False
-
-    def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed."""
-        with _keyring_errors("read"):
-            text = self._backend().get_password(SERVICE, self._origin)
-        # A backend may break its contract, and return another type.
-        return None if text is None else _parse(str(text), "the system keyring", self._origin)
-
-    def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens. If that fails, the keyring still has the old ones."""
-        with _keyring_errors("kept"):
-            self._backend().set_password(SERVICE, self._origin, json.dumps(tokens.as_document()))
-
-    def delete(self) -> None:
-        """Delete the tokens."""
-        with _keyring_errors("removed"):
-            if self._backend().get_password(SERVICE, self._origin) is not None:
-                self._backend().delete_password(SERVICE, self._origin)
-
-    def check(self) -> None:
-        """Raise `TokenStoreError` if there is no keyring. Whether it is locked is not known before it is used."""
-        with _keyring_errors("kept"):
-            self._backend()
-
-    def _backend(self) -> "KeyringBackend":
-        # Imported late: it takes 100 ms, and a server's first answer does not need it.
-        import keyring
-        from keyring.backends import fail, null
-
-        backend = keyring.get_keyring()
-        if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
-            raise TokenStoreError(f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}.")
-        return backend
-
-
 class TokenStore:
-    """The tokens for one API, where the setting `KALLYAI_TOKEN_STORE` has them kept.
+    """The tokens for one API, where the setting `KALLYAI_TOKEN_STORE` has them kept: the system's keyring, or a file.
 
-    `auto` uses the keyring if there is a usable one; else, or if the keyring fails, the file. Saving to the keyring
+    `auto` uses the keyring if its library recommends it; else, or if the keyring fails, the file. Saving to the keyring
     deletes the file. So if there is a file, it has the newest tokens, and is read first.
+
+    Each origin has its own file, in the folder `sign-in` of `home`, and its own entry in the keyring. The file contains
+    the origin. So the tokens of the sandbox are never sent to the live service, or the other way round. On POSIX
+    systems, the folder has the mode 0700 and the file 0600. On Windows, an entry of the keyring has at most 1,280
+    characters. Two tokens of the size of the sandbox's access token take 1,214.
 
     While nothing is kept for the live service, the tokens of the vendor's own tools are used. Their file is JSON with
     `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds since the epoch, a minute early,
     which is not corrected. It is not ours, so it is never written. After a sign-out, it is no longer used.
 
-    All methods block, for example until a user has unlocked a keyring. Nothing is read before the first use.
+    All methods block, for example until a user has unlocked a keyring. Nothing is read before the first use. A broken
+    file or entry counts as no sign-in; it is logged and not changed.
     """
 
     def __init__(self, choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> None:
-        self._choice = choice
-        self._keyring, self._file = KeyringStore(api_url), FileStore(home, api_url)
-        self._vendor = Path.home() / ".kallyai_token.json" if origin_of(api_url) == LIVE_ORIGIN else None
+        self._choice, self._origin = choice, origin_of(api_url)
+        name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
+        self.path = home / "sign-in" / f"{name}.json"
         self._signed_out = home / "sign-in" / "vendor-signed-out"
+        self._vendor = Path.home() / ".kallyai_token.json" if self._origin == LIVE_ORIGIN else None
 
     def load(self) -> Tokens | None:
         """The tokens; None if there are none, or if `auto` can't read the keyring, which is logged.
 
         Raises `TokenStoreError` if the store can't be read.
         """
-        return self._load_own() or self._load_vendor()
+        return self._load_file() or self._load_keyring() or self._load_vendor()
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the tokens; raises `TokenStoreError` if the store still has the old ones."""
+        """Replace the tokens; raises `TokenStoreError` if the store still has the old ones.
+
+        Other processes see the old file or the new one, never a part of one.
+        """
+        document = tokens.as_document()
         if self._uses_keyring():
             try:
-                self._keyring.save(tokens)
+                with _keyring_errors("kept"):
+                    _keyring().set_password(SERVICE, self._origin, json.dumps(document))
             except TokenStoreError as error:
                 if self._choice == "keyring":
                     raise
-                _log.warning("%s The sign-in goes to %s.", error, self._file.path)
+                _log.warning("%s The sign-in goes to %s.", error, self.path)
             else:
-                self._file.delete()
+                self._delete_file()
                 return
-        self._file.save(tokens)
+        with _file_errors("kept", self.path):
+            make_private(self.path.parent)
+            write_private(self.path, json.dumps({"api": self._origin, **document}))
 
     def check(self) -> None:
-        """Raise `TokenStoreError` if it is known that tokens could not be saved, for example without a keyring."""
-        (self._keyring if self._uses_keyring() else self._file).check()
+        """Raise `TokenStoreError` if it is known that tokens could not be saved; leaves nothing on the disk.
+
+        Whether a keyring is locked is not known before it is used.
+        """
+        if self._uses_keyring():
+            with _keyring_errors("kept"):
+                _keyring()
+        else:
+            with _file_errors("kept", self.path):
+                tempfile.TemporaryFile(dir=next(p for p in self.path.parents if p.exists())).close()
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`, some may be left."""
@@ -179,23 +109,57 @@ class TokenStore:
             with _file_errors("removed", self._signed_out):
                 make_private(self._signed_out.parent)
                 write_private(self._signed_out, "")
-        self._file.delete()
+        self._delete_file()
         if self._uses_keyring():
-            self._keyring.delete()
+            with _keyring_errors("removed"):
+                if _keyring().get_password(SERVICE, self._origin) is not None:
+                    _keyring().delete_password(SERVICE, self._origin)
 
     def _uses_keyring(self) -> bool:
-        return self._choice == "keyring" or (self._choice == "auto" and self._keyring.recommended())
-
-    def _load_own(self) -> Tokens | None:
-        if (tokens := self._file.load()) is not None or not self._uses_keyring():
-            return tokens
+        if self._choice != "auto":
+            return self._choice == "keyring"
         try:
-            return self._keyring.load()
+            return bool(_keyring().priority >= 1)
+        except Exception:  # noqa: BLE001 - see `_keyring_errors`
+            return False
+
+    def _delete_file(self) -> None:
+        with _file_errors("removed", self.path):
+            if self.path.exists():  # a file system that can't be written refuses it also for a file that is not there
+                _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
+
+    def _load_file(self) -> Tokens | None:
+        with _file_errors("read", self.path):
+            try:
+                text = _retry_if_in_use(self.path.read_bytes)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return self._parse(text, self.path)
+
+    def _load_keyring(self) -> Tokens | None:
+        if not self._uses_keyring():
+            return None
+        try:
+            with _keyring_errors("read"):
+                text = _keyring().get_password(SERVICE, self._origin)
         except TokenStoreError as error:
             if self._choice == "keyring":
                 raise
             _log.warning("%s Until then nobody is signed in.", error)
             return None
+        # A backend may break its contract, and return another type.
+        return None if text is None else self._parse(str(text), "the system keyring")
+
+    def _parse(self, text: str | bytes, place: object) -> Tokens | None:
+        """The tokens in a stored text; None if it is broken, which is logged without a part of it."""
+        try:
+            tokens = Tokens.from_document(document := json.loads(text))
+            if document.get("api", self._origin) == self._origin:
+                return tokens
+        except (ValueError, RecursionError):
+            pass
+        _log.warning("%s has no sign-in for %s, so nobody is signed in; signing in replaces it", place, self._origin)
+        return None
 
     def _load_vendor(self) -> Tokens | None:
         if self._vendor is None or self._signed_out.exists():
@@ -250,16 +214,15 @@ def _retry_if_in_use(action: Callable[[], _T]) -> _T:
     return action()
 
 
-def _parse(text: str | bytes, place: object, origin: str) -> Tokens | None:
-    """The tokens in a stored text for one API; None if it is broken, which is logged without a part of it."""
-    try:
-        tokens = Tokens.from_document(document := json.loads(text))
-        if document.get("api", origin) == origin:
-            return tokens
-    except (ValueError, RecursionError):
-        pass
-    _log.warning("%s has no sign-in for %s, so nobody is signed in; signing in replaces it", place, origin)
-    return None
+def _keyring() -> "KeyringBackend":
+    # Imported late: it takes 100 ms, and a server's first answer does not need it.
+    import keyring
+    from keyring.backends import fail, null
+
+    backend = keyring.get_keyring()
+    if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
+        raise TokenStoreError(f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}.")
+    return backend
 
 
 @contextmanager
@@ -275,11 +238,15 @@ def _file_errors(what: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def _keyring_errors(what: str) -> Iterator[None]:
+    """Turn every exception into a `TokenStoreError`: each backend raises those of its own libraries.
+
+    It has the name of the exception's class, and not its message, which may have a token.
+    """
     try:
         yield
     except TokenStoreError:
         raise
-    except Exception as error:  # noqa: BLE001 - see `KeyringStore`
+    except Exception as error:  # noqa: BLE001 - see above
         name = type(error).__name__
         raise TokenStoreError(
             f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or {_TO_FILE}."

@@ -13,10 +13,11 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
-from kallyai_mcp.auth.token_store import SERVICE, FileStore, KeyringStore, TokenStore, TokenStoreError
+from kallyai_mcp.auth.token_store import SERVICE, TokenStore, TokenStoreError
 from tests.auth.fakes import API, NOW, full_disk, jwt, tokens
 
 LIVE = "https://api.kallyai.com"
+OTHER = "https://other.example"
 
 
 class MemoryKeyring(KeyringBackend):
@@ -97,19 +98,19 @@ def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
 def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox, live = FileStore(tmp_path, API), FileStore(tmp_path, LIVE)
+    sandbox, live = TokenStore("file", tmp_path, API), TokenStore("file", tmp_path, OTHER)
     sandbox.save(tokens("sandbox"))
     assert live.load() is None
     live.save(tokens("live"))
     assert (sandbox.load(), live.load()) == (tokens("sandbox"), tokens("live"))
     sandbox.path.replace(live.path)
     assert live.load() is None
-    assert f"no sign-in for {LIVE}" in caplog.text
+    assert f"no sign-in for {OTHER}" in caplog.text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
 def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "home", API)
+    store = TokenStore("file", tmp_path / "home", API)
     places = (tmp_path / "home", store.path.parent, store.path)
     for _ in range(2):
         store.save(tokens())
@@ -122,7 +123,7 @@ def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) ->
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file, in_keyring = FileStore(tmp_path, API), KeyringStore(API)
+    file, in_keyring = TokenStore("file", tmp_path, API), TokenStore("keyring", tmp_path / "other", API)
     file.save(tokens())
     for content in (b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000):
         file.path.write_bytes(content)
@@ -147,14 +148,14 @@ def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_ther
     assert with_keyring.load() == tokens()
     with_keyring.delete()
     assert system_keyring.entries == {}
-    store = FileStore(tmp_path / "file" / "home", API)
+    store = TokenStore("file", tmp_path / "file" / "home", API)
     assert store.load() is None
     for action in (store.check, lambda: store.save(tokens())):
         with pytest.raises(TokenStoreError, match=r"can't be kept in [^\n]*\. Make its folder writable, or set KALLY"):
             action()
-    FileStore(tmp_path / "new" / "home", API).check()
+    TokenStore("file", tmp_path / "new" / "home", API).check()
     assert not (tmp_path / "new").exists()
-    folder = FileStore(tmp_path, API)
+    folder = TokenStore("file", tmp_path, API)
     folder.path.mkdir(parents=True)
     unusable: list[Callable[[], object]] = [folder.load, folder.delete, lambda: folder.save(tokens())]
     for use in unusable:
@@ -172,7 +173,7 @@ def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
             raise PermissionError(13, "in use")
         return replace(self, target)
 
-    store = FileStore(tmp_path, API)
+    store = TokenStore("file", tmp_path, API)
     monkeypatch.setattr(Path, "replace", replace_later)
     monkeypatch.setattr("kallyai_mcp.auth.token_store._POSIX", False)
     store.save(tokens())

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.token_store import FileStore
+from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
@@ -75,7 +75,7 @@ def sign_in(home: Path, sandbox: KallyAISandbox, url: str | None = None, **chang
     """Sign in with tokens of the sandbox, as if they were of `url`; `changes` are made to them. Returns them."""
     answer = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json={}).raise_for_status()
     tokens = Tokens.from_grant(TokenGrant.model_validate(answer.json()), time.time()).model_copy(update=changes)
-    FileStore(home, url or sandbox.url).save(tokens)
+    TokenStore("file", home, url or sandbox.url).save(tokens)
     return tokens
 
 

@@ -7,7 +7,7 @@ import anyio.to_thread
 import pytest
 from starlette.responses import HTMLResponse
 
-from kallyai_mcp.auth.token_store import FileStore
+from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
@@ -89,7 +89,7 @@ async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
     error = {"code": "missing_token", "details": details, "correlation_id": "c-7"}
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
-        FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
+        TokenStore("file", tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
         async with open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent:
             refused = await agent.use("make_call", BISTRO)
 
