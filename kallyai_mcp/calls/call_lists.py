@@ -5,11 +5,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
@@ -59,7 +58,7 @@ class CallList:
         submissions: What KallyAI is asked to do for each candidate, in the order of the calls.
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
-        timezone: The zone of the submissions' times; with `own_zones`, only of those whose number shows no zone.
+        timezones: The IANA zone of the times in each submission.
         list_id: Also the `session_id` of all its calls.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
         asked_at: When it was begun, or went on last.
@@ -72,10 +71,9 @@ class CallList:
     submissions: tuple[Submission, ...]
     until: Until
     accept_other_time: bool
-    timezone: str
+    timezones: tuple[str, ...]
     asked_at: datetime
     list_id: str = field(default_factory=new_tracking_id)
-    own_zones: bool = False
     goes_on_if_answered: bool = False
     consent: Consent = _NOT_ASKED
     passed: int = 0
@@ -103,10 +101,6 @@ class CallList:
     def was_refused(self) -> bool:
         """Whether its last call was not placed, so that the candidate is called when it goes on."""
         return bool(self.records) and self.records[-1].state in (CallState.REFUSED, CallState.EXPIRED)
-
-    def zone_of(self, submission: Submission) -> str:
-        """The IANA name of the zone of the times in `submission`, which is one of its submissions."""
-        return (zone_of_number(submission.respondent_phone) if self.own_zones else None) or self.timezone
 
     @property
     def is_calling(self) -> bool:
@@ -159,13 +153,6 @@ class CallList:
             return None
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
         return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
-
-
-class PlacedList(NamedTuple):
-    """The list that answers a request, and whether this request has begun it or let it go on."""
-
-    found: CallList
-    is_new: bool
 
 
 def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
@@ -138,7 +138,7 @@ class Calls(Worker):
                 changed(call_list)
         return call_list
 
-    async def place_list(self, requested: CallList, consent: Consent) -> PlacedList:
+    async def place_list(self, requested: CallList, consent: Consent) -> tuple[CallList, bool]:
         """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
 
         If its last call was not placed, KallyAI is asked first whether the one before reached somebody after all.
@@ -149,7 +149,7 @@ class Calls(Worker):
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
             placed = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_)
-            for record in placed.found.records:
+            for record in placed[0].records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
         return placed

@@ -18,7 +18,7 @@ from kallyai_mcp.tools.calls import make_call, wait_and_answer
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
-from kallyai_mcp.tools.submissions import submission_of
+from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.text.consent import list_preview
 
 _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
@@ -68,15 +68,14 @@ async def call_around(
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
     submissions = [submission_of(call_arguments | candidate.model_dump()) for candidate in candidates]
-    timezone = call_arguments["timezone"]
+    zones = (callee_zone(call_arguments["timezone"], number, app_context) for number in numbers)
     wanted_list = CallList(
         await app_context.calls.account_of_request(),
         tuple(map(with_ask_only, submissions) if until == "all" else submissions),
         until,
         accept_other_time=call_arguments["accept_other_time"],
-        timezone=timezone or app_context.timezone,
+        timezones=tuple(zones),
         asked_at=app_context.now(),
-        own_zones=timezone is None,
         goes_on_if_answered=if_answered == "continue",
     )
     ledger = app_context.calls.ledger
@@ -94,10 +93,8 @@ async def call_around(
     agreed = await _consent(to_place, call_arguments["confirmation"], ctx)
     if isinstance(agreed, CallToolResult):
         return agreed
-    placed = await app_context.calls.place_list(to_place, agreed)
-    return await wait_and_answer(
-        app_context, placed.found, call_arguments["wait_seconds"], ctx, placed_now=placed.is_new
-    )
+    placed, is_new = await app_context.calls.place_list(to_place, agreed)
+    return await wait_and_answer(app_context, placed, call_arguments["wait_seconds"], ctx, placed_now=is_new)
 
 
 def _with_shared_arguments() -> Signature:
@@ -119,7 +116,7 @@ async def _consent(
     begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
     question = Question(
         "call_around",
-        (wanted_list.account.account, wanted_list.fingerprint, wanted_list.timezone, *begun),
+        (wanted_list.account.account, wanted_list.fingerprint, *wanted_list.timezones, *begun),
         Consent(client_name(ctx), "form", last_calls=last_calls),
         wanted_list.to_come,
         lambda flags, usage, words: list_preview(

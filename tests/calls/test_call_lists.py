@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.call_lists import CallList, PlacedList, StopReason, Until
+from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.ledger import lists, progress, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger, Transaction
 from kallyai_mcp.calls.policy import CallPolicy, Consent
@@ -30,10 +30,12 @@ FOR_THREE = replace(ANY, last_calls=(None,) * len(THREE))
 
 async def wanted(here: World, candidates: Sequence[Submission] = THREE, until: Until = "booked") -> CallList:
     """A list that is not in the ledger yet."""
-    return CallList(await here.session.account(), tuple(candidates), until, False, "UTC", here.clock.now())
+    return CallList(await here.session.account(), tuple(candidates), until, False, ("UTC",) * 3, here.clock.now())
 
 
-async def start(here: World, until: Until = "booked", candidates: Sequence[Submission] = THREE) -> PlacedList:
+async def start(
+    here: World, until: Until = "booked", candidates: Sequence[Submission] = THREE
+) -> tuple[CallList, bool]:
     return await here.run(here.calls.place_list(await wanted(here, candidates, until), FOR_THREE))
 
 

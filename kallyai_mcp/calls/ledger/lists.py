@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import DECIDED, LONGEST, CallList, PlacedList, StopReason
+from kallyai_mcp.calls.call_lists import DECIDED, LONGEST, CallList, StopReason
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
@@ -23,11 +23,11 @@ from kallyai_mcp.calls.records import (
 from kallyai_mcp.calls.schedule import Schedule
 
 
-def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> PlacedList:
+def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> tuple[CallList, bool]:
     """Begin a list, or let it go on if it has calls already, and reserve its next call for `worker`, as `id_`.
 
     Nothing is done if another list answers the request (`find_same_list`), or if the list has changed since it was read
-    so that it may not go on.
+    so that it may not go on. Returns the list, and whether this request has begun it or let it go on.
 
     Raises:
         ConsentOutdatedError: A number was called since, or the confirmation was used already.
@@ -35,7 +35,7 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
     is_new = not requested.records
     known = find_same_list(tx, requested) if is_new else find_list(tx, requested.account, requested.list_id)
     if known is not None and not (known.waits_for_user and len(known.records) == len(requested.records)):
-        return PlacedList(known, is_new=False)
+        return known, False
     call_list, at = known or requested, moment(tx.now())
     check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
     passed = len(call_list.records) if call_list.stop_reason in DECIDED else call_list.passed
@@ -48,7 +48,7 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
         insert(tx, "call_lists", _to_row(call_list) | first)
     else:
         _written(tx, call_list)
-    return PlacedList(advance(tx, call_list, worker, id_), is_new=True)
+    return advance(tx, call_list, worker, id_), True
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
@@ -75,8 +75,8 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
     while not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
             return stop(tx, call_list, reason)
-        submission, now = call_list.not_called[0], moment(tx.now())
-        zone = call_list.zone_of(submission)
+        now, place = moment(tx.now()), len(call_list.records)
+        submission, zone = call_list.submissions[place], call_list.timezones[place]
         record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
         earlier = SameCalls(tx, record)
         if (duplicate := earlier.duplicate()) is not None:
@@ -181,7 +181,7 @@ def _to_row(call_list: CallList) -> Row:
         "submissions": [submission.as_json() for submission in call_list.submissions],
         "until": call_list.until,
         "accept_other_time": call_list.accept_other_time,
-        "own_zones": call_list.own_zones,
+        "timezones": call_list.timezones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
         "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
     }
@@ -190,7 +190,7 @@ def _to_row(call_list: CallList) -> Row:
         **call_list.account.columns,
         "fingerprint": call_list.fingerprint,
         "request": json.dumps(request),
-        "timezone": call_list.timezone,
+        "timezone": call_list.timezones[0],
         "asked_at": call_list.asked_at.timestamp(),
         "passed": call_list.passed,
         "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
@@ -219,9 +219,8 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
         until=request["until"],
         accept_other_time=request["accept_other_time"],
-        timezone=row["timezone"],
+        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(request["submissions"])),
         asked_at=moment(row["asked_at"]),
-        own_zones=request["own_zones"],
         goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
