@@ -124,18 +124,14 @@ class Calls(Worker):
             await self._looked_again(record)
         return await self.ledger.read(lists.find_list, found.account, list_id)
 
-    async def wait_for_list(self, call_list: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
-        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it was read last.
-
-        `changed` is called with the list each time it was read.
-        """
+    async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
+        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as read last."""
         with self.clock.move_on_after(seconds):
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
                     found = await self.ledger.read(lists.find_list, call_list.account, call_list.list_id)
                     call_list = found or call_list
-                changed(call_list)
         return call_list
 
     async def place_list(self, requested: CallList, consent: Consent) -> tuple[CallList, bool]:

@@ -161,7 +161,7 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
         result = await call_result(app_context, found, placed_now=None)
         return Shown(result.text, result.structure)
     seconds = math.inf if follow else _SETTLE_SECONDS
-    found = await app_context.calls.wait_for_list(found, seconds, lambda _: None)
+    found = await app_context.calls.wait_for_list(found, seconds)
     listed = await list_result(app_context, found, placed_now=None)
     return Shown(listed.text, listed.structure)
 

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.tools import consent, past_calls, progress
+from kallyai_mcp.tools import consent, past_calls
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CalledNumber,
@@ -51,8 +51,7 @@ from kallyai_mcp.tools.results import (
 )
 from kallyai_mcp.tools.submissions import request_of
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
-from kallyai_mcp.tools.text.call_lists import calling
-from kallyai_mcp.tools.text.calls import moved, so_far
+from kallyai_mcp.tools.text.calls import moved
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
 from kallyai_mcp.tools.views import find_any, related_to
@@ -203,13 +202,10 @@ async def wait_and_answer(
     if placed_now is not None and accepts_tasks(request):
         seconds = 0
     if isinstance(found, CallList):
-        latest = [found]
-        progress.say(lambda: calling(latest[-1]))  # which candidate is called now
-        found = await calls.wait_for_list(found, seconds, latest.append)
+        found = await calls.wait_for_list(found, seconds)
     else:
-        record, is_there = found, _client_is_there(found, request)
-        progress.say(lambda: so_far(record, app_context.now()))
-        found = await calls.wait(record, seconds)
+        is_there = _client_is_there(found, request)
+        found = await calls.wait(found, seconds)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
 
 

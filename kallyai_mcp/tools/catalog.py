@@ -1,10 +1,12 @@
 """The tools, from one explicit list, and their class: it validates arguments and turns errors into results."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import getdoc, signature
 from typing import Any, get_args
 
+import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
@@ -16,9 +18,14 @@ from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
-from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
+
+PROGRESS_EVERY = 3.0
+"""Seconds between two messages about the progress of a tool, for clients that ask for them (`progressToken`).
+
+Each message restarts a client's time-out. The shortest one of a known client is 5 seconds.
+"""
 
 
 class CallTool(Tool):
@@ -46,7 +53,11 @@ class CallTool(Tool):
         work = self._result(arguments, context, request.lifespan_context)
         if (request.meta or {}).get("progress_token") is None:
             return await work
-        return await with_progress(work, context, at_once=self.waits)
+        reports = asyncio.create_task(_report_progress(context, at_once=self.waits))
+        try:
+            return await work
+        finally:
+            reports.cancel()
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
         try:
@@ -74,6 +85,15 @@ class CallTool(Tool):
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
         now = app_context.now().astimezone(zone_of(app_context.timezone))
         return validate(self.fn_metadata.arg_model, self.name, given, now, lacking=lacking).model_dump_one_level()
+
+
+async def _report_progress(context: Context[Any, Any], *, at_once: bool) -> None:
+    began = anyio.current_time()
+    if not at_once:
+        await anyio.sleep(PROGRESS_EVERY)
+    while True:
+        await context.report_progress(anyio.current_time() - began)
+        await anyio.sleep(PROGRESS_EVERY)
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:

@@ -38,18 +38,19 @@ _LONGEST = 500
 """Characters of an argument that the message has."""
 
 _MESSAGE = """\
-{goal}
+{goal}, with the tool make_call.
 
 What I know:
 {facts}
 
 Do it like this:
-1. Ask me, all at once, for what is missing of this: {needs}. Don't guess or invent any of it.
+1. Ask me, all at once, for what is missing: their phone number, with its country, and for a booking the day, the \
+time, the name to give, and for how many people. Don't guess or invent any of it.
 2. Read back to me who you will call, at which number, and everything you will ask for, with days and times as dates \
 and hours; wait for my yes. A number that you looked up yourself needs my yes, with where it is from.
-3. When I have agreed, call make_call once. {category}; language is "{language}". What I know goes into the \
-fields of the same names; wishes into additional_instructions, one each; what has no field of its own, into \
-task_description. Leave out what neither of us knows.
+3. When I have agreed, call make_call once. language is "{language}". What I know goes into the fields of the same \
+names; wishes into additional_instructions, one each; what has no field of its own, into task_description. Leave out \
+what neither of us knows.
 4. If the answer is in_progress, follow the call with get_call until it has ended. Never place it a second time \
 because an answer is slow.
 5. Tell me the outcome as the result states it, and what I have to do now. Say that something is booked only if the \
@@ -59,41 +60,22 @@ ask before you call again."""
 
 def prompts() -> tuple[Prompt, ...]:
     """The prompts, as new objects for one server."""
+    when = "appointment_date", "appointment_time", "user_name", "wishes"
     return (
-        _prompt(
-            "book_table",
-            "Book a table",
-            "Call a restaurant and book a table",
-            goal="Book a table at a restaurant for me by phone, with the tool make_call.",
-            category='task_category is "restaurant"',
-            needs="their phone number, with its country; the day; the time; for how many people; the name to give",
-            arguments=("appointment_date", "appointment_time", "party_size", "user_name", "wishes"),
-        ),
+        _prompt("book_table", "Book a table", "Call a restaurant and book a table", *when, "party_size"),
         _prompt(
             "book_appointment",
             "Book an appointment",
             "Call a practice, a salon, or an office and make an appointment",
-            goal="Make an appointment for me by phone, with the tool make_call.",
-            category='task_category is "clinic" for anything to do with health, else "general"',
-            needs="their phone number, with its country; the day; the time; the name to give",
-            arguments=("purpose", "appointment_date", "appointment_time", "user_name", "wishes"),
+            "purpose",
+            *when,
         ),
-        _prompt(
-            "ask_business",
-            "Ask a business",
-            "Call a business and ask a question",
-            goal="Call a business with the tool make_call, and tell me their answer to my question.",
-            category='task_category is "general"',
-            needs="their phone number, with its country",
-            arguments=("question",),
-        ),
+        _prompt("ask_business", "Ask a business", "Call a business and ask a question", "question"),
     )
 
 
-def _prompt(
-    name: str, title: str, description: str, *, goal: str, category: str, needs: str, arguments: tuple[str, ...]
-) -> Prompt:
-    """A prompt whose arguments are all texts; make_call validates them. `needs` is what the agent asks for."""
+def _prompt(name: str, title: str, goal: str, *arguments: str) -> Prompt:
+    """A prompt whose arguments are all texts; make_call validates them."""
     taken = [argument for argument in _ARGUMENTS if argument in (*_COMMON, *arguments)]
 
     async def message(*, ctx: Context[Any, Any], **given: str) -> str:
@@ -102,13 +84,13 @@ def _prompt(
             raise MCPError(INVALID_PARAMS, f"{', '.join(empty)}: missing or empty")
         language = language_of(ctx, known.pop("language").lower())
         facts = "\n".join(f"- {argument}: {text}" for argument, text in known.items() if text)
-        return _MESSAGE.format(goal=goal, category=category, needs=needs, facts=facts, language=language)
+        return _MESSAGE.format(goal=goal, facts=facts, language=language)
 
     described = [
         PromptArgument(name=argument, description=_ARGUMENTS[argument], required=argument in _REQUIRED)
         for argument in taken
     ]
-    return Prompt(name=name, title=title, description=description, arguments=described, fn=message, context_kwarg="ctx")
+    return Prompt(name=name, title=title, description=goal, arguments=described, fn=message, context_kwarg="ctx")
 
 
 async def wrong_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -40,7 +40,7 @@ async def start(
 
 
 async def ended(here: World, found: CallList) -> CallList:
-    return await here.run(here.calls.wait_for_list(found, 86_400, lambda _: None))
+    return await here.run(here.calls.wait_for_list(found, 86_400))
 
 
 async def went_on(here: World, found: CallList) -> CallList:

@@ -21,10 +21,8 @@ _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
 
 _SAY = {
-    "in_progress": "In progress: {calling}. It continues without you; do not call them yourself.",
+    "in_progress": "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
-    "done_asked": "Done: {called} called, only to ask; nothing was to be booked.",
-    "nobody": "Done: {called} called, and nobody was reached.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
@@ -87,19 +85,14 @@ def listed(found: CallList, reader: Reader) -> str:
     return "\n  ".join(filter(None, (row, _not_called(found))))
 
 
-def calling(found: CallList) -> str:
-    """The candidate that is being called, for a progress message: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
-    number = max(1, len(found.records))
-    return f"{party_of(found.submissions[number - 1])}, {number} of {len(found.submissions)}"
-
-
 def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
     """The first sentence about a list, whose `last` call decides how it goes on."""
     if found.stop_reason is None:
-        return _SAY["in_progress"].format(calling=calling(found))
+        number = max(1, len(found.records))
+        party = party_of(found.submissions[number - 1])
+        return _SAY["in_progress"].format(party=party, number=number, count=len(found.submissions))
     if found.stop_reason is StopReason.DONE:
-        key = "nobody" if not found.may_have_reached else "done_asked" if found.until == "all" else "done"
-        return _SAY[key].format(called=sum(record.call is not None for record in found.records))
+        return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
     if last is None or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):

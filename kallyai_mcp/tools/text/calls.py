@@ -345,8 +345,3 @@ def attempts(record: CallRecord, reader: Reader) -> str:
         return ""
     count = max(schedule.attempt, schedule.attempts)
     return SAY["attempt"].format(number=schedule.attempt, count=count, earlier="; ".join(earlier))
-
-
-def so_far(record: CallRecord, now: datetime) -> str:
-    """How long the call of `record` has lasted, for a progress message."""
-    return f"{party_of(record.submission)}: {duration(record.elapsed(now))} so far"
