@@ -33,8 +33,7 @@ from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.listing import NO_LEDGER
-from kallyai_mcp.tools.text.plain import duration, one_line
-from kallyai_mcp.tools.text.times import when
+from kallyai_mcp.tools.text.plain import duration, one_line, when
 from kallyai_mcp.tools.tool_errors import error_answer
 from kallyai_mcp.tools.views import find_any
 
@@ -305,8 +304,7 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> CallRequest:
 async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import Consent, risk_flags
-    from kallyai_mcp.tools.text.consent import preview
-    from kallyai_mcp.tools.text.words import Words
+    from kallyai_mcp.tools.text.consent import Words, preview
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if found.duplicate is not None:

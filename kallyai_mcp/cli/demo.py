@@ -26,7 +26,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.submissions import callee_zone
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.times import day_and_hour
+from kallyai_mcp.tools.text.plain import day_and_hour
 
 
 @click.command()

@@ -132,7 +132,7 @@ _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be wr
 
 def follow_locale() -> None:
     """Write the times of this context as the user's locale does: with 24 hours, and with the day before the month."""
-    from kallyai_mcp.tools.text.times import DAY_FIRST, HAS_24_HOURS
+    from kallyai_mcp.tools.text.plain import DAY_FIRST, HAS_24_HOURS
 
     before = locale.setlocale(locale.LC_TIME)
     try:

@@ -15,7 +15,7 @@ from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import make_call, wait_and_answer
-from kallyai_mcp.tools.consent import Question, ask_user, client_name
+from kallyai_mcp.tools.consent import Question, ask_user
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
@@ -115,9 +115,8 @@ async def _consent(
     last_calls = await app_context.calls.ledger.read(lists.last_calls, wanted_list)
     begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
     question = Question(
-        "call_around",
         (wanted_list.account.account, wanted_list.fingerprint, *wanted_list.timezones, *begun),
-        Consent(client_name(ctx), "form", last_calls=last_calls),
+        last_calls,
         wanted_list.to_come,
         lambda flags, usage, words: list_preview(
             wanted_list.to_come, flags, usage, wanted_list.until, app_context.reader(), words, goes_on=goes_on

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, t
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.instructions import departure_in, other_times_text, spans_in
+from kallyai_mcp.tools.submissions import departure_in, other_times_text, spans_in
 
 BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -18,8 +18,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, form
 from kallyai_mcp.tools.results import MadeCallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
+from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.plain import one_line, zone_of
-from kallyai_mcp.tools.text.words import Words
 
 Flags = Sequence[RiskFlag]
 
@@ -28,25 +28,20 @@ Flags = Sequence[RiskFlag]
 class Question:
     """What a user is asked before a call, or before the calls of a list.
 
-    A confirmation is valid for exactly the facts `about`, and until one of the numbers is called. `agreed` is the
-    consent, without how it was given. `preview` describes the calls by the risks of each and what is left of the plan;
-    `structure` is that of the result for a client that can't show a form. `risks` are reasons to ask that the
-    submissions don't show.
+    A confirmation is valid for exactly the facts `about`, and until one of the numbers is called, whose `last_calls`
+    are given. `preview` describes the calls by the risks of each and what is left of the plan; `structure` is that of
+    the result for a client that can't show a form. `risks` are reasons to ask that the submissions don't show. At
+    night, the user is offered the next ordinary hour of a callee in `timezone`; None where no call can be placed later.
     """
 
-    tool: Literal["make_call", "call_around"]
     about: tuple[str, ...]
-    agreed: Consent
+    last_calls: tuple[datetime | None, ...]
     submissions: Sequence[Submission]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
     structure: MadeCallAnswer
     schedule: Schedule = AT_ONCE
     risks: tuple[RiskFlag, ...] = ()
-
-    @property
-    def phone(self) -> str:
-        """The number of the first call."""
-        return self.submissions[0].respondent_phone
+    timezone: str | None = None
 
 
 async def check(
@@ -61,16 +56,15 @@ async def check(
     The arguments are those of `ask_user` and of its question.
     """
     app_context, submission, schedule = ctx.request_context.lifespan_context, request.submission, request.schedule
-    asked_by, number = client_name(ctx), request.submission.respondent_phone
+    asked_by, number = _client_name(ctx), submission.respondent_phone
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=True)
     account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
     when = str(request.redial), str(schedule.not_before), str(schedule.attempts)
     question = Question(
-        "make_call",
         (account, fingerprint(submission), request.timezone, *when),
-        Consent(asked_by, "form", last_calls=(found.last_call,)),
+        (found.last_call,),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
         MadeCallAnswer(
@@ -80,44 +74,45 @@ async def check(
         ),
         schedule,
         risks,
+        request.timezone,
     )
-    return await ask_user(question, confirmation=confirmation, timezone=request.timezone, ctx=ctx)
+    return await ask_user(question, confirmation=confirmation, ctx=ctx)
 
 
 async def ask_user(
-    question: Question,
-    *,
-    confirmation: str | None,
-    timezone: str | None = None,
-    ctx: Context[AppContext, Any],
+    question: Question, *, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> Consent | CallToolResult:
     """Get the consent, or the result that tells the agent to ask the user; raises `KallyAIError` after a no.
 
     The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is valid for this
-    question. At night, the user is offered the next ordinary hour of a callee in `timezone`; None where no call can be
-    placed later.
+    question.
     """
-    app_context = ctx.request_context.lifespan_context
+    app_context, first = ctx.request_context.lifespan_context, question.submissions[0]
+    agreed = Consent(_client_name(ctx), "form", last_calls=question.last_calls)
     if app_context.confirm == "never":
-        return replace(question.agreed, how="never_asks")
+        return replace(agreed, how="never_asks")
     now, usage = app_context.now(), await app_context.usage()
-    flags = _risks_of(question, usage, now)
+    due = question.schedule.not_before
+    flags: list[Flags] = [
+        (*risk_flags(submission, usage, now=due or now, last_call=last), *question.risks)
+        for submission, last in zip(question.submissions, question.last_calls, strict=True)
+    ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
-        return replace(question.agreed, how="not_needed")
-    agreed = replace(question.agreed, risk_flags=every)
-    about = (*question.about, *map(str, question.agreed.last_calls))
+        return replace(agreed, how="not_needed")
+    agreed = replace(agreed, risk_flags=every)
+    about = (*question.about, *map(str, question.last_calls))
     id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
     if id_ is not None:
         return replace(agreed, how="confirmation", confirmation_id=id_)
-    at_night = RiskFlag.LOCAL_HOUR in every and question.schedule.not_before is None
+    at_night, zone = RiskFlag.LOCAL_HOUR in every and due is None, question.timezone
     later = None
-    if at_night and timezone is not None and app_context.calls.places_due:
-        later = next_attempt(now, question.phone, timezone).astimezone(zone_of(timezone))
+    if at_night and zone is not None and app_context.calls.places_due:
+        later = next_attempt(now, first.respondent_phone, zone).astimezone(zone_of(zone))
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
-    if usage is not None and question.tool == "make_call":
+    if usage is not None and structure.until is None:
         structure.minutes_remaining = usage.minutes_remaining
-    elicitation = Elicitation(ctx, question.submissions[0].language)
+    elicitation = Elicitation(ctx, first.language)
     reply = None
     if elicitation.shows_forms:
         preview = question.preview(flags, usage, elicitation.words)
@@ -130,7 +125,7 @@ async def ask_user(
             question.preview(flags, usage, Words()),
             structure.confirmation,
             wrong=confirmation is not None,
-            tool=question.tool,
+            tool="make_call" if structure.until is None else "call_around",
             at_night=at_night,
             later=later,
         )
@@ -142,26 +137,18 @@ async def ask_user(
     raise KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 
-def _risks_of(question: Question, usage: Statistics | None, now: datetime) -> list[Flags]:
-    """The reasons to ask, for each call of a question."""
-    due = question.schedule.not_before or now
-    return [
-        (*risk_flags(submission, usage, now=due, last_call=last), *question.risks)
-        for submission, last in zip(question.submissions, question.agreed.last_calls, strict=True)
-    ]
-
-
 def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:
     """The fields of the form: whether to call now, or when it is due; and whether to call `later` instead."""
     key = "call_now" if question.schedule.not_before is None else "call_then"
+    phone = question.submissions[0].respondent_phone
     fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
     if later is not None:
-        hour = words.hour(local_time(question.phone, later) or later, question.phone)
+        hour = words.hour(local_time(phone, later) or later, phone)
         fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
     return fields
 
 
-def client_name(ctx: Context[AppContext, Any]) -> str | None:
+def _client_name(ctx: Context[AppContext, Any]) -> str | None:
     """The client's name and version, as it calls itself."""
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:

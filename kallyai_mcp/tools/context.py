@@ -13,7 +13,7 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.text.times import Reader
+from kallyai_mcp.tools.text.plain import Reader
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI

@@ -25,8 +25,8 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cards.texts import Language, preferred_language
 from kallyai_mcp.tools.arguments import Problem, without_blanks
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.plain import one_line
-from kallyai_mcp.tools.text.words import Words
 
 
 class InputRequiredError(Exception):

@@ -22,9 +22,8 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.calls import cancel_text
-from kallyai_mcp.tools.text.listing import listing
+from kallyai_mcp.tools.text.listing import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.views import changed_by, find_any, find_call, related_to, view_of
 
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"

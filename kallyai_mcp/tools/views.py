@@ -25,7 +25,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, is_tracking_id
 from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote, Related
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.instructions import CHANGES, changes_in, questions_in
+from kallyai_mcp.tools.submissions import CHANGES, changes_in, questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
 
 _SECONDS = 3.0

@@ -16,7 +16,7 @@ from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.times import Reader
+from kallyai_mcp.tools.text.plain import Reader
 from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, reply, world

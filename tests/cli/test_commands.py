@@ -99,7 +99,7 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
 def test_times_follow_the_locale(tmp_path: Path) -> None:
     program = (
         "from kallyai_mcp.cli.output import follow_locale\n"
-        "from kallyai_mcp.tools.text.times import Reader, when\n"
+        "from kallyai_mcp.tools.text.plain import Reader, when\n"
         "from datetime import UTC, datetime\n"
         "follow_locale()\n"
         "now = datetime(2026, 11, 28, 9, 5, tzinfo=UTC)\n"

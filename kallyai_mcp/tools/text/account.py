@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import link, named, number, word
-from kallyai_mcp.tools.text.times import day
+from kallyai_mcp.tools.text.plain import day, link, named, number, word
 
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""

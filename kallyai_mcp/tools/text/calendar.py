@@ -5,9 +5,18 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment, time_of_day, with_zone
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.instructions import departure_in
-from kallyai_mcp.tools.text.plain import named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
+from kallyai_mcp.tools.submissions import departure_in
+from kallyai_mcp.tools.text.plain import (
+    Reader,
+    at_callee,
+    day_and_hour,
+    hour,
+    named,
+    one_line,
+    quoted,
+    with_place,
+    zone_of,
+)
 
 
 def rebuilt(view: CallView) -> str:

@@ -8,14 +8,13 @@ from kallyai_mcp.calls.call_lists import DECIDED, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import BOOKED, CallView
-from kallyai_mcp.tools.instructions import questions_in
+from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted, reason, said_in, state_in_words
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
-from kallyai_mcp.tools.text.plain import party_of, quoted, word
-from kallyai_mcp.tools.text.times import Reader, when
+from kallyai_mcp.tools.text.plain import Reader, party_of, quoted, when, word
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""

@@ -11,12 +11,25 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import BOOKED, CallView, Quote
-from kallyai_mcp.tools.instructions import changes_in, other_times_text
+from kallyai_mcp.tools.submissions import changes_in, other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing, unconfirmed
+from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
-from kallyai_mcp.tools.text.plain import LIMIT, duration, one_line, party_of, quoted, sentence, word, zone_of
-from kallyai_mcp.tools.text.times import Reader, at_callee, day_and_hour, hour, with_place
-from kallyai_mcp.tools.text.words import Words
+from kallyai_mcp.tools.text.plain import (
+    LIMIT,
+    Reader,
+    at_callee,
+    day_and_hour,
+    duration,
+    hour,
+    one_line,
+    party_of,
+    quoted,
+    sentence,
+    with_place,
+    word,
+    zone_of,
+)
 
 SAY = {
     # Outcomes
