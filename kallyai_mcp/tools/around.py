@@ -17,7 +17,7 @@ from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import make_call, wait_and_answer
 from kallyai_mcp.tools.consent import Question, ask_user
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import ListAnswer, MadeCallAnswer
+from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.text.consent import list_preview
 
@@ -58,7 +58,7 @@ async def call_around(
     continue_after: Annotated[Text | None, Field(description="A call_id")] = None,
     ctx: Context[AppContext, Any],
     **call_arguments: Any,
-) -> Annotated[CallToolResult, ListAnswer]:
+) -> Annotated[CallToolResult, CallAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked.
 
     Other arguments: as in make_call.
@@ -121,6 +121,6 @@ async def _consent(
         lambda flags, usage, words: list_preview(
             wanted_list.to_come, flags, usage, wanted_list.until, app_context.reader(), words, goes_on=goes_on
         ),
-        MadeCallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
+        CallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)

@@ -16,7 +16,6 @@ from kallyai_mcp.tools.results import (
     CallAnswer,
     CallRow,
     CancelAnswer,
-    MadeCallAnswer,
     ToolResult,
 )
 from kallyai_mcp.tools.text.account import little_left
@@ -37,7 +36,7 @@ async def call_result(
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
-) -> ToolResult[MadeCallAnswer]:
+) -> ToolResult[CallAnswer]:
     """What to answer about a call; its outcome counts as delivered.
 
     `placed_now` is True if this request placed the call, False if the call is a duplicate of an earlier one, and None
@@ -68,14 +67,14 @@ async def call_result(
     return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
 
 
-def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> MadeCallAnswer:
+def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> CallAnswer:
     """What is said of a call alone and in a list, with at most `limit` characters of each of KallyAI's texts.
 
     It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
     """
     call, record, asked, made = view.call, view.record, view.submission, view.appointment
     is_dated = made is not None or (record is not None and record.state is CallState.SCHEDULED)
-    structure = MadeCallAnswer(
+    structure = CallAnswer(
         status=view.status,
         outcome=view.outcome,
         code=view.refusal.code if view.refusal is not None else None,
@@ -106,7 +105,7 @@ def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIM
     return structure
 
 
-def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> MadeCallAnswer:
+def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> CallAnswer:
     """The structure for a call, with its times; `is_request` as in `outcome_answer`."""
     structure, call, record = outcome_answer(view, is_request=is_request), view.call, view.record
     if record is not None:
@@ -153,9 +152,7 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_result(
-    app_context: AppContext, found: CallList, *, placed_now: bool | None
-) -> ToolResult[MadeCallAnswer]:
+async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[CallAnswer]:
     """What to answer about a list in its present state; the outcomes in it count as delivered.
 
     `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
@@ -169,9 +166,9 @@ async def list_result(
     return ToolResult(text, list_state(found, views).model_copy(update={"placed_now": placed_now}))
 
 
-def list_state(found: CallList, views: Sequence[CallView] | None = None) -> MadeCallAnswer:
+def list_state(found: CallList, views: Sequence[CallView] | None = None) -> CallAnswer:
     """The structure for a list; `views` are its calls, None where they are shown beside it."""
-    return MadeCallAnswer(
+    return CallAnswer(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,

@@ -45,7 +45,6 @@ from kallyai_mcp.tools.results import (
     CallPageAnswer,
     CancelAnswer,
     EventAnswer,
-    MadeCallAnswer,
     ToolResult,
     TranscriptAnswer,
 )
@@ -93,7 +92,7 @@ async def make_call(
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
     confirmation: Annotated[Text | None, Field(description="From a result")] = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, MadeCallAnswer]:
+) -> Annotated[CallToolResult, CallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
     It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what the user wants. Give

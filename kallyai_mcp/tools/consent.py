@@ -16,7 +16,7 @@ from kallyai_mcp.calls.records import CallRequest, fingerprint
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, form
-from kallyai_mcp.tools.results import MadeCallAnswer, ToolResult
+from kallyai_mcp.tools.results import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.plain import one_line, zone_of
@@ -38,7 +38,7 @@ class Question:
     last_calls: tuple[datetime | None, ...]
     submissions: Sequence[Submission]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
-    structure: MadeCallAnswer
+    structure: CallAnswer
     schedule: Schedule = AT_ONCE
     risks: tuple[RiskFlag, ...] = ()
     timezone: str | None = None
@@ -67,7 +67,7 @@ async def check(
         (found.last_call,),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
-        MadeCallAnswer(
+        CallAnswer(
             local_times=[moment.isoformat(timespec="minutes") for moment in local_times(number, reader.now)],
             respondent_phone=number,
             business_name=submission.business_name,

@@ -65,11 +65,11 @@ class CallFacts(Answer):
     """What is said of a call alone and in list_calls."""
 
     call_id: str | None = None
-    tracking_id: str | None = Field(None, description="Of a call without call_id")
+    tracking_id: str | None = Field(None, description="Of a list, or a call without call_id")
     scheduled_for: str | None = None
     highlights: str | None = None
     moved_by: str | None = Field(None, description="Later call_id")
-    asked_about_in: str | None = Field(None, description="Later call_id")
+    asked_about_in: str | None = None
     calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     respondent_phone: str | None = None
     business_name: str | None = None
@@ -78,52 +78,33 @@ class CallFacts(Answer):
 class CallAnswer(CallFacts):
     """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request.
 
-    Or a list of call_around: how far it is, its calls so far, and the candidates that were not called.
+    Or a list of call_around: how far it is, its calls so far, and the candidates that were not called. Or what the user
+    is asked before either.
     """
 
     status: str | None = Field(
-        None, description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown"
+        None,
+        description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown; of a list, why "
+        "it stopped: booked, answered, done, needs_decision, needs_sign_in",
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
     next_steps: str | None = None
-    appointment: AppointmentAnswer | None = Field(None, description="Absent when nothing shows it")
-    asked: Annotated[dict[str, str] | None, _OBJECT] = Field(None, description="Where the outcome is another")
+    appointment: AppointmentAnswer | None = None
+    asked: Annotated[dict[str, str] | None, _OBJECT] = None
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(None, description="question, quote, at")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")
-    until: str | None = Field(None, description="Of a list, as are calls and not_called: see call_around")
+    until: str | None = Field(None, description="Of a list, as are calls and not_called")
     calls: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
     not_called: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
-
-
-class MadeCallAnswer(CallAnswer):
-    """The result of make_call, or of call_around: also what the user is asked."""
-
     placed_now: bool | None = Field(None, description="false: the same had been asked for before")
     confirmation: str | None = Field(None, description="For the same tool once the user has agreed")
-    reasons: list[str] | None = Field(None, description="Why the user is asked")
-    local_times: list[str] | None = Field(None, description="At the callee")
-    minutes_remaining: float | None = None
-
-
-class ListAnswer(Answer):
-    """The schema of call_around; the result is a `MadeCallAnswer`."""
-
-    status: str | None = Field(
-        None,
-        description="in_progress, needs_confirmation, or why it stopped: booked, answered, done, needs_decision, "
-        "unknown, needs_sign_in, refused, canceled",
-    )
-    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
-    until: str | None = None
-    calls: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(None, description="Each as in get_call")
-    not_called: Annotated[list[CallAnswer] | None, _OBJECTS] = None
-    placed_now: bool | None = None
-    confirmation: str | None = None
     reasons: list[str] | None = None
+    local_times: list[str] | None = None
+    minutes_remaining: float | None = None
 
 
 class CancelAnswer(Answer):
