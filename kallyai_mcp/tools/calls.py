@@ -146,7 +146,8 @@ async def list_calls(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=zone_of(app_context.timezone))
-    wanted = past_calls.Filter(number, business, since, status)
+    is_filtered = any(one is not None for one in (number, business, since, status))
+    wanted = past_calls.Filter(number, business, since, status) if is_filtered else None
     return (await past_calls.list_page(app_context, limit=limit, offset=offset, wanted=wanted)).for_client()
 
 

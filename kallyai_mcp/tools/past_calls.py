@@ -71,15 +71,14 @@ class Filter:
         )
 
 
-EVERY_CALL = Filter()
-
-
-async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter = EVERY_CALL) -> ListedCalls:
+async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None) -> ListedCalls:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
-    reader, is_filtered = app_context.reader(), wanted != EVERY_CALL
-    page = None if is_filtered else await app_context.api().list_calls(limit=limit, offset=offset)
-    found = page.calls if page is not None else await _newest_calls(app_context, wanted.since)
-    total = page.total if page is not None else None
+    reader, total = app_context.reader(), None
+    if wanted is None:
+        page = await app_context.api().list_calls(limit=limit, offset=offset)
+        found, total = page.calls, page.total
+    else:
+        found = await _newest_calls(app_context, wanted.since)
     unsettled: list[CallRecord] = []
     newest: list[CallRecord] = []
     lists: list[CallList] = []
@@ -91,7 +90,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         known = await ledger.read(rows.find_ended, account, [call.call_id for call in found])
         if offset == 0:
             unsettled = sorted(await _unsettled(app_context, account), key=_planned_first)
-            lists = [] if is_filtered else await ledger.read(list_unfinished, account)
+            lists = await ledger.read(list_unfinished, account) if wanted is None else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
@@ -99,7 +98,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     def shown(calls: Iterable[CallRecord | Call]) -> list[CallView]:
         views = (CallView.of(call, timezone=app_context.timezone).named(names) for call in calls)
         related = (replace(one, related=Related(later=changes.get(one.call_id or ""))) for one in views)
-        return list(filter(wanted.shows, related))
+        return [view for view in related if wanted is None or wanted.shows(view)]
 
     above = shown(unsettled)
     below = shown(
@@ -109,7 +108,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     )
     seen = offset + len(found)
     more = bool(found) and (seen < total if total is not None else len(found) == limit)
-    if is_filtered:
+    if wanted is not None:
         seen, more, below = offset + limit, len(below) > offset + limit, below[offset : offset + limit]
     structure = CallPageAnswer(
         lists=[list_state(one) for one in lists] or None,
@@ -117,16 +116,8 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         total=total,
         next_offset=seen if more else None,
     )
-    text = listing(
-        below,
-        reader,
-        total=total,
-        offset=offset,
-        next_offset=structure.next_offset,
-        lists=[listed(one, reader) for one in lists],
-        unsettled=above,
-        is_ledger_read=is_ledger_read,
-    )
+    rows_of_lists = [listed(one, reader) for one in lists]
+    text = listing(structure, rows_of_lists, above, below, reader, offset=offset, is_ledger_read=is_ledger_read)
     return ListedCalls(text, structure, views=(*above, *below))
 
 

@@ -122,10 +122,10 @@ async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent
 
     listed = await agent.use("list_calls")
 
-    above, hint, canceled, heading, day, ended = listed.text.splitlines()
+    above, canceled, hint, heading, day, ended = listed.text.splitlines()
     bistro = "Italian Bistro +14155551234"
     assert above == f"Jan 25 10:30 AM  in progress  {bistro}  30 s so far  {made.data['tracking_id']}"
-    assert hint == "The calls above have no outcome yet: follow them with get_call, do not place them again."
+    assert hint == "Follow calls without an outcome with get_call; do not place them again."
     assert f"  canceled  {bistro}  was due Tue Jan 27, " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert day == "Jan 25"
