@@ -22,7 +22,6 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
-from kallyai_mcp.calls.ledger.reservation import last_call
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
@@ -42,9 +41,9 @@ _MANY = 2000
 """How many calls are due at one moment, and how many are old."""
 
 
-def _record(name: str, at: datetime, phone: str = "+14155551000") -> CallRecord:
+def _record(name: str, at: datetime) -> CallRecord:
     """A call of its own that is asked for at a time."""
-    asked = Submission(task_category="general", task_description=f"Ask {name}", respondent_phone=phone)
+    asked = Submission(task_category="general", task_description=f"Ask {name}", respondent_phone="+14155551000")
     day = at.date().isoformat()
     return CallRecord(f"t-{name}", _ACCOUNT, fingerprint(asked), asked, "UTC", "worker", at, day, idempotency_key=name)
 
@@ -77,18 +76,6 @@ async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
         began = time.perf_counter()
         await work(number)
         durations.append(time.perf_counter() - began)
-    return statistics.median(durations) * 1000
-
-
-def _look_up(tx: Transaction) -> float:
-    """The milliseconds of a query for the last call to a number, half of the times to one that was never called."""
-    durations: list[float] = []
-    for number in range(ROUNDS):
-        phone = f"+1415555{1000 + number}" if number % 2 == 0 else f"+1415556{1000 + number}"
-        began = time.perf_counter()
-        found = last_call(tx, _ACCOUNT, phone)
-        durations.append(time.perf_counter() - began)
-        assert (found is not None) is (number % 2 == 0)
     return statistics.median(durations) * 1000
 
 
@@ -126,7 +113,6 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             assert len(taken) == BATCH
 
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
-        row(f"last call, {what}", "ms", [await database.read(_look_up)], at_most=1)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)
         row(f"list_calls, {what}", "ms", [await _timed(ROUNDS, list_calls)], at_most=100)
         row(f"take due, {what}", "ms", [await _timed(batches, take_due)], at_most=500)

@@ -7,10 +7,7 @@ import pytest
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import NOW, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, shown, world
-
-pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-"""One driver is enough: the tests of the ledger run each statement on both."""
+from tests.calls.world import LOST, PLACED, TABLE, Service, World, after, reply, shown, world
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
@@ -77,6 +74,23 @@ async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, heade
     record = await here.call()
 
     assert record.state is CallState.UNKNOWN
+
+
+@pytest.mark.parametrize(("status", "seconds"), [("success", 3590), ("busy", 55)])
+async def test_the_process_that_told_an_outcome_counts_the_time_since_then_whatever_its_clock_is_set_to(
+    here: World, status: str, seconds: float
+) -> None:
+    here.answering([reply(status), PLACED])
+    await here.tell(await here.call())
+    here.clock.set_wall_clock(86_400)
+    found = await here.precheck()
+    here.clock.advance(seconds)
+    before = await here.place()
+    here.clock.advance(20)
+    later = await here.place()
+
+    assert found.duplicate is not None
+    assert (before.is_new, later.is_new) == (False, True)
 
 
 @pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])

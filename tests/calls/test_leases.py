@@ -118,24 +118,20 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
             worker = await here.take_lease()
-            abandoned = (
-                (await here.read(upkeep.find_work, worker)).is_abandoned,
-                await here.write(upkeep.take_over, ACCOUNT, worker, ()),
-            )
+            is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
+            taken_over = await here.write(upkeep.take_over, ACCOUNT, worker, ())
             duplicate, is_new = await here.write(reservation.reserve, asked(2), redial=True)
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
             state = await printed.receive_until(b"\n", 100)
             process.kill()
             await process.wait()
-            with anyio.fail_after(LIMIT):
-                while not (
-                    await here.read(upkeep.find_work, worker)
-                ).is_abandoned:  # PostgreSQL learns of it within milliseconds
+            with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
+                while not (await here.read(upkeep.find_work, worker)).is_abandoned:
                     await anyio.lowlevel.checkpoint()
             [taken] = await here.write(upkeep.take_over, ACCOUNT, worker, ())
 
-    assert abandoned == (False, [])
+    assert (is_abandoned, taken_over) == (False, [])
     assert (duplicate.tracking_id, is_new) == ("t-1", False)
     assert state == b"sent"
     assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
@@ -145,9 +141,8 @@ async def hold_a_lease(place: str) -> None:
     """Take a lease, reserve a call, and print the worker's name; then try to send it for each line of stdin."""
     async with opened(place) as ledger:
         worker = await ledger.take_lease()
-        record, _ = await ledger.write(
-            reservation.reserve, replace(asked(), worker=worker, placed_at=system_now()), redial=False
-        )
+        new = replace(asked(), worker=worker, placed_at=system_now())
+        record, _ = await ledger.write(reservation.reserve, new, redial=False)
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print((await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state.value, flush=True)

@@ -148,10 +148,8 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
 
     with pytest.raises(ConsentOutdatedError):
         await ledger.write(reservation.reserve, another(2), redial=False, consent=UNCALLED)
-    assert (await ledger.write(reservation.reserve, another(3, THERE), redial=False, consent=UNCALLED))[1]
-    assert (await ledger.write(reservation.reserve, another(4), redial=False, consent=Consent("tests", "never_asks")))[
-        1
-    ]
+    await reserved(ledger, another(3, THERE), UNCALLED)
+    await reserved(ledger, another(4), Consent("tests", "never_asks"))
     found = await ledger.read(reservation.precheck, another(5), redial=False)
     assert found.last_call == clock.now() != first.placed_at
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))

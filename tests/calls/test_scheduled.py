@@ -253,16 +253,6 @@ def test_the_next_attempt_is_15_minutes_later_and_in_the_callees_day(number: str
     assert f"{found.astimezone(zone):%Y-%m-%d %H:%M}" == due
 
 
-# Many calls at one time
-
-
-async def many_due(here: World, count: int) -> None:
-    """Schedule so many calls for `DUE`."""
-    placed = await schedule(here)
-    row = replace(placed.record, tracking_id="t-many", fingerprint="many", idempotency_key="many")
-    await add_records(here.database, row, count - 1, interval=0)
-
-
 async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here: World) -> None:
     """They are more than one transaction takes."""
 
@@ -270,7 +260,9 @@ async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here
         return 201, {"call_id": f"c-{len(service.keys)}", "status": "busy"}
 
     service = here.answering([busy])
-    await many_due(here, BATCH + 1)
+    placed = await schedule(here)
+    other = replace(placed.record, tracking_id="t-many", fingerprint="many", idempotency_key="many")
+    await add_records(here.database, other, BATCH, interval=0)
     await at(here, DUE)
     ordinary = await here.call()
     await at(here, DUE + timedelta(minutes=1))

@@ -2,8 +2,7 @@
 
 import anyio
 
-from kallyai_mcp.calls.ledger import upkeep
-from kallyai_mcp.calls.ledger.base import Database, Ledger
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.ledger.shared_values import add, get, put
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
@@ -43,14 +42,3 @@ async def test_of_many_at_one_instant_one_adds_and_each_put_sees_the_one_before(
     assert sum(added) == 1
     assert replaced.count(None) == 1
     assert {*replaced, last} == {None, *(f"{number}" for number in range(12))}
-
-
-async def test_values_that_expired_are_deleted_with_old_records(
-    ledger: Ledger, database: Database, clock: ManualClock
-) -> None:
-    await ledger.write(put, "code", "a", "one", 60)
-    await ledger.write(put, "code", "b", "two", 600)
-    clock.advance(61)
-    await ledger.write(upkeep.purge, 86400)
-
-    assert await database.write(lambda tx: tx.rows("SELECT name FROM shared_values")) == [{"name": "b"}]

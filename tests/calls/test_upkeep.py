@@ -13,6 +13,7 @@ import pytest
 from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+from kallyai_mcp.calls.ledger.shared_values import put
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
@@ -191,6 +192,8 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
     audit = ACCOUNT.columns | line | {"at": ago(days=100).timestamp()}
     await add_rows(database, "audit", audit, 150, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
     await add_records(database, over(days=1, name="new"), 10)
+    for name, seconds in (("expired", -1), ("new", 600)):
+        await ledger.write(put, "code", name, "value", seconds)
 
     def count(tx: Transaction) -> tuple[int, int]:
         return len(tx.rows("SELECT 1 FROM calls")), len(tx.rows("SELECT 1 FROM audit"))
@@ -201,6 +204,7 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
 
     assert left == [(160, 0), (60, 0)]
     assert await database.read(count) == (10, 0)
+    assert await database.read(lambda tx: tx.rows("SELECT name FROM shared_values")) == [{"name": "new"}]
 
 
 async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, clock: ManualClock) -> None:

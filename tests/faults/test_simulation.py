@@ -6,10 +6,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.faults.simulation.builds import BROKEN
-from tests.faults.simulation.later import later_plan
-from tests.faults.simulation.lists import list_plan
-from tests.faults.simulation.many import run_plan
+from tests.faults.simulation.many import KINDS, run_plan
 from tests.faults.simulation.seeds import simulated_plan
 from tests.faults.stdio_broken import BUILDS as STDIO_BUILDS
 
@@ -30,8 +30,9 @@ def test_the_broken_builds_on_the_map_of_promises_exist() -> None:
     assert named - {broken.name for broken in BROKEN} - {name for name, *_ in STDIO_BUILDS} == set()
 
 
-def test_a_simulated_run_breaks_no_rule() -> None:
-    sums = run_plan(simulated_plan(FIRST))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_simulated_run_breaks_no_rule(kind: str) -> None:
+    sums = run_plan(KINDS[kind][0](FIRST))
 
     assert not sums.reports, sums.reports[0]
 
@@ -40,21 +41,3 @@ def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> Non
     sums = run_plan(simulated_plan(FIRST, is_shared=True), database_url)
 
     assert not sums.reports, sums.reports[0]
-
-
-def test_a_simulated_run_of_a_call_for_later_breaks_no_rule() -> None:
-    sums = run_plan(later_plan(FIRST))
-
-    assert not sums.reports, sums.reports[0]
-
-
-def test_a_simulated_run_of_a_list_breaks_no_rule() -> None:
-    sums = run_plan(list_plan(FIRST))
-
-    assert not sums.reports, sums.reports[0]
-
-
-def test_a_seed_always_makes_the_same_simulated_plan() -> None:
-    for seed in range(100):
-        assert simulated_plan(seed) == simulated_plan(seed)
-        assert simulated_plan(seed).title in simulated_plan(seed).describe()

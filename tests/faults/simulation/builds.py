@@ -174,6 +174,19 @@ BROKEN: tuple[Broken, ...] = (
         troubles=(Trouble(429, placed=True, delay=10, retry_after=6),),
     ),
     broken(
+        "a clock that is set makes the same request a new call",
+        Patch("calls.delivery", "return record if since.passed() < longest else None", "return None"),
+        asks=(Ask(0), Ask(400)),
+        events=(Event(350, "has its clock set", seconds=7200),),
+    ),
+    broken(
+        "an outcome in a pipe that nobody reads counts as told",
+        Patch("calls.delivery", "if delivered and self.awaits_reading:", "if False:"),
+        asks=(Ask(0, reads=False), Ask(200, redial=True, process=1)),
+        events=(Event(150, "is killed"),),
+        starts=(Start(), Start()),
+    ),
+    broken(
         "a final full stop makes another call",
         Patch("calls.records", '.split()).rstrip(" .")', ".split())"),
         asks=(Ask(0, gives_up=20), Ask(30, retyped=True)),
@@ -457,6 +470,11 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.upkeep", "calls WHERE state = 'scheduled'", "calls WHERE state IN ('scheduled', 'sent')"),
         _RANDOM_KEY,
         tasks=(question(not_before=_due(600)),),
+    ),
+    broken(
+        "of thousands of calls that are due, those that one transaction leaves are not placed",
+        Patch("calls.worker", "is_due = work.due_in <= 0", "is_due = -10 < work.due_in <= 0"),
+        events=(Event(60, "many calls are due", number=2000),),
     ),
     # Lists of candidates
     broken(

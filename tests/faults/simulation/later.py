@@ -1,6 +1,7 @@
 """Simulated runs of calls that are due later, and of calls that are placed again, with an oracle of their own."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.faults.simulation.judging import SHARED, Rule, Violation, calls_by_account
-from tests.faults.simulation.plan import Ask, Event, Plan, question
+from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import disturbed_around
 from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
@@ -29,7 +30,12 @@ _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times."""
+    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
+
+    Every fiftieth has thousands of calls that are due at one moment.
+    """
+    if seed % 50 == 49:
+        return _many_due_plan(seed, is_shared=is_shared)
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     number = rng.choice(tuple(_ZONES))
     due = rng.choice((None, None, 600.0, 1800.0, 3600.0))
@@ -67,16 +73,24 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     return disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
 
 
+def _many_due_plan(seed: int, *, is_shared: bool) -> Plan:
+    rng = random.Random(f"many due {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    events = [Event(60, "many calls are due", number=2000)]
+    starts: tuple[Start, ...] = (Start(), Start())
+    if rng.random() < 0.3:  # nothing runs until all of them are too late
+        events += [Event(60.1, "is killed", process=number) for number in range(2)]
+        starts += (Start(at=60 + WINDOW.total_seconds() + 60),)
+    elif rng.random() < 0.6:
+        events.append(Event(60 + rng.uniform(0, 60), "is killed"))
+    return Plan("thousands of calls are due", (question(),), (Ask(0),), tuple(events), starts, seed=seed)
+
+
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
+    if evidence.plan.has("many calls are due"):
+        return [violation for check in (_many_due, *SHARED) for violation in check(evidence)]
     checks = (_times, _attempts, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
-
-
-def _jump(evidence: Evidence) -> tuple[timedelta, timedelta]:
-    """How far the ledger's clock may be behind and ahead of the true time."""
-    behind, ahead = evidence.clock_set
-    return timedelta(seconds=behind), timedelta(seconds=ahead)
 
 
 def _zone(evidence: Evidence) -> ZoneInfo:
@@ -139,7 +153,7 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
 
 def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
     """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then."""
-    _, ahead = _jump(evidence)
+    _, ahead = evidence.clock_set
     if asked.asked_at > _next_due(before.ends, _zone(evidence)) + WINDOW - ahead:
         return True
     others = (use for use in evidence.uses if use is not asked and before.account in use.accounts)
@@ -160,9 +174,23 @@ def _is_end(use: Use) -> bool:
     return use.text.startswith("Not called") or (use.is_outcome and use.status != "scheduled")
 
 
+def _many_due(evidence: Evidence) -> Iterator[Violation]:
+    """Each of the calls is placed once, or all are too late, where nothing runs."""
+    [due] = evidence.times_of("many calls are due")
+    for number, count in Counter(call.submission["respondent_phone"] for call in evidence.placed).items():
+        if count > 1:
+            yield Violation(Rule.TWICE, f"{number} was called {count} times")
+    for call in evidence.placed:
+        if call.started > due + WINDOW + _REQUEST:
+            yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}")
+    for row in evidence.rows:
+        if len(evidence.plan.events) == 1 and row["state"] != "ended":
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']}")
+
+
 def _times(evidence: Evidence) -> Iterator[Violation]:
     """No attempt before its time, none after its window, and every retry in the callee's day."""
-    behind, ahead = _jump(evidence)
+    behind, ahead = evidence.clock_set
     due, zone = _due(evidence.plan.tasks[0].arguments), _zone(evidence)
     for calls in _requests(evidence):
         first = calls[0]
@@ -210,7 +238,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
         data = use.answer.data if use.answer is not None else {}
         if use.status != "scheduled" or not data.get("scheduled_for"):
             continue
-        behind, _ = _jump(evidence)
+        behind, _ = evidence.clock_set
         late = datetime.fromisoformat(data["scheduled_for"]) + WINDOW + behind
         if use.asked_at > late:
             yield Violation(Rule.UNTRUE, f"at {use.asked_at} the agent was told: {use.text}")

@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
-from datetime import datetime
+from contextlib import aclosing, closing, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,8 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.records import AccountKey, CallRecord, to_row
+from kallyai_mcp.calls.schedule import Schedule
+from tests.many_records import add_rows
 
 Row = dict[str, Any]
 
@@ -105,6 +107,18 @@ class LedgerPlace:
             with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(self._place)) as db, db:
                 db.execute(f"INSERT INTO calls ({names}) VALUES ({places})", row)  # noqa: S608 - names of ours
                 db.execute("UPDATE schema_version SET version = version + 1")
+
+    async def add_due(self, account: str, number: int) -> None:
+        """Add so many calls, each to a number of its own, that are due now."""
+        self.changes += 1
+        fields = {"task_category": "general", "task_description": "Ask one of many", "respondent_phone": "+14155510000"}
+        schedule = Schedule(self._now(), self._now() + timedelta(minutes=30))
+        wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
+        record = CallRecord.new(wanted, key, self._now(), timezone="UTC", schedule=schedule)
+        phone = "('+14155' || (510000 + :first + i))"
+        own = {"number": phone, "submission": f"replace(CAST(:submission AS TEXT), '+14155510000', {phone})"}
+        async with aclosing(self.open(self._now)) as database:
+            await add_rows(database, "calls", to_row(record), number, interval=0, expressions=own)
 
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:
         """The rows of these accounts, in the order in which they were inserted, but for those that were added here."""

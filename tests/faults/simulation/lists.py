@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from itertools import accumulate, pairwise
 
 from kallyai_mcp.calls.call_lists import LONGEST
@@ -60,14 +59,9 @@ def _asks(evidence: Evidence, account: str) -> list[Use]:
     return [use for use in evidence.uses if use.tool == "call_around" and account in use.accounts]
 
 
-def _clock_ahead(evidence: Evidence) -> timedelta:
-    """How far the ledger's clock may be ahead of the true time."""
-    return timedelta(seconds=evidence.clock_set[1])
-
-
 def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the agent asked for the list again when it counts as a new one: an hour after its end."""
-    over = before.ends + HOUR - _clock_ahead(evidence)
+    over = before.ends + HOUR - evidence.clock_set[1]
     return any(over <= use.asked_at <= call.started for use in _asks(evidence, call.account))
 
 
@@ -138,10 +132,9 @@ def _is_new_list(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool
 
 def _late(evidence: Evidence) -> Iterator[Violation]:
     """No call is placed long after its list was asked for."""
-    back = timedelta(seconds=evidence.clock_set[0])
     for call in evidence.placed:
         asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
-        if asked and call.started > max(asked) + LONGEST + SEND_WITHIN + back:
+        if asked and call.started > max(asked) + LONGEST + SEND_WITHIN + evidence.clock_set[0]:
             yield Violation(
                 Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
             )
@@ -164,5 +157,5 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
 
 def _is_of_new(use: Use, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the list may be a second one, which has not come to every candidate of the first yet."""
-    is_long_ago = use.asked_at >= call.ends + HOUR - _clock_ahead(evidence)
+    is_long_ago = use.asked_at >= call.ends + HOUR - evidence.clock_set[1]
     return is_long_ago or any(other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses)

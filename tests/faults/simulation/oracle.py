@@ -80,7 +80,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and not call.reached_somebody
-            long_ago = call is not None and _passed(call.ends, request, evidence) > HOUR
+            long_ago = call is not None and _passed(call.ends, request, evidence, use.process) > HOUR
             if request.arguments.get("redial") or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]
@@ -88,9 +88,10 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     return allowed
 
 
-def _passed(end: datetime, request: Use, evidence: Evidence) -> timedelta:
-    """The time from the end of a call to a request, by the wall clock."""
-    return request.asked_at - end + evidence.set_forward(end, request.asked_at)
+def _passed(end: datetime, request: Use, evidence: Evidence, told_by: str | None = None) -> timedelta:
+    """The time from the end of a call to a request: by the wall clock, but for the process that told the outcome."""
+    passed = request.asked_at - end
+    return passed if request.process == told_by else passed + evidence.set_forward(end, request.asked_at)
 
 
 # Lost, stuck, and untrue

@@ -82,6 +82,7 @@ class Ask:
     redial: bool = False
     gives_up: float | None = None  # the length after which the client gives up
     silently: bool = False  # it does not tell the server that it gave up
+    reads: bool = True  # over stdio: otherwise its client reads nothing from then on, and the answers stay in the pipe
     waits: bool = True  # for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call
     retyped: bool = False  # the description has other case and spacing, and a final full stop
     confirms: bool = False  # it first asks for a confirmation, and sends that with all requests
@@ -106,6 +107,7 @@ What = Literal[
     "its database ends all connections",
     "its ledger gets a newer record",
     "other programs call",
+    "many calls are due",
 ]
 
 
@@ -113,7 +115,7 @@ What = Literal[
 class Event:
     """Something happens to a process, `at` so many seconds since the run's begin.
 
-    `seconds` is how long it lasts, or how far the clock is set; so many calls (`number`) are placed.
+    `seconds` is how long it lasts, or how far the clock is set; so many calls (`number`) are placed, or are due then.
     """
 
     at: float
@@ -175,7 +177,8 @@ class Plan:
         arguments = self.tasks[0].arguments
         if "candidates" in arguments:
             return "lists"
-        return "later" if {"not_before", "retries"} & arguments.keys() else "calls"
+        is_later = {"not_before", "retries"} & arguments.keys() or self.has("many calls are due")
+        return "later" if is_later else "calls"
 
     def has(self, what: What) -> bool:
         """Whether such an event happens."""

@@ -16,6 +16,7 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
@@ -67,7 +68,7 @@ class Process:
 
     Everything that the server does beyond itself passes `_step`: each use of its ledger and of the service, before and
     after. There it can be stopped or killed (`at_step`), so every step of a call is as likely as any other. `ended_at`
-    is when it was killed or told to end; None if it lives to the end of the run.
+    is when it was killed or told to end; None if it lives to the end of the run. `is_read`: its client reads its pipe.
     """
 
     client: Client
@@ -89,6 +90,9 @@ class Process:
         self._world = world
         self._service = service
         self._confirm = plan.confirm
+        self._is_over_pipes = not all(ask.reads for ask in plan.asks)
+        self._delivery: Delivery | None = None
+        self.is_read = True
         self._policy = CallPolicy(calls_per_hour=plan.calls_per_hour)
         self._timing = replace(TIMING, keep_days=plan.keep_days)
         self._database = place.open(self.clock.now)
@@ -115,6 +119,11 @@ class Process:
             if self._resuming is not None:
                 self._resuming.cancel()
         self.ended.set()
+
+    async def read(self) -> None:
+        """The client reads the pipe to its end."""
+        while self._delivery is not None and self._delivery.has_unread:
+            await self._delivery.read(next(iter(self._delivery._unread))[1])  # noqa: SLF001 - the SDK hides the ids
 
     async def kill(self) -> None:
         """End it without a further step of its own."""
@@ -168,6 +177,8 @@ class Process:
         )
         context = CallContext(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
         async with aclosing(ledger), Calls(context) as calls:
+            self._delivery = calls.delivery
+            self._delivery.awaits_reading = self._is_over_pipes
             yield AppContext(
                 api=lambda: api,
                 calls=calls,

@@ -48,6 +48,7 @@ class Use:
     """
 
     tool: str
+    process: str
     task: int | None
     arguments: dict[str, Any]
     account: str
@@ -99,15 +100,16 @@ class Evidence:
         return [self.plan.begins + timedelta(seconds=event.at) for event in self.plan.events if event.what == what]
 
     @property
-    def clock_set(self) -> tuple[float, float]:
-        """How far the clock of processes may have been set back, and forward, in seconds; both are positive."""
+    def clock_set(self) -> tuple[timedelta, timedelta]:
+        """How far the clock of processes may have been set back, and forward; both are positive."""
         jumps = [event.seconds for event in self.plan.events if event.what == "has its clock set"]
-        return -sum(jump for jump in jumps if jump < 0), sum(jump for jump in jumps if jump > 0)
+        back, forward = -sum(jump for jump in jumps if jump < 0), sum(jump for jump in jumps if jump > 0)
+        return timedelta(seconds=back), timedelta(seconds=forward)
 
     @property
     def most_ahead(self) -> float:
         """How far the clocks of processes may have moved forward, in seconds."""
-        return self.clock_set[1] + self._between_clocks
+        return self.clock_set[1].total_seconds() + self._between_clocks
 
     def set_forward(self, since: datetime, until: datetime) -> timedelta:
         """How far the clocks of processes may have moved forward between two times, or differ."""
@@ -237,6 +239,9 @@ class Run:
                 for number in range(event.number):
                     submission = _submission(self._plan) | {"respondent_phone": f"+1415556{number:04}"}
                     self._service.add_foreign(ACCOUNT, submission, age=0)
+            case "many calls are due":
+                with self._world.working():
+                    await home.add_due(ACCOUNT, event.number)
 
     def _change_account(self, account: str) -> None:
         self._sign_in.name = account
@@ -345,12 +350,14 @@ class Run:
     ) -> Use:
         await process.awake()  # a program that is stopped can't say how long a request has waited for it
         account, asked_at = self._sign_in.name, self._world.now()
-        use = Use(tool, task, dict(arguments), account, self._next(), asked_at)
+        use = Use(tool, process.name, task, dict(arguments), account, self._next(), asked_at)
         use.accounts.add(use.account)
         self._evidence.uses.append(use)
         extra = {k: v for k, v in arguments.items() if k in _NOTED}
         self._note(f"{process.name}: {tool} {'' if task is None else f'task {task}'} {extra}")
         calling, is_over = anyio.CancelScope(), anyio.Event()
+        if ask is not None and not ask.reads and process is self._processes.get(ask.process):
+            process.is_read = False  # else it is another client, which asks for the same again
 
         async def call() -> None:
             with calling:
@@ -359,6 +366,9 @@ class Run:
                 except (MCPError, RuntimeError) as error:  # the second one: the client is closed
                     use.text = f"no answer: {error}"
                 else:
+                    if not process.is_read:
+                        return
+                    await process.read()
                     if not is_over.is_set():  # else the agent reads it no more
                         use.answer, use.text = answer, answer.text.replace("\n", " / ")
                         use.answered, use.answered_at = self._next(), self._world.now()

@@ -120,10 +120,28 @@ def _several_tasks(rng: random.Random, task: Task, _: float) -> Plan:
     return Plan("asks for several calls to one number", tasks, asks, confirm=confirm, starts=_TWO)
 
 
+def _stops_reading(rng: random.Random, task: Task, during: float) -> Plan:
+    """The client reads its pipe no more, its server ends after the call, and the next one is asked."""
+    ends = ENDINGS[task.ending] + rng.uniform(0, 100)
+    end = Event(ends, rng.choice(("is killed", "is terminated")))
+    again = Ask(ends + during, process=1, redial=rng.random() < 0.7)
+    return Plan("stops reading and asks another", (task,), (Ask(0, reads=False), again), (end,), starts=_TWO)
+
+
 _TWO = (Start(), Start())
 
 ACTIONS: tuple[Callable[[random.Random, Task, float], Plan], ...] = (
-    *(_waits, _gives_up, _asks_another, _at_once, _once_more, _redials, _one_confirmation, _several_tasks),
+    *(
+        _waits,
+        _gives_up,
+        _asks_another,
+        _at_once,
+        _once_more,
+        _redials,
+        _one_confirmation,
+        _several_tasks,
+        _stops_reading,
+    ),
 )
 """In turn, so that any stretch of seeds covers as much as any other."""
 
