@@ -15,7 +15,7 @@ import anyio
 import click
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
@@ -25,8 +25,8 @@ from kallyai_mcp.cli.connection import connect
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_result, list_result
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.call_results import call_result
+from kallyai_mcp.tools.call_view import CallView, find_any
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import Answer, CallAnswer
 from kallyai_mcp.tools.results import as_json as structure_of
@@ -35,7 +35,6 @@ from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import duration, one_line, when
 from kallyai_mcp.tools.tool_errors import error_answer
-from kallyai_mcp.tools.views import find_any
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -156,13 +155,10 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     found = await find_any(app_context, await whole_id(app_context, id_))
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
-    if isinstance(found, CallRecord | Call):
-        result = await call_result(app_context, found, placed_now=None)
-        return Shown(result.text, result.structure)
-    seconds = math.inf if follow else _SETTLE_SECONDS
-    found = await app_context.calls.wait_for_list(found, seconds)
-    listed = await list_result(app_context, found, placed_now=None)
-    return Shown(listed.text, listed.structure)
+    elif isinstance(found, CallList):
+        found = await app_context.calls.wait_for_list(found, math.inf if follow else _SETTLE_SECONDS)
+    result = await call_result(app_context, found, placed_now=None)
+    return Shown(result.text, result.structure)
 
 
 @click.command()

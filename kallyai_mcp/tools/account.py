@@ -14,6 +14,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import QuotaAnswer, SignInAnswer, ToolResult
 from kallyai_mcp.tools.text import account as words
+from kallyai_mcp.tools.text.plain import named
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -52,7 +53,8 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if who is None and await request_sign_in(Elicitation(ctx), app_context):
         who = await app_context.sign_in.signed_in()
     if who is not None:
-        return ToolResult(words.signed_in(who), SignInAnswer(signed_in=True, who=who or None)).for_client()
+        text = f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
+        return ToolResult(text, SignInAnswer(signed_in=True, who=who or None)).for_client()
     page = await app_context.sign_in.link()
     if page is None:
         return ToolResult(words.LOGIN_NEEDED, SignInAnswer(signed_in=False)).for_client()

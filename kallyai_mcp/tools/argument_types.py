@@ -38,12 +38,8 @@ _NUMBERS = {
     "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
     "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
-    "too_short": "is too short for a number of +{code}",
-    "too_long": "is too long for a number of +{code}",
-    "impossible": "is not possible as a number of +{code}",
-    "invalid": "is not valid as a number of +{code}; check it with the user",
 }
-"""What is wrong with a phone number, by the kind of `NumberProblem`."""
+"""What is wrong with a phone number, by the kind of `NumberProblem`; the other kinds are not valid in some way."""
 
 
 class RefusedNumberError(KallyAIError):
@@ -69,7 +65,8 @@ def _e164(number: str) -> str:
 
 def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
-    wrong = _NUMBERS[problem.kind].format(code=problem.country_code)
+    not_valid = f"is not valid as a number of +{problem.country_code}; check it with the user"
+    wrong = _NUMBERS.get(problem.kind, not_valid)
     meant = " or ".join(map(_with_place, problem.meant))
     if meant:
         return f"{wrong}; it may be {meant}"

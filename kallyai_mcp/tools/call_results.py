@@ -9,7 +9,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_view import CallView, Related
+from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import (
     AppointmentAnswer,
@@ -24,7 +24,6 @@ from kallyai_mcp.tools.text.call_lists import NOT_CANCELED, call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
-from kallyai_mcp.tools.views import view_of, views_of_list
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
@@ -32,20 +31,22 @@ _SAID = 500
 
 async def call_result(
     app_context: AppContext,
-    found: CallRecord | Call,
+    found: CallRecord | CallList | Call,
     *,
     placed_now: bool | None,
     client_is_there: bool = True,
 ) -> ToolResult[CallAnswer]:
-    """What to answer about a call; its outcome counts as delivered.
+    """What to answer about a call or a list in its present state; the outcomes in it count as delivered.
 
-    `placed_now` is True if this request placed the call, False if the call is a duplicate of an earlier one, and None
-    if the request only asked about it. Unless it is certain that the `client_is_there` still, the outcome does not
-    count as delivered, and the next request for the same call gets it instead of placing a call.
+    `placed_now` is True if this request placed the call, or let the list go on, False if the same had been asked for
+    before, and None if the request only asked about it. Unless it is certain that the `client_is_there` still, the
+    outcome does not count as delivered, and the next request for the same call gets it instead of placing a call.
 
     Raises:
         KallyAIError: The call was refused or canceled.
     """
+    if isinstance(found, CallList):
+        return await _list_result(app_context, found, placed_now=placed_now)
     record = found if isinstance(found, CallRecord) else None
     if record is not None and record.is_earlier_call:
         placed_now = None if placed_now is None else False
@@ -152,12 +153,7 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[CallAnswer]:
-    """What to answer about a list in its present state; the outcomes in it count as delivered.
-
-    `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
-    earlier one, and None if the request only asked about the list.
-    """
+async def _list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[CallAnswer]:
     usage = await app_context.usage() if found.stop_reason is StopReason.REFUSED else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:

@@ -38,7 +38,8 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_result, list_result
+from kallyai_mcp.tools.call_results import call_result
+from kallyai_mcp.tools.call_view import find_any, related_to
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import (
     CallAnswer,
@@ -53,7 +54,6 @@ from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.calls import moved
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
-from kallyai_mcp.tools.views import find_any, related_to
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The identifier of the Tasks extension (`tools.tasks`)."""
@@ -217,8 +217,6 @@ async def result_of(
     client_is_there: bool = True,
 ) -> CallToolResult:
     """The result about a call or a list in its present state; the arguments are those of `call_result`."""
-    if isinstance(found, CallList):
-        return (await list_result(app_context, found, placed_now=placed_now)).for_client()
     try:
         result = await call_result(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
         return result.for_client()

@@ -133,7 +133,8 @@ async def ask_user(
     if reply.content.get("call_now") is True:
         return replace(agreed, how="form", confirmation_id=reply.id)
     if later is not None and reply.content.get("call_later") is True:
-        return ToolResult(texts.wanted_later(later), structure).for_client()
+        then = f"make_call with the same arguments {texts.and_when(later)}"
+        return ToolResult(f"Not called yet: the user wants the call later. Next: {then}.", structure).for_client()
     raise KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 

@@ -17,14 +17,13 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.lists import list_unfinished
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import cancel_list, event_facts, list_state, related_calls, row_answer
-from kallyai_mcp.tools.call_view import CallView, Related
+from kallyai_mcp.tools.call_view import CallView, Related, changed_by, find_any, find_call, related_to, view_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
 from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
-from kallyai_mcp.tools.views import changed_by, find_any, find_call, related_to, view_of
 
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
 """The URI template (RFC 6570) of the calendar file of a call."""

@@ -13,6 +13,7 @@ from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.tools.call_view import find_any, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import CALENDAR, NotThereError, appointment, list_page, transcript
 from kallyai_mcp.tools.text.account import sign_in_needed
@@ -21,7 +22,6 @@ from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.tool_errors import with_sign_in_link
-from kallyai_mcp.tools.views import find_any, view_of, views_of_list
 
 CALLS = "kallyai://calls"
 CALL = "kallyai://calls/{call_id}"

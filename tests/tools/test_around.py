@@ -161,7 +161,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"candidates": [BUSY, FREE | {"phone": "+12025550100"}]},
         "- candidates[1].phone: expected 2 to 10 {respondent_phone, business_name}; ",
     ),
-    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is too short'),
+    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is not valid '),
     (
         {"candidates": [BUSY, {"business_name": "First"}]},
         "- candidates[1].respondent_phone: missing; expected 2 to",

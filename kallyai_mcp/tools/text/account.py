@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import day, link, named, number, word
+from kallyai_mcp.tools.text.plain import day, link, number, word
 
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
@@ -91,25 +91,16 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
     known = subscription or Subscription()
     kind = (known.plan or Plan()).type or statistics.plan_type
     state = known.status or statistics.subscription_status or "active"
-    if state == "active" and known.has_active_subscription is False:
-        state = "not active"
     facts = [f"{word(kind)} plan"] if kind else []
     facts += [word(state)] if state != "active" else []
-    expires = known.expires_at
-    if expires is not None and (expires <= now or not known.auto_renew):
-        key = "was to renew" if known.auto_renew else "ends" if expires > now else "ended"
-        facts.append(f"{key} {billing_day(expires, now)}")
+    if known.expires_at is not None and not known.auto_renew:
+        facts.append(f"{'ends' if known.expires_at > now else 'ended'} {billing_day(known.expires_at, now)}")
     return facts
 
 
 def billing_day(moment: datetime, now: datetime) -> str:
     """A day of the billing period: "Feb 1". KallyAI's billing days are in UTC."""
     return day(moment.astimezone(UTC), now.astimezone(UTC))
-
-
-def signed_in(who: str) -> str:
-    """The text that says who is signed in; without a name if `who` is ""."""
-    return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 
 def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -> str:

@@ -176,11 +176,6 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
     )
 
 
-def wanted_later(later: datetime) -> str:
-    """The text for an agent whose user wants the call at an ordinary hour."""
-    return f"Not called yet: the user wants the call later. Next: make_call with the same arguments {_and_when(later)}."
-
-
 def to_be_confirmed(
     shown: str, confirmation: str, *, wrong: bool, tool: str, at_night: bool, later: datetime | None
 ) -> str:
@@ -190,7 +185,7 @@ def to_be_confirmed(
     the preview; with `wrong`, the agent sent a confirmation that is not valid.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    then = _and_when(later) if later else "then"
+    then = and_when(later) if later else "then"
     otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
@@ -199,5 +194,6 @@ def to_be_confirmed(
     )
 
 
-def _and_when(later: datetime) -> str:
+def and_when(later: datetime) -> str:
+    """The argument with which make_call places the call `later`."""
     return f'and not_before "{later.isoformat(timespec="minutes")}"'
