@@ -149,7 +149,7 @@ def test_the_readme_is_short_and_begins_with_the_clone_and_the_two_commands_that
         "uv run kallyai-mcp demo",
         "uv run pytest",
         ".ci/run",
-        "docker compose up --wait",
+        "docker compose up --detach",
     ):
         assert f"- run: {command}\n" in workflow
     section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
