@@ -37,7 +37,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, Verifier, metadata_routes
 from kallyai_mcp.transports.asgi_app import Check, http_app
 from kallyai_mcp.transports.uvicorn_server import serve_app
-from kallyai_mcp.urls import check_base_url, is_loopback, origin_of
+from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.oauth_server.provider import Provider
@@ -192,10 +192,11 @@ def check_access(settings: Settings, host: str | None) -> None:
             f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
             "who sign in)."
         )
-    if auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
+    public = [name for name in ("public_url", "allowed_hosts", "allowed_origins") if getattr(settings, name)]
+    if auth == "none" and settings.mcp_token is None and public:
         raise SetupError(
-            f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
-            f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
+            f"KALLYAI_{public[0].upper()} lets others reach this server, and {flag}none would give everyone the "
+            f"account that is signed in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
         )
     if auth in ("caller", "oauth") and settings.sandbox:
         raise SetupError(f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
@@ -206,23 +207,6 @@ def check_access(settings: Settings, host: str | None) -> None:
     missing = [f"KALLYAI_{name.upper()}" for name in needed.get(auth, ()) if not getattr(settings, name)]
     if missing:
         raise SetupError(f"{flag}{auth} needs {', '.join(missing)} (docs/hosting.md).")
-
-
-def _public_name(settings: Settings) -> str | None:
-    """The setting that lets others use the server, and not only programs on this machine; None if there is none."""
-    names = {
-        "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],
-        "KALLYAI_ALLOWED_HOSTS": [f"//{host}" for host in settings.allowed_hosts],
-        "KALLYAI_ALLOWED_ORIGINS": settings.allowed_origins,
-    }
-    return next((name for name, urls in names.items() if not all(map(_is_loopback_url, urls))), None)
-
-
-def _is_loopback_url(url: str) -> bool:
-    try:
-        return is_loopback(urlsplit(url).hostname)
-    except ValueError:
-        return False
 
 
 def create_oauth_server(
@@ -237,13 +221,13 @@ def create_oauth_server(
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
     from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ScopeMiddleware
 
-    example = "https://phone.example.com"
-    try:
-        issuer = check_base_url(settings.public_url or "", example)
-    except ValueError as error:
-        raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
-    if issuer != origin_of(issuer):  # RFC 8414, section 2, would have other addresses for the metadata
-        raise SetupError(f"KALLYAI_PUBLIC_URL: it must be https and a host, without a path, such as {example}")
+    issuer = settings.public_url or ""
+    parts = urlsplit(issuer)
+    # With a path, RFC 8414, section 2, would have other addresses for the metadata.
+    if parts.path or (parts.scheme != "https" and not is_loopback(parts.hostname)):
+        raise SetupError(
+            "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as https://phone.example.com"
+        )
     ledger = connection.ledger()
     tool_scopes = {tool.name: tool.scopes for tool in tools(read_only=settings.read_only)}
     provider = Provider(

@@ -65,7 +65,7 @@ def test_serve_with_oauth_does_not_start_without_its_settings(tmp_path: Path) ->
     cases: list[tuple[dict[str, str], str]] = [
         ({"CLIENT_SECRET": "", "SECRET_KEYS": ""}, "KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS"),
         ({"SECRET_KEYS": "abcd"}, "at least 32 bytes"),
-        ({"PUBLIC_URL": "http://phone.example.com"}, "use https"),
+        ({"PUBLIC_URL": "http://phone.example.com"}, "must be https"),
         ({"PUBLIC_URL": "https://phone.example.com/path"}, "without a path"),
     ]
     for changes, words in cases:
