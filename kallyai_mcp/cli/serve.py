@@ -18,7 +18,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.first_answers import FirstAnswers
-from kallyai_mcp.transports.standard_streams import exit_on_signals, exit_within
+from kallyai_mcp.transports.standard_streams import allow_open_files, exit_on_signals, exit_within
 from kallyai_mcp.transports.stdio import serve_stdio
 
 _CLOSE_SECONDS = 1.5
@@ -53,6 +53,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
     server = build_server(
         app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
     )
+    allow_open_files()
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports
     anyio.run(serve_stdio, server, first_answers)

@@ -1,4 +1,4 @@
-"""The process's standard input and output, and its end.
+"""The process's standard input and output, its end, and its open files.
 
 This module imports only the standard library.
 """
@@ -10,6 +10,9 @@ import sys
 import threading
 from contextlib import suppress
 from types import FrameType
+
+_MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
+"""The most open files of this process. macOS allows no more, although it reports no limit."""
 
 
 def can_be_waited_for(descriptor: int) -> bool:
@@ -61,3 +64,18 @@ def exit_within(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()
+
+
+def allow_open_files() -> int:
+    """Raise the limit of open files as far as the system allows; returns it. On many systems it is 1,024 or 256."""
+    try:
+        import resource
+    except ImportError:
+        return _MOST_FILES  # Windows has no such limit
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, most = (_MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES) for limit in limits)
+    if now < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+            now = most
+    return now

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
@@ -13,6 +12,8 @@ import uvicorn
 from anyio.abc import SocketAttribute
 from starlette.applications import Starlette
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from kallyai_mcp.transports.standard_streams import allow_open_files
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most bytes of a request's URL and headers."""
@@ -32,27 +33,11 @@ MAX_PIPELINED = 16
 _ACCEPTED_AT_ONCE = 16
 """The most connections that are accepted in one turn of the event loop."""
 
-_MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
-"""The most open files of this process. macOS allows no more, although it reports no limit."""
-
 
 @cache
 def most_connections() -> int:
-    """The most open connections of clients: half of the files that may be open. The rest is for calls and the ledger.
-
-    The limit of open files is first raised as far as the system allows. On many systems it is 1,024 or 256.
-    """
-    try:
-        import resource
-    except ImportError:
-        return _MOST_FILES // 2  # Windows has no such limit
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    now, most = (_MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES) for limit in limits)
-    if now < most:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
-            now = most
-    return now // 2
+    """The most open connections of clients: half of the files that may be open. Calls and the ledger need the rest."""
+    return allow_open_files() // 2
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time

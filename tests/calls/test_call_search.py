@@ -12,7 +12,6 @@ from tests.calls.world import LOST, TABLE, Json, Service, World, shown, world
 
 OTHERS = [shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100") for n in range(60)]
 
-
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""
 

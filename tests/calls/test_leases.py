@@ -20,8 +20,6 @@ from tests.calls.ledgers import ACCOUNT, another, asked, ended, opened, outcome,
 from tests.calls.manual_time import ManualClock
 from tests.processes import LIMIT
 
-FOLDER = Path(__file__).parents[2]
-
 
 @pytest.fixture
 async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
@@ -109,7 +107,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
     place: str,
 ) -> None:
     command = [sys.executable, "-m", "tests.calls.test_leases", place]
-    async with await anyio.open_process(command, cwd=FOLDER) as process:
+    async with await anyio.open_process(command, cwd=Path(__file__).parents[2]) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         printed = BufferedByteReceiveStream(process.stdout)

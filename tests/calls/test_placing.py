@@ -25,8 +25,6 @@ async def never() -> tuple[int, Json]:
     raise AssertionError
 
 
-MINUTE = timedelta(minutes=1)
-
 OUTAGE = "<html>We have technical challenges.</html>"
 """A page with words that pages of bot checks have, too."""
 
@@ -113,8 +111,9 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
     here: World,
 ) -> None:
     service = here.answering([(201, shown())], [shown()])
-    late = shown("c-2", at=NOW + MINUTE)
-    service.on_look = lambda _: setattr(service, "calls", [shown(), *[late] * (here.clock.now() > NOW + MINUTE)])
+    later = NOW + timedelta(minutes=1)
+    late = shown("c-2", at=later)
+    service.on_look = lambda _: setattr(service, "calls", [shown(), *[late] * (here.clock.now() > later)])
     await here.tell(await here.call())
     redialed = await here.place(redial=True)
     await here.run(here.clock.sleep(2))

@@ -108,6 +108,18 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
         assert peer.process.stderr.read() == b""
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    import resource
+
+    with piped(tmp_path, ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh", *COMMAND]) as peer:
+        peer.send(initialization() + line(2, "tools/call", name="check_quota", arguments={}))
+        assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
+        soft, hard = resource.prlimit(peer.process.pid, resource.RLIMIT_NOFILE)
+
+    assert soft == min(hard, 65_536)
+
+
 def test_other_output_goes_to_stderr() -> None:
     command = [sys.executable, "-c", PRINTING]
     done = subprocess.run(command, input="a message", capture_output=True, text=True, timeout=LIMIT, check=True)
