@@ -6,7 +6,6 @@ from datetime import date, datetime
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
@@ -15,12 +14,11 @@ from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     CallAnswer,
     CallRow,
-    CancelAnswer,
     ToolResult,
 )
 from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calendar import begins
-from kallyai_mcp.tools.text.call_lists import NOT_CANCELED, call_list
+from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
@@ -68,8 +66,8 @@ async def call_result(
     return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
 
 
-def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIMIT) -> CallAnswer:
-    """What is said of a call alone and in a list, with at most `limit` characters of each of KallyAI's texts.
+def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> CallAnswer:
+    """The structure for a call, alone and in a list, with at most `limit` characters of each of KallyAI's texts.
 
     It does not repeat the request; with `is_request`, not even who is called, because the agent has just said so.
     """
@@ -103,12 +101,7 @@ def outcome_answer(view: CallView, *, is_request: bool = False, limit: int = LIM
     if call is not None:
         structure.highlights = visible(call.highlights, limit) if call.highlights else None
         structure.next_steps = visible(view.suggestion, limit) if view.suggestion else None
-    return structure
-
-
-def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> CallAnswer:
-    """The structure for a call, with its times; `is_request` as in `outcome_answer`."""
-    structure, call, record = outcome_answer(view, is_request=is_request), view.call, view.record
+        structure.duration_seconds = call.duration_seconds
     if record is not None:
         not_before = record.schedule.not_before
         if not_before is not None and record.state is not CallState.ENDED:
@@ -120,7 +113,6 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False) -> C
         structure.elapsed_seconds = round(max(0.0, (now - structure.created_at).total_seconds()), 1)
     if view.outcome is not None and structure.placed is None:
         structure.retryable = view.outcome in (Outcome.NOT_REACHED, Outcome.FAILED) and view.reached is False
-    structure.duration_seconds = call.duration_seconds if call is not None else None
     return structure
 
 
@@ -159,16 +151,18 @@ async def _list_result(app_context: AppContext, found: CallList, *, placed_now: 
     for record in found.records:
         await app_context.calls.delivery.note(record)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
-    return ToolResult(text, list_state(found, views).model_copy(update={"placed_now": placed_now}))
+    structure = list_answer(found)
+    structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
+    structure.placed_now = placed_now
+    return ToolResult(text, structure)
 
 
-def list_state(found: CallList, views: Sequence[CallView] | None = None) -> CallAnswer:
-    """The structure for a list; `views` are its calls, None where they are shown beside it."""
+def list_answer(found: CallList) -> CallAnswer:
+    """The structure for a list, without its calls."""
     return CallAnswer(
         status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
-        calls=[outcome_answer(view, limit=_SAID) for view in views] if views is not None else None,
         not_called=candidates_of(found.not_called),
     )
 
@@ -176,17 +170,6 @@ def list_state(found: CallList, views: Sequence[CallView] | None = None) -> Call
 def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
     """The callees of these submissions, as results name them."""
     return [CallAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions]
-
-
-async def cancel_list(app_context: AppContext, found: CallList) -> ToolResult[CancelAnswer]:
-    """Stop a list for good; the text says which of its candidates are not called."""
-    id_, status, text = found.list_id, "over", NOT_CANCELED
-    await app_context.calls.ledger.write(lists.cancel_list, found.account, id_)
-    found = await app_context.calls.find_list(id_) or found
-    if found.stop_reason is StopReason.CANCELED:
-        views = [CallView.of_record(record) for record in found.records]
-        status, text = "canceled", call_list(found, app_context.reader(), views)
-    return ToolResult(text, CancelAnswer(status=status, tracking_id=id_))
 
 
 def event_facts(event: Appointment, zone_name: str) -> dict[str, str | None]:

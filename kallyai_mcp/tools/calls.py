@@ -126,9 +126,7 @@ async def get_call(
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)
-    if not isinstance(found, Call):
-        return await wait_and_answer(app_context, found, wait_seconds, ctx, placed_now=None)
-    return (await call_result(app_context, found, placed_now=None)).for_client()
+    return await wait_and_answer(app_context, found, wait_seconds, ctx, placed_now=None)
 
 
 async def list_calls(
@@ -186,7 +184,7 @@ async def cancel_call(
 
 async def wait_and_answer(
     app_context: AppContext,
-    found: CallRecord | CallList,
+    found: CallRecord | CallList | Call,
     wait_seconds: float | None,
     ctx: Context[AppContext, Any],
     *,
@@ -203,7 +201,7 @@ async def wait_and_answer(
         seconds = 0
     if isinstance(found, CallList):
         found = await calls.wait_for_list(found, seconds)
-    else:
+    elif isinstance(found, CallRecord):
         is_there = _client_is_there(found, request)
         found = await calls.wait(found, seconds)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
@@ -211,7 +209,7 @@ async def wait_and_answer(
 
 async def result_of(
     app_context: AppContext,
-    found: CallRecord | CallList,
+    found: CallRecord | CallList | Call,
     *,
     placed_now: bool | None,
     client_is_there: bool = True,

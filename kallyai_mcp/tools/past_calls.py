@@ -11,16 +11,16 @@ from urllib.parse import quote
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment, with_zone
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.lists import list_unfinished
+from kallyai_mcp.calls.ledger.lists import cancel_list, list_unfinished
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
-from kallyai_mcp.tools.call_results import cancel_list, event_facts, list_state, related_calls, row_answer
+from kallyai_mcp.tools.call_results import event_facts, list_answer, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related, changed_by, find_any, find_call, related_to, view_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer, ToolResult, TranscriptAnswer
-from kallyai_mcp.tools.text.call_lists import listed
+from kallyai_mcp.tools.text.call_lists import call_list, listed
 from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible, zone_of
@@ -110,7 +110,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     if wanted is not None:
         seen, more, below = offset + limit, len(below) > offset + limit, below[offset : offset + limit]
     structure = CallPageAnswer(
-        lists=[list_state(one) for one in lists] or None,
+        lists=[list_answer(one) for one in lists] or None,
         calls=[row_answer(view, reader.now) for view in (*above, *below)],
         total=total,
         next_offset=seen if more else None,
@@ -243,7 +243,13 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled."""
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
-        return await cancel_list(app_context, found)
+        await app_context.calls.ledger.write(cancel_list, found.account, id_)
+        found = await app_context.calls.find_list(id_) or found
+        if found.stop_reason is not StopReason.CANCELED:
+            return ToolResult("Not canceled: the list is over.", CancelAnswer(status="over", tracking_id=id_))
+        views = [CallView.of_record(record) for record in found.records]
+        text = call_list(found, app_context.reader(), views)
+        return ToolResult(text, CancelAnswer(status="canceled", tracking_id=id_))
     if isinstance(found, CallRecord):
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found

@@ -13,6 +13,17 @@ from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quot
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
+_PASSING = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
+_PASSING_KINDS = (
+    errors.NotConnectedError,
+    errors.NotSignedInError,
+    errors.UnauthorizedError,
+    errors.RateLimitedError,
+    errors.ResponseLostError,
+    errors.UnavailableError,
+)
+"""Codes of this program, and errors of KallyAI, for conditions that end."""
+
 
 async def tool_error(
     error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
@@ -50,11 +61,12 @@ async def with_sign_in_link(
 def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
     """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
     maybe = places_calls and may_have_been_placed(error)
+    is_passing = error.retry_after is not None or error.code in _PASSING or isinstance(error, _PASSING_KINDS)
     wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
     return ErrorAnswer(
         status="unknown" if maybe else "refused" if places_calls else "error",
         code=error.code,
-        retryable=not maybe and _is_retryable(error),  # the same request could place a second call
+        retryable=is_passing and not maybe,  # else the same request could place a second call
         placed="maybe" if maybe else "no" if places_calls else None,
         placed_now=False if places_calls and not maybe else None,
         retry_after=error.retry_after,
@@ -63,21 +75,3 @@ def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnsw
         dial=error.dial if isinstance(error, RefusedNumberError) else None,
         arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
     )
-
-
-def _is_retryable(error: errors.KallyAIError) -> bool:
-    if isinstance(error, errors.PolicyError):
-        return error.retry_after is not None
-    return error.code in _RETRYABLE or isinstance(
-        error,
-        errors.NotConnectedError
-        | errors.NotSignedInError
-        | errors.UnauthorizedError
-        | errors.RateLimitedError
-        | errors.ResponseLostError
-        | errors.UnavailableError,
-    )
-
-
-_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
-"""Codes of this program for conditions that end without the user's help."""

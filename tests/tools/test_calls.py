@@ -74,7 +74,7 @@ async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clo
     assert (await agent.use("make_call", BISTRO | says_nothing)).data["placed_now"] is False
 
     assert again.text == (
-        "Already called 2 min ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
+        "Already called 2 min 58 s ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
     )
     assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
@@ -143,4 +143,4 @@ async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
 
     assert (first.data["placed_now"], again.data["placed_now"]) == (True, False)
     assert again.data["call_id"] == first.data["call_id"]
-    assert again.text.startswith("Already called 5 min ago; no new call was placed.")
+    assert again.text.startswith("Already called 5 min 58 s ago; no new call was placed.")

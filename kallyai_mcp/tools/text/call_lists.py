@@ -41,8 +41,6 @@ _SAY = {
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
 }
 
-NOT_CANCELED = "Not canceled: the list is over."
-
 
 def call_list(
     found: CallList,

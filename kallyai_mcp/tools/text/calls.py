@@ -165,7 +165,7 @@ def reason(view: CallView) -> str:
 def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) -> str:
     record, related, what = view.record, view.related, unconfirmed(view)
     lines = [
-        SAY["already"].format(ago=_ago(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
+        SAY["already"].format(ago=duration(record.elapsed(reader.now))) if is_duplicate and record is not None else "",
         moved(view, reader),
         " ".join(filter(None, (_headline(view, call, reader), doubt(view), _before(view, reader)))),
         SAY["unconfirmed"].format(what=what) if what else "",
@@ -177,11 +177,6 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         attempts(record, reader) if record is not None else "",
     ]
     return "\n".join(filter(None, lines))
-
-
-def _ago(seconds: float) -> str:
-    """A time in seconds below a minute, else in whole minutes."""
-    return duration(seconds if seconds < 60 else seconds // 60 * 60)
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
