@@ -10,7 +10,7 @@ from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent
-from tests.cards.kit import Chat, HostPages, Tabs, serve_host_pages
+from tests.cards.kit import Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.npm import missing
 from tests.playwright_names import Browser
@@ -20,16 +20,11 @@ Open = Callable[..., Awaitable[Chat]]
 
 
 @pytest.fixture(scope="session")
-def host_pages() -> Iterator[HostPages]:
+def tabs(chromium: Browser) -> Iterator[Tabs]:
     if reason := missing():
         pytest.skip(reason)
     with serve_host_pages(bundled()) as host_pages:
-        yield host_pages
-
-
-@pytest.fixture(scope="session")
-def tabs(chromium: Browser, host_pages: HostPages) -> Tabs:
-    return Tabs(chromium, host_pages)
+        yield Tabs(chromium, host_pages)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 720, 900
 """The size of a tab in px, unless a test gives another width."""
 
 MEDIA: dict[str, Any] = {"color_scheme": "null", "forced_colors": "null", "reduced_motion": "null"}
-"""What of the browser's media a test may set, and how to take it back."""
+"""What of the browser's media a test may set; these values set nothing."""
 
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
 """The host context, unless a test gives another."""
@@ -75,7 +75,6 @@ class Chat:
 
     page: Page
     agent: Agent
-    host_pages: HostPages
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     idle: anyio.Event | None = None
@@ -193,11 +192,9 @@ class Tabs:
         is_shared = not browsing
         page = self._shared_page if is_shared and self._shared_page is not None else await self._open(**browsing)
         self._shared_page = page if is_shared else self._shared_page
-        if media:
-            await page.emulate_media(**media)
-        if width != WIDTH:
-            await _set_width(page, width)
-        shown = self._chats[page] = Chat(page, agent, self._stage)
+        await page.emulate_media(**(MEDIA | media))
+        await page.set_viewport_size({"width": width, "height": HEIGHT})
+        shown = self._chats[page] = Chat(page, agent)
         await page.clock.set_system_time(now)
         given: dict[str, Any] = {"html": html, "sandbox": self._stage.sandbox, "context": dict(context)}
         given |= {"refuses": refuses} | ({} if capabilities is None else {"capabilities": dict(capabilities)})
@@ -208,19 +205,10 @@ class Tabs:
             yield shown
             assert not shown.errors, shown.errors
         finally:
-            await (self._clear(page, media, width) if is_shared else page.context.close())
-
-    async def _clear(self, page: Page, media: Mapping[str, Any], width: int) -> None:
-        """Undo what the chat changed in the shared tab."""
-        await page.evaluate("window.clear()")
-        if media:
-            await page.emulate_media(**MEDIA)
-        if width != WIDTH:
-            await _set_width(page, WIDTH)
+            await (page.evaluate("window.clear()") if is_shared else page.context.close())
 
     async def _open(self, **browsing: Any) -> Page:
-        options = {"locale": "en-US", "timezone_id": "Europe/London", "viewport": {"width": WIDTH, "height": HEIGHT}}
-        tab = await self._browser.new_context(**(options | browsing))
+        tab = await self._browser.new_context(**({"locale": "en-US", "timezone_id": "Europe/London"} | browsing))
         tab.set_default_timeout(TIMEOUT_MS)
         page = await tab.new_page()
         await page.clock.install()
@@ -247,8 +235,3 @@ class Tabs:
         await page.goto(self._stage.host)
         page.on("request", on_request)
         return page
-
-
-async def _set_width(page: Page, width: int) -> None:
-    await page.set_viewport_size({"width": width, "height": HEIGHT})
-    await page.evaluate("name => void (document.body.className = name)", "narrow" if width < 400 else "")
