@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 if TYPE_CHECKING:
     from kallyai_mcp.sandbox.app import SandboxApp
@@ -217,8 +218,6 @@ def _checked(number: str) -> str:
 
 def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
     """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
-    from anyio.from_thread import start_blocking_portal
-
     from kallyai_mcp.calls.ledger import rows
     from kallyai_mcp.cli.connection import Connection
     from kallyai_mcp.settings import Settings
@@ -237,8 +236,6 @@ def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
 @contextmanager
 def running_sandbox(home: Path) -> Iterator[KallyAISandbox]:
     """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a kallyai-mcp server."""
-    from anyio.from_thread import start_blocking_portal
-
     from kallyai_mcp.sandbox.app import create_app
     from kallyai_mcp.sandbox.serve import running
 

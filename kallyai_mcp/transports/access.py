@@ -208,8 +208,7 @@ class AccessMiddleware:
     def _is_open(self, scope: Scope) -> bool:
         """Whether clients need this before they have a token."""
         path = scope["path"]
-        is_public = path in _STATUS_PATHS or path in self._policy.open_paths or path.startswith("/.well-known/")
-        return is_public or scope["method"] == "OPTIONS"
+        return path in _STATUS_PATHS or path in self._policy.open_paths or path.startswith("/.well-known/")
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
