@@ -13,6 +13,7 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.server.middleware import middleware
+from kallyai_mcp.server.sdk_internals import lowlevel_server
 from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalog import CallTool, tools
@@ -87,6 +88,8 @@ def build_server(
         log_level=log_level,
         request_state_security=request_state,
     )
+    # No argument is to be repeated in a header. With the schemas, the SDK would search them for such ones at each call.
+    lowlevel_server(server).get_tool_input_schema = lambda _: None
     add_templates(server)
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
