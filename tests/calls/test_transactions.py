@@ -89,6 +89,16 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
     assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 3 * lost
 
 
+async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
+    records = [asked(number, submission=submission(task_description=f"Task {number}")) for number in range(3)]
+    writes = [asyncio.create_task(ledger.write(reserve, record, redial=False)) for record in records]
+    await asyncio.sleep(0)
+    writes[1].cancel()
+    await asyncio.wait(writes)
+
+    assert {record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)} == {"t-0", "t-2"}
+
+
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(
     postgres: PostgresDatabases, clock: ManualClock
 ) -> None:

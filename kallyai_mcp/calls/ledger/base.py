@@ -194,11 +194,15 @@ class Ledger:
         write = _Write(lambda tx: work(self._configured(tx), *args, **more))
         queue = self._queues.setdefault(account, _Queue())
         queue.waiting.append(write)
-        with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
-            async with queue.turn:
-                if write in queue.waiting:  # else it was in the transaction before
-                    together, queue.waiting = queue.waiting[:BATCH], queue.waiting[BATCH:]
-                    await self._make(together, account)
+        try:
+            with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
+                async with queue.turn:
+                    if write in queue.waiting:  # else it was in the transaction before
+                        together, queue.waiting = queue.waiting[:BATCH], queue.waiting[BATCH:]
+                        await self._make(together, account)
+        finally:
+            if write in queue.waiting:  # the server ends, so nobody runs what this would reserve
+                queue.waiting.remove(write)
         if write.error is not None:
             raise write.error
         result: Result = write.result
