@@ -11,7 +11,7 @@ Few clients use tasks, and building the pydantic models takes time at every star
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -107,18 +107,15 @@ class CallTasks(Extension):
         For a client with tasks, these tools don't wait (`wait_and_answer`). Their other results are returned unchanged:
         wrong arguments, a refusal, a call that has ended, and a list that has stopped.
         """
-        result = await call_next(ctx)
+        result, found = await call_next(ctx), None
         if params.name not in ("make_call", "call_around") or not accepts_tasks(ctx):
             return result
         if not isinstance(result, CallToolResult) or result.structured_content is None:
             return result
-        if result.structured_content["status"] not in ("in_progress", "scheduled"):
-            return result
-        id_ = result.structured_content["tracking_id"]
-        try:
-            found = await _find(ctx.lifespan_context, id_)
-        except KallyAIError:  # the ledger can't be read now; get_call follows the call
-            return result
+        id_ = result.structured_content.get("tracking_id", "")
+        if result.structured_content["status"] in ("in_progress", "scheduled"):
+            with suppress(KallyAIError):  # the ledger can't be read now; get_call follows the call
+                found = await _find(ctx.lifespan_context, id_)
         if found is None or _goes_on_again(found):
             return result
         text = next(block.text for block in result.content if isinstance(block, TextContent))

@@ -38,10 +38,7 @@ SAY = {
     "allowed": ", one of the other times that you gave",
     "tell_now": "Tell the user now and ask if that works.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
-    "no_event": (
-        "KallyAI's calendar has no event for this call, so no booking is confirmed. Ask the user before another call "
-        "there."
-    ),
+    "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
     "nothing_agreed": "Take nothing as agreed.",
     "may_be_agreed": "Whether anything was agreed is not certain; ask the user before another call.",
@@ -64,10 +61,7 @@ SAY = {
     "in_progress": (
         "In progress: the call to {party} has lasted {elapsed}. It continues without you; do not place it again."
     ),
-    "status_only": (
-        "In progress, as far as is known: KallyAI gives the call to {party} the status {status}. It may go on; do not "
-        "place it again."
-    ),
+    "status_only": "KallyAI gives the call to {party} the status {status}; it may go on. Do not place it again.",
     "being_checked": (
         "Being checked: no usable answer came, so {party} may have been called. The check ends about {until}; do not "
         "place the call again."
