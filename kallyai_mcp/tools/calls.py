@@ -87,7 +87,7 @@ async def make_call(
     changes_call_id: Annotated[CallId | None, Field(description="Booking to change or cancel")] = None,
     session_id: Text | None = None,
     wait_seconds: WaitSeconds | None = None,
-    not_before: Annotated[NotBefore | None, Field(description="To call later: ISO 8601")] = None,
+    not_before: Annotated[NotBefore | None, Field(description="To call later: ISO 8601, in `timezone`")] = None,
     retries: Retries = 0,
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
     confirmation: Annotated[Text | None, Field(description="From a result")] = None,

@@ -125,7 +125,7 @@ async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, p
         ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
         ({"business_name": "Joe's"}, {"business_name": "Joe\u2019s"}),
-        ({"task_description": "Book a table"}, {"task_description": "Book a table. "}),
+        ({"task_description": "Book a table, 7-9"}, {"task_description": "Book a table, 7\u20139. "}),
     ],
 )
 def test_the_same_call_typed_differently_has_one_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:

@@ -157,9 +157,8 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
-    [taken] = await dying.write(
-        follow_up.take_due, placed.record.account, await dying.take_lease(), service_time=lambda: None
-    )
+    worker = await dying.take_lease()
+    [taken] = await dying.write(follow_up.take_due, placed.record.account, worker, service_time=lambda: None)
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))

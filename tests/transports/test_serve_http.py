@@ -142,7 +142,7 @@ def test_a_server_whose_requests_were_canceled_while_they_connected_to_kallyai_e
         with anyio.fail_after(LIMIT):
             async with running_server(settings_in(tmp_path, API_URL=kallyai, ACCESS_TOKEN="secret")) as url:
                 port = int(url.rpartition(":")[2])
-                clients = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(300)]
+                clients = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(500)]
                 for client in clients:
                     await client.send(request.encode())
                 (await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True))[0].close()
@@ -151,7 +151,7 @@ def test_a_server_whose_requests_were_canceled_while_they_connected_to_kallyai_e
                 async with httpx2.AsyncClient(timeout=LIMIT) as asking:
                     assert (await asking.get(f"{url}/health")).status_code == 200
 
-    with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
         anyio.run(serve, silent, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

@@ -56,7 +56,7 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
     plan = _with_troubles(rng, plan)
     if is_shared:
         starts = plan.starts if len(plan.starts) > 1 else (*plan.starts, Start())
-        asks = (replace(ask, process=rng.randrange(2)) for ask in plan.asks)
+        asks = (replace(ask, process=rng.randrange(2)) if ask.reads else ask for ask in plan.asks)
         plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         plan = _stopped_at_a_step(rng, plan) if rng.random() < 0.3 else _disturbed(rng, plan, is_shared=is_shared)
