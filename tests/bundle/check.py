@@ -225,15 +225,16 @@ def the_pages_have_no_command_that_fails(folder: Path) -> None:
     (clone / "FILE").write_text(reference, encoding="utf-8")
     (clone.parent / "test_agent.py").write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
     (clone.parent / "lines.toml").write_text(fenced("docs/testing-agents.md", "toml")[0], encoding="utf-8")
-    variables = at_home(folder)
+    hosted = at_home(folder)
     for names, values in re.findall(r"^\| (`KALLYAI_.+) \| (.+) \|$", text_of("docs/hosting.md"), re.MULTILINE):
-        variables |= zip(re.findall("`(.+?)`", names), re.findall("`(.+?)`", values), strict=True)
-    variables["KALLYAI_SECRET_KEYS"] = secrets.token_hex(32)  # what the command in the table prints
+        hosted |= zip(re.findall("`(.+?)`", names), re.findall("`(.+?)`", values), strict=True)
+    hosted["KALLYAI_SECRET_KEYS"] = secrets.token_hex(32)  # what the command in the table prints
     for page in sorted(PAGES, key=lambda page: page.name != "README.md"):  # it says how to install the program
         for line in commands(page):
             if run_by(line) != IN_CHECK or line.startswith(("docker ", "git ")):
                 continue
             print(f"  {line}", flush=True)
+            variables = hosted if "--auth oauth" in line else at_home(folder)
             where = clone.parent if page.name in ("frameworks.md", "testing-agents.md") else clone
             port, here = free_port(), line.replace("/opt/", f"{folder}/opt/")
             if re.match("kallyai-mcp (sandbox|serve --transport)", line):
