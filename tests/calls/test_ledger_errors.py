@@ -26,8 +26,9 @@ async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_o
         ("SELECT 1 UNION SELECT 1 FOR UPDATE", "UPDATE"),
     ):
         caplog.clear()
-        with pytest.raises(StatementError, match=reason):
+        with pytest.raises(StatementError, match=reason) as raised:
             await database.write(partial(Transaction.run, statement=statement))
+        assert not isinstance(raised.value, LedgerUnavailableError)
         [line] = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert reason in line.getMessage()
         assert "+14155551234" not in caplog.text
