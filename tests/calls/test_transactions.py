@@ -3,16 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from mcp import Client
 
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger, LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    ConstraintError,
+    Database,
+    Ledger,
+    LedgerUnavailableError,
+    Transaction,
+)
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import reserve
 from kallyai_mcp.calls.ledger.rows import list_unsettled
 from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.records import Placed
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -97,6 +106,18 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
     await asyncio.wait(writes)
 
     assert {record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)} == {"t-0", "t-2"}
+
+
+async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
+    ledger: Ledger, database: Database
+) -> None:
+    tasks = [submission(task_description=f"Task {number}") for number in range(3)]
+    await ledger.write(reserve, asked(2, submission=tasks[2]), redial=False)
+    await database.write(partial(Transaction.run, statement="UPDATE calls SET submission = '{}'"))
+
+    again = [ledger.write(reserve, asked(3 + place, submission=task), redial=False) for place, task in enumerate(tasks)]
+    results = await asyncio.gather(*again, return_exceptions=True)
+    assert [type(result) for result in results] == [Placed, Placed, ConstraintError]
 
 
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(

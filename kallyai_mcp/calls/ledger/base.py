@@ -39,7 +39,7 @@ class LedgerUnavailableError(KallyAIError, code="ledger_unavailable"):
 
 
 class ConstraintError(LedgerUnavailableError):
-    """A unique index of the schema, which is a rule, refused a transaction, which was rolled back."""
+    """A unique index, which is a rule, or a record of a newer version refused a transaction, which was rolled back."""
 
 
 class LeaseLostError(Exception):

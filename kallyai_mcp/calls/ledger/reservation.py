@@ -9,8 +9,8 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
+    ConstraintError,
     LeaseLostError,
-    LedgerUnavailableError,
     Row,
     ServiceTime,
     Tx,
@@ -154,7 +154,7 @@ class SameCalls:
         Open records come before the earlier attempts of the same call.
 
         Raises:
-            LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
+            ConstraintError: There is one that this version can't read, so nothing may be placed.
         """
         is_joined = self._is_joined_by_redial if redial else self._is_duplicate
         rows = [row for row in self._rows if self._is_open(row) or is_joined(row)]
@@ -162,7 +162,7 @@ class SameCalls:
             return None
         row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
         if not (found := readable(self._tx, [row])):
-            raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
+            raise ConstraintError("A newer version of kallyai-mcp has this call in the ledger; update this one")
         was_delivered = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
         was_unreached = found[0].state is CallState.ENDED and not found[0].reached
         is_another_try = self._requested.schedule.not_before is not None or self._requested.schedule.attempts > 1
