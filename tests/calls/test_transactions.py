@@ -3,25 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from mcp import Client
 
-from kallyai_mcp.calls.ledger.base import (
-    ConsentOutdatedError,
-    ConstraintError,
-    Database,
-    Ledger,
-    LedgerUnavailableError,
-    Transaction,
-)
+from kallyai_mcp.calls.ledger import base
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Transaction
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import reserve
 from kallyai_mcp.calls.ledger.rows import list_unsettled
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import Placed
+from kallyai_mcp.calls.records import CallRecord, Placed
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -75,6 +70,10 @@ async def test_a_call_takes_four_transactions_and_one_more_if_its_calendar_file_
     assert begun == {"read": 1, "write": writes}
 
 
+def _asked(number: int) -> CallRecord:
+    return asked(number, submission=submission(task_description=f"Task {number}"))
+
+
 @pytest.mark.parametrize(("refused", "lost", "transactions"), [([], 0, 2), ([3], 0, 7), ([], 2, 2)])
 async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_other(
     place: str, clock: ManualClock, refused: list[int], lost: int, transactions: int
@@ -84,23 +83,19 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
     database.unconfirmed = lost
     joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
     async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing())) as ledger:
-        reserving = [
-            ledger.write(reserve, record, redial=False, consent=joins if number in refused else None)
-            for number in range(6)
-            for record in [asked(number, submission=submission(task_description=f"Task {number}"))]
-        ]
+        consents = [joins if number in refused else None for number in range(6)]
+        reserving = [ledger.write(reserve, _asked(n), redial=False, consent=one) for n, one in enumerate(consents)]
         results = await asyncio.gather(*reserving, return_exceptions=True)
         written = [record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)]
 
     assert database.begun["write"] == transactions
     assert sorted(written) == [f"t-{number}" for number in range(6) if number not in refused]
     errors = [type(result) for result in results if isinstance(result, BaseException)]
-    assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 3 * lost
+    assert errors == [base.ConsentOutdatedError] * len(refused) + [base.LedgerUnavailableError] * 3 * lost
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
-    records = [asked(number, submission=submission(task_description=f"Task {number}")) for number in range(3)]
-    writes = [asyncio.create_task(ledger.write(reserve, record, redial=False)) for record in records]
+    writes = [asyncio.create_task(ledger.write(reserve, _asked(number), redial=False)) for number in range(3)]
     await asyncio.sleep(0)
     writes[1].cancel()
     await asyncio.wait(writes)
@@ -111,13 +106,12 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
 async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
     ledger: Ledger, database: Database
 ) -> None:
-    tasks = [submission(task_description=f"Task {number}") for number in range(3)]
-    await ledger.write(reserve, asked(2, submission=tasks[2]), redial=False)
+    await ledger.write(reserve, _asked(2), redial=False)
     await database.write(partial(Transaction.run, statement="UPDATE calls SET submission = '{}'"))
 
-    again = [ledger.write(reserve, asked(3 + place, submission=task), redial=False) for place, task in enumerate(tasks)]
+    again = [ledger.write(reserve, replace(_asked(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
-    assert [type(result) for result in results] == [Placed, Placed, ConstraintError]
+    assert [type(result) for result in results] == [Placed, Placed, base.ConstraintError]
 
 
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(
