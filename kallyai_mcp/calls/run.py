@@ -26,7 +26,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger import follow_up, progress, rows
+from kallyai_mcp.calls.ledger import follow_up, progress
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -254,28 +254,13 @@ class Run:
             progress.bind_call, self.record, call, proven=True, service_time=service_time, findings=findings
         )
         self._unwritten = None
-        if bound is None and await self._is_earlier(call):
+        if bound is None:
             return False
-        if bound is not None and findings is not None:
+        if findings is not None:
             self._note_end(call, bound)
         else:
             await self._run_on(call)
         return True
-
-    async def _is_earlier(self, call: Call) -> bool:
-        """Whether `call` is certainly the call of an earlier request.
-
-        The same id alone does not prove it: the service may use an id again. Nor does another record with the same
-        idempotency key, which exists after the ledger was deleted.
-        """
-        other = await self._context.until_written(rows.find, self.record.account, call.call_id)
-        return (
-            other is not None
-            and other.call is not None
-            and other.idempotency_key != self.record.idempotency_key
-            and call.created_at is not None
-            and call.created_at == other.call.created_at
-        )
 
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""

@@ -213,7 +213,7 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
 async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_with_a_message(
     place: str, clock: ManualClock
 ) -> None:
-    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2")])
+    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
     async with world(service, place) as here:
         begun, _ = await start(here, "all")
         await ended(here, begun)

@@ -95,7 +95,8 @@ async def test_the_process_that_told_an_outcome_counts_the_time_since_then_whate
 @pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(here: World, date: str) -> None:
     """The second date is valid, but adding time to it is an overflow."""
-    here.answering([(201, shown() | {"created_at": date})], clock_offset=None, headers={"Date": date})
+    replies = [(201, shown() | {"call_id": f"c-{number}", "created_at": date}) for number in range(3)]
+    here.answering([*replies], clock_offset=None, headers={"Date": date})
     record = await here.call()
     lost = await here.call(OTHER)
     again = await here.call(OTHER)
