@@ -189,15 +189,8 @@ class Worker:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
-        if is_of_list and not self._is_read_only:
-            await run_logged(partial(self._send_next_of_lists, record))
-
-    async def _send_next_of_lists(self, record: CallRecord) -> None:
-        """Send the next calls of the lists that have `record`, with the token of its request."""
-        while True:
-            taken = await self._send_due(record.account, lambda: None, after=record.tracking_id)
-            if not taken or any(one.is_active for one in taken):  # after one that is refused, another one may follow
-                return
+        if is_of_list and not self._is_read_only:  # the next call is sent with the token of the same request
+            await run_logged(partial(self._send_due, record.account, lambda: None, after=record.tracking_id))
 
     async def _send_due(
         self, account: AccountKey, service_time: ServiceTime, *, after: str | None = None

@@ -106,15 +106,12 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
 def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago."""
     newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
-    alike = _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint)
-    return next((call_list for call_list in alike if _answers(tx, call_list)), None)
-
-
-def _answers(tx: Tx, call_list: CallList) -> bool:
-    """Whether a list answers a request for the same list."""
     timing = tx.config.timing
-    seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
-    return call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds
+    for call_list in _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
+        seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
+        if call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds:
+            return call_list
+    return None
 
 
 def find_list_of(tx: Tx, account: AccountKey, call_id: str) -> CallList | None:
