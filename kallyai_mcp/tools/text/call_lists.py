@@ -117,8 +117,7 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
 
 def _not_called(found: CallList) -> str:
     """Who was not called; "" for nobody."""
-    is_first_called = found.stop_reason is None and not found.records
-    parties = [party_of(submission) for submission in found.not_called[is_first_called:]]
+    parties = [party_of(submission) for submission in found.not_called]
     yet = " yet" if found.stop_reason is None else ""
     return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
 
