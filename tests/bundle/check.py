@@ -27,7 +27,7 @@ from mcp.client.stdio import StdioServerParameters
 from ruamel.yaml import YAML
 
 from kallyai_mcp import __version__
-from kallyai_mcp.testing.plugin import running_sandbox
+from kallyai_mcp.testing.sandbox import running_sandbox
 from tests import programs
 from tests.agent import BISTRO, Agent
 from tests.bench.servers import serving
