@@ -67,15 +67,11 @@ def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
     not_valid = f"is not valid as a number of +{problem.country_code}; check it with the user"
     wrong = _NUMBERS.get(problem.kind, not_valid)
-    meant = " or ".join(map(_with_place, problem.meant))
+    places = ((number, place_of(number)) for number in problem.meant)
+    meant = " or ".join(f"{number} ({place})" if place else number for number, place in places)
     if meant:
         return f"{wrong}; it may be {meant}"
     return f"{wrong}; E.164 looks like +14155551234" if problem.kind == "no_country" else wrong
-
-
-def _with_place(number: str) -> str:
-    place = place_of(number)
-    return f"{number} ({place})" if place else number
 
 
 def _once_called(number: str) -> str:
