@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -73,8 +73,6 @@ def http_app(
             if isinstance(route, Route) and route.methods:
                 route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
         all_routes += events.routes
-    else:
-        all_routes.append(Route("/sse", _no_sse))
 
     @asynccontextmanager
     async def app_lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -145,11 +143,6 @@ def _with_session_id(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send_named if is_first else send)
 
     return named
-
-
-async def _no_sse(_: Request) -> Response:
-    text = "Several workers share this port, and a session of /sse would be lost between them. Use /mcp."
-    return PlainTextResponse(text, 404)
 
 
 def _cors(policy: AccessPolicy) -> Middleware:

@@ -186,20 +186,6 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
         assert {name: reply.headers[name] for name in expected} == expected
 
 
-async def test_neither_an_invalid_request_nor_a_connection_that_breaks_off_stops_the_listener() -> None:
-    async with loopback_sign_in() as (flow, browser):
-        port = int(flow.redirect_uri.rpartition(":")[2])
-        host = f"Host: 127.0.0.1:{port}\r\n".encode()
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            await stream.send(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")
-            assert (await stream.receive()).startswith(b"HTTP/1.1 400")
-        stream = await anyio.connect_tcp("127.0.0.1", port)
-        await stream.send(b"GET / HTTP/1.1\r\n" + host + b"\r\n")
-        await anyio.aclose_forcefully(stream)
-        async with await anyio.connect_tcp("127.0.0.1", port):  # an idle one holds up no other
-            assert (await browser.get(answer(flow.link, **TOKENS))).status_code == 303
-
-
 @asynccontextmanager
 async def running(session: Session, seconds: float = 60) -> AsyncIterator[BrowserSignIn]:
     """The sign-in of a server, in a task group that ends as a server's does: by cancellation."""
