@@ -208,7 +208,8 @@ async def lists(tell: Teller) -> None:
     tell.kallyai.calendars = {"+": 500}
     tell.kallyai.calls = {
         numbered(0): {"status": "voicemail", "highlights": "They call back from 415-555-7788"},
-        "+": {"status": "success", "call_id": "c-5", **SAID},
+        numbered(1): {"status": "success", "call_id": "c-5", **SAID},
+        numbered(2): {"status": "success", "call_id": "c-6", **SAID},
     }
     await tell.use("call_around", "all are asked, and no calendar can be read", around | {"party_size": 6}, until="all")
     await tell.use("call_around", "wrong arguments", table, candidates=candidates[:1], until="never")
