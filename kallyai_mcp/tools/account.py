@@ -25,7 +25,7 @@ async def check_quota(
     billing_link: Annotated[bool, Field(description="For the user, to get more")] = False,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, QuotaAnswer]:
-    """Check how many calls and minutes (or credits) are left, when they come back, and how to get more."""
+    """Check how many calls and minutes are left, when they come back, and how to get more."""
     app_context = ctx.request_context.lifespan_context
     api = app_context.api()
     statistics, subscription = await asyncio.gather(api.get_statistics(), _subscription(api))

@@ -140,7 +140,7 @@ async def list_calls(
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallPageAnswer]:
-    """List calls with their outcomes, planned ones first, then newest first."""
+    """List calls with their outcomes, planned ones first."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=zone_of(app_context.timezone))

@@ -50,12 +50,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("not_before", "2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for.'),
     ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
     ("party_size", 51, "expected 1 to 50; got 51."),
-    ("party_size", "many", 'expected 1 to 50; got "many".'),
     ("party_size", True, "expected 1 to 50; got true."),
     ("is_urgent", "perhaps", 'expected boolean; got "perhaps".'),
     ("additional_instructions[0]", "[1]", "expected Wishes and limits; got 1."),
     ("additional_instructions[0]", '["\\ud83d"]', "expected Wishes and limits; got "),
-    ("user_name", ["x"], "expected For the booking; got a list."),
     ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
     ("phone", "+14155551234", "make_call has no such argument; it takes task_category, task_description, "),
 ]
