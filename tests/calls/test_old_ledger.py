@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger import lists, rows
@@ -38,7 +39,9 @@ def make_old_ledger(place: str) -> None:
             file.executescript(script)
 
 
-async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualClock) -> None:
+async def test_what_an_older_version_wrote_goes_on(
+    place: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     make_old_ledger(place)
     clock.advance(1200)
     service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
@@ -52,6 +55,8 @@ async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualCloc
         tried = await here.find(SCHEDULED)
         await here.run(clock.sleep(timedelta(minutes=20).total_seconds()))
         again = await here.find(SCHEDULED)
+    told = [record.getMessage() for record in caplog.records if "Webhooks" in record.message]
+    assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
     assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)

@@ -21,11 +21,17 @@ _log = logging.getLogger(__name__)
 _NEWEST = 6
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
+_WITHOUT_WEBHOOKS = 3
+"""The version of the schema that has no more tables of webhooks."""
+
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 BATCH = 100
 """How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
+
+_SHARED = 20
+"""How many writes share a transaction at most. With a distant database, each takes several round trips."""
 
 ServiceTime = Callable[[], datetime | None]
 """Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""
@@ -198,8 +204,9 @@ class Ledger:
             with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
                 async with queue.turn:
                     if write in queue.waiting:  # else it was in the transaction before
-                        together, queue.waiting = queue.waiting[:BATCH], queue.waiting[BATCH:]
-                        await self._make(together, account)
+                        together, queue.waiting = queue.waiting[:_SHARED], queue.waiting[_SHARED:]
+                        if not await self._make(together, account):
+                            queue.waiting.clear()  # they fail, too: none waits for more than one time limit
         finally:
             if write in queue.waiting:  # the server ends, so nobody runs what this would reserve
                 queue.waiting.remove(write)
@@ -208,19 +215,26 @@ class Ledger:
         result: Result = write.result
         return result
 
-    async def _make(self, writes: list[_Write], account: AccountKey | None) -> None:
-        """Make `writes` in one transaction. If one of them is refused, each has one of its own."""
+    async def _make(self, writes: list[_Write], account: AccountKey | None) -> bool:
+        """Make `writes` in one transaction, or each in one of its own if one of them is refused.
+
+        Returns whether the database could be used.
+        """
         try:
             results = await self._database.write(lambda tx: [write.work(tx) for write in writes], account)
         except Exception as error:  # noqa: BLE001 - raised by `write`
-            is_undone = isinstance(error, ConstraintError) or not isinstance(error, LedgerUnavailableError)
+            is_refused = isinstance(error, ConstraintError) or not isinstance(error, LedgerUnavailableError)
+            if is_refused and len(writes) > 1:
+                for write in writes:
+                    if not await self._make([write], account):
+                        return False
+                return True
             for write in writes:
                 write.error = error
-                if is_undone and len(writes) > 1:
-                    await self._make([write], account)
-        else:
-            for write, result in zip(writes, results, strict=True):
-                write.result, write.error = result, None
+            return is_refused
+        for write, result in zip(writes, results, strict=True):
+            write.result, write.error = result, None
+        return True
 
     def version(self) -> object:
         """See `Database.version`."""
@@ -250,6 +264,10 @@ def migrate(tx: Tx) -> None:
     if version > _NEWEST:
         _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
     for number in range(version + 1, _NEWEST + 1):
+        if number == _WITHOUT_WEBHOOKS:
+            live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
+            if ended := len(tx.rows(live, now=tx.now())):
+                _log.warning("Webhooks are gone; subscriptions that ended with them: %s. get_call follows calls", ended)
         text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)
