@@ -24,6 +24,9 @@ _ZEROS = re.compile(r"\+?0[0:./() -]*")
 _FEW = 4
 """Clients often send all arguments of a tool that has so few."""
 
+_KIND = re.compile(r"Input should be a valid (\w+)")
+"""How pydantic says which kind of value was expected: "boolean"."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -113,13 +116,20 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
         # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
         given, why = _quoted(entry["input"]), entry.get("ctx", {}).get("error", "")
-        expected = properties[name].get("description") or properties[name]["type"]
-        if entry["type"] == "value_error":  # of one of our types
-            text = f"{given} {why}"
-        elif entry["type"] == "missing":
-            text = f"missing; expected {expected}"
-        else:
-            text = f"expected {expected}; got {given}{f': {why}' if why else ''}"
+        kind = _KIND.match(entry["msg"])
+        parts = kind[1] if kind is not None else "", properties[name].get("description")
+        expected = ": ".join(filter(None, parts)) or properties[name]["type"]
+        match entry["type"]:
+            case "value_error":  # of one of our types
+                text = f"{given} {why}"
+            case "missing":
+                text = f"missing; expected {expected}"
+            case "extra_forbidden":
+                text = f"there is no such key; expected {expected}"
+            case "string_unicode":
+                text = f"{given} has half of a surrogate pair, which is no character"
+            case _:
+                text = f"expected {expected}; got {given}{f': {why}' if why else ''}"
         yield Problem(f"{name}{path}", text)
 
 
@@ -155,7 +165,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def _quoted(value: Any) -> str:
     if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
+        return f"a list of {len(value)}" if isinstance(value, list) else "an object"
     return f'"{one_line(value, 60)}"' if isinstance(value, str) else one_line(json.dumps(value), 30)
 
 

@@ -33,7 +33,7 @@ WRONG = {
     b'"wait_seconds": NaN': "wait_seconds: expected Seconds, 0 to 1800; 45 is safe; got NaN.",
     b'"party_size": 1e999': "party_size: expected 1 to 50; got Infinity.",
     b'"party_size": ' + b"9" * 400: "got 99999999999999999999999… [cut]",
-    b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: expected For the booking; got a list.",
+    b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: expected string: For the booking; got a list of 1.",
     b'"\\u0000": 1': '"": make_call has no such argument;',
 }
 """Arguments that are JSON, with a line of the error."""

@@ -82,7 +82,7 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(agent: Agent,
     wrong = await agent.use("list_calls", status="bookd", since="yesterday")
     assert "placed" not in wrong.data
     assert wrong.text.splitlines()[1:] == [
-        '- since: expected ISO 8601; got "yesterday": input is too short.',
+        '- since: expected datetime: ISO 8601; got "yesterday": input is too short.',
         '- status: "bookd" is not one of scheduled, in_progress, booked, booked_other_time, answered, not_reached, '
         "failed, canceled, unknown, moved, expired, refused, busy, cancelled, no_answer, success, terminated, "
         "voicemail.",
