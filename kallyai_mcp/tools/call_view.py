@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho, Transcript, TranscriptEntry
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day
 from kallyai_mcp.calls.call_lists import CallList
@@ -94,7 +94,8 @@ class CallView:
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
         evidence: The callee's words that decided the outcome.
-        answers: The callee's words after each question; `is_unanswered`: there is no transcript to find them in.
+        answers: The callee's words after each question; `is_unanswered`: no transcript was read to find them in.
+        has_transcript: False if KallyAI is known to have none.
     """
 
     submission: Submission | SubmissionEcho
@@ -107,6 +108,7 @@ class CallView:
     evidence: Quote | None = None
     answers: tuple[Quote, ...] = ()
     is_unanswered: bool = False
+    has_transcript: bool = True
     related: Related = Related()
 
     @classmethod
@@ -294,10 +296,14 @@ async def with_speech(app_context: AppContext, view: CallView) -> CallView:
     if call is None or view.outcome not in decides:
         return view
     transcript: Transcript | None = None
+    has_transcript = True
     with anyio.move_on_after(_SECONDS), suppress(KallyAIError):  # the outcome counts without it
-        transcript = await app_context.api().get_transcript(call.call_id)
+        try:
+            transcript = await app_context.api().get_transcript(call.call_id)
+        except NotFoundError:
+            has_transcript = False
     if transcript is None:
-        return replace(view, is_unanswered=bool(questions))
+        return replace(view, is_unanswered=bool(questions), has_transcript=has_transcript)
     if not questions:
         return replace(view, evidence=_evidence(transcript, call.highlights or ""))
     answers = tuple(one for question in questions for one in _answers(question, transcript.entries))

@@ -106,14 +106,18 @@ async def test_an_answered_call_has_the_words_that_decided_it_and_not_the_greeti
     assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
 
 
-@pytest.mark.parametrize("transcript", ["broken", 404])
+UNREAD = "The answers are not known: no transcript can be read now. get_transcript tries again."
+NONE = "KallyAI has no transcript of this call, so only its report can have the answers."
+
+
+@pytest.mark.parametrize(("transcript", "why", "offer"), [("broken", UNREAD, "; get_transcript"), (404, NONE, "")])
 async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
-    tmp_path: Path, clock: ManualClock, transcript: Any
+    tmp_path: Path, clock: ManualClock, transcript: Any, why: str, offer: str
 ) -> None:
     answer = await told(tmp_path, clock, transcript, questions=[PARKING])
 
     assert answer.data["outcome"] == "answered"
     assert "answers" not in answer.data
     lines = answer.text.splitlines()
-    assert "The answers are not known: no transcript can be read now. get_transcript tries again." in lines
-    assert lines[-1] == "call_id c-1; get_transcript."
+    assert why in lines
+    assert lines[-1] == f"call_id c-1{offer}."

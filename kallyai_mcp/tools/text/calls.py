@@ -89,6 +89,7 @@ SAY = {
     "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
     # What was said
     "unanswered": "The answers are not known: no transcript can be read now. get_transcript tries again.",
+    "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
     "suggests": "KallyAI suggests: {said}",
@@ -213,7 +214,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
         lasted = f" {duration(call.duration_seconds or 0)}." if is_timed else ""
         lines.append(f"KallyAI: {quoted(sentence(call.highlights), limit)}{lasted}")
     lines += [_they_said(view.evidence)] if view.evidence is not None else []
-    lines += [SAY["unanswered"]] if view.is_unanswered else []
+    if view.is_unanswered:
+        lines.append(SAY["unanswered" if view.has_transcript else "no_transcript"])
     for number, (question, quotes) in enumerate(groupby(view.answers, lambda one: one.question or ""), 1):
         first = f"- {quoted(question, 200)}" if with_questions else f"{number}."
         lines.append(f"{first} {' Or: '.join(map(_they_said, quotes))}")
@@ -237,7 +239,7 @@ def _more(view: CallView, call: Call) -> str:
     """The tools that tell more about a call."""
     has_words = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
-    tools += ["get_transcript"] if has_words else []
+    tools += ["get_transcript"] if has_words and view.has_transcript else []
     parts = [", ".join(tools)] if tools else []
     if view.appointment is not None and view.related.later is None:
         parts.append("to change or cancel it: changes_call_id")
