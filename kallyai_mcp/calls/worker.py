@@ -281,7 +281,7 @@ class Worker:
         return len(due) == BATCH
 
     async def _expire_late(self) -> None:
-        while await self.ledger.write(follow_up.expire_late):
+        while await self.ledger.write(rows.expire):
             await self.clock.sleep(self.timing.purge_pause)
 
     def _known(self) -> set[str]:

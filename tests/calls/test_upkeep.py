@@ -134,7 +134,7 @@ USES: dict[str, Use] = {
     "reserve": lambda ledger: ledger.write(reservation.reserve, another(1, "+14155559999"), redial=False),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
-    "expire": lambda ledger: ledger.write(follow_up.expire_late),
+    "expire": lambda ledger: ledger.write(rows.expire),
     "purge": lambda ledger: ledger.write(upkeep.purge, DAY),
 }
 
@@ -176,7 +176,7 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     taken_over = await ledger.write(upkeep.take_over, ACCOUNT, await ledger.take_lease(), ())
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
-    is_more = [await ledger.write(follow_up.expire_late) for _ in range(2)]
+    is_more = [await ledger.write(rows.expire) for _ in range(2)]
 
     assert [*taken, len(taken_over)] == [100, 100, 100]
     assert shown.state is CallState.EXPIRED

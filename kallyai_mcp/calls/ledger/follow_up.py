@@ -12,7 +12,7 @@ from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
-from kallyai_mcp.calls.ledger.rows import change, end, expire, insert, select, write_audit
+from kallyai_mcp.calls.ledger.rows import change, end, insert, select, write_audit
 from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
 
@@ -95,14 +95,6 @@ def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
         for before in open_lists_with(tx, record):
             found += before.records[-2:-1]
     return [record for record in found if record.state is CallState.ENDED and not record.reached]
-
-
-def expire_late(tx: Tx) -> bool:
-    """End up to `BATCH` scheduled calls, of all accounts, that are too late to be placed; returns whether more are."""
-    expired = expire(tx)
-    for record in expired:
-        follow_up(tx, record)  # a list stops
-    return len(expired) == BATCH
 
 
 def take_due(

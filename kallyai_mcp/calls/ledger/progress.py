@@ -218,8 +218,7 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
     """
     for record in records:
         if record.state is CallState.EXPIRED:
-            for expired in expire(tx, "tracking_id = :id", id=record.tracking_id):
-                follow_up(tx, expired)  # a list stops
+            expire(tx, record.tracking_id)
         if not record.is_open:
             delivery = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
             tx.run(delivery, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)

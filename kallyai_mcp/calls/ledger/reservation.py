@@ -6,12 +6,11 @@ from math import inf
 from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none
+from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
     LeaseLostError,
-    Row,
     ServiceTime,
     Tx,
 )
@@ -154,74 +153,64 @@ class SameCalls:
         Open records come before the earlier attempts of the same call.
 
         Raises:
-            ConstraintError: There is one that this version can't read, so nothing may be placed.
+            ConstraintError: There is a record that this version can't read, so nothing may be placed.
         """
-        is_joined = self._is_joined_by_redial if redial else self._is_duplicate
-        rows = [row for row in self._rows if self._is_open(row) or is_joined(row)]
-        if not rows:
-            return None
-        row = max(rows, key=lambda row: (row["state"] in ("scheduled", "reserved", "sent"), row["placed_at"]))
-        if not (found := readable(self._tx, [row])):
+        records = readable(self._tx, self._rows)
+        if len(records) < len(self._rows):
             raise ConstraintError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-        was_delivered = found[0].delivered_at is not None and found[0].delivered_at.timestamp() <= self._arrived_at
-        was_unreached = found[0].state is CallState.ENDED and not found[0].reached
-        is_another_try = self._requested.schedule.not_before is not None or self._requested.schedule.attempts > 1
-        return None if was_delivered and was_unreached and is_another_try else found[0]
+        answers = [record for record in records if self._answers(record, redial=redial)]
+        return max(answers, key=lambda record: (record.is_open, record.placed_at), default=None)
 
-    def _is_open(self, row: Row) -> bool:
-        """Whether the call has not ended. A state that this version does not know counts as open.
-
-        A scheduled call that is too late to be placed is not open, even if no worker has written that yet.
-        """
-        if row["state"] == "scheduled":
-            return bool(row["place_by"] >= self._tx.now())
-        return row["state"] not in ("ended", "refused", "canceled", "expired", "unknown")
-
-    def _is_duplicate(self, row: Row) -> bool:
-        if row["state"] != "ended":
-            return bool(row["state"] == "unknown")
-        if row["delivered_at"] is None:
+    def _answers(self, record: CallRecord, *, redial: bool) -> bool:
+        if record.is_open:
             return True
-        # If a call ended before it was placed, the clock was set back between, and the later time counts.
-        is_new = max(row["delivered_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after_delivery
-        is_recent = max(row["ended_at"], row["placed_at"]) > self._arrived_at - self._timing.repeat_after
-        return is_new or (is_recent and bool(row["reached"]))
+        if record.state not in (CallState.ENDED, CallState.UNKNOWN):
+            return False
+        if not self._was_delivered(record):
+            return True
+        if redial:
+            return False
+        if record.state is CallState.UNKNOWN:
+            return True
+        is_another_try = self._requested.schedule.not_before is not None or self._requested.schedule.attempts > 1
+        if is_another_try and not record.reached:
+            return False
 
-    def _is_joined_by_redial(self, row: Row) -> bool:
-        """Whether the outcome was not delivered when the request arrived."""
-        delivered_at = row["delivered_at"]
-        was_undelivered = delivered_at is None or self._arrived_at < delivered_at <= self._tx.now()
-        return row["state"] in ("ended", "unknown") and was_undelivered
+        def is_within(seconds: float, at: datetime | None) -> bool:
+            # If a call ended before it was placed, the clock was set back between, and the later time counts.
+            return max(at or record.placed_at, record.placed_at).timestamp() > self._arrived_at - seconds
+
+        is_new = is_within(self._timing.repeat_after_delivery, record.delivered_at)
+        return is_new or (bool(record.reached) and is_within(self._timing.repeat_after, record.ended_at))
+
+    def _was_delivered(self, record: CallRecord) -> bool:
+        """Whether the end of a call was delivered when the request arrived. The clock may have been set back since."""
+        at = seconds_or_none(record.delivered_at)
+        return at is not None and not self._arrived_at < at <= self._tx.now()
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
-
-        A scheduled call that is too late to be placed ends: only one record may be open.
 
         The key is new, except after 429: then it is that of the last request for the same call, if that was refused so
         today. KallyAI may have placed that call all the same, and may list it only when it has ended. So the record
         begins with the time of that request as its `response_lost_at`: the sender looks into the list first. If that
         call is still in progress, KallyAI recognizes the key and places no second one.
         """
-        for row in self._rows:
-            if row["state"] == "scheduled" and not self._is_open(row):
-                expire(self._tx, "tracking_id = :id", id=row["tracking_id"])
-        of_day = [
-            row for row in self._rows if row["day"] == self._day and row["tracking_id"] != self._requested.tracking_id
-        ]
+        others = [row for row in self._rows if row["tracking_id"] != self._requested.tracking_id]
+        for row in others:
+            if row["state"] == "scheduled":  # too late, else it would be the answer; only one record may be open
+                expire(self._tx, row["tracking_id"])
+        of_day = [row for row in others if row["day"] == self._day]
         last = max(of_day, key=lambda row: row["generation"], default=None)
         generation = last["generation"] + 1 if last is not None else 0
-        new = replace(self._requested, placed_at=moment(self._tx.now()), day=self._day, generation=max(generation, 0))
+        new = replace(self._requested, placed_at=moment(self._tx.now()), day=self._day, generation=generation)
         if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
-            key = idempotency_key(new.account, new.fingerprint, new.day, new.generation)
-            return replace(new, idempotency_key=key)
-        free = min(row["generation"] for row in of_day) - 1  # no record has it; the old one's goes to the new one
-        self._tx.run("UPDATE calls SET generation = :free WHERE tracking_id = :id", free=free, id=last["tracking_id"])
+            return replace(new, idempotency_key=idempotency_key(new.account, new.fingerprint, new.day, generation))
         lost_at = last["response_lost_at"]
         if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then
             lost_at = max(min(lost_at, last["sent_at"]), last["sent_at"] - self._timing.search)
-        names = ("generation", "idempotency_key", "clock_offset")
-        return replace(new, response_lost_at=moment(lost_at), **{name: last[name] for name in names})
+        key, offset = last["idempotency_key"], last["clock_offset"]
+        return replace(new, idempotency_key=key, response_lost_at=moment(lost_at), clock_offset=offset)
 
 
 def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:

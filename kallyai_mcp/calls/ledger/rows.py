@@ -145,15 +145,22 @@ def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str
     return sorted(found, key=lambda record: record.placed_at, reverse=True)
 
 
-def expire(tx: Tx, which: str = "TRUE", **values: Any) -> list[CallRecord]:
-    """End up to `BATCH` scheduled calls that meet a condition and are too late to be placed; returns them."""
-    is_late = "state = 'scheduled' AND place_by < :now"
-    late = f"SELECT tracking_id FROM calls WHERE {is_late} AND {which} ORDER BY place_by LIMIT :most"
+def expire(tx: Tx, only: str | None = None) -> bool:
+    """End up to `BATCH` scheduled calls that are too late to be placed, of all accounts; whether there may be more.
+
+    With a tracking id, `only` that one. A list of candidates stops with its call.
+    """
+    is_late = "state = 'scheduled' AND place_by < :now" + (" AND tracking_id = :only" if only is not None else "")
+    late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
     changed = (
         "UPDATE calls SET state = 'expired', ended_at = :now, error = :error "
-        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING *"
+        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING session_id"
     )
-    return readable(tx, tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), **values))
+    expired = tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), only=only)
+    for row in expired:
+        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :session_id AND why IS NULL"
+        tx.run(stopped, now=tx.now(), **row)
+    return len(expired) == BATCH
 
 
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:

@@ -27,8 +27,8 @@ _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
 )
 _REDIAL_JOINS_NOTHING = Patch(
     "calls.ledger.reservation",
-    "if self._is_open(row) or is_joined(row)]",
-    "if not redial and (self._is_open(row) or is_joined(row))]",
+    "if self._answers(record, redial=redial)]",
+    "if not redial and self._answers(record, redial=redial)]",
 )
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
@@ -275,10 +275,10 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            'if row["delivered_at"] is None:\n            return True',
-            'if row["delivered_at"] is None:\n            return bool(row["reached"])',
+            "if not self._was_delivered(record):\n            return True",
+            "if not self._was_delivered(record):\n            return bool(record.reached)",
         ),
-        Patch("calls.ledger.reservation", "return is_new or (is_recent", "return (is_recent"),
+        Patch("calls.ledger.reservation", "return is_new or (", "return ("),
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
@@ -454,7 +454,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a scheduled call does not answer the same request",
-        Patch("calls.ledger.reservation", 'bool(row["place_by"] >= self._tx.now())', "False"),
+        Patch("calls.ledger.reservation", "        if record.is_open:\n", "        if record.is_active:\n"),
         _NO_INDEX,
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False), Ask(100, waits=False)),
