@@ -14,14 +14,16 @@ from kallyai_mcp.tools.results import (
     AppointmentAnswer,
     CallAnswer,
     CallRow,
+    RefusedRetryAnswer,
     ToolResult,
 )
 from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.calls import call_text
+from kallyai_mcp.tools.text.calls import call_text, refused_again
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
+from kallyai_mcp.tools.tool_errors import error_result
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
@@ -58,7 +60,10 @@ async def call_result(
     if record is not None and view.refusal is not None:
         if not record.schedule.earlier:
             raise view.refusal
-        return ToolResult(call_text(view, reader), structure, is_error=True)
+        error = await error_result(view.refusal, app_context, places_calls=True)
+        known = {name: value for name, value in structure if value is not None}
+        facts = RefusedRetryAnswer(**dict(error.structure) | known)
+        return ToolResult(refused_again(error.text, record, reader), facts, is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now

@@ -113,10 +113,12 @@ async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_th
 
     assert refused.is_error
     assert refused.text.splitlines()[0] == (
-        "Not called again: the quota is used up (quota_exceeded). To get more now: check_quota with billing_link=true."
+        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. Calls are refused now. To get more "
+        "now: https://kallyai.com/pricing."
     )
     assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["status"], refused.data["code"]) == ("refused", "quota_exceeded")
+    assert refused.data["used_up"] == {"unit": "calls", "remaining": 0.0, "allocated": 35.0}
     assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
     assert listed.data["calls"][0]["code"] == "quota_exceeded"
 

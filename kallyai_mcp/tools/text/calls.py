@@ -113,8 +113,8 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     """
     record, before = view.record, ASKED_BEFORE if is_duplicate else ""
     if view.refusal is not None:
-        text, earlier = error_text(view.refusal, places_calls=True), attempts(record, reader) if record else ""
-        return f"Not called again:{text.removeprefix('Not called:')}\n{earlier}" if earlier else text
+        text = error_text(view.refusal, places_calls=True)
+        return refused_again(text, record, reader) if record is not None and record.schedule.earlier else text
     if view.call is not None and view.outcome is not None:
         return _outcome(view, view.call, reader, is_duplicate=is_duplicate)
     if record is not None and record.state is CallState.UNKNOWN:
@@ -124,6 +124,11 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
     return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
+
+
+def refused_again(text: str, record: CallRecord, reader: Reader) -> str:
+    """The `text` about why an attempt was refused, and the earlier attempts."""
+    return f"Not called again:{text.removeprefix('Not called:')}\n{attempts(record, reader)}"
 
 
 def cancel_text(view: CallView, status: str | None, reader: Reader) -> str:
