@@ -13,7 +13,9 @@ from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quot
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
-_PASSING = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
+_PASSING = frozenset(
+    {"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent", "consent_outdated"}
+)
 _PASSING_KINDS = (
     errors.NotConnectedError,
     errors.NotSignedInError,

@@ -208,7 +208,7 @@ def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_cal
         run_ok("call", BISTRO, "Ask for the hours", "--yes")
         terminal.type("y\n")
         assert terminal.wait() == 1
-        assert "Not called: this number was called meanwhile" in terminal.output
+        assert "Not called: the calls to this number changed meanwhile" in terminal.output
     with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
         terminal.read_until("this number was or may have been called within the last hour")
         terminal.type("y\n")
