@@ -275,8 +275,9 @@ async def find_call(app_context: AppContext, id_: str) -> CallRecord | Call:
 
 async def view_of(app_context: AppContext, found: CallRecord | Call, *, is_new: bool = False) -> CallView:
     """What is known of a call, with what its callee said and what it has to do with other calls."""
-    calls, findings = app_context.calls, None
+    findings = None
     if isinstance(found, Call) and found.is_final:
+        calls = app_context.calls
         findings = await read_findings(calls.context, await calls.account_of_request(), found, None)
     view = CallView.of(found, findings, timezone=app_context.timezone)
     view = await with_speech(app_context, view)

@@ -165,14 +165,15 @@ async def get_calendar_event(
 ) -> Annotated[CallToolResult, EventAnswer]:
     """Get the appointment that a call made, in words, and its .ics file."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
-    view = await past_calls.appointment(app_context, call_id)
-    view, reader = replace(view, related=await related_to(app_context, view)), app_context.reader()
-    uri, file = past_calls.calendar_uri(view), rebuilt(view)
-    text = "\n".join(filter(None, (moved(view, reader), event_words(view, reader, uri=uri))))
+    found = await past_calls.appointment(app_context, call_id)
+    view = replace(found, related=await related_to(app_context, found))
+    reader = app_context.reader()
+    words = [moved(view, reader), event_words(view, reader, uri=past_calls.calendar_uri(view))]
     structure = past_calls.event_answer(view)
     if as_file:
-        structure.file, text = file, f"{text}\n{file.replace(chr(13), '').rstrip()}"
-    return ToolResult(text, structure).for_client()
+        structure.file = rebuilt(view)
+        words.append(structure.file.replace("\r", "").rstrip())
+    return ToolResult("\n".join(filter(None, words)), structure).for_client()
 
 
 async def cancel_call(
@@ -195,15 +196,16 @@ async def wait_and_answer(
     `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`). `placed_now` is None if the
     tool only looks at it; otherwise a client with tasks is answered at once, because it polls the task.
     """
-    request, calls, is_there = ctx.request_context, app_context.calls, True
+    request = ctx.request_context
+    is_there = True
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if placed_now is not None and accepts_tasks(request):
         seconds = 0
     if isinstance(found, CallList):
-        found = await calls.wait_for_list(found, seconds)
+        found = await app_context.calls.wait_for_list(found, seconds)
     elif isinstance(found, CallRecord):
         is_there = _client_is_there(found, request)
-        found = await calls.wait(found, seconds)
+        found = await app_context.calls.wait(found, seconds)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
 
 

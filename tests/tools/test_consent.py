@@ -131,8 +131,8 @@ async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_min
 
     assert refused.text.startswith("Not called: this number is on the do-not-call list")
     assert {answer.text for answer in again[:2]} == {
-        "Not called: the calls to this number changed meanwhile, or the confirmation was used already. Request it again "
-        "without confirmation."
+        "Not called: the calls to this number changed meanwhile, or the confirmation was used already. Request it "
+        "again without confirmation."
     }
     assert all(answer.data["retryable"] for answer in again[:2])
     assert {answer.data["status"] for answer in (again[2], late)} == {"needs_confirmation"}

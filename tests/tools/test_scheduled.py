@@ -113,8 +113,8 @@ async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_th
 
     assert refused.is_error
     assert refused.text.splitlines()[0] == (
-        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. Calls are refused now. To get more "
-        "now: https://kallyai.com/pricing."
+        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. Calls are refused now. To get "
+        "more now: https://kallyai.com/pricing."
     )
     assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["status"], refused.data["code"]) == ("refused", "quota_exceeded")
@@ -154,7 +154,8 @@ async def test_a_call_that_was_missed_is_listed_for_a_day(agent: Agent, clock: M
     assert shown.is_error
     assert shown.text == (
         "Not called: no program placed the call while it was due: for example, none ran, nobody or another account was "
-        "signed in, or this machine's clock differed from KallyAI's. Ask the user whether to call now or at another time."
+        "signed in, or this machine's clock differed from KallyAI's. Ask the user whether to call now or at another "
+        "time."
     )
     assert shown.data["placed"] == "no"
     assert "  expired  Dr. Ruiz" in after.text
