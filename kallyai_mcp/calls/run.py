@@ -77,13 +77,14 @@ class Run:
     def as_known(self, record: CallRecord) -> CallRecord:
         """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
 
-        The ledger says `sent` before there is a connection.
+        The ledger says `sent` before there is a connection, and `record` may have been read before the request left.
         """
         if self._since_reserved is None or not record.is_active:
             return record
         record = replace(record, error=self._why_not_sent_yet)
-        may_have_left = self._since_sent is not None or self.record.response_lost_at is not None
-        return record if may_have_left else replace(record, state=CallState.RESERVED, sent_at=None)
+        if self._since_sent is None and self.record.response_lost_at is None:
+            return replace(record, state=CallState.RESERVED, sent_at=None)
+        return replace(record, state=CallState.SENT, sent_at=record.sent_at or self.record.sent_at)
 
     async def place(self) -> None:
         """Place the call, and run it to its end."""

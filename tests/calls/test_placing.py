@@ -107,6 +107,21 @@ async def test_the_details_of_another_call_are_not_told_as_the_outcome(here: Wor
     assert (record.call.call_id, record.call.highlights) == ("c-1", "Booked")
 
 
+async def test_a_call_that_outlasts_the_wait_for_it_has_left(here: World) -> None:
+    """`place` returns before the request has left, so what it returned is old when the wait is over."""
+
+    async def answer() -> tuple[int, Json]:
+        await here.clock.sleep(600)
+        return 201, shown()
+
+    here.answering([answer])
+    placed = await here.place()
+    waited = await here.run(here.calls.wait(placed.record, 30))
+
+    assert placed.record.state is CallState.RESERVED
+    assert (waited.state, waited.sent_at, waited.error) == (CallState.SENT, NOW, None)
+
+
 async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a_new_one_was_placed(
     here: World,
 ) -> None:
