@@ -68,7 +68,7 @@ class LoopbackSignIn:
         app = Starlette(routes=[Mount("/", self._serve)])
         self.redirect_uri = await self._open.enter_async_context(serve_app(app, "127.0.0.1", 0))
         port = self.redirect_uri.rpartition(":")[2]
-        self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        self._hosts = ([f"127.0.0.1:{port}"], [f"localhost:{port}"])
         self.link = self._auth_url(self.redirect_uri, self._state)
         return self
 
@@ -136,7 +136,7 @@ class LoopbackSignIn:
             return HTMLResponse(body, status, headers=page_headers())
 
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
-        if request.headers.get("host", "").lower() not in self._hosts:
+        if [host.lower() for host in request.headers.getlist("host")] not in self._hosts:
             return show(421, "wrong")
         if self._page is not None and request.url.path == f"/{self._page}":
             return show(200, self._page)

@@ -66,7 +66,10 @@ class BrowserSignIn:
     def __init__(
         self, connection: Connection, tasks: TaskGroup, *, links: bool, timeout: float = SIGN_IN_SECONDS
     ) -> None:
-        self._connection, self._tasks, self._links, self._timeout = connection, tasks, links, timeout
+        self._connection = connection
+        self._tasks = tasks
+        self._links = links
+        self._timeout = timeout
         self._lock = anyio.Lock()
         self._flow: LoopbackSignIn | None = None
         """The sign-in that waits for its user."""

@@ -55,7 +55,8 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
     gc.enable()  # `main` has disabled it for the imports
 
     async def serve() -> None:
-        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
         async with serve_app(app, host, port) as url:
@@ -119,7 +120,8 @@ def build_app(
     if settings.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection, clock, fetch)
     if callers and settings.public_url is not None:
-        issuer, scopes = (provider.issuer, provider.default_scopes) if provider is not None else (settings.api_url, ())
+        issuer = provider.issuer if provider is not None else settings.api_url
+        scopes = provider.default_scopes if provider is not None else ()
         routes = [*routes, *metadata_routes(settings.public_url, issuer, scopes)]
     opened: list[AppContext] = []
 

@@ -164,6 +164,9 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
     async with loopback_sign_in() as (flow, browser):
         browser.headers.update({"Accept-Language": XSS, "Referer": XSS, "X": XSS})
         port, right = flow.redirect_uri.rpartition(":")[2], answer(flow.link, **TOKENS, **marked)
+        async with await anyio.connect_tcp("127.0.0.1", int(port)) as stream:
+            await stream.send(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n".encode())
+            assert b" 421 " in await stream.receive()
         hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1:1", f"[::1]:{port}", f"<script>:{port}")
         replies = [
             await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS})),

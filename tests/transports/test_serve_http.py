@@ -107,7 +107,7 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_error(tmp_path: Path) -> None:
+async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_traceback(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
     with started(tmp_path, *options) as process, anyio.fail_after(LIMIT):
         url = url_of(process)
