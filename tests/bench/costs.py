@@ -31,6 +31,9 @@ ENTRIES = 100
 GOALS = {"the list of all tools": 7_000, f"list_calls, {LISTED} calls": 6_000}
 """The most characters."""
 
+TOKENS = {"the list of all tools": 1_750}
+"""The most tokens."""
+
 _MANY_QUESTIONS = "+12025550111"
 """The sandbox's number that asks fifty questions."""
 
@@ -90,7 +93,7 @@ def main() -> None:
         not_measured("the same in tokens", "there is no npm on this machine (Debian: apt-get install npm)")
         return
     for what, count in zip(texts, _count(list(texts.values())), strict=True):
-        row(what, "tokens", [count])
+        row(what, "tokens", [count], at_most=TOKENS.get(what))
 
 
 if __name__ == "__main__":
