@@ -10,13 +10,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import (
-    AppointmentAnswer,
-    CallAnswer,
-    CallRow,
-    RefusedRetryAnswer,
-    ToolResult,
-)
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CallRow, RefusedRetryAnswer, ToolResult
 from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -52,7 +46,7 @@ async def call_result(
         placed_now = None if placed_now is None else False
     view, reader = await view_of(app_context, found, is_new=placed_now is True), app_context.reader()
     is_scheduled_now = placed_now is True and record is not None and record.state is CallState.SCHEDULED
-    usage = await app_context.usage() if is_scheduled_now else None
+    few_left = little_left(await app_context.usage(), reader.now) if is_scheduled_now else ""
     if record is not None:
         # Last, after everything that takes time: a client that has given up by then does not get the outcome.
         await app_context.calls.delivery.note(record, certain=client_is_there)
@@ -67,8 +61,8 @@ async def call_result(
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
-    few_left = little_left(usage, reader.now)
-    return ToolResult(call_text(view, reader, is_duplicate=placed_now is False, few_left=few_left), structure)
+    text = call_text(view, reader, is_duplicate=placed_now is False)
+    return ToolResult(f"{text}\n{few_left}" if few_left else text, structure)
 
 
 def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limit: int = LIMIT) -> CallAnswer:

@@ -36,11 +36,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("task_category", "bar", 'expected restaurant, clinic, hotel, or general; got "bar".'),
     ("task_description", "  ", "missing; expected What to achieve; may be read aloud. Up to 1500 "),
     ("task_description", "x" * 1501, f'Up to 1500 characters; got "{"x" * 53}… [cut]".'),
-    (
-        "appointment_date",
-        "tomorrow",
-        'expected YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
-    ),
+    ("appointment_date", "tomorrow", 'YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".'),
     ("appointment_date", "2026-02-29", '; got "2026-02-29": day value is outside expected range.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
     ("appointment_time", "24:00", 'expected HH:MM, 24-hour; got "24:00".'),

@@ -156,10 +156,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"candidates": [BUSY, "+12025550100"]}, "- candidates[1]: expected dictionary: 2 to 10 {respondent_phone, "),
     ({"candidates": [BUSY, FREE | {"phone": "1"}]}, "- candidates[1].phone: there is no such key; expected 2 to 10 {"),
     ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is not valid '),
-    (
-        {"candidates": [BUSY, {"business_name": "First"}]},
-        "- candidates[1].respondent_phone: missing; expected 2 to",
-    ),
+    ({"candidates": [BUSY, {"business_name": "First"}]}, "- candidates[1].respondent_phone: missing; expected 2 to"),
     ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
     ({"continue_after": "t-1"}, "- continue_after: no list with these other arguments has this call"),
     ({"candidates": [BUSY, {"respondent_phone": "911"}]}, "KallyAI cannot call emergency services. Tell the user to"),

@@ -105,11 +105,10 @@ _STATES |= {"in_progress": "in progress", "refused": "not called"}
 """Our own statuses in words; any other one is KallyAI's."""
 
 
-def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str = "") -> str:
+def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
     """A call in words: why it was not placed, its outcome, when it is due, or its progress.
 
-    `is_duplicate`: the call was asked for before. `few_left` says what is left of the quota for a scheduled call, if
-    that is little.
+    `is_duplicate`: the call was asked for before.
     """
     record, before = view.record, ASKED_BEFORE if is_duplicate else ""
     if view.refusal is not None:
@@ -120,7 +119,7 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     if record is not None and record.state is CallState.UNKNOWN:
         return before + SAY["unknown"].format(party=party_of(record.submission), id=record.tracking_id)
     if record is not None and record.state is CallState.SCHEDULED:
-        return "\n".join(filter(None, (before + _scheduled(record, reader), few_left)))
+        return before + _scheduled(record, reader)
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
     return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
