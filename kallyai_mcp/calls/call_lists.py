@@ -44,10 +44,13 @@ class StopReason(StrEnum):
     CANCELED = "canceled"  # the user canceled it
 
 
-DECIDED = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
+FOR_USER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
 """After these, the user decides whether to pass the candidate who was called last: that one may have agreed."""
 
-_GOES_ON_AFTER = DECIDED | {StopReason.NEEDS_SIGN_IN, StopReason.REFUSED}
+PASSES = FOR_USER | {StopReason.ANSWERED}
+"""After these, a list that goes on passes the candidate who was called last, unless that call was not placed."""
+
+_GOES_ON_AFTER = PASSES | {StopReason.NEEDS_SIGN_IN, StopReason.REFUSED}
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,23 @@ class CallList:
         return self.stop_reason is None or self.is_calling
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether it has stopped, and goes on when the user wants that, with a new consent.
+
+        * After `BOOKED`, `DONE`, and `CANCELED`, it never does; nor while its last call is in progress, which may book.
+        * If its last call was not placed (`was_refused`), that candidate is called again, whatever has stopped the
+          list, and the new call counts like any other.
+        * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`, the user has passed
+          the last one: whatever becomes of that call stops the list no more. After `NEEDS_SIGN_IN` and `REFUSED` (only
+          older versions left no record of what was refused), it still counts: somebody may have talked after all.
+        """
+        can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
+        return self.stop_reason in _GOES_ON_AFTER and can_be_named and bool(self.to_come)
+
+    @property
     def waits_for_user(self) -> bool:
-        """Whether it has stopped, and goes on when the user decides so."""
-        return self.stop_reason in _GOES_ON_AFTER and bool(self.to_come)
+        """Whether it may go on, and has not the result that was asked for."""
+        return self.may_go_on and self.stop_reason is not StopReason.ANSWERED
 
     @property
     def may_have_reached(self) -> bool:

@@ -83,10 +83,10 @@ async def call_around(
         known = await ledger.read(lists.find_same_list, wanted_list)
         goes_on = False
     else:
-        known = await ledger.read(lists.find_list_of, wanted_list.account, continue_after)
-        if known is None or known.fingerprint != wanted_list.fingerprint:
+        known = await ledger.read(lists.find_list_of, wanted_list, continue_after)
+        if known is None:
             raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
-        goes_on = known.waits_for_user and continue_after in (known.records[-1].call_id, known.records[-1].tracking_id)
+        goes_on = known.may_go_on and continue_after in (known.records[-1].call_id, known.records[-1].tracking_id)
     if known is not None and not goes_on:
         return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
     to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)

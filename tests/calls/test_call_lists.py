@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -74,24 +74,42 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
     assert agreed == {entry.tracking_id for entry in audit}
 
 
-async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_list_goes_on(here: World) -> None:
-    service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
-    service.calendars["c-2"] = EVENT
-    first, _ = await start(here)
-    decided = await ended(here, first)
-    calls = len(service.keys)
-    again, is_new = await start(here, candidates=THREE[::-1])
-    wrong = await went_on(here, replace(again, records=again.records * 2))
-    last = await went_on(here, again)
-    told = await start(here)
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here: World, *, is_placed: bool) -> None:
+    service = here.answering([after(lambda: here.clock.sleep(600), reply("success", "c-1")), reply("success", "c-2")])
+    service.calendars |= {"c-1": EVENT, "c-2": EVENT}
+    due = here.clock.now() + timedelta(hours=1)
+    own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(due, 0))
+    await here.run(here.calls.place(own))
+    stopped = await ended(here, (await start(here))[0])
+    here.session.name = "account-1" if is_placed else None
+    await here.run(here.clock.sleep(3700 if is_placed else 7200))
+    here.session.name = "account-1"
+    later = await here.run(here.calls.find_list(stopped.list_id))
+    assert later is not None
+    last = await went_on(here, later)
 
-    assert decided.stop_reason is wrong.stop_reason is StopReason.NEEDS_DECISION
-    assert calls == 1
-    assert (again.list_id, is_new) == (first.list_id, False)
-    assert last.stop_reason is StopReason.BOOKED
+    assert stopped.stop_reason is StopReason.NEEDS_DECISION
+    assert [record.state for record in later.records] == [CallState.SENT if is_placed else CallState.EXPIRED]
+    assert last.stop_reason is (StopReason.NEEDS_DECISION if is_placed else StopReason.BOOKED)
+    assert [record.call_id for record in last.records] == ["c-1"]
+    assert len(service.keys) == 1
+
+
+async def test_an_answered_list_goes_on_after_the_call_that_it_shares_with_another_list(here: World) -> None:
+    service = here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
+    two = (await wanted(here, THREE[:2], "answered"), replace(ANY, last_calls=(None,) * 2))
+    answered = await ended(here, (await here.run(here.calls.place_list(*two)))[0])
+    other = await ended(here, (await start(here, "answered"))[0])
+    found = await here.run(here.ledger.read(lists.find_list_of, two[0], "c-1"))
+    assert found is not None
+    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+    last = await went_on(here, found)
+
+    assert answered.stop_reason is other.stop_reason is last.stop_reason is StopReason.ANSWERED
+    assert (found.list_id, waiting) == (answered.list_id, [])
+    assert [record.call_id for record in last.records] == ["c-1", "c-2"]
     assert len(service.keys) == 2
-    assert told[0].stop_reason is StopReason.BOOKED
-    assert told[0].list_id == first.list_id
 
 
 async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_number_was_called_since(
@@ -103,7 +121,8 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     service.calendars["c-3"] = EVENT
     decided = await ended(here, (await start(here))[0])
     here.clock.advance(30 * 3600)
-    again, is_new = await start(here)
+    again, is_new = await start(here, candidates=THREE[::-1])
+    changed = await went_on(here, replace(again, records=again.records * 2))
     waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
     before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.read(lists.last_calls, again)))
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
@@ -113,6 +132,7 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     last = await went_on(here, again)
 
     assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
+    assert changed.stop_reason is StopReason.NEEDS_DECISION
     assert [found.list_id for found in waiting] == [decided.list_id]
     assert calls == 2
     assert last.stop_reason is StopReason.BOOKED
@@ -183,9 +203,8 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: Worl
     dated = [submission.model_copy(update={"appointment_date": date(2027, 3, 4)}) for submission in THREE]
     found = await ended(here, (await start(here, candidates=dated))[0])
 
-    first, *_, advice = call_list(
-        found, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, found.records))
-    ).splitlines()
+    views = list(map(CallView.of_record, found.records))
+    first, *_, advice = call_list(found, Reader(timezone="UTC", now=NOW), views).splitlines()
     assert found.stop_reason is StopReason.NEEDS_DECISION
     assert first.endswith(", booked for another time. Tell the user now and ask if that works.")
     assert advice.startswith("If it does not work: make_call with changes_call_id ")

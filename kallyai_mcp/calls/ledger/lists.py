@@ -1,16 +1,18 @@
 """The transactions of lists of candidates: start one, let it go on, cancel it, and call its next candidate."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import DECIDED, LONGEST, CallList, StopReason
+from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
 from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     AUDIT_PLACED,
@@ -26,23 +28,31 @@ from kallyai_mcp.calls.schedule import Schedule
 def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> tuple[CallList, bool]:
     """Begin a list, or let it go on if it has calls already, and reserve its next call for `worker`, as `id_`.
 
-    Nothing is done if another list answers the request (`find_same_list`), or if the list has changed since it was read
-    so that it may not go on. Returns the list, and whether this request has begun it or let it go on.
+    `CallList.may_go_on` has the rule. Nothing is done if another list answers the request (`find_same_list`), or if the
+    list has changed since it was read so that it may not go on. Returns the list, and whether this request has begun it
+    or let it go on.
 
     Raises:
         ConsentOutdatedError: A number was called since, or the confirmation was used already.
     """
     is_new = not requested.records
     known = find_same_list(tx, requested) if is_new else find_list(tx, requested.account, requested.list_id)
-    if known is not None and not (known.waits_for_user and len(known.records) == len(requested.records)):
+    if known is not None and not (known.may_go_on and len(known.records) == len(requested.records)):
         return known, False
-    call_list, at = known or requested, moment(tx.now())
+    call_list = known or requested
     check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
-    passed = len(call_list.records) if call_list.stop_reason in DECIDED else call_list.passed
     if call_list.was_refused:
         call_list = without_last(tx, call_list)
-    call_list = replace(call_list, consent=consent, asked_at=at, stop_reason=None, ended_at=None, passed=passed)
-    call_list = replace(call_list, goes_on_if_answered=requested.goes_on_if_answered)
+    elif call_list.stop_reason in PASSES:
+        call_list = replace(call_list, passed=len(call_list.records))
+    call_list = replace(
+        call_list,
+        goes_on_if_answered=requested.goes_on_if_answered,
+        consent=consent,
+        asked_at=moment(tx.now()),
+        stop_reason=None,
+        ended_at=None,
+    )
     if known is None:
         first = {"worker": "", "confirmation_id": consent.confirmation_id}  # older versions read `worker`
         insert(tx, "call_lists", _to_row(call_list) | first)
@@ -82,7 +92,8 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
         if (duplicate := earlier.duplicate()) is not None:
             call_list = _tied(tx, call_list, duplicate)
             continue
-        refusal, record = check_policy(tx, record), earlier.numbered()
+        record = earlier.numbered()
+        refusal = check_policy(tx, record)
         if refusal is not None:
             note_refusal(tx, record, refusal, call_list.consent)
             record = replace(record, state=CallState.REFUSED, error=refusal, ended_at=now)
@@ -114,10 +125,15 @@ def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     return None
 
 
-def find_list_of(tx: Tx, account: AccountKey, call_id: str) -> CallList | None:
-    """The account's newest list with the call of this `call_id` or `tracking_id`; None when there is none."""
-    record = find(tx, account, call_id)
-    return next(iter(_lists_with(tx, record, "TRUE ORDER BY asked_at DESC")), None) if record is not None else None
+def find_list_of(tx: Tx, requested: CallList, call_id: str) -> CallList | None:
+    """The newest list like `requested` with the call of this `call_id` or `tracking_id`; None when there is none.
+
+    Lists with other candidates may have the same call: the one that they have in common was called once.
+    """
+    if (record := find(tx, requested.account, call_id)) is None:
+        return None
+    alike = "fingerprint = :fingerprint ORDER BY asked_at DESC"
+    return next(iter(_lists_with(tx, record, alike, fingerprint=requested.fingerprint)), None)
 
 
 def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
@@ -141,9 +157,9 @@ def open_lists_with(tx: Tx, record: CallRecord) -> list[CallList]:
     return _lists_with(tx, record, "why IS NULL")
 
 
-def _lists_with(tx: Tx, record: CallRecord, condition: str) -> list[CallList]:
+def _lists_with(tx: Tx, record: CallRecord, condition: str, **values: Any) -> list[CallList]:
     of_record = "list_id IN (SELECT list_id FROM call_list_calls WHERE tracking_id = :id)"
-    return _select(tx, record.account, f"{of_record} AND {condition}", id=record.tracking_id)
+    return _select(tx, record.account, f"{of_record} AND {condition}", id=record.tracking_id, **values)
 
 
 def without_last(tx: Tx, call_list: CallList) -> CallList:
@@ -181,6 +197,8 @@ def _to_row(call_list: CallList) -> Row:
         "timezones": call_list.timezones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
         "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+        "own_zones": len(set(call_list.timezones)) > 1,  # this and the next one: older versions read them
+        "agreed_at": call_list.asked_at.timestamp(),
     }
     return {
         "list_id": call_list.list_id,
@@ -201,6 +219,13 @@ def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[
     return [_from_row(tx, row) for row in rows]
 
 
+def _zones_of_older_version(request: dict[str, Any], zone: str, submissions: Sequence[Submission]) -> Iterator[str]:
+    """The zone of each candidate's times: with `own_zones`, that of the number, if it shows one; else `zone`."""
+    for submission in submissions:
+        own = zone_of_number(submission.respondent_phone) if request["own_zones"] else None
+        yield own or zone
+
+
 def _from_row(tx: Tx, row: Row) -> CallList:
     records = tx.rows(
         "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
@@ -209,14 +234,15 @@ def _from_row(tx: Tx, row: Row) -> CallList:
     )
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
+    submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
     found = CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
-        submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
+        submissions=submissions,
         until=request["until"],
         accept_other_time=request["accept_other_time"],
-        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(request["submissions"])),
+        timezones=tuple(request.get("timezones") or _zones_of_older_version(request, row["timezone"], submissions)),
         asked_at=moment(row["asked_at"]),
         goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Statistics
-from kallyai_mcp.calls.call_lists import DECIDED, CallList, StopReason
+from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import BOOKED, CallView
@@ -14,7 +14,7 @@ from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
-from kallyai_mcp.tools.text.plain import Reader, party_of, quoted, when, word
+from kallyai_mcp.tools.text.plain import Reader, duration, party_of, quoted, when, word
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
@@ -29,13 +29,13 @@ _SAY = {
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
         "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
-        "call_around with those alone."
+        "call_around with those alone; for one: make_call."
     ),
     "go_on_after_other_time": (
         'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then call_around with the '
         'same arguments and continue_after "{id}".'
     ),
-    "go_on_later": 'To go on later: call_around with the same arguments and continue_after "{id}".',
+    "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
     "questions": "Questions: {questions}",
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
@@ -67,10 +67,10 @@ def call_list(
     lines.append(_not_called(found))
     if found.stop_reason is None:
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
-    elif found.waits_for_user and last is not None:
+    elif found.may_go_on and last is not None:
         is_booked = last.outcome is Outcome.BOOKED_OTHER_TIME
         key = "go_on_later" if found.was_refused else "go_on_after_other_time" if is_booked else "go_on"
-        lines.append(_SAY[key].format(id=last.call_id or found.records[-1].tracking_id))
+        lines.append(_SAY[key].format(id=last.call_id or found.records[-1].tracking_id, at=_retry_at(found, reader)))
     return "\n".join(filter(None, lines))
 
 
@@ -97,7 +97,7 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
     if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
     state, why = state_in_words(last).rstrip("*"), doubt(last)
-    if found.stop_reason in DECIDED:
+    if found.stop_reason in FOR_USER:
         why = why or (SAY_OF_CALLS["no_event"] if last.outcome is Outcome.ANSWERED else "")
         return _SAY["decide"].format(party=party_of(last.submission), state=state, doubt=why).rstrip()
     why = f"{why} " if why else ""
@@ -112,7 +112,17 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
     error = last.error if last is not None and last.state is CallState.REFUSED else None
     if isinstance(error, QuotaExceededError):
         return quota_facts(error, usage, now=reader.now)
-    return f"{what_happened(error) if error is not None else 'the list was asked for long ago'}."
+    return f"{what_happened(error) if error is not None else 'the next call could not be placed'}."
+
+
+def _retry_at(found: CallList, reader: Reader) -> str:
+    """When the call that was refused may be tried again: "in 50 min", or "later" if that is not known, or over."""
+    last = found.records[-1]
+    retry_after = last.error.retry_after if last.error is not None else None
+    if retry_after is None or last.ended_at is None:
+        return "later"
+    left = retry_after - (reader.now - last.ended_at).total_seconds()
+    return f"in {duration(max(60.0, left))}" if left > 0 else "later"
 
 
 def _not_called(found: CallList) -> str:

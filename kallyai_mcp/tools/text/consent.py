@@ -135,7 +135,7 @@ def list_preview(
     """A description of a list of call_around, for its user, before its first call is placed.
 
     `submissions` are those of the candidates to come, in the order in which they are called, and `flags` the reasons to
-    ask the user for each. With `goes_on`, the list goes on, and its consent has become too old.
+    ask the user for each. With `goes_on`, the list goes on, with a new consent.
     """
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
