@@ -1,5 +1,6 @@
 """A ledger of an older version: its calls, lists, and schedules go on after the migration, on both drivers."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ async def test_what_an_older_version_wrote_goes_on(
         unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
         done = await went_on(here, waiting)
+        requests = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT request FROM call_lists")))
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))
         tried = await here.find(SCHEDULED)
@@ -59,6 +61,10 @@ async def test_what_an_older_version_wrote_goes_on(
     assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
+    assert all(
+        {"own_zones", "agreed_at"} <= json.loads(row["request"]).keys() for row in requests
+    )  # read by old workers
+    assert waiting.timezones == ("America/New_York",) * 3
     assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
     assert [record.call_id for record in done.records[2:]] == ["c-list"]
     assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
