@@ -171,11 +171,9 @@ NOTHING = {
 async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app: SandboxApp) -> None:
     asked = {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")}
     every = set((await agent.client.list_tools()).tools[0].input_schema["properties"])
-    answer = await agent.use("make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING)
-
-    zero = await agent.use(
-        "make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING | {"party_size": 0}
-    )
+    filled = asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING
+    answer = await agent.use("make_call", filled)
+    zero = await agent.use("make_call", filled | {"party_size": 0})
 
     assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked

@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.agent import Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
@@ -16,15 +16,8 @@ from tests.tools.user import User, open_agent_for
 
 mode = pytest.fixture(one_generation)
 
-TABLE = {
-    "until": "booked",
-    "task_category": "restaurant",
-    "task_description": "Book a table",
-    "user_name": "Sample Guest",
-    "appointment_date": "2026-01-28",
-    "appointment_time": "19:00",
-    "party_size": 4,
-}
+_OF_ONE = ("respondent_phone", "business_name", "timezone")
+TABLE = {name: value for name, value in BISTRO.items() if name not in _OF_ONE} | {"until": "booked"}
 BUSY = {"respondent_phone": NUMBERS["busy"], "business_name": "First"}
 FULL = {"respondent_phone": NUMBERS["fully_booked"], "business_name": "Second"}
 FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
