@@ -254,19 +254,21 @@ class Worker:
                 if is_due:
                     await self._expire_late()
                 return self.timing.watch_idle
-            if work.is_abandoned:
-                await self._take_over(account)
-            is_more = is_due and await self._place_due(account)
+            is_more = work.is_abandoned and await self._take_over(account)
+            is_more = (is_due and await self._place_due(account)) or is_more
         if work.is_in_progress or is_more:
             return self.timing.watch_active
         return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.watch_idle
 
-    async def _take_over(self, account: AccountKey) -> None:
+    async def _take_over(self, account: AccountKey) -> bool:
+        """Take over up to `BATCH` calls of workers that have died; returns whether there may be more."""
         worker = await self.leased_name()
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            for record in await self.ledger.write(upkeep.take_over, account, worker, self._known()):
+            taken = await self.ledger.write(upkeep.take_over, account, worker, self._known())
+            for record in taken:
                 if record.tracking_id not in self._known():
                     self.start(record)
+        return len(taken) >= BATCH
 
     async def _place_due(self, account: AccountKey) -> bool:
         """Place up to `BATCH` calls that are due, and end those that are too late; returns whether more may be due."""

@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import pytest
 
+from kallyai_mcp.calls.ledger.base import Database
+from kallyai_mcp.calls.ledger.rows import list_unsettled
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import NOW
+from tests.calls.ledgers import ACCOUNT, NOW, asked
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_placing import never
 from tests.calls.test_scheduled import DUE, schedule
 from tests.calls.world import Service, shown, world
+from tests.many_records import add_records
 
 
 class CountingClock(ManualClock):
@@ -55,6 +58,16 @@ async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(p
         found = await here.find(left.record.tracking_id)
     assert found.call_id == "c-1"
     assert survivor.keys == []
+
+
+async def test_many_calls_of_a_worker_that_died_are_taken_over_a_hundred_a_second(
+    place: str, clock: ManualClock, database: Database
+) -> None:
+    async with world(Service(clock), place, timing=Timing()) as here:
+        await add_records(database, asked(worker="0000000a"), 250, interval=0)
+        await here.run(clock.sleep(3.5))
+
+        assert await here.ledger.read(list_unsettled, ACCOUNT) == []
 
 
 @pytest.mark.parametrize("seconds", [5, 25])
