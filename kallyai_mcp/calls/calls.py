@@ -41,10 +41,13 @@ class Calls(Worker):
             PolicyError: A setting refuses the call.
         """
         new = await self._new_record(request)
-        if (known := self._known_same(new, redial=request.redial)) is not None:
-            return Precheck(known)
+        if (running := self.same_running(new)) is not None:
+            return Precheck(running)
+        told = self.delivery.told(new, request.arrived)
         async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
-            return await self.ledger.read(reservation.precheck, new, redial=request.redial, arrived=request.arrived)
+            return await self.ledger.read(
+                reservation.precheck, new, redial=request.redial, arrived=request.arrived, told=told
+            )
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
@@ -56,8 +59,8 @@ class Calls(Worker):
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
         new = await self._new_record(request)
-        if (known := self._known_same(new, redial=request.redial)) is not None:
-            return Placed(await self._looked_again(known), is_new=False)
+        if (running := self.same_running(new)) is not None:
+            return Placed(running, is_new=False)
         # A form may be answered long after the request arrived. The time is started before the ledger is used, because
         # the machine may be suspended meanwhile.
         is_form = consent is not None and consent.how == "form"
@@ -81,6 +84,7 @@ class Calls(Worker):
                     new,
                     redial=request.redial,
                     arrived=request.arrived,
+                    told=self.delivery.told(new, request.arrived),
                     consent=consent,
                     service_time=self.context.time,
                 )
@@ -149,14 +153,6 @@ class Calls(Worker):
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
         return placed
-
-    def _known_same(self, new: CallRecord, *, redial: bool) -> CallRecord | None:
-        """The record of the same call that this worker runs, or has told so lately that it answers the request."""
-        if (running := self.same_running(new)) is not None or redial:
-            return running
-        delivered = self.delivery.delivered_lately(new)
-        is_another_try = new.schedule.not_before is not None or new.schedule.attempts > 1
-        return None if delivered is not None and is_another_try and not delivered.reached else delivered
 
     async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account_of_request(), self.clock.now()

@@ -16,17 +16,14 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
+from kallyai_mcp.calls.ledger.reservation import Told
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent.
 
-And how many calls that were told, for `Delivery.delivered_lately`.
+And how many calls that were told, for `Delivery.told`.
 """
-
-_SET_FORWARD = 1.0
-"""How many seconds a clock may be set forward and count as unchanged, as time servers do."""
-
 
 _delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_delivers", default=None)
 """The calls whose outcomes the result of the current request delivers; None outside of a request."""
@@ -45,8 +42,8 @@ class Delivery:
         """The calls that the answer to a request delivers once it is read, by connection and request id."""
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
         """The calls that the answer to a request has delivered."""
-        self._last_delivered: OrderedDict[tuple[AccountKey, str], tuple[CallRecord, Stopwatch]] = OrderedDict()
-        """The calls whose outcomes were delivered, and the time since then, by account and fingerprint."""
+        self._told: OrderedDict[tuple[AccountKey, str], tuple[str, Stopwatch]] = OrderedDict()
+        """The tracking id of the call that was delivered last, and the time since then, by account and fingerprint."""
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[None]:
@@ -105,17 +102,10 @@ class Delivery:
                 await self._marked(delivered, delivered=True)
             self._remember(key, delivered)
 
-    def delivered_lately(self, requested: CallRecord) -> CallRecord | None:
-        """The record of the same call, if this process told its outcome lately, and its clock was set forward since.
-
-        Else the ledger knows that. This goes by a clock that nobody sets.
-        """
-        record, since = self._last_delivered.get((requested.account, requested.fingerprint), (requested, None))
-        if since is None or since.drift() < _SET_FORWARD:
-            return None
-        timing = self._context.timing
-        longest = timing.repeat_after if record.reached else timing.repeat_after_delivery
-        return record if since.passed() < longest else None
+    def told(self, requested: CallRecord, arrived: Stopwatch) -> Told | None:
+        """The last of the same calls that this process told, for a request that `arrived`."""
+        tracking_id, since = self._told.get((requested.account, requested.fingerprint), (None, arrived))
+        return Told(tracking_id, since.passed() - arrived.passed()) if tracking_id is not None else None
 
     def _remember(self, key: tuple[object, object], delivered: list[CallRecord]) -> None:
         self._delivered[key] = delivered
@@ -124,8 +114,11 @@ class Delivery:
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
+            since = Stopwatch(self._context.clock)
             await self._context.ledger.write(mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
-                self._last_delivered[record.account, record.fingerprint] = record, Stopwatch(self._context.clock)
-            while len(self._last_delivered) > _REMEMBERED:
-                self._last_delivered.popitem(last=False)
+                same = record.account, record.fingerprint
+                self._told[same] = record.tracking_id, since
+                self._told.move_to_end(same)
+            while len(self._told) > _REMEMBERED:
+                self._told.popitem(last=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
@@ -34,6 +34,7 @@ _SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
+    OR tracking_id = :told
 ) UNION ALL SELECT * FROM (SELECT * FROM calls WHERE {MINE} AND number = :number AND {_NEWEST}) AS newest
 """
 """Selects the records of the same call that may answer a request for it, all of today, for the generation, and the
@@ -53,13 +54,22 @@ class Precheck:
     last_call: datetime | None = None
 
 
-def precheck(tx: Tx, requested: CallRecord, *, redial: bool, arrived: Stopwatch | None = None) -> Precheck:
+class Told(NamedTuple):
+    """The call whose outcome this process told, and how many seconds before a request arrived, whatever clocks say."""
+
+    tracking_id: str
+    seconds: float
+
+
+def precheck(
+    tx: Tx, requested: CallRecord, *, redial: bool, arrived: Stopwatch | None = None, told: Told | None = None
+) -> Precheck:
     """What `reserve` would find now. Another process may change it before `reserve` is called.
 
     Raises:
         PolicyError: A setting refuses the call.
     """
-    earlier = SameCalls(tx, requested, arrived)
+    earlier = SameCalls(tx, requested, arrived, told)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
     if (refusal := check_policy(tx, requested)) is not None:
@@ -78,6 +88,7 @@ def reserve(
     *,
     redial: bool,
     arrived: Stopwatch | None = None,
+    told: Told | None = None,
     consent: Consent | None = None,
     service_time: ServiceTime | None = None,
 ) -> Placed:
@@ -93,7 +104,7 @@ def reserve(
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
-    earlier = SameCalls(tx, requested, arrived)
+    earlier = SameCalls(tx, requested, arrived, told)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, requested)) is not None:
@@ -126,19 +137,24 @@ class SameCalls:
 
     What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
     sent the request did not know what another process has delivered meanwhile. None: the request arrives now.
+    What this process `told` is as old as it says, also if the clock was set forward since.
     """
 
-    def __init__(self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None) -> None:
+    def __init__(
+        self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None, told: Told | None = None
+    ) -> None:
         self._tx = tx
         self._requested = requested
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
+        self._told = told
         self._day = moment(tx.now()).date().isoformat()
         rows = tx.rows(
             _SAME_CALL,
             fingerprint=requested.fingerprint,
             day=self._day,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
+            told=told.tracking_id if told is not None else "",
             number=requested.submission.respondent_phone,
             most=1,
             **requested.account.columns,
@@ -178,7 +194,7 @@ class SameCalls:
 
         def is_within(seconds: float, at: datetime | None) -> bool:
             # If a call ended before it was placed, the clock was set back between, and the later time counts.
-            return max(at or record.placed_at, record.placed_at).timestamp() > self._arrived_at - seconds
+            return max(at or record.placed_at, record.placed_at).timestamp() > self._arrival(record) - seconds
 
         is_new = is_within(self._timing.repeat_after_delivery, record.delivered_at)
         return is_new or (bool(record.reached) and is_within(self._timing.repeat_after, record.ended_at))
@@ -186,7 +202,14 @@ class SameCalls:
     def _was_delivered(self, record: CallRecord) -> bool:
         """Whether the end of a call was delivered when the request arrived. The clock may have been set back since."""
         at = seconds_or_none(record.delivered_at)
-        return at is not None and not self._arrived_at < at <= self._tx.now()
+        return at is not None and not self._arrival(record) < at <= self._tx.now()
+
+    def _arrival(self, record: CallRecord) -> float:
+        """When the request arrived, by the clock as it was when the outcome of a call was delivered."""
+        at = seconds_or_none(record.delivered_at)
+        if at is None or self._told is None or record.tracking_id != self._told.tracking_id:
+            return self._arrived_at
+        return min(self._arrived_at, at + self._told.seconds)
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
