@@ -48,23 +48,6 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger:
             assert (is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
-@pytest.mark.parametrize(("status", "seconds"), [("success", 3600), ("busy", 60)])
-async def test_whether_a_call_that_ended_is_placed_again(
-    ledger: Ledger, clock: ManualClock, status: str, seconds: float
-) -> None:
-    await ended(ledger, another(1), status, delivered=False)
-    clock.advance(7200)
-    await ended(ledger, another(2), status)
-    clock.advance(seconds - 1)
-    for number in (1, 2):
-        assert (await ledger.read(reservation.precheck, another(number), redial=False)).duplicate is not None
-        assert not await is_placed(ledger, another(number, tracking_id="t-3"))
-    clock.advance(1)
-
-    assert (await ledger.read(reservation.precheck, another(2), redial=False)).duplicate is None
-    assert await is_placed(ledger, another(2, tracking_id="t-3"))
-
-
 async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
     unknown = replace(record, state=CallState.UNKNOWN)
