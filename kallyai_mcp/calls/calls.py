@@ -43,10 +43,10 @@ class Calls(Worker):
         new = await self._new_record(request)
         if (running := self.same_running(new)) is not None:
             return Precheck(running)
-        told = self.delivery.told(new, request.arrived)
+        last = self.delivery.last_delivered(new, request.arrived)
         async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
             return await self.ledger.read(
-                reservation.precheck, new, redial=request.redial, arrived=request.arrived, told=told
+                reservation.precheck, new, redial=request.redial, arrived=request.arrived, delivered=last
             )
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
@@ -84,7 +84,7 @@ class Calls(Worker):
                     new,
                     redial=request.redial,
                     arrived=request.arrived,
-                    told=self.delivery.told(new, request.arrived),
+                    delivered=self.delivery.last_delivered(new, request.arrived),
                     consent=consent,
                     service_time=self.context.time,
                 )

@@ -16,13 +16,13 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
-from kallyai_mcp.calls.ledger.reservation import Told
+from kallyai_mcp.calls.ledger.reservation import LastDelivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent.
 
-And how many calls that were told, for `Delivery.told`.
+And how many calls that were told, for `Delivery.last_delivered`.
 """
 
 _delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_delivers", default=None)
@@ -42,7 +42,7 @@ class Delivery:
         """The calls that the answer to a request delivers once it is read, by connection and request id."""
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
         """The calls that the answer to a request has delivered."""
-        self._told: OrderedDict[tuple[AccountKey, str], tuple[str, Stopwatch]] = OrderedDict()
+        self._last_delivered: OrderedDict[tuple[AccountKey, str], tuple[str, Stopwatch]] = OrderedDict()
         """The tracking id of the call that was delivered last, and the time since then, by account and fingerprint."""
 
     @asynccontextmanager
@@ -102,10 +102,10 @@ class Delivery:
                 await self._marked(delivered, delivered=True)
             self._remember(key, delivered)
 
-    def told(self, requested: CallRecord, arrived: Stopwatch) -> Told | None:
+    def last_delivered(self, requested: CallRecord, arrived: Stopwatch) -> LastDelivered | None:
         """The last of the same calls that this process told, for a request that `arrived`."""
-        tracking_id, since = self._told.get((requested.account, requested.fingerprint), (None, arrived))
-        return Told(tracking_id, since.passed() - arrived.passed()) if tracking_id is not None else None
+        tracking_id, since = self._last_delivered.get((requested.account, requested.fingerprint), (None, arrived))
+        return LastDelivered(tracking_id, since.passed() - arrived.passed()) if tracking_id is not None else None
 
     def _remember(self, key: tuple[object, object], delivered: list[CallRecord]) -> None:
         self._delivered[key] = delivered
@@ -117,8 +117,8 @@ class Delivery:
             since = Stopwatch(self._context.clock)
             await self._context.ledger.write(mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
-                same = record.account, record.fingerprint
-                self._told[same] = record.tracking_id, since
-                self._told.move_to_end(same)
-            while len(self._told) > _REMEMBERED:
-                self._told.popitem(last=False)
+                key = record.account, record.fingerprint
+                self._last_delivered[key] = record.tracking_id, since
+                self._last_delivered.move_to_end(key)
+            while len(self._last_delivered) > _REMEMBERED:
+                self._last_delivered.popitem(last=False)

@@ -34,7 +34,7 @@ _SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day
     OR state = 'ended' AND (delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
-    OR tracking_id = :told
+    OR tracking_id = :delivered
 ) UNION ALL SELECT * FROM (SELECT * FROM calls WHERE {MINE} AND number = :number AND {_NEWEST}) AS newest
 """
 """Selects the records of the same call that may answer a request for it, all of today, for the generation, and the
@@ -54,22 +54,27 @@ class Precheck:
     last_call: datetime | None = None
 
 
-class Told(NamedTuple):
-    """The call whose outcome this process told, and how many seconds before a request arrived, whatever clocks say."""
+class LastDelivered(NamedTuple):
+    """The call whose outcome this process told last, and how long before a request arrived, by a clock nobody sets."""
 
     tracking_id: str
     seconds: float
 
 
 def precheck(
-    tx: Tx, requested: CallRecord, *, redial: bool, arrived: Stopwatch | None = None, told: Told | None = None
+    tx: Tx,
+    requested: CallRecord,
+    *,
+    redial: bool,
+    arrived: Stopwatch | None = None,
+    delivered: LastDelivered | None = None,
 ) -> Precheck:
     """What `reserve` would find now. Another process may change it before `reserve` is called.
 
     Raises:
         PolicyError: A setting refuses the call.
     """
-    earlier = SameCalls(tx, requested, arrived, told)
+    earlier = SameCalls(tx, requested, arrived, delivered)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Precheck(duplicate)
     if (refusal := check_policy(tx, requested)) is not None:
@@ -88,7 +93,7 @@ def reserve(
     *,
     redial: bool,
     arrived: Stopwatch | None = None,
-    told: Told | None = None,
+    delivered: LastDelivered | None = None,
     consent: Consent | None = None,
     service_time: ServiceTime | None = None,
 ) -> Placed:
@@ -104,7 +109,7 @@ def reserve(
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
-    earlier = SameCalls(tx, requested, arrived, told)
+    earlier = SameCalls(tx, requested, arrived, delivered)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
         return Placed(duplicate, is_new=False)
     if (refusal := check_policy(tx, requested)) is not None:
@@ -137,24 +142,24 @@ class SameCalls:
 
     What was delivered counts as it was when the request `arrived`: the process may have been suspended since, and who
     sent the request did not know what another process has delivered meanwhile. None: the request arrives now.
-    What this process `told` is as old as it says, also if the clock was set forward since.
+    What this process `delivered` last is as old as it says, also if the clock was set forward since.
     """
 
     def __init__(
-        self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None, told: Told | None = None
+        self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None, delivered: LastDelivered | None = None
     ) -> None:
         self._tx = tx
         self._requested = requested
         self._timing = tx.config.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
-        self._told = told
+        self._delivered = delivered
         self._day = moment(tx.now()).date().isoformat()
         rows = tx.rows(
             _SAME_CALL,
             fingerprint=requested.fingerprint,
             day=self._day,
             since=self._arrived_at - max(self._timing.repeat_after, self._timing.repeat_after_delivery),
-            told=told.tracking_id if told is not None else "",
+            delivered=delivered.tracking_id if delivered is not None else "",
             number=requested.submission.respondent_phone,
             most=1,
             **requested.account.columns,
@@ -207,9 +212,9 @@ class SameCalls:
     def _arrival(self, record: CallRecord) -> float:
         """When the request arrived, by the clock as it was when the outcome of a call was delivered."""
         at = seconds_or_none(record.delivered_at)
-        if at is None or self._told is None or record.tracking_id != self._told.tracking_id:
+        if at is None or self._delivered is None or record.tracking_id != self._delivered.tracking_id:
             return self._arrived_at
-        return min(self._arrived_at, at + self._told.seconds)
+        return min(self._arrived_at, at + self._delivered.seconds)
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.

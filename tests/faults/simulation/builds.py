@@ -175,7 +175,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        Patch("calls.ledger.reservation", "at + self._told.seconds", "self._arrived_at"),
+        Patch("calls.ledger.reservation", "at + self._delivered.seconds", "self._arrived_at"),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
