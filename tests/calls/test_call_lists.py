@@ -1,7 +1,6 @@
 """Lists of candidates that are called one after another, on both drivers of the ledger."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,14 +9,13 @@ import pytest
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.ledger import lists, progress, rows
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger, Transaction
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
-from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
-from tests.calls.ledgers import ACCOUNT, NOW, database_at
+from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, reply, world
 
@@ -87,8 +85,10 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here:
     here.session.name = "account-1"
     later = await here.run(here.calls.find_list(stopped.list_id))
     assert later is not None
+    said = call_list(later, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, later.records)))
     last = await went_on(here, later)
 
+    assert said.startswith(f"{'Decide first' if is_placed else 'Stopped'}: ")
     assert stopped.stop_reason is StopReason.NEEDS_DECISION
     assert [record.state for record in later.records] == [CallState.SENT if is_placed else CallState.EXPIRED]
     assert last.stop_reason is (StopReason.NEEDS_DECISION if is_placed else StopReason.BOOKED)
@@ -229,74 +229,47 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
     assert len(service.keys) - keys == (1 if status == "busy" else 0)
 
 
-async def test_a_list_that_an_older_version_left_between_two_calls_is_canceled_with_a_message(
-    place: str, clock: ManualClock
-) -> None:
-    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
-    async with world(service, place) as here:
-        begun, _ = await start(here, "all")
-        await ended(here, begun)
-    async with aclosing(database_at(place, clock.now)) as database:  # as the older version would have left it
+NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
 
-        def unfinished(tx: Transaction) -> None:
-            tx.run("UPDATE call_lists SET why = NULL, ended_at = NULL")
-            tx.run("DELETE FROM call_list_calls WHERE position > 0")
-            tx.run("UPDATE schema_version SET version = 3")
 
-        await database.write(unfinished)
-    async with world(service, place) as here:
-        found = await here.run(here.calls.find_list(begun.list_id))
-        await here.run(clock.sleep(60))
-
-    assert found is not None
-    assert found.stop_reason is StopReason.CANCELED
-    assert len(service.keys) == 3
+async def left_after_one_call(here: World) -> CallList:
+    """A list whose process has ended before it placed the second call; the first one has reached nobody."""
+    asked, worker = await wanted(here), await here.run(here.ledger.take_lease())
+    begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id()))
+    call = Call.model_validate(NOBODY)
+    sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[0], service_time=lambda: None))
+    await here.run(here.ledger.write(progress.bind_call, sent, call, proven=True))
+    await here.run(here.ledger.write(progress.finish, sent, CallState.ENDED, call=call))
+    left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
+    assert left is not None
+    assert [each.state for each in left.records] == [CallState.ENDED, CallState.SCHEDULED]
+    return left
 
 
 @pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])
 async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_another(
     place: str, clock: ManualClock, *, works_alone: bool
 ) -> None:
-    service = Service(clock, [reply("busy", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
-    async with aclosing(database_at(place, clock.now)) as database:
-        ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
-        worker = await ledger.take_lease()
-        async with world(service, place, works_alone=works_alone) as here:
-            asked = await wanted(here)
-        begun, _ = await ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id())
-        sent = await ledger.write(progress.mark_sent, begun.records[0], service_time=lambda: None)
-        busy = Call.model_validate({"call_id": "c-1", "status": "busy"})
-        await ledger.write(progress.finish, sent, CallState.ENDED, call=busy)
+    service = Service(clock, [reply("busy", "c-2"), reply("success", "c-3")], [NOBODY])
     async with world(service, place, works_alone=works_alone) as here:
-        service.replies.pop(0)
+        left = await left_after_one_call(here)
+    async with world(service, place, works_alone=works_alone) as here:
         await here.run(here.calls.account_of_request())
-        found = await ended(here, begun)
+        found = await ended(here, left)
 
     assert [record.call_id for record in found.records[1:]] == ["c-2", "c-3"]
     assert len(service.keys) == 2
 
 
-NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
-
-
 async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(place: str, clock: ManualClock) -> None:
-    """The process ended before it placed that call."""
     service = Service(clock, calls=[NOBODY])
     async with world(service, place) as here:
-        asked, worker = await wanted(here), await here.run(here.ledger.take_lease())
-        begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id()))
-        [record] = begun.records
-        call = Call.model_validate(NOBODY)
-        await here.run(here.ledger.write(progress.bind_call, record, call, proven=True))
-        await here.run(here.ledger.write(progress.finish, record, CallState.ENDED, call=call))
-        planned = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
+        left = await left_after_one_call(here)
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))
-        found = await here.run(here.calls.find_list(asked.list_id))
+        found = await here.run(here.calls.find_list(left.list_id))
 
-    assert planned is not None
-    assert [each.state for each in planned.records] == [CallState.ENDED, CallState.SCHEDULED]
     assert found is not None
     assert (found.stop_reason, len(found.records)) == (StopReason.UNKNOWN, 1)
     assert service.keys == []

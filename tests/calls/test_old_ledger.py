@@ -23,6 +23,7 @@ ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"
 SCHEDULED = "t-fee71a8f-570a-4ca1-86c4-28479bc9c1b7"
 LIST = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
+BETWEEN_TWO_CALLS = "t-1a1b2c3d-2b79-4418-9720-7c81cedd1d37"
 DUE = datetime(2026, 1, 26, 14, 0, tzinfo=UTC)
 
 
@@ -50,6 +51,7 @@ async def test_what_an_older_version_wrote_goes_on(
         booked = await here.find(BOOKED)
         unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+        between_two_calls = await here.run(here.calls.find_list(BETWEEN_TWO_CALLS))
         done = await went_on(here, waiting)
         requests = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT request FROM call_lists")))
         clock.advance((DUE - clock.now()).total_seconds())
@@ -65,6 +67,8 @@ async def test_what_an_older_version_wrote_goes_on(
         {"own_zones", "agreed_at"} <= json.loads(row["request"]).keys() for row in requests
     )  # read by old workers
     assert waiting.timezones == ("America/New_York",) * 3
+    assert between_two_calls is not None
+    assert between_two_calls.stop_reason is StopReason.CANCELED
     assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
     assert [record.call_id for record in done.records[2:]] == ["c-list"]
     assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]

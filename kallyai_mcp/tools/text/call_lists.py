@@ -92,7 +92,7 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
         return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
-    if last is None or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
+    if last is None or found.was_refused or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
         return _SAY["stopped"].format(why=_why(found, usage, reader))
     if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
@@ -108,11 +108,10 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
     """Why the next call of a list was not placed."""
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
-    last = found.records[-1] if found.was_refused else None
-    error = last.error if last is not None and last.state is CallState.REFUSED else None
+    error = found.records[-1].error if found.was_refused else None
     if isinstance(error, QuotaExceededError):
         return quota_facts(error, usage, now=reader.now)
-    return f"{what_happened(error) if error is not None else 'the next call could not be placed'}."
+    return f"{what_happened(error) if error is not None else 'the next call was not placed'}."
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:
