@@ -197,4 +197,3 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
     assert shown == decide.text
     assert booked.data["status"] == "booked"
     assert "lists" not in after.data
-    assert "call_around" not in after.text

@@ -197,7 +197,8 @@ def _to_row(call_list: CallList) -> Row:
         "timezones": call_list.timezones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
         "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
-        "own_zones": len(set(call_list.timezones)) > 1,  # this and the next one: older versions read them
+        # Workers of older versions read these two.
+        "own_zones": len(set(call_list.timezones)) > 1,
         "agreed_at": call_list.asked_at.timestamp(),
     }
     return {
