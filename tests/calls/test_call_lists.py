@@ -9,7 +9,8 @@ import pytest
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.ledger import lists, progress, rows
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
+from kallyai_mcp.calls.ledger.follow_up import follow_up
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.tools.call_view import CallView
@@ -230,17 +231,18 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
 NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
 
 
-async def left_after_one_call(here: World) -> CallList:
-    """A list whose process has ended before it placed the second call; the first one has reached nobody."""
-    asked, worker = await wanted(here), await here.run(here.ledger.take_lease())
-    begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, FOR_THREE, worker, new_tracking_id()))
+async def left_after_one_call(here: World, stopped: CallList | None = None) -> CallList:
+    """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it placed the next."""
+    asked, worker = stopped or await wanted(here), await here.run(here.ledger.take_lease())
+    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, asked)))
+    begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, agreed, worker, new_tracking_id()))
     call = Call.model_validate(NOBODY)
-    sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[0], service_time=lambda: None))
+    sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[-1], service_time=lambda: None))
     await here.run(here.ledger.write(progress.bind_call, sent, call, proven=True))
     await here.run(here.ledger.write(progress.finish, sent, CallState.ENDED, call=call))
     left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
     assert left is not None
-    assert [each.state for each in left.records] == [CallState.ENDED, CallState.SCHEDULED]
+    assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]
     return left
 
 
@@ -271,6 +273,21 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(p
     assert found is not None
     assert (found.stop_reason, len(found.records)) == (StopReason.UNKNOWN, 1)
     assert service.keys == []
+
+
+async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World) -> None:
+    own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0))
+    id_ = (await here.run(here.calls.place(own))).record.tracking_id
+    left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
+
+    def list_after(tx: Tx) -> CallList | None:
+        if (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
+            follow_up(tx, own_call)
+        return lists.find_list(tx, ACCOUNT, left.list_id)
+
+    found = await here.run(here.ledger.write(list_after))
+    assert found is not None
+    assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, ["refused", "scheduled"])
 
 
 async def test_a_list_does_not_go_on_if_somebody_talked_after_all(place: str, clock: ManualClock) -> None:

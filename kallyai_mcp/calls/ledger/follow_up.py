@@ -33,7 +33,8 @@ def follow_up(tx: Tx, record: CallRecord, *, is_in_list: bool = True) -> CallRec
     if retry is not None:
         return retry
     for call_list in open_lists_with(tx, record) if is_in_list else ():
-        advance(tx, call_list)
+        if call_list.records[-1].tracking_id == record.tracking_id:  # the user has passed an earlier one
+            advance(tx, call_list)
     return record
 
 

@@ -522,7 +522,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "limits don't count in a list",
-        Patch("calls.ledger.lists", "refusal, record = check_policy(tx, record),", "refusal, record = None,"),
+        Patch("calls.ledger.lists", "refusal = check_policy(tx, record)", "refusal = None"),
         Patch("calls.ledger.follow_up", "tx, record)) is not None:", "tx, record)) is not None and False:"),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,
