@@ -10,6 +10,7 @@ from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
 from tests.emergency_numbers import emergency_numbers
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.test_around import TABLE
 
 mode = pytest.fixture(one_generation)
 
@@ -77,13 +78,8 @@ async def test_whether_a_date_is_past_is_told_by_the_callees_clock(agent: Agent,
     today = {"appointment_date": "2026-01-25", "appointment_time": "23:30", "timezone": "America/Los_Angeles"}
     there = await agent.use("make_call", BISTRO | today)
     past = await agent.use("make_call", BISTRO, appointment_date="2026-01-24")
-    unknown_there = await agent.use(
-        "call_around",
-        {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")},
-        candidates=[{"respondent_phone": number} for number in ("+14155551234", "+442079460123")],
-        until="booked",
-        appointment_date="2026-01-24",
-    )
+    several = [{"respondent_phone": number} for number in ("+14155551234", "+442079460123")]
+    unknown_there = await agent.use("call_around", TABLE, candidates=several, appointment_date="2026-01-24")
 
     assert not there.is_error
     assert past.text.endswith('- appointment_date: "2026-01-24" is past; it is Sunday, 2026-01-25 there.')
