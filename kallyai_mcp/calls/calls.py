@@ -15,9 +15,8 @@ from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed, new_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.logs import count
@@ -32,8 +31,8 @@ class Calls(Worker):
     ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise neither.
     """
 
-    async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> Precheck:
-        """What `place` would find in the ledger now, for the question to the user; `place` checks again.
+    async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> CallRecord:
+        """The record that `place` would return now, for the question to the user; `place` checks again.
 
         A refusal is written into the audit trail, with `asked_by`: the client's own name and version.
 
@@ -42,15 +41,15 @@ class Calls(Worker):
         """
         new = await self._new_record(request)
         if (running := self.same_running(new)) is not None:
-            return Precheck(running)
+            return running
         last = self.delivery.last_delivered(new, request.arrived)
         async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
             return await self.ledger.read(
                 reservation.precheck, new, redial=request.redial, arrived=request.arrived, delivered=last
             )
 
-    async def place(self, request: CallRequest, *, consent: Consent | None = None) -> Placed:
-        """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call).
+    async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
+        """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
 
         Without `consent`, none is checked.
 
@@ -60,21 +59,21 @@ class Calls(Worker):
         """
         new = await self._new_record(request)
         if (running := self.same_running(new)) is not None:
-            return Placed(running, is_new=False)
+            return running
         # A form may be answered long after the request arrived. The time is started before the ledger is used, because
         # the machine may be suspended meanwhile.
         is_form = consent is not None and consent.how == "form"
         since = Stopwatch(self.clock) if is_form else request.arrived
         async with self._refusals_noted(new, consent):
             with self.reserving(new.account, new.tracking_id):
-                record, is_new = await self._reserved(new, request, consent)
-                if is_new and record.is_active and not self.start(record, since):
+                record = await self._reserved(new, request, consent)
+                if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
                     await self.ledger.write(progress.mark_not_sent, record)
-        if is_new and not record.is_active:
+        if record.is_new and not record.is_active:
             self._wake.set()  # it may be due soon
-        return Placed(self.as_known(await self._looked_again(record)), is_new)
+        return self.as_known(await self._looked_again(record))
 
-    async def _reserved(self, new: CallRecord, request: CallRequest, consent: Consent | None) -> Placed:
+    async def _reserved(self, new: CallRecord, request: CallRequest, consent: Consent | None) -> CallRecord:
         """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
@@ -103,11 +102,11 @@ class Calls(Worker):
 
         A call that is scheduled for later than that is not waited for.
         """
-        until = self.clock.now() + timedelta(seconds=seconds)
+        until, found = self.clock.now() + timedelta(seconds=seconds), record
         with self.clock.move_on_after(seconds):
-            while record.is_awaited(until):
-                record = await self.news_of(record)
-        return self.as_known(record)
+            while found.is_awaited(until):
+                found = await self.news_of(found)
+        return replace(self.as_known(found), is_new=record.is_new, last_call=record.last_call)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""

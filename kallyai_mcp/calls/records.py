@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -94,7 +94,8 @@ class CallRecord:
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
-        is_first: It is certain that its number was not called before. Not in the ledger.
+        is_new: A request has just made it; False for a duplicate, and for what is read from the ledger.
+        last_call: When the number of a new one was called last; None for never. Not in the ledger.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
     """
 
@@ -121,7 +122,8 @@ class CallRecord:
     reached: bool | None = None
     error: KallyAIError | None = None
     schedule: Schedule = AT_ONCE
-    is_first: bool = field(default=False, compare=False)
+    is_new: bool = field(default=False, compare=False)
+    last_call: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def new(
@@ -198,13 +200,6 @@ class CallRecord:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
         created_at = self.call.created_at if self.call is not None and self.is_earlier_call else None
         return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
-
-
-class Placed(NamedTuple):
-    """The record of a call that was requested: a new one, or the duplicate that answers the request."""
-
-    record: CallRecord
-    is_new: bool
 
 
 @dataclass(frozen=True)

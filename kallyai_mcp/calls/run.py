@@ -349,6 +349,6 @@ class Run:
         self._note_end(call, end)
 
     def _note_end(self, call: Call, end: CallRecord) -> None:
-        self.end = replace(end, is_first=self.record.is_first)
+        self.end = end
         if self.record.is_active:  # else it was counted when its outcome became unknown
             count("kallyai.calls.ended", outcome=call.status)

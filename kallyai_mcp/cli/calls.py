@@ -266,7 +266,7 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
     request = _read(arguments, app_context)
     placed = await app_context.calls.place(request, consent=await _ask(app_context, request, yes=yes))
-    record = await _followed(app_context, placed.record)
+    record = await _followed(app_context, placed)
     result = await call_result(app_context, record, placed_now=placed.is_new)
     text, answer = result.text, result.structure
     is_refused = result.is_error or (
@@ -303,7 +303,7 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     from kallyai_mcp.tools.text.consent import Words, preview
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
-    if found.duplicate is not None:
+    if not found.is_new:
         return Consent(_ASKED_BY, "not_needed", joins=True)
     usage, due = await app_context.usage(), request.schedule.not_before or app_context.now()
     flags = risk_flags(request.submission, usage, now=due, last_call=found.last_call)

@@ -88,7 +88,7 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
     try:
         zone = callee_zone(None, submission.respondent_phone, app_context)
         placed = await app_context.calls.place(CallRequest(submission, zone, Stopwatch(app_context.calls.clock)))
-        ended = await app_context.calls.wait(placed.record, 60)
+        ended = await app_context.calls.wait(placed, 60)
         result = await call_result(app_context, ended, placed_now=True)
     except KallyAIError as error:
         say_result(error_text(error, places_calls=True))

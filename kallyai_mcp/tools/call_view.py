@@ -358,7 +358,7 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
     """What a call has to do with others; `is_new`: the agent has just asked for it."""
     before_id, number = changes_in(view.submission), view.submission.respondent_phone
     has_others = is_new or before_id is not None or view.outcome in (*BOOKED, Outcome.NOT_REACHED)
-    is_first = view.record is not None and view.record.is_first and before_id is None
+    is_first = view.record is not None and view.record.is_new and view.record.last_call is None and before_id is None
     if view.call_id is None or not has_others or is_first:
         return Related()
     ledger = app_context.calls.ledger

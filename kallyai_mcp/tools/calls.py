@@ -113,7 +113,7 @@ async def make_call(
     if isinstance(agreed, CallToolResult):
         return agreed
     placed = await app_context.calls.place(request, consent=agreed)
-    return await wait_and_answer(app_context, placed.record, wait_seconds, ctx, placed_now=placed.is_new)
+    return await wait_and_answer(app_context, placed, wait_seconds, ctx, placed_now=placed.is_new)
 
 
 async def get_call(

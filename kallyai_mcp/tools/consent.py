@@ -58,7 +58,7 @@ async def check(
     app_context, submission, schedule = ctx.request_context.lifespan_context, request.submission, request.schedule
     asked_by, number = _client_name(ctx), submission.respondent_phone
     found = await app_context.calls.precheck(request, asked_by=asked_by)
-    if found.duplicate is not None:
+    if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
     account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
     when = str(request.redial), str(schedule.not_before), str(schedule.attempts)

@@ -89,7 +89,7 @@ async def _measure(database: Database, driver: str, size: int) -> None:
         async def place(number: int) -> None:
             """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
-            record, _ = await ledger.write(reservation.reserve, asked, redial=False)
+            record = await ledger.write(reservation.reserve, asked, redial=False)
             record = await ledger.write(progress.mark_sent, record, service_time=lambda: None)
             await ledger.write(progress.finish, record, CallState.ENDED, call=_call(f"new {number}"))
             await ledger.write(progress.mark_delivered, [replace(record, state=CallState.ENDED)], delivered=True)

@@ -102,8 +102,8 @@ def outcome(status: str = "success", call_id: str = "c-1") -> Call:
 
 async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
     """Reserve a call that is new."""
-    record, is_new = await ledger.write(reservation.reserve, record, redial=False, consent=consent)
-    assert is_new
+    record = await ledger.write(reservation.reserve, record, redial=False, consent=consent)
+    assert record.is_new
     return record
 
 
@@ -125,8 +125,7 @@ async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, 
 
 
 async def is_placed(ledger: Ledger, record: CallRecord, *, redial: bool = False) -> bool:
-    _, is_new = await ledger.write(reservation.reserve, record, redial=redial)
-    return is_new
+    return (await ledger.write(reservation.reserve, record, redial=redial)).is_new
 
 
 async def state_of(ledger: Ledger, record: CallRecord) -> CallState | None:

@@ -277,7 +277,7 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(p
 
 async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World) -> None:
     own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0))
-    id_ = (await here.run(here.calls.place(own))).record.tracking_id
+    id_ = (await here.run(here.calls.place(own))).tracking_id
     left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
 
     def list_after(tx: Tx) -> CallList | None:

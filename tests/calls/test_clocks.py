@@ -90,7 +90,7 @@ async def test_the_process_that_told_an_outcome_counts_the_time_since_then_whate
         clock.advance(20)
         later = await here.place()
 
-    assert found.duplicate is not None
+    assert not found.is_new
     assert (before.is_new, later.is_new) == (False, True)
 
 

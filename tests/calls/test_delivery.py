@@ -23,8 +23,7 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
         joined = await here.place(redial=True)
     redialed = await here.place(redial=True)
 
-    assert found.duplicate is not None
-    assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
+    assert found.tracking_id == joined.tracking_id == ended.tracking_id
     assert not joined.is_new
     assert redialed.is_new
 
@@ -44,8 +43,7 @@ async def test_a_request_that_arrived_before_another_process_told_the_outcome_jo
     joined = await here.run(here.calls.place(asked))
     later = await here.place(redial=redial)
 
-    assert found.duplicate is not None
-    assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
+    assert found.tracking_id == joined.tracking_id == ended.tracking_id
     assert not joined.is_new
     assert later.is_new
 
@@ -87,16 +85,16 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
     placed = await here.place()
     await here.run(here.clock.sleep(1))
     here.database.is_down = True
-    waited = await here.run(here.calls.wait(placed.record, 45))
+    waited = await here.run(here.calls.wait(placed, 45))
     with pytest.raises(LedgerUnavailableError):
-        await here.find(placed.record.tracking_id)
+        await here.find(placed.tracking_id)
     checked = await here.precheck()
     again = await here.place()
     here.database.is_down = False
     ended = await here.outcome(placed)
 
     assert waited.is_active
-    assert checked.duplicate is not None
-    assert (again.is_new, again.record.tracking_id) == (False, placed.record.tracking_id)
+    assert not checked.is_new
+    assert (again.is_new, again.tracking_id) == (False, placed.tracking_id)
     assert ended.state is CallState.ENDED
     assert len(service.keys) == 1

@@ -55,7 +55,7 @@ async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(p
             left = await dying.place()
             await here.run(clock.sleep(11))
         await here.run(clock.sleep(1.5))
-        found = await here.find(left.record.tracking_id)
+        found = await here.find(left.tracking_id)
     assert found.call_id == "c-1"
     assert survivor.keys == []
 
@@ -89,9 +89,9 @@ async def test_a_read_only_server_leaves_calls_that_are_due_to_others(place: str
         placed = await schedule(other)
     async with world(service, place, is_read_only=True) as here:
         clock.advance((DUE - NOW).total_seconds())
-        await here.find(placed.record.tracking_id)
+        await here.find(placed.tracking_id)
         await here.run(clock.sleep(60))
-        record = await here.find(placed.record.tracking_id)
+        record = await here.find(placed.tracking_id)
 
     assert record.state is CallState.SCHEDULED
     assert service.keys == []

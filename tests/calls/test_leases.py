@@ -110,7 +110,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             worker = await here.take_lease()
             is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
             taken_over = await here.write(upkeep.take_over, ACCOUNT, worker, ())
-            duplicate, is_new = await here.write(reservation.reserve, asked(2), redial=True)
+            duplicate = await here.write(reservation.reserve, asked(2), redial=True)
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
             state = await printed.receive_until(b"\n", 100)
@@ -122,7 +122,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             [taken] = await here.write(upkeep.take_over, ACCOUNT, worker, ())
 
     assert (is_abandoned, taken_over) == (False, [])
-    assert (duplicate.tracking_id, is_new) == ("t-1", False)
+    assert (duplicate.tracking_id, duplicate.is_new) == ("t-1", False)
     assert state == b"sent"
     assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
 
@@ -132,7 +132,7 @@ async def hold_a_lease(place: str) -> None:
     async with opened(place) as ledger:
         worker = await ledger.take_lease()
         new = replace(asked(), worker=worker, placed_at=system_now())
-        record, _ = await ledger.write(reservation.reserve, new, redial=False)
+        record = await ledger.write(reservation.reserve, new, redial=False)
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print((await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state.value, flush=True)

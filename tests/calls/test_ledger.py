@@ -44,8 +44,8 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger:
     for number in (1, 2, 3):
         for redial in (False, True):
             record = another(number, tracking_id="t-new")
-            counts, is_new = await ledger.write(reservation.reserve, record, redial=redial)
-            assert (is_new, counts.tracking_id) == (False, f"t-{number}")
+            counts = await ledger.write(reservation.reserve, record, redial=redial)
+            assert (counts.is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
 async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:

@@ -103,7 +103,7 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
             refused.append(raised.value.setting)
         trail = await here.ledger.read(rows.audit, await here.session.account(), 100)
 
-    assert (duplicate.is_new, duplicate.record.tracking_id) == (False, first.tracking_id)
+    assert (duplicate.is_new, duplicate.tracking_id) == (False, first.tracking_id)
     assert refused == [setting] * 2
     assert len(service.keys) == 1
     assert sorted(entry.outcome for entry in trail) == ["placed", *(f"refused:{setting}" for _ in range(2))]
@@ -158,7 +158,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
-    duplicate, _ = await ledger.write(reservation.reserve, asked(2), redial=False, consent=consent)
+    duplicate = await ledger.write(reservation.reserve, asked(2), redial=False, consent=consent)
     await ledger.write(progress.finish, record, CallState.REFUSED, error=KallyAIError("no"))
 
     with pytest.raises(ConsentOutdatedError):

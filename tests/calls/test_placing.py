@@ -116,9 +116,9 @@ async def test_a_call_that_outlasts_the_wait_for_it_has_left(here: World) -> Non
 
     here.answering([answer])
     placed = await here.place()
-    waited = await here.run(here.calls.wait(placed.record, 30))
+    waited = await here.run(here.calls.wait(placed, 30))
 
-    assert placed.record.state is CallState.RESERVED
+    assert placed.state is CallState.RESERVED
     assert (waited.state, waited.sent_at, waited.error) == (CallState.SENT, NOW, None)
 
 
@@ -132,7 +132,7 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
     await here.tell(await here.call())
     redialed = await here.place(redial=True)
     await here.run(here.clock.sleep(2))
-    meanwhile = await here.find(redialed.record.tracking_id)
+    meanwhile = await here.find(redialed.tracking_id)
     record = await here.outcome(redialed)
     assert meanwhile.is_active
     assert record.call_id == "c-2"
@@ -143,7 +143,7 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
     async with Calls(CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)) as calls:
         placed = await here.run(calls.place(here.request()))
-        record = await here.run(calls.wait(placed.record, 86_400))
+        record = await here.run(calls.wait(placed, 86_400))
 
     assert end_of(record) == (CallState.REFUSED, "connection_failed")
 
@@ -210,7 +210,7 @@ async def test_an_unknown_call_is_sent_again_only_within_a_second_and_then_looke
     service.calls.append(shown())
     found = await here.find(record.tracking_id)
 
-    assert record.state is again.record.state is CallState.UNKNOWN
+    assert record.state is again.state is CallState.UNKNOWN
     assert not again.is_new
     assert 2 <= len(keys) <= 11
     assert set(keys) == {record.idempotency_key}
@@ -227,7 +227,7 @@ async def test_two_records_that_fit_one_call_both_stay_unknown(place: str, clock
         await here.outcome(second)
         service = Service(clock, [LOST], [shown()])
     async with world(service, place) as here:
-        found = [await here.run(here.calls.find(each.record.tracking_id)) for each in (first, second)]
+        found = [await here.run(here.calls.find(each.tracking_id)) for each in (first, second)]
 
     assert [record.state for record in found if record] == [CallState.UNKNOWN] * 2
 
@@ -280,9 +280,9 @@ async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_del
         await here.tell(await here.outcome(second))
         third = await here.place(redial=True)
 
-    assert joined.record.tracking_id == first.record.tracking_id == unknown.tracking_id
+    assert joined.tracking_id == first.tracking_id == unknown.tracking_id
     assert second.is_new
-    assert undelivered.record.tracking_id == second.record.tracking_id
+    assert undelivered.tracking_id == second.tracking_id
     assert third.is_new
 
 
@@ -307,7 +307,7 @@ async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: 
         [active] = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         ended = await here.run(here.calls.wait(active, 86_400))
 
-    assert active.tracking_id == left.record.tracking_id
+    assert active.tracking_id == left.tracking_id
     assert ended.state is CallState.ENDED
     assert service.keys == []
 
@@ -321,6 +321,6 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
         Calls(CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)) as calls,
     ):
         placed = await here.run(calls.place(here.request()))
-        record = await here.run(calls.wait(placed.record, 86_400))
+        record = await here.run(calls.wait(placed, 86_400))
 
     assert record.state is CallState.UNKNOWN

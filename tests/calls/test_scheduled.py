@@ -12,7 +12,7 @@ from kallyai_mcp.calls.ledger import follow_up, rows
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, Placed
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW, database_at
@@ -25,7 +25,7 @@ WASHINGTON = "+12025550123"
 IN_WASHINGTON = TABLE.model_copy(update={"respondent_phone": WASHINGTON})
 
 
-async def schedule(here: World, due: datetime | None = DUE, *, retries: int = 0) -> Placed:
+async def schedule(here: World, due: datetime | None = DUE, *, retries: int = 0) -> CallRecord:
     when, arrived = here.calls.scheduled(due, retries), Stopwatch(here.clock)
     return await here.run(here.calls.place(CallRequest(IN_WASHINGTON, "America/New_York", arrived, when)))
 
@@ -36,9 +36,9 @@ async def at(here: World, moment: datetime) -> None:
     await here.run(here.clock.sleep(25))
 
 
-async def attempt(here: World, placed: Placed) -> CallRecord:
+async def attempt(here: World, placed: CallRecord) -> CallRecord:
     """Wait for the end of the attempt that is in progress."""
-    return await here.run(here.calls.wait(placed.record, 100))
+    return await here.run(here.calls.wait(placed, 100))
 
 
 async def test_a_scheduled_call_is_placed_once_when_it_is_due_by_a_process_that_runs_then(
@@ -51,9 +51,9 @@ async def test_a_scheduled_call_is_placed_once_when_it_is_due_by_a_process_that_
         await at(second, DUE - timedelta(seconds=40))
         before = len(service.keys)
         await at(second, DUE)
-        record = await third.find(placed.record.tracking_id)
+        record = await third.find(placed.tracking_id)
 
-    assert placed.record.state is CallState.SCHEDULED
+    assert placed.state is CallState.SCHEDULED
     assert before == 0
     assert record.state is CallState.ENDED
     assert service.keys == [record.idempotency_key]
@@ -70,16 +70,16 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_stands_for
     clock.advance((DUE - NOW).total_seconds() + 1801)
     async with world(service, place) as here:  # asked before the worker has looked at the ledger
         placed = await here.place(IN_WASHINGTON)
-        at_once = await here.find(late.record.tracking_id)
+        at_once = await here.find(late.tracking_id)
         listed = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
         await at(here, clock.now())
-        later = await here.find(late.record.tracking_id)
+        later = await here.find(late.tracking_id)
 
     assert placed.is_new
-    assert late.record.tracking_id in [record.tracking_id for record in listed]
+    assert late.tracking_id in [record.tracking_id for record in listed]
     assert at_once.state is CallState.EXPIRED
     assert end_of(later) == (CallState.EXPIRED, "expired")
-    assert service.keys == [placed.record.idempotency_key]
+    assert service.keys == [placed.idempotency_key]
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks
     await at(here, moment - timedelta(seconds=40))
     before = len(service.keys)
     await at(here, moment)
-    record = await here.find(placed.record.tracking_id)
+    record = await here.find(placed.tracking_id)
 
     assert before == 0
     assert record.state is CallState.ENDED
-    assert placed.record.schedule.place_by == moment + timedelta(minutes=30)
+    assert placed.schedule.place_by == moment + timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("hours", [-3, 3], ids=["fast", "slow"])
@@ -113,7 +113,7 @@ async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wron
     placed = await schedule(here)
     await at(here, DUE)
     await at(here, DUE + timedelta(minutes=31))
-    record = await here.find(placed.record.tracking_id)
+    record = await here.find(placed.tracking_id)
 
     assert service.keys == []
     assert end_of(record) == (CallState.EXPIRED, "expired")
@@ -127,7 +127,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str,
         await at(here, DUE - timedelta(minutes=10))
         await here.call(TABLE.model_copy(update={"task_description": "Another"}))
         await at(here, DUE)
-        record = await here.find(scheduled.record.tracking_id)
+        record = await here.find(scheduled.tracking_id)
         newest = (await here.run(here.ledger.read(rows.audit, record.account, 10)))[0]
 
     assert len(service.keys) == 2
@@ -143,7 +143,7 @@ async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here
     here.session.name = None
     await at(here, DUE + timedelta(minutes=31))
     here.session.name = "account-1"
-    record = await here.find(placed.record.tracking_id)
+    record = await here.find(placed.tracking_id)
 
     assert service.keys == []
     assert end_of(record) == (CallState.EXPIRED, "expired")
@@ -158,11 +158,11 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
     worker = await dying.take_lease()
-    [taken] = await dying.write(follow_up.take_due, placed.record.account, worker, service_time=lambda: None)
+    [taken] = await dying.write(follow_up.take_due, placed.account, worker, service_time=lambda: None)
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
-        record = await other.find(placed.record.tracking_id)
+        record = await other.find(placed.tracking_id)
 
     assert taken.state is CallState.RESERVED
     assert record.state is CallState.ENDED
@@ -179,12 +179,12 @@ async def test_a_call_that_reached_nobody_is_placed_again_under_a_key_of_its_own
     after_14_minutes = len(service.keys)
     await at(here, NOW + timedelta(minutes=16))
     await at(here, NOW + timedelta(minutes=33))
-    record = await here.find(placed.record.tracking_id)
+    record = await here.find(placed.tracking_id)
     earlier = await here.find("c-1")
 
     assert first.state is CallState.SCHEDULED
     assert first.schedule.attempt == 2
-    assert joined.record.tracking_id == placed.record.tracking_id
+    assert joined.tracking_id == placed.tracking_id
     assert not joined.is_new
     assert after_14_minutes == 1
     assert len(set(service.keys)) == 3
@@ -219,7 +219,7 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, *, a
     if asks:
         await here.run(here.calls.find("c-1"))
     await at(here, NOW + timedelta(minutes=20))
-    record = await here.find(placed.record.tracking_id)
+    record = await here.find(placed.tracking_id)
     talked = await here.find("c-1")
     again = await schedule(here, None, retries=1)
 
@@ -227,7 +227,7 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, *, a
     assert len(service.keys) == 1
     assert (record.state, record.error and record.error.code) == (CallState.REFUSED, "reached_before")
     assert talked.outcome is Outcome.UNKNOWN
-    assert (again.is_new, again.record.call_id) == (False, "c-1")
+    assert (again.is_new, again.call_id) == (False, "c-1")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here
 
     service = here.answering([busy])
     placed = await schedule(here)
-    other = replace(placed.record, tracking_id="t-many", fingerprint="many", idempotency_key="many")
+    other = replace(placed, tracking_id="t-many", fingerprint="many", idempotency_key="many")
     await add_records(here.database, other, BATCH, interval=0)
     await at(here, DUE)
     ordinary = await here.call()

@@ -152,7 +152,7 @@ async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says
     service = Service(clock)
     async with world(service, place) as following:
         await following.run(clock.sleep(60))
-        record = await following.find(placed.record.tracking_id)
+        record = await following.find(placed.tracking_id)
         again = await following.call()
     assert end_of(record) == (CallState.REFUSED, "not_sent")
     assert again.state is CallState.ENDED

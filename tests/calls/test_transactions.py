@@ -16,7 +16,7 @@ from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import reserve
 from kallyai_mcp.calls.ledger.rows import list_unsettled
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import CallRecord, Placed
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -113,7 +113,7 @@ async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alon
 
     again = [ledger.write(reserve, replace(_asked(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
-    assert [type(result) for result in results] == [Placed, Placed, base.ConstraintError]
+    assert [type(result) for result in results] == [CallRecord, CallRecord, base.ConstraintError]
 
 
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(

@@ -213,7 +213,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, c
         again = await here.place()
         clock.advance(86_400)
         await here.run(clock.sleep(1200))
-        found = await here.run(here.calls.find(again.record.tracking_id))
+        found = await here.run(here.calls.find(again.tracking_id))
 
     assert not again.is_new
     assert found is None

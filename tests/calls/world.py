@@ -19,9 +19,8 @@ from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import Database, Ledger
-from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState, Placed
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import NOW, WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock, run
@@ -203,19 +202,19 @@ class World:
         """A request that arrives now."""
         return CallRequest(submission, "UTC", Stopwatch(self.clock), redial=redial)
 
-    async def precheck(self, *, redial: bool = False) -> Precheck:
+    async def precheck(self, *, redial: bool = False) -> CallRecord:
         """What the ledger says about a call before the user is asked for consent."""
         return await self.run(self.calls.precheck(self.request(redial=redial)))
 
     async def place(
         self, submission: Submission = TABLE, *, redial: bool = False, consent: Consent | None = None
-    ) -> Placed:
+    ) -> CallRecord:
         """Ask for a call, and don't wait for its end."""
         return await self.run(self.calls.place(self.request(submission, redial=redial), consent=consent))
 
-    async def outcome(self, placed: Placed) -> CallRecord:
+    async def outcome(self, placed: CallRecord) -> CallRecord:
         """Wait for the end of a call."""
-        return await self.run(self.calls.wait(placed.record, 86_400))
+        return await self.run(self.calls.wait(placed, 86_400))
 
     async def call(self, submission: Submission = TABLE, *, redial: bool = False) -> CallRecord:
         """Ask for a call, and wait for its end."""

@@ -1,6 +1,6 @@
 """The transaction that reserves a call: duplicate, call policy, consent, idempotency key, and the record."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Literal, NamedTuple
@@ -22,7 +22,6 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallState,
-    Placed,
     from_row,
     idempotency_key,
     to_row,
@@ -42,18 +41,6 @@ newest call to its number.
 """
 
 
-@dataclass(frozen=True)
-class Precheck:
-    """What the ledger says about a call that may be placed, before the user is asked for consent.
-
-    `duplicate` is the record that would answer the request, so that no new call is placed. `last_call` is when the last
-    call to the number was placed, or may have been.
-    """
-
-    duplicate: CallRecord | None
-    last_call: datetime | None = None
-
-
 class LastDelivered(NamedTuple):
     """The call whose outcome this process told last, and how long before a request arrived, by a clock nobody sets."""
 
@@ -68,18 +55,18 @@ def precheck(
     redial: bool,
     arrived: Stopwatch | None = None,
     delivered: LastDelivered | None = None,
-) -> Precheck:
-    """What `reserve` would find now. Another process may change it before `reserve` is called.
+) -> CallRecord:
+    """The record that `reserve` would return now. Another process may change that before `reserve` is called.
 
     Raises:
         PolicyError: A setting refuses the call.
     """
     earlier = SameCalls(tx, requested, arrived, delivered)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
-        return Precheck(duplicate)
+        return duplicate
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
-    return Precheck(None, earlier.last_call)
+    return replace(requested, is_new=True, last_call=earlier.last_call)
 
 
 def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
@@ -96,8 +83,10 @@ def reserve(
     delivered: LastDelivered | None = None,
     consent: Consent | None = None,
     service_time: ServiceTime | None = None,
-) -> Placed:
+) -> CallRecord:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
+
+    Returns the new record, or the duplicate that answers the request.
 
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
@@ -111,7 +100,7 @@ def reserve(
     """
     earlier = SameCalls(tx, requested, arrived, delivered)
     if (duplicate := earlier.duplicate(redial=redial)) is not None:
-        return Placed(duplicate, is_new=False)
+        return duplicate
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
     if consent is not None:
@@ -126,7 +115,7 @@ def reserve(
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
     write_audit(tx, record, consent, AUDIT_PLACED if record.is_active else AUDIT_SCHEDULED)
-    return Placed(replace(record, is_first=earlier.last_call is None), is_new=True)
+    return replace(record, is_new=True, last_call=earlier.last_call)
 
 
 def offset_at(service_time: ServiceTime, now: float) -> float | None:
