@@ -138,14 +138,13 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str,
 
 
 async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here: World) -> None:
-    service = here.service
     placed = await schedule(here)
     here.session.name = None
     await at(here, DUE + timedelta(minutes=31))
     here.session.name = "account-1"
     record = await here.find(placed.tracking_id)
 
-    assert service.keys == []
+    assert here.service.keys == []
     assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
