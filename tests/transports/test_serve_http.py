@@ -140,11 +140,12 @@ async def test_sigterm_ends_a_server_whose_requests_were_canceled_while_they_con
     head = {**ACCEPT, "Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body)}
     request = "\r\n".join(["POST /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", body])
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
-        settings = {"API_URL": f"https://127.0.0.1:{silent.getsockname()[1]}", "ACCESS_TOKEN": "secret"}
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        settings = {"API_URL": url, "ACCESS_TOKEN": "secret", "RATE_LIMIT": "1000/minute"}
         with started(tmp_path, "serve", "--transport", "http", "--port", "0", **settings) as process:
             url = url_of(process)
             with anyio.fail_after(LIMIT):
-                clients = [await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(250)]
+                clients = [await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(500)]
                 for client in clients:
                     await client.send(request.encode())
                 connected = [await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True) for _ in clients]
