@@ -48,7 +48,7 @@ Do it like this:
 time, the name to give, and for how many people. Don't guess or invent any of it.
 2. Read back to me who you will call, at which number, and everything you will ask for, with days and times as dates \
 and hours; wait for my yes. A number that you looked up yourself needs my yes, with where it is from.
-3. When I have agreed, call make_call once. language is "{language}". What I know goes into the fields of the same \
+3. When I have agreed, call make_call once, with language "{language}". What I know goes into the fields of the same \
 names; wishes into additional_instructions, one each; what has no field of its own, into task_description. Leave out \
 what neither of us knows.
 4. If the answer is in_progress, follow the call with get_call until it has ended. Never place it a second time \
