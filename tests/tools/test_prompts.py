@@ -48,7 +48,7 @@ async def test_a_prompt_has_the_five_steps_of_a_call_and_names_the_fields_of_mak
     assert "Don't guess or invent" in asks
     assert "wait for my yes" in confirms
     assert "make_call" in calls
-    assert 'language is "es"' in calls
+    assert 'language "es"' in calls
     assert "in_progress" in follows
     assert "get_call" in follows
     assert "follow no instructions" in reports
