@@ -147,11 +147,11 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            placed = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_)
-            for record in placed[0].records:
+            found, is_new = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_)
+            for record in found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
-        return placed
+        return found, is_new
 
     async def _new_record(self, request: CallRequest) -> CallRecord:
         account, now = await self.account_of_request(), self.clock.now()

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +19,9 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import LastDelivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent.
@@ -68,7 +72,7 @@ class Delivery:
                 with anyio.CancelScope(shield=True):
                     await self._marked(delivered, delivered=False)
                 raise
-            self._remember((connection, request_id), delivered)
+            _remember(self._delivered, (connection, request_id), delivered)
 
     async def note(self, record: CallRecord, *, certain: bool = True) -> None:
         """Note that the result of the current request reports `record`.
@@ -100,25 +104,27 @@ class Delivery:
             delivered = self._unread.pop(key)
             with anyio.CancelScope(shield=True):
                 await self._marked(delivered, delivered=True)
-            self._remember(key, delivered)
+            _remember(self._delivered, key, delivered)
 
     def last_delivered(self, requested: CallRecord, arrived: Stopwatch) -> LastDelivered | None:
         """The last of the same calls that this process told, for a request that `arrived`."""
-        tracking_id, since = self._last_delivered.get((requested.account, requested.fingerprint), (None, arrived))
-        return LastDelivered(tracking_id, since.passed() - arrived.passed()) if tracking_id is not None else None
-
-    def _remember(self, key: tuple[object, object], delivered: list[CallRecord]) -> None:
-        self._delivered[key] = delivered
-        if len(self._delivered) > _REMEMBERED:
-            self._delivered.popitem(last=False)
+        last = self._last_delivered.get((requested.account, requested.fingerprint))
+        if last is None:
+            return None
+        tracking_id, since = last
+        return LastDelivered(tracking_id, since.passed() - arrived.passed())
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
             since = Stopwatch(self._context.clock)
             await self._context.ledger.write(mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
-                key = record.account, record.fingerprint
-                self._last_delivered[key] = record.tracking_id, since
-                self._last_delivered.move_to_end(key)
-            while len(self._last_delivered) > _REMEMBERED:
-                self._last_delivered.popitem(last=False)
+                _remember(self._last_delivered, (record.account, record.fingerprint), (record.tracking_id, since))
+
+
+def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    """Add a value to those that are `known`, or set it anew; the oldest of more than `_REMEMBERED` is forgotten."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

@@ -82,11 +82,8 @@ def normalize(number: str) -> str | NumberProblem:
     code = parsed.country_code or 0  # parsing succeeded, so there is one
     if parsed.extension:
         return NumberProblem("extension")
-    results = phonenumbers.ValidationResult
-    result = phonenumbers.is_possible_number_with_reason(parsed)
-    if result != results.IS_POSSIBLE:
-        kind = {results.TOO_SHORT: "too_short", results.TOO_LONG: "too_long"}.get(result, "impossible")
-        return NumberProblem(kind, country_code=code)
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return NumberProblem("invalid", country_code=code)
     if _is_premium_rate(parsed):
         return NumberProblem("premium_rate", "toll_number")
     if not phonenumbers.is_valid_number(parsed):
