@@ -121,7 +121,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "nobody takes over the calls of a process that died",
-        Patch("calls.worker", "is_more = work.is_abandoned and", "is_more = False and"),
+        Patch("calls.worker", "if work.is_abandoned and await", "if False and await"),
         events=(Event(5, "is killed"),),
         starts=(Start(), Start()),
     ),
