@@ -40,7 +40,7 @@ async def call_result(
         KallyAIError: The call was refused or canceled.
     """
     if isinstance(found, CallList):
-        return await _list_result(app_context, found, placed_now=placed_now)
+        return await _list_result(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
     record = found if isinstance(found, CallRecord) else None
     if record is not None and record.is_earlier_call:
         placed_now = None if placed_now is None else False
@@ -144,11 +144,13 @@ def related_calls(related: Related) -> dict[str, str | None]:
     return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id} if related.later else {}
 
 
-async def _list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> ToolResult[CallAnswer]:
+async def _list_result(
+    app_context: AppContext, found: CallList, *, placed_now: bool | None, client_is_there: bool
+) -> ToolResult[CallAnswer]:
     usage = await app_context.usage() if found.stop_reason is StopReason.REFUSED else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
-        await app_context.calls.delivery.note(record)
+        await app_context.calls.delivery.note(record, certain=client_is_there)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]

@@ -197,14 +197,13 @@ async def wait_and_answer(
     tool only looks at it; otherwise a client with tasks is answered at once, because it polls the task.
     """
     request = ctx.request_context
-    is_there = True
+    is_there = isinstance(found, Call) or not (found.is_open and _leaves_unnoticed(request))
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if placed_now is not None and accepts_tasks(request):
         seconds = 0
     if isinstance(found, CallList):
         found = await app_context.calls.wait_for_list(found, seconds)
     elif isinstance(found, CallRecord):
-        is_there = _client_is_there(found, request)
         found = await app_context.calls.wait(found, seconds)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
 
@@ -224,16 +223,14 @@ async def result_of(
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
 
-def _client_is_there(record: CallRecord, request: ServerRequestContext[AppContext, Any]) -> bool:
-    """Whether it is certain that the client still waits, because this worker would know if it had given up.
+def _leaves_unnoticed(request: ServerRequestContext[AppContext, Any]) -> bool:
+    """Whether this worker may not notice when the client gives up.
 
-    It is not certain for a client of the 2025 versions over `/mcp` that waited for a call in progress. If such a client
-    gives up, it leaves its request open. It cancels by another request, which may reach another worker, because there
-    are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
+    A client of the 2025 versions over `/mcp` leaves its request open then. It cancels by another request, which may
+    reach another worker, because there are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
     """
-    is_old = request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
     is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
-    return not (record.is_active and is_old and is_stateless)
+    return is_stateless and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
 
 
 def accepts_tasks(request: ServerRequestContext[AppContext, Any]) -> bool:

@@ -2,26 +2,22 @@
 
 from kallyai_mcp.calls.ledger.base import Tx
 
-_INSERT = "INSERT INTO shared_values (kind, name, value, expires_at) VALUES (:kind, :name, :value, :expires_at)"
 _THIS = "WHERE kind = :kind AND name = :name"
 
 
 def put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
     """Set a value that expires after `seconds`; returns the value before it, or None, in the same transaction."""
     # Lets every other change of this value wait until the transaction ends, even when there is no row yet.
-    locked = f"{_INSERT} ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind"
-    tx.run(locked, kind=kind, name=name, value="", expires_at=0)
+    tx.run(
+        "INSERT INTO shared_values (kind, name, value, expires_at) VALUES (:kind, :name, '', 0) "
+        "ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind",
+        kind=kind,
+        name=name,
+    )
     before = get(tx, kind, name)
     changed = f"UPDATE shared_values SET value = :value, expires_at = :expires_at {_THIS}"
     tx.run(changed, kind=kind, name=name, value=value, expires_at=tx.now() + seconds)
     return before
-
-
-def add(tx: Tx, kind: str, name: str, value: str, seconds: float) -> bool:
-    """Set a value that expires after `seconds`, unless there is one; False when there is one."""
-    tx.run(f"DELETE FROM shared_values {_THIS} AND expires_at <= :now", kind=kind, name=name, now=tx.now())
-    added = f"{_INSERT} ON CONFLICT (kind, name) DO NOTHING RETURNING name"
-    return bool(tx.rows(added, kind=kind, name=name, value=value, expires_at=tx.now() + seconds))
 
 
 def get(tx: Tx, kind: str, name: str) -> str | None:
