@@ -17,7 +17,8 @@ if __name__ == "__main__":
 
     prefixes: dict[str, list[str]] = {}
     for prefix, zones in sorted(TIMEZONE_DATA.items()):
-        if known := sorted(set(zones) - {"Etc/Unknown"}):
+        known = sorted(set(zones) - {"Etc/Unknown"})
+        if known and prefix != "1":  # from Guam to Newfoundland: only an area code shows what time it is
             prefixes.setdefault(" ".join(known), []).append(prefix)
     source = f"libphonenumber (Apache-2.0), by phonenumbers {phonenumbers.__version__}"
     table = {"source": source, "prefixes": {zones: " ".join(found) for zones, found in sorted(prefixes.items())}}

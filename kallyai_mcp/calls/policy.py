@@ -1,7 +1,7 @@
 """The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -21,9 +21,6 @@ RECENTLY = timedelta(hours=1)
 
 FEW_MINUTES = 5.0
 """With fewer minutes left than this, the plan may not last for one call. With none, KallyAI refuses the call."""
-
-_NO_COMMON_HOUR = timedelta(hours=LATEST.hour - EARLIEST.hour)
-"""Clocks that differ by at least this much are never all between `EARLIEST` and `LATEST`."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +122,13 @@ def risk_flags(
     """The reasons to ask the user before a call that is placed `now`.
 
     With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the ordinary hours in any
-    of them. It does not apply if the zones don't show where the phone is: there is no known zone, or they differ so
-    much that no hour is ordinary in all of them. An example is a toll-free number of North America. `usage` is None
-    when it is not known, `last_call` when the number was never called.
+    of them. It does not apply without a known zone, as for a toll-free number. `usage` is None when it is not known,
+    `last_call` when the number was never called.
     """
     number = submission.respondent_phone
     minutes = usage.minutes_remaining if usage is not None else None
-    times = local_times(number, now)
     found = {
-        RiskFlag.LOCAL_HOUR: tell_the_hour(times) and not all(map(_is_ordinary, times)),
+        RiskFlag.LOCAL_HOUR: not all(map(is_ordinary, local_times(number, now))),
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
         RiskFlag.FEW_MINUTES: minutes is not None and 0 < minutes < FEW_MINUTES,
         RiskFlag.COSTLY: may_cost_more(number),
@@ -142,11 +137,6 @@ def risk_flags(
     return tuple(flag for flag in RiskFlag if found.get(flag))
 
 
-def tell_the_hour(times: tuple[datetime, ...]) -> bool:
-    """Whether the `times` in the zones of a number show what time it is where the phone is; see `risk_flags`."""
-    clocks = [moment.replace(tzinfo=UTC) for moment in times]
-    return bool(clocks) and max(clocks) - min(clocks) < _NO_COMMON_HOUR
-
-
-def _is_ordinary(there: datetime) -> bool:
+def is_ordinary(there: datetime) -> bool:
+    """Whether a call at this time of the callee's clock is within the ordinary hours."""
     return EARLIEST <= there.time() < LATEST

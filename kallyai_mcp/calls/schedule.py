@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
-from kallyai_mcp.calls.numbers import local_times, zones_of_number
-from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
+from kallyai_mcp.calls.numbers import zones_of_number
+from kallyai_mcp.calls.policy import EARLIEST, is_ordinary
 
 MOST_RETRIES = 3
 """The most further attempts after the first one."""
@@ -88,13 +88,11 @@ AT_ONCE = Schedule()
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
     """When the next attempt of a call is due: after `RETRY_PAUSE`, between 8:00 and 21:00 for the callee.
 
-    If the number (E.164) has several zones, it is between these hours in all of them. If it does not show what time it
-    is there, `timezone` counts.
+    If the number (E.164) has several zones, it is between these hours in all of them. If it has none, `timezone`
+    counts.
     """
     due = ended_at + RETRY_PAUSE
-    zones = [ZoneInfo(timezone)]
-    if tell_the_hour(local_times(number, due)):
-        zones = [ZoneInfo(name) for name in zones_of_number(number)]
+    zones = [ZoneInfo(name) for name in zones_of_number(number) or (timezone,)]
     while (later := max(_opening(due, zone) for zone in zones)) != due:
         due = later
     return due
@@ -102,19 +100,17 @@ def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
 
 def is_past_appointment(submission: Submission, due: datetime, timezone: str) -> bool:
     """Whether a call at `due` would come too late for the appointment that it asks for, in the zone `timezone`."""
-    day, at = submission.appointment_date, submission.appointment_time
-    if day is None:
+    if submission.appointment_date is None:
         return False
     there = due.astimezone(ZoneInfo(timezone))
-    if there.date() != day or at is None:
-        return there.date() > day
-    return f"{there:%H:%M}" >= at
+    asked = submission.appointment_date, submission.appointment_time or "24:00"
+    return (there.date(), f"{there:%H:%M}") >= asked
 
 
 def _opening(moment: datetime, zone: ZoneInfo) -> datetime:
     """`moment` if it is within the ordinary hours of `zone`; else the next 8:00 there."""
     there = moment.astimezone(zone)
-    if EARLIEST <= there.time() < LATEST:
+    if is_ordinary(there):
         return moment
     day = there.date() if there.time() < EARLIEST else there.date() + timedelta(days=1)
-    return datetime.combine(day, time(EARLIEST.hour), zone).astimezone(UTC)
+    return datetime.combine(day, EARLIEST, zone).astimezone(UTC)

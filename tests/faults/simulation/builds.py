@@ -413,7 +413,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call is placed again at night",
-        Patch("calls.schedule", "if EARLIEST <= there.time() < LATEST:", "if there:"),
+        Patch("calls.schedule", "if is_ordinary(there):", "if there:"),
         tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
     ),
