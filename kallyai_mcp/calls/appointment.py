@@ -2,14 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, datetime, tzinfo
+from datetime import MAXYEAR, MINYEAR, date, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
-
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
 
 _TEXT_LIMIT = 500
 """The most characters of a title or a location."""
@@ -19,8 +17,7 @@ _TEXT_LIMIT = 500
 class Appointment:
     """The event of a calendar file, as KallyAI wrote it.
 
-    A date without a time is a whole day; a time without a zone is in that of the request. `end` is None when the file
-    has no end, or one that is not after the start.
+    A date without a time is a whole day; a time without a zone is in that of the request.
     """
 
     summary: str | None = None
@@ -44,31 +41,23 @@ def read_appointment(ics: str) -> Appointment | None:
     """The first event in a calendar file (RFC 5545) that is neither canceled nor tentative; None when there is none.
 
     Raises:
-        UnreadableResponseError: The text is not a calendar file, or an event has no start that can be read. The code
-            is `several_events` if events have different starts, so that any of them may be the appointment.
+        UnreadableResponseError: The text is not a calendar file, or an event has no start or end that can be read. The
+            code is `several_events` if events have different starts, so that any of them may be the appointment.
     """
     from icalendar import Calendar as CalendarFile  # imported late: its import takes longer than that of all tools
 
     try:
         file = CalendarFile.from_ical(ics)
         events: list[Any] = [event for event in file.walk("VEVENT") if _is_agreed(file, event)]
+        appointments = [
+            Appointment(_text(event, "SUMMARY"), _when(event.start), _when(event.DTEND), _text(event, "LOCATION"))
+            for event in events
+        ]
     except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
-        raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
-    if not events:
-        return None
-    event, starts = events[0], {_when(event.get("DTSTART")) for event in events}
-    if None in starts:
-        raise UnreadableResponseError("the calendar file has no start that can be read", code="unreadable_answer")
-    if len(starts) > 1:
+        raise UnreadableResponseError("the calendar file can't be read", code="unreadable_answer") from error
+    if len({appointment.start for appointment in appointments}) > 1:
         raise UnreadableResponseError("the calendar file has several events", code="several_events")
-    (start,) = starts
-    end = _when(event.get("DTEND"))
-    return Appointment(
-        summary=_text(event.get("SUMMARY")),
-        start=start,
-        end=end if start is None or end is None or _is_after(end, start) else None,
-        location=_text(event.get("LOCATION")),
-    )
+    return appointments[0] if appointments else None
 
 
 def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
@@ -84,8 +73,8 @@ def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zo
     if start is None:
         return True
     is_that_day = asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
-    time = time_of_day(asked.appointment_time) if asked.appointment_time else None
-    is_that_time = time is None or not isinstance(start, datetime) or time == (start.hour, start.minute)
+    asked_time = time_of_day(asked.appointment_time)
+    is_that_time = asked_time is None or not isinstance(start, datetime) or asked_time == start.time()
     return is_that_day and is_that_time
 
 
@@ -110,15 +99,12 @@ def names_number(appointment: Appointment, number: int) -> bool:
     return re.search(found, appointment.summary or "", re.IGNORECASE) is not None
 
 
-def time_of_day(text: str) -> tuple[int, int] | None:
-    """The hour and the minute in "19:00", "19:00:00", or "7:00 PM"; None for any other text."""
-    found = _TIME.fullmatch(text.strip().lower())
-    if found is None:
+def time_of_day(text: str | None) -> time | None:
+    """The time in "19:00", "19:00:00", or "19:00:00Z"; None for any other text."""
+    try:
+        return time.fromisoformat(text or "").replace(tzinfo=None)
+    except ValueError:
         return None
-    hour, minute, half = int(found[1]), int(found[2]), found[3] or ""
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    return hour, minute
 
 
 def _is_agreed(file: Any, event: Any) -> bool:
@@ -127,24 +113,12 @@ def _is_agreed(file: Any, event: Any) -> bool:
     return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in ("CANCELLED", "TENTATIVE")
 
 
-def _when(value: Any) -> date | datetime | None:
-    """The date or the time of a property; None when it has none, or one that can't be formatted."""
-    try:
-        found = getattr(value, "dt", None)
-    except ValueError:  # icalendar raises it for the value of a broken property
-        return None
-    return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
+def _when(moment: date | None) -> date | None:
+    """`moment`, unless it can't be shown in every zone; then `ValueError`."""
+    if moment is not None and not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("a year that some zones can't show")
+    return moment
 
 
-def _is_after(end: date | datetime, start: date | datetime) -> bool:
-    """Whether `end` is of the same type as `start`, and later (RFC 5545, section 3.8.2.2)."""
-    try:
-        return end > start
-    except TypeError:  # a date and a time, or a time with a zone and one without
-        return False
-
-
-def _text(value: object) -> str | None:
-    """The first `_TEXT_LIMIT` characters of a text, or of the first of several texts."""
-    first = value[0] if isinstance(value, list) else value
-    return str(first).strip()[:_TEXT_LIMIT] or None if first is not None else None
+def _text(event: Any, name: str) -> str | None:
+    return str(event.get(name, "")).strip()[:_TEXT_LIMIT] or None

@@ -247,8 +247,8 @@ class CallView:
     def time(self) -> str | None:
         """The submission's time: HH:MM, or in the form in which KallyAI repeats it."""
         time = self.submission.appointment_time
-        read = time_of_day(time) if time else None
-        return time if read is None else f"{read[0]:02}:{read[1]:02}"
+        read = time_of_day(time)
+        return time if read is None else f"{read:%H:%M}"
 
     @property
     def is_calendar_unread(self) -> bool:

@@ -1,7 +1,7 @@
 """An appointment in words, and as a new .ics file."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment, time_of_day, with_zone
 from kallyai_mcp.tools.call_view import CallView
@@ -70,9 +70,9 @@ def thing(view: CallView) -> str:
 def unconfirmed(view: CallView) -> str:
     """What of the request could be in the calendar event, and is not: "7:00 PM, 4 people"."""
     asked = view.submission
-    read = time_of_day(asked.appointment_time) if asked.appointment_time else None
+    read = time_of_day(asked.appointment_time)
     words = {
-        "appointment_time": hour(time(*read)) if read is not None else quoted(str(asked.appointment_time), 40),
+        "appointment_time": hour(read) if read is not None else quoted(str(asked.appointment_time), 40),
         "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
         "departure_date": f"departure {departure_in(asked)}",
     }

@@ -158,12 +158,12 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
     """The lines that say what KallyAI is asked to do."""
     day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
     hour = submission.appointment_time
-    read = time_of_day(hour) if hour else None
+    read = time_of_day(hour)
     parts = (
         submission.user_name,
         for_people(phone) if phone else None,
         words.day(day, reader.now) if day else None,
-        words.hour(time(*read), submission.respondent_phone) if read is not None else hour,
+        words.hour(read, submission.respondent_phone) if read is not None else hour,
         submission.time_preference_text,
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )
