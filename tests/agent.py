@@ -148,7 +148,9 @@ async def open_agent(
     settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
     """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
-    connection = _Connection(settings, embedded=(lambda: app) if app is not None else None)
+    connection = _Connection(replace(settings, sandbox=app is not None))
+    if app is not None:
+        connection.sandbox = app
     connection.clock = ShortPauses(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:

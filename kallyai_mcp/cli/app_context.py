@@ -54,8 +54,8 @@ async def open_app_context(
                 now=connection.clock.now,
                 confirmations=Confirmations(settings.secret_keys),
                 # The embedded sandbox calls nobody, and a test number should do the same at every hour.
-                confirm=settings.confirm or ("never" if connection.embedded is not None else "auto"),
-                embedded=connection.embedded is not None,
+                confirm=settings.confirm or ("never" if settings.sandbox else "auto"),
+                embedded=settings.sandbox,
             )
         tasks.cancel_scope.cancel()
 

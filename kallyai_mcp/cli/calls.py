@@ -21,7 +21,7 @@ from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import connect
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
@@ -70,7 +70,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
         places_calls = work.__name__ == "call"
 
         async def opened() -> Shown:
-            async with open_app_context(connect(settings), links=False) as app_context:
+            async with open_app_context(Connection(settings), links=False) as app_context:
                 try:
                     return await work(app_context, **arguments)
                 except errors.KallyAIError as error:

@@ -17,7 +17,7 @@ from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.cli.output import SetupError
+from kallyai_mcp.cli.output import SetupError, need_sandbox
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,73 +37,75 @@ EMBEDDED_URL = "http://embedded-sandbox.invalid"
 """The base URL of the embedded sandbox's links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
 
 
-class EmbeddedSandbox:
-    """A sandbox in this process, and the token source of its account, which is always signed in."""
+class _SandboxTokens:
+    """The token source of the embedded sandbox's account, which is always signed in."""
 
     def __init__(self, app: "SandboxApp") -> None:
-        self.app = app
-        self._token: str = app.state.sandbox.issue_tokens()["access_token"]
+        self._app = app
+        self._token = ""
 
     async def current(self) -> "Tokens":
         """The account's tokens."""
         from kallyai_mcp.auth.tokens import Tokens
 
-        return Tokens.of(self._token)
+        return Tokens.of(await self.access_token())
 
     async def access_token(self) -> str:
         """An access token for the next request."""
-        return self._token
+        return self._token or await self.renew("")
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - the sandbox accepts all that it has issued
         """A new access token."""
-        self._token = self.app.state.sandbox.issue_tokens()["access_token"]
+        self._token = self._app.state.sandbox.issue_tokens()["access_token"]
         return self._token
 
 
 class Connection:
     """The parts that a command works with. Each is opened at its first use, once, and closed at the end.
 
-    `embedded` creates a sandbox to use instead of the settings' KallyAI. With `callers`, the access token is that of
-    the client of each HTTP request.
+    With the setting `sandbox`, KallyAI is a sandbox in this process; `speed` is that of its calls, and 1 that of real
+    ones. With `callers`, the access token is that of the client of each HTTP request. Raises `CommandError` if the
+    sandbox is not installed, and `SetupError` as `_open_database`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        embedded: "Callable[[], SandboxApp] | None" = None,
-        callers: bool = False,
-    ) -> None:
-        self.settings = settings if embedded is None else replace(settings, api_url=EMBEDDED_URL)
-        self.embedded = embedded
+    def __init__(self, settings: Settings, *, speed: float = 10, callers: bool = False) -> None:
+        if settings.sandbox:
+            need_sandbox()
+            settings = replace(settings, api_url=EMBEDDED_URL)
+        self.settings = settings
         self.clock = Clock()
         self.callers = callers
+        self._speed = speed
         self._api: KallyAI | None = None
         self._ledger: Ledger | None = None
+        if settings.database_url is not None:
+            self.ledger()
 
     @cached_property
-    def _sandbox(self) -> EmbeddedSandbox:
-        assert self.embedded is not None  # noqa: S101 - see the callers
-        return EmbeddedSandbox(self.embedded())
+    def sandbox(self) -> "SandboxApp":
+        """The embedded sandbox, which keeps its state in the settings' folder."""
+        from kallyai_mcp.sandbox.app import create_app
+
+        return create_app(data=self.settings.home / "sandbox.db", speed=self._speed)
 
     @cached_property
-    def tokens(self) -> "Session | StaticTokens | CallerTokens | EmbeddedSandbox":
+    def tokens(self) -> "Session | StaticTokens | CallerTokens | _SandboxTokens":
         """The source of the access tokens; raises `TokenStoreError` if the setting's token store can't be used."""
-        if self.embedded is not None:
-            return self._sandbox
+        settings = self.settings
+        if settings.sandbox:
+            return _SandboxTokens(self.sandbox)
         if self.callers:
             from kallyai_mcp.auth.caller_tokens import CallerTokens
 
             return CallerTokens(self._is_revoked)
         from kallyai_mcp.auth.session import Session, StaticTokens
 
-        settings = self.settings
         if settings.access_token is not None:
             return StaticTokens(settings.access_token)
         from kallyai_mcp.auth.token_store import TokenStore
 
         async def refresh(refresh_token: str) -> "TokenGrant":
-            return await open_api(settings).refresh(refresh_token)
+            return await self.api().refresh(refresh_token)
 
         store = TokenStore(settings.token_store, settings.home, settings.api_url)
         return Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
@@ -123,7 +125,7 @@ class Connection:
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
         if self._api is None:
-            app = self._sandbox.app if self.embedded is not None else None
+            app = self.sandbox if self.settings.sandbox else None
             self._api = open_api(self.settings, self.tokens, app=app)
         return self._api
 
@@ -176,40 +178,18 @@ class Connection:
                     await self._ledger.aclose()
             if self._api is not None:
                 await self._api.aclose()
-            if "_sandbox" in self.__dict__:
-                self._sandbox.app.state.sandbox.close()
-
-
-def connect(settings: Settings, *, speed: float = 10, callers: bool = False) -> Connection:
-    """The connection of a command; with `KALLYAI_SANDBOX`, to the embedded sandbox.
-
-    `speed` is that of its calls; 1 is that of real ones. Raises `SetupError` if the shared database's URL is not valid,
-    or its driver is missing.
-    """
-
-    def create() -> "SandboxApp":
-        from kallyai_mcp.sandbox.app import create_app
-
-        return create_app(data=settings.home / "sandbox.db", speed=speed)
-
-    if settings.sandbox:
-        from kallyai_mcp.cli.sandbox import need_sandbox
-
-        need_sandbox()
-    connection = Connection(settings, embedded=create if settings.sandbox else None, callers=callers)
-    if settings.database_url is not None:
-        connection.ledger()
-    return connection
+            if "sandbox" in self.__dict__:
+                self.sandbox.state.sandbox.close()
 
 
 def open_api(
     settings: Settings,
-    tokens: "TokenSource | None" = None,
+    tokens: "TokenSource",
     *,
     app: "SandboxApp | None" = None,
     retry_backoff: float = 0.5,
 ) -> "KallyAI":
-    """Create an API client; without `tokens`, one that only signs in. The HTTP library is imported only here.
+    """Create an API client. The HTTP library is imported only here.
 
     The waits between two tries are multiples of `retry_backoff`, in seconds. Raises `KallyAIError` (`bad_environment`)
     if a variable of the environment can't be used, such as a malformed proxy.

@@ -18,7 +18,6 @@ from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import run, say, say_result, speed_option
-from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result
@@ -33,10 +32,10 @@ from kallyai_mcp.tools.text.plain import day_and_hour
 @speed_option(60)
 def demo(*, speed: float) -> None:
     """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""
-    need_sandbox()
-    say("Phone calls by an agent. It all happens here; nobody is called.\n")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        run(partial(_run, Path(home), speed))
+        connection = Connection(Settings(home_override=Path(home), sandbox=True), speed=speed)
+        say("Phone calls by an agent. It all happens here; nobody is called.\n")
+        run(partial(_run, connection))
     say("\nNext, with a sandbox or with your KallyAI account:", bold=True)
     command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
     if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` has started this; the program may not be on the user's PATH
@@ -44,13 +43,11 @@ def demo(*, speed: float) -> None:
     say(f"  {command} install CLIENT --sandbox\n  {command} install CLIENT")
 
 
-async def _run(home: Path, speed: float) -> None:
-    from kallyai_mcp.sandbox.app import create_app
+async def _run(connection: Connection) -> None:
     from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
-    settings = Settings(home_override=home, confirm="never")
     numbers = {each.name: each.number for each in TEST_NUMBERS}
-    async with open_app_context(Connection(settings, embedded=partial(create_app, speed=speed))) as app_context:
+    async with open_app_context(connection) as app_context:
         friday = app_context.now().date() + timedelta(days=(4 - app_context.now().weekday()) % 7 or 7)
         table = Submission(
             task_category="restaurant",

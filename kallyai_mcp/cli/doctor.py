@@ -14,7 +14,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.base import Transaction
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import SetupError, json_option, run, say, say_json
+from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.tools.text.plain import duration, one_line
 
@@ -64,9 +64,13 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
     program = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
     versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
     found = [Finding("program", "ok", f"{versions}; {program}")]
-    if isinstance(settings, SettingsError):
-        return [*found, Finding("settings", "bad", str(settings), "set it as it says, or remove it"), *_clients()]
-    async with Connection(settings) as connection:
+    try:
+        if isinstance(settings, SettingsError):
+            raise settings
+        opened = Connection(settings)
+    except (SettingsError, CommandError) as error:
+        return [*found, Finding("settings", "bad", str(error), "set it as it says, or remove it"), *_clients()]
+    async with opened as connection:
         for check in (_sign_in, _api, _ledger, *((_serve,) if settings.auth != "none" else ())):
             name = check.__name__.strip("_")
             try:

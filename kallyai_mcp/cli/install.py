@@ -15,8 +15,7 @@ from pathlib import Path
 import click
 
 from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_command
-from kallyai_mcp.cli.output import CommandError, say
-from kallyai_mcp.cli.sandbox import need_sandbox
+from kallyai_mcp.cli.output import CommandError, need_sandbox, say
 
 _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 

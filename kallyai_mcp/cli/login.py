@@ -43,7 +43,8 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 
 def _session(connection: Connection) -> Session:
     if connection.session is None:
-        raise CommandError("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
+        name = "KALLYAI_SANDBOX" if connection.settings.sandbox else "KALLYAI_ACCESS_TOKEN"
+        raise CommandError(f"{name} is set, and goes before any sign-in. Remove it first.")
     return connection.session
 
 

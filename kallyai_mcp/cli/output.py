@@ -1,6 +1,7 @@
 """What commands have in common: their options, and what they print: lines, JSON, and errors of one line."""
 
 import errno
+import importlib.util
 import json
 import locale
 import logging
@@ -63,6 +64,15 @@ class SetupError(CommandError):
     """A setting or an option is not valid or not safe, or needs another one."""
 
     exit_code = 2
+
+
+def need_sandbox() -> None:
+    """Check that the sandbox's dependencies are installed."""
+    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
+        raise CommandError(
+            'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
+            '(in a clone: pip install ".[sandbox]")'
+        )
 
 
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:

@@ -1,7 +1,6 @@
-"""`kallyai-mcp sandbox`, and the check that the sandbox is installed."""
+"""`kallyai-mcp sandbox`: a sandbox over HTTP."""
 
 import errno
-import importlib.util
 import os
 import sqlite3
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import anyio
 import click
 
-from kallyai_mcp.cli.output import CommandError, address_options, say, speed_option
+from kallyai_mcp.cli.output import CommandError, address_options, need_sandbox, say, speed_option
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 """The test numbers that the command prints: one agrees, one offers another time, and one is busy."""
-
-
-def need_sandbox() -> None:
-    """Check that the sandbox's dependencies are installed."""
-    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
-        raise CommandError(
-            'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
-            '(in a clone: pip install ".[sandbox]")'
-        )
 
 
 @click.command()

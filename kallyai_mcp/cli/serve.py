@@ -11,7 +11,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection, connect
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -46,7 +46,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
             exit_within(_CLOSE_SECONDS)
 
     exit_on_signals()
-    connection = connect(settings, speed=speed)
+    connection = Connection(settings, speed=speed)
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
@@ -66,7 +66,7 @@ async def _prepare(connection: Connection) -> None:
     thread.start()
     while thread.is_alive():  # noqa: ASYNC110 - a thread sets no event of the loop
         await anyio.sleep(0.05)
-    if connection.embedded is None:
+    if not connection.settings.sandbox:
         with suppress(KallyAIError):
             connection.api()  # this reads the system's certificates
 

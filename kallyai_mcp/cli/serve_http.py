@@ -26,7 +26,7 @@ from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.calls.ledger import shared_values, upkeep
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection, connect, open_api
+from kallyai_mcp.cli.connection import Connection, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
@@ -113,7 +113,7 @@ def build_app(
     """
     check_access(settings, host)
     is_local, callers = is_loopback(host), settings.auth in ("caller", "oauth")
-    connection = connect(settings, speed=speed, callers=callers)
+    connection = Connection(settings, speed=speed, callers=callers)
     provider: Provider | None = None
     routes: Sequence[Route] = ()
     middleware: Sequence[Middleware] = ()

@@ -1,5 +1,7 @@
 """KALLYAI_READ_ONLY: an agent can read calls, and can't place or cancel any."""
 
+from dataclasses import replace
+
 import pytest
 from mcp import Client, MCPError
 from mcp.client import advertise
@@ -20,7 +22,8 @@ READING = ["get_call", "list_calls", "get_transcript", "get_calendar_event", "ch
 async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that_knows_the_tool(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    connection = Connection(settings, embedded=lambda: app)
+    connection = Connection(replace(settings, sandbox=True))
+    connection.sandbox = app
     connection.clock = WallClock(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), read_only=True)
     async with (

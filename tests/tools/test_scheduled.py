@@ -1,5 +1,6 @@
 """Calls for later and calls that are placed again, as an agent and its user see them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
 
 mode = pytest.fixture(one_generation)
+
+
+def connection_to(app: SandboxApp, settings: Settings) -> Connection:
+    connection = Connection(replace(settings, sandbox=True))
+    connection.sandbox = app
+    return connection
+
 
 CLINIC = {
     "task_category": "clinic",
@@ -64,7 +72,7 @@ async def test_the_zone_of_the_user_is_that_of_the_machine(
     settings: Settings, app: SandboxApp, monkeypatch: pytest.MonkeyPatch, variable: str, zone: str
 ) -> None:
     monkeypatch.setenv("TZ", variable)
-    async with open_app_context(Connection(settings, embedded=lambda: app)) as opened:
+    async with open_app_context(connection_to(app, settings)) as opened:
         assert (opened.timezone, opened.zone_is_known) == (zone, zone != "UTC")
 
 
@@ -72,7 +80,7 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
     settings: Settings, clock: ManualClock, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")  # as in a container
-    connection = Connection(settings, embedded=lambda: app)
+    connection = connection_to(app, settings)
     connection.clock = WallClock(clock)
 
     async with Client(build_server(lambda: open_app_context(connection))) as client:
