@@ -11,13 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import dropwhile, takewhile
-from zoneinfo import ZoneInfo
 
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho, Transcript, TranscriptEntry
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger import rows
@@ -27,7 +26,7 @@ from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.submissions import CHANGES, changes_in, departure_in, other_times_text, questions_in, spans_in
-from kallyai_mcp.tools.text.plain import clock, one_line
+from kallyai_mcp.tools.text.plain import clock, one_line, zone_of
 
 BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
 
@@ -140,8 +139,10 @@ class CallView:
 
     @property
     def appointment(self) -> Appointment | None:
-        """The appointment that KallyAI's calendar file shows."""
-        return self.calendar.appointment if self.calendar is not None else None
+        """The appointment that KallyAI's calendar file shows, with its times in the zone of the submission."""
+        made = self.calendar.appointment if self.calendar is not None else None
+        zone = zone_of(self.zone_name)
+        return replace(made, start=with_zone(made.start, zone), end=with_zone(made.end, zone)) if made else None
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
@@ -153,27 +154,25 @@ class CallView:
         is_open = {
             "appointment_time": asked.appointment_time is not None and not isinstance(made.start, datetime),
             "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
-            "departure_date": departure is not None and departure != self.ends_on,
+            "departure_date": departure is not None and departure != self.departs_on,
         }
         return tuple(name for name, is_missing in is_open.items() if is_missing)
 
     @property
-    def ends_on(self) -> date | None:
-        """The day on which the appointment ends; for a hotel, the day of departure."""
-        end = self.appointment.end if self.appointment is not None else None
+    def departs_on(self) -> date | None:
+        """The last day of the appointment, if a day of departure was asked for."""
+        end = self.appointment.end if self.appointment is not None and departure_in(self.submission) else None
         return end.date() if isinstance(end, datetime) else end
 
     @property
     def is_at_allowed_time(self) -> bool:
         """Whether the appointment is on the day that was asked for, at one of the other times that the user allowed."""
-        made = self.appointment
-        start = made.start if made is not None else None
+        start = self.appointment.start if self.appointment is not None else None
         if not isinstance(start, datetime):
             return False
-        local = start.astimezone(ZoneInfo(self.zone_name)) if start.tzinfo else start
-        is_that_day = self.day is None or local.date().isoformat() == self.day
+        is_that_day = self.day is None or start.date().isoformat() == self.day
         spans = spans_in(other_times_text(self.submission))
-        return is_that_day and any(first <= local.time() <= last for first, last in spans)
+        return is_that_day and any(first <= start.time() <= last for first, last in spans)
 
     @property
     def call_id(self) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment, with_zone
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -23,7 +23,7 @@ from kallyai_mcp.tools.results import CallPageAnswer, CancelAnswer, EventAnswer,
 from kallyai_mcp.tools.text.call_lists import call_list, listed
 from kallyai_mcp.tools.text.calls import cancel_text
 from kallyai_mcp.tools.text.listing import conversation, entries_shown, listing
-from kallyai_mcp.tools.text.plain import visible, zone_of
+from kallyai_mcp.tools.text.plain import visible
 
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
 """The URI template (RFC 6570) of the calendar file of a call."""
@@ -191,9 +191,7 @@ async def appointment(app_context: AppContext, id_: str) -> CallView:
     at = view.record.called_at if view.record is not None else view.placed_at
     if made is None or lies_before(made, at, view.zone_name):
         raise NotThereError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
-    zone = zone_of(view.zone_name)
-    event = replace(made, start=with_zone(made.start, zone), end=with_zone(made.end, zone))
-    return replace(view, calendar=Calendar(event))
+    return replace(view, calendar=Calendar(made))
 
 
 def event_answer(view: CallView) -> EventAnswer:

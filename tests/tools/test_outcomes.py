@@ -39,7 +39,7 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
 
 async def test_a_call_of_another_program_claims_what_kallyai_shows(tmp_path: Path, clock: ManualClock) -> None:
     calls: tuple[tuple[dict[str, Any], str | int, str | None], ...] = (
-        ({"status": "success"}, 404, "answered"),
+        ({"status": "success", "appointment_time": "25:10"}, 404, "answered"),
         ({"status": "success", "appointment_time": "18:00"}, EVENT, "booked_other_time"),
         ({"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"}, 404, "not_reached"),
         ({"status": "settled", "duration_seconds": 3}, 404, "unknown"),

@@ -1,9 +1,9 @@
 """An appointment in words, and as a new .ics file."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time
 
-from kallyai_mcp.calls.appointment import Appointment, time_of_day, with_zone
+from kallyai_mcp.calls.appointment import Appointment, time_of_day
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.submissions import departure_in
 from kallyai_mcp.tools.text.plain import (
@@ -34,10 +34,8 @@ def rebuilt(view: CallView) -> str:
         if text:
             component.add(name, one_line(text))
     for name, moment in (("dtstart", event.start), ("dtend", event.end)):
-        if isinstance(moment, datetime) and moment.tzinfo:  # in UTC, so that the file needs no VTIMEZONE
-            component.add(name, moment.astimezone(UTC))
-        elif moment is not None:
-            component.add(name, moment)
+        if moment is not None:  # in UTC, so that the file needs no VTIMEZONE
+            component.add(name, moment.astimezone(UTC) if isinstance(moment, datetime) else moment)
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//kallyai-mcp//EN")
@@ -80,35 +78,30 @@ def unconfirmed(view: CallView) -> str:
 
 
 def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
-    """When the appointment begins, by the callee's clock, and the last of several whole days; "" if it is not known.
+    """When the appointment begins, by the callee's clock, and the day of departure from a hotel; "" if it is not known.
 
     If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
-    does not show the callee's clock. From a hotel, the last day is that of departure. `in_row`, no day has its weekday.
+    does not show the callee's clock. `in_row`, no day has its weekday.
     """
-    start, last = begins(view), view.ends_on
+    start, last = begins(view), view.departs_on
     if start is None:
         return ""
-    text = with_place(
-        day_and_hour(start, reader.now, in_row=in_row), start, view.submission.respondent_phone, view.zone_name, reader
-    )
-    if departure_in(view.submission) is None:  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
-        is_longer = last is not None and not isinstance(start, datetime) and last - start > timedelta(days=1)
-        last = last - timedelta(days=1) if last is not None and is_longer else None
+    text = day_and_hour(start, reader.now, in_row=in_row)
+    text = with_place(text, start, view.submission.respondent_phone, view.zone_name, reader)
     return f"{text} to {day_and_hour(last, reader.now, in_row=in_row)}" if last is not None else text
 
 
 def asked_time(view: CallView, reader: Reader) -> str:
     """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
-    number, start, zone = view.submission.respondent_phone, begins(view), zone_of(view.zone_name)
+    start, zone = begins(view) or reader.now, zone_of(view.zone_name)
     try:
-        day = date.fromisoformat(view.day) if view.day else None
+        day = date.fromisoformat(view.day) if view.day else start
         if view.time is None:
-            return day_and_hour(day, reader.now) if day else ""
-        day = day or (start.astimezone(zone) if isinstance(start, datetime) else start) or reader.now.astimezone(zone)
-        asked = at_callee(datetime.fromisoformat(f"{day.isoformat()[:10]}T{view.time}").replace(tzinfo=zone), number)
+            return day_and_hour(day, reader.now)
+        asked = at_callee(datetime.combine(day, time.fromisoformat(view.time), zone), view.submission.respondent_phone)
     except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
         return quoted(" ".join(filter(None, (view.day, view.time))))
-    is_that_day = start is not None and asked.isoformat()[:10] == start.isoformat()[:10]
+    is_that_day = asked.isoformat()[:10] == start.isoformat()[:10]
     return hour(asked) if is_that_day else day_and_hour(asked, reader.now)
 
 
@@ -118,5 +111,4 @@ def begins(view: CallView) -> date | datetime | None:
 
 
 def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:
-    moment = with_zone(moment, zone_of(view.zone_name))
     return at_callee(moment, view.submission.respondent_phone) if isinstance(moment, datetime) else moment
