@@ -19,7 +19,7 @@ from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalog import CallTool, tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
-from kallyai_mcp.tools.resources import add_templates, newest_calls
+from kallyai_mcp.tools.resources import add_templates
 from kallyai_mcp.tools.tasks import CallTasks
 
 INSTRUCTIONS = (
@@ -74,7 +74,6 @@ def build_server(
         instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
         version=__version__,
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
-        resources=[newest_calls()],
         lifespan=lambda _: open_app_context(),
         extensions=extensions,
         middleware=middleware(),

@@ -11,7 +11,6 @@ from kallyai_mcp.cards.style import as_data_uri
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import Cancellations
 from kallyai_mcp.tools.prompts import wrong_prompts
-from kallyai_mcp.tools.resources import with_app_context
 
 _ICON = Path(__file__).parents[1] / "bundle" / "icon-48.png"
 
@@ -24,7 +23,6 @@ def middleware() -> list[ServerMiddleware[Any]]:
         "server/discover": describe_server,
         "tools/call": cancellations,
         "tasks/get": cancellations,
-        "resources/read": with_app_context,
         "prompts/get": wrong_prompts,
         "notifications/cancelled": cancellations,
     }

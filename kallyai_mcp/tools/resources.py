@@ -1,21 +1,17 @@
-"""Resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
+"""Resources: for each call its outcome, transcript, and calendar file."""
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.tools.call_view import find_any, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import CALENDAR, NotThereError, appointment, list_page, transcript
+from kallyai_mcp.tools.past_calls import CALENDAR, NotThereError, appointment, transcript
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -23,16 +19,11 @@ from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.tool_errors import with_sign_in_link
 
-CALLS = "kallyai://calls"
 CALL = "kallyai://calls/{call_id}"
 TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 """URI templates (RFC 6570); a `tracking_id` may be used as `call_id`."""
 
-NEWEST = 20
-"""How many calls `kallyai://calls` shows."""
-
 _log = logging.getLogger(__name__)
-_app_context: ContextVar[AppContext] = ContextVar("app_context")
 
 
 def add_templates(server: MCPServer[AppContext]) -> None:
@@ -48,37 +39,24 @@ def add_templates(server: MCPServer[AppContext]) -> None:
         server.resource(uri, name=name, title=title, description=description, mime_type=kind)(_by_id(read))
 
 
-def _by_id(read: Callable[[AppContext, str], Awaitable[str]]) -> Callable[[str], Awaitable[str]]:
-    """A function with the parameter of the templates."""
+def _by_id(read: Callable[[AppContext, str], Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    """A function with the parameters of the templates; errors of `read` are turned into those of the protocol."""
 
-    async def read_by_id(call_id: str) -> str:
-        return await _read(read, call_id)
+    async def read_by_id(call_id: str, ctx: Context[AppContext, Any]) -> str:
+        app_context = ctx.request_context.lifespan_context
+        try:
+            return await read(app_context, call_id)
+        except KallyAIError as found:
+            error, link = await with_sign_in_link(found, app_context)
+            _log.info("not read: %s", error.code, extra={"api_correlation_id": error.correlation_id})
+            words = error_text(error, places_calls=False)
+            if isinstance(error, NotFoundError | NotThereError):
+                raise ResourceNotFoundError(words) from error
+            if link is not None:
+                words = sign_in_needed(link, "read the resource again")
+            raise ResourceError(words) from error
 
     return read_by_id
-
-
-def newest_calls() -> FunctionResource:
-    """The resource `kallyai://calls`."""
-    return FunctionResource(
-        uri=CALLS,
-        name="calls",
-        title="The newest calls",
-        description=f"The {NEWEST} newest phone calls with their outcomes, one line each",
-        fn=partial(_read, _newest),
-    )
-
-
-async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: resources are read with the app context of the request, which the SDK gives only to templates."""
-    token = _app_context.set(ctx.lifespan_context)
-    try:
-        return await call_next(ctx)
-    finally:
-        _app_context.reset(token)
-
-
-async def _newest(app_context: AppContext) -> str:
-    return (await list_page(app_context, limit=NEWEST, offset=0)).text
 
 
 async def _call(app_context: AppContext, call_id: str) -> str:
@@ -95,19 +73,3 @@ async def _transcript(app_context: AppContext, call_id: str) -> str:
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
     return rebuilt(await appointment(app_context, call_id))
-
-
-async def _read(read: Callable[..., Awaitable[str]], *arguments: str) -> str:
-    """What `read` returns with the app context of the request; its errors are turned into those of the protocol."""
-    app_context = _app_context.get()
-    try:
-        return await read(app_context, *arguments)
-    except KallyAIError as found:
-        error, link = await with_sign_in_link(found, app_context)
-        _log.info("not read: %s", error.code, extra={"api_correlation_id": error.correlation_id})
-        words = error_text(error, places_calls=False)
-        if isinstance(error, NotFoundError | NotThereError):
-            raise ResourceNotFoundError(words) from error
-        if link is not None:
-            words = sign_in_needed(link, "read the resource again")
-        raise ResourceError(words) from error

@@ -74,4 +74,5 @@ async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(
     kept += [(each.ttl_ms, each.cache_scope) for each in (resources, templates)]
 
     assert set(kept) == {(300_000, "public")}
-    assert (await client.read_resource("kallyai://calls")).ttl_ms == 0
+    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
+    assert (await client.read_resource(f"kallyai://calls/{call_id}")).ttl_ms == 0

@@ -133,16 +133,13 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
-    for text in (
-        (await agent_of_attacker.use("list_calls")).text,
-        (await agent_of_attacker.read("kallyai://calls")).text,
-    ):
-        heading, _, *rows, not_checked = text.split("\n")
-        assert not_checked.startswith("answered*: ")
-        assert heading == "3 calls, newest first. Times in New York."
-        assert [row.rpartition("  ")[2] for row in rows] == IDS
-        assert not has_order(own_words(text))
-        assert not INVISIBLE.search(text)
+    listed = (await agent_of_attacker.use("list_calls")).text
+    heading, _, *rows, not_checked = listed.split("\n")
+    assert not_checked.startswith("answered*: ")
+    assert heading == "3 calls, newest first. Times in New York."
+    assert [row.rpartition("  ")[2] for row in rows] == IDS
+    assert not has_order(own_words(listed))
+    assert not INVISIBLE.search(listed)
     event = await agent_of_attacker.use("get_calendar_event", call_id=ID)
     words, file = event.text.split("\n")
     assert words.endswith(".")
