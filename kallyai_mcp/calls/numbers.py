@@ -31,9 +31,6 @@ _MORE_EMERGENCY_NUMBERS = {
 }
 """Emergency numbers by country (ISO 3166-1) that `phonenumbers` takes for ordinary short numbers."""
 
-_MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
-"""Premium-rate prefixes that `phonenumbers` lacks, by country code."""
-
 _SATELLITE_CODES = frozenset({870, 881, 882, 883})
 """Country codes of satellite networks (ITU-T E.164)."""
 
@@ -48,14 +45,13 @@ class NumberProblem:
     """Why a number can't be called.
 
     Attributes:
-        kind: What is wrong; `tools.argument_types` has the words for it.
-        code: The code of "Error Code Reference" for such a number, if it has one.
+        kind: What is wrong; `tools.argument_types` has the words for it. Of a number that KallyAI refuses to call, it
+            is the code of "Error Code Reference": `emergency_number` or `toll_number`.
         meant: The numbers that may be meant, in E.164.
         dial: The digits that the user must dial, if it is an emergency number.
     """
 
     kind: str
-    code: str | None = None
     country_code: int | None = None
     meant: tuple[str, ...] = ()
     dial: str | None = None
@@ -71,23 +67,17 @@ def normalize(number: str) -> str | NumberProblem:
 
     meant = "".join(number.split())
     if (dial := _emergency_number_in(meant)) is not None:
-        return NumberProblem("emergency", "emergency_number", dial=dial)
+        return NumberProblem("emergency_number", dial=dial)
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # some keyboards type the wide one
         return _without_country(meant)
-    try:
-        parsed = phonenumbers.parse(meant)
-    except phonenumbers.NumberParseException as error:
-        has_country = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        return NumberProblem("no_such_country" if has_country else "not_a_number")
-    code = parsed.country_code or 0  # parsing succeeded, so there is one
+    if (parsed := _parsed(meant)) is None:
+        return NumberProblem("not_a_number")
     if parsed.extension:
         return NumberProblem("extension")
-    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return NumberProblem("invalid", country_code=code)
-    if _is_premium_rate(parsed):
-        return NumberProblem("premium_rate", "toll_number")
+    if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        return NumberProblem("toll_number")
     if not phonenumbers.is_valid_number(parsed):
-        return NumberProblem("invalid", country_code=code)
+        return NumberProblem("invalid", country_code=parsed.country_code)
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
 
@@ -215,14 +205,6 @@ def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
         digits in _MORE_EMERGENCY_NUMBERS.get(region, ()) or phonenumbers.is_emergency_number(digits, region)
         for region in regions
     )
-
-
-def _is_premium_rate(number: "PhoneNumber") -> bool:
-    import phonenumbers
-
-    digits = phonenumbers.national_significant_number(number)
-    is_known = phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
-    return is_known or digits.startswith(_MORE_PREMIUM_PREFIXES.get(number.country_code or 0, ()))
 
 
 def _without_country(number: str) -> NumberProblem:

@@ -35,7 +35,6 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 _NUMBERS = {
     "not_a_number": "is not a phone number; E.164 looks like +14155551234",
     "no_country": "has no country code",
-    "no_such_country": "has a country code that doesn't exist; E.164 looks like +14155551234",
     "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
 }
@@ -50,7 +49,7 @@ class RefusedNumberError(KallyAIError):
             text = f"KallyAI cannot call emergency services. Tell the user to dial {problem.dial} themselves, now."
         else:
             text = f"KallyAI does not call premium-rate numbers such as {number}. Ask the user for an ordinary number."
-        super().__init__(text, code=problem.code)
+        super().__init__(text, code=problem.kind)
         self.dial = problem.dial
 
 
@@ -58,7 +57,7 @@ def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
     if isinstance(normal, str):
         return normal
-    if normal.code is not None:
+    if normal.kind in ("emergency_number", "toll_number"):
         raise RefusedNumberError(number, normal)
     raise ValueError(_wrong_number(normal))
 

@@ -28,7 +28,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("respondent_phone", "415-555-1234", "has no country code; it may be +14155551234 (United States)."),
     ("respondent_phone", "0034912345678", '"0034912345678" has no country code; it may be +34912345678 (Spain).'),
     ("respondent_phone", "+1415555", '"+1415555" is not valid as a number of +1; check it with the user.'),
-    ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
+    ("respondent_phone", "+999123456", '"+999123456" is not a phone number; E.164 looks like +14155551234.'),
     ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
     ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
     ("respondent_phone", "null", "missing; expected E.164: +14155551234."),
