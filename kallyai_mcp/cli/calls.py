@@ -28,7 +28,8 @@ from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.call_view import CallView, find_any
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer, CallAnswer
+from kallyai_mcp.tools.past_calls import ListedCalls
+from kallyai_mcp.tools.results import Answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
@@ -100,11 +101,9 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
     result = await past_calls.list_page(app_context, limit=limit, offset=offset)
-    page, notes = result.structure, [NO_LEDGER] if NO_LEDGER in result.text else []
+    page, notes = result.structure, notes_of(result)
     if not page.calls:
         notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
-    if page.lists:
-        notes.append(list_note(page.lists))
     if page.next_offset is not None:
         notes.append(f"More: kallyai-mcp calls --offset {page.next_offset}{_sandbox_flag(app_context)}")
     for note in notes:
@@ -116,10 +115,13 @@ def _sandbox_flag(app_context: AppContext) -> str:
     return " --sandbox" if app_context.embedded else ""
 
 
-def list_note(lists: Sequence[CallAnswer]) -> str:
-    """Which lists of call_around go on, or wait for the user."""
-    shown = ", ".join(f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists)
-    return f"Lists: {shown}; `kallyai-mcp show ID` shows one"
+def notes_of(page: ListedCalls) -> list[str]:
+    """What is said of a page of calls as a whole: that the ledger can't be read, and which lists go on or wait."""
+    notes = [NO_LEDGER] if NO_LEDGER in page.text else []
+    if lists := page.structure.lists:
+        shown = ", ".join(f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists)
+        notes.append(f"Lists: {shown}; `kallyai-mcp show ID` shows one")
+    return notes
 
 
 def call_rows(found: Sequence[CallView], app_context: AppContext) -> list[str]:

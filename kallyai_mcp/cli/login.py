@@ -19,7 +19,6 @@ from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
 from kallyai_mcp.cli.output import CommandError, run, say
-from kallyai_mcp.logs import configure
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
@@ -52,7 +51,6 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = _session(connection)
     await session.check()
-    configure("ERROR")  # else the web server would warn of other programs' connections in this terminal
     async with LoopbackSignIn(connection.sign_in_url, SIGN_IN_SECONDS, place="terminal") as flow:
         if browser and await _open_browser(flow.link):
             say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")

@@ -21,7 +21,7 @@ from kallyai_mcp.settings import Settings
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_log, _NO_LOG = logging.getLogger("kallyai_mcp"), logging.NullHandler()
+_NO_LOG = logging.NullHandler()
 """A command says in one line what fails; a log of it would be a second one."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result.")
@@ -107,7 +107,7 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
 
     An error of KallyAI's, or of the operating system, is raised as a `CommandError`.
     """
-    _log.addHandler(_NO_LOG)
+    logging.getLogger().addHandler(_NO_LOG)
 
     async def localized() -> _Result:
         follow_locale()
@@ -120,18 +120,11 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         if isinstance(first, KallyAIError):
-            from kallyai_mcp.tools.results import as_json
-            from kallyai_mcp.tools.tool_errors import error_answer
-
-            raise CommandError(str(first), as_json(error_answer(first, places_calls=False))) from None
-        if isinstance(first, OSError) and first.filename is None and first.errno in _OF_THE_OUTPUT:
-            raise first from None
-        if isinstance(first, OSError):
+            raise CommandError(str(first)) from None
+        if isinstance(first, OSError) and (first.filename is not None or first.errno not in _OF_THE_OUTPUT):
             where = f"{first.filename}: " if first.filename else ""
             raise CommandError(f"{where}{first.strerror or first}. {_WRITABLE}") from None
-        if isinstance(first, click.ClickException | KeyboardInterrupt):
-            raise first from None
-        raise
+        raise first from None
 
 
 _OF_THE_OUTPUT = (errno.EPIPE, errno.EINVAL, errno.ENOSPC)

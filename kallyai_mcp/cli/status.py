@@ -1,20 +1,14 @@
 """`kallyai-mcp status`: the account, its quota, its calls in progress, and the last calls; and the audit trail."""
 
-from typing import Any
-
 import click
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, list_note
-from kallyai_mcp.cli.output import say
+from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, notes_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import list_page
 from kallyai_mcp.tools.results import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.listing import NO_LEDGER
 from kallyai_mcp.tools.text.plain import one_line
-from kallyai_mcp.tools.tool_errors import error_answer
 
 _LAST_CALLS = 5
 _AUDIT_ENTRIES = 100
@@ -24,42 +18,28 @@ _AUDIT_ENTRIES = 100
 @click.option("--audit", is_flag=True, help="Show which calls were asked for, who asked, and how the user agreed.")
 @about_calls
 async def status(app_context: AppContext, *, audit: bool) -> Shown:
-    """Show who is signed in, the quota, the calls in progress, and the last calls.
-
-    If KallyAI can't be reached, what is stored on this machine is shown.
-    """
+    """Show who is signed in, the quota, the calls in progress, and the last calls."""
     if audit:
         return await _audit(app_context)
-    lines: list[str] = []
-    facts: dict[str, Any] = {"error": None}
-    try:
-        await _gather(app_context, lines, facts)
-    except KallyAIError as error:
-        facts["error"] = as_json(error_answer(error, places_calls=False)) | {"message": str(error)}
-        say(f"Error: {error}", err=True)
-    return Shown("\n".join(lines), facts, int(facts["error"] is not None))
-
-
-async def _gather(app_context: AppContext, lines: list[str], facts: dict[str, Any]) -> None:
-    """Read the facts of this machine, then those of KallyAI; what was read before an error is kept."""
-    facts["api_url"] = url = app_context.api().base_url
-    lines.append("KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {url}")
+    api = app_context.api()
+    statistics = await api.get_statistics()
     who = await app_context.sign_in.signed_in()
-    facts["signed_in"] = {"who": who or None} if who is not None else None
-    if who is None:
-        raise NotSignedInError("Not signed in. `kallyai-mcp login` signs in through the browser.")
-    lines.append(f"Signed in as {one_line(who)}" if who else "Signed in")
-    statistics = await app_context.api().get_statistics()
-    facts["quota"] = as_json(QuotaAnswer(**statistics.model_dump()))
-    lines.append(quota(statistics, None, now=app_context.now()))
-    result = await list_page(app_context, limit=_LAST_CALLS, offset=0)
-    page = result.structure
-    facts["calls"] = as_json(page)
-    lines += ["Last calls:", *call_rows(result.views, app_context)] if result.views else ["Last calls: none"]
-    if NO_LEDGER in result.text:
-        lines.append(NO_LEDGER)
-    if page.lists:
-        lines.append(list_note(page.lists))
+    last = await list_page(app_context, limit=_LAST_CALLS, offset=0)
+    lines = [
+        "KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {api.base_url}",
+        f"Signed in as {one_line(who)}" if who else "Signed in",
+        quota(statistics, None, now=app_context.now()),
+        "Last calls:" if last.views else "Last calls: none",
+        *call_rows(last.views, app_context),
+        *notes_of(last),
+    ]
+    facts = {
+        "api_url": api.base_url,
+        "signed_in": {"who": who or None},
+        "quota": as_json(QuotaAnswer(**statistics.model_dump())),
+        "calls": as_json(last.structure),
+    }
+    return Shown("\n".join(lines), facts)
 
 
 async def _audit(app_context: AppContext) -> Shown:

@@ -37,7 +37,7 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1
-    assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
+    assert "Not signed in to KallyAI. Sign in with the sign_in tool or with `kallyai-mcp login`." in nobody.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
