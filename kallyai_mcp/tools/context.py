@@ -13,7 +13,7 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.text.plain import Reader
+from kallyai_mcp.tools.text.plain import Reader, zone_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -80,6 +80,7 @@ class AppContext:
 
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
-        zone = self.timezone, self.now(), self.wait_seconds, self.zone_is_known
+        now = self.now().astimezone(zone_of(self.timezone))
+        zone = self.timezone, now, self.wait_seconds, self.zone_is_known
         search = self.calls.context.timing.search
         return Reader(*zone, self.calls.places_due, zone_is_named=self.zone_is_named, search_seconds=search)

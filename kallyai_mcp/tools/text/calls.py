@@ -326,7 +326,7 @@ def _progress(view: CallView, reader: Reader) -> str:
 
 def _end(moment: datetime, reader: Reader) -> str:
     """The time of day after `moment`, in whole minutes."""
-    end = moment.astimezone(zone_of(reader.timezone)) + timedelta(minutes=1)
+    end = reader.local(moment) + timedelta(minutes=1)
     return with_place(hour(end), end, None, reader.timezone, reader)
 
 

@@ -68,15 +68,15 @@ class Words:
         there = local_time(phone, schedule.not_before)
         zone = zone_of_number(phone) or (timezone if there is None else None)
         there = there or schedule.not_before.astimezone(zone_of(timezone))
-        own = there.astimezone(zone_of(reader.timezone))
+        own = reader.local(there)
         where = self.say("of_zone", place=city(zone)) if zone else self._texts["there"]
         yours = self.hour(own, phone) if own.date() == there.date() else self._moment(own, reader.now, phone)
         key = "due_for_both" if reader.zone_is_known and not is_own_clock(there, reader) else "due"
         return self.say(key, due=self._moment(there, reader.now, phone), where=where, yours=yours)
 
     def _moment(self, at: datetime, now: datetime, phone: str) -> str:
-        day = self.day(at, now.astimezone(at.tzinfo))
-        return self.say("day_and_hour", day=day, hour=self.hour(at, phone)).replace("a las 1:", "a la 1:")
+        moment = self.say("day_and_hour", day=self.day(at, now), hour=self.hour(at, phone))
+        return moment.replace("a las 1:", "a la 1:")
 
     def _is_american(self, phone: str) -> bool:
         return self.language == "en" or phone.startswith("+1")

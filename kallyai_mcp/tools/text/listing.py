@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
-from itertools import accumulate, groupby
+from itertools import accumulate
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.numbers import zone_of_number
@@ -70,7 +70,10 @@ def listing(
     """
     lines = [] if is_ledger_read else [NO_LEDGER]
     lines += [*lists, _SAY["lists"]] if lists else []
-    lines += [_row(view, reader) for view in above]
+    for view in above:
+        is_planned = view.status == CallState.SCHEDULED  # then the row says when it is due
+        asked_at = "" if is_planned or view.placed_at is None else when(view.placed_at, reader)
+        lines.append(_row(view, asked_at, reader))
     lines += [_SAY["unsettled"]] if any(view.record is not None and view.record.is_open for view in above) else []
     if not lines and not below:
         return _SAY["none"]
@@ -79,25 +82,19 @@ def listing(
     shown = "" if is_whole else f" ({offset + 1}–{last})"  # noqa: RUF001 - between numbers
     calls = "Calls" if page.total is None else "1 call" if page.total == 1 else f"{page.total} calls"
     lines.append(_SAY["count"].format(calls=calls, page=shown, place=city(reader.timezone)))
-    for that_day, views in groupby(below, lambda view: _day_of(view, reader)):
-        lines += [that_day] if that_day else []
-        lines += [_row(view, reader, has_day=False) for view in views]
+    last_day = ""
+    for view in below:
+        at = reader.local(view.placed_at) if view.placed_at is not None else None
+        if at is not None and day(at, reader.now) != last_day:
+            last_day = day(at, reader.now)
+            lines.append(last_day)
+        lines.append(_row(view, hour(at) if at is not None else "?", reader))
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in below) else []
     lines += [_SAY["more"].format(offset=page.next_offset)] if page.next_offset is not None else []
     return "\n".join(lines)
 
 
-def _day_of(view: CallView, reader: Reader) -> str:
-    zone = zone_of(reader.timezone)
-    return day(view.placed_at.astimezone(zone), reader.now.astimezone(zone)) if view.placed_at is not None else ""
-
-
-def _row(view: CallView, reader: Reader, *, has_day: bool = True) -> str:
-    at = "?"
-    if view.status == CallState.SCHEDULED:  # then the row says when it is due
-        at = ""
-    elif view.placed_at is not None:
-        at = when(view.placed_at, reader) if has_day else hour(view.placed_at.astimezone(zone_of(reader.timezone)))
+def _row(view: CallView, at: str, reader: Reader) -> str:
     id_ = view.call_id or (view.record.tracking_id if view.record is not None else "")
     row = (at, state_in_words(view), party_of(view.submission, in_row=True), _detail(view, reader), word(id_))
     return "  ".join(filter(None, row))
@@ -152,7 +149,7 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
         number = call.submission.respondent_phone
         place = (zone_of_number(number) if number else None) or reader.timezone
         at = call.created_at.astimezone(zone_of(place))
-        facts.append(f"{day_and_hour(at, reader.now.astimezone(at.tzinfo))} in {city(place)}")
+        facts.append(f"{day_and_hour(at, reader.now)} in {city(place)}")
     if call is not None and call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
     first = ", ".join(facts)

@@ -17,9 +17,8 @@ from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.timing import Timing
 
-_LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
-_INVISIBLE = {"Cf"}
-"""Unicode's format characters, for example for the text direction: invisible, but they change how a text looks."""
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of characters that are invisible, but may change how a text looks."""
 
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 """Characters of other categories that are invisible, too. They could hide text that only a machine reads."""
@@ -47,33 +46,23 @@ DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
 """What a terminal sets by the user's locale."""
 
 
-def _clean(text: str, limit: int, *, one_line: bool) -> str:
-    """`text` without control and invisible characters, cut to `limit` characters; a text that was cut says so."""
+def visible(text: str, limit: int = LIMIT) -> str:
+    """`text` without control and invisible characters; it keeps its line breaks.
+
+    It is cut to `limit` characters, and then says so.
+    """
     head = text[: 4 * limit]  # more can't be shown, and cleaning it would take time
     if not (head.isascii() and head.isprintable()):
-        kept = []
-        for char in head:
-            category = unicodedata.category(char)
-            if one_line and category in _LINE_BREAKS:
-                kept.append(" ")
-            elif category not in _LINE_BREAKS | _INVISIBLE or (not one_line and char in "\n\u200c\u200d"):
-                kept.append(char)
-        head = _BLANK.sub("", "".join(kept))
-    if one_line:
-        head = " ".join(head.split())
+        seen = (char for char in head if char == "\n" or unicodedata.category(char) not in _UNSEEN)
+        head = _BLANK.sub("", "".join(seen))
     if len(head) <= limit and len(text) <= 4 * limit:
         return head
     return f"{head[: limit - len(_CUT)]}{_CUT}"
 
 
 def one_line(text: str, limit: int = LIMIT) -> str:
-    """`text`, cleaned, cut to `limit` characters, and on one line: each run of white space becomes one space."""
-    return _clean(text, limit, one_line=True)
-
-
-def visible(text: str, limit: int = LIMIT) -> str:
-    """`text`, cleaned and cut to `limit` characters; it keeps its line breaks."""
-    return _clean(text, limit, one_line=False)
+    """`text` as by `visible`, on one line: each run of white space becomes one space."""
+    return visible(" ".join(text.split()), limit)
 
 
 def visible_throughout(data: Any) -> Any:
@@ -164,9 +153,9 @@ def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -
 class Reader:
     """The user who gets a text, or whose agent does.
 
-    `timezone` is an IANA name. If it is not known to be the user's, it may be that of a server, and every time is told
-    with its place. If the request named it, times at the callee are told by it, too. `schedules`: calls for later can
-    be placed. `search_seconds`: how long a lost call is searched for.
+    `now` is by the user's clock, and `timezone` an IANA name. If it is not known to be the user's, it may be that of a
+    server, and every time is told with its place. If the request named it, times at the callee are told by it, too.
+    `schedules`: calls for later can be placed. `search_seconds`: how long a lost call is searched for.
     """
 
     timezone: str
@@ -176,6 +165,10 @@ class Reader:
     schedules: bool = True
     zone_is_named: bool = False
     search_seconds: float = Timing.search
+
+    def local(self, moment: datetime) -> datetime:
+        """`moment` by the reader's clock."""
+        return moment.astimezone(zone_of(self.timezone))
 
 
 def hour(at: datetime | time) -> str:
@@ -195,9 +188,7 @@ def day(moment: date, now: datetime) -> str:
 
 def when(moment: datetime, reader: Reader) -> str:
     """`moment` by the reader's clock: "Jan 25 10:30 AM"."""
-    zone = zone_of(reader.timezone)
-    local = moment.astimezone(zone)
-    return f"{day(local, reader.now.astimezone(zone))} {hour(local)}"
+    return day_and_hour(reader.local(moment), reader.now, in_row=True)
 
 
 def day_and_hour(start: date | datetime, now: datetime, *, in_row: bool = False) -> str:
@@ -219,8 +210,7 @@ def at_callee(moment: datetime, number: str | None) -> datetime:
 
 def is_own_clock(moment: datetime, reader: Reader) -> bool:
     """Whether the reader's clock is known, and shows the same time."""
-    own = moment.astimezone(zone_of(reader.timezone))
-    return reader.zone_is_known and moment.replace(tzinfo=None) == own.replace(tzinfo=None)
+    return reader.zone_is_known and moment.replace(tzinfo=None) == reader.local(moment).replace(tzinfo=None)
 
 
 def with_place(text: str, moment: date | datetime, number: str | None, zone_name: str, reader: Reader) -> str:
@@ -230,12 +220,10 @@ def with_place(text: str, moment: date | datetime, number: str | None, zone_name
     """
     if not isinstance(moment, datetime) or is_own_clock(moment, reader):
         return text
-    own = f" ({_own_time(moment, reader)} in {city(reader.timezone)})" if reader.zone_is_named else ""
     is_there = number is not None and local_time(number, moment) is not None
-    return f"{text} {'there' if is_there else f'{city(zone_name)} time'}{own}"
-
-
-def _own_time(there: datetime, reader: Reader) -> str:
-    """`there` by the reader's clock; with the day, if the reader's day is another one."""
-    own = there.astimezone(zone_of(reader.timezone))
-    return hour(own) if own.date() == there.date() else day_and_hour(own, reader.now)
+    text = f"{text} {'there' if is_there else f'{city(zone_name)} time'}"
+    if not reader.zone_is_named:
+        return text
+    own = reader.local(moment)
+    yours = hour(own) if own.date() == moment.date() else day_and_hour(own, reader.now)
+    return f"{text} ({yours} in {city(reader.timezone)})"
