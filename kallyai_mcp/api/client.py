@@ -29,7 +29,7 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_calendar, read_call, read_model
+from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_call, read_model
 from kallyai_mcp.api.transport import ApiRequest, Timeouts, Transport
 from kallyai_mcp.urls import check_base_url
 
@@ -142,8 +142,9 @@ class KallyAI:
         return await self._read(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
 
     async def get_calendar(self, call_id: str) -> str:
-        """The appointment of a call as the text of an .ics file (RFC 5545) ("Get Calendar Event")."""
-        return read_calendar(await self._send_signed(self._get(f"/v1/calls/{check_call_id(call_id)}/calendar.ics")))
+        """The appointment of a call as the text of an .ics file (RFC 5545), unchecked ("Get Calendar Event")."""
+        response = await self._send_signed(self._get(f"/v1/calls/{check_call_id(call_id)}/calendar.ics"))
+        return response.body.decode("utf-8-sig", "replace")
 
     # "User Endpoints" of the reference
 
@@ -161,9 +162,10 @@ class KallyAI:
 
     async def check_reachable(self) -> bool:
         """Whether the service responds without a token, and with data, not a web page; raises the error of a 5xx."""
-        response = self._noted(await self._transport.send(self._get("/v1/users/me/statistics")))
+        request = self._get("/v1/users/me/statistics")
+        response = self._noted(await self._transport.send(request))
         if response.status >= 500:
-            raise error_from(response, "GET")
+            raise error_from(request, response)
         return not response.is_web_page
 
     # "Authentication" of the reference
@@ -256,7 +258,7 @@ class KallyAI:
             try:
                 fresh = await _checked(tokens.renew(token))
             except NotSignedInError as error:
-                raise not_signed_in(error_from(response, request.method), error.message) from None
+                raise not_signed_in(error_from(request, response), error.message) from None
             if fresh != token:
                 response = await send_with(fresh)
         return self._success(request, response)
@@ -265,7 +267,7 @@ class KallyAI:
         """The response if it is a success; else raises its error."""
         if 200 <= self._noted(response).status < 300:
             return response
-        raise error_from(response, request.method)
+        raise error_from(request, response)
 
     def _noted(self, response: ApiResponse) -> ApiResponse:
         self.server_time = date_of(response.headers) or self.server_time

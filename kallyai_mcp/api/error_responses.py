@@ -1,5 +1,6 @@
 """Reads error responses: bodies in the reference's format ("Error Codes"), and in the others that were seen."""
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,9 +10,10 @@ from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
-from kallyai_mcp.api.errors import BadRequestError, KallyAIError, QuotaExceededError, ResponseLostError, error_class
+from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError, ResponseLostError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
-from kallyai_mcp.api.responses import ApiResponse, parse_json, retry_after
+from kallyai_mcp.api.responses import ApiResponse, retry_after
+from kallyai_mcp.api.transport import ApiRequest
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
@@ -29,7 +31,7 @@ class _ErrorBody:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def error_from(response: ApiResponse, method: str) -> KallyAIError:
+def error_from(request: ApiRequest, response: ApiResponse) -> KallyAIError:
     """The error for a response that is not a success. Its code is that of the body, unchanged, or `http_STATUS`.
 
     It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
@@ -40,18 +42,16 @@ def error_from(response: ApiResponse, method: str) -> KallyAIError:
     if 300 <= response.status < 400:
         body = _redirected(response)
     elif response.is_web_page:
-        body = _ErrorBody()
+        body = _ErrorBody("bot_check" if response.status == HTTPStatus.FORBIDDEN else None)
     kind: type[KallyAIError] = error_class(body.code, response.status)
     code, more = body.code, {}
-    if code is None and response.is_web_page and response.status == HTTPStatus.FORBIDDEN:
-        kind, code = BadRequestError, "bot_check"
-    if method == "POST" and (response.status == HTTPStatus.SEE_OTHER or names_call):
+    if request.method == "POST" and (response.status == HTTPStatus.SEE_OTHER or names_call):
         kind = ResponseLostError
     elif kind is QuotaExceededError:
         code, more = code or kind.default_code, QuotaExceededBody.model_validate(body.fields).model_dump()
 
     def clean(text: str | None) -> str | None:
-        for secret in response.secrets:
+        for secret in request.secrets:
             if text and len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "[token]")
         return text
@@ -83,8 +83,8 @@ def _redirected(response: ApiResponse) -> _ErrorBody:
 def _read_body(content: bytes) -> _ErrorBody:
     """Read each part from its place in the reference, or else from the other places where it was seen."""
     try:
-        body = parse_json(content)
-    except ValueError:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
         return _ErrorBody(message=content[:2000].decode("utf-8", "replace").strip() or None)
     if not isinstance(body, Mapping):
         return _ErrorBody(message=_sentence(body))

@@ -1,35 +1,10 @@
-"""All errors between this program and KallyAI, and whether KallyAI has acted on the request.
-
-    KallyAIError
-      x NotConnectedError           no
-      x ResponseLostError           maybe
-      x NotSignedInError            no
-      x UnreadableResponseError     yes
-      x PolicyError                 no
-      x ServiceError                maybe; its code and status decide (`calls/run.py`)
-        + BadRequestError
-        + UnauthorizedError
-        + QuotaExceededError
-        + ForbiddenError
-        + NumberRefusedError
-        + NotFoundError
-          - UnusableCallIdError     no
-        + RateLimitedError
-        + UnavailableError
-    In other modules:
-      x LedgerUnavailableError      no (calls/ledger/base.py)
-      x ConsentOutdatedError        no (calls/ledger/base.py)
-      x UncertainError              maybe (calls/call_search.py)
-      x TokenStoreError             no (auth/token_store.py)
-
-The service's status determines the class, or its `code` (`error_class`): those of the reference's "Error Code
-Reference", and a few more that the live service sends.
-"""
+"""All errors between this program and KallyAI, each with whether KallyAI has acted on the request."""
 
 import re
 import unicodedata
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 TEXT_LIMIT = 300
 """The most characters of text from outside in one field of an error."""
@@ -44,10 +19,7 @@ def sanitize(text: str) -> str:
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
 
 
-def _sanitized(text: str | None) -> str | None:
-    return sanitize(text) or None if text else None
-
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class KallyAIError(Exception):
     """Any error between this program and KallyAI.
 
@@ -62,26 +34,22 @@ class KallyAIError(Exception):
 
     default_code: ClassVar[str] = "kallyai_error"
 
+    message: str = field(kw_only=False)
+    code: str = ""
+    status: int | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    retry_after: float | None = None
+
     def __init_subclass__(cls, code: str = default_code) -> None:
         cls.default_code = code
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        status: int | None = None,
-        reason: str | None = None,
-        correlation_id: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        self.message = sanitize(message)
+    def __post_init__(self) -> None:
+        self.message = sanitize(self.message)
         super().__init__(self.message)
-        self.code = _sanitized(code) or self.default_code
-        self.status = status
-        self.reason = _sanitized(reason)
-        self.correlation_id = _sanitized(correlation_id)
-        self.retry_after = retry_after
+        self.code = sanitize(self.code) or self.default_code
+        self.reason = sanitize(self.reason or "") or None
+        self.correlation_id = sanitize(self.correlation_id or "") or None
 
 
 class NotConnectedError(KallyAIError, code="connection_failed"):
@@ -108,51 +76,35 @@ class UnreadableResponseError(KallyAIError, code="unreadable_answer"):
     """The service acted on the request, but the body of its response is not what the reference says."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PolicyError(KallyAIError, code="call_policy"):
     """A setting of this server, such as `KALLYAI_CALLS_PER_HOUR`, forbids the call; nothing was sent."""
 
-    def __init__(self, message: str, *, setting: str, **more: Any) -> None:
-        super().__init__(message, **more)
-        self.setting = setting
+    setting: str
 
 
 class ServiceError(KallyAIError, code="service_error"):
-    """The response is not a success."""
+    """The response is not a success. Whether the service acted on the request, its code and status decide."""
 
 
 class BadRequestError(ServiceError, code="bad_request"):
-    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class).
-
-    Its code is `bot_check` if a bot check in front of the service answered with a web page (403).
-    """
+    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class)."""
 
 
 class UnauthorizedError(ServiceError, code="unauthorized"):
     """The token is missing, expired, or not accepted (401: `missing_token`, `token_expired`)."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class QuotaExceededError(ServiceError, code="quota_exceeded"):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse")."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        plan_type: str | None = None,
-        minutes_allocated: float | None = None,
-        minutes_used: float | None = None,
-        credits_allocated: float | None = None,
-        credits_used: float | None = None,
-        upgrade_url: str | None = None,
-        **more: Any,
-    ) -> None:
-        super().__init__(message, **more)
-        self.plan_type = _sanitized(plan_type)
-        self.minutes_allocated = minutes_allocated
-        self.minutes_used = minutes_used
-        self.credits_allocated = credits_allocated
-        self.credits_used = credits_used
-        self.upgrade_url = upgrade_url
+    plan_type: str | None = None
+    minutes_allocated: float | None = None
+    minutes_used: float | None = None
+    credits_allocated: float | None = None
+    credits_used: float | None = None
+    upgrade_url: str | None = None
 
 
 class ForbiddenError(ServiceError, code="forbidden"):
@@ -216,6 +168,8 @@ CODES: dict[str, type[ServiceError]] = {
     "budget_exceeded": BadRequestError,
     "budget_approval_required": BadRequestError,
     "soft_cap_reached": BadRequestError,
+    # Of this program: a bot check in front of the service answered with a web page.
+    "bot_check": BadRequestError,
 }
 """The class for each code of the service that is not that of its status."""
 

@@ -1,15 +1,12 @@
-"""Reads successful responses, and the times in the headers of all. `error_responses` reads the other bodies.
-
-A function `read_…` raises `UnreadableResponseError` if the body is not what the reference says.
-"""
+"""Reads successful responses, and the times in the headers of all. `error_responses` reads the other bodies."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -23,13 +20,12 @@ Model = TypeVar("Model", bound=BaseModel)
 class ApiResponse:
     """An HTTP response, independent of the HTTP library, with its Content-Encoding decoded.
 
-    The names of `headers` are in lower case. `secrets` were sent, and must not be in an error.
+    The names of `headers` are in lower case.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_web_page(self) -> bool:
@@ -43,31 +39,24 @@ class ApiResponse:
         return self.headers.get("x-correlation-id") or self.headers.get("x-request-id")
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a body; raises `ValueError` if it is not JSON, not in a Unicode encoding, or nested too deeply."""
-    try:
-        return json.loads(body)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
 def read_model(model: type[Model], response: ApiResponse) -> Model:
-    """Reads a successful response as `model`."""
-    _check_data(response)
+    """Reads a successful response as `model`; raises `UnreadableResponseError`."""
+    if response.is_web_page:
+        raise _unreadable(response, "that is a web page; something between here and KallyAI may want a sign-in")
     try:
-        return model.model_validate(parse_json(response.body))
+        return model.model_validate(json.loads(response.body))
     except ValidationError as error:
         # `from None`, here and below, because the causes quote the body, which may contain a token.
         where = {".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False, include_url=False)}
         raise _unreadable(
             response, f"without a usable {' and '.join(sorted(filter(None, where))) or 'object'}"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _unreadable(response, "that is not JSON" if response.body else "that is empty") from None
 
 
 def read_call(response: ApiResponse, *, id_: str | None = None, number: str | None = None) -> Call:
-    """Reads a successful response as a call, and checks that it is the requested one.
+    """Reads a successful response as a call, and checks that it is the requested one; raises as `read_model`.
 
     A cache or a proxy may confuse two responses. `id_` (UUIDs are equal in any case: RFC 9562, section 4) and `number`
     (E.164) are None if they are not known. The response may have no number, or a part.
@@ -78,23 +67,6 @@ def read_call(response: ApiResponse, *, id_: str | None = None, number: str | No
     if is_to_another or (id_ is not None and call.call_id.casefold() != id_.casefold()):
         raise _unreadable(response, "about another call")
     return call
-
-
-def read_calendar(response: ApiResponse) -> str:
-    """Reads a successful response as an iCalendar file (RFC 5545), which is in UTF-8."""
-    _check_data(response)
-    try:
-        text = response.body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _unreadable(response, "that is not text") from None
-    if not text.lstrip().upper().startswith("BEGIN:VCALENDAR"):
-        raise _unreadable(response, "that is not a calendar file")
-    return text
-
-
-def _check_data(response: ApiResponse) -> None:
-    if response.is_web_page:
-        raise _unreadable(response, "that is a web page; something between here and KallyAI may want a sign-in")
 
 
 def _unreadable(response: ApiResponse, what: str) -> UnreadableResponseError:

@@ -156,7 +156,7 @@ class Transport:
                         await last_check()
                     limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
                 is_sent = True
-                response = await _read(await connection.handle_async_request(self._asked(request)), request.secrets)
+                response = await _read(await connection.handle_async_request(self._asked(request)))
             is_kept = request.method == "GET" and connection.is_idle()
         except _FAILURES as error:
             return self._error(error, is_sent=is_sent)
@@ -196,7 +196,7 @@ class Transport:
         return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
 
 
-async def _read(response: httpcore2.Response, secrets: tuple[str, ...]) -> ApiResponse:
+async def _read(response: httpcore2.Response) -> ApiResponse:
     """Read a response up to `MAX_BODY`, after which its JSON is not complete."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     body = bytearray()
@@ -212,7 +212,7 @@ async def _read(response: httpcore2.Response, secrets: tuple[str, ...]) -> ApiRe
     content = bytes(body)
     if headers.get("content-encoding", "").lower() == "gzip":
         content = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, MAX_BODY)
-    return ApiResponse(response.status, headers, content, secrets)
+    return ApiResponse(response.status, headers, content)
 
 
 def _reason(error: BaseException, *, is_sent: bool) -> str:
