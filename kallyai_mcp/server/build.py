@@ -16,7 +16,7 @@ from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import lowlevel_server
 from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import LogLevel, Settings
-from kallyai_mcp.tools.catalog import CallTool, tools
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates
@@ -33,16 +33,6 @@ READ_ONLY_INSTRUCTIONS = (
     "elsewhere."
 )
 """The instructions of a read-only server."""
-
-CARDS = {
-    "make_call": CALL_CARD_URI,
-    "call_around": CALL_CARD_URI,
-    "get_call": CALL_CARD_URI,
-    "get_transcript": CALL_CARD_URI,
-    "check_quota": QUOTA_CARD_URI,
-}
-"""The URI of the card that an MCP Apps host shows for the results of a tool, by the tool's name."""
-
 
 _LISTS = CacheHint(TTL_MS, "public")
 """How long a client may cache an answer that only an update changes (SEP-2549). `resources/read` has none: calls, too,
@@ -73,7 +63,7 @@ def build_server(
         description="Has KallyAI call people by phone and brings back what was agreed.",
         instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
         version=__version__,
-        tools=[_with_card(tool) for tool in tools(read_only=read_only)],
+        tools=[*tools(read_only=read_only)],
         lifespan=lambda _: open_app_context(),
         extensions=extensions,
         middleware=middleware(),
@@ -93,13 +83,6 @@ def build_server(
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
     return server
-
-
-def _with_card(tool: CallTool) -> CallTool:
-    """`tool` with the URI of its card, if it has one (MCP Apps, SEP-1865, "Tool Metadata")."""
-    if tool.name in CARDS:
-        tool.meta = {"ui": {"resourceUri": CARDS[tool.name]}}
-    return tool
 
 
 def _cards(*, read_only: bool) -> Apps:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from inspect import getdoc, signature
 from typing import Any, get_args
 
@@ -14,6 +14,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI
 from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
@@ -24,7 +25,7 @@ from kallyai_mcp.tools.tool_errors import tool_error
 PROGRESS_EVERY = 3.0
 """Seconds between two messages about the progress of a tool, for clients that ask for them (`progressToken`).
 
-Each message restarts a client's time-out. The shortest one of a known client is 5 seconds.
+The first one comes at once. Each restarts a client's time-out. The shortest one of a known client is 5 seconds.
 """
 
 
@@ -34,17 +35,20 @@ class CallTool(Tool):
     The SDK's texts begin with "Error executing tool", and have pydantic's terms and links in them.
 
     `scopes` are the OAuth scopes that a token needs to use the tool (the reference's "Scopes"). `places_calls`: its
-    errors must say whether a call was placed. `waits`: it can wait long, for a call to end or for the user.
+    errors must say whether a call was placed.
     """
 
     scopes: frozenset[str] = Field(exclude=True)
     places_calls: bool = Field(exclude=True)
-    waits: bool = Field(exclude=True)
 
-    @property
+    @cached_property
     def output_schema(self) -> dict[str, Any]:
-        """The schema of the results; made when it is first used. A client over stdio gets it from `FirstAnswers`."""
-        return _output_schema(self.fn)
+        """The schema of the model that the tool's return type names beside `CallToolResult`.
+
+        It is made when it is first used. A client over stdio gets it from `FirstAnswers`.
+        """
+        _, model = get_args(signature(self.fn).return_annotation)
+        return schema_of(model)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
@@ -53,7 +57,7 @@ class CallTool(Tool):
         work = self._result(arguments, context, request.lifespan_context)
         if (request.meta or {}).get("progress_token") is None:
             return await work
-        reports = asyncio.create_task(_report_progress(context, at_once=self.waits))
+        reports = asyncio.create_task(_report_progress(context))
         try:
             return await work
         finally:
@@ -87,18 +91,16 @@ class CallTool(Tool):
         return validate(self.fn_metadata.arg_model, self.name, given, now, lacking=lacking).model_dump_one_level()
 
 
-async def _report_progress(context: Context[Any, Any], *, at_once: bool) -> None:
+async def _report_progress(context: Context[Any, Any]) -> None:
     began = anyio.current_time()
-    if not at_once:
-        await anyio.sleep(PROGRESS_EVERY)
     while True:
         await context.report_progress(anyio.current_time() - began)
         await anyio.sleep(PROGRESS_EVERY)
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:
-    """The tools, as new copies for one server; with `read_only`, without those that place or cancel calls."""
-    return [tool.model_copy() for tool in _described() if not read_only or _WRITES not in tool.scopes]
+    """The tools; with `read_only`, without those that place or cancel calls."""
+    return [tool for tool in _described() if not read_only or _WRITES not in tool.scopes]
 
 
 _READS, _WRITES = "calls:read", "calls:write"
@@ -109,22 +111,22 @@ _READS, _WRITES = "calls:read", "calls:write"
 def _described() -> tuple[CallTool, ...]:
     # Cached: making their schemas takes as long as the rest of a server.
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
-    make_call = _tool(calls.make_call, "Make a phone call", *both, read_only=False, places_calls=True, waits=True)
+    make_call = _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD_URI)
     around_title = "Call several, one after another"
-    call_around = _tool(around.call_around, around_title, *both, read_only=False, places_calls=True, waits=True)
+    call_around = _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD_URI)
     for name in around.SHARED:  # what make_call describes has only its type here
         schema = call_around.parameters["properties"][name]
         call_around.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
     return (
         make_call,
         call_around,
-        _tool(calls.get_call, "Get a call's outcome", _READS, waits=True),
+        _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD_URI),
         _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
         _tool(calls.list_calls, "List calls", _READS),
-        _tool(calls.get_transcript, "Get a call's transcript", "transcripts:read"),
+        _tool(calls.get_transcript, "Get a call's transcript", "transcripts:read", card=CALL_CARD_URI),
         _tool(calls.get_calendar_event, "Get a call's calendar event", _READS),
-        _tool(account.check_quota, "Check the quota", "subscription:read"),
-        _tool(account.sign_in, "Sign in", read_only=False, waits=True),
+        _tool(account.check_quota, "Check the quota", "subscription:read", card=QUOTA_CARD_URI),
+        _tool(account.sign_in, "Sign in", read_only=False),
     )
 
 
@@ -134,9 +136,12 @@ def _tool(
     *scopes: str,
     read_only: bool = True,
     places_calls: bool = False,
-    waits: bool = False,
+    card: str | None = None,
 ) -> CallTool:
-    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
+    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema.
+
+    An MCP Apps host shows its results by the `card` with this URI (SEP-1865, "Tool Metadata").
+    """
     # Without the schemas of results, because to make all of them takes 5 % of a start.
     metadata = func_metadata(fn, skip_names=["ctx"], structured_output=False)
     return CallTool(
@@ -150,19 +155,12 @@ def _tool(
         context_kwarg="ctx",
         annotations=ToolAnnotations(
             title=title,
-            read_only_hint=read_only,
+            read_only_hint=read_only and not places_calls,
             destructive_hint=places_calls,
             idempotent_hint=not places_calls,
             open_world_hint=True,
         ),
         scopes=frozenset(scopes),
         places_calls=places_calls,
-        waits=waits,
+        meta=None if card is None else {"ui": {"resourceUri": card}},
     )
-
-
-@cache
-def _output_schema(fn: Callable[..., Any]) -> dict[str, Any]:
-    """The schema of the model that a tool's return type names beside `CallToolResult`."""
-    _, model = get_args(signature(fn).return_annotation)
-    return schema_of(model)
