@@ -11,17 +11,11 @@ import re
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Literal
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.style import MARK, TOKENS, csp_hash
 from kallyai_mcp.cards.texts import LANGUAGES, error_sentences, texts
-
-CALL_CARD_URI: Final = "ui://kallyai/call.html"
-"""Shows the results of make_call, call_around, get_call, and get_transcript."""
-
-QUOTA_CARD_URI: Final = "ui://kallyai/quota.html"
-"""Shows the result of check_quota."""
 
 _SHARED = ("text.js", "host.js", "page.js", "errors.js")
 

@@ -11,12 +11,12 @@ from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
+from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import lowlevel_server
 from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import LogLevel, Settings
-from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.catalog import CALL_CARD, QUOTA_CARD, tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates
@@ -91,7 +91,7 @@ def _cards(*, read_only: bool) -> Apps:
     apps = Apps()
     apps.add_resource(
         card(
-            uri=CALL_CARD_URI,
+            uri=CALL_CARD,
             name="call_card",
             title="Call card",
             description="Shows a person their call",
@@ -100,7 +100,7 @@ def _cards(*, read_only: bool) -> Apps:
     )
     apps.add_resource(
         card(
-            uri=QUOTA_CARD_URI,
+            uri=QUOTA_CARD,
             name="quota_card",
             title="Quota card",
             description="Shows a person what is left",

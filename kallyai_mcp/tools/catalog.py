@@ -14,13 +14,15 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI
 from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, schema_of, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
+
+CALL_CARD, QUOTA_CARD = "ui://kallyai/call.html", "ui://kallyai/quota.html"
+"""The URIs of the cards by which an MCP Apps host shows results (SEP-1865, "Tool Metadata")."""
 
 PROGRESS_EVERY = 3.0
 """Seconds between two messages about the progress of a tool, for clients that ask for them (`progressToken`).
@@ -111,21 +113,21 @@ _READS, _WRITES = "calls:read", "calls:write"
 def _described() -> tuple[CallTool, ...]:
     # Cached: making their schemas takes as long as the rest of a server.
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
-    make_call = _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD_URI)
+    make_call = _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD)
     around_title = "Call several, one after another"
-    call_around = _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD_URI)
+    call_around = _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD)
     for name in around.SHARED:  # what make_call describes has only its type here
         schema = call_around.parameters["properties"][name]
         call_around.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
     return (
         make_call,
         call_around,
-        _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD_URI),
+        _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD),
         _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
         _tool(calls.list_calls, "List calls", _READS),
-        _tool(calls.get_transcript, "Get a call's transcript", "transcripts:read", card=CALL_CARD_URI),
+        _tool(calls.get_transcript, "Get a call's transcript", "transcripts:read", card=CALL_CARD),
         _tool(calls.get_calendar_event, "Get a call's calendar event", _READS),
-        _tool(account.check_quota, "Check the quota", "subscription:read", card=QUOTA_CARD_URI),
+        _tool(account.check_quota, "Check the quota", "subscription:read", card=QUOTA_CARD),
         _tool(account.sign_in, "Sign in", read_only=False),
     )
 
@@ -138,10 +140,7 @@ def _tool(
     places_calls: bool = False,
     card: str | None = None,
 ) -> CallTool:
-    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema.
-
-    An MCP Apps host shows its results by the `card` with this URI (SEP-1865, "Tool Metadata").
-    """
+    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
     # Without the schemas of results, because to make all of them takes 5 % of a start.
     metadata = func_metadata(fn, skip_names=["ctx"], structured_output=False)
     return CallTool(
