@@ -22,7 +22,7 @@ from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
 
 CALL_CARD, QUOTA_CARD = "ui://kallyai/call.html", "ui://kallyai/quota.html"
-"""The URIs of the cards by which an MCP Apps host shows results (SEP-1865, "Tool Metadata")."""
+"""The URIs of the cards that an MCP Apps host shows for results (SEP-1865, "Tool Metadata")."""
 
 PROGRESS_EVERY = 3.0
 """Seconds between two messages about the progress of a tool, for clients that ask for them (`progressToken`).
