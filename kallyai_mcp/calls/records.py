@@ -202,27 +202,6 @@ class CallRecord:
         return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
 
 
-@dataclass(frozen=True)
-class AuditEntry:
-    """One line of the audit trail: a call that was placed or scheduled, or that a setting refused.
-
-    `outcome` is `placed`, `scheduled`, or `refused:` and the setting's name; a refused call has no `tracking_id`. `how`
-    is a `policy.ConsentKind`.
-    """
-
-    at: datetime
-    number: str = field(repr=False)
-    outcome: str
-    tracking_id: str | None = None
-    asked_by: str | None = None
-    how: str | None = None
-    risk_flags: tuple[str, ...] = ()
-
-
-AUDIT_PLACED, AUDIT_SCHEDULED = "placed", "scheduled"
-"""The values of `AuditEntry.outcome` for a call that no setting refused."""
-
-
 def new_tracking_id() -> str:
     """An id for a record; `is_tracking_id` tells it from the service's ids."""
     return f"{_TRACKING}{uuid.uuid4()}"

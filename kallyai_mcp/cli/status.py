@@ -48,9 +48,9 @@ async def _audit(app_context: AppContext) -> Shown:
     entries = await calls.ledger.read(rows.audit, await calls.account_of_request(), _AUDIT_ENTRIES)
     lines = [] if entries else ["The audit trail is empty: no call was asked for."]
     for entry in entries:
-        who = f"asked by {one_line(entry.asked_by)}" if entry.asked_by else ""
-        parts = (f"{entry.at:%Y-%m-%d %H:%M}Z", entry.number, one_line(entry.outcome), who, entry.how or "")
-        flags = f"risk: {', '.join(entry.risk_flags)}" if entry.risk_flags else ""
-        lines.append("  ".join(filter(None, (*parts, flags, entry.tracking_id))))
-    as_facts = [{**vars(entry), "at": entry.at.isoformat(timespec="seconds")} for entry in entries]
+        who = f"asked by {one_line(entry['asked_by'])}" if entry["asked_by"] else ""
+        parts = f"{entry['at']:%Y-%m-%d %H:%M}Z", entry["number"], one_line(entry["outcome"]), who, entry["how"]
+        flags = f"risk: {', '.join(entry['risk_flags'])}" if entry["risk_flags"] else ""
+        lines.append("  ".join(filter(None, (*parts, flags, entry["tracking_id"]))))
+    as_facts = [entry | {"at": entry["at"].isoformat(timespec="seconds")} for entry in entries]
     return Shown("\n".join(lines), {"audit": as_facts})

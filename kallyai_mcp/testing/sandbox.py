@@ -217,8 +217,9 @@ def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
         async with Connection(Settings.from_env(env)) as connection:
             account, ledger = await connection.account_key(), connection.ledger()
             entries = await ledger.read(rows.audit, account, _MOST_CALLS)
-            records = [(await ledger.read(rows.find, account, entry.tracking_id or ""), entry.how) for entry in entries]
-            return {record.idempotency_key: how for record, how in records if record is not None}
+            ids = {entry["tracking_id"] or "": entry["how"] for entry in entries}
+            records = [await ledger.read(rows.find, account, id_) for id_ in ids]
+            return {record.idempotency_key: ids[record.tracking_id] for record in records if record is not None}
 
     with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own
         return portal.call(read)

@@ -68,9 +68,9 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
     assert found.stop_reason == why
     assert [one.respondent_phone for one in found.not_called] == [*NUMBERS[called:]]
     assert len(found.records) == len(set(service.keys)) == called
-    assert sorted(entry.number for entry in audit if entry.outcome == "placed") == [*NUMBERS[:called]]
-    agreed = {entry.tracking_id for entry in audit if (entry.asked_by, entry.how) == ("test", "never_asks")}
-    assert agreed == {entry.tracking_id for entry in audit}
+    assert sorted(entry["number"] for entry in audit if entry["outcome"] == "placed") == [*NUMBERS[:called]]
+    agreed = {entry["tracking_id"] for entry in audit if (entry["asked_by"], entry["how"]) == ("test", "never_asks")}
+    assert agreed == {entry["tracking_id"] for entry in audit}
 
 
 @pytest.mark.parametrize("is_placed", [False, True])

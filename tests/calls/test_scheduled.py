@@ -134,7 +134,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str,
     assert record.state is CallState.REFUSED
     assert isinstance(record.error, PolicyError)
     assert record.error.setting == "KALLYAI_CALLS_PER_HOUR"
-    assert newest.outcome == "refused:KALLYAI_CALLS_PER_HOUR"
+    assert newest["outcome"] == "refused:KALLYAI_CALLS_PER_HOUR"
 
 
 async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here: World) -> None:

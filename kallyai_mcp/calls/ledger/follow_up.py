@@ -13,7 +13,7 @@ from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
 from kallyai_mcp.calls.ledger.rows import change, end, insert, select, write_audit
-from kallyai_mcp.calls.records import AUDIT_PLACED, AccountKey, CallRecord, CallState, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
@@ -130,7 +130,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
         return replace(record, state=CallState.REFUSED, error=refusal)
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
-        write_audit(tx, record, None, AUDIT_PLACED)  # the consent is in the line of the request
+        write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved or record
 
 

@@ -14,14 +14,7 @@ from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check
 from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import (
-    AUDIT_PLACED,
-    AUDIT_SCHEDULED,
-    AccountKey,
-    CallRecord,
-    CallState,
-    to_row,
-)
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import Schedule
 
 
@@ -104,7 +97,7 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
         insert(tx, "calls", to_row(record))
         call_list = _tied(tx, call_list, record)
         if refusal is None:
-            write_audit(tx, record, call_list.consent, AUDIT_PLACED if worker else AUDIT_SCHEDULED)
+            write_audit(tx, record, call_list.consent)
             break
     return call_list
 

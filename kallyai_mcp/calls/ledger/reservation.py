@@ -16,16 +16,7 @@ from kallyai_mcp.calls.ledger.base import (
 )
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
-from kallyai_mcp.calls.records import (
-    AUDIT_PLACED,
-    AUDIT_SCHEDULED,
-    AccountKey,
-    CallRecord,
-    CallState,
-    from_row,
-    idempotency_key,
-    to_row,
-)
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
 
 _NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
 
@@ -71,7 +62,7 @@ def precheck(
 
 def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
     """Write into the audit trail that a setting refuses a call."""
-    write_audit(tx, record, consent, f"refused:{error.setting}")
+    write_audit(tx, record, consent, refused_by=error.setting)
 
 
 def reserve(
@@ -114,7 +105,7 @@ def reserve(
     if service_time is not None and not tx.holds_lease(new.worker):
         raise LeaseLostError
     record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
-    write_audit(tx, record, consent, AUDIT_PLACED if record.is_active else AUDIT_SCHEDULED)
+    write_audit(tx, record, consent)
     return replace(record, is_new=True, last_call=earlier.last_call)
 
 

@@ -11,17 +11,7 @@ from kallyai_mcp.api.errors import KallyAIError, sanitize
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import (
-    AUDIT_PLACED,
-    AUDIT_SCHEDULED,
-    AccountKey,
-    AuditEntry,
-    CallRecord,
-    CallState,
-    error_to_json,
-    from_row,
-    is_tracking_id,
-)
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_to_json, from_row, is_tracking_id
 
 _log = logging.getLogger(__name__)
 
@@ -163,8 +153,9 @@ def expire(tx: Tx, only: str | None = None) -> bool:
     return len(expired) == BATCH
 
 
-def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
-    """Write a line of the audit trail; see `AuditEntry`."""
+def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, *, refused_by: str | None = None) -> None:
+    """Write a line of the audit trail: a call was placed or scheduled, or `refused_by` a setting."""
+    outcome = "placed" if record.is_active else "scheduled"
     row = {
         "at": tx.now(),
         **record.account.columns,
@@ -173,16 +164,15 @@ def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: st
         "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
         "how": consent.how if consent else None,
         "risk_flags": json.dumps(consent.risk_flags if consent else ()),
-        "outcome": outcome,
+        "outcome": outcome if refused_by is None else f"refused:{refused_by}",
     }
     insert(tx, "audit", row)
 
 
-def audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
-    """The newest `limit` entries of the account's audit trail, newest first."""
-    tracking_id = f"CASE WHEN outcome IN {AUDIT_PLACED, AUDIT_SCHEDULED} THEN tracking_id END AS tracking_id"
+def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:
+    """The newest `limit` entries of the account's audit trail, newest first; a refused call has no `tracking_id`."""
+    tracking_id = "CASE WHEN outcome IN ('placed', 'scheduled') THEN tracking_id END AS tracking_id"
     columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags"
     newest = f"SELECT {columns} FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
     found = tx.rows(newest, limit=limit, **account.columns)
-    read = ({"at": moment(row["at"]), "risk_flags": tuple(json.loads(row["risk_flags"]))} for row in found)
-    return [AuditEntry(**row | values) for row, values in zip(found, read, strict=True)]
+    return [row | {"at": moment(row["at"]), "risk_flags": json.loads(row["risk_flags"])} for row in found]
