@@ -4,7 +4,6 @@ What a model or a terminal shows is in English; `texts.json` has what it says of
 """
 
 import json
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -39,16 +38,9 @@ def error_sentences() -> dict[str, tuple[str, str]]:
 
 
 def preferred_language(accepted: str) -> Language:
-    """The preferred language in an Accept-Language header (RFC 9110, section 12.5.4), or in one language tag.
+    """The first of the two languages in an Accept-Language header, or in one language tag; English if it has neither.
 
-    English if it prefers neither.
+    Browsers list the languages in the order in which their user prefers them, so the weights (`q`) don't count.
     """
-    weights = {"en": 0.0, "es": 0.0}
-    for part in accepted.lower().split(","):
-        tag, _, weight = part.partition(";")
-        name = tag.strip().replace("_", "-").partition("-")[0]
-        with suppress(ValueError):
-            quality = float(weight.strip().removeprefix("q=") or 1)
-            if name in weights:
-                weights[name] = max(weights[name], quality)
-    return "es" if weights["es"] > weights["en"] else "en"
+    tags = (tag.strip()[:2] for tag in accepted.lower().split(","))
+    return next((language for tag in tags for language in LANGUAGES if tag == language), "en")

@@ -1,7 +1,6 @@
 """Confirmations: with such a token, an agent passes on its user's consent to one call. It expires after minutes."""
 
 import base64
-import hashlib
 import hmac
 import json
 import secrets
@@ -51,6 +50,6 @@ class Confirmations:
 
 def _mac(key: bytes, expires: int, about: tuple[str, ...]) -> str:
     message = json.dumps([expires, *about]).encode()
-    own_key = hmac.digest(key, _PURPOSE, hashlib.sha256)
-    mac = hmac.digest(own_key, message, hashlib.sha256)[:_MAC_BYTES]
+    own_key = hmac.digest(key, _PURPOSE, "sha256")
+    mac = hmac.digest(own_key, message, "sha256")[:_MAC_BYTES]
     return base64.urlsafe_b64encode(mac).decode().rstrip("=")

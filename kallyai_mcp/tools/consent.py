@@ -105,13 +105,11 @@ async def ask_user(
     id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
     if id_ is not None:
         return replace(agreed, how="confirmation", confirmation_id=id_)
-    at_night, zone = RiskFlag.LOCAL_HOUR in every and due is None, question.timezone
-    later = None
-    if at_night and zone is not None and app_context.calls.places_due:
+    later, zone = None, question.timezone
+    if RiskFlag.LOCAL_HOUR in every and due is None and zone is not None and app_context.calls.places_due:
         later = next_attempt(now, first.respondent_phone, zone).astimezone(zone_of(zone))
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
-    if usage is not None and structure.until is None:
-        structure.minutes_remaining = usage.minutes_remaining
+    structure.minutes_remaining = usage.minutes_remaining if usage is not None else None
     elicitation = Elicitation(ctx, first.language)
     reply = None
     if elicitation.shows_forms:
@@ -126,15 +124,14 @@ async def ask_user(
             structure.confirmation,
             wrong=confirmation is not None,
             tool="make_call" if structure.until is None else "call_around",
-            at_night=at_night,
             later=later,
         )
         return ToolResult(text, structure).for_client()
     if reply.content.get("call_now") is True:
         return replace(agreed, how="form", confirmation_id=reply.id)
     if later is not None and reply.content.get("call_later") is True:
-        then = f"make_call with the same arguments {texts.and_when(later)}"
-        return ToolResult(f"Not called yet: the user wants the call later. Next: {then}.", structure).for_client()
+        text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
+        return ToolResult(text, structure).for_client()
     raise KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 

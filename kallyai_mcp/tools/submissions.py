@@ -26,7 +26,8 @@ _OTHER_TIMES = {
     "es": "Si esa hora no está libre, acepta una de estas: ",
 }
 CHANGES = {"en": "This call is about the booking of call ", "es": "Esta llamada trata de la reserva de la llamada "}
-_SPAN = re.compile(r"(\d{1,2}):(\d\d)(?:\s?[-\u2013]\s?(\d{1,2}):(\d\d))?")
+_TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
+_SPAN = re.compile(rf"{_TIME}(?:\s?[-\u2013]\s?{_TIME})?")
 
 
 def submission_of(arguments: Mapping[str, Any]) -> Submission:
@@ -38,7 +39,7 @@ def submission_of(arguments: Mapping[str, Any]) -> Submission:
         raise InvalidArgumentsError([Problem("departure_date", f'"{departure}" is not after the day of arrival')])
     if (times := arguments["other_times"]) and not are_times(times):
         raise InvalidArgumentsError([Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')])
-    submission = Submission(**fields | {"additional_instructions": instructions_of(arguments) or None})
+    submission = Submission(**fields | {"additional_instructions": _instructions_of(arguments) or None})
     if times:  # which says what KallyAI may agree to
         return submission
     return with_other_time(submission, accept=arguments["accept_other_time"])
@@ -80,7 +81,7 @@ def _schedule(
     return app_context.calls.scheduled(due if due > now else None, retries)
 
 
-def instructions_of(arguments: Mapping[str, Any]) -> list[str]:
+def _instructions_of(arguments: Mapping[str, Any]) -> list[str]:
     """The instructions from validated arguments of make_call: the agent's own, and those of this module.
 
     `changes` are the `call_id` of the booking that the call is about, and its facts.
@@ -88,12 +89,9 @@ def instructions_of(arguments: Mapping[str, Any]) -> list[str]:
     language = arguments["call_language"] or arguments["language"] or "en"
     found = [*(arguments["additional_instructions"] or ())]
     found += [f"{text.rstrip(' .?!')}?" for text in arguments["questions"] or ()]
-    if departure := arguments["departure_date"]:
-        found.append(f"{_DEPARTURE[language]}{departure}")
-    if times := arguments["other_times"]:
-        found.append(f"{_OTHER_TIMES[language]}{times}")
-    if changes := arguments.get("changes"):
-        found.append(f"{CHANGES[language]}{changes}")
+    for name, beginnings in (("departure_date", _DEPARTURE), ("other_times", _OTHER_TIMES), ("changes", CHANGES)):
+        if given := arguments.get(name):
+            found.append(f"{beginnings[language]}{given}")
     return found
 
 
@@ -125,17 +123,15 @@ def other_times_text(submission: Submission | SubmissionEcho) -> str:
 
 def are_times(text: str) -> bool:
     """Whether a text has nothing but times and spans of time, as in "10:00-12:00, 15:00"."""
-    return len(spans_in(text)) == len(_SPAN.findall(text)) > 0 and not _SPAN.sub("", text).strip(" ,;")
+    return bool(spans_in(text)) and not _SPAN.sub("", text).strip(" ,;")
 
 
 def spans_in(text: str) -> list[tuple[time, time]]:
     """The times in such a text, each as the first and the last one."""
     spans = []
-    for found in _SPAN.finditer(text):
-        first = int(found[1]), int(found[2])
-        last = (int(found[3]), int(found[4])) if found[3] else first
-        if max(first, last) < (24, 0) and max(first[1], last[1]) < 60:
-            spans.append((time(*first), time(*last)))
+    for hour, minute, last_hour, last_minute in _SPAN.findall(text):
+        first = time(int(hour), int(minute))
+        spans.append((first, time(int(last_hour), int(last_minute)) if last_hour else first))
     return spans
 
 

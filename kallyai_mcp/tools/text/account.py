@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
@@ -78,12 +78,12 @@ def _is_little(left: Sequence[Allowance]) -> bool:
 
 
 def comes_back(statistics: Statistics, subscription: Subscription | None, now: datetime) -> str | None:
-    """The day on which the allowances are full again: the end of the period, unless the plan ends before."""
+    """The day on which the period ends, and the allowances are full again; None if the plan has ended by then."""
     known, ends = subscription or Subscription(), statistics.period_end
     expires, is_over = known.expires_at, known.has_active_subscription is False or not known.auto_renew
     if ends is None or ends <= now or (is_over and expires is not None and expires <= ends):
         return None
-    return billing_day(ends, now)
+    return day(ends, now)
 
 
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
@@ -94,13 +94,8 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
     facts = [f"{word(kind)} plan"] if kind else []
     facts += [word(state)] if state != "active" else []
     if known.expires_at is not None and not known.auto_renew:
-        facts.append(f"{'ends' if known.expires_at > now else 'ended'} {billing_day(known.expires_at, now)}")
+        facts.append(f"{'ends' if known.expires_at > now else 'ended'} {day(known.expires_at, now)}")
     return facts
-
-
-def billing_day(moment: datetime, now: datetime) -> str:
-    """A day of the billing period: "Feb 1". KallyAI's billing days are in UTC."""
-    return day(moment.astimezone(UTC), now.astimezone(UTC))
 
 
 def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -> str:

@@ -176,17 +176,14 @@ def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str
     )
 
 
-def to_be_confirmed(
-    shown: str, confirmation: str, *, wrong: bool, tool: str, at_night: bool, later: datetime | None
-) -> str:
+def to_be_confirmed(shown: str, confirmation: str, *, wrong: bool, tool: str, later: datetime | None) -> str:
     """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
 
-    `at_night`, the user may want the call in the morning; make_call can be asked now to place it `later`. `shown` is
-    the preview; with `wrong`, the agent sent a confirmation that is not valid.
+    `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid. At night, the user may want
+    the call `later`, in the morning.
     """
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    then = and_when(later) if later else "then"
-    otherwise = f" If they want it in the morning: {tool} with the same arguments {then}." if at_night else ""
+    otherwise = f" If they want it in the morning: {call_at(later)}." if later is not None else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
@@ -194,6 +191,6 @@ def to_be_confirmed(
     )
 
 
-def and_when(later: datetime) -> str:
-    """The argument with which make_call places the call `later`."""
-    return f'and not_before "{later.isoformat(timespec="minutes")}"'
+def call_at(later: datetime) -> str:
+    """The step that places the call `later`."""
+    return f'make_call with the same arguments and not_before "{later.isoformat(timespec="minutes")}"'
