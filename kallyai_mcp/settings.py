@@ -4,13 +4,12 @@ The functions at the top read a value from a text that is not empty. They raise 
 after the setting's name, says what it takes, and quotes no secret.
 """
 
-import dataclasses
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -65,8 +64,8 @@ def _one_of(choices: object) -> Callable[[str], Any]:
     return read
 
 
-def _amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float]:
-    """A function that reads a number of `unit` from 0 to `most`."""
+def _number(most: int) -> Callable[[str], float]:
+    """A function that reads a number from 0 to `most`."""
 
     def read(text: str) -> float:
         try:
@@ -74,7 +73,7 @@ def _amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], floa
         except ValueError:
             value = float("nan")
         if not 0 <= value <= most:
-            raise ValueError(f"{text!r} is not a number of {unit} from 0 to {most}")
+            raise ValueError(f"{text!r} is not a number from 0 to {most}")
         return value
 
     return read
@@ -129,14 +128,25 @@ def _folder(text: str) -> Path:
     """The absolute path of a folder, which need not exist. `~` is the user's home folder."""
     try:
         path = Path(text).expanduser()
-        is_file = path.is_file()
-    except (RuntimeError, OSError):  # no such user; a folder that can't be entered
-        raise ValueError(f"{text!r} can't be used as a folder") from None
+    except RuntimeError:
+        raise ValueError(f"{text!r} names no user of this machine") from None
     if not path.is_absolute():
         raise ValueError(f"{text!r} is a relative path, which each program reads differently; give the whole path")
-    if is_file:
-        raise ValueError(f"{text!r} is a file, not a folder")
     return path
+
+
+def _default_home() -> Path:
+    """The folder for tokens and state: the platform's data folder for this program.
+
+    On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all programs that it starts
+    have a private copy of AppData, so not all clients would share one ledger.
+    """
+    if sys.platform == "win32":
+        return Path.home() / ".kallyai-mcp"
+    data = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not data.is_absolute():
+        data = Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
+    return data / "kallyai-mcp"
 
 
 def _networks(text: str) -> tuple[str, ...]:
@@ -171,18 +181,18 @@ _origins = _listed(
 class Settings:
     """The checked settings. docs/settings.md says what each is for.
 
-    Each is annotated with the function that reads its value from the environment variable `variable_of`.
+    Each is annotated with the function that reads its value from the environment variable of its name.
     """
 
     api_url: Annotated[str, check_base_url] = "https://api.kallyai.com"
     access_token: Annotated[str | None, _token] = None
-    home_override: Annotated[Path | None, _folder] = None
+    home: Annotated[Path, _folder] = field(default_factory=_default_home)
     token_store: Annotated[TokenStoreChoice, _one_of(TokenStoreChoice)] = "auto"  # noqa: S105 - the name of a store, not a secret
-    wait_seconds: Annotated[float, _amount("seconds", WAIT_LIMIT)] = 45
-    same_call_seconds: Annotated[float, _amount("seconds", 86400)] = 3600
-    settle_seconds: Annotated[float, _amount("seconds", 86400)] = 300
-    late_seconds: Annotated[float, _amount("seconds", 86400)] = 1800
-    keep_days: Annotated[float, _amount("days", 36500)] = 90
+    wait_seconds: Annotated[float, _number(WAIT_LIMIT)] = 45
+    same_call_seconds: Annotated[float, _number(86400)] = 3600
+    settle_seconds: Annotated[float, _number(86400)] = 300
+    late_seconds: Annotated[float, _number(86400)] = 1800
+    keep_days: Annotated[float, _number(36500)] = 90
     confirm: Annotated[Confirm | None, _one_of(Confirm)] = None
     """None means `auto`, but `never` on the embedded sandbox."""
     calls_per_hour: Annotated[int | None, _calls] = None
@@ -220,47 +230,23 @@ class Settings:
         An empty variable counts as not set. An unknown variable is ignored, unless its name is similar to a setting's.
         """
         source = os.environ if environ is None else environ
-        known = {variable_of(field): field for field in fields(cls)}
+        known = {f"{PREFIX}{each.name.upper()}": each for each in fields(cls)}
         read = {}
-        for name in sorted(name for name in source if name.startswith(PREFIX) and _is_set(source[name])):
+        for name, value in sorted((name, source[name].strip()) for name in source if name.startswith(PREFIX)):
+            if not value or value.startswith("${user_config."):  # which some clients pass for an option without a value
+                continue
             if name not in known:
                 _check_spelling(name, known)
                 continue
             reader: Callable[[str], Any] = get_args(known[name].type)[1]
             try:
-                read[known[name].name] = reader(source[name].strip())
+                read[known[name].name] = reader(value)
             except ValueError as error:
                 raise SettingsError(f"{name}: {error}") from None
         if "database_url" in read and "secret_keys" not in read:
             needs = "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers"
             raise SettingsError(f"{needs}; `{MAKE_KEY}` makes one.")
         return cls(**read)
-
-    @cached_property
-    def home(self) -> Path:
-        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's data folder for this program.
-
-        On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all programs that it starts
-        have a private copy of AppData, so not all clients would share one ledger.
-        """
-        if self.home_override is not None:
-            return self.home_override
-        if sys.platform == "win32":
-            return Path.home() / ".kallyai-mcp"
-        data = Path(os.environ.get("XDG_DATA_HOME", ""))
-        if not data.is_absolute():
-            data = Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
-        return data / "kallyai-mcp"
-
-
-def variable_of(field: "dataclasses.Field[Any]") -> str:
-    """The environment variable of a field of `Settings`."""
-    return f"{PREFIX}{field.name.removesuffix('_override').upper()}"
-
-
-def _is_set(value: str) -> bool:
-    """Whether a variable has a value. For an option without a value, some clients pass its placeholder."""
-    return bool(value.strip()) and not value.strip().startswith("${user_config.")
 
 
 def _check_spelling(name: str, known: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ from kallyai_mcp.tools.text.plain import day_and_hour
 def demo(*, speed: float) -> None:
     """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        connection = Connection(Settings(home_override=Path(home), sandbox=True), speed=speed)
+        connection = Connection(Settings(home=Path(home), sandbox=True), speed=speed)
         say("Phone calls by an agent. It all happens here; nobody is called.\n")
         run(partial(_run, connection))
     say("\nNext, with a sandbox or with your KallyAI account:", bold=True)

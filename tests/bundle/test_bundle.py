@@ -81,7 +81,7 @@ def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_re
 def test_each_setting_is_listed_in_the_registry_with_its_default_and_choices_or_not_for_uvx() -> None:
     variables = {each["name"].removeprefix("KALLYAI_").lower(): each for each in PACKAGE["environmentVariables"]}
 
-    assert set(variables) ^ NOT_FOR_UVX == {field.name.removesuffix("_override") for field in fields(Settings)}
+    assert set(variables) ^ NOT_FOR_UVX == {field.name for field in fields(Settings)}
     for name, variable in variables.items():
         hint = get_type_hints(Settings).get(name)
         choices = [each for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for each in get_args(kind)]

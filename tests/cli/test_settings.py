@@ -9,7 +9,6 @@ from kallyai_mcp.settings import Settings
 from tests.cli.machine import run_in_process
 from tests.processes import run
 
-A_FILE = str(Path(__file__))
 KEYS = "0123456789abcdef" * 4
 
 BAD: dict[str, dict[str, str]] = {
@@ -21,12 +20,11 @@ BAD: dict[str, dict[str, str]] = {
     "ACCESS_TOKEN": dict.fromkeys(("two words", "schlüssel", "tab\tinside"), "not a token"),
     "HOME": {
         "data/calls": "is a relative path",
-        A_FILE: "is a file, not a folder",
-        **({"~nobody-of-this-name/x": "can't be used as a folder"} if os.name == "posix" else {}),
+        **({"~nobody-of-this-name/x": "names no user of this machine"} if os.name == "posix" else {}),
     },
     "CONFIRM": {"sometimes": "is not one of auto, always, never"},
     "LOG_LEVEL": {"loud": "'loud' is not one of DEBUG, INFO, WARNING, ERROR"},
-    "LATE_SECONDS": dict.fromkeys(("soon", "-1", "nan", "inf", "86401"), "is not a number of seconds from 0 to 86400"),
+    "LATE_SECONDS": dict.fromkeys(("soon", "-1", "nan", "inf", "86401"), "is not a number from 0 to 86400"),
     "CALLS_PER_DAY": dict.fromkeys(("-1", "1.5", "many"), "is not a number of calls"),
     "DENY_NUMBERS": dict.fromkeys(("4155551234", "+1415,x", "+1 415", "+1415*", "+\u0661"), " is no number or prefix"),
     "STOP_CALLS": {"perhaps": "'perhaps' is neither 1 nor 0"},

@@ -29,7 +29,7 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
 async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_path: Path, clock: ManualClock) -> None:
     async with (
         asking(tmp_path, clock, {}) as (kallyai, agent),
-        open_agent(replace(kallyai.settings, home_override=tmp_path / "other"), mode="auto", clock=clock) as other,
+        open_agent(replace(kallyai.settings, home=tmp_path / "other"), mode="auto", clock=clock) as other,
     ):
         for count, (call, entries, calendar, outcome) in enumerate(CONTRADICTED):
             asked = BISTRO | {"respondent_phone": f"+1415555{1200 + count}"}
