@@ -57,11 +57,14 @@ class Client:
             return "\n".join([f"[{self.table}.{name}]", *(f"{key} = {value}" for key, value in values.items())])
         return "\n".join([f"{self.table}:", f"  {name}:", *(f"    {key}: {value}" for key, value in values.items())])
 
-    def servers(self, text: str) -> dict[str, Any] | None:
-        """The entries in the text of the client's file, by name; None if this program can't read them."""
+    def servers(self) -> dict[str, Any] | None:
+        """The entries in the client's file, by name; None if this program can't read them."""
         try:
+            text = self.path().read_text(encoding="utf-8-sig")
             document = tomllib.loads(text) if self.format == "toml" else json.loads(text or "{}")
-        except (ValueError, RecursionError):
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (OSError, ValueError, RecursionError):
             return None
         servers = document.get(self.table, {}) if isinstance(document, dict) else None
         return servers if isinstance(servers, dict) else None

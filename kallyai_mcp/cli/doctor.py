@@ -134,11 +134,7 @@ def _clients() -> list[Finding]:
     """A finding for each entry of a client that starts this program."""
     found = []
     for client in CLIENTS.values():
-        try:
-            text = client.path().read_bytes().decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            continue
-        for name, entry in (client.servers(text) or {}).items():
+        for name, entry in (client.servers() or {}).items():
             if (words := command_of(entry)) is None:
                 continue
             if shutil.which(words[0]) is None:

@@ -48,8 +48,7 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
     if client is None:
         here = {key: known for key, known in CLIENTS.items() if known.is_here()}
         for key, known in here.items():
-            servers = known.servers(_read(known)[1]) or {}
-            say(f"  {key:<16} {'has the entry' if name in servers else 'no entry'}")
+            say(f"  {key:<16} {'has the entry' if name in (known.servers() or {}) else 'no entry'}")
         say("To add it: kallyai-mcp install CLIENT" if here else f"No client was found here. {_EPILOG}")
         return
     _install(CLIENTS[client], name, sandbox=sandbox, only_print=only_print)
@@ -62,8 +61,7 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
 def uninstall(*, client: str, name: str) -> None:
     """Remove this server from CLIENT."""
     known = CLIENTS[client]
-    path, text = _read(known)
-    servers = known.servers(text)
+    (path, text), servers = _read(known), known.servers()
     if servers is not None and name not in servers:
         say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
@@ -78,7 +76,7 @@ def uninstall(*, client: str, name: str) -> None:
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
     """Add the entry by the client's own program, else in its file; else print it, and raise `CommandError`."""
     (path, before), entry = _read(client), client.entry(name, *server_command(sandbox=sandbox))
-    old = (client.servers(before) or {}).get(name)
+    old = (client.servers() or {}).get(name)
     if isinstance(old, dict) and {"command", "cmd"} & set(old):
         entry = old | entry  # a user may have set `env` there
     if only_print:

@@ -77,8 +77,6 @@ def from_environment() -> Starlette:
     """
     try:
         settings = Settings.from_env()
-        if settings.sandbox:
-            raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         is_shared = multiprocessing.parent_process() is not None
         if is_shared and not settings.secret_keys:
             raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
@@ -166,8 +164,10 @@ def _policy_of(
     """Who may use the server; `routes` are those of the sign-in, which need no token."""
     verifier, is_known = choose_verifier(settings, provider)
     own_pages = (provider.issuer,) if provider is not None else ()
+    own_host = (urlsplit(settings.public_url).netloc,) if settings.public_url is not None else ()
+    hosts = (*(_LOOPBACK_HOSTS if local else ()), *own_host, *settings.allowed_hosts)
     return AccessPolicy(
-        hosts=_hosts(settings, local=local),
+        hosts=hosts if local or settings.allowed_hosts else None,
         origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         is_known=is_known,
@@ -178,27 +178,18 @@ def _policy_of(
     )
 
 
-def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
-    own = (urlsplit(settings.public_url).netloc,) if settings.public_url is not None else ()
-    if local:
-        return (*_LOOPBACK_HOSTS, *own, *settings.allowed_hosts)
-    return (*own, *settings.allowed_hosts) if settings.allowed_hosts else None
-
-
 def check_access(settings: Settings, host: str | None) -> None:
     """Check that the settings neither open the server to everyone nor make it impossible to use; `host` as above."""
     flag, auth = "KALLYAI_AUTH=" if host is None else "--auth ", settings.auth
-    if auth == "none" and not is_loopback(host):
+    public = [] if is_loopback(host) else [host or "Its address"]
+    if settings.mcp_token is None:
+        names = ("public_url", "allowed_hosts", "allowed_origins")
+        public += [f"KALLYAI_{name.upper()}" for name in names if getattr(settings, name)]
+    if auth == "none" and public:
         raise SetupError(
-            f"{host or 'The server'} can be reached by others, so say who may use it: {flag}secret (clients with "
-            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
-            "who sign in)."
-        )
-    public = [name for name in ("public_url", "allowed_hosts", "allowed_origins") if getattr(settings, name)]
-    if auth == "none" and settings.mcp_token is None and public:
-        raise SetupError(
-            f"KALLYAI_{public[0].upper()} lets others reach this server, and {flag}none would give everyone the "
-            f"account that is signed in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
+            f"{public[0]} lets others reach this server, so say who may use it: {flag}secret (clients with "
+            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token), or {flag}oauth (users who sign "
+            "in)."
         )
     if auth in ("caller", "oauth") and settings.sandbox:
         raise SetupError(f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")

@@ -180,7 +180,7 @@ def test_an_address_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_unsafe_options_are_refused_at_start(tmp_path: Path) -> None:
     refused: list[tuple[list[str], dict[str, str], str]] = [
-        (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
+        (["--host", "0.0.0.0"], {}, "0.0.0.0 lets others reach this server"),  # noqa: S104 - it is refused
         ([], {"AUTH": "secret"}, "--auth secret needs KALLYAI_MCP_TOKEN (docs/hosting.md)"),
         (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
         ([], {"PUBLIC_URL": "https://phone.example.com"}, "KALLYAI_PUBLIC_URL lets others reach this server"),
