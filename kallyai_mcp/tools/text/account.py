@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import day, link, number, word
+from kallyai_mcp.tools.text.plain import day, number, one_line, word
 
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
@@ -112,4 +112,4 @@ def billing_link(url: str, *, embedded: bool) -> str:
     """The link to the billing portal; the embedded sandbox serves no pages."""
     if embedded:
         return "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
-    return f"Give the user this link to their billing portal, where the plan is changed: {link(url)}"
+    return f"Give the user this link to their billing portal, where the plan is changed: {one_line(url)}"

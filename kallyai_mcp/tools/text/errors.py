@@ -11,10 +11,7 @@ from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, quota
-from kallyai_mcp.tools.text.plain import duration, link, one_line, quoted, word
-
-_MAX_LENGTH = 600
-"""Characters of KallyAI's own words in an error."""
+from kallyai_mcp.tools.text.plain import duration, one_line, quoted, word
 
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
@@ -47,7 +44,7 @@ def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, n
     minutes = error.minutes_allocated, error.minutes_used
     rest = minutes[0] - minutes[1] if minutes[0] is not None and minutes[1] is not None else None
     known = usage or Statistics(plan_type=error.plan_type, minutes_allocated=minutes[0], minutes_remaining=rest)
-    more = f"To get more now: {link(error.upgrade_url)}." if error.upgrade_url else MORE
+    more = f"To get more now: {one_line(error.upgrade_url)}." if error.upgrade_url else MORE
     return f"{what_happened(error)}. {quota(known, None, now=now, has_tools=False)} {more}"
 
 
@@ -58,15 +55,14 @@ def may_have_been_placed(error: errors.KallyAIError) -> bool:
 
 def _explain(error: errors.KallyAIError) -> tuple[str, str]:
     """What happened, and what to do, without periods."""
-    if isinstance(error, errors.PolicyError):
-        if error.retry_after is None:
-            return one_line(error.message), "Tell the user"
-        return one_line(error.message), f"It may be tried again in {duration(max(60.0, error.retry_after))}"
     kinds = (kind for kind in type(error).__mro__ if issubclass(kind, errors.KallyAIError))
     codes = [error.code, *(kind.default_code for kind in kinds)]  # one that is not explained is as its class says
     found = next(filter(None, map(explained, codes)), None)
     if found is None:
-        return one_line(str(error)).rstrip("."), "Tell the user"
+        todo = "Tell the user"
+        if error.retry_after is not None:
+            todo = f"It may be tried again in {duration(max(60.0, error.retry_after))}"
+        return one_line(error.message).rstrip("."), todo
     pause = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
     return found[0], found[1].format(pause=pause)
 
@@ -77,8 +73,8 @@ def with_service_words(text: str, error: errors.KallyAIError) -> str:
     if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
         return text
     own, code = ((error.reason,), f" ({error.code})") if is_sign_in else ((error.message, error.reason), "")
-    said = " – ".join(dict.fromkeys(one_line(each, _MAX_LENGTH) for each in own if each))  # noqa: RUF001
-    parts = [f"KallyAI: {quoted(said, _MAX_LENGTH)}{code}."] if said else []
+    said = " – ".join(dict.fromkeys(filter(None, own)))  # noqa: RUF001
+    parts = [f"KallyAI: {quoted(said)}{code}."] if said else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
     return f"{text}\n{' '.join(parts)}" if parts else text

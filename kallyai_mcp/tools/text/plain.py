@@ -31,7 +31,6 @@ _SENTENCE_END = re.compile(r"\w{4}\. |! ")
 """The end of a sentence, which a name hardly ever contains; "Dr. Ruiz" and "St. Mary" don't match."""
 
 _MOST_WORDS = 7
-_LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2000}")
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
@@ -93,11 +92,6 @@ def named(name: str) -> str:
 def word(text: str) -> str:
     """An id or a code from outside, in full, because the agent may have to repeat it; quoted if it can't be an id."""
     return text if is_usable(text) else quoted(text, 80)
-
-
-def link(url: str) -> str:
-    """A web address from outside; in quotation marks if it has a character that no URL has (RFC 3986, section 2)."""
-    return url if _LINK.fullmatch(url) else quoted(url)
 
 
 def sentence(text: str) -> str:
