@@ -59,11 +59,7 @@ def request(
 def server_of(settings: Settings) -> MCPServer[Any]:
     """A server with these settings."""
     connection = Connection(settings)
-    return build_server(
-        lambda: open_app_context(connection, timezone="UTC"),
-        log_level=settings.log_level,
-        keep_days=settings.keep_days,
-    )
+    return build_server(lambda: open_app_context(connection, timezone="UTC"))
 
 
 async def answers_to(lines: Iterable[str], settings: Settings) -> list[str]:

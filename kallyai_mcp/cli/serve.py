@@ -50,9 +50,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
-    server = build_server(
-        app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
-    )
+    server = build_server(app_context, read_only=settings.read_only)
     allow_open_files()
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports

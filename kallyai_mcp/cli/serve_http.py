@@ -129,8 +129,6 @@ def build_app(
 
     server = build_server(
         shared_app_context,
-        log_level=settings.log_level,
-        keep_days=settings.keep_days,
         read_only=settings.read_only,
         request_state=RequestStateSecurity(keys=list(settings.secret_keys)) if settings.secret_keys else None,
     )

@@ -15,7 +15,6 @@ from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import lowlevel_server
 from kallyai_mcp.server.skills import TTL_MS, Skills
-from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalog import CALL_CARD, QUOTA_CARD, tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
@@ -42,21 +41,18 @@ are resources."""
 def build_server(
     open_app_context: Callable[[], AbstractAsyncContextManager[AppContext]],
     *,
-    log_level: LogLevel = "WARNING",
-    keep_days: float = Settings.keep_days,
     read_only: bool = False,
     request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[AppContext]:
     """Build the server.
 
-    The context of `open_app_context` is open as long as the server runs. `keep_days` is how long the ledger keeps a
-    call, which is the `ttlMs` of its task. With `read_only`, all that places or cancels calls is left out: these tools,
-    prompts, tasks, and skills. `request_state` protects the state that a client returns with the user's answer
-    (multi-round requests); None for a key that only this process has.
+    The context of `open_app_context` is open as long as the server runs. With `read_only`, all that places or cancels
+    calls is left out: these tools, prompts, tasks, and skills. `request_state` protects the state that a client returns
+    with the user's answer (multi-round requests); None for a key that only this process has.
     """
     extensions: list[Extension] = [_cards(read_only=read_only)]
     if not read_only:
-        extensions = [CallTasks(keep_days=keep_days), *extensions, Skills()]
+        extensions = [CallTasks(), *extensions, Skills()]
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
@@ -74,7 +70,7 @@ def build_server(
             "resources/list": _LISTS,
             "resources/templates/list": _LISTS,
         },
-        log_level=log_level,
+        log_level="WARNING",  # if `logs.configure` was not called
         request_state_security=request_state,
     )
     # No argument is to be repeated in a header. With the schemas, the SDK would search them for such ones at each call.

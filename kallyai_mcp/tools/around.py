@@ -19,6 +19,7 @@ from kallyai_mcp.tools.consent import Question, ask_user
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
+from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import list_preview
 
 _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
@@ -58,7 +59,7 @@ async def call_around(
     continue_after: Annotated[Text | None, Field(description="A call_id")] = None,
     ctx: Context[AppContext, Any],
     **call_arguments: Any,
-) -> Annotated[CallToolResult, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked.
 
     Other arguments: as in make_call.

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
@@ -17,10 +19,28 @@ from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text, refused_again
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
-from kallyai_mcp.tools.tool_errors import error_result
+from kallyai_mcp.tools.tool_errors import error_result, tool_error
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
 
 _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
+
+
+async def result_of(
+    app_context: AppContext,
+    found: CallRecord | CallList | Call,
+    *,
+    placed_now: bool | None,
+    client_is_there: bool = True,
+) -> "CallToolResult":
+    """What `call_result` says, in the form of MCP, also about a call that was refused or canceled."""
+    try:
+        result = await call_result(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
+        return result.for_client()
+    except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
+        return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
 
 async def call_result(

@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, ClientCapabilities
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from mcp.types import CallToolResult
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field, WithJsonSchema
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Stopwatch
@@ -38,7 +37,7 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import call_result
+from kallyai_mcp.tools.call_results import result_of
 from kallyai_mcp.tools.call_view import find_any, related_to
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import (
@@ -50,13 +49,10 @@ from kallyai_mcp.tools.results import (
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.submissions import request_of
+from kallyai_mcp.tools.tasks import Task, accepts_tasks, status_of, task_of
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.calls import moved
 from kallyai_mcp.tools.text.plain import zone_of
-from kallyai_mcp.tools.tool_errors import tool_error
-
-TASKS = "io.modelcontextprotocol/tasks"
-"""The identifier of the Tasks extension (`tools.tasks`)."""
 
 
 async def make_call(
@@ -92,7 +88,7 @@ async def make_call(
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
     confirmation: Annotated[Text | None, Field(description="From a result")] = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
     It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what the user wants. Give
@@ -122,7 +118,7 @@ async def get_call(
     wait_seconds: WaitSeconds = 0,
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_any(app_context, call_id)
@@ -190,37 +186,23 @@ async def wait_and_answer(
     ctx: Context[AppContext, Any],
     *,
     placed_now: bool | None,
-) -> CallToolResult:
+) -> CallToolResult | Task:
     """Wait for a call or a list to end, and return the result; the outcomes in it count as delivered.
 
     `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`). `placed_now` is None if the
-    tool only looks at it; otherwise a client with tasks is answered at once, because it polls the task.
+    tool only looks at it; otherwise a client with tasks gets a task at once while it is in progress.
     """
     request = ctx.request_context
+    is_task = placed_now is not None and accepts_tasks(request)
     is_there = isinstance(found, Call) or not (found.is_open and _leaves_unnoticed(request))
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if placed_now is not None and accepts_tasks(request):
-        seconds = 0
     if isinstance(found, CallList):
-        found = await app_context.calls.wait_for_list(found, seconds)
+        found = await app_context.calls.wait_for_list(found, 0 if is_task else seconds)
     elif isinstance(found, CallRecord):
-        found = await app_context.calls.wait(found, seconds)
+        found = await app_context.calls.wait(found, 0 if is_task else seconds)
+    if is_task and not isinstance(found, Call) and status_of(found) == "working":
+        return task_of(app_context, found, is_new=True, is_duplicate=placed_now is False)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
-
-
-async def result_of(
-    app_context: AppContext,
-    found: CallRecord | CallList | Call,
-    *,
-    placed_now: bool | None,
-    client_is_there: bool = True,
-) -> CallToolResult:
-    """The result about a call or a list in its present state; the arguments are those of `call_result`."""
-    try:
-        result = await call_result(app_context, found, placed_now=placed_now, client_is_there=client_is_there)
-        return result.for_client()
-    except KallyAIError as error:  # its text must say that the call was not placed, whichever tool asked
-        return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
 
 def _leaves_unnoticed(request: ServerRequestContext[AppContext, Any]) -> bool:
@@ -231,10 +213,3 @@ def _leaves_unnoticed(request: ServerRequestContext[AppContext, Any]) -> bool:
     """
     is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
     return is_stateless and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
-
-
-def accepts_tasks(request: ServerRequestContext[AppContext, Any]) -> bool:
-    """Whether the result of this request may be a task; a client of an earlier version gets none, whatever it says."""
-    capability = ClientCapabilities(extensions={TASKS: {}})
-    is_modern = request.protocol_version in MODERN_PROTOCOL_VERSIONS
-    return is_modern and request.session.check_client_capability(capability)

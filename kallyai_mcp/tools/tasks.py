@@ -11,12 +11,12 @@ Few clients use tasks, and building the pydantic models takes time at every star
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
 
 from mcp import MCPError
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
@@ -24,12 +24,10 @@ from mcp.types import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
-    CallToolRequestParams,
-    CallToolResult,
+    ClientCapabilities,
     EmptyResult,
     RequestParams,
     Result,
-    TextContent,
 )
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime
@@ -37,16 +35,16 @@ from pydantic import AwareDatetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_results import result_of
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.calls import TASKS, accepts_tasks, result_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import cancel
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
 
-POLL_INTERVAL = timedelta(seconds=5)
-"""How long a client should wait between two requests for a task; a phone call takes 1 to 3 minutes."""
+TASKS = "io.modelcontextprotocol/tasks"
+"""The identifier of the extension."""
 
 Status = Literal["working", "completed", "cancelled"]
 
@@ -62,8 +60,9 @@ class TaskParams(RequestParams, defer_build=True):
 class Task(Result, defer_build=True):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
-    `created_at` and `last_updated_at` are sent as ISO 8601; `ttl_ms` and `poll_interval_ms` are in milliseconds. While
-    a call is in progress, `status_message` says how long it has lasted, so `last_updated_at` is the time of the answer.
+    `created_at` and `last_updated_at` are sent as ISO 8601. While a call is in progress, `status_message` says how long
+    it has lasted, so `last_updated_at` is the time of the answer. A phone call takes 1 to 3 minutes, so a client should
+    wait for the milliseconds of `poll_interval_ms` between two requests.
     """
 
     result_type: Literal["task", "complete"] = "complete"
@@ -73,17 +72,14 @@ class Task(Result, defer_build=True):
     created_at: AwareDatetime
     last_updated_at: AwareDatetime
     ttl_ms: int
-    poll_interval_ms: int = POLL_INTERVAL // timedelta(milliseconds=1)
+    poll_interval_ms: int = 5_000
     result: dict[str, Any] | None = None
 
 
 class CallTasks(Extension):
-    """Phone calls as tasks, for clients that declare the extension; `keep_days` is sent as the tasks' `ttlMs`."""
+    """The requests about phone calls as tasks, for clients that declare the extension."""
 
     identifier = TASKS
-
-    def __init__(self, *, keep_days: float) -> None:
-        self._ttl_ms = timedelta(days=keep_days) // timedelta(milliseconds=1)
 
     def methods(self) -> Sequence[MethodBinding]:
         """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as cancel_call.
@@ -94,66 +90,65 @@ class CallTasks(Extension):
         """
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
         return [
-            MethodBinding("tasks/get", TaskParams, self._get, versions),
-            MethodBinding("tasks/update", TaskParams, self._update, versions),
-            MethodBinding("tasks/cancel", TaskParams, self._cancel, versions),
+            MethodBinding("tasks/get", TaskParams, _get, versions),
+            MethodBinding("tasks/update", TaskParams, _update, versions),
+            MethodBinding("tasks/cancel", TaskParams, _cancel, versions),
         ]
 
-    async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: _Context, call_next: CallNext
-    ) -> HandlerResult:
-        """Return a `Task` in place of the result of make_call or call_around while the call or list is in progress.
 
-        For a client with tasks, these tools don't wait (`wait_and_answer`). Their other results are returned unchanged:
-        wrong arguments, a refusal, a call that has ended, and a list that has stopped.
-        """
-        result, found = await call_next(ctx), None
-        if params.name not in ("make_call", "call_around") or not accepts_tasks(ctx):
-            return result
-        if not isinstance(result, CallToolResult) or result.structured_content is None:
-            return result
-        id_ = result.structured_content.get("tracking_id", "")
-        if result.structured_content["status"] in ("in_progress", "scheduled"):
-            with suppress(KallyAIError):  # the ledger can't be read now; get_call follows the call
-                found = await _find(ctx.lifespan_context, id_)
-        if found is None or _goes_on_again(found):
-            return result
-        text = next(block.text for block in result.content if isinstance(block, TextContent))
-        return self._task(ctx, id_, found, "working", result_type="task", status_message=_first_line(text))
+def accepts_tasks(request: _Context) -> bool:
+    """Whether the result of this request may be a task; a client of an earlier version gets none, whatever it says."""
+    capability = ClientCapabilities(extensions={TASKS: {}})
+    is_modern = request.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return is_modern and request.session.check_client_capability(capability)
 
-    async def _get(self, ctx: _Context, params: TaskParams) -> Task:
-        app_context, found = ctx.lifespan_context, await _asked_for(ctx, params)
-        status = _status_of(found)
-        if status == "completed":
-            answer = await result_of(app_context, found, placed_now=True)
-            result = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
-            return self._task(ctx, params.task_id, found, status, result=result)
-        if isinstance(found, CallList):
-            text = call_list(found, app_context.reader(), ())
-        else:
-            text = call_text(CallView.of_record(found), app_context.reader())
-        return self._task(ctx, params.task_id, found, status, status_message=_first_line(text))
 
-    async def _update(self, ctx: _Context, params: TaskParams) -> EmptyResult:
-        await _asked_for(ctx, params)
-        return EmptyResult()
+def task_of(
+    app_context: AppContext,
+    found: CallRecord | CallList,
+    *,
+    is_new: bool = False,
+    is_duplicate: bool = False,
+    result: dict[str, Any] | None = None,
+) -> Task:
+    """The task of a call or list: a new one, for a request that may be a duplicate, or with its `result`."""
+    now, status, reader = app_context.now(), status_of(found), app_context.reader()
+    if isinstance(found, CallList):
+        id_, created_at = found.list_id, found.asked_at
+        text = call_list(found, reader, (), is_duplicate=is_duplicate)
+    else:
+        id_, created_at = found.tracking_id, found.placed_at
+        text = call_text(CallView.of_record(found), reader, is_duplicate=is_duplicate)
+    return Task(
+        result_type="task" if is_new else "complete",
+        task_id=id_,
+        status=status,
+        status_message=text.partition("\n")[0] if result is None else None,  # what follows is for the agent
+        created_at=created_at,
+        last_updated_at=now if status == "working" else found.ended_at or now,
+        ttl_ms=timedelta(days=app_context.calls.timing.keep_days) // timedelta(milliseconds=1),
+        result=result,
+    )
 
-    async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
-        if _status_of(await _asked_for(ctx, params)) == "working":
-            with _protocol_errors():
-                await cancel(ctx.lifespan_context, params.task_id)
-        return EmptyResult()
 
-    def _task(self, ctx: _Context, id_: str, found: CallRecord | CallList, status: Status, **more: Any) -> Task:
-        now = ctx.lifespan_context.now()
-        return Task(
-            task_id=id_,
-            status=status,
-            created_at=found.placed_at if isinstance(found, CallRecord) else found.asked_at,
-            last_updated_at=now if status == "working" else found.ended_at or now,
-            ttl_ms=self._ttl_ms,
-            **more,
-        )
+async def _get(ctx: _Context, params: TaskParams) -> Task:
+    app_context, found, result = ctx.lifespan_context, await _asked_for(ctx, params), None
+    if status_of(found) == "completed":
+        answer = await result_of(app_context, found, placed_now=True)
+        result = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return task_of(app_context, found, result=result)
+
+
+async def _update(ctx: _Context, params: TaskParams) -> EmptyResult:
+    await _asked_for(ctx, params)
+    return EmptyResult()
+
+
+async def _cancel(ctx: _Context, params: TaskParams) -> EmptyResult:
+    if status_of(await _asked_for(ctx, params)) == "working":
+        with _protocol_errors():
+            await cancel(ctx.lifespan_context, params.task_id)
+    return EmptyResult()
 
 
 async def _asked_for(ctx: _Context, params: TaskParams) -> CallRecord | CallList:
@@ -161,7 +156,8 @@ async def _asked_for(ctx: _Context, params: TaskParams) -> CallRecord | CallList
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, params.task_id)
     with _protocol_errors():
-        found = await _find(ctx.lifespan_context, params.task_id)
+        calls = ctx.lifespan_context.calls
+        found = await calls.find_list(params.task_id) or await calls.find(params.task_id)
     if found is None:
         raise MCPError(INVALID_PARAMS, "Task not found")
     return found
@@ -186,29 +182,17 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
         )
 
 
-async def _find(app_context: AppContext, tracking_id: str) -> CallRecord | CallList | None:
-    return await app_context.calls.find_list(tracking_id) or await app_context.calls.find(tracking_id)
-
-
-def _goes_on_again(found: CallRecord | CallList) -> bool:
-    """Whether a list goes on after the user has decided so."""
-    return isinstance(found, CallList) and found.passed > 0
-
-
-def _status_of(found: CallRecord | CallList) -> Status:
+def status_of(found: CallRecord | CallList) -> Status:
     """The status of the task of a call or list.
 
-    A list that was canceled after a call may have reached somebody is `completed`, so that the client gets the result.
+    A list that goes on after the user has decided so is `completed`, as it was before. So is one that was canceled
+    after a call may have reached somebody, so that the client gets the result.
     """
-    if found.is_open and not _goes_on_again(found):
+    goes_on_again = isinstance(found, CallList) and found.passed > 0
+    if found.is_open and not goes_on_again:
         return "working"
     if isinstance(found, CallRecord):
         is_canceled = found.state is CallState.CANCELED
     else:
         is_canceled = found.stop_reason is StopReason.CANCELED and not found.may_have_reached
     return "cancelled" if is_canceled else "completed"
-
-
-def _first_line(text: str) -> str:
-    """What a text says first; what follows names the tools for the next step."""
-    return text.partition("\n")[0]

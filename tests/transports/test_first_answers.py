@@ -53,7 +53,7 @@ async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: P
 
     assert await real_answers(others, capabilities=CAPABILITIES) == await real_answers(settings_in(tmp_path))
     # A new parameter may change an answer: then `cli.start` must leave it to the server.
-    parameters = "open_app_context log_level keep_days read_only request_state"
+    parameters = "open_app_context read_only request_state"
     assert set(inspect.signature(build_server).parameters) == set(parameters.split())
 
 
