@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import repeat
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -171,9 +170,7 @@ class Run:
                 is_found = await self._look()
                 self._resend_window = since_look, _LISTED_BEFORE
                 return is_found
-        # A listed call is unlikely, and many requests may be why the service refuses.
-        waits = repeat(self._timing.longest_pause)
-        await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
+        await self._search(error, self._timing.search, otherwise=CallState.REFUSED)
         return True
 
     async def _settle_lost(self, error: KallyAIError) -> None:
@@ -258,7 +255,8 @@ class Run:
         if bound is None:
             return False
         if findings is not None:
-            self._note_end(call, bound)
+            self.end = bound
+            count("kallyai.calls.ended", outcome=call.status)
         else:
             await self._run_on(call)
         return True
@@ -271,19 +269,16 @@ class Run:
         )
 
     async def _look(self) -> bool:
-        """Search once for the call; if it is found, run it to its end. Errors are those of `find`."""
-        call = await self._find()
-        if call is not None:
-            await self._run_on(call)
-        return call is not None
+        """Look once for the call; if it is found, run it to its end. Errors are those of `find`.
 
-    async def _find(self) -> Call | None:
-        """`find`, once it is written down how far the clocks differed when the request left: they may be set later."""
+        How far the clocks differed when the request left is written down before: they may be set later.
+        """
         if self.record.clock_offset is None and self._since_first_sent is not None:
             await self._context.learn_time(self.record.account)
             if self._context.time() is not None:
                 await self._mark_response_lost()
-        return await find(self.record, self._context)
+        call = await find(self.record, self._context)
+        return call is not None and await self._run_on(call)
 
     async def _search(
         self,
@@ -301,31 +296,30 @@ class Run:
         waits = waits or pauses(self._timing.first_look, self._timing.longest_pause)
         began = self._clock.monotonic()
         while True:
-            left = seconds - (self._clock.monotonic() - began)
-            await self._clock.sleep(min(next(waits), max(self._timing.first_look, left)) if left > 0 else next(waits))
+            await self._clock.sleep(next(waits))
             elapsed = self._clock.monotonic() - began
             state, why, most = otherwise, error, seconds
             try:
-                call = await self._find()
+                if await self._look():
+                    return
             except KallyAIError as problem:
                 _log.info("looking for a call: %s", problem.code)
                 state, most = CallState.UNKNOWN, max(seconds, self._timing.search)
                 why = error if isinstance(problem, UncertainError) else problem
-            else:
-                if call is not None and (call.is_final or self.record.call_id is None):
-                    await self._run_on(call)
-                    return
             if elapsed >= most:
                 await self._finish(state, why)
                 return
 
-    async def _run_on(self, call: Call) -> None:
-        """Run a call that was found to its end."""
+    async def _run_on(self, call: Call) -> bool:
+        """Run a call to its end; returns False if it is in progress, and was so before."""
         if call.is_final:
             await self._end(call)
-        else:
+        elif self.record.call_id is None:
             self.record = replace(self.record, call_id=call.call_id)
             await self._poll_until_ended()
+        else:
+            return False
+        return True
 
     async def _poll_until_ended(self) -> None:
         """Ask for a call that was placed, and whose id is known, until it ends, at most `Timing.poll_at_most`."""
@@ -343,12 +337,7 @@ class Run:
     async def _end(self, call: Call) -> None:
         """Write down the outcome of the call and its calendar file in one step."""
         findings = await read_findings(self._context, self.record.account, call, self.record)
-        end = await self._context.until_written(
+        self.end = await self._context.until_written(
             progress.finish, self.record, CallState.ENDED, call=call, findings=findings
         )
-        self._note_end(call, end)
-
-    def _note_end(self, call: Call, end: CallRecord) -> None:
-        self.end = end
-        if self.record.is_active:  # else it was counted when its outcome became unknown
-            count("kallyai.calls.ended", outcome=call.status)
+        count("kallyai.calls.ended", outcome=call.status)

@@ -151,7 +151,7 @@ BROKEN: tuple[Broken, ...] = (
         "429 is taken for a proof while the list can't be read",
         Patch(
             "calls.run",
-            "await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)",
+            "await self._search(error, self._timing.search, otherwise=CallState.REFUSED)",
             "return False",
         ),
         asks=(Ask(0), Ask(150)),
