@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -19,9 +19,6 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import LastDelivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent.
@@ -122,7 +119,7 @@ class Delivery:
                 _remember(self._last_delivered, (record.account, record.fingerprint), (record.tracking_id, since))
 
 
-def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:
     """Add a value to those that are `known`, or set it anew; the oldest of more than `_REMEMBERED` is forgotten."""
     known[key] = value
     known.move_to_end(key)

@@ -289,12 +289,6 @@ def _calendars() -> TypeAdapter[Calendar]:
     return TypeAdapter(Calendar)
 
 
-@lru_cache(1024)
-def _submission(text: str) -> Submission:
-    """The submission in a row. All reads of a record share one object, because a waiting request reads it often."""
-    return Submission.model_validate_json(text)
-
-
 def from_row(row: Mapping[str, Any]) -> CallRecord:
     """The record in a row that `to_row` wrote. `ValueError`, `KeyError`, or `TypeError`: this version can't read it."""
     times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
@@ -302,7 +296,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         **{name: row[name] for name in _AS_THEY_ARE},
         **times,
         account=AccountKey(row["api"], row["account"]),
-        submission=_submission(row["submission"]),
+        submission=Submission.model_validate_json(row["submission"]),
         state=CallState(row["state"]),
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=_calendars().validate_json(row["calendar"]) if row["calendar"] else None,

@@ -210,22 +210,21 @@ class Worker:
 
         Otherwise this wakes once in `Timing.watch_idle` and uses no thread.
         """
-        pause, seconds_to_work, work_at = _FIRST_PAUSE, 0.0, 0.0
-        version, one_look_ago = None, None
+        pause, work_at, version, one_look_ago = _FIRST_PAUSE, 0.0, None, None
         while True:
             with self.clock.move_on_after(pause):
                 await self._wake.wait()
-            pause, was_woken, self._wake = self.timing.watch_idle, self._wake.is_set(), anyio.Event()
+            is_time = self._wake.is_set() or pause < self.timing.watch_idle or self.clock.now().timestamp() >= work_at
+            pause, self._wake = self.timing.watch_idle, anyio.Event()
             with logged("looking for work"):
                 # A change counts at two looks, because the version may not show another one at about the same time.
                 two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.version()
                 if version is None:
                     continue
-                is_time = seconds_to_work <= self.timing.watch_idle or self.clock.now().timestamp() >= work_at
-                if was_woken or is_time or version != two_looks_ago:
-                    pause = seconds_to_work = self.timing.watch_active  # after an error
-                    seconds_to_work = await self._work()
-                    work_at = self.clock.now().timestamp() + seconds_to_work
+                if is_time or version != two_looks_ago:
+                    pause = self.timing.watch_active  # after an error
+                    seconds = await self._work()
+                    work_at = self.clock.now().timestamp() + seconds
                 pause = min(self.timing.watch_idle, work_at - self.clock.now().timestamp())
 
     async def _purge(self) -> None:

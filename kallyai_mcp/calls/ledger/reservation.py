@@ -104,7 +104,7 @@ def reserve(
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
     if service_time is not None and not tx.holds_lease(new.worker):
         raise LeaseLostError
-    record = from_row(row)  # what is sent is what was written, and shares its parts with what is read later
+    record = from_row(row)  # what is sent is what was written
     write_audit(tx, record, consent)
     return replace(record, is_new=True, last_call=earlier.last_call)
 
