@@ -6,14 +6,13 @@ placed would be a false report.
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kallyai_mcp.api.errors import KallyAIError, NotFoundError, UnusableCallIdError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError, UnusableCallIdError
+from kallyai_mcp.api.models import Call, TranscriptEntry
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.ledger import progress
@@ -48,6 +47,9 @@ _NOT_ADDED = frozenset(
 )
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
+_NOTHING = (NotFoundError, ForbiddenError)
+"""KallyAI's answers when there is nothing to read; the second one for a token that lacks a scope."""
+
 _LAST_ZONE = "Etc/GMT+12"
 """The zone in which each day ends last; for a call without a record, whose zone is not known."""
 
@@ -68,14 +70,17 @@ class Wanted:
 
     @classmethod
     def of(cls, record: CallRecord, ahead: timedelta | None) -> "Wanted":
-        """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now, if that is known.
+        """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now.
 
-        A `clock_offset` was measured by who sent the request, and is still right when our clock was set since.
+        A `clock_offset` was measured by who sent the request, and is still right when our clock was set since. Without
+        it and without `ahead`, the call may have any date.
         """
         early = DATED_EARLIER
         if record.clock_offset is not None:
             ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
-        left = (record.sent_at or record.response_lost_at or record.placed_at) + (ahead or timedelta())
+        if ahead is None:
+            return cls(record, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+        left = (record.sent_at or record.response_lost_at or record.placed_at) + ahead
         return cls(record, left - early, left + _DATED_LATER)
 
     def allows(self, created_at: datetime | None) -> bool:
@@ -116,8 +121,8 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await context.learn_time(record.account)
     known, service_time = await ledger.read(progress.competitors, record), context.time()
-    ahead = service_time - known.now if service_time is not None else None
-    others = [Wanted.of(other, ahead) for other in known.unbound]
+    ahead = service_time - known.now if service_time is not None else timedelta()
+    others = [Wanted.of(other, None) for other in known.unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, Wanted.of(record, ahead), others, known.call_ids)
     if call is not None and not await ledger.write(progress.bind_call, record, call, proven=False):
@@ -189,23 +194,31 @@ def _meaning(name: str, value: Any) -> Any:
 # How a call ended
 
 
-async def look_again(record: CallRecord, context: CallContext) -> None:
+async def look_again(record: CallRecord, context: CallContext) -> bool:
     """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that.
 
     If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news can't be written.
+
+    Returns whether KallyAI has told all that it knows.
     """
     call, seconds = None, math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
-    with suppress(KallyAIError), context.clock.move_on_after(seconds):
-        call = await find(record, context)
-    if call is not None and call.is_final:
-        findings = await read_findings(context, record.account, call, record)
-        await context.ledger.write(progress.finish, record, CallState.ENDED, call=call, findings=findings)
+    try:
+        with context.clock.move_on_after(seconds):
+            call = await find(record, context)
+    except KallyAIError as error:
+        return isinstance(error, _NOTHING)
+    if call is None or not call.is_final:
+        return False
+    findings = await read_findings(context, record.account, call, record)
+    await context.ledger.write(progress.finish, record, CallState.ENDED, call=call, findings=findings)
+    return findings.reached is not None
 
 
 async def read_findings(context: CallContext, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
     """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
 
-    Nothing is raised: an outcome must not be lost because nothing more can be read.
+    Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not known whether the
+    call reached somebody.
 
     The calendar is None for a call without `success`, unless it has an appointment. An event that lies before the call
     is no booking, and yet a sign that the call reached somebody.
@@ -217,7 +230,8 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
                 return await what(call, api)
         return None  # type: ignore[unreachable]  # after an error, which mypy does not see
 
-    calendar = await read(_calendar_of) or Calendar(is_known=False)
+    found = await read(_calendar_of)
+    calendar = found or Calendar(is_known=False)
     event, called_at, zone_name = calendar.appointment, None, _LAST_ZONE
     if record is not None:
         called_at, zone_name = record.called_at, record.timezone
@@ -226,23 +240,24 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)
-    spoke = await read(_has_words) if call.plain_status in NOBODY_REACHED else None
-    return Findings(None, reached_somebody(call, callee_spoke=spoke))
+    entries = await read(_transcript_of) if call.plain_status in NOBODY_REACHED else ()
+    spoke = any(entry.content and not entry.is_kallyai for entry in entries) if entries else None
+    reached = reached_somebody(call, callee_spoke=spoke)
+    return Findings(None, reached or (None if found is None or entries is None else False))
 
 
 async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:
     try:
         return Calendar(read_appointment(await api.get_calendar(call.call_id)))
-    except UnusableCallIdError:
+    except (UnusableCallIdError, ForbiddenError):
         return Calendar(is_known=False)
     except NotFoundError:
         return Calendar()
 
 
-async def _has_words(call: Call, api: "KallyAI") -> bool | None:
-    """Whether the transcript has words of the callee; None when there is no transcript."""
+async def _transcript_of(call: Call, api: "KallyAI") -> Sequence[TranscriptEntry]:
+    """The entries of the transcript; none when there is none."""
     try:
-        entries = (await api.get_transcript(call.call_id)).entries
-    except NotFoundError:
-        return None
-    return any(entry.content and not entry.is_kallyai for entry in entries) if entries else None
+        return (await api.get_transcript(call.call_id)).entries
+    except _NOTHING:
+        return ()

@@ -25,11 +25,12 @@ class Outcome(StrEnum):
 class Findings(NamedTuple):
     """What KallyAI's calendar file and transcript say about a call that has ended.
 
-    `calendar` is None when the calendar file does not count; `reached` says whether the call reached somebody.
+    `calendar` is None when the calendar file does not count; `reached` says whether the call reached somebody, and is
+    None when KallyAI could not be asked.
     """
 
     calendar: Calendar | None
-    reached: bool
+    reached: bool | None
 
 
 _WITHOUT_SUCCESS: Mapping[str, Outcome] = {

@@ -93,7 +93,7 @@ class CallRecord:
         delivered_at: When a client was told how it ended; None before.
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: None when KallyAI was not asked for its calendar file.
-        reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
+        reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.
         is_new: A request has just made it; False for a duplicate, and for what is read from the ledger.
         last_call: When the number of a new one was called last; None for never. Not in the ledger.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
@@ -176,7 +176,7 @@ class CallRecord:
     def outcome(self) -> Outcome | None:
         """What may be claimed about it; None while it is open, and for a call that was not placed."""
         if self.state is CallState.ENDED and self.call is not None:
-            reached, asked = self.reached is not False, self.submission
+            reached, asked = bool(self.reached), self.submission
             return outcome_of(self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone)
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -190,20 +190,20 @@ class Worker:
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:  # the next call is sent with the token of the same request
-            await run_logged(partial(self._send_due, record.account, lambda: None, after=record.tracking_id))
+            if run.end is None or (run.end.state is CallState.ENDED and run.end.reached is None):
+                await run_logged(partial(self._work, None if self._works_alone else record.account))
+            else:
+                await run_logged(partial(self._send_due, record.account, lambda: None, {record.session_id}))
 
-    async def _send_due(
-        self, account: AccountKey, service_time: ServiceTime, *, after: str | None = None
-    ) -> list[CallRecord]:
-        """Send the calls that `follow_up.take_due` reserves for this worker, and return what it returned."""
+    async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Container[str | None]) -> None:
+        """Send the calls that `follow_up.take_due` reserves for this worker."""
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            taken = await self.ledger.write(follow_up.take_due, account, worker, service_time=service_time, after=after)
+            taken = await self.ledger.write(follow_up.take_due, account, worker, service_time=service_time, only=only)
             for record in taken:
                 if record.is_active:
                     self.start(record, since_reserved)
-            return taken
 
     async def _watch(self) -> None:
         """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.
@@ -276,12 +276,12 @@ class Worker:
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
-        # nothing may be placed.
-        for record in await self.ledger.read(follow_up.unreached_before_due, account):
-            await look_again(record, self.context)
-        due = await self._send_due(account, self.context.time)
+        # nothing may be placed; while it is not known, a call waits until it expires.
+        due = await self.ledger.read(follow_up.find_due, account)
+        ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
+        await self._send_due(account, self.context.time, ready)
         await self._expire_late()
-        return len(due) == BATCH
+        return len(ready) == BATCH
 
     async def _expire_late(self) -> None:
         while await self.ledger.write(rows.expire):

@@ -8,9 +8,8 @@ import pytest
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
-from kallyai_mcp.calls.ledger import lists, progress, rows
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
-from kallyai_mcp.calls.ledger.follow_up import follow_up
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.tools.call_view import CallView
@@ -182,10 +181,11 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
 
 
 async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(here: World) -> None:
-    sign_out = after(lambda: setattr(here.session, "name", "account-2"), reply("busy", "c-1"))
-    service = here.answering([sign_out, reply("busy", "c-2"), reply("busy", "c-3")])
+    service = here.answering([reply("busy", f"c-{number}") for number in range(1, 4)])
+    here.database.after_write = lambda _: setattr(here.session, "name", "account-2" if service.keys else "account-1")
     found, _ = await start(here)
     await here.run(here.clock.sleep(3))
+    here.database.after_write = lambda _: None
     here.session.name = "account-1"
     stopped = await ended(here, found)
     last = await went_on(here, stopped)
@@ -261,10 +261,16 @@ async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_anot
     assert len(service.keys) == 2
 
 
-async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(place: str, clock: ManualClock) -> None:
+@pytest.mark.parametrize("is_taken", [False, True], ids=["left", "taken by a process that died"])
+async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
+    place: str, clock: ManualClock, *, is_taken: bool
+) -> None:
     service = Service(clock, calls=[NOBODY])
     async with world(service, place) as here:
         left = await left_after_one_call(here)
+        if is_taken:
+            worker = await here.run(here.ledger.take_lease())
+            await here.run(here.ledger.write(follow_up.take_due, ACCOUNT, worker, service_time=lambda: None))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))
@@ -275,6 +281,21 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(p
     assert service.keys == []
 
 
+@pytest.mark.parametrize(("hours", "why"), [(1, "needs_decision"), (2, "refused")])
+async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_before_reached_somebody(
+    here: World, hours: int, why: str
+) -> None:
+    service = here.answering([reply("failed", "c-1")], [{"call_id": "c-1", "status": "failed"}], transcript_status=503)
+    service.transcripts["c-1"] = "Yes, you have a table"
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(hours * 3600 - 300))
+    service.transcript_status = 200 if hours == 1 else 503
+    stopped = await ended(here, found)
+
+    assert stopped.stop_reason == why
+    assert len(service.keys) == 1
+
+
 async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World) -> None:
     own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0))
     id_ = (await here.run(here.calls.place(own))).tracking_id
@@ -282,7 +303,7 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
 
     def list_after(tx: Tx) -> CallList | None:
         if (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
-            follow_up(tx, own_call)
+            follow_up.follow_up(tx, own_call)
         return lists.find_list(tx, ACCOUNT, left.list_id)
 
     found = await here.run(here.ledger.write(list_after))

@@ -61,6 +61,21 @@ async def test_a_clock_that_is_set_before_the_services_time_is_known_does_not_hi
     assert record.call_id == "c-1"
 
 
+async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_not_known(here: World) -> None:
+    two = [TABLE.model_copy(update={"additional_instructions": (f"Ask for table {table}",)}) for table in (0, 1)]
+    service = here.answering([after(lambda: here.clock.sleep(600), LOST), LOST])
+    waiting = await here.place(two[0])
+
+    def see(looks: int) -> None:
+        here.clock.set_wall_clock(-300 if looks == 2 else 0)
+        service.calls = [shown(at=NOW)] if looks > 3 else []
+
+    service.on_look = see
+    lost, waited = await here.call(two[1]), await here.outcome(waiting)
+
+    assert (lost.state, waited.state) == (CallState.UNKNOWN,) * 2
+
+
 @pytest.mark.parametrize("headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"])
 async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, headers: dict[str, str]) -> None:
     """A call of another program, placed half an hour ago, is not taken for one that was not placed."""

@@ -208,8 +208,12 @@ async def test_a_call_that_ended_otherwise_is_not_placed_again(here: World, stat
     assert len(service.keys) == 1
 
 
-@pytest.mark.parametrize("asks", [True, False], ids=["a client asks", "nobody asks"])
-async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, *, asks: bool) -> None:
+@pytest.mark.parametrize(
+    ("asks", "status"),
+    [(True, 200), (False, 200), (False, 503)],
+    ids=["a client asks", "nobody asks", "unread at first"],
+)
+async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, status: int, *, asks: bool) -> None:
     first: Json = {"call_id": "c-1", "status": "no_answer"}
     service = here.answering([(201, first), PLACED], [first])
     placed = await schedule(here, None, retries=1)
@@ -217,7 +221,10 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, *, a
     service.transcripts["c-1"] = "Yes, I booked it"
     if asks:
         await here.run(here.calls.find("c-1"))
+    service.transcript_status = status
     await at(here, NOW + timedelta(minutes=20))
+    service.transcript_status = 200
+    await at(here, NOW + timedelta(minutes=21))
     record = await here.find(placed.tracking_id)
     talked = await here.find("c-1")
     again = await schedule(here, None, retries=1)

@@ -74,7 +74,7 @@ class Service:
         keys: The Idempotency-Key of each POST so far.
         on_look: Called with the number of looks into its list so far, before the list is given.
         calendars: The calendar file of a call by its id, or what is awaited in its place.
-        transcripts: What the callee said in a call, by its id.
+        transcripts: What the callee said in a call, by its id; given with the status `transcript_status`.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
         page: How many calls it lists at once, at most.
@@ -98,6 +98,7 @@ class Service:
     with_total: bool = True
     ignores_offset: bool = False
     list_status: int = 200
+    transcript_status: int = 200
 
     def service_time(self) -> datetime:
         """The time by its clock."""
@@ -143,7 +144,8 @@ class Service:
         if request.url.path.endswith("/transcript"):
             said = self.transcripts.get(request.url.path.split("/")[-2])
             missing = {"error": {"code": "transcript_not_found"}}
-            return (200, {"entries": [{"speaker": "human", "content": said}]}) if said else (404, missing)
+            words = {"entries": [{"speaker": "human", "content": said}]}
+            return (self.transcript_status, words) if said else (404, missing)
         if self.details is not None:
             return 200, self.details
         shown = [call for call in self.calls if call["call_id"] not in self.without_details]

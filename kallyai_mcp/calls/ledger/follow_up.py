@@ -5,6 +5,7 @@ neither a crash between two calls nor a second worker can lose a call or place a
 a call is tried is in its record, and the candidates of a list are in the table `call_lists`.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -84,27 +85,35 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
             stop(tx, without_last(tx, call_list), reason)
 
 
-def unreached_before_due(tx: Tx, account: AccountKey) -> list[CallRecord]:
-    """The calls that reached nobody, as far as is known, before the calls of the account that `take_due` takes next.
+def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
+    """The first of the account's scheduled calls that are due, by tracking id, each with the calls before it.
 
-    They are the earlier attempts of a call that is to be tried again, and the call before in a list.
+    They are the earlier attempts of a call that is to be tried again, and the call before in a list, if they reached
+    nobody, as far as is known.
     """
-    found: list[CallRecord] = []
+    due: dict[str, list[CallRecord]] = {}
     for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=BATCH):
+        found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
         for before in open_lists_with(tx, record):
             found += before.records[-2:-1]
-    return [record for record in found if record.state is CallState.ENDED and not record.reached]
+        due[record.tracking_id] = [one for one in found if one.state is CallState.ENDED and not one.reached]
+    return due
 
 
 def take_due(
-    tx: Tx, account: AccountKey, worker: str, *, service_time: ServiceTime, after: str | None = None
+    tx: Tx,
+    account: AccountKey,
+    worker: str,
+    *,
+    service_time: ServiceTime,
+    only: Container[str | None] | None = None,
 ) -> list[CallRecord]:
     """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
-    With the tracking id `after`, only those of the lists that have this call. A call must be due by the service's clock
-    too, if that is known, so that a machine whose clock is wrong by hours does not call at night.
+    With some ids of calls or lists, `only` these. A call must be due by the service's clock too, if that is known, so
+    that a machine whose clock is wrong by hours does not call at night.
 
     Returns these calls; among them those that a setting refuses now, which have ended with that error.
     """
@@ -112,11 +121,11 @@ def take_due(
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
-    lists = "SELECT list_id FROM call_list_calls WHERE tracking_id = :after"
-    of_list = f"AND session_id IN ({lists})" if after is not None else ""
-    in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there {of_list}"
+    in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there"
     first_due = f"{in_time} ORDER BY not_before LIMIT :most"
-    due = select(tx, account, first_due, now=now, there=there, after=after, most=BATCH)
+    due = select(tx, account, first_due, now=now, there=there, most=BATCH)
+    if only is not None:
+        due = [record for record in due if record.tracking_id in only or record.session_id in only]
     return [_take(tx, record, worker) for record in due]
 
 
