@@ -187,16 +187,8 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     found = await kept(ledger)
     assert (found.state, found.call_id, found.call, found.delivered_at) == (CallState.UNKNOWN, None, None, None)
     assert await ledger.read(rows.find, ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
-
-
-async def test_a_record_that_gave_its_call_back_does_not_end_with_it(ledger: Ledger) -> None:
-    """Its worker still follows the call that it had found: it does not know that the record lost it."""
-    finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.write(progress.mark_response_lost, finder, service_time=lambda: None)
-    await ledger.write(progress.bind_call, finder, outcome("in_progress"), proven=False)
-    await ledger.write(progress.bind_call, owner, outcome("in_progress"), proven=True)
+    # Its worker still follows the call that it had found: it does not know that the record lost it.
     await ledger.write(progress.finish, finder, CallState.ENDED, call=outcome())
-
     assert await state_of(ledger, finder) is CallState.UNKNOWN
 
 

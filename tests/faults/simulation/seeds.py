@@ -131,17 +131,15 @@ def _stops_reading(rng: random.Random, task: Task, during: float) -> Plan:
 _TWO = (Start(), Start())
 
 ACTIONS: tuple[Callable[[random.Random, Task, float], Plan], ...] = (
-    *(
-        _waits,
-        _gives_up,
-        _asks_another,
-        _at_once,
-        _once_more,
-        _redials,
-        _one_confirmation,
-        _several_tasks,
-        _stops_reading,
-    ),
+    _waits,
+    _gives_up,
+    _asks_another,
+    _at_once,
+    _once_more,
+    _redials,
+    _one_confirmation,
+    _several_tasks,
+    _stops_reading,
 )
 """In turn, so that any stretch of seeds covers as much as any other."""
 
