@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from mcp.server.apps import APP_MIME_TYPE, Apps
+from mcp.server.apps import Apps
 from mcp.server.caching import CacheHint
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
@@ -83,24 +83,12 @@ def build_server(
 
 def _cards(*, read_only: bool) -> Apps:
     """The MCP Apps extension with the cards. A card is built when it is first read."""
-    card = partial(FunctionResource, mime_type=APP_MIME_TYPE, meta={"ui": {"prefersBorder": True}})
-    apps = Apps()
-    apps.add_resource(
-        card(
-            uri=CALL_CARD,
-            name="call_card",
-            title="Call card",
-            description="Shows a person their call",
-            fn=partial(call_card, read_only=read_only),
+    apps, meta = Apps(), {"ui": {"prefersBorder": True}}
+    for uri, name, title, description, page in (
+        (CALL_CARD, "call_card", "Call card", "Shows a person their call", partial(call_card, read_only=read_only)),
+        (QUOTA_CARD, "quota_card", "Quota card", "Shows a person what is left", quota_card),
+    ):
+        apps.add_resource(
+            FunctionResource(uri=uri, name=name, title=title, description=description, fn=page, meta=meta)
         )
-    )
-    apps.add_resource(
-        card(
-            uri=QUOTA_CARD,
-            name="quota_card",
-            title="Quota card",
-            description="Shows a person what is left",
-            fn=quota_card,
-        )
-    )
     return apps

@@ -140,8 +140,7 @@ async def list_calls(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=zone_of(app_context.timezone))
-    is_filtered = any(one is not None for one in (number, business, since, status))
-    wanted = past_calls.Filter(number, business, since, status) if is_filtered else None
+    wanted = past_calls.Filter(number, business, since, status)
     return (await past_calls.list_page(app_context, limit=limit, offset=offset, wanted=wanted)).for_client()
 
 
@@ -163,9 +162,8 @@ async def get_calendar_event(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await past_calls.appointment(app_context, call_id)
     view = replace(found, related=await related_to(app_context, found))
-    reader = app_context.reader()
-    words = [moved(view, reader), event_words(view, reader, uri=past_calls.calendar_uri(view))]
-    structure = past_calls.event_answer(view)
+    reader, structure = app_context.reader(), past_calls.event_answer(view)
+    words = [moved(view, reader), event_words(view, reader, uri=structure.calendar_uri)]
     if as_file:
         structure.file = rebuilt(view)
         words.append(structure.file.replace("\r", "").rstrip())

@@ -70,10 +70,13 @@ class Filter:
         )
 
 
-async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter | None = None) -> ListedCalls:
+_ALL = Filter()
+
+
+async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted: Filter = _ALL) -> ListedCalls:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     reader, total = app_context.reader(), None
-    if wanted is None:
+    if wanted == _ALL:
         page = await app_context.api().list_calls(limit=limit, offset=offset)
         found, total = page.calls, page.total
     else:
@@ -89,7 +92,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         known = await ledger.read(rows.find_ended, account, [call.call_id for call in found])
         if offset == 0:
             unsettled = sorted(await _unsettled(app_context, account), key=_planned_first)
-            lists = await ledger.read(list_unfinished, account) if wanted is None else []
+            lists = await ledger.read(list_unfinished, account) if wanted == _ALL else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
     changes, names = changed_by([CallView.of_record(record) for record in newest]), _names(newest)
@@ -97,7 +100,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     def shown(calls: Iterable[CallRecord | Call]) -> list[CallView]:
         views = (CallView.of(call, timezone=app_context.timezone).named(names) for call in calls)
         related = (replace(one, related=Related(later=changes.get(one.call_id or ""))) for one in views)
-        return [view for view in related if wanted is None or wanted.shows(view)]
+        return [view for view in related if wanted.shows(view)]
 
     above = shown(unsettled)
     below = shown(
@@ -107,7 +110,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     )
     seen = offset + len(found)
     more = bool(found) and (seen < total if total is not None else len(found) == limit)
-    if wanted is not None:
+    if wanted != _ALL:
         seen, more, below = offset + limit, len(below) > offset + limit, below[offset : offset + limit]
     structure = CallPageAnswer(
         lists=[list_answer(one) for one in lists] or None,
@@ -198,12 +201,8 @@ def event_answer(view: CallView) -> EventAnswer:
     """The structure of the event that a call made."""
     event = view.appointment or Appointment()
     facts = event_facts(event, view.zone_name) | {"location": event.location} | related_calls(view.related)
-    return EventAnswer(call_id=view.call_id, calendar_uri=calendar_uri(view), **facts)
-
-
-def calendar_uri(view: CallView) -> str:
-    """The URI of the resource with the calendar file of a call; the id is percent-encoded."""
-    return CALENDAR.replace("{call_id}", quote(view.call_id or "", safe=""))
+    uri = CALENDAR.replace("{call_id}", quote(view.call_id or "", safe=""))
+    return EventAnswer(call_id=view.call_id, calendar_uri=uri, **facts)
 
 
 def booking_facts(view: CallView) -> str:

@@ -158,7 +158,7 @@ class EventAnswer(Answer):
     start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
     location: str | None = None
-    calendar_uri: str | None = Field(None, description="Resource with the .ics file")
+    calendar_uri: str = Field("", description="Resource with the .ics file")
     moved_by: str | None = None
     asked_about_in: str | None = None
     file: str | None = None

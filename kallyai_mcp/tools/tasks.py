@@ -10,14 +10,13 @@ the same task again.
 Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
-from mcp.server.extension import Extension, MethodBinding
+from mcp.server.extension import Extension, MethodBinding, RequestHandler
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
@@ -88,12 +87,9 @@ class CallTasks(Extension):
         -32602: the account has no such task. -32603: the ledger or the account can't be read, for example because
         nobody is signed in.
         """
+        answers = {"tasks/get": _get, "tasks/update": _update, "tasks/cancel": _cancel}
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
-        return [
-            MethodBinding("tasks/get", TaskParams, _get, versions),
-            MethodBinding("tasks/update", TaskParams, _update, versions),
-            MethodBinding("tasks/cancel", TaskParams, _cancel, versions),
-        ]
+        return [MethodBinding(method, TaskParams, _handler(answer), versions) for method, answer in answers.items()]
 
 
 def accepts_tasks(request: _Context) -> bool:
@@ -131,45 +127,39 @@ def task_of(
     )
 
 
-async def _get(ctx: _Context, params: TaskParams) -> Task:
-    app_context, found, result = ctx.lifespan_context, await _asked_for(ctx, params), None
-    if status_of(found) == "completed":
-        answer = await result_of(app_context, found, placed_now=True)
-        result = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return task_of(app_context, found, result=result)
+async def _get(app_context: AppContext, found: CallRecord | CallList) -> Task:
+    if status_of(found) != "completed":
+        return task_of(app_context, found)
+    answer = await result_of(app_context, found, placed_now=True)
+    return task_of(app_context, found, result=answer.model_dump(by_alias=True, mode="json", exclude_none=True))
 
 
-async def _update(ctx: _Context, params: TaskParams) -> EmptyResult:
-    await _asked_for(ctx, params)
+async def _update(_: AppContext, __: CallRecord | CallList) -> EmptyResult:
     return EmptyResult()
 
 
-async def _cancel(ctx: _Context, params: TaskParams) -> EmptyResult:
-    if status_of(await _asked_for(ctx, params)) == "working":
-        with _protocol_errors():
-            await cancel(ctx.lifespan_context, params.task_id)
+async def _cancel(app_context: AppContext, found: CallRecord | CallList) -> EmptyResult:
+    if status_of(found) == "working":
+        await cancel(app_context, found.list_id if isinstance(found, CallList) else found.tracking_id)
     return EmptyResult()
 
 
-async def _asked_for(ctx: _Context, params: TaskParams) -> CallRecord | CallList:
-    """The call or list of a task, if the account has it and the client declares the extension."""
-    require_client_extension(ctx, TASKS)
-    _check_name_header(ctx, params.task_id)
-    with _protocol_errors():
+def _handler(answer: Callable[[AppContext, CallRecord | CallList], Awaitable[Result]]) -> RequestHandler:
+    """The handler of a method: what it has to `answer` about the call or the list of a task."""
+
+    async def handle(ctx: _Context, params: TaskParams) -> Result:
+        require_client_extension(ctx, TASKS)
+        _check_name_header(ctx, params.task_id)
         calls = ctx.lifespan_context.calls
-        found = await calls.find_list(params.task_id) or await calls.find(params.task_id)
-    if found is None:
+        try:
+            found = await calls.find_list(params.task_id) or await calls.find(params.task_id)
+            if found is not None:
+                return await answer(ctx.lifespan_context, found)
+        except KallyAIError as error:
+            raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         raise MCPError(INVALID_PARAMS, "Task not found")
-    return found
 
-
-@contextmanager
-def _protocol_errors() -> Iterator[None]:
-    """In this context, a `KallyAIError` is raised as an error of the protocol (`MCPError`, -32603)."""
-    try:
-        yield
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+    return handle
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:
