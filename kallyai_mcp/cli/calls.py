@@ -195,8 +195,8 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
     """
     view = await past_calls.appointment(app_context, await whole_id(app_context, id_))
     ics, answer = rebuilt(view), past_calls.event_answer(view)
-    is_file = os.linesep == "\n" and not sys.stdout.isatty()  # elsewhere, Python writes the ends of the lines
-    return Shown((ics if is_file else ics.replace("\r\n", "\n")).removesuffix("\n"), answer)
+    lines = ics if os.linesep == "\n" else ics.replace("\r\n", "\n")  # on Windows, Python writes the ends of lines
+    return Shown(lines.removesuffix("\n"), answer)
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
@@ -264,8 +264,6 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     """
     arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")
     arguments["call_language"] = arguments["language"]
-    arguments["is_urgent"] = arguments["is_urgent"] or None
-    arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
     request = _read(arguments, app_context)
     placed = await app_context.calls.place(request, consent=await _ask(app_context, request, yes=yes))
     record = await _followed(app_context, placed)

@@ -27,6 +27,9 @@ from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import day_and_hour
 
+_BUSY, _DO_NOT_CALL = "+12025550103", "+12025550121"
+"""Test numbers of the sandbox."""
+
 
 @click.command()
 @speed_option(60)
@@ -44,9 +47,6 @@ def demo(*, speed: float) -> None:
 
 
 async def _run(connection: Connection) -> None:
-    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-
-    numbers = {each.name: each.number for each in TEST_NUMBERS}
     async with open_app_context(connection) as app_context:
         friday = app_context.now().date() + timedelta(days=(4 - app_context.now().weekday()) % 7 or 7)
         table = Submission(
@@ -67,12 +67,12 @@ async def _run(connection: Connection) -> None:
         say("\nThe appointment:", bold=True)
         assert event is not None  # noqa: S101 - or `appointment` has raised an error
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
-        busy = table.model_copy(update={"respondent_phone": numbers["busy"], "business_name": "Busy Bistro"})
+        busy = table.model_copy(update={"respondent_phone": _BUSY, "business_name": "Busy Bistro"})
         await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)
         ask = Submission(
             task_category="general",
             task_description="Ask when they open",
-            respondent_phone=numbers["suppression_violation"],
+            respondent_phone=_DO_NOT_CALL,
         )
         await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask)
         say("\nWhat it cost:", bold=True)

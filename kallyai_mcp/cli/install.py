@@ -7,13 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from kallyai_mcp.auth.token_store import write_private
 from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_command
 from kallyai_mcp.cli.output import CommandError, need_sandbox, say
 
@@ -131,18 +131,17 @@ def _read(client: Client) -> tuple[Path, str]:
 
 def _replace(path: Path, text: str, client: Client) -> None:
     """Replace a file by a rename, with its mode, and keep the old one as a backup."""
+    backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
     try:
         for folder in [path.parent, *path.parent.parents][::-1]:
             folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave the modes to the umask
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-            new.write(text.encode())
         if path.exists():
-            backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
             backup.touch(0o600)
             shutil.copy2(path, backup)
-            shutil.copymode(path, new.name)
             say(f"The file as it was: {backup}")
-        Path(new.name).replace(path)
+        write_private(path, text)
+        if backup.exists():
+            shutil.copymode(backup, path)
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}. It was left as it is.") from None
     seen, real = str(path).lower(), os.path.realpath(path).lower()

@@ -1,7 +1,6 @@
 """The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
 
 import errno
-import gc
 import importlib
 import os
 import shutil
@@ -112,7 +111,6 @@ def serve(settings: Settings, *, transport: str, host: str, port: int, auth: Aut
 
     http and sse are the same server: /mcp, /sse, /health and /ready.
     """
-    gc.disable()  # the imports leave no garbage, and collecting makes the start 6 % slower
     if transport == "stdio":
         from kallyai_mcp.cli.serve import serve_over_stdio
 

@@ -53,11 +53,9 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
 
     try:
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
-    except OSError as error:
-        if error.filename is not None:  # the data's folder; a busy address has no file name
-            raise CommandError(f"{error.filename} can't be created: {error.strerror}.") from None
-        raise CommandError(cannot_listen(host, port, error)) from None
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, OSError) and error.filename is None:  # that of a busy address has none
+            raise CommandError(cannot_listen(host, port, error)) from None
         raise CommandError(f"{data} can't be used as the sandbox's data: {error}.") from None
 
 

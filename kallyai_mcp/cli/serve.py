@@ -53,7 +53,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
     server = build_server(app_context, read_only=settings.read_only)
     allow_open_files()
     gc.freeze()
-    gc.enable()  # `main` has disabled it for the imports
+    gc.enable()  # `start` has disabled it for the imports
     anyio.run(serve_stdio, server, first_answers)
 
 

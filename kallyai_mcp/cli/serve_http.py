@@ -52,7 +52,6 @@ _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
 def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -> None:
     """Serve over HTTP until SIGINT or SIGTERM."""
     app = _start(settings, host, speed=speed)
-    gc.enable()  # `main` has disabled it for the imports
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

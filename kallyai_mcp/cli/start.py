@@ -31,7 +31,7 @@ def _serve(settings: Settings) -> None:
     from kallyai_mcp.transports.standard_streams import can_be_waited_for, exit_on_signals, take_stdio
 
     exit_on_signals()
-    gc.disable()  # as `main` does; `serve_over_stdio` enables it
+    gc.disable()  # the imports leave no garbage; `serve_over_stdio` enables it
     first_answers = None
     if can_be_waited_for(0) and can_be_waited_for(1):
         first_answers = FirstAnswers(*take_stdio())
