@@ -78,12 +78,8 @@ def _shorten_number(found: re.Match[str]) -> str:
     return found["kept"] or f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
 
 
-_correlation_id: ContextVar[str | None] = ContextVar("kallyai_mcp_correlation_id", default=None)
-
-
-def correlation_id() -> str | None:
-    """The correlation id of the current MCP request; None outside of a request."""
-    return _correlation_id.get()
+correlation_id: ContextVar[str | None] = ContextVar("kallyai_mcp_correlation_id", default=None)
+"""The correlation id of the current MCP request; None outside of a request."""
 
 
 class Correlation:
@@ -94,7 +90,7 @@ class Correlation:
         from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
         id_ = secrets.token_hex(6)
-        token = _correlation_id.set(id_)
+        token = correlation_id.set(id_)
         try:
             get_current_span().set_attribute("kallyai.correlation_id", id_)
             result = await call_next(ctx)
@@ -107,7 +103,7 @@ class Correlation:
         else:
             return result
         finally:
-            _correlation_id.reset(token)
+            correlation_id.reset(token)
 
 
 def _log_failure(ctx: "ServerRequestContext[Any, Any]", facts: Mapping[str, Any]) -> None:
@@ -130,7 +126,10 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = redact(re.sub(_CONTROL, " ", record.getMessage()))
-        ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
+        ids = {
+            "correlation_id": correlation_id.get(),
+            "api_correlation_id": getattr(record, "api_correlation_id", None),
+        }
         fields = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
         traces = _traces(record.exc_info[1] if record.exc_info else None)
         if self._is_json:

@@ -164,7 +164,7 @@ def server() -> MCPServer[Any]:
         logger.info("working")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(background)
-        return correlation_id() or "none"
+        return correlation_id.get() or "none"
 
     @built.tool()
     async def refuse() -> CallToolResult:
@@ -204,7 +204,7 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
     lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
     assert own == [(message, id_) for id_ in ids for message in ("working", "from a task")]
     assert len({*ids, *(line["correlation_id"] for line in lines)}) == 6
-    assert correlation_id() is None
+    assert correlation_id.get() is None
     assert [line["message"] for line in lines] == [
         "refuse failed: quota_exceeded",
         "reject failed: tool_error",
@@ -240,7 +240,7 @@ logs.count("kallyai.calls.refused", code="toll_number")
 logs.count("kallyai.api.requests", method="GET", status=200)
 
 async def work(_):
-    return {"id": logs.correlation_id()}
+    return {"id": logs.correlation_id.get()}
 
 with trace.get_tracer("tests").start_as_current_span("request") as span:
     ctx = SimpleNamespace(method="ping", params=None)

@@ -63,13 +63,10 @@ async def open_app_context(
 class BrowserSignIn:
     """The tools' `SignInService`. In `tasks`, a listener waits for the user's browser, also after the tool's call."""
 
-    def __init__(
-        self, connection: Connection, tasks: TaskGroup, *, links: bool, timeout: float = SIGN_IN_SECONDS
-    ) -> None:
+    def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
         self._connection = connection
         self._tasks = tasks
         self._links = links
-        self._timeout = timeout
         self._lock = anyio.Lock()
         self._flow: LoopbackSignIn | None = None
         """The sign-in that waits for its user."""
@@ -105,7 +102,7 @@ class BrowserSignIn:
     async def _wait(self, session: "Session", *, task_status: "TaskStatus[LoopbackSignIn]") -> None:
         from kallyai_mcp.auth.loopback import LoopbackSignIn  # late: a user who is signed in needs no listener
 
-        async with LoopbackSignIn(self._connection.sign_in_url, self._timeout) as flow:
+        async with LoopbackSignIn(self._connection.sign_in_url, SIGN_IN_SECONDS) as flow:
             self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
             task_status.started(flow)
             try:

@@ -71,7 +71,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
         places_calls = work.__name__ == "call"
 
         async def opened() -> Shown:
-            async with open_app_context(Connection(settings), links=False) as app_context:
+            async with open_app_context(Connection(settings)) as app_context:
                 try:
                     return await work(app_context, **arguments)
                 except errors.KallyAIError as error:

@@ -12,13 +12,11 @@ from kallyai_mcp.settings import Settings, SettingsError
 _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"])
 """Arguments for a server over stdio whose first answers are known."""
 
-_COMPLETION = "_KALLYAI_MCP_COMPLETE"
-"""The variable that a shell sets to ask click for completions."""
-
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in _STDIO and _COMPLETION not in os.environ and (settings := plain_settings()) is not None:
+    completes = "_KALLYAI_MCP_COMPLETE" in os.environ  # by which a shell asks click for completions
+    if sys.argv[1:] in _STDIO and not completes and (settings := plain_settings()) is not None:
         _serve(settings)
         return
     from kallyai_mcp.cli.main import main as run

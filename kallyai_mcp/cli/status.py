@@ -10,9 +10,6 @@ from kallyai_mcp.tools.results import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import one_line
 
-_LAST_CALLS = 5
-_AUDIT_ENTRIES = 100
-
 
 @click.command()
 @click.option("--audit", is_flag=True, help="Show which calls were asked for, who asked, and how the user agreed.")
@@ -24,7 +21,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     api = app_context.api()
     statistics = await api.get_statistics()
     who = await app_context.sign_in.signed_in()
-    last = await list_page(app_context, limit=_LAST_CALLS, offset=0)
+    last = await list_page(app_context, limit=5, offset=0)
     lines = [
         "KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {api.base_url}",
         f"Signed in as {one_line(who)}" if who else "Signed in",
@@ -43,9 +40,9 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
 
 
 async def _audit(app_context: AppContext) -> Shown:
-    """The account's newest entries of the audit trail, the newest first, with whole phone numbers."""
+    """The account's 100 newest entries of the audit trail, the newest first, with whole phone numbers."""
     calls = app_context.calls
-    entries = await calls.ledger.read(rows.audit, await calls.account_of_request(), _AUDIT_ENTRIES)
+    entries = await calls.ledger.read(rows.audit, await calls.account_of_request(), 100)
     lines = [] if entries else ["The audit trail is empty: no call was asked for."]
     for entry in entries:
         who = f"asked by {one_line(entry['asked_by'])}" if entry["asked_by"] else ""

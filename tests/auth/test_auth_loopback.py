@@ -190,13 +190,13 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
 
 
 @asynccontextmanager
-async def running(session: Session, seconds: float = 60) -> AsyncIterator[BrowserSignIn]:
+async def running(session: Session) -> AsyncIterator[BrowserSignIn]:
     """The sign-in of a server, in a task group that ends as a server's does: by cancellation."""
     connection = Connection(Settings())
     connection.tokens = session
     with anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as lifespan:
-            yield BrowserSignIn(connection, lifespan, links=True, timeout=seconds)
+            yield BrowserSignIn(connection, lifespan, links=True)
             lifespan.cancel_scope.cancel()
 
 
@@ -227,11 +227,12 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
 
 @pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
 async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program_ends(
-    home: Home, ends: str, caplog: pytest.LogCaptureFixture
+    home: Home, ends: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
+    monkeypatch.setattr("kallyai_mcp.cli.app_context.SIGN_IN_SECONDS", 0 if ends == "sign_in_timed_out" else 60)
     session = home.session()
-    async with running(session, seconds=0 if ends == "sign_in_timed_out" else 60) as sign_in:
+    async with running(session) as sign_in:
         first = await link_of(sign_in)
         with full_disk():
             if ends != "sign_in_timed_out":
