@@ -15,7 +15,7 @@ _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"
 
 def main() -> None:
     """Run the command line."""
-    completes = "_KALLYAI_MCP_COMPLETE" in os.environ  # by which a shell asks click for completions
+    completes = "_KALLYAI_MCP_COMPLETE" in os.environ  # a shell asks click for completions
     if sys.argv[1:] in _STDIO and not completes and (settings := plain_settings()) is not None:
         _serve(settings)
         return
