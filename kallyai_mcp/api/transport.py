@@ -109,9 +109,11 @@ class Transport:
         self._connect_seconds = connect_seconds
         self._idle = deque[Any]()
         """Connections that were used for a GET. The oldest is used first, so that those that expired are closed."""
+        self._is_closed = False
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections that are not in use; the others are closed when their request has ended."""
+        self._is_closed = True
         while self._idle:
             await self._idle.pop().aclose()
 
@@ -157,7 +159,7 @@ class Transport:
                     limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
                 is_sent = True
                 response = await _read(await connection.handle_async_request(self._asked(request)))
-            is_kept = request.method == "GET" and connection.is_idle()
+            is_kept = request.method == "GET" and connection.is_idle() and not self._is_closed
         except _FAILURES as error:
             return self._error(error, is_sent=is_sent)
         else:

@@ -1,6 +1,7 @@
 """Failed connections: either nothing was sent, or the response is lost. A GET is retried, a POST is not."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import anyio
@@ -206,3 +207,18 @@ async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> 
             got: Any = await getattr(client, asked)(*([SUBMISSION] if asked == "create_call" else []))
             assert (got.call_id == "uuid") if asked == "create_call" else (got.plan_type == "personal")
         assert server.connections == 3
+
+
+async def test_a_connection_that_is_in_use_when_the_client_is_closed_is_closed_afterwards() -> None:
+    closed = anyio.Event()
+
+    async def answer_late(stream: SocketStream) -> None:
+        await client.aclose()
+        await stream.send(answer(reference("statistics"), connection="keep-alive"))
+        with contextlib.suppress(anyio.EndOfStream):
+            await stream.receive()
+        closed.set()
+
+    async with client_and_server(answer_late) as (client, _):
+        assert (await client.get_statistics()).plan_type == "personal"
+        await closed.wait()
