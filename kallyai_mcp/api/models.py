@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
+    AliasPath,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -146,7 +148,7 @@ class SubmissionEcho(_Response):
 
     task_category: str | None = None
     task_description: str | None = None
-    respondent_phone: str | None = None
+    respondent_phone: str | None = Field(None, validation_alias=AliasChoices("respondent_phone", "to"))
     business_name: str | None = None
     user_name: str | None = None
     user_phone: str | None = None
@@ -179,17 +181,18 @@ class Call(_Response):
     highlights: str | None = None
     next_steps: str | None = None
     duration_seconds: Number | None = None
-    created_at: Moment | None = None
+    created_at: Moment | None = Field(
+        None, validation_alias=AliasChoices("created_at", AliasPath("metadata", "created_at"))
+    )
     submission: SubmissionEcho = Field(default_factory=SubmissionEcho)
     credits_used: Number | None = None
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
-        """Accept `created_at` in `metadata`, the number as `to`, and it and the name beside the submission."""
+        """Accept the number and the name beside the submission."""
         call = _object(value)
-        echo, metadata = _object(call.get("submission")), _object(call.get("metadata"))
-        echo = {"respondent_phone": echo.get("to", call.get("to")), "business_name": call.get("business_name"), **echo}
-        return {"created_at": metadata.get("created_at"), **call, "submission": echo}
+        beside = {"to": call.get("to"), "business_name": call.get("business_name")}
+        return {**call, "submission": beside | _object(call.get("submission"))}
 
     @property
     def plain_status(self) -> str:
@@ -225,15 +228,9 @@ class CallPage(_Response):
 class TranscriptEntry(_Response):
     """One utterance. `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None."""
 
-    speaker: str = "UNKNOWN"
-    content: str = ""
+    speaker: str = Field("UNKNOWN", validation_alias=AliasChoices("speaker", "role"))
+    content: str = Field("", validation_alias=AliasChoices("content", "text"))
     timestamp: str | None = None
-
-    @classmethod
-    def _fields(cls, value: Any) -> dict[str, Any]:
-        """Accept `role` for `speaker` and `text` for `content`."""
-        entry = _object(value)
-        return {"speaker": entry.get("role"), "content": entry.get("text"), **entry}
 
     @property
     def is_kallyai(self) -> bool:
@@ -293,12 +290,7 @@ class Statistics(_Response):
 class BillingPortal(_Response):
     """The response to `GET /v1/stripe/billing-portal`; the live service may send `portal_url` instead of `url`."""
 
-    url: Link
-
-    @classmethod
-    def _fields(cls, value: Any) -> dict[str, Any]:
-        body = _object(value)
-        return {"url": body.get("portal_url"), **body}
+    url: Link = Field(validation_alias=AliasChoices("url", "portal_url"))
 
 
 class TokenGrant(_Response):
