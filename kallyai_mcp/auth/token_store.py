@@ -153,27 +153,25 @@ class TokenStore:
     def _parse(self, text: str | bytes, place: object) -> Tokens | None:
         """The tokens in a stored text; None if it is broken, which is logged without a part of it."""
         try:
-            tokens = Tokens.from_document(document := json.loads(text))
+            tokens = Tokens.model_validate(document := json.loads(text))
             if document.get("api", self._origin) == self._origin:
                 return tokens
         except (ValueError, RecursionError):
             pass
-        _log.warning("%s has no sign-in for %s, so nobody is signed in; signing in replaces it", place, self._origin)
+        _log.warning("%s has no sign-in for %s that can be read, so it is not used", place, self._origin)
         return None
 
     def _load_vendor(self) -> Tokens | None:
         if self._vendor is None or self._signed_out.exists():
             return None
         try:
-            document = json.loads(self._vendor.read_bytes())
-            tokens = Tokens.from_document(document)
-        except FileNotFoundError:
+            tokens = self._parse(self._vendor.read_bytes(), self._vendor)
+        except OSError:
             return None
-        except (OSError, ValueError, RecursionError):
-            _log.warning("%s can't be read as a sign-in of KallyAI's own tools; it is left alone", self._vendor)
+        if tokens is None:
             return None
         # Without an account in the tokens, the refresh token identifies the sign-in, because it lasts longer.
-        named_by = document.get("refresh_token") or document["access_token"]
+        named_by = (tokens.refresh_token or tokens.access_token).get_secret_value()
         lineage = sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]
         return tokens.model_copy(update={"lineage": lineage})
 
@@ -217,10 +215,9 @@ def _retry_if_in_use(action: Callable[[], _T]) -> _T:
 def _keyring() -> "KeyringBackend":
     # Imported late: it takes 100 ms, and a server's first answer does not need it.
     import keyring
-    from keyring.backends import fail, null
 
     backend = keyring.get_keyring()
-    if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
+    if backend.priority <= 0:  # it keeps nothing
         raise TokenStoreError(f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}.")
     return backend
 

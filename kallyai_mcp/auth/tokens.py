@@ -30,7 +30,7 @@ def _checked(token: SecretStr) -> SecretStr:
 
 
 class Tokens(BaseModel):
-    """The tokens of one sign-in. They are immutable, and their `repr` and `str` have no part of a token."""
+    """The tokens of one sign-in. They are immutable; their `repr` and `str`, and errors, have no part of a token."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -62,20 +62,11 @@ class Tokens(BaseModel):
 
     @classmethod
     def of(cls, access_token: str, lineage: str | None = None) -> Self:
-        """The tokens of a sign-in with only an access token; raises `ValueError` as `from_document`."""
-        return cls.from_document({"access_token": access_token, "expires_at": math.inf, "lineage": lineage})
-
-    @classmethod
-    def from_document(cls, document: object) -> Self:
-        """The tokens that `as_document` returned; for others, raises `ValueError`, which quotes no part of them."""
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            fields = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}))
-            raise ValueError(f"not usable: {fields}" if fields else "not a sign-in") from None
+        """The tokens of a sign-in with only an access token."""
+        return cls.model_validate({"access_token": access_token, "expires_at": math.inf, "lineage": lineage})
 
     def as_document(self) -> dict[str, Any]:
-        """The tokens as JSON types, not encrypted, for a token store."""
+        """The tokens as JSON types, not encrypted, for a token store; `model_validate` reads them."""
         refresh_token = self.refresh_token.get_secret_value() if self.refresh_token else None
         tokens = {"access_token": self.access_token.get_secret_value(), "refresh_token": refresh_token}
         return tokens | self.model_dump(include={"expires_at", "lineage"})

@@ -74,7 +74,7 @@ def jwt(**claims: object) -> str:
 
 def tokens(access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600) -> Tokens:
     """Tokens that expire `left` seconds after NOW."""
-    return Tokens.from_document({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
+    return Tokens.model_validate({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
 
 
 @contextmanager

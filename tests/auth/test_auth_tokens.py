@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.auth.tokens import Tokens
@@ -12,10 +13,9 @@ def test_an_invalid_document_or_token_is_refused_without_being_quoted() -> None:
         {"access_token": "secret", "expires_at": float("nan")},
         {"access_token": "secret", "expires_at": 1, "refresh_token": {"secret": 1}},
     ):
-        with pytest.raises(ValueError, match=r"^not (usable|a sign-in)") as caught:
-            Tokens.from_document(document)
+        with pytest.raises(ValidationError) as caught:
+            Tokens.model_validate(document)
         assert "secret" not in str(caught.value)
-        assert caught.value.__cause__ is None
     for access_token in ("two words", "line\nbreak", "tokén", "x" * 20_000):  # what a header can't have
         with pytest.raises(UnreadableResponseError) as unreadable:
             Tokens.from_grant(grant(access_token=access_token), NOW)

@@ -89,7 +89,7 @@ async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
     error = {"code": "missing_token", "details": details, "correlation_id": "c-7"}
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
-        TokenStore("file", tmp_path, url).save(Tokens.from_document({"access_token": "a", **ends}))
+        TokenStore("file", tmp_path, url).save(Tokens.model_validate({"access_token": "a", **ends}))
         async with open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent:
             refused = await agent.use("make_call", BISTRO)
 
