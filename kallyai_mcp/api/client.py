@@ -16,7 +16,6 @@ from kallyai_mcp.api.errors import (
     NotConnectedError,
     NotSignedInError,
     check_call_id,
-    is_token,
     not_signed_in,
 )
 from kallyai_mcp.api.models import (
@@ -275,9 +274,9 @@ class KallyAI:
 
 
 async def _checked(pending: Awaitable[str]) -> str:
-    """The token, if it can be sent."""
+    """The token; raises `NotSignedInError` or `NotConnectedError`."""
     try:
-        token = await pending
+        return await pending
     except (NotSignedInError, NotConnectedError):
         raise
     except KallyAIError as error:
@@ -288,10 +287,6 @@ async def _checked(pending: Awaitable[str]) -> str:
             correlation_id=error.correlation_id,
             retry_after=error.retry_after,
         ) from error
-    if not is_token(token):
-        # The HTTP library would quote the token in its error.
-        raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
-    return token
 
 
 def _page(base_url: str, path: str, **query: str | None) -> str:

@@ -131,11 +131,6 @@ class UnavailableError(ServiceError, code="unavailable"):
     """The service failed (5xx). Whether it acted on the request is unknown."""
 
 
-def is_token(text: str) -> bool:
-    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
-
-
 _CALL_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:=@+,-]{1,500}")
 """An id without characters that need encoding in the path of a URL (RFC 3986, section 3.3), and not `.` or `..`.
 

@@ -29,6 +29,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+_LONGEST_TOKEN = 16_384
+
 
 class _Model(BaseModel):
     # Validation errors must not quote their input, which may contain a token. Validators are built when first used,
@@ -116,10 +118,22 @@ def _link(value: str) -> str:
     return value
 
 
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if len(value) > _LONGEST_TOKEN or not is_token(value.get_secret_value()):
+        raise ValueError("not a token")
+    return value
+
+
 Count = Annotated[StrictInt, AfterValidator(_amount)]
 Number = Annotated[StrictInt | StrictFloat, AfterValidator(_amount), WithJsonSchema({"type": "number"})]
 Moment = Annotated[datetime, AfterValidator(_moment)]
 Link = Annotated[str, AfterValidator(_link)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
 class _Response(_Model):
@@ -299,7 +313,7 @@ class TokenGrant(_Response):
     Without a `refresh_token`, the old one is still valid. The repr shows neither token.
     """
 
-    access_token: SecretStr
+    access_token: Token
     refresh_token: SecretStr | None = None
     expires_in: Annotated[int, Field(ge=1, le=10**12)] = 3600
     scope: str | None = None

@@ -10,7 +10,8 @@ import anyio
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 
-from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError, is_token
+from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
+from kallyai_mcp.api.models import is_token
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 
 CACHE_SECONDS = 60.0

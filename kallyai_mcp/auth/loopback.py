@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from kallyai_mcp.api.errors import NotSignedInError, UnreadableResponseError
+from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.pages import Kind, Origin, loopback_page, page_headers
 from kallyai_mcp.auth.tokens import Tokens
@@ -118,7 +118,7 @@ class LoopbackSignIn:
             return "over"
         try:
             self._answer = _parse(fields)
-        except (ValueError, UnreadableResponseError):
+        except ValueError:
             return "wrong"
         self._answered.set()
         return None
@@ -149,7 +149,7 @@ class LoopbackSignIn:
 
 
 def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:
-    """The tokens or the error in `fields`; raises `ValueError` or `UnreadableResponseError` if there is neither."""
+    """The tokens or the error in `fields`; raises `ValueError` if there is neither."""
     error = fields.get("error")
     if error == "access_denied":
         return NotSignedInError("The sign-in was canceled on KallyAI's page.", code="sign_in_refused")
@@ -157,6 +157,4 @@ def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:
         # Users and agents see it, so it must look like an error code.
         shown = error if _ERROR.fullmatch(error) else "no reason that could be shown"
         return NotSignedInError(f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused")
-    grant = TokenGrant.model_validate(fields)
-    Tokens.from_grant(grant, 0)
-    return grant
+    return TokenGrant.model_validate(fields)

@@ -8,10 +8,9 @@ import math
 from functools import cached_property
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from kallyai_mcp.api.errors import UnreadableResponseError, is_token
-from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.api.models import Token, TokenGrant
 
 SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""
@@ -20,13 +19,6 @@ REVOKED_SIGN_IN: Final = "oauth_revoked"
 """The kind of the shared values (`ledger.shared_values`) whose names are the ids of revoked sign-ins."""
 
 _MAX_WHO_LENGTH = 100
-_MAX_LENGTH = 16_384
-
-
-def _checked(token: SecretStr) -> SecretStr:
-    if len(token) > _MAX_LENGTH or not is_token(token.get_secret_value()):
-        raise ValueError("not a token")
-    return token
 
 
 class Tokens(BaseModel):
@@ -34,7 +26,7 @@ class Tokens(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    access_token: Annotated[SecretStr, AfterValidator(_checked)]
+    access_token: Token
     refresh_token: Annotated[SecretStr | None, AfterValidator(lambda token: token or None)] = None
     expires_at: float = Field(ge=0)
     """When the access token expires, in seconds since the epoch; infinite if that is not known."""
@@ -45,20 +37,14 @@ class Tokens(BaseModel):
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
         """The tokens of a response that came at `now` (seconds since the epoch).
 
-        A renewal keeps the refresh token of the `previous` tokens if the response has none. Raises
-        `UnreadableResponseError` if the access token has characters that are not allowed in a header.
+        A renewal keeps the refresh token of the `previous` tokens if the response has none.
         """
-        try:
-            return cls(
-                access_token=grant.access_token,
-                refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
-                expires_at=max(0.0, now + grant.expires_in),
-                lineage=previous.lineage if previous else _digest("lineage", grant.access_token.get_secret_value()),
-            )
-        except ValidationError:
-            raise UnreadableResponseError(
-                "KallyAI answered with something that is not a token. Sign in again."
-            ) from None
+        return cls(
+            access_token=grant.access_token,
+            refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
+            expires_at=max(0.0, now + grant.expires_in),
+            lineage=previous.lineage if previous else _digest("lineage", grant.access_token.get_secret_value()),
+        )
 
     @classmethod
     def of(cls, access_token: str, lineage: str | None = None) -> Self:

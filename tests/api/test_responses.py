@@ -130,7 +130,11 @@ async def test_a_billing_link_that_is_not_a_web_url_is_unreadable() -> None:
             await ask("get_billing_portal", {"url": url})
 
 
-@pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": None}, {"refresh_token": TOKEN}, [TOKEN]])
+NO_TOKENS = ("", None, f"{TOKEN} x", f"{TOKEN}\nx", f"{TOKEN}é", TOKEN * 500)
+"""What a header can't have."""
+
+
+@pytest.mark.parametrize("body", [{}, {"refresh_token": TOKEN}, [TOKEN], *({"access_token": no} for no in NO_TOKENS)])
 async def test_a_grant_without_an_access_token_is_unreadable_and_not_quoted(body: Any) -> None:
     with pytest.raises(UnreadableResponseError) as caught:
         await ask("refresh", body)

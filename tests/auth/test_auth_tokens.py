@@ -1,7 +1,6 @@
 import pytest
 from pydantic import ValidationError
 
-from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, grant, jwt, tokens
 
@@ -10,16 +9,13 @@ def test_an_invalid_document_or_token_is_refused_without_being_quoted() -> None:
     for document in (
         None,
         {"access_token": ["secret"], "expires_at": 1},
+        *({"access_token": token, "expires_at": 1} for token in ("secret words", "secret\nline", "secrét", "")),
         {"access_token": "secret", "expires_at": float("nan")},
         {"access_token": "secret", "expires_at": 1, "refresh_token": {"secret": 1}},
     ):
         with pytest.raises(ValidationError) as caught:
             Tokens.model_validate(document)
         assert "secret" not in str(caught.value)
-    for access_token in ("two words", "line\nbreak", "tokén", "x" * 20_000):  # what a header can't have
-        with pytest.raises(UnreadableResponseError) as unreadable:
-            Tokens.from_grant(grant(access_token=access_token), NOW)
-        assert access_token not in str(unreadable.value)
 
 
 def test_who_is_the_email_or_the_subject_of_the_token() -> None:
