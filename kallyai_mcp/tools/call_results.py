@@ -109,7 +109,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
         unconfirmed = list(view.unconfirmed) or None
         structure.appointment = AppointmentAnswer(**event_facts(made, view.zone_name), unconfirmed=unconfirmed)
     if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME):
-        moment = {"appointment_date": view.day, "appointment_time": view.time}
+        moment = {"appointment_date": view.day, "appointment_time": asked.appointment_time}
         structure.asked = {name: value for name, value in moment.items() if value} or None
     elif view.outcome is None and not is_request and asked.task_description:
         structure.asked = {"task_description": visible(asked.task_description, ROOM)}

@@ -16,7 +16,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho, Transcript, TranscriptEntry
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, time_of_day, with_zone
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger import rows
@@ -206,20 +206,14 @@ class CallView:
     @property
     def is_without_event(self) -> bool:
         """Whether a day or a time was asked for, and KallyAI's calendar is known to have no event for the call."""
-        asked = self.day is not None or self.time is not None
+        asked = self.day is not None or self.submission.appointment_time is not None
         return asked and self.calendar is not None and self.calendar.is_known and self.appointment is None
 
     @property
     def suggestion(self) -> str | None:
-        """What KallyAI suggests after a conversation; None if it would ask about what is settled.
-
-        A later call was about the booking, or the booked time is one of those that the user gave.
-        """
-        talked = self.outcome in (Outcome.ANSWERED, *BOOKED)
-        is_settled = self.related.later is not None or (
-            self.outcome is Outcome.BOOKED_OTHER_TIME and self.is_at_allowed_time
-        )
-        return self.call.next_steps if self.call is not None and talked and not is_settled else None
+        """What KallyAI suggests after a conversation; None if a later call was about its booking."""
+        talked = self.outcome in (Outcome.ANSWERED, *BOOKED) and self.related.later is None
+        return self.call.next_steps if self.call is not None and talked else None
 
     @property
     def placed_at(self) -> datetime | None:
@@ -241,13 +235,6 @@ class CallView:
         """The submission's day: YYYY-MM-DD, or in the form in which KallyAI repeats it."""
         day = self.submission.appointment_date
         return None if day is None else str(day)[:10]
-
-    @property
-    def time(self) -> str | None:
-        """The submission's time: HH:MM, or in the form in which KallyAI repeats it."""
-        time = self.submission.appointment_time
-        read = time_of_day(time)
-        return time if read is None else f"{read:%H:%M}"
 
     @property
     def is_calendar_unread(self) -> bool:

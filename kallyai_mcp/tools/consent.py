@@ -56,22 +56,19 @@ async def check(
     The arguments are those of `ask_user` and of its question.
     """
     app_context, submission, schedule = ctx.request_context.lifespan_context, request.submission, request.schedule
-    asked_by, number = _client_name(ctx), submission.respondent_phone
+    asked_by = _client_name(ctx)
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
     account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
     when = str(request.redial), str(schedule.not_before), str(schedule.attempts)
+    there = local_times(submission.respondent_phone, reader.now)
     question = Question(
         (account, fingerprint(submission), request.timezone, *when),
         (found.last_call,),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
-        CallAnswer(
-            local_times=[moment.isoformat(timespec="minutes") for moment in local_times(number, reader.now)],
-            respondent_phone=number,
-            business_name=submission.business_name,
-        ),
+        CallAnswer(local_times=[moment.isoformat(timespec="minutes") for moment in there]),
         schedule,
         risks,
         request.timezone,
