@@ -138,13 +138,10 @@ class _Formatter(logging.Formatter):
             more = {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
             return json.dumps(entry | fields | more | ({"exception": traces} if traces else {}))
         shown = ", ".join(f"{name} {id_}" for name, id_ in fields.items())
-        lines = [f"{message} ({shown})" if shown else message]
-        for trace in traces:
-            lines += [f"  {trace['type']}", *(f"    {line}" for line in trace["traceback"])]
-        return "\n".join(lines)
+        return "\n".join([f"{message} ({shown})" if shown else message, *traces])
 
 
-def _traces(error: BaseException | None) -> list[dict[str, Any]]:
+def _traces(error: BaseException | None) -> list[str]:
     """An exception and then always the cause of the one before: types and lines of code, the outermost call first.
 
     There are neither messages nor the folders of this machine.
@@ -152,10 +149,10 @@ def _traces(error: BaseException | None) -> list[dict[str, Any]]:
     if error is None:
         return []
     frames = [
-        f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
+        f"    {PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
     ]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return [{"type": type(error).__name__, "traceback": frames}, *_traces(cause)]
+    return [f"  {type(error).__name__}", *frames, *_traces(cause)]
 
 
 def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:

@@ -115,12 +115,10 @@ def _calls(text: str) -> int:
 def _secret_keys(text: str) -> tuple[bytes, ...]:
     """Keys of at least 32 bytes in hexadecimal, separated by commas."""
     keys = [key.strip() for key in text.split(",")]
-    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
-        raise ValueError(
-            f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one"
-        )
-    if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
-        raise ValueError(f"a key in it is not random; `{MAKE_KEY}` makes one")
+    for key in keys:
+        if not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) or len(set(bytes.fromhex(key))) < _FEWEST_BYTES:
+            words = "not random keys of at least 32 bytes in hexadecimal, with commas between them"
+            raise ValueError(f"{words}; `{MAKE_KEY}` makes one")
     return tuple(map(bytes.fromhex, keys))
 
 

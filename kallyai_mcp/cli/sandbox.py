@@ -67,12 +67,10 @@ def cannot_listen(host: str, port: int, error: OSError) -> str:
 
 
 def _read_scenarios(file: TextIO) -> "tuple[Line, ...]":
-    from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
+    from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
 
     try:
         return read_scenarios(file.read())
-    except UnicodeDecodeError:
-        raise CommandError(f"{file.name} is not UTF-8.") from None
-    except ScenarioFileError as error:
+    except ValueError as error:  # it is not UTF-8, or what is wrong has a line each
         problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
         raise CommandError(f"{file.name} is not a valid scenario file:\n{problems}") from None

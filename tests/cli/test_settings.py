@@ -29,8 +29,8 @@ BAD: dict[str, dict[str, str]] = {
     "DENY_NUMBERS": dict.fromkeys(("4155551234", "+1415,x", "+1 415", "+1415*", "+\u0661"), " is no number or prefix"),
     "STOP_CALLS": {"perhaps": "'perhaps' is neither 1 nor 0"},
     "SECRET_KEYS": {
-        f"{KEYS},": "not keys of at least 32 bytes in hexadecimal",
-        "00" * 32: "a key in it is not random",
+        f"{KEYS},": "not random keys of at least 32 bytes in hexadecimal",
+        "00" * 32: "not random keys",
     },
     "MCP_TOKEN": dict.fromkeys(("two words of many characters", "short"), "not a token of at least 16 characters"),
     "ALLOWED_HOSTS": {"https://phone.example.com": "is no host", "*": "'*' is no host", ",": "lists nothing"},
