@@ -22,7 +22,6 @@ from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI, TokenSource
-    from kallyai_mcp.api.models import TokenGrant
     from kallyai_mcp.auth.caller_tokens import CallerTokens
     from kallyai_mcp.auth.session import Session, StaticTokens
     from kallyai_mcp.auth.tokens import Tokens
@@ -104,11 +103,8 @@ class Connection:
             return StaticTokens(settings.access_token)
         from kallyai_mcp.auth.token_store import TokenStore
 
-        async def refresh(refresh_token: str) -> "TokenGrant":
-            return await self.api().refresh(refresh_token)
-
         store = TokenStore(settings.token_store, settings.home, settings.api_url)
-        return Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
+        return Session(store, lambda token: self.api().refresh(token), settings.home / "sign-in" / "renewal.lock")
 
     @property
     def session(self) -> "Session | None":
