@@ -442,6 +442,7 @@ BROKEN: tuple[Broken, ...] = (
             "due = select(tx, account, first_due, now=now, there=there, most=BATCH)",
             'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
         ),
+        Patch("calls.ledger.follow_up", "    if only is not None:\n", "    if False:\n"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
@@ -529,6 +530,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on when someone else has signed in",
+        Patch("calls.worker", "run.end.state is CallState.ENDED and run.end.reached is None", "False"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
