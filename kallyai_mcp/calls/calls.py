@@ -42,10 +42,14 @@ class Calls(Worker):
         new = await self._new_record(request)
         if (running := self.same_running(new)) is not None:
             return running
-        last = self.delivery.last_delivered(new, request.arrived)
         async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
             return await self.ledger.read(
-                reservation.precheck, new, redial=request.redial, arrived=request.arrived, delivered=last
+                reservation.reserve,
+                new,
+                redial=request.redial,
+                arrived=request.arrived,
+                delivered=self.delivery.last_delivered(new, request.arrived),
+                only_checks=True,
             )
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:

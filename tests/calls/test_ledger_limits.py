@@ -150,7 +150,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
         await ledger.write(reservation.reserve, another(2), redial=False, consent=UNCALLED)
     await reserved(ledger, another(3, THERE), UNCALLED)
     await reserved(ledger, another(4), Consent("tests", "never_asks"))
-    found = await ledger.read(reservation.precheck, another(5), redial=False)
+    found = await ledger.read(reservation.reserve, another(5), redial=False, only_checks=True)
     assert found.last_call == clock.now() != first.placed_at
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 

@@ -130,7 +130,9 @@ USES: dict[str, Use] = {
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
     "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007", ["Change", "Cancel"]),
     "list_unfinished": lambda ledger: ledger.read(lists.list_unfinished, ACCOUNT),
-    "precheck": lambda ledger: ledger.read(reservation.precheck, another(1, "+14155559999"), redial=False),
+    "check": lambda ledger: ledger.read(
+        reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True
+    ),
     "reserve": lambda ledger: ledger.write(reservation.reserve, another(1, "+14155559999"), redial=False),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,

@@ -18,11 +18,8 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_NEWEST = 6
+_NEWEST = 7
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
-
-_WITHOUT_WEBHOOKS = 3
-"""The version of the schema that has no more tables of webhooks."""
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
@@ -264,10 +261,6 @@ def migrate(tx: Tx) -> None:
     if version > _NEWEST:
         _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
     for number in range(version + 1, _NEWEST + 1):
-        if number == _WITHOUT_WEBHOOKS:
-            live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
-            if ended := len(tx.rows(live, now=tx.now())):
-                _log.warning("Webhooks are gone; subscriptions that ended with them: %s. get_call follows calls", ended)
         text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)

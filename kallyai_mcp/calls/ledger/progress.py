@@ -144,14 +144,11 @@ def finish(
     """
     call_id = call.call_id if call is not None else record.call_id
     own, other = _rows(tx, record, call_id)
-    if call is not None and other is not None and own is not None and own["response_lost_at"] is not None:
-        # It had found the call in the list, and another record has it since.
+    if other is not None:  # the record had found the call in the list, and the other one has it since
         return find(tx, record.account, record.tracking_id) or record
     if findings is None and call is not None:
         findings = Findings(None, reached_somebody(call))
     calendar, reached = findings if findings is not None else (None, None)
-    # If the same call was requested again, the service answered both requests with one call.
-    call_id = None if other is not None else call_id
     ended = replace(record, state=state, call_id=call_id, call=call, calendar=calendar, reached=reached, error=error)
     return _end(tx, own, ended)
 

@@ -39,27 +39,6 @@ class LastDelivered(NamedTuple):
     seconds: float
 
 
-def precheck(
-    tx: Tx,
-    requested: CallRecord,
-    *,
-    redial: bool,
-    arrived: Stopwatch | None = None,
-    delivered: LastDelivered | None = None,
-) -> CallRecord:
-    """The record that `reserve` would return now. Another process may change that before `reserve` is called.
-
-    Raises:
-        PolicyError: A setting refuses the call.
-    """
-    earlier = SameCalls(tx, requested, arrived, delivered)
-    if (duplicate := earlier.duplicate(redial=redial)) is not None:
-        return duplicate
-    if (refusal := check_policy(tx, requested)) is not None:
-        raise refusal
-    return replace(requested, is_new=True, last_call=earlier.last_call)
-
-
 def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
     """Write into the audit trail that a setting refuses a call."""
     write_audit(tx, record, consent, refused_by=error.setting)
@@ -74,6 +53,7 @@ def reserve(
     delivered: LastDelivered | None = None,
     consent: Consent | None = None,
     service_time: ServiceTime | None = None,
+    only_checks: bool = False,
 ) -> CallRecord:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
@@ -82,7 +62,8 @@ def reserve(
     All of that is one transaction, so of two requests at the same time one comes first. With `redial`, a duplicate is
     placed too, unless the earlier call is active or its outcome was not delivered when the request `arrived` (None:
     now). Without `consent`, none is checked. With `service_time`, the request of a call that is due now leaves at once,
-    so its record says `sent` from the beginning.
+    so its record says `sent` from the beginning. If it `only_checks`, nothing is written: another process may change
+    the result before the call is reserved.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
@@ -94,6 +75,8 @@ def reserve(
         return duplicate
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
+    if only_checks:
+        return replace(requested, is_new=True, last_call=earlier.last_call)
     if consent is not None:
         check_consent(tx, consent, "calls", (earlier.last_call,))
     new = earlier.numbered()

@@ -114,7 +114,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit is not checked when a call is reserved",
-        Patch("calls.ledger.reservation", "raise refusal\n    if consent", "pass\n    if consent"),
+        Patch("calls.ledger.reservation", "None:\n        raise", "None and only_checks:\n        raise"),
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         calls_per_hour=2,
