@@ -74,9 +74,10 @@ def normalize(number: str) -> str | NumberProblem:
         return NumberProblem("not_a_number")
     if parsed.extension:
         return NumberProblem("extension")
-    if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+    kind = phonenumbers.number_type(parsed)
+    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE:
         return NumberProblem("toll_number")
-    if not phonenumbers.is_valid_number(parsed):
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         return NumberProblem("invalid", country_code=parsed.country_code)
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
@@ -116,10 +117,10 @@ def zone_of_number(number: str) -> str | None:
 @lru_cache(1024)  # one call asks several times
 def zones_of_number(number: str) -> tuple[str, ...]:
     """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is known."""
-    from phonenumbers import PhoneNumberType, number_type
+    from phonenumbers import PhoneNumberType
     from phonenumbers.phonenumberutil import is_number_type_geographical
 
-    if (parsed := _parsed(number)) is None or (kind := number_type(parsed)) == PhoneNumberType.UNKNOWN:
+    if (parsed := _parsed(number)) is None or (kind := _kind_of(number)) == PhoneNumberType.UNKNOWN:
         return ()
     country = str(parsed.country_code)
     digits = number.removeprefix("+") if is_number_type_geographical(kind, parsed.country_code or 0) else country
@@ -143,7 +144,7 @@ def may_cost_more(number: str) -> bool:
 
     if (parsed := _parsed(number)) is None:
         return False
-    shared = phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.SHARED_COST
+    shared = _kind_of(number) == phonenumbers.PhoneNumberType.SHARED_COST
     return shared or parsed.country_code in _SATELLITE_CODES
 
 
@@ -178,6 +179,16 @@ def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":
         return phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
         return None
+
+
+@lru_cache(1024)
+def _kind_of(number: str) -> int:
+    """The `PhoneNumberType` of a number (E.164); `UNKNOWN` for one that its country does not assign."""
+    import phonenumbers
+
+    parsed = _parsed(number)
+    kind: int = phonenumbers.number_type(parsed) if parsed is not None else phonenumbers.PhoneNumberType.UNKNOWN
+    return kind
 
 
 def _emergency_number_in(number: str) -> str | None:

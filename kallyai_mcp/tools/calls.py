@@ -1,5 +1,6 @@
 """The tools about calls: make_call, get_call, cancel_call, list_calls, get_transcript, get_calendar_event."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import Field, WithJsonSchema
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Stopwatch
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools import consent, past_calls
@@ -105,10 +107,16 @@ async def make_call(
         risks = (RiskFlag.OTHER_NUMBER,) if is_other else ()
     request = request_of(arguments, arrived, app_context)
 
-    agreed = await consent.check(request, risks=risks, confirmation=confirmation, ctx=ctx)
-    if isinstance(agreed, CallToolResult):
-        return agreed
-    placed = await app_context.calls.place(request, consent=agreed)
+    agreed = await consent.if_not_called_before(request, risks=risks, ctx=ctx) if confirmation is None else None
+    placed = None
+    if agreed is not None:
+        with suppress(ConsentOutdatedError):
+            placed = await app_context.calls.place(request, consent=agreed)
+    if placed is None:
+        checked = await consent.check(request, risks=risks, confirmation=confirmation, ctx=ctx)
+        if isinstance(checked, CallToolResult):
+            return checked
+        placed = await app_context.calls.place(request, consent=checked)
     return await wait_and_answer(app_context, placed, wait_seconds, ctx, placed_now=placed.is_new)
 
 

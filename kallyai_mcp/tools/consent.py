@@ -44,6 +44,24 @@ class Question:
     timezone: str | None = None
 
 
+async def if_not_called_before(
+    request: CallRequest, *, risks: tuple[RiskFlag, ...], ctx: Context[AppContext, Any]
+) -> Consent | None:
+    """The consent for a call that is no reason to ask if its number was never called; None if there is a reason.
+
+    It needs no look into the ledger: the transaction that reserves the call refuses it if the number was called before.
+    """
+    app_context, due = ctx.request_context.lifespan_context, request.schedule.not_before
+    agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
+    if app_context.confirm == "never":
+        return replace(agreed, how="never_asks")
+    if risks or app_context.confirm == "always":
+        return None
+    usage = await app_context.usage()
+    flags = risk_flags(request.submission, usage, now=due or app_context.now(), last_call=None)
+    return agreed if not flags else None
+
+
 async def check(
     request: CallRequest,
     *,
@@ -51,7 +69,7 @@ async def check(
     confirmation: str | None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Get the consent for a call, or the result that tells the agent to ask the user. The ledger is read once.
+    """Get the consent for a call, or the result that tells the agent to ask the user. It reads the ledger.
 
     The arguments are those of `ask_user` and of its question.
     """

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from kallyai_mcp.calls.ledger.base import (
     ConstraintError,
     LedgerUnavailableError,
@@ -211,8 +209,7 @@ class SqliteDatabase:
             return work()
 
         try:
-            with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
-                result = await self._run_sync(in_time)
+            result = await self._run_sync(in_time)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _UNIQUE:
