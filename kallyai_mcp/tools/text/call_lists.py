@@ -54,7 +54,7 @@ def call_list(
 
     `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the list.
     """
-    last = CallView.of_record(found.records[-1]) if found.records else None
+    last = views[-1] if views else None
     lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}"]
     questions = questions_in(found.submissions[0])
     if questions and found.records:

@@ -70,7 +70,7 @@ SAY = {
         "Not placed yet: KallyAI has not been reached. This program tries until {until} at the latest and then gives "
         "up; do not place the call again."
     ),
-    "next": 'Next: get_call with call_id "{id}"{waiting}.',
+    "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}.',
     "scheduled": (
         "Scheduled: {party}, {when}.{attempts} The kallyai-mcp server must be running then (on the user's own "
         "computer: with this client open), else it is not placed.\n"
@@ -121,8 +121,7 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> 
     if record is not None and record.state is CallState.SCHEDULED:
         return before + _scheduled(record, reader)
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
-    waiting = f" and wait_seconds {reader.wait_seconds:g}" if reader.wait_seconds > 0 else ""
-    return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, waiting=waiting)}"
+    return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, wait=reader.wait_seconds)}"
 
 
 def refused_again(text: str, record: CallRecord, reader: Reader) -> str:

@@ -111,8 +111,7 @@ def preview(
         words.row("attempts", words.say("attempts_text", count=count) if count > 1 else ""),
         words.row("time_there", "" if when else _clocks(phone, reader, words)),
         words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
-        *_what_for(submission, reader, words),
-        *_left(usage, phone, words),
+        *_what_for(submission, usage, reader, words),
     ]
     return "\n".join(row for row in rows if row)
 
@@ -144,36 +143,31 @@ def list_preview(
         there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
         party = party_of(submission) + (f", {there}" if RiskFlag.LOCAL_HOUR in risks else "")
         rows.append(f"- {party}{f': {why}' if why else ''}")
-    rows += [*_what_for(submissions[0], reader, words), *_left(usage, submissions[0].respondent_phone, words)]
+    rows += _what_for(submissions[0], usage, reader, words)
     return "\n".join(filter(None, rows))
 
 
-def _left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
-    """The lines that say what is left of the plan, the scarcest first."""
-    left = allowances(usage) if usage is not None else []
-    return [words.row(f"{one.unit}_left", words.number(one.remaining, phone)) for one in left]
-
-
-def _what_for(submission: Submission, reader: Reader, words: Words) -> tuple[str, str, str]:
-    """The lines that say what KallyAI is asked to do."""
+def _what_for(submission: Submission, usage: Statistics | None, reader: Reader, words: Words) -> list[str]:
+    """The lines that say what KallyAI is asked to do, and what is left of the plan, the scarcest first."""
     day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
-    hour = submission.appointment_time
-    read = time_of_day(hour)
+    callee, at = submission.respondent_phone, time_of_day(submission.appointment_time)
     parts = (
         submission.user_name,
         for_people(phone) if phone else None,
         words.day(day, reader.now) if day else None,
-        words.hour(read, submission.respondent_phone) if read is not None else hour,
+        words.hour(at, callee) if at is not None else None,
         submission.time_preference_text,
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )
     details = ", ".join(filter(None, parts))
     also = "; ".join(instructions_in(words.language, submission))
-    return (
+    left = allowances(usage) if usage is not None else []
+    return [
         words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
         words.row("details", one_line(details, _MAX_LENGTH)),
         words.row("also", one_line(also, _MAX_LENGTH)),
-    )
+        *(words.row(f"{one.unit}_left", words.number(one.remaining, callee)) for one in left),
+    ]
 
 
 def to_be_confirmed(shown: str, confirmation: str, *, wrong: bool, tool: str, later: datetime | None) -> str:

@@ -66,15 +66,11 @@ def one_line(text: str, limit: int = LIMIT) -> str:
 
 def visible_throughout(data: Any) -> Any:
     """JSON-like `data` with `visible` applied to each text in it; keys stay as they are."""
-    match data:
-        case str():
-            return visible(data)
-        case dict():
-            return {key: visible_throughout(value) for key, value in data.items()}
-        case list():
-            return [visible_throughout(value) for value in data]
-        case _:
-            return data
+    if isinstance(data, dict):
+        return {key: visible_throughout(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [visible_throughout(value) for value in data]
+    return visible(data) if isinstance(data, str) else data
 
 
 def quoted(text: str, limit: int = LIMIT) -> str:
