@@ -113,24 +113,15 @@ class Worker:
         confirm the transaction, it may have been committed all the same. Then that is undone, because the client is
         told of an error.
         """
-
-        async def undone() -> None:
-            try:
-                await self.context.until_written(progress.release, account, tracking_id)
-            finally:
-                self._reserving.discard(tracking_id)
-
         self._reserving.add(tracking_id)
         try:
             with anyio.CancelScope(shield=True):
                 yield
         except LedgerUnavailableError:
-            self._in_background(undone)
+            self._in_background(partial(self.context.until_written, progress.release, account, tracking_id))
             raise
-        except BaseException:
+        finally:
             self._reserving.discard(tracking_id)
-            raise
-        self._reserving.discard(tracking_id)
 
     def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
         """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
