@@ -26,7 +26,6 @@ _ASK_ONLY = {
     "es": "Solo pregunta. No reserves, no pidas y no aceptes nada.",
 }
 
-
 LONGEST = timedelta(hours=2)
 """How long a list may place calls after it was begun or has gone on (`asked_at`)."""
 
@@ -49,8 +48,6 @@ FOR_USER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
 
 PASSES = FOR_USER | {StopReason.ANSWERED}
 """After these, a list that goes on passes the candidate who was called last, unless that call was not placed."""
-
-_GOES_ON_AFTER = PASSES | {StopReason.NEEDS_SIGN_IN, StopReason.REFUSED}
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,8 @@ class CallList:
           older versions left no record of what was refused), it still counts: somebody may have talked after all.
         """
         can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
-        return self.stop_reason in _GOES_ON_AFTER and can_be_named and bool(self.to_come)
+        goes_on = self.stop_reason not in (None, StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED)
+        return goes_on and can_be_named and bool(self.to_come)
 
     @property
     def waits_for_user(self) -> bool:
@@ -176,11 +174,8 @@ def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """Why a list stops after a call was refused with `error`; None when only this candidate can't be called."""
     if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
         return StopReason.NEEDS_SIGN_IN
-    if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
-        return None
-    if isinstance(error, NumberRefusedError):
-        return None
-    return StopReason.REFUSED
+    is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
+    return None if is_of_number or isinstance(error, NumberRefusedError) else StopReason.REFUSED
 
 
 def with_ask_only(submission: Submission) -> Submission:

@@ -7,7 +7,7 @@ placed would be a false report.
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,7 +39,6 @@ _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "user_phone": lambda value: re.sub(r"\D", "", str(value)),
     "appointment_date": lambda value: str(value).strip()[:10],
     "appointment_time": lambda value: time_of_day(str(value)) or normalized(str(value)),
-    "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
 }
 
 _NOT_ADDED = frozenset(
@@ -49,9 +48,6 @@ _NOT_ADDED = frozenset(
 
 _NOTHING = (NotFoundError, ForbiddenError)
 """KallyAI's answers when there is nothing to read; the second one for a token that lacks a scope."""
-
-_LAST_ZONE = "Etc/GMT+12"
-"""The zone in which each day ends last; for a call without a record, whose zone is not known."""
 
 Found = TypeVar("Found")
 
@@ -232,10 +228,10 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
 
     found = await read(_calendar_of)
     calendar = found or Calendar(is_known=False)
-    event, called_at, zone_name = calendar.appointment, None, _LAST_ZONE
+    event, placed_at = calendar.appointment, call.created_at
+    zone_name = "Etc/GMT+12"  # each day ends there last
     if record is not None:
-        called_at, zone_name = record.called_at, record.timezone
-    placed_at = min((at for at in (call.created_at, called_at) if at is not None), default=None)
+        placed_at, zone_name = replace(record, call=call).called_at, record.timezone
     if event is not None and lies_before(event, placed_at, zone_name):
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:

@@ -52,7 +52,6 @@ class NumberProblem:
     """
 
     kind: str
-    country_code: int | None = None
     meant: tuple[str, ...] = ()
     dial: str | None = None
 
@@ -78,7 +77,7 @@ def normalize(number: str) -> str | NumberProblem:
     if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE:
         return NumberProblem("toll_number")
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
-        return NumberProblem("invalid", country_code=parsed.country_code)
+        return NumberProblem("invalid")
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
 
@@ -102,8 +101,7 @@ def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
 
     Empty when no zone is known.
     """
-    # Of zones with the same clock, the first by name counts, so that the result does not depend on the library's order.
-    there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(zones_of_number(number)))
+    there = (now.astimezone(ZoneInfo(zone)) for zone in zones_of_number(number))
     by_clock = {moment.replace(tzinfo=None): moment for moment in there}
     return tuple(by_clock[clock] for clock in sorted(by_clock))
 

@@ -317,5 +317,4 @@ def error_from_json(text: str | None) -> KallyAIError | None:
         return None
     stored: dict[str, Any] = json.loads(text)
     cls = ERROR_CLASSES.get(stored.pop("class"), ServiceError)
-    error: KallyAIError = cls(stored.pop("message"), **stored)
-    return error
+    return cls(stored.pop("message"), **stored)

@@ -1,7 +1,6 @@
 """The base of `Calls`: runs calls in the task group of the server, places what is due, takes over from dead workers."""
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -85,9 +84,9 @@ class Worker:
         """
         account = await self.context.account()
         now = self.clock.monotonic()
-        if now - self._checked.get(account, -math.inf) > self.timing.watch_active:
-            recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch_active}
-            self._checked = recent | {account: now}
+        self._checked = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch_active}
+        if account not in self._checked:
+            self._checked[account] = now
             if self._works_alone:
                 self._wake.set()
             else:
@@ -162,8 +161,13 @@ class Worker:
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
+
+        async def run() -> None:
+            with logged("in the background"):
+                await work()
+
         if not self._is_over:
-            self._tasks.start_soon(run_logged, work)
+            self._tasks.start_soon(run)
 
     async def _run(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
         record = run.record
@@ -172,7 +176,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
-            await run_logged(partial(self.ledger.write, progress.finish, record, CallState.UNKNOWN, error=problem))
+            with logged("writing down an error"):
+                await self.ledger.write(progress.finish, record, CallState.UNKNOWN, error=problem)
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
@@ -181,10 +186,11 @@ class Worker:
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
         if is_of_list and not self._is_read_only:  # the next call is sent with the token of the same request
-            if run.end is None or (run.end.state is CallState.ENDED and run.end.reached is None):
-                await run_logged(partial(self._work, None if self._works_alone else record.account))
-            else:
-                await run_logged(partial(self._send_due, record.account, lambda: None, {record.session_id}))
+            with logged("calling the next candidate"):
+                if run.end is None or (run.end.state is CallState.ENDED and run.end.reached is None):
+                    await self._work(None if self._works_alone else record.account)
+                else:
+                    await self._send_due(record.account, lambda: None, {record.session_id})
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Container[str | None]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
@@ -281,9 +287,3 @@ class Worker:
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""
         return self._reserving | self._runs.keys()
-
-
-async def run_logged(work: Callable[[], Awaitable[object]]) -> None:
-    """Do `work`, with its errors `logged`."""
-    with logged("in the background"):
-        await work()

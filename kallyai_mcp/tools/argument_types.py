@@ -35,10 +35,11 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 _NUMBERS = {
     "not_a_number": "is not a phone number; E.164 looks like +14155551234",
     "no_country": "has no country code",
+    "invalid": "is not a valid number; check it with the user",
     "letters": "has letters",
     "extension": "has an extension, which KallyAI does not support; give the number without it",
 }
-"""What is wrong with a phone number, by the kind of `NumberProblem`; the other kinds are not valid in some way."""
+"""What is wrong with a phone number, by the kind of `NumberProblem`."""
 
 
 class RefusedNumberError(KallyAIError):
@@ -64,8 +65,7 @@ def _e164(number: str) -> str:
 
 def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
-    not_valid = f"is not valid as a number of +{problem.country_code}; check it with the user"
-    wrong = _NUMBERS.get(problem.kind, not_valid)
+    wrong = _NUMBERS[problem.kind]
     places = ((number, place_of(number)) for number in problem.meant)
     meant = " or ".join(f"{number} ({place})" if place else number for number, place in places)
     if meant:
