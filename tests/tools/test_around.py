@@ -133,7 +133,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"candidates": [BUSY]}, "{respondent_phone, business_name}; for one: make_call; got a list of 1."),
     ({"candidates": [BUSY, "+12025550100"]}, "- candidates[1]: expected dictionary: 2 to 10 {respondent_phone, "),
     ({"candidates": [BUSY, FREE | {"phone": "1"}]}, "- candidates[1].phone: there is no such key; expected 2 to 10 {"),
-    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is not a valid number'),
+    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is not a '),
     ({"candidates": [BUSY, {"business_name": "First"}]}, "- candidates[1].respondent_phone: missing; expected 2 to"),
     ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
     ({"continue_after": "t-1"}, "- continue_after: no list with these other arguments has this call"),
