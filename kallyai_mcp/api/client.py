@@ -184,24 +184,24 @@ class KallyAI:
         form = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token}
         return await self._grant(self._form(grant_type="refresh_token", **form), refresh_token, client_secret)
 
-    @staticmethod
-    def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
+    def cli_auth_url(self, redirect_uri: str, state: str) -> str:
         """The page where a user signs in for a program on their machine ("CLI Authentication").
 
         `redirect_uri` is `http://localhost:PORT` or `http://127.0.0.1:PORT`; it gets `state` back.
         """
-        return _page(base_url, "/v1/auth/cli", redirect_uri=redirect_uri, state=state)
+        return self._page("/v1/auth/cli", redirect_uri=redirect_uri, state=state)
 
-    @staticmethod
-    def authorize_url(
-        base_url: str, client_id: str, redirect_uri: str, *, state: str | None = None, scope: str | None = None
-    ) -> str:
+    def authorize_url(self, client_id: str, redirect_uri: str, *, state: str, scope: str) -> str:
         """The page where a user authorizes a registered client ("OAuth2 Authorization Code Flow", step 1).
 
-        `scope` has scopes separated by spaces; None for those of the client.
+        `scope` has scopes separated by spaces.
         """
         query = {"client_id": client_id, "redirect_uri": redirect_uri, "state": state, "scope": scope}
-        return _page(base_url, "/v1/auth/authorize", response_type="code", **query)
+        return self._page("/v1/auth/authorize", response_type="code", **query)
+
+    def _page(self, path: str, **query: str) -> str:
+        # As in the reference, `:` and `/` are not encoded and a space is %20, which RFC 3986, section 3.4, allows.
+        return f"{self.base_url}{path}?{urlencode(query, safe=':/', quote_via=quote)}"
 
     # Sending
 
@@ -287,9 +287,3 @@ async def _checked(pending: Awaitable[str]) -> str:
             correlation_id=error.correlation_id,
             retry_after=error.retry_after,
         ) from error
-
-
-def _page(base_url: str, path: str, **query: str | None) -> str:
-    given = {name: value for name, value in query.items() if value is not None}
-    # As in the reference, `:` and `/` are not encoded and a space is %20, which RFC 3986, section 3.4, allows.
-    return f"{base_url.rstrip('/')}{path}?{urlencode(given, safe=':/', quote_via=quote)}"

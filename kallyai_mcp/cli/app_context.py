@@ -102,7 +102,7 @@ class BrowserSignIn:
     async def _wait(self, session: "Session", *, task_status: "TaskStatus[LoopbackSignIn]") -> None:
         from kallyai_mcp.auth.loopback import LoopbackSignIn  # late: a user who is signed in needs no listener
 
-        async with LoopbackSignIn(self._connection.sign_in_url, SIGN_IN_SECONDS) as flow:
+        async with LoopbackSignIn(self._connection.api().cli_auth_url, SIGN_IN_SECONDS) as flow:
             self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
             task_status.started(flow)
             try:

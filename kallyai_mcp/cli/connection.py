@@ -158,12 +158,6 @@ class Connection:
             raise NotSignedInError("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
         return AccountKey(self.settings.api_url, tokens.account)
 
-    def sign_in_url(self, redirect_uri: str, state: str) -> str:
-        """The page on which the user signs in (the reference's "CLI Authentication", step 1)."""
-        from kallyai_mcp.api.client import KallyAI
-
-        return KallyAI.cli_auth_url(self.settings.api_url, redirect_uri, state)
-
     async def __aenter__(self) -> Self:
         return self
 

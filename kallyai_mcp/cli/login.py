@@ -51,7 +51,7 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = _session(connection)
     await session.check()
-    async with LoopbackSignIn(connection.sign_in_url, SIGN_IN_SECONDS, place="terminal") as flow:
+    async with LoopbackSignIn(connection.api().cli_auth_url, SIGN_IN_SECONDS, place="terminal") as flow:
         if browser and await _open_browser(flow.link):
             say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:

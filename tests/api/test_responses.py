@@ -171,11 +171,11 @@ async def test_a_body_is_read_up_to_its_longest_length_also_when_it_is_decompres
 
 
 def test_the_urls_of_the_sign_in_pages_are_those_of_the_reference() -> None:
-    assert KallyAI.cli_auth_url("https://api.kallyai.com", "http://127.0.0.1:8321", "s t/ä&") == (
+    client = KallyAI("https://api.kallyai.com", user_agent="tests")
+    assert client.cli_auth_url("http://127.0.0.1:8321", "s t/ä&") == (
         "https://api.kallyai.com/v1/auth/cli?redirect_uri=http://127.0.0.1:8321&state=s%20t/%C3%A4%26"
     )
-    assert KallyAI.authorize_url(
-        "https://api.kallyai.com",
+    assert client.authorize_url(
         "YOUR_CLIENT_ID",
         "YOUR_REDIRECT_URI",
         state="RANDOM_STATE",

@@ -169,8 +169,8 @@ class Provider:
 
     def kallyai_url(self, authorization: Mapping[str, Any]) -> str:
         """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
-        api, asked = self.api(), {"state": authorization["family"], "scope": " ".join(authorization["scopes"])}
-        return api.authorize_url(api.base_url, self.client_id, self._callback, **asked)
+        scope = " ".join(authorization["scopes"])
+        return self.api().authorize_url(self.client_id, self._callback, state=authorization["family"], scope=scope)
 
     async def _open(self, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
         content = self.sealed_tokens.open(sealed, *purposes)

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx2
@@ -25,7 +24,7 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
     async def fetch(_: str) -> bytes:
         return json.dumps({"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}).encode()
 
-    api = cast("Any", SimpleNamespace(base_url=API, authorize_url=KallyAI.authorize_url))
+    api = KallyAI(API, user_agent="tests")
     nothing = cast("Any", None)
     sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
     provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", ())
