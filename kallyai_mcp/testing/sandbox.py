@@ -22,8 +22,6 @@ _AT_ONCE = 1e9
 """The speed at which a call of several minutes lasts less than a microsecond."""
 
 _MOST_CALLS = 10_000
-_GIVEN = ("form", "confirmation")
-"""The kinds of consent in which the user themselves agreed (`calls.policy.ConsentKind`)."""
 
 _KEPT = ("turns", "loses_the_answer", "seconds")
 """The settings of a call that stay when a test sets what the callee does."""
@@ -182,8 +180,8 @@ class KallyAISandbox:
         The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user:
         with `KALLYAI_CONFIRM=always`.
         """
-        calls, consents = self.calls, _consents_of(self.env)
-        without = [call for call in calls if consents.get(call.idempotency_key) not in _GIVEN]
+        calls, agreed = self.calls, _agreed_keys(self.env)
+        without = [call for call in calls if call.idempotency_key not in agreed]
         if without or not calls:
             self._fail(
                 f"The user's yes to each call was expected; {len(calls)} were placed, {len(without)} of them without "
@@ -207,19 +205,19 @@ def _checked(number: str) -> str:
     return number
 
 
-def _consents_of(env: Mapping[str, str]) -> dict[str | None, str | None]:
-    """How consent was given to each call, by its Idempotency-Key, from the audit trail of a server with `env`."""
+def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
+    """The idempotency keys of the calls that the user agreed to, by the audit trail of a server with `env`."""
     from kallyai_mcp.calls.ledger import rows
     from kallyai_mcp.cli.connection import Connection
     from kallyai_mcp.settings import Settings
 
-    async def read() -> dict[str | None, str | None]:
+    async def read() -> set[str | None]:
         async with Connection(Settings.from_env(env)) as connection:
             account, ledger = await connection.account_key(), connection.ledger()
             entries = await ledger.read(rows.audit, account, _MOST_CALLS)
-            ids = {entry["tracking_id"] or "": entry["how"] for entry in entries}
-            records = [await ledger.read(rows.find, account, id_) for id_ in ids]
-            return {record.idempotency_key: ids[record.tracking_id] for record in records if record is not None}
+            agreed = [entry["tracking_id"] or "" for entry in entries if entry["how"] in ("form", "confirmation")]
+            records = [await ledger.read(rows.find, account, id_) for id_ in agreed]
+            return {record.idempotency_key for record in records if record is not None}
 
     with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own
         return portal.call(read)
