@@ -5,8 +5,8 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from functools import lru_cache
 from math import inf
@@ -33,7 +33,7 @@ from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
 # It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
@@ -73,7 +73,7 @@ _OWN = (
     psycopg.DataError,
     psycopg.IntegrityError,
     psycopg.NotSupportedError,
-    psycopg.errors.InFailedSqlTransaction,
+    psycopg.errors.PipelineAborted,
 )
 _OF_THE_SERVER = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
 """Those of the errors above that the operator of the database can repair."""
@@ -223,65 +223,48 @@ class PostgresDatabase:
         return await self._in_thread(run)
 
     def _transaction(self, until: float, work: Callable[[Transaction], Result], begin: Sequence[str]) -> Result:
-        connection, now = self._begun(until, begin)
-        later: list[str] = []
-        try:
-            result = work(_opened(connection, later, self._clock().timestamp() if self._clock else now, self._lease))
-            if begin and _sent(connection, [*later, "COMMIT"]).statusmessage != "COMMIT":  # `work` passed over an error
-                raise psycopg.ProgrammingError("the transaction was rolled back")
-            return result
-        finally:
-            self._pool.putconn(connection)  # rolls back what is open, and closes what waits for an answer
+        """Run `work`; a connection that the server has ended meanwhile is replaced by another one.
 
-    def _begun(self, until: float, begin: Sequence[str]) -> tuple[_Connection, float]:
-        """A connection of the pool, on which a transaction has begun, and the server's time after that.
-
-        Connections that the server has ended meanwhile are replaced.
+        In a transaction, a statement whose rows are not needed is sent together with the next one.
         """
-        self._pool.open()
         while True:
+            connection, is_begun = self._connected(until), False
             try:
-                connection = self._pool.getconn(timeout=0.2)
-            except PoolTimeout:
-                _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
-                connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
-            connection.until = until
-            try:
-                [row] = _sent(connection, [*begin, _NOW]).fetchall()
-            except psycopg.Error:
-                is_ended = connection.closed
-                self._pool.putconn(connection)
-                if not is_ended:
+                with connection.pipeline() if begin else nullcontext():
+                    for statement in begin:
+                        connection.execute(statement.encode())
+                    [row] = connection.execute(_NOW).fetchall()
+                    is_begun = True
+                    now = self._clock().timestamp() if self._clock else row["now"]
+                    result = work(_opened(connection, now, self._lease))
+                    if begin:
+                        connection.execute("COMMIT")
+            except psycopg.OperationalError:
+                if is_begun or not connection.closed:
                     raise
             else:
-                return connection, row["now"]
+                return result
+            finally:
+                self._pool.putconn(connection)  # rolls back what is open, and closes what waits for an answer
+
+    def _connected(self, until: float) -> _Connection:
+        """A connection of the pool."""
+        self._pool.open()
+        try:
+            connection = self._pool.getconn(timeout=0.2)
+        except PoolTimeout:
+            _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
+            connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
+        connection.until = until
+        return connection
 
 
-def _sent(connection: _Connection, statements: Iterable[str]) -> psycopg.Cursor[Row]:
-    """Send statements to the server as one message; returns the cursor with the result of the last one."""
-    cursor = connection.execute("; ".join(statements).encode(), prepare=False)
-    while cursor.nextset():
-        pass
-    return cursor
-
-
-def _opened(connection: _Connection, later: list[str], now: float, lease: _Connection | None) -> Transaction:
-    """An open transaction. The lock of an abandoned worker is taken until it ends.
-
-    A statement whose rows are not needed waits in `later`, and is sent together with the next one.
-    """
-    cursor = psycopg.ClientCursor(connection)
+def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Transaction:
+    """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
     def execute(statement: str, values: Row, has_rows: bool) -> list[Row]:
-        if has_rows and not later:
-            return connection.execute(_translated(statement), values).fetchall()
-        # Values are put into the text here, because only statements without any can be one message.
-        later.append(cursor.mogrify(_translated(statement), values))
-        if not has_rows:
-            return []
-        statements = [*later]
-        later.clear()
-        return _sent(connection, statements).fetchall()
+        cursor = connection.execute(_translated(statement), values)
+        return cursor.fetchall() if has_rows else []
 
     def holds_lease(worker: str) -> bool:
         if lease is None or lease.worker != worker:
