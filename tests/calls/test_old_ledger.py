@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger import rows
@@ -38,7 +39,9 @@ def make_old_ledger(place: str) -> None:
             file.executescript(script)
 
 
-async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualClock) -> None:
+async def test_what_an_older_version_wrote_goes_on(
+    place: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     make_old_ledger(place)
     clock.advance(1200)
     service = Service(clock, [reply("busy", "c-due"), reply("success", "c-again")])
@@ -51,6 +54,8 @@ async def test_what_an_older_version_wrote_goes_on(place: str, clock: ManualCloc
         tried = await here.find(SCHEDULED)
         await here.run(clock.sleep(timedelta(minutes=20).total_seconds()))
         again = await here.find(SCHEDULED)
+    told = [record.getMessage() for record in caplog.records if "Webhooks" in record.message]
+    assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
     assert [each.stop_reason for each in found if each is not None] == [StopReason.CANCELED] * 2
