@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -165,15 +164,9 @@ class TokenStore:
         if self._vendor is None or self._signed_out.exists():
             return None
         try:
-            tokens = self._parse(self._vendor.read_bytes(), self._vendor)
+            return self._parse(self._vendor.read_bytes(), self._vendor)
         except OSError:
             return None
-        if tokens is None:
-            return None
-        # Without an account in the tokens, the refresh token identifies the sign-in, because it lasts longer.
-        named_by = (tokens.refresh_token or tokens.access_token).get_secret_value()
-        lineage = sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]
-        return tokens.model_copy(update={"lineage": lineage})
 
 
 def make_private(folder: Path) -> None:

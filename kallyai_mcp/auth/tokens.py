@@ -31,7 +31,7 @@ class Tokens(BaseModel):
     expires_at: float = Field(ge=0)
     """When the access token expires, in seconds since the epoch; infinite if that is not known."""
     lineage: str | None = None
-    """A digest that identifies the sign-in, also after renewals. No token can be computed from it."""
+    """After a renewal, the `account` of the tokens before. No token can be computed from it."""
 
     @classmethod
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
@@ -43,7 +43,7 @@ class Tokens(BaseModel):
             access_token=grant.access_token,
             refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
             expires_at=max(0.0, now + grant.expires_in),
-            lineage=previous.lineage if previous else _digest("lineage", grant.access_token.get_secret_value()),
+            lineage=previous.account if previous else None,
         )
 
     @classmethod
@@ -82,7 +82,8 @@ class Tokens(BaseModel):
         """
         if self._claims.get("sub"):
             return _digest("account", json.dumps([self._claims.get("iss"), self._claims["sub"]]))
-        return self.lineage or _digest("lineage", self.access_token.get_secret_value())
+        # The refresh token lasts longer than the access token, for example in the vendor's file.
+        return self.lineage or _digest("lineage", (self.refresh_token or self.access_token).get_secret_value())
 
     @cached_property
     def _claims(self) -> dict[str, Any]:
