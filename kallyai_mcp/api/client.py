@@ -29,13 +29,17 @@ from kallyai_mcp.api.models import (
     Transcript,
 )
 from kallyai_mcp.api.responses import ApiResponse, Model, date_of, read_call, read_model
-from kallyai_mcp.api.transport import ApiRequest, Timeouts, Transport
+from kallyai_mcp.api.transport import ApiRequest, Transport
 from kallyai_mcp.urls import check_base_url
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["KallyAI", "Timeouts", "TokenSource"]
+RESPONSE_SECONDS = 45.0
+"""The most seconds from a request to the end of its response. A cold start of the service takes up to 30 s."""
+
+CALL_SECONDS = 1800.0
+"""The same for `POST /v1/calls`, which is answered when the phone call has ended."""
 
 
 class TokenSource(Protocol):
@@ -80,12 +84,10 @@ class KallyAI:
         user_agent: str,
         app: "ASGIApp | None" = None,
         retry_backoff: float = 0.5,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
         self.base_url = base_url.rstrip("/") if app is not None else check_base_url(base_url)
         self.server_time: datetime | None = None
-        self._timeouts = timeouts
-        self._transport = Transport(self.base_url, app=app, backoff=retry_backoff, connect_seconds=timeouts.connect)
+        self._transport = Transport(self.base_url, app=app, backoff=retry_backoff)
         self._tokens = tokens
         accept = {"Accept": "application/json, text/calendar", "Accept-Encoding": "gzip"}
         self._headers = {"User-Agent": user_agent, **accept}
@@ -106,7 +108,7 @@ class KallyAI:
         before_send: Callable[[], Awaitable[None]] | None = None,
         before_write: Callable[[], None] | None = None,
     ) -> Call:
-        """Place a phone call and wait until it has ended, for minutes: at most `Timeouts.call` ("Create Call").
+        """Place a phone call and wait until it has ended, for minutes: at most `CALL_SECONDS` ("Create Call").
 
         `timezone` is the IANA name of the time zone of dates and times. The service places one call for each
         `idempotency_key`, a UUID. `before_send` is awaited each time when the request has its token. `before_write` is
@@ -123,7 +125,7 @@ class KallyAI:
         request = self._post("/v1/calls", json.dumps(body))
         if idempotency_key is not None:
             request.headers["Idempotency-Key"] = idempotency_key
-        request.seconds = self._timeouts.call
+        request.seconds = CALL_SECONDS
         response = await self._send_signed(request, before_send=before_send, before_write=before_write)
         return read_call(response, number=submission.respondent_phone)
 
@@ -206,11 +208,11 @@ class KallyAI:
     # Sending
 
     def _get(self, path: str) -> ApiRequest:
-        return ApiRequest("GET", path, self._headers.copy(), self._timeouts.response)
+        return ApiRequest("GET", path, self._headers.copy(), RESPONSE_SECONDS)
 
     def _post(self, path: str, body: str, content_type: str = "application/json") -> ApiRequest:
         headers = self._headers | {"Content-Type": content_type}
-        return ApiRequest("POST", path, headers, self._timeouts.response, body.encode())
+        return ApiRequest("POST", path, headers, RESPONSE_SECONDS, body.encode())
 
     def _form(self, **fields: str) -> ApiRequest:
         return self._post("/v1/auth/gpt/token", urlencode(fields), "application/x-www-form-urlencoded")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 10.0
+"""The most seconds until a request is written: name resolution, proxy, TLS, and the last check."""
+
 MAX_BODY = 5_000_000
 """The most bytes of a body that are read, to limit the memory. A page of 200 calls is far smaller."""
 
@@ -51,21 +54,6 @@ _FAILURES = (
     ValueError,  # a host name that is none
     zlib.error,
 )
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Time-outs in seconds.
-
-    Attributes:
-        connect: For everything before the request is written: name resolution, proxy, TLS, and the last check.
-        response: From then to the end of the response. A cold start of the service takes up to 30 s.
-        call: In place of `response` for `POST /v1/calls`, which is answered when the phone call has ended.
-    """
-
-    connect: float = 10.0
-    response: float = 45.0
-    call: float = 1800.0
 
 
 @dataclass
@@ -93,11 +81,11 @@ class Transport:
     A POST has a connection of its own. On one that was used before, the server may have sent a second response, or may
     just be closing it, and nobody would know whether a call was placed. A GET uses the connection of an earlier GET.
 
-    The arguments are those of `KallyAI`, which says what they mean; `connect_seconds` is `Timeouts.connect`. A wrong
-    `base_url`, a proxy of an unsupported kind, and certificates that can't be read raise `ValueError`.
+    The arguments are those of `KallyAI`, which says what they mean. A wrong `base_url`, a proxy of an unsupported kind,
+    and certificates that can't be read raise `ValueError`.
     """
 
-    def __init__(self, base_url: str, *, app: "ASGIApp | None", backoff: float, connect_seconds: float) -> None:
+    def __init__(self, base_url: str, *, app: "ASGIApp | None", backoff: float) -> None:
         try:
             self._url = httpx2.URL(base_url)
         except httpx2.InvalidURL:
@@ -106,7 +94,6 @@ class Transport:
         self._server = server_of(self._url)
         self._network = Network(self._url) if app is None else InProcess(app)
         self._backoff = backoff
-        self._connect_seconds = connect_seconds
         self._idle = deque[Any]()
         """Connections that were used for a GET. The oldest is used first, so that those that expired are closed."""
         self._is_closed = False
@@ -151,7 +138,7 @@ class Transport:
         connection = await self._take_idle() if request.method == "GET" else None
         is_sent = is_kept = False
         try:
-            async with asyncio.timeout(request.seconds if connection else self._connect_seconds) as limit:
+            async with asyncio.timeout(request.seconds if connection else CONNECT_SECONDS) as limit:
                 if connection is None:
                     connection = await self._network.open()
                     if last_check is not None:

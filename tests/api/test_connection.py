@@ -8,8 +8,9 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from kallyai_mcp.api import errors
-from kallyai_mcp.api.client import KallyAI, Timeouts
+from kallyai_mcp.api import client as api_client
+from kallyai_mcp.api import errors, transport
+from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
 from tests.api.raw_server import (
     DETAILS,
@@ -65,7 +66,9 @@ async def test_a_get_with_a_broken_response_is_retried_three_times() -> None:
 
 
 @pytest.mark.parametrize("part", [b" ", b"HTTP/1.1 102 Processing\r\n\r\n"], ids=["body", "interim responses"])
-async def test_a_response_that_is_sent_slowly_times_out(part: bytes) -> None:
+async def test_a_response_that_is_sent_slowly_times_out(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_client, "CALL_SECONDS", 0.5)  # so much longer than a pause that no pause is too long
+
     async def drip(stream: SocketStream) -> None:
         if part == b" ":
             await stream.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
@@ -73,14 +76,14 @@ async def test_a_response_that_is_sent_slowly_times_out(part: bytes) -> None:
             await stream.send(part)
             await anyio.sleep(0.01)
 
-    timeouts = Timeouts(connect=5, response=0.5, call=0.5)  # so much longer than a pause that no pause is too long
-    async with client_and_server(drip, timeouts=timeouts) as (client, server):
+    async with client_and_server(drip) as (client, server):
         with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)
     assert server.connections == 1
 
 
-async def test_only_create_call_has_the_long_time_out() -> None:
+async def test_only_create_call_has_the_long_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_client, "RESPONSE_SECONDS", 0.05)
     received, released = anyio.Event(), anyio.Event()
 
     async def when_released(stream: SocketStream) -> None:
@@ -88,9 +91,8 @@ async def test_only_create_call_has_the_long_time_out() -> None:
         await released.wait()
         await stream.send(DETAILS)
 
-    timeouts = Timeouts(connect=5, response=0.05, call=60)
     async with (
-        client_and_server(when_released, *[hang] * 4, timeouts=timeouts) as (client, _server),
+        client_and_server(when_released, *[hang] * 4) as (client, _server),
         anyio.create_task_group() as tasks,
     ):
         calls = []
@@ -138,7 +140,9 @@ async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
     assert received == [b""]
 
 
-async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent() -> None:
+async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.3)
+
     class SlowTokens(Tokens):
         asked = 0
 
@@ -148,7 +152,7 @@ async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent() ->
                 await anyio.sleep_forever()
             return await super().access_token()
 
-    async with client_and_server(hang, tokens=SlowTokens(TOKEN), timeouts=Timeouts(connect=0.3)) as (client, server):
+    async with client_and_server(hang, tokens=SlowTokens(TOKEN)) as (client, server):
         with pytest.raises(NotConnectedError, match="took too long; nothing was sent"):
             await client.create_call(SUBMISSION, before_send=anyio.lowlevel.checkpoint)
     assert server.requests == []

@@ -17,19 +17,19 @@ import pytest
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSStream
 
-from kallyai_mcp.api.client import KallyAI, Timeouts
+from kallyai_mcp.api import transport
+from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
 from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, USER_AGENT, Tokens, client_and_server
 from tests.fake_service import CloseWithoutReading, answer, hang
 from tests.transports.certificates import Certificate
 
 HOST = "api.kallyai.example"
-TINY = Timeouts(connect=1, response=10, call=10)
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told, and has /proc")
 
 
-def client_of(url: str = f"https://{HOST}", **options: Any) -> KallyAI:
-    return KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0, **options)
+def client_of(url: str = f"https://{HOST}") -> KallyAI:
+    return KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0)
 
 
 @pytest.fixture
@@ -146,10 +146,11 @@ async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(env
 async def test_a_proxy_that_makes_no_connection_means_that_nothing_was_sent(
     env: pytest.MonkeyPatch, reply: Any
 ) -> None:
+    env.setattr(transport, "CONNECT_SECONDS", 1.0)
     async with client_and_server(reply) as (_, proxy):
         env.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(NotConnectedError, match=r"can't be reached through the proxy: .*; nothing was sent"):
-            await client_of(timeouts=TINY).create_call(SUBMISSION)
+            await client_of().create_call(SUBMISSION)
     assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
