@@ -8,7 +8,6 @@ their hashes. So it is also safe in a host with a weaker policy.
 
 import json
 import re
-from collections.abc import Mapping
 from functools import cache, partial
 from importlib.resources import files
 from typing import Literal
@@ -22,13 +21,9 @@ _SHARED = ("text.js", "host.js", "page.js", "errors.js")
 
 @cache
 def call_card(*, read_only: bool = False) -> str:
-    """The HTML document of the call card.
-
-    Args:
-        read_only: The server can't place or cancel calls, so the card has no buttons for that.
-    """
+    """The HTML document of the call card; with `read_only`, it has no buttons that place or cancel calls."""
     scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
-    return _document("call", *scripts, constants={"READ_ONLY": read_only})
+    return _document("call", *scripts, READ_ONLY=read_only)
 
 
 @cache
@@ -37,7 +32,7 @@ def quota_card() -> str:
     return _document("quota", "gauge.js", "chart.js")
 
 
-def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[str, object] | None = None) -> str:
+def _document(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
     first, second = (texts(language, "shared", "errors", name) for language in LANGUAGES)
     pairs = {key: (text, second[key]) for key, text in first.items()}
@@ -45,7 +40,7 @@ def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[
     for code, sentences in error_sentences().items():
         errors.setdefault(sentences, ["error"]).append(code)
     pairs |= {" ".join(codes): sentences for sentences, codes in errors.items()}
-    values = {"VERSION": __version__, "TEXTS": pairs, **(constants or {})}
+    values = {"VERSION": __version__, "TEXTS": pairs, **constants}
     dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
     body += "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
-from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
@@ -166,11 +166,10 @@ def related_calls(related: Related) -> dict[str, str | None]:
 async def _list_result(
     app_context: AppContext, found: CallList, *, placed_now: bool | None, client_is_there: bool
 ) -> ToolResult[CallAnswer]:
-    usage = await app_context.usage() if found.stop_reason is StopReason.REFUSED else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.note(record, certain=client_is_there)
-    text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
+    text = call_list(found, reader, views, is_duplicate=placed_now is False)
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
     structure.placed_now = placed_now

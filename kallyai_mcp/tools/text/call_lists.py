@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from kallyai_mcp.api.errors import QuotaExceededError
-from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
@@ -12,7 +10,7 @@ from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted, reason, said_in, state_in_words
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.errors import quota_facts, what_happened
+from kallyai_mcp.tools.text.errors import what_happened, what_to_do
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
 from kallyai_mcp.tools.text.plain import Reader, duration, party_of, quoted, when, word
 
@@ -42,20 +40,13 @@ _SAY = {
 }
 
 
-def call_list(
-    found: CallList,
-    reader: Reader,
-    views: Sequence[CallView],
-    *,
-    is_duplicate: bool = False,
-    usage: Statistics | None = None,
-) -> str:
-    """The result of a list in its present state; with `is_duplicate`, the same list was asked for before.
+def call_list(found: CallList, reader: Reader, views: Sequence[CallView], *, is_duplicate: bool = False) -> str:
+    """The result of a list in its present state, with the `views` of its calls.
 
-    `views` are its calls. `usage` are the account's statistics; they count if the quota has stopped the list.
+    `is_duplicate`: the same list was asked for before.
     """
     last = views[-1] if views else None
-    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}"]
+    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last)}"]
     questions = questions_in(found.submissions[0])
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
@@ -82,7 +73,7 @@ def listed(found: CallList, reader: Reader) -> str:
     return "\n  ".join(filter(None, (row, _not_called(found))))
 
 
-def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
+def _state(found: CallList, last: CallView | None) -> str:
     """The first sentence about a list, whose `last` call decides how it goes on."""
     if found.stop_reason is None:
         number = max(1, len(found.records))
@@ -93,7 +84,7 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
     if last is None or found.was_refused or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
-        return _SAY["stopped"].format(why=_why(found, usage, reader))
+        return _SAY["stopped"].format(why=_why(found))
     if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
     state, why = state_in_words(last).rstrip("*"), doubt(last)
@@ -104,14 +95,15 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
     return _SAY["found"].format(state=state.capitalize(), party=party_of(last.submission), doubt=why)
 
 
-def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
-    """Why the next call of a list was not placed."""
+def _why(found: CallList) -> str:
+    """Why the next call of a list was not placed, and what to do unless it may be placed later."""
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
     error = found.records[-1].error if found.was_refused else None
-    if isinstance(error, QuotaExceededError):
-        return quota_facts(error, usage, now=reader.now)
-    return f"{what_happened(error) if error is not None else 'the next call was not placed'}."
+    if error is None:
+        return "the next call was not placed."
+    todo = f" {what_to_do(error)}." if error.retry_after is None else ""
+    return f"{what_happened(error)}.{todo}"
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:

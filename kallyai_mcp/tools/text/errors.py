@@ -29,7 +29,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     if isinstance(error, errors.NotSignedInError | RefusedNumberError):
         text = error.message  # says what to do
     else:
-        text = f"{what_happened(error)}. {_explain(error)[1]}."
+        text = f"{what_happened(error)}. {what_to_do(error)}."
     return with_service_words(f"Not called: {text}" if places_calls else text[0].upper() + text[1:], error)
 
 
@@ -37,6 +37,11 @@ def what_happened(error: errors.KallyAIError) -> str:
     """What an error means, without a period; and its code, if it is KallyAI's."""
     code = f" ({word(error.code)})" if isinstance(error, _CODES_SHOWN) else ""
     return f"{_explain(error)[0]}{code}"
+
+
+def what_to_do(error: errors.KallyAIError) -> str:
+    """What an agent should do after an error, without a period."""
+    return _explain(error)[1]
 
 
 def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
