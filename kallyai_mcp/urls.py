@@ -1,7 +1,7 @@
 """URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL."""
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -38,12 +38,12 @@ def network_of(address: str) -> str:
     return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
 
 
-def origin_of(url: str | SplitResult) -> str:
+def origin_of(url: str) -> str:
     """The origin of an http or https URL: `scheme://host[:port]` in lower case, without a default port (RFC 6454).
 
     Raises `ValueError` if its port or IPv6 address is not valid.
     """
-    parts = urlsplit(url) if isinstance(url, str) else url
+    parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
@@ -77,7 +77,7 @@ def check_base_url(url: str, example: str = "https://api.kallyai.com", *, plain_
         raise ValueError("white space, control characters and backslashes have no place in it")
     try:
         parts = urlsplit(url)
-        origin = origin_of(parts)
+        origin = origin_of(url)
     except ValueError:
         raise ValueError(f"not a URL; it should look like {example}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
